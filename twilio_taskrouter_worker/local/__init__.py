@@ -1,0 +1,1 @@
+"""The local TaskRouter: the service itself, embedded and offline."""

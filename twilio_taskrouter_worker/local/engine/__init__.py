@@ -1,0 +1,1 @@
+"""The routing engine: pure and deterministic, commands in, events out."""

@@ -1,0 +1,64 @@
+"""What is wrong with an expression, and where."""
+
+from __future__ import annotations
+
+import attrs
+
+END_OF_INPUT = "<EOF>"
+"""What stands as "found" when the text ends too early."""
+
+_LONGEST_FOUND = 40  # characters of the offending token shown in the message
+
+
+@attrs.frozen
+class Position:
+    """A place in an expression's text."""
+
+    offset: int
+    """Characters before this place, from 0."""
+    line: int
+    """Line, from 1; lines end with a line feed."""
+    column: int
+    """Character within the line, from 1."""
+
+    @classmethod
+    def at(cls, text: str, offset: int) -> Position:
+        """Return the position of a character offset in a text."""
+        line_start = text.rfind("\n", 0, offset) + 1
+        return cls(offset, text.count("\n", 0, offset) + 1, offset - line_start + 1)
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}"
+
+
+class ExpressionSyntaxError(ValueError):
+    """An expression, an ``order_by`` or a key does not parse.
+
+    The message names what was found, what would have been right there, and the place, for example
+    ``extraneous input '-' expecting OPERATOR at line 1, column 6``.
+    """
+
+    expression: str
+    """The whole text that was to be parsed."""
+    position: Position
+    """Where the offending token starts; the end of the text when it ends too early."""
+    found: str
+    """The offending token as written, or ``<EOF>``."""
+    expected: str
+    """What would have been right, for example ``OPERATOR``."""
+    hint: str | None
+    """A further sentence that helps to repair the text; None when there is nothing to add."""
+
+    def __init__(self, expression: str, offset: int, found: str, expected: str, hint: str | None = None) -> None:
+        self.expression = expression
+        self.position = Position.at(expression, offset)
+        self.found = found
+        self.expected = expected
+        self.hint = hint
+        super().__init__(expression, offset, found, expected, hint)
+
+    def __str__(self) -> str:
+        shown = self.found if len(self.found) <= _LONGEST_FOUND else self.found[: _LONGEST_FOUND - 1] + "…"
+        verb = "mismatched" if self.found == END_OF_INPUT else "extraneous"
+        message = f"{verb} input '{shown}' expecting {self.expected} at {self.position}"
+        return f"{message}; {self.hint}" if self.hint else message

@@ -1,0 +1,75 @@
+"""What an expression is tested against: one class per context.
+
+Documents are what ``json.loads`` gives (dict, list, str, int, float, bool, None); other mappings, and tuples for arrays,
+do as well. A scope only refers to the mappings it is given, so one scope per worker can be kept while its
+documents change in place. No repr shows a document, because attributes belong to the customer.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Union
+
+import attrs
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class ExpressionContext(enum.Enum):
+    """Where an expression stands, which decides what its paths mean."""
+
+    WORKER = "worker"
+    """A queue's TargetWorkers and the TargetWorkersExpression filter: worker attributes and worker fields."""
+    TASK = "task"
+    """A workflow filter and the EvaluateTaskAttributes filter: task attributes."""
+    TARGET = "target"
+    """A workflow target's expression: every path starts with ``task.`` or ``worker.``."""
+    SKIP_IF = "skip_if"
+    """A workflow target's skip_if: ``workers.available``, ``workers.unavailable`` and ``workers.<Activity sid>``."""
+
+
+@attrs.frozen(repr=False)
+class WorkerScope:
+    """One worker, as expressions and ``order_by`` see it."""
+
+    attributes: Mapping[str, Any]
+    """The worker's attributes, parsed."""
+    fields: Mapping[str, Any] = _NOTHING
+    """``sid``, ``friendly_name``, ``activity_sid`` and ``activity_name``; other keys are not visible to expressions."""
+    channels: Mapping[str, Mapping[str, Any]] = _NOTHING
+    """Task channel unique name to the worker channel's ``configured_capacity``, ``assigned_tasks`` and
+    ``available_capacity_percentage``; read by target expressions and ``order_by`` only."""
+
+
+@attrs.frozen(repr=False)
+class TaskScope:
+    """One task, as expressions see it."""
+
+    attributes: Mapping[str, Any]
+    """The task's attributes, parsed."""
+
+
+@attrs.frozen(repr=False)
+class TargetScope:
+    """A task together with one worker it might be offered to."""
+
+    task: TaskScope
+    worker: WorkerScope
+
+
+@attrs.frozen
+class WorkersScope:
+    """How many workers of the step's queue are in which activity; capacity plays no part."""
+
+    available: int
+    """Workers in an available activity."""
+    unavailable: int
+    """Workers in an unavailable activity."""
+    by_activity: Mapping[str, int] = _NOTHING
+    """Activity sid to number of workers; an activity that is missing here counts 0."""
+
+
+Scope = Union[WorkerScope, TaskScope, TargetScope, WorkersScope]
+"""Any of the four."""
