@@ -1,0 +1,35 @@
+"""The command ``taskrouter``. Importing it is cheap: click, rich and the rest are loaded when they are needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from twilio_taskrouter_worker._version import __version__
+
+__all__ = ["main"]
+
+EXIT_MISSING_EXTRA = 2
+_EXTRA = {"click", "rich", "aiohttp"}
+_INSTALL_HINT = 'pip install "twilio_taskrouter_worker[local]"'
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    ``arguments`` are those after the command's name; None means those of the process. 0 is success, 1 a failure
+    that was reported, 2 wrong usage or a library that is not installed.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments == ["--version"]:
+        print(f"taskrouter {__version__}")  # noqa: T201
+        return 0
+    try:
+        from twilio_taskrouter_worker.cli.app import run
+
+        return run(arguments)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] not in _EXTRA:
+            raise
+        print(f"taskrouter needs {missing.name}, which is not installed: {_INSTALL_HINT}", file=sys.stderr)  # noqa: T201
+        return EXIT_MISSING_EXTRA

@@ -1,0 +1,130 @@
+"""``taskrouter local``: the service in the foreground, until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twilio_taskrouter_worker.cli.snippets import js_snippet, python_snippet, rest_snippet
+
+if TYPE_CHECKING:
+    from twilio_taskrouter_worker.local import LocalTaskRouter
+
+DEFAULT_PORT = 4100
+_FIRST_WORKER = "Alice"
+_TOKEN_SECONDS = 24 * 3600
+"""The longest that Twilio allows, so that a pasted snippet lives as long as a day's work."""
+
+_SHOWN = (
+    "account_sid",
+    "auth_token",
+    "signing_key_sid",
+    "signing_key_secret",
+    "workspace_sid",
+    "workflow_sid",
+    "task_queue_sid",
+)
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0 takes a free one."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--json", "as_json", is_flag=True, help="When ready, one JSON line instead of the text.")
+@click.option("--seed", type=int, default=None, help="Makes sids and secrets the same at every start.")
+@click.option("--account-sid", default=None, help="Use this account sid; the default is made up at each start.")
+@click.option("--auth-token", default=None, help="Use this auth token for REST.")
+@click.option("--signing-key-sid", default=None, help="Use this API key sid; it signs the workers' tokens.")
+@click.option("--signing-key-secret", default=None, help="Use this API key secret.")
+@click.pass_context
+def local(
+    context: click.Context, port: int, host: str, as_json: bool, seed: int | None, **credentials: str | None
+) -> None:
+    """Run a local TaskRouter until Ctrl-C.
+
+    It answers the REST API and the event bridge on one port, keeps everything in memory, and has a workspace with one
+    workflow, one queue and one worker. Prints its addresses, credentials and snippets to paste. Ctrl-C or SIGTERM
+    ends it with exit code 0.
+    """
+    from twilio_taskrouter_worker import TaskRouterError
+    from twilio_taskrouter_worker.local import LocalTaskRouter
+
+    given = {name: value for name, value in credentials.items() if value is not None}
+    with _stop_signals() as stop:
+        try:
+            router = LocalTaskRouter(host=host, port=port, seed=seed, **given)
+            router.start()
+        except (OSError, TaskRouterError, ValueError) as error:
+            raise click.ClickException(f"cannot listen on {host}:{port}: {error}") from error
+        try:
+            facts = _facts(router)
+            click.echo(json.dumps(facts) if as_json else _welcome(facts))
+            stop.wait()
+        finally:
+            router.stop()
+    context.exit(0)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into an event, from before the service starts until after it ended."""
+    stop = threading.Event()
+
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _facts(router: LocalTaskRouter) -> dict[str, Any]:
+    """Everything a client needs, by the names that the Python API has for it."""
+    worker_sid = router.add_worker(_FIRST_WORKER, activity="Offline")
+    return {
+        "url": router.url,
+        "eb_server": router.connection["eb_server"],
+        "ws_server": router.connection["ws_server"],
+        "account_sid": router.account_sid,
+        "auth_token": router.auth_token,
+        "signing_key_sid": router.signing_key_sid,
+        "signing_key_secret": router.signing_key_secret,
+        "workspace_sid": router.workspace_sid,
+        "workflow_sid": router.workflow_sid,
+        "task_queue_sid": router.task_queue_sid,
+        "activities": dict(router.activities),
+        "worker_sid": worker_sid,
+        "token": router.token(worker_sid, ttl=_TOKEN_SECONDS),
+    }
+
+
+def _welcome(facts: dict[str, Any]) -> str:
+    """The text for a person."""
+    lines = [
+        f"Local TaskRouter is ready at {facts['url']}",
+        "",
+        f"  REST API      {facts['url']}/v1/Workspaces/{facts['workspace_sid']}",
+        f"  event bridge  {facts['eb_server']}  and  {facts['ws_server']}",
+        "",
+        *(f"  {name:<20}{facts[name]}" for name in _SHOWN),
+        f"  {'activities':<20}{', '.join(facts['activities'])}",
+        f"  {'worker_sid':<20}{facts['worker_sid']}  ({_FIRST_WORKER})",
+    ]
+    for title, snippet in (
+        ("A worker, in Python:", python_snippet(facts)),
+        ("A task for it, with the official REST library (pip install twilio):", rest_snippet(facts)),
+        ("The same worker with the official JS SDK (npm install twilio-taskrouter):", js_snippet(facts)),
+    ):
+        lines += ["", title, "", snippet]
+    return "\n".join([*lines, "", "Ctrl-C ends it; everything is in memory."])

@@ -1,0 +1,138 @@
+"""What ``taskrouter demo`` shows: a live table on a terminal, plain lines elsewhere, a closing table on both."""
+
+from __future__ import annotations
+
+from statistics import median
+from types import TracebackType
+
+from attrs import define, field
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from twilio_taskrouter_worker.cli.shift import STATES, Report, Shift, TaskStory, WorkerStory
+
+_STYLES = {"pending": "yellow", "reserved": "cyan", "assigned": "magenta", "completed": "green"}
+_LINES_BESIDE_TABLE = 10
+"""Room kept on the terminal for the lines above the live table and the prompt below it."""
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration for people: ``52 ms``, ``1.20 s``; a dash for None."""
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _way(state: str) -> Text:
+    """Draw the states of a task, those it went through in colour."""
+    reached = STATES.index(state) + 1 if state else 0
+    way = Text()
+    for index, name in enumerate(STATES):
+        if index:
+            way.append(" > ", style="dim")
+        way.append(name, style=_STYLES[name] if index < reached else "dim")
+    return way
+
+
+@define
+class Screen:
+    """An observer that prints; a context manager around the run."""
+
+    console: Console
+    shift: Shift | None = None
+    """Set before the run begins: the live table reads from it."""
+
+    _live: Live | None = field(init=False, default=None)
+
+    def __enter__(self) -> Screen:
+        if self.console.is_terminal:
+            self._live = Live(
+                get_renderable=self._board, console=self.console, refresh_per_second=12, transient=True
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    # -- Observer -----------------------------------------------------------------------------------------------------
+
+    def opened(self, url: str) -> None:
+        """Say where the local TaskRouter is."""
+        self.console.print(f"local TaskRouter at {url}", highlight=False)
+
+    def connected(self, worker: WorkerStory) -> None:
+        """Say who is there."""
+        self.console.print(
+            f"[bold]{escape(worker.name)}[/] connected in {duration(worker.connected_seconds)}  [dim]{worker.sid}[/]",
+            highlight=False,
+        )
+
+    def moved(self, task: TaskStory, state: str) -> None:
+        """Print a task's line at its end; on a terminal the steps before are in the live table."""
+        if state == "completed":
+            line = Text.assemble((f"task {task.number:>3}  ", "bold"), _way(state), f"  {task.worker:<8}")
+            line.append(
+                f"  waited {duration(task.seconds_in('pending')):>7}, accepted in "
+                f"{duration(task.seconds_in('reserved')):>6}, worked {duration(task.seconds_in('assigned')):>6}"
+            )
+            self.console.print(line, soft_wrap=True)
+
+    # -- the live table -----------------------------------------------------------------------------------------------
+
+    def _board(self) -> Table:
+        """The tasks that are under way, as many as fit."""
+        board = Table(box=None, show_header=False, pad_edge=False)
+        tasks = [] if self.shift is None else self.shift.snapshot()
+        done = sum(state == "completed" for _, state, _, _ in tasks)
+        open_tasks = [task for task in tasks if task[1] and task[1] != "completed"]
+        fitting = max(1, self.console.height - _LINES_BESIDE_TABLE)
+        for number, state, worker, _ in open_tasks[:fitting]:
+            board.add_row(Text(f"task {number:>3}", style="bold"), _way(state), Text(worker))
+        board.add_row(Text(f"{done}/{len(tasks)}"), _bar(done, len(tasks)), Text(f"{len(open_tasks)} under way"))
+        return board
+
+
+def _bar(done: int, total: int, width: int = 42) -> Text:
+    filled = round(width * done / total) if total else 0
+    return Text.assemble(("=" * filled, "green"), ("-" * (width - filled), "dim"))
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Print the closing table, what is stuck, and the verdict in one line."""
+    table = Table(title="What each worker did", title_justify="left")
+    for column in ("worker", "tasks", "connected in", "accepted in (median)", "worked (median)"):
+        table.add_column(column, justify="left" if column == "worker" else "right")
+    for worker in report.workers:
+        own = [task for task in report.tasks if task.worker == worker.name]
+        table.add_row(
+            worker.name,
+            str(worker.completed),
+            duration(worker.connected_seconds),
+            duration(_median([task.seconds_in("reserved") for task in own])),
+            duration(_median([task.seconds_in("assigned") for task in own])),
+        )
+    console.print(table)
+    for trouble in report.troubles:
+        console.print(Text(f"reported by a worker: {trouble}", style="yellow"), soft_wrap=True)
+    for stuck in report.stuck:
+        console.print(Text(f"task {stuck.number} ({stuck.sid}) is {stuck.status}", style="bold red"))
+        console.print(Text(stuck.why, style="dim"), soft_wrap=True)
+    completed = sum(task.status == "completed" for task in report.tasks)
+    verdict = (
+        f"{completed} of {len(report.tasks)} tasks completed by {len(report.workers)} "
+        f"worker{'s' if len(report.workers) != 1 else ''} in {duration(report.seconds)}, as the service itself has it"
+    )
+    console.print(Text(verdict, style="bold green" if report.ok else "bold red"), soft_wrap=True)
+
+
+def _median(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

@@ -1,0 +1,253 @@
+"""The main job, once, for real: workers connect, are offered tasks, accept, work and complete them.
+
+Nothing here prints; an :class:`Observer` is told what happens and :class:`Report` says how it ended.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import requests
+from attrs import define, field
+
+from twilio_taskrouter_worker import Reservation, Worker
+from twilio_taskrouter_worker.local import LocalTaskRouter
+
+STATES = ("pending", "reserved", "assigned", "completed")
+"""The way of a task that goes well, in order."""
+
+WORK_SECONDS = 0.05
+"""How long the demo's workers work on a task."""
+
+CALL_TIMEOUT_SECONDS = 10.0
+"""How long one call may take; on loopback a call that takes seconds will not come back."""
+
+_NAMES = ("Alice", "Bob", "Carol", "Dave", "Erin", "Frank", "Grace", "Heidi")
+
+
+@define
+class TaskStory:
+    """What was seen of one task."""
+
+    number: int
+    """From 1, in the order of creation."""
+
+    sid: str = ""
+    worker: str = ""
+    """Name of the worker who was offered it last; empty before the first offer."""
+
+    reached: dict[str, float] = field(factory=dict)
+    """State -> seconds since the start of the shift."""
+
+    status: str = ""
+    """What the service itself says at the end; empty until it was asked."""
+
+    @property
+    def state(self) -> str:
+        """The last state that was seen; empty before the task exists."""
+        return next((state for state in reversed(STATES) if state in self.reached), "")
+
+    def seconds_in(self, state: str) -> float | None:
+        """Return how long it stayed in ``state``; None while it has not left it, or never was in it."""
+        after = STATES[STATES.index(state) + 1]
+        if state not in self.reached or after not in self.reached:
+            return None
+        # Each state is stamped where it is seen, so a thread that was late to the clock must not give a negative time.
+        return max(0.0, self.reached[after] - self.reached[state])
+
+
+@define
+class WorkerStory:
+    """What was seen of one worker."""
+
+    name: str
+    sid: str
+    connected_seconds: float | None = None
+    """From the call of ``start()`` until it was ready; None while it is not."""
+
+    completed: int = 0
+
+
+@define
+class Stuck:
+    """A task that was not completed, and why."""
+
+    number: int
+    sid: str
+    status: str
+    why: str
+
+
+@define
+class Report:
+    """How a shift ended."""
+
+    url: str
+    seconds: float
+    workers: list[WorkerStory]
+    tasks: list[TaskStory]
+    stuck: list[Stuck]
+    troubles: list[str]
+    """Errors that the workers reported on the way."""
+
+    @property
+    def ok(self) -> bool:
+        """True only if the service itself has every task as completed."""
+        return not self.stuck and all(task.status == "completed" for task in self.tasks)
+
+
+class Observer(Protocol):
+    """Is told of each step, on whichever thread it happened. It must not raise and must not block for long."""
+
+    def opened(self, url: str) -> None:
+        """The local TaskRouter answers at ``url``."""
+
+    def connected(self, worker: WorkerStory) -> None:
+        """A worker is ready."""
+
+    def moved(self, task: TaskStory, state: str) -> None:
+        """A task reached a state."""
+
+
+@define
+class Shift:
+    """One run: ``tasks`` tasks for ``workers`` workers, on a local TaskRouter of its own."""
+
+    task_count: int
+    worker_count: int
+    observer: Observer
+    deadline_seconds: float
+    """From the start; whatever is not completed by then is reported as stuck."""
+
+    now: Callable[[], float] = time.perf_counter
+    tasks: list[TaskStory] = field(init=False)
+    workers: list[WorkerStory] = field(init=False, factory=list)
+    troubles: list[str] = field(init=False, factory=list)
+    _started: float = field(init=False, default=0.0)
+    # Guards the stories, which several dispatch threads write. Nothing else is called while it is held.
+    _changed: threading.Condition = field(init=False, factory=threading.Condition)
+
+    def __attrs_post_init__(self) -> None:
+        self.tasks = [TaskStory(number) for number in range(1, self.task_count + 1)]
+
+    def run(self) -> Report:
+        """Work until every task is completed or the deadline is over, then ask the service what it has."""
+        self._started = self.now()
+        with LocalTaskRouter() as router:
+            self.observer.opened(router.url)
+            clients = self._connect(router)
+            try:
+                self._create_tasks(router)
+                self._wait()
+                seconds = self._elapsed()
+                self._verify(router)
+                stuck = [self._stuck(router, task) for task in self.tasks if task.status != "completed"]
+            finally:
+                for client in clients:
+                    client.disconnect()
+            return Report(router.url, seconds, self.workers, self.tasks, stuck, self.troubles)
+
+    def snapshot(self) -> list[tuple[int, str, str, dict[str, float]]]:
+        """Return number, state, worker and times of each task as of now; from any thread."""
+        with self._changed:
+            return [(task.number, task.state, task.worker, dict(task.reached)) for task in self.tasks]
+
+    # -- the steps ----------------------------------------------------------------------------------------------------
+
+    def _connect(self, router: LocalTaskRouter) -> list[Worker]:
+        clients: list[Worker] = []
+        try:
+            for number in range(self.worker_count):
+                name = _NAMES[number] if number < len(_NAMES) else f"Worker {number + 1}"
+                sid = router.add_worker(name, attributes={"languages": ["en"]}, activity="Available")
+                clients.append(Worker(router.token(sid), **router.connection))
+                self.workers.append(WorkerStory(name, sid))
+            pending = []
+            for client, story in zip(clients, self.workers, strict=True):
+                self._listen(client, story)
+                pending.append((client.start(), story, self._elapsed()))
+            for future, story, begun in pending:
+                future.result(timeout=self._left())
+                story.connected_seconds = self._elapsed() - begun
+                self.observer.connected(story)
+        except BaseException:
+            for client in clients:
+                client.disconnect()
+            raise
+        return clients
+
+    def _listen(self, client: Worker, story: WorkerStory) -> None:
+        def serve(reservation: Reservation) -> None:
+            self._serve(reservation, story)
+
+        def report(error: BaseException) -> None:
+            with self._changed:
+                self.troubles.append(f"{story.name}: {error}")
+
+        client.on("reservation_created", serve)
+        client.on("error", report)
+
+    def _serve(self, reservation: Reservation, worker: WorkerStory) -> None:
+        """The whole of a worker's job; runs on that worker's dispatch thread, one reservation after the other."""
+        task = self.tasks[int(reservation.task.attributes["number"]) - 1]
+        with self._changed:
+            task.worker = worker.name
+        self._reach(task, "reserved")
+
+        def completed(_: Reservation) -> None:
+            with self._changed:
+                worker.completed += 1
+            self._reach(task, "completed")
+
+        reservation.on("completed", completed)
+        reservation.accept().result(CALL_TIMEOUT_SECONDS)
+        self._reach(task, "assigned")
+        time.sleep(WORK_SECONDS)  # the work
+        reservation.task.complete("demo").result(CALL_TIMEOUT_SECONDS)
+
+    def _create_tasks(self, router: LocalTaskRouter) -> None:
+        for task in self.tasks:
+            # Stamped before the call: a waiting worker may hear of the task before the call returns.
+            self._reach(task, "pending")
+            task.sid = router.create_task(attributes={"number": task.number})
+
+    def _wait(self) -> None:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: all("completed" in task.reached for task in self.tasks), timeout=max(0.0, self._left())
+            )
+
+    def _verify(self, router: LocalTaskRouter) -> None:
+        """Ask the service over REST, as any other program would; the clients' view does not count."""
+        found: dict[str, str] = {}
+        page: str | None = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Tasks?PageSize=1000"
+        while page is not None:
+            answer = requests.get(
+                page, auth=(router.account_sid, router.auth_token), timeout=CALL_TIMEOUT_SECONDS
+            )
+            answer.raise_for_status()
+            body: dict[str, Any] = answer.json()
+            found.update((task["sid"], task["assignment_status"]) for task in body["tasks"])
+            page = body["meta"]["next_page_url"]
+        for task in self.tasks:
+            task.status = found.get(task.sid, "not there")
+
+    def _stuck(self, router: LocalTaskRouter, task: TaskStory) -> Stuck:
+        return Stuck(task.number, task.sid, task.status, str(router.explain(task.sid)))
+
+    # -- the stories --------------------------------------------------------------------------------------------------
+
+    def _reach(self, task: TaskStory, state: str) -> None:
+        with self._changed:
+            task.reached[state] = self._elapsed()
+            self._changed.notify_all()
+        self.observer.moved(task, state)
+
+    def _elapsed(self) -> float:
+        return self.now() - self._started
+
+    def _left(self) -> float:
+        return self.deadline_seconds - self._elapsed()

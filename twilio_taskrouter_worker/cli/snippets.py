@@ -1,0 +1,56 @@
+"""Snippets that ``taskrouter local`` prints: they run as pasted, against the service that printed them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def python_snippet(facts: Mapping[str, Any]) -> str:
+    """A worker that accepts and completes whatever it is offered."""
+    return f'''\
+from twilio_taskrouter_worker import Worker
+from twilio_taskrouter_worker.tokens import create_worker_token
+
+token = create_worker_token("{facts["account_sid"]}", "{facts["signing_key_sid"]}",
+                            "{facts["signing_key_secret"]}",
+                            "{facts["workspace_sid"]}", "{facts["worker_sid"]}")
+worker = Worker(token, connect_activity_sid="{facts["activities"]["Available"]}",
+                eb_server="{facts["eb_server"]}",
+                ws_server="{facts["ws_server"]}")
+
+@worker.on("reservation_created")
+def serve(reservation):
+    print("offered", reservation.task.attributes)
+    reservation.accept().result()
+    reservation.task.complete("done").result()
+
+worker.run_forever()'''
+
+
+def rest_snippet(facts: Mapping[str, Any]) -> str:
+    """A task, created with the official REST library."""
+    return f'''\
+from twilio.rest import Client
+
+client = Client("{facts["account_sid"]}", "{facts["auth_token"]}")
+client.taskrouter.base_url = "{facts["url"]}"
+workspace = client.taskrouter.v1.workspaces("{facts["workspace_sid"]}")
+task = workspace.tasks.create(workflow_sid="{facts["workflow_sid"]}", attributes='{{"order": 1}}')
+print(task.sid, task.assignment_status)'''
+
+
+def js_snippet(facts: Mapping[str, Any]) -> str:
+    """The same worker with the official JS SDK."""
+    return f'''\
+const {{ Worker }} = require("twilio-taskrouter");
+const worker = new Worker("{facts["token"]}", {{
+  ebServer: "{facts["eb_server"]}",
+  wsServer: "{facts["ws_server"]}",
+  connectActivitySid: "{facts["activities"]["Available"]}",
+}});
+worker.on("reservationCreated", async (reservation) => {{
+  console.log("offered", reservation.task.attributes);
+  await reservation.accept();
+  await reservation.task.complete("done");
+}});'''
