@@ -1,0 +1,506 @@
+"""Everything that can be asked of the engine, as frozen commands, and their JSON form for the journal.
+
+In commands that change something, :data:`UNSET` means that the parameter is absent and the field stays. ``None``,
+where a type allows it, clears the field. ``if_match`` is the version the asker believes to be current; None asks for no
+check. A ``workspace_sid`` is always given; ``task_channel`` is a sid or a unique name.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+
+class Unset(enum.Enum):
+    """The type of :data:`UNSET`."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+
+StrOrUnset = str | Unset
+OptionalStrOrUnset = str | None | Unset
+IntOrUnset = int | Unset
+BoolOrUnset = bool | Unset
+FloatOrUnset = float | Unset
+
+
+@attrs.frozen(kw_only=True)
+class Command:
+    """What all commands share."""
+
+
+@attrs.frozen(kw_only=True)
+class AdvanceTime(Command):
+    """Let every timer that is due do its work, and nothing else."""
+
+
+# -- workspaces --------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class CreateWorkspace(Command):
+    """Make a workspace with its activities and task channels; result: Workspace."""
+
+    friendly_name: str
+    event_callback_url: str | None = None
+    events_filter: str | None = None
+    multi_task_enabled: bool = True
+    template: str | None = None
+    """``NONE`` (also when None) or ``FIFO``."""
+    prioritize_queue_order: str = "FIFO"
+
+
+@attrs.frozen(kw_only=True)
+class UpdateWorkspace(Command):
+    """Change a workspace; result: Workspace."""
+
+    workspace_sid: str
+    friendly_name: StrOrUnset = UNSET
+    event_callback_url: OptionalStrOrUnset = UNSET
+    events_filter: OptionalStrOrUnset = UNSET
+    multi_task_enabled: BoolOrUnset = UNSET
+    prioritize_queue_order: StrOrUnset = UNSET
+    default_activity_sid: StrOrUnset = UNSET
+    timeout_activity_sid: StrOrUnset = UNSET
+
+
+@attrs.frozen(kw_only=True)
+class DeleteWorkspace(Command):
+    """Remove a workspace and everything in it; result: None."""
+
+    workspace_sid: str
+
+
+# -- activities --------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class CreateActivity(Command):
+    """Make an activity; result: Activity."""
+
+    workspace_sid: str
+    friendly_name: str
+    available: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class UpdateActivity(Command):
+    """Rename an activity; result: Activity. Its availability cannot change."""
+
+    workspace_sid: str
+    sid: str
+    friendly_name: StrOrUnset = UNSET
+
+
+@attrs.frozen(kw_only=True)
+class DeleteActivity(Command):
+    """Remove an activity that nothing uses; result: None."""
+
+    workspace_sid: str
+    sid: str
+
+
+# -- workers -----------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class CreateWorker(Command):
+    """Make a worker and its channels; result: Worker."""
+
+    workspace_sid: str
+    friendly_name: str
+    activity_sid: str | None = None
+    """None: the workspace's default activity."""
+    attributes: str = "{}"
+
+
+@attrs.frozen(kw_only=True)
+class UpdateWorker(Command):
+    """Change a worker; result: Worker."""
+
+    workspace_sid: str
+    sid: str
+    friendly_name: StrOrUnset = UNSET
+    activity_sid: StrOrUnset = UNSET
+    attributes: StrOrUnset = UNSET
+    reject_pending_reservations: bool = False
+    if_match: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class DeleteWorker(Command):
+    """Remove a worker without open reservations; result: None."""
+
+    workspace_sid: str
+    sid: str
+    if_match: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class UpdateWorkerChannel(Command):
+    """Change a worker's capacity or switch for one task channel; result: WorkerChannel."""
+
+    workspace_sid: str
+    worker_sid: str
+    channel: str
+    """Sid of the worker channel (WC), or sid or unique name of its task channel."""
+    capacity: IntOrUnset = UNSET
+    available: BoolOrUnset = UNSET
+
+
+# -- task channels, queues, workflows ----------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class CreateTaskChannel(Command):
+    """Make a task channel, and a worker channel for every worker; result: TaskChannel."""
+
+    workspace_sid: str
+    friendly_name: str
+    unique_name: str
+    channel_optimized_routing: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class UpdateTaskChannel(Command):
+    """Change a task channel; result: TaskChannel."""
+
+    workspace_sid: str
+    task_channel: str
+    friendly_name: StrOrUnset = UNSET
+    channel_optimized_routing: BoolOrUnset = UNSET
+
+
+@attrs.frozen(kw_only=True)
+class DeleteTaskChannel(Command):
+    """Remove a task channel that was not built in and has no open task; result: None."""
+
+    workspace_sid: str
+    task_channel: str
+
+
+@attrs.frozen(kw_only=True)
+class CreateTaskQueue(Command):
+    """Make a task queue; result: TaskQueue."""
+
+    workspace_sid: str
+    friendly_name: str
+    target_workers: str | None = "1==1"
+    max_reserved_workers: int = 1
+    task_order: str = "FIFO"
+    reservation_activity_sid: str | None = None
+    assignment_activity_sid: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class UpdateTaskQueue(Command):
+    """Change a task queue; result: TaskQueue."""
+
+    workspace_sid: str
+    sid: str
+    friendly_name: StrOrUnset = UNSET
+    target_workers: OptionalStrOrUnset = UNSET
+    max_reserved_workers: IntOrUnset = UNSET
+    task_order: StrOrUnset = UNSET
+    reservation_activity_sid: OptionalStrOrUnset = UNSET
+    assignment_activity_sid: OptionalStrOrUnset = UNSET
+
+
+@attrs.frozen(kw_only=True)
+class DeleteTaskQueue(Command):
+    """Remove a queue without tasks that no workflow names; result: None."""
+
+    workspace_sid: str
+    sid: str
+
+
+@attrs.frozen(kw_only=True)
+class CreateWorkflow(Command):
+    """Make a workflow; result: Workflow."""
+
+    workspace_sid: str
+    friendly_name: str
+    configuration: str
+    assignment_callback_url: str | None = None
+    fallback_assignment_callback_url: str | None = None
+    task_reservation_timeout: int = 120
+
+
+@attrs.frozen(kw_only=True)
+class UpdateWorkflow(Command):
+    """Change a workflow; result: Workflow."""
+
+    workspace_sid: str
+    sid: str
+    friendly_name: StrOrUnset = UNSET
+    configuration: StrOrUnset = UNSET
+    assignment_callback_url: OptionalStrOrUnset = UNSET
+    fallback_assignment_callback_url: OptionalStrOrUnset = UNSET
+    task_reservation_timeout: IntOrUnset = UNSET
+    re_evaluate_tasks: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class DeleteWorkflow(Command):
+    """Remove a workflow without open tasks; result: None."""
+
+    workspace_sid: str
+    sid: str
+
+
+# -- tasks -------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class CreateTask(Command):
+    """Make a task and route it; result: Task as it was before any reservation (pending)."""
+
+    workspace_sid: str
+    attributes: str = "{}"
+    workflow_sid: str | None = None
+    """None: the only workflow of the workspace."""
+    task_channel: str | None = None
+    """None: ``default``."""
+    priority: int = 0
+    timeout: int = 86400
+    virtual_start_time: float | None = None
+    """None: now."""
+    routing_target: str | None = None
+    ignore_capacity: bool | None = None
+    """None: true for a worker as routing target."""
+    task_queue_sid: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class UpdateTask(Command):
+    """Change a task's data, or cancel, wrap up or complete it; result: Task."""
+
+    workspace_sid: str
+    sid: str
+    attributes: StrOrUnset = UNSET
+    assignment_status: StrOrUnset = UNSET
+    reason: StrOrUnset = UNSET
+    priority: IntOrUnset = UNSET
+    task_channel: StrOrUnset = UNSET
+    virtual_start_time: FloatOrUnset = UNSET
+    if_match: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class DeleteTask(Command):
+    """Remove a task in any state, ending its reservations; result: None."""
+
+    workspace_sid: str
+    sid: str
+    if_match: int | None = None
+
+
+# -- reservations ------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class UpdateReservation(Command):
+    """Accept, reject, wrap up or complete a reservation; result: Reservation.
+
+    ``task_sid`` or ``worker_sid``, where given, must be the reservation's own, else it is not found: the two URL forms.
+    """
+
+    workspace_sid: str
+    sid: str
+    reservation_status: str
+    worker_activity_sid: str | None = None
+    """With ``rejected``: move the worker to this activity."""
+    task_sid: str | None = None
+    worker_sid: str | None = None
+    if_match: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class InstructReservation(Command):
+    """Post an instruction on a reservation; result: Reservation (still pending for the voice ones).
+
+    ``params`` has the REST names (``CallFrom``, ``RedirectUrl``, ``To``...); booleans may be booleans or their text.
+    """
+
+    workspace_sid: str
+    sid: str
+    instruction: str
+    params: Mapping[str, Any] = attrs.field(factory=dict)
+    worker_activity_sid: str | None = None
+    task_sid: str | None = None
+    worker_sid: str | None = None
+    if_match: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ResolveInstruction(Command):
+    """Let a voice instruction succeed or fail; result: Reservation, or None when it only arms the next one.
+
+    Without ``reservation_sid`` it is kept for the next voice instruction of the workspace.
+    """
+
+    workspace_sid: str
+    reservation_sid: str | None = None
+    canceled_reason_code: int | None = None
+    """None: success, the reservation is accepted. Else it is canceled with this code."""
+
+
+# -- transfers and participants ----------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class CreateTransfer(Command):
+    """Hand a task over; result: Transfer."""
+
+    workspace_sid: str
+    worker_sid: str
+    reservation_sid: str
+    task_sid: str
+    to: str
+    mode: str = "WARM"
+    attributes: str | None = None
+    """None: the task keeps its own."""
+    priority: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class CancelTransfer(Command):
+    """Take an open transfer back; result: Transfer."""
+
+    workspace_sid: str
+    worker_sid: str
+    sid: str
+    task_sid: str
+    transfer_status: str = "canceled"
+
+
+@attrs.frozen(kw_only=True)
+class UpdateCustomerParticipant(Command):
+    """Hold or resume the customer; result: Task."""
+
+    workspace_sid: str
+    worker_sid: str
+    task_sid: str
+    hold: BoolOrUnset = UNSET
+    hold_url: StrOrUnset = UNSET
+    hold_method: StrOrUnset = UNSET
+
+
+@attrs.frozen(kw_only=True)
+class UpdateWorkerParticipant(Command):
+    """Change one's own leg of the conference; result: Reservation."""
+
+    workspace_sid: str
+    worker_sid: str
+    reservation_sid: str
+    end_conference_on_exit: BoolOrUnset = UNSET
+    mute: BoolOrUnset = UNSET
+    beep_on_exit: BoolOrUnset = UNSET
+
+
+@attrs.frozen(kw_only=True)
+class HoldWorkerParticipant(Command):
+    """Hold or resume another worker on the task; result: Task."""
+
+    workspace_sid: str
+    worker_sid: str
+    task_sid: str
+    target_worker_sid: str
+    hold: bool = True
+    hold_url: StrOrUnset = UNSET
+    hold_method: StrOrUnset = UNSET
+
+
+@attrs.frozen(kw_only=True)
+class KickWorkerParticipant(Command):
+    """Remove another worker from the conference of the task; result: Task."""
+
+    workspace_sid: str
+    worker_sid: str
+    task_sid: str
+    target_worker_sid: str
+
+
+# -- presence ----------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class SessionOpened(Command):
+    """A websocket session of a worker has opened; result: Worker."""
+
+    workspace_sid: str
+    worker_sid: str
+
+
+@attrs.frozen(kw_only=True)
+class SessionClosed(Command):
+    """A websocket session of a worker has closed; result: Worker (or None if it was deleted meanwhile)."""
+
+    workspace_sid: str
+    worker_sid: str
+    set_offline: bool | None = None
+    """The flag this session was opened with; None: it was not sent."""
+
+
+_BY_NAME: Final[dict[str, type[Command]]] = {cls.__name__: cls for cls in Command.__subclasses__()}
+
+
+def to_json(command: Command) -> dict[str, Any]:
+    """Return a command as a JSON object: its ``type`` and the fields that differ from their defaults."""
+    document: dict[str, Any] = {"type": type(command).__name__}
+    for field in attrs.fields(type(command)):
+        value = getattr(command, field.name)
+        if value is UNSET or value == field.default:
+            continue
+        document[field.name] = dict(value) if isinstance(value, Mapping) else value
+    return document
+
+
+def from_json(document: Mapping[str, Any]) -> Command:
+    """Return the command that :func:`to_json` wrote.
+
+    Raises:
+        ValueError: the type is unknown or a field does not belong to it.
+    """
+    fields = dict(document)
+    cls = _BY_NAME.get(fields.pop("type", None) or "")
+    if cls is None:
+        raise ValueError(f"Unknown command type {document.get('type')!r}; known are {', '.join(sorted(_BY_NAME))}.")
+    try:
+        return cls(**fields)
+    except TypeError as error:
+        raise ValueError(f"The fields {sorted(fields)} do not make a {cls.__name__}: {error}.") from error
+
+
+@attrs.frozen
+class JournalEntry:
+    """One applied command and the time it was applied at."""
+
+    now: float
+    command: Command
+
+    def to_json(self) -> str:
+        """Return the entry as one line of JSON text."""
+        return json.dumps({"now": self.now, "command": to_json(self.command)}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> JournalEntry:
+        """Return the entry that :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: the text is not such an entry.
+        """
+        try:
+            document = json.loads(text)
+            return cls(float(document["now"]), from_json(document["command"]))
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"Not a journal entry: {error!r}.") from error

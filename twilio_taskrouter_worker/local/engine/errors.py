@@ -1,0 +1,150 @@
+"""Refusals: a command that cannot be done raises :class:`Rejected` and has changed nothing.
+
+The texts that TaskRouter is known to use stand here, word for word, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .events import Event
+
+
+class Rejected(Exception):
+    """A command was refused.
+
+    Attributes:
+        status: the HTTP status that tells the kind of refusal.
+        code: Twilio's error code.
+        message: the text for whoever asked.
+        events: what happened because timers were due before the command was looked at; it is to be delivered like the
+            events of an :class:`~.engine.Outcome`.
+    """
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.events: tuple[Event, ...] = ()
+
+
+def invalid(message: str, code: int = 20001) -> Rejected:
+    """Return the refusal of a bad value or of a change that the present state forbids."""
+    return Rejected(400, code, message)
+
+
+def not_found(path: str) -> Rejected:
+    """Return the refusal for a path that leads to nothing; ``path`` starts with ``/Workspaces``."""
+    return Rejected(404, 20404, f"The requested resource {path} was not found")
+
+
+def version_mismatch(sid: str, current: int, given: int) -> Rejected:
+    """Return the refusal of a change that was meant for another version."""
+    return Rejected(
+        412, 20412, f"The If-Match version {given} does not match the current version {current} of {sid}"
+    )
+
+
+def duplicate_worker() -> Rejected:
+    """Return the refusal of a worker name that is taken."""
+    return invalid("Worker with the same friendly name already exists")
+
+
+def duplicate(kind: str, name: str) -> Rejected:
+    """Return the refusal of another name that is taken."""
+    return invalid(f"{kind} with the same name already exists: '{name}'")
+
+
+def workflow_required() -> Rejected:
+    """Return the refusal of a task without a workflow where it is not clear which one is meant."""
+    return invalid("WorkflowSid field is required when the workspace does not have exactly one workflow")
+
+
+def bad_workflow_for_target(sid: str, workspace_sid: str, account_sid: str) -> Rejected:
+    """Return the refusal of a malformed workflow sid on a task with a routing target."""
+    return invalid(
+        f"Value '{sid}' provided for WorkflowSid as RoutingTarget has an invalid format."
+        f" WorkspaceSid: {workspace_sid}, AccountSid: {account_sid}"
+    )
+
+
+def cannot_complete(task_sid: str, workspace_sid: str, account_sid: str) -> Rejected:
+    """Return the refusal to complete a task that nobody works on."""
+    return invalid(
+        f"Cannot complete task {task_sid} in workspace {workspace_sid} for account {account_sid}"
+        " because it is not currently assigned."
+    )
+
+
+def cannot_wrap_up(task_sid: str, workspace_sid: str, account_sid: str) -> Rejected:
+    """Return the refusal to wrap up a task that is not assigned."""
+    return invalid(
+        f"Cannot wrap up a task {task_sid} in workspace {workspace_sid} for account {account_sid}"
+        " because it's not currently assigned"
+    )
+
+
+def cannot_cancel(task_sid: str, workspace_sid: str, account_sid: str) -> Rejected:
+    """Return the refusal to cancel a task that was accepted or is over."""
+    return invalid(
+        f"Cannot cancel task {task_sid} in workspace {workspace_sid} for account {account_sid}"
+        " because it is not pending or reserved."
+    )
+
+
+def wrong_reservation_state(sid: str, expected: str, wanted: str) -> Rejected:
+    """Return the refusal of a reservation's change that its state does not allow."""
+    return invalid(f"Reservation {sid} not in expected state [{expected}] and cannot be updated to [{wanted}]")
+
+
+def reservation_gone(sid: str) -> Rejected:
+    """Return the refusal to accept a reservation that was rescinded."""
+    return Rejected(
+        410, 20410, f"Reservation {sid} not in expected state [pending] and cannot be updated to [accepted]"
+    )
+
+
+def wrong_instruction_state(instruction: str, sid: str, expected: str = "Pending") -> Rejected:
+    """Return the refusal of an instruction on a reservation that is in another state."""
+    codes = {"call": 40114, "redirect": 40123}
+    return invalid(
+        f"Unable to execute {instruction.capitalize()} instruction."
+        f" Reservation {sid} is not currently in a {expected} state.",
+        codes.get(instruction, 20001),
+    )
+
+
+def instruction_on_transfer(instruction: str, sid: str) -> Rejected:
+    """Return the refusal of an instruction that transferred tasks do not take."""
+    return invalid(
+        f"Instruction {instruction} is not allowed on reservation {sid} of a transferred task;"
+        " allowed are accept, reject, conference and supervise",
+        40151,
+    )
+
+
+def unknown_instruction(instruction: str) -> Rejected:
+    """Return the refusal of an instruction that does not exist."""
+    return invalid(f"Unknown instruction '{instruction}'", 55555)
+
+
+def cannot_cancel_transfer(sid: str, status: str) -> Rejected:
+    """Return the refusal to cancel a transfer that is over."""
+    return invalid(f"Transfer {sid} is already {status} . Cannot cancel transfer.")
+
+
+def start_in_future() -> Rejected:
+    """Return the refusal of a virtual start time that has not come yet."""
+    return invalid("VirtualStartTime must not be in the future")
+
+
+def unknown_activity(sid: str) -> Rejected:
+    """Return the refusal of an activity that the workspace does not have."""
+    return invalid(f"ActivitySid '{sid}' does not name an activity of this workspace")
+
+
+def activities_required() -> Rejected:
+    """Return the refusal of a queue without activities where workers do one task at a time."""
+    return invalid("Activity Sids cannot be empty")

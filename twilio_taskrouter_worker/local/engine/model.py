@@ -1,0 +1,286 @@
+"""The records of the routing engine: what TaskRouter's resources are made of.
+
+Every record is immutable. The engine keeps the current one of each object and puts a new one in its place when the
+object changes, so that whatever it hands out (results, events, answers to queries) is a snapshot that never moves.
+
+Dates are floats, unix seconds. Field names are those of the REST API. ``attributes`` is the JSON text as it was given.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import attrs
+
+PENDING = "pending"
+RESERVED = "reserved"
+ASSIGNED = "assigned"
+WRAPPING = "wrapping"
+COMPLETED = "completed"
+CANCELED = "canceled"
+ACCEPTED = "accepted"
+REJECTED = "rejected"
+TIMEOUT = "timeout"
+RESCINDED = "rescinded"
+
+TASK_STATUSES = (PENDING, RESERVED, ASSIGNED, WRAPPING, COMPLETED, CANCELED)
+TASK_FINAL = frozenset({COMPLETED, CANCELED})
+RESERVATION_STATUSES = (PENDING, ACCEPTED, REJECTED, TIMEOUT, CANCELED, RESCINDED, WRAPPING, COMPLETED)
+RESERVATION_OPEN = frozenset({PENDING, ACCEPTED, WRAPPING})
+
+FIFO = "FIFO"
+LIFO = "LIFO"
+
+TRANSFER_INITIATED = "initiated"
+TRANSFER_FAILED = "failed"
+TRANSFER_COMPLETE = "complete"
+TRANSFER_CANCELED = "canceled"
+
+R = TypeVar("R", bound="Record")
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Record:
+    """What all records share: identity, dates, and being replaced instead of changed."""
+
+    account_sid: str
+    sid: str
+    date_created: float
+    date_updated: float
+
+    def replaced(self: R, **changes: Any) -> R:
+        """Return a copy with some fields changed."""
+        # attrs.evolve runs the initializer over every field; this is the engine's innermost operation.
+        new = object.__new__(type(self))
+        fields = new.__dict__
+        fields.update(self.__dict__)
+        fields.update(changes)
+        return new
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Workspace(Record):
+    """A workspace: everything else lives in one."""
+
+    friendly_name: str
+    default_activity_sid: str | None
+    default_activity_name: str | None
+    timeout_activity_sid: str | None
+    timeout_activity_name: str | None
+    event_callback_url: str | None
+    events_filter: str | None
+    multi_task_enabled: bool
+    prioritize_queue_order: str
+    """``FIFO`` or ``LIFO``."""
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Activity(Record):
+    """What a worker may be doing, and whether that makes it available."""
+
+    workspace_sid: str
+    friendly_name: str
+    available: bool
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Worker(Record):
+    """Somebody who is offered reservations."""
+
+    workspace_sid: str
+    friendly_name: str
+    activity_sid: str
+    activity_name: str
+    available: bool
+    """Whether the current activity is an available one."""
+    attributes: str
+    date_status_changed: float
+    """Time of the last change of activity."""
+    version: int
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class WorkerChannel(Record):
+    """How much of one kind of work a worker may have at a time."""
+
+    workspace_sid: str
+    worker_sid: str
+    task_channel_sid: str
+    task_channel_unique_name: str
+    configured_capacity: int
+    available: bool
+    """The switch of this channel, whatever the worker's activity."""
+    assigned_tasks: int
+    """Reservations in state accepted."""
+    occupied: int
+    """Places taken: reservations that are pending, accepted or wrapping."""
+    available_capacity_percentage: int
+    last_reserved_time: float
+    """Unix seconds (REST and bridge show milliseconds); the creation time before the first reservation."""
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class TaskChannel(Record):
+    """A kind of work, such as voice or chat."""
+
+    workspace_sid: str
+    unique_name: str
+    friendly_name: str
+    channel_optimized_routing: bool
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class TaskQueue(Record):
+    """Tasks that wait for the same workers."""
+
+    workspace_sid: str
+    friendly_name: str
+    target_workers: str | None
+    """Expression over the workers; None or blank matches nobody."""
+    max_reserved_workers: int
+    task_order: str
+    """``FIFO`` or ``LIFO``."""
+    reservation_activity_sid: str | None
+    reservation_activity_name: str | None
+    assignment_activity_sid: str | None
+    assignment_activity_name: str | None
+    version: int
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Workflow(Record):
+    """The way of tasks into queues."""
+
+    workspace_sid: str
+    friendly_name: str
+    configuration: str
+    """The JSON text as it was given."""
+    assignment_callback_url: str | None
+    fallback_assignment_callback_url: str | None
+    task_reservation_timeout: int
+    document_content_type: str = "application/json"
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Task(Record):
+    """A piece of work."""
+
+    workspace_sid: str
+    assignment_status: str
+    attributes: str
+    addons: str
+    priority: int
+    reason: str | None
+    timeout: int
+    """Seconds the task may stay unaccepted."""
+    workflow_sid: str | None
+    workflow_friendly_name: str | None
+    task_queue_sid: str | None
+    task_queue_friendly_name: str | None
+    task_queue_entered_date: float | None
+    task_channel_sid: str
+    task_channel_unique_name: str
+    routing_target: str | None
+    ignore_capacity: bool
+    virtual_start_time: float
+    counter: int
+    """How often the task went from pending to reserved."""
+    version: int
+
+    def age(self, now: float) -> int:
+        """Return the whole seconds since the task was created."""
+        return max(0, int(now) - int(self.date_created))
+
+    @property
+    def final(self) -> bool:
+        """Whether the task is completed or canceled."""
+        return self.assignment_status in TASK_FINAL
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Reservation(Record):
+    """The offer of a task to a worker, and what became of it."""
+
+    workspace_sid: str
+    task_sid: str
+    task_channel_sid: str
+    worker_sid: str
+    worker_name: str
+    reservation_status: str
+    reservation_timeout: int
+    """Seconds the offer stands, as of its creation."""
+    worker_previous_activity_sid: str
+    canceled_reason_code: int | None
+    """Why a voice instruction failed; None (and absent on the wire) otherwise."""
+    transfer_sid: str | None
+    """The transfer that made this reservation, if one did."""
+    on_hold: bool
+    """Media is being set up: shown as pending, its timer stands still, it cannot be accepted or rejected."""
+    post_work_activity_sid: str | None
+    """Where the worker is moved when this reservation completes."""
+    version: int
+
+    @property
+    def open(self) -> bool:
+        """Whether the reservation is pending, accepted or wrapping, and so takes a place of the worker's capacity."""
+        return self.reservation_status in RESERVATION_OPEN
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Transfer(Record):
+    """The handing over of a task by the worker who has it."""
+
+    workspace_sid: str
+    task_sid: str
+    transfer_type: str
+    """``WORKER`` or ``QUEUE``."""
+    transfer_mode: str
+    """``WARM`` or ``COLD``."""
+    transfer_to: str
+    transfer_status: str
+    initiating_reservation_sid: str
+    initiating_worker_sid: str
+    initiating_queue_sid: str | None
+    initiating_workflow_sid: str | None
+    transfer_failed_reason: str | None
+
+
+@attrs.frozen(kw_only=True)
+class CustomerParticipant:
+    """Bookkeeping of the customer's leg of a conference; there is no telephony behind it."""
+
+    task_sid: str
+    hold: bool = False
+    hold_url: str | None = None
+    hold_method: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class WorkerParticipant:
+    """Bookkeeping of a worker's leg of a conference; there is no telephony behind it."""
+
+    task_sid: str
+    reservation_sid: str
+    worker_sid: str
+    mute: bool = False
+    beep_on_exit: bool = False
+    end_conference_on_exit: bool = False
+    hold: bool = False
+    hold_url: str | None = None
+    hold_method: str | None = None
+    kicked: bool = False
+    supervisors: tuple[tuple[str, str], ...] = ()
+    """Worker sid and mode (monitor, whisper, barge) of whoever supervises this leg."""
+
+
+@attrs.frozen(kw_only=True)
+class ReservationView:
+    """A reservation with everything its longest form shows beside it, all of the same moment."""
+
+    reservation: Reservation
+    task: Task
+    worker: Worker
+    task_transfer: Transfer | None
+    """The transfer that made the reservation."""
+    active_outgoing_task_transfer: Transfer | None
+    """The open transfer that the reservation's worker has started."""

@@ -1,0 +1,122 @@
+"""The choices that TaskRouter's documentation leaves open, each in this one place with its default.
+
+Numbers are seconds unless a name says otherwise. The constants below the class are texts and limits that are known.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from .expressions import DEFAULT_SEMANTICS, Semantics
+
+
+@attrs.frozen(kw_only=True)
+class Rules:
+    """Switches of the engine; an instance is part of what a replay needs to come out the same."""
+
+    refuse_unavailable_with_pending: bool = False
+    """Refuse (400) a worker's move to an unavailable activity while a reservation is pending and the flag to reject
+    pending reservations is not given. Off: the move is allowed and the reservation stays."""
+
+    identical_attributes_change_version: bool = False
+    """Whether setting attributes to the very text they have counts as a change (event and version)."""
+
+    worker_version_grows_on_completion: bool = False
+    """Whether a completed reservation makes its worker's version grow, as one changelog entry suggests."""
+
+    task_events_first: bool = True
+    """Emit ``task.*`` before ``reservation.*`` of the same change (wrap-up, completion, cancellation)."""
+
+    task_updated_on_transfer: bool = True
+    """Send ``task.updated`` to the transferor when a transfer starts, finds a worker, or is accepted."""
+
+    reservation_failed_sla: float = 10.0
+    """How long a task for one worker that does not ignore capacity waits for that worker."""
+
+    voice_answer_delay: float | None = 0.0
+    """How long after a voice instruction its media counts as set up. None: until ResolveInstruction says so."""
+
+    session_offline_delay: float = 0.0
+    """How long after a worker's last session closed the worker is moved offline."""
+
+    offline_default_workspaces: tuple[str, ...] = ("Flex Task Assignment",)
+    """Friendly names of workspaces in which a closing session that did not send the flag counts as having sent it."""
+
+    known_worker_needs_queue: bool = True
+    """A known worker must be a member of the step's queue."""
+
+    cold_transfer_may_return: bool = True
+    """A COLD transfer to a queue may be offered to the transferor itself."""
+
+    warm_transfer_may_return: bool = False
+    """A WARM transfer to a queue may be offered to the transferor itself."""
+
+    transfer_checks_capacity: bool = True
+    """Refuse a transfer to a worker who has no free place on the task's channel."""
+
+    one_reservation_per_worker_and_task: bool = True
+    """Do not offer a task to a worker who holds an open reservation on it."""
+
+    workers_see_own_fields: bool = True
+    """Queue expressions may name sid, friendly_name, activity_sid and activity_name of a worker."""
+
+    purge_finished_after: float = 300.0
+    """When a completed or canceled task is removed (observed: 5 to 8 minutes)."""
+
+    assigned_limit: float = 86400.0
+    """How long a task may stay assigned before the system removes it."""
+
+    max_assignments: int = 1000
+    """How often a task may go from pending to reserved."""
+
+    max_workers: int = 15000
+    max_queues: int = 5000
+    max_activities: int = 100
+
+    semantics: Semantics = DEFAULT_SEMANTICS
+    """What expressions mean where the documentation is silent."""
+
+
+DEFAULT_RULES: Final = Rules()
+"""Every switch at its default."""
+
+MAX_NAME: Final = 64
+MAX_ATTRIBUTES: Final = 4096
+MAX_CONFIGURATION: Final = 1_000_000
+MAX_PRIORITY: Final = 2147483647
+MAX_TASK_TIMEOUT: Final = 1209600
+MAX_RESERVATION_TIMEOUT: Final = 86400
+MAX_RESERVED_WORKERS: Final = 50
+DEFAULT_RESERVATION_TIMEOUT: Final = 120
+EARLIEST_START: Final = -2208988800.0
+"""The first moment of 1900, before which no virtual start time may lie."""
+
+REASON_TTL: Final = "Task TTL Exceeded"
+REASON_LIMIT: Final = "Task TTL Exceeded or Max assignment count exceeded"
+REASON_WORKFLOW_TIMEOUT: Final = "Task canceled on Workflow timeout"
+REASON_WORKFLOW_SKIP: Final = "Task canceled on Workflow skip"
+REASON_SLA: Final = "RoutingTarget SLA for Reservation creation was not met"
+REASON_TARGET_LOST: Final = "RoutingTarget not available for Reservation acceptance: {worker_sid}"
+
+TRANSFER_REJECTED: Final = "Transfer failed because the reservation was rejected"
+TRANSFER_TIMED_OUT: Final = "Transfer failed because the reservation timed out"
+TRANSFER_MEDIA_FAILED: Final = "Transfer failed because the reservation was canceled"
+TRANSFER_TASK_ENDED: Final = "Transfer failed because the task ended"
+ATTEMPT_FAILED: Final = (
+    "Transfer attempt failed on reservation {outcome} because there are no more pending reservations"
+)
+
+MULTI_TASK_ACTIVITIES: Final = (("Offline", False), ("Available", True), ("Unavailable", False))
+SINGLE_TASK_ACTIVITIES: Final = (("Offline", False), ("Idle", True), ("Busy", False), ("Reserved", False))
+BUILT_IN_CHANNELS: Final = (
+    ("default", "Default"),
+    ("voice", "Voice"),
+    ("sms", "SMS"),
+    ("chat", "Programmable Chat"),
+    ("video", "Video"),
+)
+FIFO_QUEUE_NAME: Final = "Sample Queue"
+FIFO_WORKFLOW_NAME: Final = "Default Fifo Workflow"
+FIFO_TARGET_WORKERS: Final = "1==1"
