@@ -4,9 +4,9 @@
     expression.matches(WorkerScope(attributes, fields))      # bool, never raises
     print(expression.explain(WorkerScope(attributes, fields)))
 
-``compile_expression`` raises ``ExpressionSyntaxError`` with the position of the fault. In the WORKER context an empty text
-is an expression that matches nobody (a queue with empty TargetWorkers); elsewhere it is a syntax error.
-``compile_order_by`` does the same for ``order_by`` and ``compile_key`` for the known-worker keys of a workflow target.
+``compile_expression`` raises ``ExpressionSyntaxError`` with the position of the fault. In the WORKER context an
+empty text is an expression that matches nobody (a queue with empty TargetWorkers); elsewhere it is a syntax error.
+``compile_order_by`` does the same for ``order_by``, and ``compile_key`` for the known-worker keys of a target.
 Pure: no I/O, no threads, no clock. Everything returned is immutable and may be shared between threads.
 """
 
@@ -15,7 +15,8 @@ from __future__ import annotations
 from .errors import ExpressionSyntaxError, Position
 from .expression import Expression, compile_expression
 from .ordering import Key, Ordering, compile_key, compile_order_by
-from .scopes import ExpressionContext, Scope, TargetScope, TaskScope, WorkersScope, WorkerScope
+from .paths import Inputs
+from .scopes import ExpressionContext, Scope, TargetScope, TaskScope, WorkerScope, WorkersScope
 from .semantics import DEFAULT_SEMANTICS, Semantics
 from .verdict import Verdict
 
@@ -33,6 +34,7 @@ __all__ = [
     "Expression",
     "ExpressionContext",
     "ExpressionSyntaxError",
+    "Inputs",
     "Key",
     "Ordering",
     "Position",

@@ -1,37 +1,120 @@
-"""Expressions, compiled once and tested often (interface first; the parts follow)."""
+"""Expressions: compiled once, tested often, explained when asked."""
+
 from __future__ import annotations
+
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
+
 import attrs
+
+from .compiler import Compiler, Part
+from .parser import parse
+from .paths import Inputs, UnknownPathError, inputs_of
 from .scopes import ExpressionContext, Scope
 from .semantics import DEFAULT_SEMANTICS, Semantics
-from .verdict import Verdict
+from .verdict import EMPTY, Verdict
+
+_CACHE_SIZE = 512  # expressions; a caller that holds more keeps its own
+_LONGEST_CACHED = 4096  # characters; bounds the memory of the cache together with its size
+
 
 @attrs.frozen(eq=False)
 class Expression:
-    """A compiled expression."""
+    """A compiled expression. Immutable; may be shared between threads."""
+
     text: str
+    """The expression as given."""
     context: ExpressionContext
+    """Which kind of scope ``matches`` and ``explain`` take."""
     matches: Callable[[Any], bool] = attrs.field(repr=False)
-    """``matches(scope) -> bool``; never raises on any data."""
-    names: frozenset[str]
-    """Every input it reads: ``worker.skill``, ``task.type``, ``worker.channel.voice.assigned_tasks``, ``workers.available``."""
-    worker_attributes: frozenset[str]
-    """Top-level worker attribute names it reads."""
-    task_attributes: frozenset[str]
-    """Top-level task attribute names it reads."""
-    uses_worker_fields: bool
-    uses_activity: bool
-    uses_channels: bool
+    """``matches(scope) -> bool``: whether the expression is true for a scope of its context.
+
+    Never raises, whatever the documents hold: values of the wrong type only make comparisons false. It is the
+    compiled closure itself, so that testing thousands of workers costs no further call.
+    """
+    inputs: Inputs = attrs.field(repr=False)
+    """What it reads; the properties below are shortcuts."""
+    _root: Part | None = attrs.field(repr=False)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every input it reads, such as ``worker.skill``, ``task.type`` or ``workers.available``."""
+        return self.inputs.names
+
+    @property
+    def worker_attributes(self) -> frozenset[str]:
+        """Top-level names of the worker attributes it reads."""
+        return self.inputs.worker_attributes
+
+    @property
+    def task_attributes(self) -> frozenset[str]:
+        """Top-level names of the task attributes it reads."""
+        return self.inputs.task_attributes
+
+    @property
+    def uses_worker_fields(self) -> bool:
+        """Tell whether it reads ``sid``, ``friendly_name``, ``activity_sid`` or ``activity_name`` of the worker."""
+        return self.inputs.uses_worker_fields
+
+    @property
+    def uses_activity(self) -> bool:
+        """Tell whether it reads ``activity_sid`` or ``activity_name`` of the worker."""
+        return self.inputs.uses_activity
+
+    @property
+    def uses_channels(self) -> bool:
+        """Tell whether it reads a value of a worker channel."""
+        return self.inputs.uses_channels
 
     @property
     def constant(self) -> bool | None:
-        """The answer when it reads nothing (``1==1``, or empty), else None."""
-        raise NotImplementedError
+        """The answer for every scope when it reads nothing (``1==1``, or an empty one), else None."""
+        return None if self.inputs.names else self.matches(None)
 
     def explain(self, scope: Scope) -> Verdict:
-        raise NotImplementedError
+        """Return why the expression is true or false for a scope; never raises on any data."""
+        if self._root is None:
+            return Verdict("", False, EMPTY)
+        return self._verdict(self._root, scope)
+
+    def _verdict(self, part: Part, scope: Scope) -> Verdict:
+        start, end = part.span
+        values = tuple((self.text[begin:stop], read(scope)) for (begin, stop), read in part.reads)
+        parts = tuple(self._verdict(child, scope) for child in part.parts)
+        return Verdict(self.text[start:end], part.test(scope), part.operator, parts, values)
+
 
 def compile_expression(text: str, context: ExpressionContext, semantics: Semantics = DEFAULT_SEMANTICS) -> Expression:
-    """Parse and compile; raises ExpressionSyntaxError. Empty text: WORKER matches nobody, elsewhere a syntax error."""
-    raise NotImplementedError
+    """Parse and compile an expression; the most recent short ones are kept, so asking again is cheap.
+
+    Args:
+        text: The expression. Empty or white space only: in the WORKER context an expression that matches nobody
+            (a queue with empty TargetWorkers), elsewhere a syntax error.
+        context: Where the expression stands; decides what its paths mean.
+        semantics: The choices where the service's documentation is silent.
+
+    Raises:
+        ExpressionSyntaxError: The text does not parse, or names a path that the context does not know: TARGET knows
+            ``task.`` and ``worker.``; SKIP_IF knows ``workers.available``, ``workers.unavailable`` and
+            ``workers.<Activity sid>``.
+        TypeError: The text is not a string.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"an expression is a str, not {type(text).__name__}")
+    compiler = _compile if len(text) > _LONGEST_CACHED else _compile_cached
+    return compiler(text, context, semantics)
+
+
+def _compile(text: str, context: ExpressionContext, semantics: Semantics) -> Expression:
+    if context is ExpressionContext.WORKER and not text.strip():
+        return Expression(text, context, lambda scope: False, inputs_of(()), None)
+    compiler = Compiler(context, semantics)
+    try:
+        root = compiler.compile(parse(text, semantics))
+    except UnknownPathError as unknown:
+        raise unknown.in_text(text) from None
+    return Expression(text, context, root.test, inputs_of(compiler.readers.values()), root)
+
+
+_compile_cached = lru_cache(maxsize=_CACHE_SIZE)(_compile)

@@ -1,7 +1,7 @@
 """What an expression is tested against: one class per context.
 
-Documents are what ``json.loads`` gives (dict, list, str, int, float, bool, None); other mappings, and tuples for arrays,
-do as well. A scope only refers to the mappings it is given, so one scope per worker can be kept while its
+Documents are what ``json.loads`` gives (dict, list, str, int, float, bool, None); other mappings, and tuples for
+arrays, do as well. A scope only refers to the mappings it is given, so one scope per worker can be kept while its
 documents change in place. No repr shows a document, because attributes belong to the customer.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Union
+from typing import Any
 
 import attrs
 
@@ -71,5 +71,5 @@ class WorkersScope:
     """Activity sid to number of workers; an activity that is missing here counts 0."""
 
 
-Scope = Union[WorkerScope, TaskScope, TargetScope, WorkersScope]
+Scope = WorkerScope | TaskScope | TargetScope | WorkersScope
 """Any of the four."""

@@ -1,0 +1,123 @@
+"""From one comparison to a closure that tests it.
+
+The general form reads both sides and asks the semantics. The common forms, a path against a literal, skip what is known
+beforehand; each gives the same answer as the general one, only sooner.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from .nodes import Operator
+from .paths import Read
+from .semantics import Semantics, is_array, is_number
+
+Test = Callable[[Any], bool]
+"""Takes a scope, never raises."""
+
+_ORDERED: dict[Operator, Callable[[Any, Any], bool]] = {
+    Operator.GT: operator.gt,
+    Operator.GE: operator.ge,
+    Operator.LT: operator.lt,
+    Operator.LE: operator.le,
+}
+
+
+def compare_values(kind: Operator, semantics: Semantics) -> Callable[[Any, Any], bool]:
+    """Return the function that compares two values by an operator."""
+    if kind in _ORDERED:
+        ordered = _ORDERED[kind]
+
+        def compare(left: Any, right: Any) -> bool:
+            pair = semantics.order(left, right)
+            return pair is not None and ordered(*pair)
+
+        return compare
+    table: dict[Operator, Callable[[Any, Any], bool]] = {
+        Operator.EQ: semantics.equal,
+        Operator.NE: semantics.unequal,
+        Operator.CONTAINS: semantics.contains,
+        Operator.HAS: semantics.has,
+        Operator.IN: semantics.is_in,
+        Operator.NOT_IN: semantics.not_in,
+    }
+    return table[kind]
+
+
+def general_test(left: Read, kind: Operator, right: Read, semantics: Semantics) -> Test:
+    """Return the test of a comparison of anything with anything."""
+    compare = compare_values(kind, semantics)
+    return lambda scope: compare(left(scope), right(scope))
+
+
+def constant_test(left: Any, kind: Operator, right: Any, semantics: Semantics) -> Test:
+    """Return the test of a comparison of two constants, decided now."""
+    result = compare_values(kind, semantics)(left, right)
+    return lambda scope: result
+
+
+def path_test(read: Read, kind: Operator, literal: Any, semantics: Semantics) -> Test:
+    """Return the test of a path on the left against a literal on the right."""
+    test = None
+    if _is_plain_text(literal, semantics):
+        test = _text_test(read, kind, literal)
+    elif kind in _ORDERED and is_number(literal):
+        test = _number_test(read, kind, literal, semantics)
+    elif kind in (Operator.IN, Operator.NOT_IN) and is_array(literal):
+        test = _membership_test(read, kind, literal, semantics)
+    return test or general_test(read, kind, lambda scope: literal, semantics)
+
+
+def _is_plain_text(value: Any, semantics: Semantics) -> bool:
+    """Tell whether only the identical string equals this value."""
+    return isinstance(value, str) and semantics.case_sensitive and semantics.number(value) is None
+
+
+def _text_test(read: Read, kind: Operator, literal: str) -> Test | None:
+    if kind is Operator.EQ:
+        return lambda scope: bool(read(scope) == literal)
+    if kind is Operator.HAS:
+
+        def has(scope: Any) -> bool:
+            value = read(scope)
+            return literal in value if type(value) is list else is_array(value) and literal in value
+
+        return has
+    return None
+
+
+def _number_test(read: Read, kind: Operator, literal: Any, semantics: Semantics) -> Test:
+    ordered = _ORDERED[kind]
+
+    def test(scope: Any) -> bool:
+        value = read(scope)
+        if type(value) is int:
+            return ordered(value, literal)
+        number = semantics.number(value)
+        return number is not None and ordered(number, literal)
+
+    return test
+
+
+def _membership_test(read: Read, kind: Operator, literal: tuple[Any, ...], semantics: Semantics) -> Test | None:
+    if not all(_is_plain_text(element, semantics) for element in literal):
+        return None
+    elements = frozenset(literal)
+    if kind is Operator.IN:
+
+        def is_in(scope: Any) -> bool:
+            value = read(scope)
+            return isinstance(value, str) and value in elements
+
+        return is_in
+    null_answer = semantics.null_is_not_in
+
+    def not_in(scope: Any) -> bool:
+        value = read(scope)
+        if value is None:
+            return null_answer
+        return not (isinstance(value, str) and value in elements)
+
+    return not_in

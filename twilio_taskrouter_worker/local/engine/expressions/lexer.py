@@ -1,0 +1,97 @@
+"""From an expression's text to tokens, in one pass."""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import NamedTuple
+
+from .errors import END_OF_INPUT
+from .semantics import BOOLEANS, ESCAPABLE, IDENTIFIER, NUMBER, Semantics
+
+
+class TokenKind(enum.Enum):
+    """What a token is."""
+
+    STRING = enum.auto()
+    NUMBER = enum.auto()
+    BOOLEAN = enum.auto()
+    NULL = enum.auto()
+    IDENTIFIER = enum.auto()
+    WORD = enum.auto()
+    """A word operator, in capitals: AND, OR, NOT, IN, HAS or CONTAINS."""
+    SYMBOL = enum.auto()
+    """A symbol operator, a parenthesis, a bracket, a comma or a dot."""
+    UNKNOWN = enum.auto()
+    """A character that no rule knows, or a string that is not closed."""
+    END = enum.auto()
+
+
+class Token(NamedTuple):
+    """One token: its kind, its text as written (word operators in capitals), and its place."""
+
+    kind: TokenKind
+    text: str
+    start: int
+    end: int
+
+
+WORD_OPERATORS = frozenset({"AND", "OR", "NOT", "IN", "HAS", "CONTAINS"})
+
+_TOKEN = re.compile(
+    rf"""
+      (?P<space>\s+)
+    | (?P<word>{IDENTIFIER})
+    | (?P<number>{NUMBER})
+    | (?P<string>"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*')
+    | (?P<symbol>==|!=|>=|<=|>-|<-|[=<>()\[\],.])
+    | (?P<unclosed>["'].*)
+    | (?P<unknown>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_KINDS = {
+    "number": TokenKind.NUMBER,
+    "string": TokenKind.STRING,
+    "symbol": TokenKind.SYMBOL,
+    "unclosed": TokenKind.UNKNOWN,
+    "unknown": TokenKind.UNKNOWN,
+}
+_ESCAPE = re.compile(rf"\\([{re.escape(ESCAPABLE)}])")
+
+
+def tokenize(text: str, semantics: Semantics) -> list[Token]:
+    """Return the tokens of a text, an END token last; never fails, because the parser knows best what to say."""
+    tokens: list[Token] = []
+    for match in _TOKEN.finditer(text):
+        group = match.lastgroup
+        if group == "space":
+            continue
+        start, end = match.span()
+        if group == "word":
+            tokens.append(_word(match.group(), start, end, semantics))
+        else:
+            tokens.append(Token(_KINDS[str(group)], match.group(), start, end))
+    tokens.append(Token(TokenKind.END, END_OF_INPUT, len(text), len(text)))
+    return tokens
+
+
+def unquote(text: str) -> str:
+    """Return the value of a string token."""
+    return _ESCAPE.sub(r"\1", text[1:-1]) if "\\" in text else text[1:-1]
+
+
+def quote(value: str) -> str:
+    """Return a string as an expression spells it, the inverse of ``unquote``."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _word(text: str, start: int, end: int, semantics: Semantics) -> Token:
+    operator = text.upper() if semantics.word_operators_any_case else text
+    if operator in WORD_OPERATORS:
+        return Token(TokenKind.WORD, operator, start, end)
+    if text in BOOLEANS:
+        return Token(TokenKind.BOOLEAN, text, start, end)
+    if (text.lower() if semantics.null_any_case else text) == "null":
+        return Token(TokenKind.NULL, text, start, end)
+    return Token(TokenKind.IDENTIFIER, text, start, end)

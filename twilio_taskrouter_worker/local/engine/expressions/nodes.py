@@ -1,0 +1,131 @@
+"""What an expression is made of, once parsed.
+
+Nodes compare by meaning, not by place: spans play no part in equality or repr. ``render`` is the inverse of the parser.
+"""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+
+import attrs
+
+from .lexer import quote
+from .semantics import Number
+
+Scalar = str | Number | bool | None
+
+
+class Operator(enum.Enum):
+    """A comparison operator, by its canonical spelling."""
+
+    EQ = "=="
+    NE = "!="
+    GT = ">"
+    GE = ">="
+    LT = "<"
+    LE = "<="
+    CONTAINS = "CONTAINS"
+    HAS = "HAS"
+    IN = "IN"
+    NOT_IN = "NOT IN"
+
+
+Span = tuple[int, int]
+
+
+def _span() -> Span:
+    return attrs.field(default=(0, 0), eq=False, repr=False)
+
+
+@attrs.frozen
+class Literal:
+    """A string, a number, a boolean or null."""
+
+    value: Scalar
+    span: Span = _span()
+
+
+@attrs.frozen
+class ArrayLiteral:
+    """An array of literals."""
+
+    values: tuple[Scalar, ...]
+    span: Span = _span()
+
+
+@attrs.frozen
+class Path:
+    """A key: names and array indices; the first step is always a name."""
+
+    steps: tuple[str | int, ...]
+    span: Span = _span()
+
+
+Operand = Literal | ArrayLiteral | Path
+
+
+@attrs.frozen
+class Comparison:
+    """Two operands and the operator between them."""
+
+    left: Operand
+    operator: Operator
+    right: Operand
+    span: Span = _span()
+
+
+@attrs.frozen
+class And:
+    """Two or more parts that must all be true."""
+
+    parts: tuple[Node, ...]
+    span: Span = _span()
+
+
+@attrs.frozen
+class Or:
+    """Two or more parts of which one must be true."""
+
+    parts: tuple[Node, ...]
+    span: Span = _span()
+
+
+Node = Comparison | And | Or
+
+
+def render(node: Node) -> str:
+    """Return a text that parses to this node, whatever the precedence of AND and OR."""
+    if isinstance(node, Comparison):
+        return f"{render_operand(node.left)} {node.operator.value} {render_operand(node.right)}"
+    word = " AND " if isinstance(node, And) else " OR "
+    return word.join(render(part) if isinstance(part, Comparison) else f"({render(part)})" for part in node.parts)
+
+
+def render_operand(operand: Operand) -> str:
+    """Return a text that parses to this operand."""
+    if isinstance(operand, Literal):
+        return render_scalar(operand.value)
+    if isinstance(operand, ArrayLiteral):
+        return "[" + ", ".join(map(render_scalar, operand.values)) + "]"
+    return render_path(operand.steps)
+
+
+def render_path(steps: tuple[str | int, ...]) -> str:
+    """Return the text of a path."""
+    first, *rest = steps
+    return str(first) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
+
+
+def render_scalar(value: Scalar) -> str:
+    """Return the text of a literal."""
+    if isinstance(value, str):
+        return quote(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    digits = format(Decimal(repr(value)), "f")
+    return digits if "." in digits else f"{digits}.0"

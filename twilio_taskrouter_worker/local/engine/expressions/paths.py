@@ -1,0 +1,230 @@
+"""What a path means in its context: which input it reads, and the closure that reads it.
+
+Reading never fails: a missing key, an index out of range and a step into something that is no object are all None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any
+
+import attrs
+
+from .errors import ExpressionSyntaxError
+from .nodes import Path, render_path
+from .scopes import ExpressionContext
+from .semantics import ACTIVITY_FIELDS, ACTIVITY_SID_PREFIX, CHANNEL_FIELDS, WORKER_FIELDS, is_array, is_object
+
+Steps = tuple["str | int", ...]
+Read = Callable[[Any], Any]
+
+
+@attrs.frozen(kw_only=True)
+class Reader:
+    """How one path is read, and what is thereby read."""
+
+    read: Read
+    """Takes the scope of the path's context, returns the value or None; never raises."""
+    names: frozenset[str]
+    """The inputs, each with the document it belongs to: ``worker.skill``, ``workers.available``."""
+    worker_attributes: frozenset[str] = frozenset()
+    task_attributes: frozenset[str] = frozenset()
+    worker_fields: frozenset[str] = frozenset()
+    uses_channels: bool = False
+
+
+class UnknownPathError(Exception):
+    """A path has no meaning where it stands."""
+
+    def __init__(self, path: Path, expected: str) -> None:
+        self._path = path
+        self._expected = expected
+        super().__init__(path, expected)
+
+    def in_text(self, text: str) -> ExpressionSyntaxError:
+        """Return the syntax error to raise, given the text that holds the path."""
+        start, end = self._path.span
+        return ExpressionSyntaxError(text, start, text[start:end], self._expected)
+
+
+def reader_for(path: Path, context: ExpressionContext) -> Reader:
+    """Return how a path is read in a context; raises UnknownPathError for one that the context does not know."""
+    return _READERS[context](path)
+
+
+def _worker_reader(path: Path) -> Reader:
+    """An unprefixed path; ``worker.`` is tolerated where no attribute called worker says otherwise."""
+    steps = path.steps
+    plain = _worker_path(steps, attrgetter("attributes"), attrgetter("fields"))
+    if not _is_prefixed(steps, "worker"):
+        return plain
+    return _first_of(plain, _worker_path(steps[1:], attrgetter("attributes"), attrgetter("fields")))
+
+
+def _task_reader(path: Path) -> Reader:
+    """An unprefixed path; ``task.`` is tolerated where no attribute called task says otherwise."""
+    steps = path.steps
+    plain = _task_path(steps, attrgetter("attributes"))
+    return _first_of(plain, _task_path(steps[1:], attrgetter("attributes"))) if _is_prefixed(steps, "task") else plain
+
+
+def _target_reader(path: Path) -> Reader:
+    """A path that starts with ``task.`` or ``worker.``."""
+    steps = path.steps
+    if _is_prefixed(steps, "task"):
+        return _task_path(steps[1:], attrgetter("task.attributes"))
+    if _is_prefixed(steps, "worker"):
+        return _routed_worker_path(steps[1:], "worker.")
+    raise UnknownPathError(path, "a key that starts with task. or worker.")
+
+
+def order_reader(path: Path) -> Reader:
+    """Return how a path of an ``order_by`` is read from a worker's scope; raises UnknownPathError otherwise."""
+    steps = path.steps
+    if not _is_prefixed(steps, "worker"):
+        raise UnknownPathError(path, "a key that starts with worker.")
+    return _routed_worker_path(steps[1:], "")
+
+
+def _skip_if_reader(path: Path) -> Reader:
+    """A count of workers."""
+    steps = path.steps
+    name = steps[1] if len(steps) == 2 and steps[0] == "workers" else None
+    if name == "available" or name == "unavailable":
+        return Reader(read=attrgetter(name), names=frozenset({f"workers.{name}"}))
+    if not isinstance(name, str) or not name.startswith(ACTIVITY_SID_PREFIX):
+        raise UnknownPathError(path, "workers.available, workers.unavailable or workers.<Activity sid>")
+    activity_sid = name
+
+    def read(scope: Any) -> Any:
+        return scope.by_activity.get(activity_sid, 0)
+
+    return Reader(read=read, names=frozenset({f"workers.{name}"}))
+
+
+_READERS: dict[ExpressionContext, Callable[[Path], Reader]] = {
+    ExpressionContext.WORKER: _worker_reader,
+    ExpressionContext.TASK: _task_reader,
+    ExpressionContext.TARGET: _target_reader,
+    ExpressionContext.SKIP_IF: _skip_if_reader,
+}
+
+
+def _is_prefixed(steps: Steps, prefix: str) -> bool:
+    return len(steps) > 1 and steps[0] == prefix and isinstance(steps[1], str)
+
+
+def _task_path(steps: Steps, attributes: Read) -> Reader:
+    return Reader(
+        read=_document_read(steps, attributes),
+        names=frozenset({f"task.{render_path(steps)}"}),
+        task_attributes=frozenset({str(steps[0])}),
+    )
+
+
+def _worker_path(steps: Steps, attributes: Read, fields: Read) -> Reader:
+    """A worker attribute or, for a single name, the worker field behind it."""
+    attribute = Reader(
+        read=_document_read(steps, attributes),
+        names=frozenset({f"worker.{render_path(steps)}"}),
+        worker_attributes=frozenset({str(steps[0])}),
+    )
+    if len(steps) > 1 or steps[0] not in WORKER_FIELDS:
+        return attribute
+    name = str(steps[0])
+    field = Reader(read=_document_read(steps, fields), names=attribute.names, worker_fields=frozenset({name}))
+    return _first_of(attribute, field)
+
+
+def _routed_worker_path(steps: Steps, scope_prefix: str) -> Reader:
+    """A worker path of a workflow target, which sees the worker's channels too."""
+    plain = _worker_path(steps, attrgetter(f"{scope_prefix}attributes"), attrgetter(f"{scope_prefix}fields"))
+    if len(steps) != 3 or steps[0] != "channel" or steps[2] not in CHANNEL_FIELDS:
+        return plain
+    channel = Reader(
+        read=_document_read(steps[1:], attrgetter(f"{scope_prefix}channels")), names=plain.names, uses_channels=True
+    )
+    return _first_of(plain, channel)
+
+
+def _first_of(first: Reader, second: Reader) -> Reader:
+    """Read the second where the first is NULL."""
+    read_first, read_second = first.read, second.read
+
+    def read(scope: Any) -> Any:
+        value = read_first(scope)
+        return read_second(scope) if value is None else value
+
+    return Reader(
+        read=read,
+        names=first.names | second.names,
+        worker_attributes=first.worker_attributes | second.worker_attributes,
+        task_attributes=first.task_attributes | second.task_attributes,
+        worker_fields=first.worker_fields | second.worker_fields,
+        uses_channels=first.uses_channels or second.uses_channels,
+    )
+
+
+def _document_read(steps: Steps, document_of: Read) -> Read:
+    if len(steps) == 1:
+        name = steps[0]
+
+        def read_name(scope: Any) -> Any:
+            document = document_of(scope)
+            return document.get(name) if type(document) is dict else _step(document, name)
+
+        return read_name
+
+    def read(scope: Any) -> Any:
+        value = document_of(scope)
+        for step in steps:
+            value = value.get(step) if type(value) is dict and type(step) is str else _step(value, step)
+        return value
+
+    return read
+
+
+def _step(value: Any, step: str | int) -> Any:
+    if isinstance(step, str):
+        return value.get(step) if is_object(value) else None
+    return value[step] if is_array(value) and step < len(value) else None
+
+
+@attrs.frozen
+class Inputs:
+    """What an expression or an ordering reads, so that it is evaluated again only when one of these changed."""
+
+    names: frozenset[str]
+    """Every input with the document it belongs to: ``worker.skill``, ``task.type``, ``workers.available``."""
+    worker_attributes: frozenset[str]
+    """Top-level names of the worker attributes among them."""
+    task_attributes: frozenset[str]
+    """Top-level names of the task attributes among them."""
+    worker_fields: frozenset[str]
+    """Worker fields among them: ``sid``, ``friendly_name``, ``activity_sid``, ``activity_name``."""
+    uses_channels: bool
+    """Whether a worker channel's value is among them."""
+
+    @property
+    def uses_worker_fields(self) -> bool:
+        """Tell whether any worker field is read."""
+        return bool(self.worker_fields)
+
+    @property
+    def uses_activity(self) -> bool:
+        """Tell whether the worker's activity is read."""
+        return not self.worker_fields.isdisjoint(ACTIVITY_FIELDS)
+
+
+def inputs_of(readers: Iterable[Reader]) -> Inputs:
+    """Return what several readers read together."""
+    readers = tuple(readers)
+    nothing: frozenset[str] = frozenset()
+    return Inputs(
+        names=nothing.union(*(reader.names for reader in readers)),
+        worker_attributes=nothing.union(*(reader.worker_attributes for reader in readers)),
+        task_attributes=nothing.union(*(reader.task_attributes for reader in readers)),
+        worker_fields=nothing.union(*(reader.worker_fields for reader in readers)),
+        uses_channels=any(reader.uses_channels for reader in readers),
+    )
