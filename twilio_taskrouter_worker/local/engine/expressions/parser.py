@@ -58,10 +58,9 @@ class Parser:
         return self._tokens[self._index]
 
     def advance(self) -> Token:
-        """Consume a token; the END token stays."""
+        """Consume a token; the caller has seen that it is not the END token."""
         token = self._tokens[self._index]
-        if token.kind is not TokenKind.END:
-            self._index += 1
+        self._index += 1
         return token
 
     def at_symbol(self, text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from .semantics import is_array, is_object
+from .semantics import is_array, is_object, number_text
 
 EMPTY = "EMPTY"
 """The operator of an empty expression, which matches nobody."""
@@ -47,7 +47,7 @@ class Verdict:
         return tuple(failing for part in self.parts for failing in part.failing())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the tree as data that ``json.dumps`` takes as it is, NaN and infinities as strings."""
+        """Return the tree as data for ``json.dumps``; NaN, infinities and integers too long to write become text."""
         data: dict[str, Any] = {"text": self.text, "result": self.result, "operator": self.operator}
         if self.parts:
             data["parts"] = [part.to_dict() for part in self.parts]
@@ -80,6 +80,8 @@ def _plain(value: Any, level: int = 0) -> Any:
         return [_plain(element, level + 1) for element in value]
     if is_object(value):
         return {str(key): _plain(element, level + 1) for key, element in value.items()}
+    if isinstance(value, int) and number_text(value) is None:
+        return f"an integer of {value.bit_length()} bits"
     if isinstance(value, int) or (isinstance(value, float) and abs(value) < float("inf")):
         return value
     return repr(value)

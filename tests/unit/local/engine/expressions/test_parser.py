@@ -1,0 +1,279 @@
+"""Lexical rules and grammar: which text becomes which tree."""
+
+import time
+
+import pytest
+
+from twilio_taskrouter_worker.local.engine.expressions import (
+    DEFAULT_SEMANTICS,
+    TASK,
+    ExpressionSyntaxError,
+    Semantics,
+    TaskScope,
+    compile_expression,
+)
+from twilio_taskrouter_worker.local.engine.expressions.nodes import (
+    And,
+    ArrayLiteral,
+    Comparison,
+    Literal,
+    Operator,
+    Or,
+    Path,
+    render,
+)
+from twilio_taskrouter_worker.local.engine.expressions.parser import parse
+from twilio_taskrouter_worker.local.engine.expressions.semantics import MAX_DEPTH
+
+
+def comparison(name):
+    """Return the tree of ``<name> == 1``."""
+    return Comparison(Path((name,)), Operator.EQ, Literal(1))
+
+
+A, B, C, D = map(comparison, "abcd")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('"x"', "x"),
+        ("'x'", "x"),
+        ("''", ""),
+        ('"it\'s"', "it's"),
+        ("'say \"x\"'", 'say "x"'),
+        (r'"a\"b"', 'a"b'),
+        (r"'a\'b'", "a'b"),
+        (r'"a\\"', "a\\"),
+        (r'"a\nb"', r"a\nb"),
+        (r'"\'"', "'"),
+        ('"two\nlines"', "two\nlines"),
+        ('"AND null [1] é 😀"', "AND null [1] é 😀"),
+        ("1", 1),
+        ("-1", -1),
+        ("007", 7),
+        ("5.1", 5.1),
+        ("1.00", 1.0),
+        ("-0.5", -0.5),
+        ("9" * 64, int("9" * 64)),
+        ("true", True),
+        ("false", False),
+        ("null", None),
+        ("NULL", None),
+        ("Null", None),
+    ],
+)
+def test_literals(text, value):
+    """Each spelling of a literal has its value and its type."""
+    operand = parse(f"{text} == 1", DEFAULT_SEMANTICS).left
+    assert operand == Literal(value)
+    assert type(operand.value) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("key", ("key",)),
+        ("_k$1", ("_k$1",)),
+        ("$", ("$",)),
+        ("object.attr", ("object", "attr")),
+        ("object.array[2]", ("object", "array", 2)),
+        ("a[0][1].b", ("a", 0, 1, "b")),
+        ("a [ 0 ] . b", ("a", 0, "b")),
+        ("True", ("True",)),
+        ("TRUE", ("TRUE",)),
+        ("android", ("android",)),
+        ("inn.orb.nothing", ("inn", "orb", "nothing")),
+        ("asc", ("asc",)),
+    ],
+)
+def test_paths(text, steps):
+    """Names, dots and indices make a path; words that only resemble operators or constants are names."""
+    assert parse(f"{text} == 1", DEFAULT_SEMANTICS).left == Path(steps)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [("[]", ()), ("[1]", (1,)), ("[ 'a' , \"b\" ]", ("a", "b")), ("[1, 2.5, true, null]", (1, 2.5, True, None))],
+)
+def test_arrays(text, values):
+    """An array holds literals and may be empty."""
+    assert parse(f"a IN {text}", DEFAULT_SEMANTICS).right == ArrayLiteral(values)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "operator"),
+    [
+        ("==", Operator.EQ),
+        ("=", Operator.EQ),
+        ("!=", Operator.NE),
+        (">", Operator.GT),
+        (">=", Operator.GE),
+        ("<", Operator.LT),
+        ("<=", Operator.LE),
+        ("CONTAINS", Operator.CONTAINS),
+        ("contains", Operator.CONTAINS),
+        ("HAS", Operator.HAS),
+        ("Has", Operator.HAS),
+        (">-", Operator.HAS),
+        ("IN", Operator.IN),
+        ("in", Operator.IN),
+        ("<-", Operator.IN),
+        ("NOT IN", Operator.NOT_IN),
+        ("not\n  in", Operator.NOT_IN),
+    ],
+)
+def test_operators_and_their_synonyms(spelling, operator):
+    """Each spelling of an operator is that operator."""
+    assert parse(f"a {spelling} b", DEFAULT_SEMANTICS).operator is operator
+
+
+@pytest.mark.parametrize(
+    ("text", "operator", "right"),
+    [
+        ("1==1", Operator.EQ, 1),
+        ("1=-1", Operator.EQ, -1),
+        ("1>=-1", Operator.GE, -1),
+        ("1>-1", Operator.HAS, 1),
+        ("1<-1", Operator.IN, 1),
+        ("1 > -1", Operator.GT, -1),
+        ("1CONTAINS'1'", Operator.CONTAINS, "1"),
+    ],
+)
+def test_white_space_is_not_needed_around_symbols(text, operator, right):
+    """Symbols end a token; the longest symbol wins."""
+    node = parse(text, DEFAULT_SEMANTICS)
+    assert (node.operator, node.right) == (operator, Literal(right))
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("a==1 AND b==1", And((A, B))),
+        ("a==1 OR b==1 OR c==1", Or((A, B, C))),
+        ("a==1 OR b==1 AND c==1", Or((A, And((B, C))))),
+        ("a==1 AND b==1 OR c==1 AND d==1", Or((And((A, B)), And((C, D))))),
+        ("(a==1 OR b==1) AND c==1", And((Or((A, B)), C))),
+        ("((a==1))", A),
+        ("a==1 AND (b==1 AND c==1)", And((A, And((B, C))))),
+        ("a==1 and b==1 Or c==1", Or((And((A, B)), C))),
+    ],
+)
+def test_and_binds_tighter_than_or(text, tree):
+    """Precedence, association and parentheses shape the tree."""
+    assert parse(text, DEFAULT_SEMANTICS) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("a==1", A),
+        ("a==1 OR b==1 AND c==1", And((Or((A, B)), C))),
+        ("a==1 AND b==1 AND c==1 OR d==1", Or((And((A, B, C)), D))),
+        ("a==1 OR (b==1 AND c==1)", Or((A, And((B, C))))),
+    ],
+)
+def test_switch_for_equal_precedence(text, tree):
+    """With the switch off, AND and OR bind alike from the left."""
+    assert parse(text, Semantics(and_binds_tighter=False)) == tree
+
+
+def test_switches_for_the_case_of_words():
+    """With the switches off, word operators are capitals, null is lower case, and other spellings are names."""
+    strict = Semantics(word_operators_any_case=False, null_any_case=False)
+    assert parse("has HAS NULL", strict) == Comparison(Path(("has",)), Operator.HAS, Path(("NULL",)))
+    assert parse("a IN [null]", strict).right == ArrayLiteral((None,))
+    with pytest.raises(ExpressionSyntaxError, match="OPERATOR"):
+        parse("a has 1", strict)
+
+
+def test_spans_leave_out_the_parentheses():
+    """Each node knows where it stands in the text."""
+    text = " ( a == 1 OR b IN [1, 2] ) AND c.d[0] != 'x' "
+    node = parse(text, DEFAULT_SEMANTICS)
+    either, unequal = node.parts
+    spans = (node, either, *either.parts, unequal, unequal.left, unequal.right)
+    assert [text[slice(*part.span)] for part in spans] == [
+        "( a == 1 OR b IN [1, 2] ) AND c.d[0] != 'x'",
+        "a == 1 OR b IN [1, 2]",
+        "a == 1",
+        "b IN [1, 2]",
+        "c.d[0] != 'x'",
+        "c.d[0]",
+        "'x'",
+    ]
+
+
+def test_render_is_canonical():
+    """A tree is written with canonical operators, double quotes and only the parentheses that it needs."""
+    text = "(a = 'x\\'s' or b[0].c <- [1.50, null, true]) and d not in []"
+    assert render(parse(text, DEFAULT_SEMANTICS)) == ('(a == "x\'s" OR b[0].c IN [1.5, null, true]) AND d NOT IN []')
+
+
+def nested(levels):
+    """Return a true expression within so many parentheses."""
+    return "(" * levels + "1==1" + ")" * levels
+
+
+def test_deepest_nesting_works_and_one_more_is_refused():
+    """The limit is exact, and beyond it the error points at the parenthesis that is too much."""
+    assert compile_expression(nested(MAX_DEPTH), TASK).constant is True
+    with pytest.raises(ExpressionSyntaxError, match=f"at most {MAX_DEPTH} nested parentheses") as caught:
+        compile_expression(nested(MAX_DEPTH + 1), TASK)
+    assert caught.value.position.offset == MAX_DEPTH
+
+
+def test_parentheses_side_by_side_are_not_nested():
+    """Only depth is limited, not number."""
+    text = " AND ".join([nested(3)] * 200)
+    assert compile_expression(text, TASK).constant is True
+
+
+def test_deepest_tree_is_matched_and_explained():
+    """Every level alternates OR and AND: still no trouble with Python's stack."""
+    text = "a == 1"
+    for _ in range(MAX_DEPTH):
+        text = f"(b == 1 OR a == 1 AND {text})"
+    expression = compile_expression(text, TASK)
+    assert expression.matches(TaskScope({"a": 1})) is True
+    verdict = expression.explain(TaskScope({}))
+    assert len(verdict.failing()) == 2 * MAX_DEPTH + 1
+    assert str(verdict).count("\n") == 4 * MAX_DEPTH
+    assert verdict.to_dict()["result"] is False
+
+
+def test_equal_precedence_is_limited_too():
+    """Without precedence each change between AND and OR is a level, so there is a limit for them."""
+    semantics = Semantics(and_binds_tighter=False)
+    text = "1==1" + " OR 1==1 AND 1==1" * (MAX_DEPTH // 2)
+    assert compile_expression(text, TASK, semantics).constant is True
+    with pytest.raises(ExpressionSyntaxError, match="changes between AND and OR"):
+        compile_expression(text + " OR 1==1", TASK, semantics)
+
+
+HUGE = {
+    "comparisons": " OR ".join(["a == 'b'"] * 77_000),
+    "array": "a IN [" + ",".join(["1"] * 500_000) + "]",
+    "path": "a" + ".a" * 500_000 + " == 1",
+    "string": "a == '" + "x" * 1_000_000 + "'",
+    "escapes": "a == '" + "\\\\" * 500_000 + "'",
+    "space": " " * 1_000_000 + "a == 1",
+    "parentheses": "(" * 1_000_000,
+    "brackets": "[" * 1_000_000,
+    "quotes": '"' * 1_000_001,
+    "backslashes": "a == '" + "\\" * 999_999,
+    "digits": "a == " + "9" * 1_000_000,
+    "minus": "-" * 1_000_000,
+    "lines": "\n" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_megabyte_is_parsed_or_refused_in_linear_time(name):
+    """A megabyte of anything takes seconds at most; quadratic work would take hours."""
+    started = time.process_time()
+    try:
+        compile_expression(HUGE[name], TASK)
+    except ExpressionSyntaxError as error:
+        assert len(str(error)) < 250
+    assert time.process_time() - started < 30

@@ -1,0 +1,208 @@
+"""What a path means in each context, and which inputs an expression says it reads."""
+
+import pytest
+
+from twilio_taskrouter_worker.local.engine.expressions import (
+    SKIP_IF,
+    TARGET,
+    TASK,
+    WORKER,
+    ExpressionSyntaxError,
+    TargetScope,
+    TaskScope,
+    WorkerScope,
+    WorkersScope,
+    compile_expression,
+)
+
+FIELDS = {
+    "sid": "WK1",
+    "friendly_name": "Alice",
+    "activity_sid": "WA1",
+    "activity_name": "Idle",
+    "available": True,
+}
+CHANNELS = {"voice": {"configured_capacity": 2, "assigned_tasks": 1, "available_capacity_percentage": 50, "sid": "WC1"}}
+
+
+def worker(**attributes):
+    """Return the scope of Alice with these attributes."""
+    return WorkerScope(attributes, FIELDS, CHANNELS)
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes", "expected"),
+    [
+        ("skill == 3", {"skill": 3}, True),
+        ("worker.skill == 3", {"skill": 3}, True),
+        ("sid IN ['WK1', 'WK2']", {}, True),
+        ("friendly_name == 'Alice'", {}, True),
+        ("activity_sid == 'WA1' AND activity_name == 'Idle'", {}, True),
+        ("worker.activity_name == 'Idle'", {}, True),
+        ("sid == 'mine'", {"sid": "mine"}, True),
+        ("worker.sid == 'mine'", {"sid": "mine"}, True),
+        ("sid == 'WK1'", {"sid": None}, True),
+        ("sid == false", {"sid": False}, True),
+        ("sid.x == null", {}, True),
+        ("sid[0] == null", {}, True),
+        ("available == true", {}, False),
+        ("worker.skill == 1", {"skill": 3, "worker": {"skill": 1}}, True),
+        ("worker.skill == 3", {"skill": 3, "worker": {"other": 1}}, True),
+        ("worker == 'x'", {"worker": "x"}, True),
+        ("worker[0] == 'x'", {"worker": ["x"]}, True),
+        ("channel.voice.assigned_tasks == null", {}, True),
+        ("worker.channel.voice.assigned_tasks == null", {}, True),
+        ("task.type == null", {}, True),
+    ],
+)
+def test_worker_context(text, attributes, expected):
+    """Attributes come first, the four fields behind them; a prefix is tolerated; channels are not visible."""
+    assert compile_expression(text, WORKER).matches(worker(**attributes)) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [
+        ("type == 'x'", {"type": "x"}),
+        ("task.type == 'x'", {"type": "x"}),
+        ("task.type == 'inner'", {"type": "x", "task": {"type": "inner"}}),
+        ("task == 'x'", {"task": "x"}),
+        ("sid == null AND worker.sid == null", {}),
+        ("task.a[0].b == 1", {"a": [{"b": 1}]}),
+    ],
+)
+def test_task_context(text, attributes):
+    """Paths are task attributes, with or without the prefix."""
+    assert compile_expression(text, TASK).matches(TaskScope(attributes)) is True
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "attributes"),
+    [
+        ("worker.language == task.language", {"language": "es"}, {"language": "es"}),
+        ("task.agent IN worker.friends", {"agent": "x"}, {"friends": ["x"]}),
+        ("worker.sid == task.sid", {"sid": "WK1"}, {}),
+        ("worker.sid == 'mine'", {}, {"sid": "mine"}),
+        ("worker.friendly_name == 'Alice' AND worker.activity_name == 'Idle'", {}, {}),
+        ("worker.channel.voice.assigned_tasks == 1", {}, {}),
+        ("worker.channel.voice.configured_capacity == 2", {}, {}),
+        ("worker.channel.voice.available_capacity_percentage >= 50", {}, {}),
+        ("worker.channel.voice.sid == null", {}, {}),
+        ("worker.channel.chat.assigned_tasks == null", {}, {}),
+        ("worker.channel.voice.assigned_tasks == 1", {}, {"channel": "voice"}),
+        ("worker.channel.voice.assigned_tasks == 7", {}, {"channel": {"voice": {"assigned_tasks": 7}}}),
+        ("task.sid == null AND task.worker.sid == null", {}, {}),
+        ("task.task.x == 1", {"task": {"x": 1}}, {"x": 2}),
+        ("1 == 1", {}, {}),
+    ],
+)
+def test_target_context(text, task, attributes):
+    """Prefixes tell task from worker; the worker's fields and channels are visible behind its attributes."""
+    scope = TargetScope(TaskScope(task), worker(**attributes))
+    assert compile_expression(text, TARGET).matches(scope) is True
+
+
+@pytest.mark.parametrize("path", ["language", "task", "worker", "worker[0]", "workers.available", "Worker.sid", "a.b"])
+def test_target_context_refuses_other_paths(path):
+    """A path without prefix is a syntax error at its place."""
+    with pytest.raises(ExpressionSyntaxError, match=r"a key that starts with task\. or worker\.") as caught:
+        compile_expression(f"worker.a == 1 AND 1 == {path}", TARGET)
+    assert (caught.value.found, caught.value.position.offset) == (path, 23)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("workers.available == 2", True),
+        ("workers.available == 0", False),
+        ("workers.unavailable > workers.available", True),
+        ("workers.WA1 == 4", True),
+        ("workers.WAother == 0", True),
+        ("1 == 1", True),
+        ("workers.available == 0 OR workers.WA1 >= 4", True),
+    ],
+)
+def test_skip_if_context(text, expected):
+    """Counts of workers by availability and by activity; an activity without workers counts none."""
+    scope = WorkersScope(available=2, unavailable=3, by_activity={"WA1": 4})
+    assert compile_expression(text, SKIP_IF).matches(scope) is expected
+
+
+@pytest.mark.parametrize(
+    "path", ["available", "workers", "workers.idle", "workers.available.x", "workers[0]", "worker.sid", "task.x"]
+)
+def test_skip_if_context_refuses_other_paths(path):
+    """Anything but the counts is a syntax error that lists them."""
+    with pytest.raises(ExpressionSyntaxError, match=r"workers\.available, workers\.unavailable or workers\.<Activity"):
+        compile_expression(f"{path} == 0", SKIP_IF)
+
+
+@pytest.mark.parametrize("context", [TASK, TARGET, SKIP_IF])
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_empty_text_is_an_error_but_for_workers(text, context):
+    """Only TargetWorkers may be empty."""
+    with pytest.raises(ExpressionSyntaxError, match="<EOF>"):
+        compile_expression(text, context)
+
+
+@pytest.mark.parametrize(
+    ("context", "text", "names", "worker_attributes", "task_attributes", "fields", "activity", "channels"),
+    [
+        (WORKER, "a.b[0] > 1 AND c == 1", {"worker.a.b[0]", "worker.c"}, {"a", "c"}, set(), False, False, False),
+        (WORKER, "sid == 'x'", {"worker.sid"}, {"sid"}, set(), True, False, False),
+        (WORKER, "activity_name == 'x'", {"worker.activity_name"}, {"activity_name"}, set(), True, True, False),
+        (WORKER, "activity_sid.x == 1", {"worker.activity_sid.x"}, {"activity_sid"}, set(), False, False, False),
+        (WORKER, "worker.a == 1", {"worker.worker.a", "worker.a"}, {"worker", "a"}, set(), False, False, False),
+        (TASK, "a.b == task.c", {"task.a.b", "task.task.c", "task.c"}, set(), {"a", "task", "c"}, False, False, False),
+        (
+            TARGET,
+            "worker.activity_sid == task.a OR worker.channel.voice.assigned_tasks < 1",
+            {"worker.activity_sid", "task.a", "worker.channel.voice.assigned_tasks"},
+            {"activity_sid", "channel"},
+            {"a"},
+            True,
+            True,
+            True,
+        ),
+        (
+            SKIP_IF,
+            "workers.available == 0 OR workers.WA1 == 1",
+            {"workers.available", "workers.WA1"},
+            set(),
+            set(),
+            False,
+            False,
+            False,
+        ),
+        (WORKER, "1 == 1", set(), set(), set(), False, False, False),
+        (WORKER, "", set(), set(), set(), False, False, False),
+    ],
+)
+def test_inputs(context, text, names, worker_attributes, task_attributes, fields, activity, channels):
+    """An expression tells what it reads, so that membership is recomputed only when that changed."""
+    expression = compile_expression(text, context)
+    assert expression.names == names
+    assert expression.worker_attributes == worker_attributes
+    assert expression.task_attributes == task_attributes
+    assert expression.uses_worker_fields is fields
+    assert expression.uses_activity is activity
+    assert expression.uses_channels is channels
+
+
+def test_a_scope_sees_its_documents_change():
+    """One scope per worker can be kept while the mappings it refers to change in place."""
+    attributes = {"skill": 1}
+    scope = WorkerScope(attributes)
+    expression = compile_expression("skill > 1", WORKER)
+    assert expression.matches(scope) is False
+    attributes["skill"] = 2
+    assert expression.matches(scope) is True
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [WorkerScope({"pin": 4711}), TaskScope({"pin": 4711}), TargetScope(TaskScope({"pin": 4711}), WorkerScope({}))],
+)
+def test_no_scope_shows_attributes(scope):
+    """A repr that lands in a log gives nothing away."""
+    assert "4711" not in repr(scope)
