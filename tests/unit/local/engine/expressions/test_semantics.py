@@ -58,6 +58,7 @@ object.array[0] == "a" | object.array[2] == "c" | object.attr == "bar" | object.
 object.array[3] == null | object.array[99999999999999999999] == null
 string_const.x == null | string_const[0] == null
 langs.x == null | object[0] == null | no.x.y == null | object.nothing.x == null | missing[0].x == null
+"15" CONTAINS f | "x5y" CONTAINS f | f CONTAINS f
 nan != nan | long != 1 | langs[1] == "es" | empty[0] == null
 """.replace("five", "string_const")
 
@@ -84,6 +85,8 @@ langs IN [1] | object IN [null] | n IN [] | n IN missing | "n" IN object
 string_const NOT IN ["foo"] | n NOT IN 6 | n NOT IN "6"
 n NOT IN missing | 2 NOT IN nums | null NOT IN [null] | six NOT IN [6]
 missing NOT IN missing | n NOT IN object | "en" NOT IN langs
+f CONTAINS "5.0" | f CONTAINS "." | "5." CONTAINS d
+t IN ["True"] | no IN ["None"] | n IN ["5x"]
 long == 1 | long > 0
 """.replace("five", "string_const")
 
