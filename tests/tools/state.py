@@ -194,7 +194,10 @@ class State:
             if after not in table:
                 return error(400, f"Invalid AfterSid {after}")
             start = sids.index(after) + 1
-        size = max(1, min(int(params.get("PageSize", 50)), self.page_limit))
+        asked = str(params.get("PageSize", 50))
+        if not (asked.isdecimal() and 1 <= int(asked) <= 1000):
+            return error(400, f"Invalid PageSize {asked}")
+        size = min(int(asked), self.page_limit)
         shown, more = sids[start : start + size], start + size < len(sids)
         page = payloads.load("rest.page.activities")
         page.update(contents=[table[sid] for sid in shown], total=len(sids), after_sid=shown[-1] if more else None)
