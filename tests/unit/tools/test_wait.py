@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_thread
 
 def test_eventually_returns_the_value() -> None:
     """The predicate's first true value is the result, however late it comes."""
-    values = iter([0, None, [], "now"])
+    values: Iterator[object] = iter([0, None, [], "now"])
     assert eventually(lambda: next(values)) == "now"
 
 
