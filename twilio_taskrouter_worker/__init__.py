@@ -1,0 +1,41 @@
+"""Twilio TaskRouter from Python: a client for workers, supervisors and workspaces.
+
+The local TaskRouter is in :mod:`twilio_taskrouter_worker.local`, and is imported only when asked for.
+"""
+
+from __future__ import annotations
+
+from . import tokens
+from ._version import __version__
+from .activity import Activity
+from .channel import Channel
+from .errors import *  # noqa: F403
+from .errors import __all__ as _errors
+from .events import DisconnectReason
+from .reservation import Reservation
+from .supervisor import Supervisor
+from .task import Task
+from .task_queue import TaskQueue
+from .transfer import IncomingTransfer, OutgoingTransfer, Transfers
+from .worker import Worker
+from .worker_info import WorkerInfo
+from .workspace import Workspace
+
+__all__ = [
+    "Activity",
+    "Channel",
+    "DisconnectReason",
+    "IncomingTransfer",
+    "OutgoingTransfer",
+    "Reservation",
+    "Supervisor",
+    "Task",
+    "TaskQueue",
+    "Transfers",
+    "Worker",
+    "WorkerInfo",
+    "Workspace",
+    "__version__",
+    "tokens",
+]
+__all__ += _errors

@@ -1,0 +1,331 @@
+"""Calls: a route and its parameters in, one tunnelled POST on a pool thread, a Future out.
+
+Retries need no thread: between two tries a call is only an entry of the timers.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from email.utils import parsedate_to_datetime
+from typing import Any, Generic, TypeVar
+
+from ..errors import (
+    ClosedError,
+    InvalidAnswerError,
+    InvalidMessageError,
+    NetworkError,
+    RequestError,
+    RequestTimeoutError,
+    TaskRouterError,
+    rejected,
+)
+from .http import Answer, Exchange, HttpFailure, HttpTimeout, NotSent, Settings, settings_for
+from .jsontext import dumps, loads
+from .routes import Route
+from .threads import POOL, TIMERS, Timer
+
+__all__ = ["Calls", "read_answer", "retry_delay"]
+
+log = logging.getLogger(__package__)
+
+T = TypeVar("T")
+
+RETRY_FIRST = 0.25
+RETRY_MAX = 4.0
+"""Seconds: delay before the n-th retry, uniform between half of and the whole ``RETRY_FIRST * 2**(n-1)``, at most
+RETRY_MAX, unless the service said ``Retry-After``."""
+
+RETRIED_GET_STATUS = frozenset({429, 502, 503, 504})
+
+
+def retry_delay(
+    method: str, failure: HttpFailure | RequestError, tries: int, rand: Callable[[], float]
+) -> float | None:
+    """Seconds until the next try, or None where there must be none. Pure.
+
+    A GET may always be asked again. A POST only where the service cannot have acted: the connection was never made,
+    or it said so (429, or 503 with Retry-After).
+    """
+    said: float | None = None
+    if isinstance(failure, RequestError):
+        said = failure.retry_after
+        safe = failure.status == 429 or (failure.status == 503 and said is not None)
+        again = safe if method != "GET" else failure.status in RETRIED_GET_STATUS
+    else:
+        again = isinstance(failure, NotSent) if method != "GET" else not isinstance(failure, HttpTimeout)
+    if not again:
+        return None
+    return said if said is not None else min(RETRY_MAX, RETRY_FIRST * 2.0 ** min(tries - 1, 10)) * (0.5 + 0.5 * rand())
+
+
+def read_answer(answer: Answer) -> Any:
+    """The payload of a good answer; RequestError for any other. Pure."""
+    if 200 <= answer.status < 300:
+        try:
+            body = loads(answer.body)
+        except ValueError:
+            raise InvalidAnswerError(
+                f"The answer of {len(answer.body)} bytes is not JSON; is eb_server an event bridge?",
+                status=answer.status,
+            ) from None
+        if not isinstance(body, dict) or "payload" not in body:
+            raise InvalidAnswerError("The answer is JSON, but not an object with a 'payload'", status=answer.status)
+        return body["payload"]
+    details: Mapping[str, Any] = {}
+    try:
+        body = loads(answer.body)
+        details = body if isinstance(body, dict) else {}
+    except ValueError:
+        pass
+    message = details.get("message")
+    code = details.get("code")
+    more_info = details.get("more_info")
+    raise rejected(
+        answer.status,
+        message if isinstance(message, str) else _without_message(answer),
+        code=code if isinstance(code, int) and not isinstance(code, bool) else None,
+        more_info=more_info if isinstance(more_info, str) else None,
+        retry_after=_retry_after(answer.headers.get("retry-after")),
+    )
+
+
+def _without_message(answer: Answer) -> str:
+    if 300 <= answer.status < 400:
+        return "The service redirects, which is not followed, since the request carries a token."
+    return f"The answer has no message ({answer.headers.get('content-type', 'no content type')})."
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds, from either form of the header."""
+    if not text:
+        return None
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+class Calls:
+    """Makes the calls of one client. Safe on any thread."""
+
+    def __init__(self, url: str, token: Callable[[], str], client_version: str, timeout: float) -> None:
+        self._url = url
+        self._token = token
+        self._client_version = client_version
+        self._timeout = timeout
+        self._settings: Settings | None = None
+        # Guards the two below.
+        self._lock = threading.Lock()
+        self._open: set[_Call[Any]] = set()
+        self._closed_by: str | None = None
+
+    def call(
+        self, route: Route, url: str, params: dict[str, Any], then: Callable[[Any], T], *, version: str | None = None
+    ) -> Future[T]:
+        """Send one request; the Future resolves to what ``then`` makes of its payload, on the pool thread.
+
+        ``version`` is sent as If-Match. The Future fails with a TaskRouterError, nothing else. ``cancel()`` of it
+        works until the request is sent.
+        """
+        headers = {
+            "apiVersion": route.api_version,
+            "clientVersion": self._client_version,
+            "Content-Type": "text/plain;charset=UTF-8",
+        }
+        if version is not None:
+            headers["If-Match"] = version
+        call = _Call(self, route, url, params, headers, then, time.monotonic() + self._timeout)
+        with self._lock:
+            if self._closed_by is not None:
+                raise ClosedError(f"No call can be made: {self._closed_by}")
+            self._open.add(call)
+        call.start()
+        return call.future
+
+    def call_with(
+        self,
+        route: Route,
+        params: dict[str, Any],
+        then: Callable[[Any], T],
+        version: str | None,
+        sids: Mapping[str, str],
+    ) -> Future[T]:
+        """As ``call``, with the sids for the route's path."""
+        return self.call(route, route.url(**sids), params, then, version=version)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed_by is not None
+
+    def settings(self) -> Settings:
+        if self._settings is None:
+            self._settings = settings_for(self._url)
+        return self._settings
+
+    def reopen(self) -> None:
+        """Calls are possible again."""
+        with self._lock:
+            self._closed_by = None
+
+    def close(self, why: str) -> None:
+        """Refuse further calls, and fail those under way with ClosedError."""
+        with self._lock:
+            self._closed_by = why
+            calls = list(self._open)
+        for call in calls:
+            call.give_up(ClosedError(f"The call was given up: {why}. TaskRouter may or may not have acted on it"))
+
+    def _done(self, call: _Call[Any]) -> None:
+        with self._lock:
+            self._open.discard(call)
+
+
+class _Call(Generic[T]):
+    """One call through all its tries."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        route: Route,
+        url: str,
+        params: dict[str, Any],
+        headers: dict[str, str],
+        then: Callable[[Any], T],
+        deadline: float,
+    ) -> None:
+        self.future: Future[T] = Future()
+        self._calls = calls
+        self._route = route
+        self._url = url
+        self._params = params
+        self._headers = headers
+        self._then = then
+        self._deadline = deadline
+        self._tries = 0
+        self._running = False
+        self._last_failure = ""
+        self._exchange: Exchange | None = None
+        self._timeout: Timer | None = None
+        # Guards the outcome: the answer, the deadline and close() race, and the first one wins.
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def start(self) -> None:
+        self._timeout = TIMERS.at(self._deadline, self._expire)
+        POOL.submit(self._try)
+
+    def give_up(self, error: TaskRouterError) -> None:
+        """Fail the Future now; a request on the wire is abandoned."""
+        if self._end():
+            exchange = self._exchange
+            if exchange is not None:
+                exchange.abort()
+            self._fail(error)
+
+    def _expire(self) -> None:
+        # On the timers' thread: a callback of the Future must not run here, it could block every deadline.
+        POOL.submit(
+            lambda: self.give_up(
+                RequestTimeoutError(
+                    f"Request timed out. {self._route.method} {self._route.path} had no complete answer within "
+                    f"{self._calls._timeout:g} s{self._last_failure}"
+                )
+            )
+        )
+
+    def _end(self) -> bool:
+        with self._lock:
+            if self._ended:
+                return False
+            self._ended = True
+        if self._timeout is not None:
+            self._timeout.cancel()
+        self._calls._done(self)
+        return True
+
+    def _fail(self, error: BaseException) -> None:
+        if self._running or self.future.set_running_or_notify_cancel():
+            self._running = True
+            self.future.set_exception(error)
+
+    def _try(self) -> None:
+        if self._ended:
+            return
+        if not self._running:
+            if not self.future.set_running_or_notify_cancel():
+                self._end()
+                return
+            self._running = True
+        self._tries += 1
+        try:
+            payload = read_answer(self._post())
+        except (HttpFailure, RequestError) as failure:
+            self._failed(failure)
+        except Exception as error:
+            log.exception("A call failed in an unforeseen way; this is a defect of the library")
+            self._finish_with(error)
+        else:
+            self._succeed(payload)
+
+    def _post(self) -> Answer:
+        # The token is read at each try: it may have been renewed meanwhile.
+        body = dumps(
+            {"url": self._url, "method": self._route.method, "params": self._params, "token": self._calls._token()}
+        )
+        self._exchange = exchange = Exchange(self._calls._url, self._calls.settings())
+        if self._ended:
+            raise HttpTimeout("given up")
+        return exchange.post(body, self._headers, self._deadline)
+
+    def _failed(self, failure: HttpFailure | RequestError) -> None:
+        delay = retry_delay(self._route.method, failure, self._tries, random.random)
+        if delay is not None and time.monotonic() + delay < self._deadline:
+            self._last_failure = f"; the last of {self._tries} tries: {failure}"
+            log.debug("%s %s: try %d failed, next in %.2f s", self._route.method, self._route.path, self._tries, delay)
+            TIMERS.at(time.monotonic() + delay, lambda: POOL.submit(self._try))
+            return
+        if isinstance(failure, HttpTimeout):
+            self._expire()
+            return
+        if isinstance(failure, HttpFailure):
+            error: RequestError = NetworkError(
+                f"Network error has occurred. {self._route.method} {self._route.path} got no answer: {failure}. "
+                "Check eb_server, region, the network and the proxy settings"
+            )
+            error.__cause__ = failure.__cause__
+        else:
+            error = failure
+        self._finish_with(error)
+
+    def _finish_with(self, error: BaseException) -> None:
+        if self._end():
+            self._fail(error)
+
+    def _succeed(self, payload: Any) -> None:
+        if not self._end():
+            # Too late for the caller, but what it tells is as true as ever.
+            self._apply_late(payload)
+            return
+        try:
+            result = self._then(payload)
+        except InvalidMessageError as error:
+            invalid = InvalidAnswerError(f"TaskRouter's answer is unusable. {error.message}", status=200)
+            invalid.__cause__ = error
+            self._fail(invalid)
+        except Exception as error:
+            self._fail(error)
+        else:
+            self.future.set_result(result)
+
+    def _apply_late(self, payload: Any) -> None:
+        try:
+            self._then(payload)
+        except Exception as error:
+            log.debug("A late answer could not be used: %s", type(error).__name__)

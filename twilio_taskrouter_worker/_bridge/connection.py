@@ -1,0 +1,452 @@
+"""One connected life of a Worker: wires the session to a socket, the dispatch thread and the loader.
+
+Threads, each with one duty:
+
+- *receive* owns the socket: connects, reads, and waits between tries;
+- *dispatch* uses what came and runs callbacks;
+- the process-wide timers tell the session the time; the process-wide pool makes calls.
+
+``_lock`` guards the session and the order in which its actions reach the dispatch queue. It is held for short,
+non-blocking steps only, never while user code runs; the state's lock may be taken inside nothing and nothing inside it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import attrs
+
+from ..errors import (
+    AuthorizationError,
+    ClosedError,
+    GatewayConnectionError,
+    InitializationError,
+    InvalidMessageError,
+    NotFoundError,
+    RequestError,
+    TaskRouterError,
+    TokenError,
+    TokenExpiredError,
+)
+from .dispatch import Dispatcher
+from .http import Settings
+from .loading import Loader
+from .messages import Init, Message, parse
+from .resync import Snapshot, missing, take_over
+from .session import (
+    Action,
+    Connect,
+    Deliver,
+    Finish,
+    HangUp,
+    Load,
+    Notify,
+    RenewToken,
+    Session,
+    SessionOptions,
+    State,
+    connect_timeout,
+)
+from .signaling import Closed, Socket, websocket_settings
+from .state import Caller, Notice
+from .state import State as WorkerState
+from .threads import POOL, TIMERS, Timer
+from .waiting import Waiting
+
+__all__ = ["Connection", "ConnectionOptions"]
+
+log = logging.getLogger(__package__)
+
+HANDSHAKE_TIMEOUT = 10.0
+"""Seconds for each step of making a connection: TCP and TLS, then the upgrade."""
+
+GOODBYE_SECONDS = 0.5
+"""How long the peer may take to answer our close frame before the socket is simply closed."""
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionOptions:
+    """What stays the same for all connections of a Worker."""
+
+    ws_server: str
+    session: SessionOptions
+    connect_activity_sid: str = ""
+    renew_token: Callable[[], object] | None = None
+
+
+class Connection:
+    """From ``start`` to ``stop``, over any number of websockets."""
+
+    def __init__(
+        self,
+        options: ConnectionOptions,
+        state: WorkerState,
+        caller: Caller,
+        waiting: Waiting,
+        on_finished: Callable[[Connection, TaskRouterError], None],
+    ) -> None:
+        self._options = options
+        self._state = state
+        self._caller = caller
+        self._waiting = waiting
+        self._on_finished = on_finished
+        self._lock = threading.Lock()
+        self._session = Session(options.session, random.random)
+        self._socket: Socket | None = None
+        self._settings: Settings | None = None
+        self._to_connect: Connect | None = None
+        self._wake = threading.Condition(self._lock)
+        self._over = False
+        self._stopped = False
+        self._timer: Timer | None = None
+        self._token_expires_at: float | None = None
+        self._name = "taskrouter-worker"
+        self.ready: Future[None] = Future()
+        """Done when the worker is ready for the first time, or will never be. Not to be cancelled."""
+        self.ready.set_running_or_notify_cancel()
+        self.ended = threading.Event()
+        """Set when the last callback is over."""
+        self.failure: TaskRouterError | None = None
+        """What ended it for good, if it was not ``stop``."""
+        self.dispatcher = Dispatcher(state, f"{self._name}-dispatch")
+        # A daemon: it may be connecting or reading when the interpreter exits.
+        self._receiver = threading.Thread(target=self._receive, name=f"{self._name}-recv", daemon=True)
+        waiting.open(self.dispatcher.thread)
+        state.release = self._release
+
+    # -- from outside ----------------------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        return self._session.state in (State.LOADING, State.READY)
+
+    @property
+    def is_ready(self) -> bool:
+        return self._session.state is State.READY
+
+    def start(self, token: str, expires_at: float | None) -> None:
+        """Start the threads and connect; returns at once. ``expires_at`` is on the monotonic clock."""
+        self._token_expires_at = expires_at
+        self.dispatcher.thread.start()
+        self._receiver.start()
+        self._tell(lambda now: self._session.start(token, expires_at, now))
+
+    def change_token(self, token: str, expires_at: float | None) -> None:
+        self._token_expires_at = expires_at
+        self._tell(lambda now: self._session.token_changed(token, expires_at, now))
+
+    def renewal_failed(self, error: Exception) -> None:
+        """The token provider raised; it is asked again later."""
+        failure = TokenError(f"The token_provider raised {type(error).__name__}; it will be asked again")
+        failure.__cause__ = error
+        self.dispatcher.put(lambda: self.dispatcher.report(failure))
+        self._tell(self._session.renewal_failed)
+
+    def announce(self, event: str) -> None:
+        """Fire an event of the worker that has no argument."""
+        self._notify(Notify(event))
+
+    def timed_out(self, timeout: float) -> TaskRouterError:
+        """The error for a connect() that waited this long."""
+        with self._lock:
+            return connect_timeout(self._session, timeout, self._options.ws_server)
+
+    def stop(self) -> None:
+        """Disconnect; returns at once. The threads end on their own, after all callbacks that are due."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = self._over = True
+            socket = self._socket
+            actions = self._session.stop(time.monotonic())
+            for action in actions:
+                if not isinstance(action, HangUp):
+                    self._do(action)
+            self._wake.notify_all()
+            if self._timer is not None:
+                self._timer.cancel()
+            if socket is not None:
+                self._timer = TIMERS.at(time.monotonic() + GOODBYE_SECONDS, socket.hang_up)
+        if socket is not None:
+            socket.say_goodbye()
+        self.dispatcher.put(self._last_step)
+        self.dispatcher.stop()
+
+    def _last_step(self) -> None:
+        """On the dispatch thread, after the callbacks of ``disconnected``."""
+        closed = ClosedError("The worker was disconnected")
+        self._settle_ready(closed)
+        self._waiting.close(closed)
+        self.ended.set()
+
+    def join(self, deadline: float) -> bool:
+        """Wait for the threads, other than the current one; False if one still runs at the deadline."""
+        for thread in (self._receiver, self.dispatcher.thread):
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+                if thread.is_alive():
+                    return False
+        return True
+
+    # -- the session -----------------------------------------------------------------------------------------------
+
+    def _tell(self, event: Callable[[float], list[Action]]) -> None:
+        """Tell the session what happened, and do what it says."""
+        with self._lock:
+            for action in event(time.monotonic()):
+                self._do(action)
+            self._schedule()
+
+    def _do(self, action: Action) -> None:
+        """Called with the lock held: nothing here may block."""
+        if isinstance(action, Deliver):
+            for frame in action.frames:
+                self.dispatcher.put(frame)
+        elif isinstance(action, Notify):
+            self._notify(action)
+        elif isinstance(action, Connect):
+            self._to_connect = action
+            self._wake.notify_all()
+        elif isinstance(action, HangUp):
+            if self._socket is not None:
+                self._socket.hang_up()
+        elif isinstance(action, Load):
+            POOL.submit(lambda: self._load(action))
+        elif isinstance(action, RenewToken):
+            if self._options.renew_token is not None:
+                renew = self._options.renew_token
+                POOL.submit(lambda: _call(renew))
+        elif isinstance(action, Finish):
+            error = action.error
+            self._over = True
+            self._wake.notify_all()
+            self.dispatcher.put(lambda: self._finish(error))
+
+    def _notify(self, action: Notify) -> None:
+        if action.event == "error":
+            error = action.args[0]
+            self.dispatcher.put(lambda: self.dispatcher.report(error))
+        else:
+            notice = Notice(self._state.worker, action.event, action.args)
+            self.dispatcher.put(lambda: self.dispatcher.fire([notice]))
+
+    def _finish(self, error: TaskRouterError) -> None:
+        """On the dispatch thread, after the callbacks of ``error``."""
+        self.failure = error
+        self._settle_ready(error)
+        self._on_finished(self, error)
+
+    def _settle_ready(self, error: TaskRouterError | None) -> None:
+        """On the dispatch thread only, so that it is settled once."""
+        if self.ready.done():
+            return
+        if error is None:
+            self.ready.set_result(None)
+        else:
+            self.ready.set_exception(error)
+
+    def _schedule(self) -> None:
+        """Ask for a tick at the session's deadline. A tick that comes early is put off again: frames move the
+        deadline all the time, and moving a timer with each would cost more than they do."""
+        deadline = self._session.deadline
+        if deadline is None:
+            return
+        if self._timer is not None and self._timer.action is not None and self._timer.at <= deadline:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = TIMERS.at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._tell(self._session.tick)
+
+    # -- the receive thread ----------------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        while (connect := self._next_connect()) is not None:
+            socket = self._open(connect)
+            if socket is None:
+                continue
+            try:
+                self._read(socket)
+            finally:
+                socket.close()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _next_connect(self) -> Connect | None:
+        with self._lock:
+            while self._to_connect is None and not self._over:
+                self._wake.wait()
+            connect, self._to_connect = self._to_connect, None
+            return None if self._over else connect
+
+    def _open(self, connect: Connect) -> Socket | None:
+        try:
+            if self._settings is None:
+                self._settings = websocket_settings(self._options.ws_server)
+            socket = Socket(self._options.ws_server, connect.query, self._settings)
+            with self._lock:
+                if self._over:
+                    return None
+                self._socket = socket
+            socket.open(HANDSHAKE_TIMEOUT)
+        except TaskRouterError as error:
+            failure = self._with_expiry(error)
+        except Exception as error:
+            failure = GatewayConnectionError(f"Could not connect to {self._options.ws_server}: {type(error).__name__}")
+            failure.__cause__ = error
+        else:
+            self._tell(self._session.opened)
+            return socket
+        self._socket = None
+        self._tell(lambda now: self._session.connect_failed(failure, now))
+        return None
+
+    def _read(self, socket: Socket) -> None:
+        session, lock = self._session, self._lock
+        while True:
+            try:
+                frame = socket.read()
+            except Closed as end:
+                closed = end
+                break
+            now = time.monotonic()
+            with lock:
+                if self._socket is not socket:
+                    return
+                if frame is None:
+                    session.beat(now)
+                    continue
+                for action in session.frame(frame, now):
+                    self._do(action)
+                if session.state is not State.READY:
+                    self._schedule()
+        with lock:
+            if self._socket is socket:
+                self._socket = None
+        self._tell(lambda now: session.closed(closed.code, closed.reason, now))
+
+    def _with_expiry(self, error: TaskRouterError) -> TaskRouterError:
+        """Name the token's age where that is why it was refused."""
+        expires_at = self._token_expires_at
+        if not isinstance(error, TokenError) or expires_at is None or expires_at > time.monotonic():
+            return error
+        expired = TokenExpiredError(
+            f"The token expired {_ago(time.monotonic() - expires_at)} ago; get a new one and pass it to "
+            f"update_token(), or give a token_provider. {error.message}",
+            status=error.status,
+            code=error.code,
+        )
+        expired.__cause__ = error
+        return expired
+
+    # -- loading (pool threads), and taking over (dispatch thread) -------------------------------------------------
+
+    def _load(self, load: Load) -> None:
+        init = load.init
+        first = self._state.record is None
+        loader = Loader(
+            self._caller,
+            init.workspace_sid,
+            init.worker_sid,
+            lambda snapshot: self.dispatcher.put(lambda: self._loaded(load, loader, snapshot)),
+            lambda error: self._load_failed(load, error),
+        )
+        if first and self._options.connect_activity_sid:
+            then, loader._loaded = loader._loaded, lambda snapshot: self._set_connect_activity(loader, snapshot, then)
+        loader.load()
+
+    def _set_connect_activity(self, loader: Loader, snapshot: Snapshot, then: Callable[[Snapshot], None]) -> None:
+        loader._loaded = then
+
+        def tried(error: RequestError | None) -> None:
+            if error is not None:
+                failure = InitializationError(
+                    "The worker could not be moved to connect_activity_sid. " + error.message,
+                    status=error.status,
+                    code=error.code,
+                )
+                failure.__cause__ = error
+                self.dispatcher.put(lambda: self.dispatcher.report(failure))
+            then(snapshot)
+
+        loader.set_activity(self._options.connect_activity_sid, snapshot, tried)
+
+    def _load_failed(self, load: Load, error: TaskRouterError) -> None:
+        final = isinstance(error, NotFoundError)
+        if isinstance(error, AuthorizationError):
+            failure: TaskRouterError = self._with_expiry(
+                TokenError(f"TaskRouter refused the token: {error.message}", status=error.status, code=error.code)
+            )
+        else:
+            failure = InitializationError(
+                f"Failed to initialize Worker {load.init.worker_sid}. {error.message}",
+                status=error.status,
+                code=error.code,
+                retry_after=error.retry_after,
+            )
+        if failure.__cause__ is None:
+            failure.__cause__ = error
+        self._tell(lambda now: self._session.load_failed(load.generation, failure, final, now))
+
+    def _loaded(self, load: Load, loader: Loader, snapshot: Snapshot) -> None:
+        """On the dispatch thread: everything before in the queue is done, so the state is as of the connection."""
+        with self._lock:
+            if load.generation != self._session.generation:
+                return
+            frames = self._session.buffered()
+        state = self._state
+        if not state.worker_sid:
+            self._introduce(load.init)
+        lost = missing(state, snapshot)
+        if lost:
+            POOL.submit(lambda: loader.look_up(lost, snapshot))
+            return
+        try:
+            notices = take_over(state, snapshot, _readable(frames), time.monotonic())
+        except InvalidMessageError as error:
+            self._load_failed(load, error)
+            return
+        self._tell(lambda now: self._session.loaded(load.generation, now))
+        self._settle_ready(None)
+        self.dispatcher.fire(notices)
+        self.dispatcher.fire([Notice(state.worker, "ready", (state.worker,))])
+
+    def _introduce(self, init: Init) -> None:
+        """Take the sids over, also into the names of the threads, for whoever reads a stack dump."""
+        state = self._state
+        state.worker_sid, state.account_sid = init.worker_sid, init.account_sid
+        state.workspace_sid = init.workspace_sid
+        name = f"{self._name}-{init.worker_sid}"
+        self._receiver.name, self.dispatcher.thread.name = f"{name}-recv", f"{name}-dispatch"
+
+    def _release(self, messages: list[Message]) -> None:
+        for message in messages:
+            self.dispatcher.put(message)
+
+
+def _readable(frames: tuple[str | bytes, ...]) -> list[Message]:
+    """Those frames that are messages; the others are reported when their turn comes."""
+    messages = []
+    for frame in frames:
+        try:
+            message = parse(frame)
+        except InvalidMessageError:
+            continue
+        if message is not None:
+            messages.append(message)
+    return messages
+
+
+def _call(function: Callable[[], object]) -> None:
+    function()
+
+
+def _ago(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

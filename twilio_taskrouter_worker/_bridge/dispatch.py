@@ -1,0 +1,134 @@
+"""The dispatch thread: uses what came, in order, and runs the callbacks.
+
+Whatever happens here, the thread goes on: a frame, a record or a callback that fails costs itself only, and is reported
+as an ``error`` event.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..errors import InvalidMessageError, TaskRouterError
+from ..events import Emitter, Listener
+from .messages import Message, parse
+from .state import Notice, State
+from .updates import apply
+
+__all__ = ["Dispatcher"]
+
+log = logging.getLogger(__package__)
+
+LAG_WARNING = 5.0
+"""Seconds an event may wait before the log says that callbacks are too slow; doubled after each warning."""
+
+_Item = tuple[float, Any]
+
+
+class Dispatcher:
+    """Owns the queue and its thread. ``put`` never blocks."""
+
+    def __init__(self, state: State, name: str) -> None:
+        self._state = state
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._working_on: float | None = None
+        self._warn_after = LAG_WARNING
+        # A daemon: a callback that blocks for ever must not keep the interpreter from exiting.
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def put(self, item: str | bytes | Message | Callable[[], None]) -> None:
+        """Add a frame, a message or a step to the stream."""
+        self._queue.put((time.monotonic(), item))
+
+    def stop(self) -> None:
+        """End the thread after all that is in the queue now."""
+        self._queue.put(None)
+
+    @property
+    def lag(self) -> float:
+        """Seconds since what is being worked on arrived; 0.0 when nothing is."""
+        arrived = self._working_on
+        return 0.0 if arrived is None else time.monotonic() - arrived
+
+    @property
+    def backlog(self) -> int:
+        """Number of frames and steps that wait."""
+        return self._queue.qsize()
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            arrived, what = item
+            self._working_on = arrived
+            try:
+                if callable(what):
+                    what()
+                else:
+                    self._message(arrived, what)
+            except Exception as error:
+                log.exception("An event could not be handled; this is a defect of the library")
+                self.report(TaskRouterError(f"An event could not be handled: {type(error).__name__}"), error)
+            self._working_on = None
+            del item, what
+        self._working_on = None
+
+    def _message(self, arrived: float, what: str | bytes | Message) -> None:
+        now = time.monotonic()
+        if now - arrived > self._warn_after:
+            log.warning("Callbacks are slow: an event waited %.1f s, %d more wait", now - arrived, self.backlog)
+            self._warn_after *= 2
+        try:
+            message = what if isinstance(what, Message) else parse(what)
+            if message is None:
+                self._state.forget_ended(now)
+                return
+            notices = apply(self._state, message, now)
+        except InvalidMessageError as error:
+            self.report(error)
+        else:
+            self.fire(notices)
+
+    def report(self, error: TaskRouterError, cause: BaseException | None = None) -> None:
+        """Fire ``error``; without a listener the log has it."""
+        if cause is not None:
+            error.__cause__ = cause
+        if not self._state.worker._listening("error"):
+            log.error("%s: %s", type(error).__name__, error)
+        self.fire([Notice(self._state.worker, "error", (error,))])
+
+    def fire(self, notices: Iterable[Notice]) -> None:
+        """Run the callbacks of these events; on the dispatch thread only."""
+        for emitter, event, args in notices:
+            for listener in emitter._listening(event):
+                if listener.once and not emitter._detach(event, listener):
+                    continue
+                self._run_callback(emitter, event, listener, args)
+
+    def _run_callback(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> None:
+        try:
+            if listener.executor is None:
+                listener.callback(*args)
+            else:
+                future = listener.executor.submit(listener.callback, *args)
+                future.add_done_callback(lambda done: self._executed(emitter, event, done))
+        except BaseException as error:
+            # SystemExit too: it would end this thread, and with it all further events, without a word.
+            self._callback_failed(emitter, event, error)
+
+    def _executed(self, emitter: Emitter, event: str, done: Any) -> None:
+        if done.cancelled() or done.exception() is None:
+            return
+        error = done.exception()
+        self.put(lambda: self._callback_failed(emitter, event, error))
+
+    def _callback_failed(self, emitter: Emitter, event: str, error: BaseException) -> None:
+        # The traceback is the user's own, and so is what their exception says.
+        log.error("A callback of %r raised", event, exc_info=error)
+        if emitter is self._state.worker and event == "error":
+            return
+        failure = TaskRouterError(f"A callback of {event!r} raised {type(error).__name__}")
+        failure.__cause__ = error
+        self.fire([Notice(self._state.worker, "error", (failure,))])

@@ -1,0 +1,58 @@
+"""JSON in and out: ``orjson`` where it is installed, the standard library otherwise, with the same rules for both.
+
+``NaN`` and ``Infinity`` are refused (they are not JSON), nesting too deep for the parser is an ordinary
+:class:`ValueError`, and bytes must be UTF-8.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["dumps", "loads"]
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
+def _std_loads(text: str | bytes) -> Any:
+    try:
+        return _decoder.decode(text if isinstance(text, str) else text.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+
+
+def _std_dumps(value: Any) -> bytes:
+    try:
+        return _encoder.encode(value).encode("utf-8")
+    except RecursionError:
+        raise ValueError("the value is nested too deeply for JSON, or contains itself") from None
+    except UnicodeEncodeError:
+        raise ValueError("the value has a string with a lone surrogate, which JSON in UTF-8 cannot carry") from None
+
+
+loads: Callable[[str | bytes], Any] = _std_loads
+"""Parse one JSON text; raise :class:`ValueError` where it is not JSON."""
+
+dumps: Callable[[Any], bytes] = _std_dumps
+"""Render as compact UTF-8 JSON; raise :class:`TypeError` or :class:`ValueError` for what JSON cannot carry."""
+
+try:
+    import orjson  # type: ignore[import-not-found,unused-ignore]
+except ImportError:
+    pass
+else:  # pragma: no cover - the extra "speed" is tried in a run of its own
+    loads = orjson.loads
+
+    def dumps(value: Any) -> bytes:
+        try:
+            return bytes(orjson.dumps(value))
+        except TypeError:
+            # Big integers and keys that are not strings: the standard library knows them.
+            return _std_dumps(value)

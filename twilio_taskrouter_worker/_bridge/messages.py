@@ -1,0 +1,106 @@
+"""Frames of the websocket: what they say, before anything is done about it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from ..errors import InvalidMessageError
+from .jsontext import loads
+
+__all__ = ["CLOSE_SESSION_REPLACED", "EVENT_TYPES", "INIT", "Init", "Message", "parse", "read_init"]
+
+INIT = "init"
+
+EVENT_TYPES = frozenset(
+    {
+        "worker.activity.update",
+        "worker.attributes.update",
+        "worker.capacity.update",
+        "worker.channel.availability.update",
+        "reservation.created",
+        "reservation.failed",
+        "reservation.accepted",
+        "reservation.wrapup",
+        "reservation.completed",
+        "reservation.rejected",
+        "reservation.timeout",
+        "reservation.canceled",
+        "reservation.rescinded",
+        "task.updated",
+        "task.canceled",
+        "task.completed",
+        "task.wrapup",
+        "task.transfer-initiated",
+        "task.transfer-attempt-failed",
+        "task.transfer-failed",
+        "task.transfer-completed",
+        "task.transfer-canceled",
+    }
+)
+"""The 22 event types of the wire, besides ``init``."""
+
+CLOSE_SESSION_REPLACED = 4001
+"""Close code of the local TaskRouter for a session that a newer one replaced (``close_existing_sessions``).
+
+Twilio's own code for this is not published. Reconnecting would start a duel between two clients, so it is not done.
+"""
+
+
+@attrs.frozen(slots=True)
+class Message:
+    """One event frame."""
+
+    event_type: str
+    payload: Any
+
+
+@attrs.frozen
+class Init:
+    """The first message of each connection: who the token makes us."""
+
+    worker_sid: str
+    account_sid: str
+    workspace_sid: str
+    token_lifetime: float | None
+    """Seconds the token has left, as the service counts; None where it did not say."""
+
+
+def parse(frame: str | bytes) -> Message | None:
+    """Read one text frame; None is a heartbeat (nothing but white space).
+
+    Raises InvalidMessageError for what is not ``{"event_type": string, "payload": ...}``. Its text never quotes
+    the frame, which holds customers' data.
+    """
+    if not frame or frame.isspace():
+        return None
+    try:
+        value = loads(frame)
+    except UnicodeDecodeError:
+        raise InvalidMessageError(f"A frame of {len(frame)} bytes is not UTF-8 text") from None
+    except ValueError:
+        raise InvalidMessageError(f"The JSON message received was malformed ({len(frame)} bytes)") from None
+    if not isinstance(value, dict):
+        raise InvalidMessageError(f"A message should be a JSON object, this one is a {type(value).__name__}")
+    event_type = value.get("event_type")
+    if not isinstance(event_type, str):
+        raise InvalidMessageError("A message came without an 'event_type' string")
+    return Message(event_type, value.get("payload"))
+
+
+def read_init(payload: Any) -> Init:
+    """Read the payload of ``init``; InvalidMessageError where it does not say who we are."""
+    if not isinstance(payload, Mapping):
+        raise InvalidMessageError("The init message came without a payload object")
+    sids: list[str] = []
+    for key in ("channel_id", "account_sid", "workspace_sid"):
+        value = payload.get(key)
+        if not isinstance(value, str) or not value:
+            raise InvalidMessageError(f"The init message should name {key!r} as a string")
+        sids.append(value)
+    lifetime = payload.get("token_lifetime")
+    known = isinstance(lifetime, (int, float)) and not isinstance(lifetime, bool) and 0 <= lifetime < 1e15
+    worker_sid, account_sid, workspace_sid = sids
+    return Init(worker_sid, account_sid, workspace_sid, lifetime / 1000 if lifetime is not None and known else None)

@@ -1,0 +1,267 @@
+"""Taking over the lists that are read after each ``init``. Pure.
+
+At the first connection they are the starting point, and announce nothing. After a reconnection the difference to what
+was known is announced as the events that were missed: those of the worker and its channels, then reservations that
+ended, that changed, and that are new, in the order of the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import attrs
+
+from ..activity import Activity
+from ..channel import Channel
+from ..errors import InvalidMessageError
+from ..reservation import Reservation, ReservationUpdate
+from ..task import Task
+from ..worker_info import WorkerInfo
+from .messages import Message
+from .state import Notice, State
+from .updates import ANNOUNCED_ALL, ENDINGS
+from .wire import Record, Schema
+
+__all__ = ["Snapshot", "missing", "take_over"]
+
+ResourceT = TypeVar("ResourceT", Activity, Channel)
+
+
+@attrs.define
+class Snapshot:
+    """Payloads as they were read."""
+
+    worker: Any
+    activities: list[Any]
+    channels: list[Any]
+    reservations: list[Any]
+    ended: dict[str, Any] = attrs.Factory(dict)
+    """What was found of reservations that are no longer in the list: payload by sid, None where the service no
+    longer knows them."""
+
+
+def missing(state: State, snapshot: Snapshot) -> list[str]:
+    """Sids of open reservations that the list lacks, and of which it is not known how they ended."""
+    listed = {payload.get("sid") for payload in snapshot.reservations if isinstance(payload, dict)}
+    return [sid for sid in state.reservations if sid not in listed and sid not in snapshot.ended]
+
+
+def take_over(state: State, snapshot: Snapshot, buffered: Iterable[Message], now: float) -> list[Notice]:
+    """Use the lists; gives the events to fire.
+
+    A record that cannot be used costs itself only, and is reported as an ``error``; an unusable worker, or one whose
+    activity is not listed, raises InvalidMessageError and changes nothing. ``buffered`` are the messages that came since ``init``: at the first
+    connection, a reservation whose creation is among them is left to it, so that it is either there at ``ready`` or
+    announced, and never both.
+    """
+    first = state.record is None
+    taking = _Taking(state, now, quiet=first)
+    worker = state.read_worker(snapshot.worker)
+    activities = taking.usable(Activity._schema, snapshot.activities)
+    if worker[WorkerInfo._schema.index["activity_sid"]] not in activities:
+        raise InvalidMessageError("Worker: its activity_sid is not in the workspace's list of activities")
+    taking.directory(state.activities._entries, activities, lambda record: Activity(state, record))
+    taking.worker(worker)
+    taking.channels(taking.usable(Channel._schema, snapshot.channels))
+    taking.reservations(snapshot, _created(buffered) if first else frozenset())
+    return taking.notices
+
+
+def _created(messages: Iterable[Message]) -> frozenset[str]:
+    return frozenset(
+        message.payload["sid"]
+        for message in messages
+        if message.event_type == "reservation.created"
+        and isinstance(message.payload, dict)
+        and isinstance(message.payload.get("sid"), str)
+    )
+
+
+class _Taking:
+    """One take-over under way."""
+
+    def __init__(self, state: State, now: float, quiet: bool) -> None:
+        self._state = state
+        self._now = now
+        self._quiet = quiet
+        self.notices: list[Notice] = []
+
+    def _notify(self, emitter: Any, event: str) -> None:
+        if not self._quiet:
+            self.notices.append(Notice(emitter, event, (emitter,)))
+
+    def _report(self, error: InvalidMessageError) -> None:
+        self.notices.append(Notice(self._state.worker, "error", (error,)))
+
+    def usable(self, schema: Schema, payloads: list[Any]) -> dict[str, Record]:
+        """The good records of a list, by sid."""
+        records = {}
+        for payload in payloads:
+            try:
+                record = schema.read(payload)
+            except InvalidMessageError as error:
+                self._report(error)
+            else:
+                records[record[schema.index["sid"]]] = record
+        return records
+
+    def directory(
+        self, entries: dict[str, Any], records: dict[str, Record], make: Callable[[Record], ResourceT]
+    ) -> None:
+        """Make the entries those of the list, in its order, and keep the objects that stay."""
+        known = dict(entries)
+        fresh = {}
+        for sid, record in records.items():
+            resource = known.get(sid)
+            if resource is None:
+                resource = make(record)
+            else:
+                with self._state.lock:
+                    resource._record = record
+            fresh[sid] = resource
+        # Readers on other threads see the old entries or the new ones, never an empty directory.
+        for sid in [sid for sid in entries if sid not in fresh]:
+            del entries[sid]
+        entries.update(fresh)
+
+    def worker(self, record: Record) -> None:
+        state, before = self._state, self._state.told_record
+        index = WorkerInfo._schema.index
+        with state.lock:
+            # The service's list is the truth, also where our own count of versions ran ahead.
+            state.record = state.told_record = record
+            state.version_steps = 0
+        state.announced = record[index["version"]], ANNOUNCED_ALL
+        if before is None:
+            return
+        if before[index["activity_sid"]] != record[index["activity_sid"]]:
+            self._notify(state.worker, "activity_updated")
+        if any(before[index[name]] != record[index[name]] for name in ("attributes", "friendly_name")):
+            self._notify(state.worker, "attributes_updated")
+
+    def channels(self, records: dict[str, Record]) -> None:
+        entries = self._state.channels._entries
+        before = {sid: channel._record for sid, channel in entries.items()}
+        self.directory(entries, records, lambda record: Channel(self._state, record))
+        index = Channel._schema.index
+        for sid, old in before.items():
+            new = records.get(sid)
+            if new is None:
+                continue
+            if old[index["capacity"]] != new[index["capacity"]]:
+                self._notify(entries[sid], "capacity_updated")
+            if old[index["available"]] != new[index["available"]]:
+                self._notify(entries[sid], "availability_updated")
+
+    # -- reservations ----------------------------------------------------------------------------------------------
+
+    def reservations(self, snapshot: Snapshot, left_to_events: frozenset[str]) -> None:
+        sid_of = Reservation._schema.index["sid"]
+        updates = {}
+        for payload in [*snapshot.ended.values(), *snapshot.reservations]:
+            if payload is None:
+                continue
+            try:
+                known = self._known(payload)
+                update = ReservationUpdate.read(payload, None if known is None else known._record)
+            except InvalidMessageError as error:
+                self._report(error)
+            else:
+                updates[update.record[sid_of]] = update
+        for sid, reservation in self._state.reservations.items():
+            if sid in snapshot.ended:
+                self._vanished(reservation, updates.pop(sid, None))
+        fresh = []
+        for sid, update in updates.items():
+            known = self._state.reservations.get(sid)
+            if known is not None:
+                self._changed(known, update)
+            elif sid not in self._state.ended and sid not in left_to_events:
+                fresh.append(update)
+        for update in fresh:
+            self._new(update)
+
+    def _known(self, payload: Any) -> Reservation | None:
+        sid = payload.get("sid") if isinstance(payload, dict) else None
+        return self._state.reservations.get(sid) if isinstance(sid, str) else None
+
+    def _new(self, update: ReservationUpdate) -> None:
+        reservation = Reservation(self._state, update)
+        self._state.add(reservation)
+        self._settle(reservation)
+        if not self._quiet:
+            self.notices.append(Notice(self._state.worker, "reservation_created", (reservation,)))
+        for event in _missed("pending", reservation.status):
+            self._notify(reservation, event)
+
+    def _changed(self, reservation: Reservation, update: ReservationUpdate) -> None:
+        with self._state.lock:
+            reservation._renew(update)
+        events = _missed(reservation._told_status, reservation.status)
+        self._task_changed(reservation.task, with_reservation=bool(events))
+        for event in events:
+            self._notify(reservation, event)
+        self._settle(reservation)
+
+    def _vanished(self, reservation: Reservation, update: ReservationUpdate | None) -> None:
+        """It ended while nobody looked. Where the service no longer knows how, it went with its task."""
+        before = reservation._told_status
+        if update is not None:
+            with self._state.lock:
+                reservation._renew(update)
+        ending = reservation.status
+        if ending not in ENDINGS:
+            if update is not None:
+                # It is open after all: the list was read before it came (back).
+                self._changed(reservation, update)
+                return
+            ending = "canceled" if before == "pending" else "completed"
+            self._set_status(reservation, ending)
+        self._task_changed(reservation.task, with_reservation=True)
+        events = _missed(before, ending)
+        self._settle(reservation)
+        self._state.end(reservation, self._now)
+        for event in events:
+            self._notify(reservation, event)
+
+    def _set_status(self, reservation: Reservation, status: str) -> None:
+        with self._state.lock:
+            record = list(reservation._record)
+            record[Reservation._schema.index["status"]] = status
+            reservation._record = tuple(record)
+
+    def _settle(self, reservation: Reservation) -> None:
+        """Nothing up to this version will be announced again."""
+        reservation._announced = int(reservation.version), ANNOUNCED_ALL
+        reservation._told_status = reservation.status
+        task = reservation.task
+        task._announced = int(task.version), ANNOUNCED_ALL
+        task._told_record = task._record
+
+    def _task_changed(self, task: Task, *, with_reservation: bool) -> None:
+        index = Task._schema.index
+        before = task._told_record
+        old, new = before[index["status"]], task.status
+        if new != old and new in _TASK_EVENTS:
+            self._notify(task, _TASK_EVENTS[new])
+        elif any(before[index[name]] != task._record[index[name]] for name in _TASK_DATA) or (
+            new != old and not with_reservation
+        ):
+            self._notify(task, "updated")
+
+
+_TASK_EVENTS = {"wrapping": "wrapup", "completed": "completed", "canceled": "canceled"}
+_TASK_DATA = ("attributes", "priority", "task_channel_sid", "virtual_start_time")
+
+
+def _missed(before: str, after: str) -> list[str]:
+    """The events of a reservation between two statuses; those between are only named where they are certain."""
+    events = []
+    if before == "pending" and after in ("accepted", "wrapping", "completed"):
+        events.append("accepted")
+    if after == "wrapping" and before != "wrapping":
+        events.append("wrapup")
+    elif after in ENDINGS:
+        events.append(after)
+    return events

@@ -1,0 +1,250 @@
+"""Event messages: what each does to the state, and which public events follow. Pure.
+
+An event that was announced before, or is older than what was announced, changes nothing and fires nothing. An answer
+of a call may have brought the same change already; the event still fires, once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from ..channel import Channel
+from ..errors import InvalidMessageError
+from ..reservation import Reservation, ReservationUpdate
+from ..task import Task
+from ..transfer import INITIATED, Transfer
+from ..worker_info import WorkerInfo
+from .messages import INIT, Message
+from .state import Notice, State
+from .wire import Record
+
+__all__ = ["ANNOUNCED_ALL", "apply", "first_time"]
+
+log = logging.getLogger(__package__)
+
+Announced = tuple[int, frozenset[str]]
+
+ANNOUNCED_ALL = frozenset({"*"})
+"""Marks a version as known from a list, whatever its events were."""
+
+
+def apply(state: State, message: Message, now: float) -> list[Notice]:
+    """Use one message; InvalidMessageError says why it cannot be, and then nothing has changed."""
+    state.forget_ended(now)
+    handler = _HANDLERS.get(message.event_type)
+    if handler is None:
+        if message.event_type != INIT:
+            log.debug("Passed over an event of unknown type")
+        return []
+    return handler(state, message, now)
+
+
+def first_time(announced: Announced, event_type: str, version: int) -> Announced | None:
+    """What is announced after this event; None where it is old or was announced before."""
+    latest, types = announced
+    if version > latest:
+        return version, frozenset({event_type})
+    if version < latest or event_type in types or types is ANNOUNCED_ALL:
+        return None
+    return latest, types | {event_type}
+
+
+# -- the worker and its channels -----------------------------------------------------------------------------------
+
+_WORKER_EVENTS = {"worker.activity.update": "activity_updated", "worker.attributes.update": "attributes_updated"}
+_CHANNEL_EVENTS = {
+    "worker.capacity.update": "capacity_updated",
+    "worker.channel.availability.update": "availability_updated",
+}
+
+
+def _worker_updated(state: State, message: Message, now: float) -> list[Notice]:
+    activity = message.event_type == "worker.activity.update"
+    record = (state.read_known_activity if activity else state.read_worker)(message.payload)
+    announced = first_time(state.announced, message.event_type, record[WorkerInfo._schema.index["version"]])
+    if announced is None:
+        return []
+    state.announced = announced
+    with state.lock:
+        state.renew_worker(record)
+    state.told_record = state.record
+    return [Notice(state.worker, _WORKER_EVENTS[message.event_type], (state.worker,))]
+
+
+def _channel_updated(state: State, message: Message, now: float) -> list[Notice]:
+    record = Channel._schema.read(message.payload)
+    channel = state.channels._entries.get(record[Channel._schema.index["sid"]])
+    if channel is None:
+        raise InvalidMessageError(f"{message.event_type}: the payload names a channel the worker does not have")
+    if record == channel._record:
+        return []
+    with state.lock:
+        channel._record = record
+        state.version_steps += 1
+    return [Notice(channel, _CHANNEL_EVENTS[message.event_type], (channel,))]
+
+
+# -- reservations --------------------------------------------------------------------------------------------------
+
+_RESERVATION_EVENTS = {
+    "reservation.accepted": "accepted",
+    "reservation.wrapup": "wrapup",
+    "reservation.completed": "completed",
+    "reservation.rejected": "rejected",
+    "reservation.timeout": "timeout",
+    "reservation.canceled": "canceled",
+    "reservation.rescinded": "rescinded",
+}
+ENDINGS = frozenset({"completed", "rejected", "timeout", "canceled", "rescinded"})
+"""Statuses, and events of the same name, after which a reservation is over."""
+
+
+def _reservation_created(state: State, message: Message, now: float) -> list[Notice]:
+    update = ReservationUpdate.read(message.payload)
+    index = Reservation._schema.index
+    sid, version = update.record[index["sid"]], update.record[index["version"]]
+    if sid in state.ended:
+        return []
+    reservation = state.reservations._entries.get(sid)
+    if reservation is None:
+        reservation = Reservation(state, update)
+        state.add(reservation)
+        with state.lock:
+            state.version_steps += 1
+    announced = first_time(reservation._announced, message.event_type, version)
+    if announced is None:
+        return []
+    reservation._announced = announced
+    _renew(state, reservation, update)
+    return [Notice(state.worker, "reservation_created", (reservation,))]
+
+
+def _reservation_updated(state: State, message: Message, now: float) -> list[Notice]:
+    update = ReservationUpdate.read(message.payload)
+    index = Reservation._schema.index
+    sid = update.record[index["sid"]]
+    event = _RESERVATION_EVENTS[message.event_type]
+    reservation = state.reservations._entries.get(sid)
+    if reservation is None:
+        if event not in ENDINGS and sid not in state.ended:
+            raise InvalidMessageError(f"{message.event_type}: the payload names a reservation the worker does not have")
+        log.debug("Passed over %s of a reservation that is not there", message.event_type)
+        return []
+    announced = first_time(reservation._announced, message.event_type, update.record[index["version"]])
+    if announced is None:
+        return []
+    reservation._announced = announced
+    if event in ENDINGS:
+        state.end(reservation, now)
+    _renew(state, reservation, update)
+    return [Notice(reservation, event, (reservation,))]
+
+
+def _renew(state: State, reservation: Reservation, update: ReservationUpdate) -> None:
+    with state.lock:
+        reservation._renew(update)
+    reservation._told_status = update.record[Reservation._schema.index["status"]]
+    reservation.task._told_record = reservation.task._record
+
+
+def _reservation_failed(state: State, message: Message, now: float) -> list[Notice]:
+    return [Notice(state.worker, "reservation_failed", (message.payload,))]
+
+
+# -- tasks and their transfers -------------------------------------------------------------------------------------
+
+_TASK_EVENTS = {
+    "task.updated": "updated",
+    "task.canceled": "canceled",
+    "task.completed": "completed",
+    "task.wrapup": "wrapup",
+}
+# On the task, and on the outgoing transfer.
+_TRANSFER_EVENTS = {
+    "task.transfer-initiated": ("transfer_initiated", None),
+    "task.transfer-attempt-failed": ("transfer_attempt_failed", "attempt_failed"),
+    "task.transfer-failed": ("transfer_failed", "failed"),
+    "task.transfer-completed": ("transfer_completed", "completed"),
+    "task.transfer-canceled": ("transfer_canceled", "canceled"),
+}
+
+
+def _task_updated(state: State, message: Message, now: float) -> list[Notice]:
+    record = Task._schema.read(message.payload)
+    index = Task._schema.index
+    notices = []
+    for reservation in state.by_task.get(record[index["sid"]], ()):
+        task = reservation.task
+        announced = first_time(task._announced, message.event_type, record[index["version"]])
+        if announced is None:
+            continue
+        task._announced = announced
+        with state.lock:
+            task._renew(record)
+        task._told_record = task._record
+        notices.append(Notice(task, _TASK_EVENTS[message.event_type], (task,)))
+    return notices
+
+
+def _transfer_updated(state: State, message: Message, now: float) -> list[Notice]:
+    record = Transfer._schema.read(message.payload)
+    index = Transfer._schema.index
+    task_sid = message.payload.get("task_sid")
+    if not isinstance(task_sid, str):
+        raise InvalidMessageError(f"{message.event_type}: the payload lacks task_sid")
+    reservation = state.reservations._entries.get(record[index["reservation_sid"]])
+    if reservation is None or reservation.task.sid != task_sid:
+        log.debug("Passed over %s of a task that is not there", message.event_type)
+        return []
+    task: Task = reservation.task
+    with state.lock:
+        if task._starting:
+            task._held.append(message)
+            return []
+        if _known_transfer_event(task, message.event_type, record):
+            return []
+        transfer = task._outgoing(record)
+    on_task, on_transfer = _TRANSFER_EVENTS[message.event_type]
+    notices = [Notice(task, on_task, (transfer,))]
+    if on_transfer is not None:
+        notices.append(Notice(transfer, on_transfer, (transfer,)))
+    return notices
+
+
+def _known_transfer_event(task: Task, event_type: str, record: Record) -> bool:
+    """Whether this event of this transfer was announced before, or comes after the transfer's end.
+
+    Transfers have no version. An attempt can fail twice with the same words in the same second; between the two the
+    task changes.
+    """
+    index = Transfer._schema.index
+    sid = record[index["sid"]]
+    told = task._told_transfer
+    seen: frozenset[object] = told[1] if told is not None and told[0] == sid else frozenset()
+    attempt = event_type == "task.transfer-attempt-failed"
+    mark: object = (event_type, record, task._record[Task._schema.index["version"]]) if attempt else event_type
+    ended = any(isinstance(each, str) and each != "task.transfer-initiated" for each in seen)
+    older = (
+        record[index["status"]] == INITIATED
+        and task.transfers.outgoing is not None
+        and task.transfers.outgoing.sid != sid
+        and task.transfers.outgoing._record[index["date_created"]] > record[index["date_created"]]
+    )
+    if mark in seen or ended or older:
+        return True
+    task._told_transfer = (sid, seen | {mark})
+    return False
+
+
+Handler = Callable[[State, Message, float], list[Notice]]
+
+_HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(_WORKER_EVENTS, _worker_updated),
+    **dict.fromkeys(_CHANNEL_EVENTS, _channel_updated),
+    "reservation.created": _reservation_created,
+    "reservation.failed": _reservation_failed,
+    **dict.fromkeys(_RESERVATION_EVENTS, _reservation_updated),
+    **dict.fromkeys(_TASK_EVENTS, _task_updated),
+    **dict.fromkeys(_TRANSFER_EVENTS, _transfer_updated),
+}

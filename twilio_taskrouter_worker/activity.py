@@ -1,0 +1,60 @@
+"""Activities: what a worker can be doing, and whether it is offered tasks meanwhile."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from ._bridge import wire
+from ._bridge.wire import Record, Resource, Wire
+
+if TYPE_CHECKING:
+    from ._bridge.state import State
+
+__all__ = ["Activity"]
+
+
+class Activity(Resource):
+    """One activity of the workspace.
+
+    The object stays the same across reconnects. Attributes are live and may be read on any thread.
+    """
+
+    __slots__ = ("_state",)
+
+    account_sid = Wire("account_sid", wire.TEXT)
+    """Sid of the account."""
+    available = Wire("available", wire.BOOLEAN)
+    """Whether a worker in this activity is offered tasks."""
+    date_created = Wire("date_created", wire.SECONDS)
+    """When it was created, in UTC."""
+    date_updated = Wire("date_updated", wire.SECONDS)
+    """When it last changed, in UTC."""
+    name = Wire("friendly_name", wire.TEXT)
+    """Its name."""
+    sid = Wire("sid", wire.TEXT)
+    """Its sid."""
+    workspace_sid = Wire("workspace_sid", wire.TEXT)
+    """Sid of the workspace."""
+
+    def __init__(self, state: State, record: Record) -> None:
+        super().__init__(record)
+        self._state = state
+
+    def __repr__(self) -> str:
+        return f"<Activity {self.sid} {self.name!r}{' current' if self.is_current else ''}>"
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is the worker's activity now."""
+        return self._state.worker_activity_sid == self.sid
+
+    def set_as_current(self, *, reject_pending_reservations: bool | None = None) -> Future[Activity]:
+        """Make this the worker's activity; the Future resolves to this activity once the service has done it.
+
+        ``activity_updated`` fires when the service announces the change, as for every change of activity.
+        ``reject_pending_reservations`` rejects all pending reservations in the same step; None leaves that to the
+        service (it does not). Raises TypeError for another type, and ValueError for True where this activity is
+        available: the worker would be offered the rejected tasks at once.
+        """
+        return self._state.set_activity(self, reject_pending_reservations)

@@ -1,0 +1,68 @@
+"""Channels: how many tasks of one kind a worker takes at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._bridge import wire
+from ._bridge.wire import Record, Resource, Wire
+from .events import ChannelEvent, Listenable, names
+
+if TYPE_CHECKING:
+    from ._bridge.state import State
+    from ._bridge.waiting import Waiting
+
+__all__ = ["Channel"]
+
+
+class Channel(Resource, Listenable[ChannelEvent, "Channel"]):
+    """One channel of the worker: its capacity for one task channel.
+
+    Events: ``capacity_updated``, ``availability_updated``; callbacks get the channel. The object and its listeners
+    stay across reconnects.
+    """
+
+    __slots__ = ("_listeners", "_state")
+    _events = names(ChannelEvent)
+
+    account_sid = Wire("account_sid", wire.TEXT)
+    """Sid of the account."""
+    assigned_tasks = Wire("assigned_tasks", wire.INTEGER)
+    """Number of accepted reservations on this channel."""
+    available = Wire("available", wire.FLAG)
+    """Whether the channel is switched on; it says nothing of the worker's activity."""
+    available_capacity_percentage = Wire("available_capacity_percentage", wire.INTEGER)
+    """Share of the capacity that is free, 0 to 100."""
+    capacity = Wire("configured_capacity", wire.INTEGER)
+    """Number of reservations the worker can hold on this channel."""
+    date_created = Wire("date_created", wire.SECONDS)
+    """When it was created, in UTC."""
+    date_updated = Wire("date_updated", wire.SECONDS)
+    """When it last changed, in UTC."""
+    last_reserved_time = Wire("last_reserved_time", wire.MILLISECONDS)
+    """When the worker was last reserved on this channel, in UTC; None if never."""
+    sid = Wire("sid", wire.TEXT)
+    """Its sid."""
+    task_channel_sid = Wire("task_channel_sid", wire.TEXT)
+    """Sid of the task channel."""
+    task_channel_unique_name = Wire("task_channel_unique_name", wire.TEXT)
+    """Unique name of the task channel, e.g. ``voice``."""
+    worker_sid = Wire("worker_sid", wire.TEXT)
+    """Sid of the worker."""
+    workspace_sid = Wire("workspace_sid", wire.TEXT)
+    """Sid of the workspace."""
+
+    def __init__(self, state: State, record: Record) -> None:
+        super().__init__(record)
+        self._state = state
+
+    def __repr__(self) -> str:
+        return f"<Channel {self.sid} {self.task_channel_unique_name!r} {self.assigned_tasks}/{self.capacity}>"
+
+    @property
+    def name(self) -> str:
+        """The task channel's unique name, under which ``worker.channels.by_name`` finds it."""
+        return self.task_channel_unique_name
+
+    def _waiting(self) -> Waiting:
+        return self._state.waiting

@@ -1,0 +1,277 @@
+"""Listening: the names of all events, and how callbacks are kept.
+
+Callbacks run on the dispatch thread of the Worker they belong to, one at a time, in the order of the events; see
+:class:`~twilio_taskrouter_worker.Worker`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
+
+import attrs
+
+if TYPE_CHECKING:
+    from ._bridge.waiting import Waiting
+
+__all__ = [
+    "ChannelEvent",
+    "DisconnectReason",
+    "Emitter",
+    "Listener",
+    "ReservationEvent",
+    "TaskEvent",
+    "TransferEvent",
+    "WorkerEvent",
+]
+
+Callback = Callable[..., object]
+F = TypeVar("F", bound=Callback)
+E = TypeVar("E", bound=str)
+S = TypeVar("S")
+R = TypeVar("R")
+
+ReservationEvent = Literal["accepted", "rejected", "timeout", "canceled", "rescinded", "completed", "wrapup"]
+"""Events of a Reservation; each callback gets the reservation."""
+
+ChannelEvent = Literal["capacity_updated", "availability_updated", "capacityUpdated", "availabilityUpdated"]
+"""Events of a Channel; each callback gets the channel."""
+
+TransferEvent = Literal["attempt_failed", "completed", "failed", "canceled", "attemptFailed"]
+"""Events of an OutgoingTransfer; each callback gets the transfer."""
+
+TaskEvent = Literal["updated", "canceled", "completed", "wrapup"]
+"""Events of a Task whose callback gets the task."""
+
+TaskTransferEvent = Literal[
+    "transfer_initiated",
+    "transfer_attempt_failed",
+    "transfer_completed",
+    "transfer_failed",
+    "transfer_canceled",
+    "transferInitiated",
+    "transferAttemptFailed",
+    "transferCompleted",
+    "transferFailed",
+    "transferCanceled",
+]
+"""Events of a Task whose callback gets the outgoing transfer."""
+
+WorkerSelfEvent = Literal["ready", "activity_updated", "attributes_updated", "activityUpdated", "attributesUpdated"]
+"""Events of a Worker whose callback gets the worker."""
+
+WorkerBareEvent = Literal["connected", "token_expired", "token_updated", "tokenExpired", "tokenUpdated"]
+"""Events of a Worker whose callback gets nothing."""
+
+WorkerSecondsEvent = Literal["reconnecting", "token_will_expire", "tokenWillExpire"]
+"""Events of a Worker whose callback gets a number of seconds."""
+
+WorkerEvent = Literal[
+    WorkerSelfEvent,
+    WorkerBareEvent,
+    WorkerSecondsEvent,
+    "reservation_created",
+    "reservationCreated",
+    "reservation_failed",
+    "reservationFailed",
+    "disconnected",
+    "error",
+]
+"""Every event of a Worker."""
+
+
+def names(*literals: Any) -> frozenset[str]:
+    """The snake_case names of Literal types."""
+    found: set[str] = set()
+    for literal in literals:
+        for value in literal.__args__:
+            found.add(value) if isinstance(value, str) else found.update(names(value))
+    return frozenset(name for name in found if name == snake_case(name))
+
+
+def snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+@attrs.frozen
+class DisconnectReason:
+    """Why the connection ended; the argument of ``disconnected``."""
+
+    message: str
+    """One sentence, as the JS SDK words it."""
+
+    code: int | None = None
+    """Close code of the websocket; None where no close frame came."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@attrs.frozen(eq=False)
+class Listener:
+    """One registered callback."""
+
+    callback: Callback
+    once: bool = False
+    executor: Executor | None = None
+
+
+# Guards every change of every listener table. Registering is rare, and a lock per object would be paid by each of
+# thousands of reservations. Reading needs none: tuples are replaced, never changed.
+_registration = threading.Lock()
+
+
+class Emitter:
+    """An object with events.
+
+    All methods may be called on any thread. A listener stays until it is taken off; reconnecting keeps it.
+    """
+
+    # Empty, and the table a slot of each class: a class can have only one base with slots, and that is Resource.
+    __slots__ = ()
+    _events: ClassVar[frozenset[str]] = frozenset()
+    _listeners: dict[str, tuple[Listener, ...]]
+
+    def _waiting(self) -> Waiting:
+        """What ends the waits of this object when its connection ends."""
+        raise NotImplementedError
+
+    @classmethod
+    def _event(cls, name: object) -> str:
+        """The canonical name of an event; TypeError or ValueError with the nearest name where there is none."""
+        if not isinstance(name, str):
+            raise TypeError(f"An event's name is a string, not {type(name).__name__}")
+        if name in cls._events:
+            return name
+        canonical = snake_case(name)
+        if canonical in cls._events:
+            return canonical
+        close = difflib.get_close_matches(canonical, cls._events, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(cls._events))}"
+        raise ValueError(f"{cls.__name__} has no event {name!r}; {hint}")
+
+    def _subscribe(self, event: object, callback: Callback | None, *, once: bool, executor: Executor | None) -> Any:
+        name = self._event(event)
+        if executor is not None and not callable(getattr(executor, "submit", None)):
+            raise TypeError(f"executor should be a concurrent.futures.Executor, not {type(executor).__name__}")
+        if callback is None:
+            return lambda function: self._add(name, function, once, executor)
+        return self._add(name, callback, once, executor)
+
+    def _add(self, name: str, callback: F, once: bool, executor: Executor | None) -> F:
+        if not callable(callback):
+            raise TypeError(f"The callback of {name!r} should be callable, not {type(callback).__name__}")
+        if inspect.iscoroutinefunction(callback):
+            raise TypeError(
+                f"The callback of {name!r} is a coroutine function, which nothing would await; "
+                "pass a plain function, e.g. one that calls asyncio.run_coroutine_threadsafe()"
+            )
+        self._attach(name, Listener(callback, once, executor))
+        return callback
+
+    def _attach(self, name: str, listener: Listener) -> None:
+        with _registration:
+            table = self._listener_table()
+            table[name] = (*table.get(name, ()), listener)
+
+    def _listener_table(self) -> dict[str, tuple[Listener, ...]]:
+        """The table, made at the first use: most objects never have a listener."""
+        try:
+            return self._listeners
+        except AttributeError:
+            self._listeners = {}  # type: ignore[misc]  # a slot of the concrete class
+            return self._listeners
+
+    def _detach(self, name: str, listener: Listener) -> bool:
+        """Take one listener off; False if it was off already."""
+        with _registration:
+            table = self._listener_table()
+            before = table.get(name, ())
+            after = tuple(each for each in before if each is not listener)
+            if after:
+                table[name] = after
+            else:
+                table.pop(name, None)
+            return len(after) < len(before)
+
+    def _listening(self, name: str) -> tuple[Listener, ...]:
+        try:
+            return self._listeners.get(name, ())
+        except AttributeError:
+            return ()
+
+    def off(self, event: str | None = None, callback: Callback | None = None) -> None:
+        """Take listeners off: one callback of one event, all callbacks of an event, or all of this object.
+
+        Taking off what is not there does nothing. A callback that is running is not interrupted. Raises ValueError
+        for an unknown event name.
+        """
+        name = None if event is None else self._event(event)
+        with _registration:
+            table = self._listener_table()
+            for key in [key for key in table if name is None or key == name]:
+                kept = tuple(each for each in table[key] if callback is not None and each.callback != callback)
+                if kept:
+                    table[key] = kept
+                else:
+                    del table[key]
+
+    def wait_for(
+        self, event: str, timeout: float | None = None, predicate: Callable[..., object] | None = None
+    ) -> tuple[Any, ...]:
+        """Block until the next such event and return its callback's arguments as a tuple.
+
+        ``timeout`` is in seconds, None waits without limit. ``predicate`` gets the same arguments, on the dispatch
+        thread; events for which it is false are passed over. Raises TimeoutError; ClosedError when the worker is
+        disconnected meanwhile; DispatchThreadError inside a callback, where the wait could never end; and whatever
+        the predicate raises.
+        """
+        return self._waiting().for_event(self, self._event(event), timeout, predicate)
+
+    def stream(self, *events: str, timeout: float | None = None) -> Iterator[Any]:
+        """Iterate over events as they come, in blocking style.
+
+        Listening begins with this call, not with the first step, so nothing between is missed. With one event named,
+        each step gives the callback's argument (a tuple where there is not exactly one); with several, a tuple of the
+        event's name and its arguments. The loop ends when ``timeout`` seconds pass without an event (None: never) or
+        when the worker is disconnected; breaking out of it stops listening. Raises DispatchThreadError inside a
+        callback.
+        """
+        if not events:
+            raise TypeError("stream() needs the name of at least one event")
+        return self._waiting().stream(self, [self._event(event) for event in events], timeout)
+
+
+class Listenable(Emitter, Generic[E, S]):
+    """An Emitter with events ``E`` whose callbacks all get one argument, ``S``."""
+
+    __slots__ = ()
+
+    @overload
+    def on(
+        self, event: E, callback: None = None, *, executor: Executor | None = None
+    ) -> Callable[[Callable[[S], R]], Callable[[S], R]]: ...
+    @overload
+    def on(self, event: E, callback: Callable[[S], R], *, executor: Executor | None = None) -> Callable[[S], R]: ...
+    def on(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
+        """Call ``callback`` at each such event; without a callback, a decorator. Returns the callback.
+
+        It runs on the worker's dispatch thread, or is handed to ``executor``, with the order of events given up for
+        this listener. Raises ValueError for an unknown event, TypeError for what cannot be called.
+        """
+        return self._subscribe(event, callback, once=False, executor=executor)
+
+    @overload
+    def once(
+        self, event: E, callback: None = None, *, executor: Executor | None = None
+    ) -> Callable[[Callable[[S], R]], Callable[[S], R]]: ...
+    @overload
+    def once(self, event: E, callback: Callable[[S], R], *, executor: Executor | None = None) -> Callable[[S], R]: ...
+    def once(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
+        """As ``on``, for the next such event only."""
+        return self._subscribe(event, callback, once=True, executor=executor)

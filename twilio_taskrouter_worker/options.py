@@ -1,0 +1,120 @@
+"""The options of clients: their checks and defaults, and the addresses they lead to."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import attrs
+
+__all__ = ["LOG_LEVELS", "LogLevel", "Options", "bridge_urls"]
+
+LogLevel = Literal["trace", "debug", "info", "warn", "error", "silent"]
+
+LOG_LEVELS: dict[str, int] = {
+    "trace": 5,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "silent": logging.CRITICAL + 10,
+}
+"""The JS SDK's names and the levels of :mod:`logging` they stand for."""
+
+_PATH = "/v1/wschannels"
+
+
+def _string(instance: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{attribute.name} should be a string, not {type(value).__name__}")
+
+
+def _optional_string(instance: Any, attribute: Any, value: Any) -> None:
+    if value is not None:
+        _string(instance, attribute, value)
+
+
+def _boolean(instance: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{attribute.name} should be True or False, not {type(value).__name__}")
+
+
+def _optional_boolean(instance: Any, attribute: Any, value: Any) -> None:
+    if value is not None:
+        _boolean(instance, attribute, value)
+
+
+def _level(instance: Any, attribute: Any, value: Any) -> None:
+    _string(instance, attribute, value)
+    if value not in LOG_LEVELS:
+        raise ValueError(f"log_level should be one of {', '.join(LOG_LEVELS)}, not {value!r}")
+
+
+def _seconds(instance: Any, attribute: Any, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{attribute.name} should be a number of seconds, not {type(value).__name__}")
+    if not 0 < value < 86400:
+        raise ValueError(f"{attribute.name} should be between 0 and 86400 seconds, not {value}")
+
+
+def _optional_callable(instance: Any, attribute: Any, value: Any) -> None:
+    if value is not None and not callable(value):
+        raise TypeError(
+            f"{attribute.name} should be a function without arguments that returns a token, not {type(value).__name__}"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """All options of a client, checked; see :class:`~twilio_taskrouter_worker.Worker` for what they mean."""
+
+    connect_activity_sid: str = attrs.field(default="", validator=_string)
+    close_existing_sessions: bool = attrs.field(default=False, validator=_boolean)
+    set_worker_offline_if_disconnected: bool | None = attrs.field(default=None, validator=_optional_boolean)
+    enable_version_check: bool = attrs.field(default=False, validator=_boolean)
+    log_level: str = attrs.field(default="error", validator=_level)
+    region: str | None = attrs.field(default=None, validator=_optional_string)
+    edge: str | None = attrs.field(default=None, validator=_optional_string)
+    eb_server: str | None = attrs.field(default=None, validator=_optional_string)
+    ws_server: str | None = attrs.field(default=None, validator=_optional_string)
+    token_provider: Callable[[], str] | None = attrs.field(default=None, validator=_optional_callable)
+    request_timeout: float = attrs.field(default=15.0, validator=_seconds)
+
+    def urls(self) -> tuple[str, str]:
+        """The addresses for HTTP and for the websocket."""
+        return bridge_urls(self.region, self.edge, self.eb_server, self.ws_server)
+
+
+def bridge_urls(region: str | None, edge: str | None, eb_server: str | None, ws_server: str | None) -> tuple[str, str]:
+    """The addresses of the event bridge, for HTTP and for the websocket.
+
+    ``eb_server`` and ``ws_server`` override the rest; where only one is given, the other is the same address with the
+    other scheme. Otherwise the host is composed of edge and region as in version 0.7.1 of the JS SDK, except that the
+    region ``us1`` alone stands for no region, as in later versions.
+    """
+    if eb_server or ws_server:
+        eb = _checked("eb_server", eb_server, "http", "https") if eb_server else None
+        ws = _checked("ws_server", ws_server, "ws", "wss") if ws_server else None
+        return eb or "http" + str(ws)[2:], ws or "ws" + str(eb)[4:]
+    if edge:
+        warnings.warn(
+            "The option edge was withdrawn by Twilio with version 0.7.2 of the JS SDK; a host composed with "
+            "it may no longer exist. Use region",
+            DeprecationWarning,
+            stacklevel=4,
+        )
+    if region == "us1" and not edge:
+        region = None
+    host = "".join(f".{part}" for part in (edge, region) if part)
+    return f"https://event-bridge{host}.twilio.com{_PATH}", f"wss://event-bridge{host}.twilio.com{_PATH}"
+
+
+def _checked(name: str, url: str, *schemes: str) -> str:
+    scheme, _, rest = url.partition("://")
+    if scheme not in schemes or not rest.strip("/"):
+        raise ValueError(
+            f"{name} should be a URL that starts with {' or '.join(f'{each}://' for each in schemes)}, not {url!r}"
+        )
+    return url

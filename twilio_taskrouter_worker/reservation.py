@@ -1,0 +1,346 @@
+"""Reservations: a task offered to a worker, and what the worker does with it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ._bridge import routes, wire
+from ._bridge.wire import Record, Resource, Wire
+from .errors import InvalidMessageError
+from .events import Listenable, ReservationEvent, names
+from .task import Task
+from .transfer import IncomingTransfer, Transfer
+
+if TYPE_CHECKING:
+    from ._bridge.state import State
+    from ._bridge.waiting import Waiting
+
+__all__ = ["Reservation"]
+
+
+class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
+    """A task offered to this worker.
+
+    Events: ``accepted``, ``rejected``, ``timeout``, ``canceled``, ``rescinded``, ``wrapup``, ``completed``; callbacks
+    get the reservation. The object and its listeners stay across reconnects. Every method may be called on any
+    thread, also in a callback; each returns at once with a Future that resolves to this reservation as the service
+    answered, and fails with a RequestError where the service refuses. ``task`` follows with the event, which may
+    come before or after the answer.
+    """
+
+    __slots__ = ("_announced", "_listeners", "_state", "_task", "_told_status", "_transfer")
+    _events = names(ReservationEvent)
+
+    account_sid = Wire("account_sid", wire.TEXT)
+    """Sid of the account."""
+    date_created = Wire("date_created", wire.SECONDS)
+    """When it was created, in UTC."""
+    date_updated = Wire("date_updated", wire.SECONDS)
+    """When it last changed, in UTC."""
+    status = Wire("reservation_status", wire.TEXT)
+    """``pending``, ``accepted``, ``rejected``, ``timeout``, ``canceled``, ``rescinded``, ``wrapping`` or
+    ``completed``."""
+    sid = Wire("sid", wire.TEXT)
+    """Its sid."""
+    worker_sid = Wire("worker_sid", wire.TEXT)
+    """Sid of the worker it is for."""
+    workspace_sid = Wire("workspace_sid", wire.TEXT)
+    """Sid of the workspace."""
+    version = Wire("version", wire.VERSION)
+    """Version, a decimal number as text."""
+    timeout = Wire("reservation_timeout", wire.INTEGER, required=False)
+    """Seconds it stays pending before it times out."""
+    canceled_reason_code = Wire("canceled_reason_code", wire.OPTIONAL_INTEGER, required=False)
+    """Twilio's error code where setting up its call failed; None otherwise."""
+
+    def __init__(self, state: State, update: ReservationUpdate) -> None:
+        super().__init__(update.record)
+        assert update.task is not None
+        self._state = state
+        self._task = Task(state, self.sid, update.task)
+        self._transfer: IncomingTransfer | None = None
+        # Dispatch thread only: as in Task.
+        self._announced: tuple[int, frozenset[str]] = (-1, frozenset())
+        # Dispatch thread only: the status as of the last event; an answer of a call may be ahead of it.
+        self._told_status = self.status
+        self._renew_transfers(update)
+
+    @property
+    def task(self) -> Task:
+        """The task it offers."""
+        return self._task
+
+    @property
+    def transfer(self) -> IncomingTransfer | None:
+        """The transfer that brought it; None if it came by routing."""
+        return self._transfer
+
+    def _waiting(self) -> Waiting:
+        return self._state.waiting
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def accept(self) -> Future[Reservation]:
+        """Take the task."""
+        return self._update({"ReservationStatus": "accepted"})
+
+    def reject(self, *, activity_sid: str | None = None) -> Future[Reservation]:
+        """Refuse the task; ``activity_sid`` moves the worker to that activity, so that it is not offered again."""
+        return self._update({"ReservationStatus": "rejected", **routes.REJECT.encode({"activity_sid": activity_sid})})
+
+    def complete(self) -> Future[Reservation]:
+        """Complete the reservation, and with the last one the task."""
+        return self._update({"ReservationStatus": "completed"})
+
+    def wrap(self) -> Future[Reservation]:
+        """Start wrapping up."""
+        return self._update({"ReservationStatus": "wrapping"})
+
+    def call(
+        self,
+        from_: str,
+        url: str,
+        *,
+        accept: bool | None = None,
+        record: str | None = None,
+        status_callback_url: str | None = None,
+        timeout: int | None = None,
+        to: str | None = None,
+    ) -> Future[Reservation]:
+        """Call the worker from ``from_`` and run the TwiML at ``url`` when they answer.
+
+        ``accept`` accepts the reservation on answer (service default: no); ``record`` is ``record-from-answer`` or
+        ``do-not-record``; ``timeout`` is in seconds (service default: 60); ``to`` is the worker's address (service
+        default: the worker attribute ``contact_uri``). None leaves each to the service.
+        """
+        options = {
+            "accept": accept,
+            "record": record,
+            "status_callback_url": status_callback_url,
+            "timeout": timeout,
+            "to": to,
+        }
+        return self._instruct(
+            "call",
+            {
+                "CallFrom": routes.string("from_", from_),
+                "CallUrl": routes.string("url", url),
+                **routes.CALL.encode(options),
+            },
+        )
+
+    def dequeue(
+        self,
+        *,
+        to: str | None = None,
+        from_: str | None = None,
+        post_work_activity_sid: str | None = None,
+        record: str | None = None,
+        timeout: int | None = None,
+        status_callback_url: str | None = None,
+        status_callback_events: str | None = None,
+    ) -> Future[Reservation]:
+        """Bridge the caller, who waits in an ``<Enqueue>``, to the worker.
+
+        ``to`` is the worker's address (service default: the attribute ``contact_uri``); the worker moves to
+        ``post_work_activity_sid`` after the call; ``timeout`` is in seconds (service default: 60);
+        ``status_callback_events`` is a list separated by commas. None leaves each to the service.
+        """
+        return self._instruct(
+            "dequeue",
+            routes.DEQUEUE.encode(
+                {
+                    "to": to,
+                    "from_": from_,
+                    "post_work_activity_sid": post_work_activity_sid,
+                    "record": record,
+                    "timeout": timeout,
+                    "status_callback_url": status_callback_url,
+                    "status_callback_events": status_callback_events,
+                }
+            ),
+        )
+
+    def redirect(self, call_sid: str, url: str, *, accept: bool | None = None) -> Future[Reservation]:
+        """Send the call ``call_sid`` to the TwiML at ``url``; ``accept`` accepts the reservation (service default:
+        no)."""
+        return self._instruct(
+            "redirect",
+            {
+                "RedirectCallSid": routes.string("call_sid", call_sid),
+                "RedirectUrl": routes.string("url", url),
+                **routes.REDIRECT.encode({"accept": accept}),
+            },
+        )
+
+    def conference(
+        self,
+        *,
+        to: str | None = None,
+        from_: str | None = None,
+        timeout: int | None = None,
+        status_callback: str | None = None,
+        status_callback_method: str | None = None,
+        status_callback_event: str | None = None,
+        record: str | None = None,
+        muted: bool | None = None,
+        beep: bool | str | None = None,
+        start_conference_on_enter: bool | None = None,
+        end_conference_on_exit: bool | None = None,
+        end_conference_on_customer_exit: bool | None = None,
+        beep_on_customer_entrance: bool | None = None,
+        wait_url: str | None = None,
+        wait_method: str | None = None,
+        early_media: bool | None = None,
+        max_participants: int | None = None,
+        conference_status_callback: str | None = None,
+        conference_status_callback_method: str | None = None,
+        conference_status_callback_event: str | None = None,
+        conference_record: bool | str | None = None,
+        conference_trim: str | None = None,
+        recording_channels: str | None = None,
+        recording_status_callback: str | None = None,
+        recording_status_callback_method: str | None = None,
+        conference_recording_status_callback: str | None = None,
+        conference_recording_status_callback_method: str | None = None,
+        region: str | None = None,
+        sip_auth_username: str | None = None,
+        sip_auth_password: str | None = None,
+        transcribe: bool | None = None,
+        transcription_configuration: str | None = None,
+    ) -> Future[Reservation]:
+        """Put the customer and the worker into a conference, and accept when the worker is in.
+
+        None leaves an option to the service, whose defaults stand in brackets.
+
+        :param to: the worker's address (attribute ``contact_uri``).
+        :param from_: caller id shown to the worker.
+        :param timeout: seconds the worker's phone rings (60).
+        :param status_callback: URL for progress of the worker's leg.
+        :param status_callback_method: its HTTP method (POST).
+        :param status_callback_event: of initiated, ringing, answered, completed, separated by commas (completed).
+        :param record: recording of the worker's leg (do-not-record).
+        :param muted: whether the worker starts muted (False).
+        :param beep: True, False, ``onEnter`` or ``onExit`` (True).
+        :param start_conference_on_enter: whether the worker's entry starts it (True).
+        :param end_conference_on_exit: whether the worker's leaving ends it (False).
+        :param end_conference_on_customer_exit: whether the customer's leaving ends it (False).
+        :param beep_on_customer_entrance: whether the customer's entry beeps (True).
+        :param wait_url: what is heard while waiting (Twilio's hold music).
+        :param wait_method: its HTTP method (POST).
+        :param early_media: whether the worker's ringback is heard (True).
+        :param max_participants: at most (10).
+        :param conference_status_callback: URL for events of the conference.
+        :param conference_status_callback_method: its HTTP method (POST).
+        :param conference_status_callback_event: of start, end, join, leave, mute, hold, speaker (start,end).
+        :param conference_record: True, False, ``record-from-start`` or ``do-not-record`` (False).
+        :param conference_trim: ``trim-silence`` or ``do-not-trim`` (trim-silence).
+        :param recording_channels: ``mono`` or ``dual`` (mono).
+        :param recording_status_callback: URL told of the leg's recording.
+        :param recording_status_callback_method: its HTTP method (POST).
+        :param conference_recording_status_callback: URL told of the conference's recording.
+        :param conference_recording_status_callback_method: its HTTP method (POST).
+        :param region: where the conference is mixed: us1, ie1, sg1, br1, au1, jp1.
+        :param sip_auth_username: for a SIP address.
+        :param sip_auth_password: for a SIP address.
+        :param transcribe: whether it is transcribed (False).
+        :param transcription_configuration: name of a transcription configuration.
+        """
+        values = {name: value for name, value in locals().items() if name != "self"}
+        return self._instruct("conference", routes.CONFERENCE.encode(values), use_answer=False)
+
+    def update_participant(
+        self, *, end_conference_on_exit: bool | None = None, mute: bool | None = None, beep_on_exit: bool | None = None
+    ) -> Future[Reservation]:
+        """Change this worker's part of the conference; None leaves an option as it is."""
+        params = {
+            "ReservationSid": self.sid,
+            **routes.WORKER_PARTICIPANT.encode(
+                {"end_conference_on_exit": end_conference_on_exit, "mute": mute, "beep_on_exit": beep_on_exit}
+            ),
+        }
+        return self._state.call(routes.UPDATE_WORKER_PARTICIPANT, params, lambda payload: self)
+
+    def fetch_latest_version(self) -> Future[Reservation]:
+        """Read the reservation, and its task where the answer has it, again."""
+        return self._state.call(routes.GET_RESERVATION, {}, self._answered, reservation=self.sid)
+
+    def _update(self, params: dict[str, Any]) -> Future[Reservation]:
+        return self._state.call(
+            routes.UPDATE_RESERVATION, params, self._answered, version=self.version, reservation=self.sid
+        )
+
+    def _instruct(self, instruction: str, params: dict[str, Any], *, use_answer: bool = True) -> Future[Reservation]:
+        # A conference's answer is passed over: it can be older than an event that has come meanwhile.
+        return self._state.call(
+            routes.UPDATE_RESERVATION,
+            {"Instruction": instruction, **params},
+            self._answered if use_answer else lambda payload: self,
+            reservation=self.sid,
+        )
+
+    # -- updates ---------------------------------------------------------------------------------------------------
+
+    def _answered(self, payload: object) -> Reservation:
+        update = ReservationUpdate.read(payload, self._record)
+        with self._state.lock:
+            self._renew(update)
+        return self
+
+    def _renew(self, update: ReservationUpdate) -> None:
+        """Take what is not older, part by part; called with the state's lock held."""
+        version = self._schema.index["version"]
+        if update.record[version] >= self._record[version]:
+            self._record = update.record
+        if update.task is not None:
+            self._task._renew(update.task)
+        self._renew_transfers(update)
+
+    def _renew_transfers(self, update: ReservationUpdate) -> None:
+        if update.incoming is not None:
+            if self._transfer is None or self._transfer.sid != update.incoming[Transfer._schema.index["sid"]]:
+                self._transfer = IncomingTransfer(update.incoming)
+                self._task._transfers._incoming = self._transfer
+            else:
+                self._transfer._renew(update.incoming)
+        if update.outgoing is not None:
+            self._task._outgoing(update.outgoing)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A snapshot of all attributes, task and transfer included, as plain data: safe for JSON and pickle."""
+        transfer = self._transfer
+        return {**super().to_dict(), "task": self._task.to_dict(), "transfer": transfer and transfer.to_dict()}
+
+
+@attrs.frozen
+class ReservationUpdate:
+    """All parts of a reservation's payload, checked before any is used."""
+
+    record: Record
+    task: Record | None
+    incoming: Record | None
+    outgoing: Record | None
+
+    @classmethod
+    def read(cls, payload: Any, previous: Record | None = None) -> ReservationUpdate:
+        """Check a payload; ``previous`` allows the short form, which has no task and no timeout.
+
+        A transfer that is null counts as absent.
+        """
+        record = Reservation._schema.read(payload, previous)
+        if previous is None:
+            for key in ("task", "reservation_timeout"):
+                if key not in payload:
+                    raise InvalidMessageError(f"Reservation: the payload lacks {key}")
+        task, incoming, outgoing = (
+            payload.get(key) for key in ("task", "task_transfer", "active_outgoing_task_transfer")
+        )
+        return cls(
+            record,
+            None if task is None and previous is not None else Task._schema.read(task),
+            None if incoming is None else Transfer._schema.read(incoming),
+            None if outgoing is None else Transfer._schema.read(outgoing),
+        )

@@ -1,0 +1,79 @@
+"""The Supervisor client: a Worker that can also see to others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from ._bridge import routes
+from .worker import Worker
+from .worker_info import WorkerInfo
+
+__all__ = ["Supervisor"]
+
+
+class Supervisor(Worker):
+    """A worker whose token has the role ``supervisor``. All of Worker, and calls about other workers."""
+
+    __slots__ = ()
+
+    def monitor(
+        self, task_sid: str, reservation_sid: str, extra_params: Mapping[str, Any] | None = None
+    ) -> Future[None]:
+        """Listen to the conference of another worker's reservation; the Future resolves to None.
+
+        ``extra_params`` go to the service under the names they have; they cannot replace the instruction itself.
+        """
+        return self._supervise("monitor", task_sid, reservation_sid, extra_params)
+
+    def whisper(
+        self, task_sid: str, reservation_sid: str, extra_params: Mapping[str, Any] | None = None
+    ) -> Future[None]:
+        """Listen, and speak so that only the worker hears; as ``monitor``."""
+        return self._supervise("whisper", task_sid, reservation_sid, extra_params)
+
+    def barge(self, task_sid: str, reservation_sid: str, extra_params: Mapping[str, Any] | None = None) -> Future[None]:
+        """Join the conference as a full participant; as ``monitor``."""
+        return self._supervise("barge", task_sid, reservation_sid, extra_params)
+
+    def set_worker_attributes(self, worker_sid: str, attributes: Mapping[str, Any]) -> Future[WorkerInfo]:
+        """Replace another worker's attributes; the Future resolves to that worker as it is now."""
+        params = {"Attributes": routes.json_object("attributes", attributes)}
+        return self._update_worker(worker_sid, params)
+
+    def set_worker_activity(
+        self, worker_sid: str, activity_sid: str, *, reject_pending_reservations: bool | None = None
+    ) -> Future[WorkerInfo]:
+        """Change another worker's activity; the Future resolves to that worker as it is now.
+
+        ``reject_pending_reservations`` rejects their pending reservations in the same step; None leaves that to the
+        service (it does not).
+        """
+        params = {
+            "ActivitySid": routes.string("activity_sid", activity_sid),
+            **routes.SET_ACTIVITY.encode({"reject_pending_reservations": reject_pending_reservations}),
+        }
+        return self._update_worker(worker_sid, params)
+
+    def _update_worker(self, worker_sid: str, params: dict[str, Any]) -> Future[WorkerInfo]:
+        # No If-Match: the only version known here is our own, and says nothing of another worker's.
+        return self._state.call(
+            routes.UPDATE_WORKER,
+            params,
+            lambda payload: WorkerInfo(WorkerInfo._schema.read(payload)),
+            wk=routes.string("worker_sid", worker_sid),
+        )
+
+    def _supervise(
+        self, mode: str, task_sid: str, reservation_sid: str, extra_params: Mapping[str, Any] | None
+    ) -> Future[None]:
+        extra = {} if extra_params is None else routes.json_object("extra_params", extra_params)
+        params = {**extra, "Instruction": "supervise", "Supervisor": self.sid, "SupervisorMode": mode}
+        return self._state.call(
+            routes.SUPERVISE,
+            params,
+            lambda payload: None,
+            task=routes.string("task_sid", task_sid),
+            reservation=routes.string("reservation_sid", reservation_sid),
+        )

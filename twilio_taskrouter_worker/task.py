@@ -1,0 +1,290 @@
+"""Tasks, as a worker that holds a reservation for them sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from ._bridge import routes, wire
+from ._bridge.wire import Record, Resource, Wire
+from .events import Emitter, TaskEvent, TaskTransferEvent, names
+from .transfer import OutgoingTransfer, Transfers
+
+if TYPE_CHECKING:
+    from ._bridge.state import State
+    from ._bridge.waiting import Waiting
+
+__all__ = ["Task"]
+
+R = TypeVar("R")
+
+
+class Task(Resource, Emitter):
+    """The task of a reservation.
+
+    Events: ``updated``, ``canceled``, ``completed``, ``wrapup`` (callbacks get the task), and ``transfer_initiated``,
+    ``transfer_attempt_failed``, ``transfer_completed``, ``transfer_failed``, ``transfer_canceled`` (callbacks get the
+    outgoing transfer). The object and its listeners stay across reconnects. Every method may be called on any
+    thread, also in a callback; each returns at once with a Future, which fails with a RequestError where the service
+    refuses and with ClosedError where the worker is disconnected meanwhile.
+    """
+
+    __slots__ = (
+        "_announced",
+        "_held",
+        "_listeners",
+        "_reservation_sid",
+        "_starting",
+        "_state",
+        "_told_record",
+        "_told_transfer",
+        "_transfers",
+    )
+    _events = names(TaskEvent, TaskTransferEvent)
+
+    add_ons = Wire("addons", wire.OBJECT_TEXT)
+    """Results of add-ons."""
+    age = Wire("age", wire.INTEGER)
+    """Seconds since it was created, as of the latest message about it."""
+    attributes = Wire("attributes", wire.OBJECT_TEXT)
+    """The task's attributes. Treat them as read-only; ``set_attributes`` changes them."""
+    date_created = Wire("date_created", wire.SECONDS)
+    """When it was created, in UTC."""
+    date_updated = Wire("date_updated", wire.SECONDS)
+    """When it last changed, in UTC."""
+    priority = Wire("priority", wire.INTEGER)
+    """Its priority; higher goes first."""
+    queue_name = Wire("queue_name", wire.OPTIONAL_TEXT)
+    """Name of the queue it is in."""
+    queue_sid = Wire("queue_sid", wire.OPTIONAL_TEXT)
+    """Sid of that queue."""
+    reason = Wire("reason", wire.OPTIONAL_TEXT)
+    """Why it was canceled or completed, if somebody said so."""
+    routing_target = Wire("routing_target", wire.OPTIONAL_TEXT)
+    """Sid of the worker, queue or workflow it was created for; None for ordinary routing."""
+    sid = Wire("sid", wire.TEXT)
+    """Its sid."""
+    status = Wire("assignment_status", wire.TEXT)
+    """``pending``, ``reserved``, ``assigned``, ``wrapping``, ``completed`` or ``canceled``."""
+    task_channel_unique_name = Wire("task_channel_unique_name", wire.TEXT)
+    """Unique name of its channel."""
+    task_channel_sid = Wire("task_channel_sid", wire.TEXT)
+    """Sid of its channel."""
+    timeout = Wire("timeout", wire.INTEGER)
+    """Seconds it may wait before it is canceled."""
+    workflow_name = Wire("workflow_name", wire.OPTIONAL_TEXT)
+    """Name of its workflow."""
+    workflow_sid = Wire("workflow_sid", wire.OPTIONAL_TEXT)
+    """Sid of its workflow."""
+    version = Wire("version", wire.VERSION)
+    """Version, a decimal number as text."""
+    virtual_start_time = Wire("virtual_start_time", wire.SECONDS)
+    """From when its age counts for routing, in UTC."""
+
+    def __init__(self, state: State, reservation_sid: str, record: Record) -> None:
+        super().__init__(record)
+        self._state = state
+        self._reservation_sid = reservation_sid
+        self._transfers = Transfers()
+        # Dispatch thread only: (event type, version) of the announcements made at the latest version.
+        self._announced: tuple[int, frozenset[str]] = (-1, frozenset())
+        # Dispatch thread only: the record as of the last event; an answer of a call may be ahead of it.
+        self._told_record = record
+        # Dispatch thread only: sid of the latest transfer, and what was announced of it.
+        self._told_transfer: tuple[str, frozenset[object]] | None = None
+        # Guarded by state.lock: calls of transfer() that have no answer yet, and events that wait for it.
+        self._starting = 0
+        self._held: list[Any] = []
+
+    @property
+    def reservation_sid(self) -> str:
+        """Sid of the reservation through which this worker has the task."""
+        return self._reservation_sid
+
+    @property
+    def transfers(self) -> Transfers:
+        """Its transfers, from and to this worker."""
+        return self._transfers
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    @overload
+    def on(
+        self, event: TaskEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Callable[[Callable[[Task], R]], Callable[[Task], R]]: ...
+    @overload
+    def on(
+        self, event: TaskEvent, callback: Callable[[Task], R], *, executor: Executor | None = None
+    ) -> Callable[[Task], R]: ...
+    @overload
+    def on(
+        self,
+        event: TaskTransferEvent,
+        callback: None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Callable[[OutgoingTransfer], R]], Callable[[OutgoingTransfer], R]]: ...
+    @overload
+    def on(
+        self, event: TaskTransferEvent, callback: Callable[[OutgoingTransfer], R], *, executor: Executor | None = None
+    ) -> Callable[[OutgoingTransfer], R]: ...
+    def on(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
+        """Call ``callback`` at each such event; without a callback, a decorator. Returns the callback.
+
+        It runs on the worker's dispatch thread, or is handed to ``executor``, with the order of events given up for
+        this listener. Raises ValueError for an unknown event, TypeError for what cannot be called.
+        """
+        return self._subscribe(event, callback, once=False, executor=executor)
+
+    @overload
+    def once(
+        self, event: TaskEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Callable[[Callable[[Task], R]], Callable[[Task], R]]: ...
+    @overload
+    def once(
+        self, event: TaskEvent, callback: Callable[[Task], R], *, executor: Executor | None = None
+    ) -> Callable[[Task], R]: ...
+    @overload
+    def once(
+        self,
+        event: TaskTransferEvent,
+        callback: None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Callable[[OutgoingTransfer], R]], Callable[[OutgoingTransfer], R]]: ...
+    @overload
+    def once(
+        self, event: TaskTransferEvent, callback: Callable[[OutgoingTransfer], R], *, executor: Executor | None = None
+    ) -> Callable[[OutgoingTransfer], R]: ...
+    def once(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
+        """As ``on``, for the next such event only."""
+        return self._subscribe(event, callback, once=True, executor=executor)
+
+    def _waiting(self) -> Waiting:
+        return self._state.waiting
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def complete(self, reason: str) -> Future[Task]:
+        """Complete the task; the Future resolves to this task, completed."""
+        return self._update({"AssignmentStatus": "completed", "Reason": routes.string("reason", reason)})
+
+    def wrap_up(self, *, reason: str | None = None) -> Future[Task]:
+        """Start wrapping up; the Future resolves to this task, wrapping. None as ``reason`` sends none."""
+        params = {"AssignmentStatus": "wrapping"}
+        if reason is not None:
+            params["Reason"] = routes.string("reason", reason)
+        return self._update(params)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> Future[Task]:
+        """Replace all attributes; the Future resolves to this task with the new ones.
+
+        Raises TypeError or ValueError for what JSON cannot carry.
+        """
+        return self._update({"Attributes": routes.json_object("attributes", attributes)})
+
+    def set_virtual_start_time(self, virtual_start_time: datetime) -> Future[Task]:
+        """Change from when its age counts; the Future resolves to this task.
+
+        Takes a datetime with a time zone; fractions of seconds are cut. A date in the future is refused by the
+        service.
+        """
+        return self._update({"VirtualStartTime": routes.instant("virtual_start_time", virtual_start_time)})
+
+    def fetch_latest_version(self) -> Future[Task]:
+        """Read the task again; the Future resolves to this task."""
+        return self._state.call(routes.GET_TASK, {}, self._answered, task=self.sid)
+
+    def transfer(
+        self,
+        to: str,
+        *,
+        mode: str | None = None,
+        priority: int | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Future[Task]:
+        """Start a transfer to a worker or queue (a sid); the Future resolves to this task.
+
+        Then ``transfers.outgoing`` is the new transfer. ``mode`` is ``WARM`` (the default of the service: stay on the
+        task) or ``COLD`` (start wrapping up); ``priority`` and ``attributes`` replace the task's; None leaves them.
+        Events of the new transfer are held back until the Future has resolved, so that a listener added in a
+        callback of the Future misses none.
+        """
+        params: dict[str, Any] = {
+            "ReservationSid": self._reservation_sid,
+            "TaskSid": self.sid,
+            "To": routes.string("to", to),
+        }
+        params.update(routes.TRANSFER.encode({"mode": mode, "priority": priority, "attributes": attributes}))
+        return self._state.start_transfer(self, params)
+
+    def update_participant(
+        self, *, hold: bool | None = None, hold_url: str | None = None, hold_method: str | None = None
+    ) -> Future[Task]:
+        """Change the customer's part of the call; the Future resolves to this task.
+
+        ``hold`` puts the customer on hold or takes them back. ``hold_url`` is what they hear (None: Twilio's hold
+        music), requested by ``hold_method`` (None: GET).
+        """
+        params = {
+            "TaskSid": self.sid,
+            **routes.CUSTOMER_PARTICIPANT.encode({"hold": hold, "hold_url": hold_url, "hold_method": hold_method}),
+        }
+        return self._state.call(routes.UPDATE_CUSTOMER_PARTICIPANT, params, self._answered)
+
+    def hold(
+        self, target_worker_sid: str, on_hold: bool, *, hold_url: str | None = None, hold_method: str | None = None
+    ) -> Future[Task]:
+        """Put another worker of the conference on hold, or take them back; the Future resolves to this task.
+
+        Options as in ``update_participant``.
+        """
+        params: dict[str, Any] = {
+            "TaskSid": self.sid,
+            "TargetWorkerSid": routes.string("target_worker_sid", target_worker_sid),
+            "Hold": routes.boolean("on_hold", on_hold),
+            **routes.HOLD.encode({"hold_url": hold_url, "hold_method": hold_method}),
+        }
+        return self._state.call(routes.HOLD_WORKER, params, self._answered)
+
+    def kick(self, worker_sid: str) -> Future[Task]:
+        """Remove another worker from the conference; the Future resolves to this task."""
+        params = {"TaskSid": self.sid, "TargetWorkerSid": routes.string("worker_sid", worker_sid)}
+        return self._state.call(routes.KICK_WORKER, params, self._answered)
+
+    def _update(self, params: dict[str, Any]) -> Future[Task]:
+        return self._state.call(routes.UPDATE_TASK, params, self._answered, version=self.version, task=self.sid)
+
+    # -- updates (any thread; the caller holds no lock) ------------------------------------------------------------
+
+    def _answered(self, payload: object) -> Task:
+        record = self._schema.read(payload)
+        with self._state.lock:
+            self._renew(record)
+        return self
+
+    def _renew(self, record: Record) -> None:
+        """Take a record that is not older; called with the state's lock held."""
+        version = self._schema.index["version"]
+        if record[version] >= self._record[version]:
+            self._record = record
+
+    def _outgoing(self, record: Record) -> OutgoingTransfer:
+        """The outgoing transfer of this record, which is taken over; called with the state's lock held."""
+        known = self._transfers._outgoing
+        if known is not None and known.sid == record[known._schema.index["sid"]]:
+            known._renew(record)
+            return known
+        self._transfers._outgoing = transfer = OutgoingTransfer(self._state, self, record)
+        return transfer
+
+    def to_dict(self) -> dict[str, Any]:
+        """A snapshot of all attributes and transfers as plain data: safe for JSON and pickle."""
+        incoming, outgoing = self._transfers.incoming, self._transfers.outgoing
+        return {
+            **super().to_dict(),
+            "reservation_sid": self._reservation_sid,
+            "transfers": {"incoming": incoming and incoming.to_dict(), "outgoing": outgoing and outgoing.to_dict()},
+        }

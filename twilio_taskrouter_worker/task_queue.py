@@ -1,0 +1,56 @@
+"""Task queues as data: what a Workspace lists."""
+
+from __future__ import annotations
+
+from ._bridge import wire
+from ._bridge.wire import Resource, Wire
+
+__all__ = ["TaskQueue"]
+
+
+class TaskQueue(Resource):
+    """One task queue, as it was when it was read. It has no events and does not change."""
+
+    __slots__ = ()
+
+    account_sid = Wire("account_sid", wire.TEXT)
+    """Sid of the account."""
+    assignment_activity_name = Wire("assignment_activity_name", wire.OPTIONAL_TEXT)
+    """Name of the activity on assignment (single-tasking workspaces); None if there is none."""
+    assignment_activity_sid = Wire("assignment_activity_sid", wire.OPTIONAL_TEXT)
+    """Sid of that activity."""
+    date_created = Wire("date_created", wire.SECONDS)
+    """When the queue was created, in UTC."""
+    date_updated = Wire("date_updated", wire.SECONDS)
+    """When the queue last changed, in UTC."""
+    lifo_queue = Wire("lifo_queue", wire.BOOLEAN)
+    """Whether the order is LIFO."""
+    max_reserved_workers = Wire("max_reserved_workers", wire.INTEGER)
+    """Number of workers reserved for a task at the same time."""
+    name = Wire("friendly_name", wire.TEXT)
+    """The queue's name."""
+    reservation_activity_name = Wire("reservation_activity_name", wire.OPTIONAL_TEXT)
+    """Name of the activity on reservation (single-tasking workspaces); None if there is none."""
+    reservation_activity_sid = Wire("reservation_activity_sid", wire.OPTIONAL_TEXT)
+    """Sid of that activity."""
+    sid = Wire("sid", wire.TEXT)
+    """The queue's sid."""
+    target_workers = Wire("target_workers", wire.OPTIONAL_TEXT)
+    """The expression that chooses its workers."""
+    task_order = Wire("task_order", wire.TEXT)
+    """``FIFO`` or ``LIFO``."""
+    workspace_sid = Wire("workspace_sid", wire.TEXT)
+    """Sid of the workspace."""
+
+    @property
+    def queue_sid(self) -> str:
+        """The same as ``sid``."""
+        return self.sid
+
+    @property
+    def queue_name(self) -> str:
+        """The same as ``name``."""
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<TaskQueue {self.sid} {self.name!r}>"

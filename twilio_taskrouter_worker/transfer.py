@@ -1,0 +1,128 @@
+"""Transfers: a task on its way from one worker to another worker or a queue."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from ._bridge import routes, wire
+from ._bridge.wire import Record, Resource, Wire
+from .events import Listenable, TransferEvent, names
+
+if TYPE_CHECKING:
+    from ._bridge.state import State
+    from ._bridge.waiting import Waiting
+    from .task import Task
+
+__all__ = ["IncomingTransfer", "OutgoingTransfer", "Transfer", "Transfers"]
+
+INITIATED = "initiated"
+
+
+class Transfer(Resource):
+    """What incoming and outgoing transfers have in common.
+
+    ``status`` is as on the wire: ``initiated``, ``failed``, ``complete`` or ``canceled``.
+    """
+
+    __slots__ = ()
+
+    date_created = Wire("date_created", wire.SECONDS)
+    """When it was created, in UTC."""
+    date_updated = Wire("date_updated", wire.SECONDS)
+    """When it last changed, in UTC."""
+    reservation_sid = Wire("initiating_reservation_sid", wire.TEXT)
+    """Sid of the reservation it was started from."""
+    worker_sid = Wire("initiating_worker_sid", wire.TEXT)
+    """Sid of the worker who started it."""
+    queue_sid = Wire("initiating_queue_sid", wire.OPTIONAL_TEXT)
+    """Sid of the queue the task was in."""
+    workflow_sid = Wire("initiating_workflow_sid", wire.OPTIONAL_TEXT)
+    """Sid of the workflow the task was in."""
+    sid = Wire("sid", wire.TEXT)
+    """Its sid."""
+    mode = Wire("transfer_mode", wire.TEXT)
+    """``WARM`` or ``COLD``."""
+    to = Wire("transfer_to", wire.TEXT)
+    """Sid of the worker or queue it goes to."""
+    type = Wire("transfer_type", wire.TEXT)
+    """``WORKER`` or ``QUEUE``."""
+    status = Wire("transfer_status", wire.TEXT)
+    """Where it stands, see above."""
+    transfer_failed_reason = Wire("transfer_failed_reason", wire.OPTIONAL_TEXT, required=False)
+    """Why it, or its latest attempt, failed; None if it did not."""
+
+    def _renew(self, record: Record) -> bool:
+        """Take a newer record of the same transfer; an ended one never starts again. True if it was taken."""
+        status = self._schema.index["status"]
+        if self._record[status] != INITIATED and record[status] == INITIATED:
+            return False
+        self._record = record
+        return True
+
+
+class IncomingTransfer(Transfer):
+    """The transfer through which this worker got a reservation: ``reservation.transfer``."""
+
+    __slots__ = ()
+
+
+class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
+    """A transfer that this worker started: ``task.transfers.outgoing``.
+
+    Events: ``attempt_failed`` (a queue goes on looking), ``completed``, ``failed``, ``canceled``; callbacks get the
+    transfer. The same events fire on the task as ``transfer_...``.
+    """
+
+    __slots__ = ("_listeners", "_state", "_task")
+    _events = names(TransferEvent)
+
+    def __init__(self, state: State, task: Task, record: Record) -> None:
+        super().__init__(record)
+        self._state = state
+        self._task = task
+
+    @property
+    def task_sid(self) -> str:
+        """Sid of the task."""
+        return self._task.sid
+
+    def cancel(self) -> Future[OutgoingTransfer]:
+        """Call the transfer off; the Future resolves to this transfer, canceled.
+
+        Fails with RequestRejectedError (400) when it has ended already.
+        """
+        params = {"TaskSid": self.task_sid, "TransferStatus": "canceled"}
+        return self._state.call(routes.UPDATE_TRANSFER, params, self._canceled, transfer=self.sid)
+
+    def _canceled(self, payload: object) -> OutgoingTransfer:
+        record = self._schema.read(payload, self._record)
+        with self._state.lock:
+            self._renew(record)
+        return self
+
+    def _waiting(self) -> Waiting:
+        return self._state.waiting
+
+
+class Transfers:
+    """The transfers of a task, as far as this worker is concerned."""
+
+    __slots__ = ("_incoming", "_outgoing")
+
+    def __init__(self) -> None:
+        self._incoming: IncomingTransfer | None = None
+        self._outgoing: OutgoingTransfer | None = None
+
+    def __repr__(self) -> str:
+        return f"<Transfers incoming={self._incoming} outgoing={self._outgoing}>"
+
+    @property
+    def incoming(self) -> IncomingTransfer | None:
+        """The transfer that brought the task here; None if it came by routing."""
+        return self._incoming
+
+    @property
+    def outgoing(self) -> OutgoingTransfer | None:
+        """The latest transfer started from here, also after its end (see its ``status``); None if there was none."""
+        return self._outgoing

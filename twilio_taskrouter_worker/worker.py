@@ -1,0 +1,810 @@
+"""The Worker client."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from datetime import datetime
+from types import FrameType, TracebackType
+from typing import Any, Literal, TypeVar, overload
+
+from ._bridge import routes
+from ._bridge.calls import Calls
+from ._bridge.connection import Connection, ConnectionOptions
+from ._bridge.routes import Route
+from ._bridge.session import SessionOptions
+from ._bridge.state import Directory, Named, State
+from ._bridge.threads import POOL, TIMERS
+from ._bridge.waiting import Waiting
+from ._version import __version__
+from .activity import Activity
+from .channel import Channel
+from .errors import ForkedProcessError, InvalidMessageError, NotReadyError, TaskRouterError
+from .events import (
+    DisconnectReason,
+    Emitter,
+    WorkerBareEvent,
+    WorkerEvent,
+    WorkerSecondsEvent,
+    WorkerSelfEvent,
+    names,
+)
+from .options import LOG_LEVELS, Options
+from .reservation import Reservation
+from .tokens import expiry
+from .worker_info import WorkerInfo
+
+__all__ = ["Worker"]
+
+log = logging.getLogger(__package__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+W = TypeVar("W", bound="Worker")
+
+DISCONNECT_TIMEOUT = 10.0
+SIGNAL_CHECK = 0.2
+"""Seconds between two looks at whether a signal came."""
+_INFO = WorkerInfo._schema.index
+
+
+class Worker(Emitter):
+    """One worker of a TaskRouter workspace, connected to the event bridge.
+
+    ::
+
+        worker = Worker(token)
+
+        @worker.on("reservation_created")
+        def reserved(reservation):
+            reservation.accept().result()
+            ...
+            reservation.task.complete("done")
+
+        worker.run_forever()
+
+    **Threads.** Callbacks run one at a time, in the order of the events, on this worker's dispatch thread. Receiving,
+    heartbeats and reconnecting go on beside them, so a callback may take its time; see ``lag``. Every method may be
+    called on any thread. Calls return a :class:`concurrent.futures.Future` at once and may be waited for anywhere,
+    also in a callback; only what could end by another callback alone (``connect``, ``wait_for``, ``stream``) raises
+    DispatchThreadError there.
+
+    **Events** (callback's argument): ``ready`` and ``connected`` (worker; nothing) after each connection,
+    ``reconnecting`` (seconds), ``disconnected`` (a :class:`~twilio_taskrouter_worker.DisconnectReason`), ``error``
+    (a TaskRouterError), ``reservation_created`` (reservation), ``reservation_failed`` (the payload, a dict),
+    ``activity_updated``, ``attributes_updated`` (worker), ``token_will_expire`` (seconds left), ``token_expired``,
+    ``token_updated`` (nothing). The camelCase names of the JS SDK work too. Listeners stay across reconnects.
+
+    :param token: the access token, a JWT.
+    :param connect_activity_sid: activity to take when first connected; empty: leave it.
+    :param close_existing_sessions: close the worker's other sessions when first connected.
+    :param set_worker_offline_if_disconnected: whether the service should move the worker to an offline activity when
+        its last session ends; None leaves that to the service.
+    :param enable_version_check: send the version of what is changed, so that a change which does not know the latest
+        version fails with VersionConflictError.
+    :param log_level: ``trace``, ``debug``, ``info``, ``warn``, ``error`` or ``silent``: level of the logger
+        ``twilio_taskrouter_worker``, which all clients of the process share. It is left alone where the application
+        has set one.
+    :param region: Twilio region, part of the host name; None or ``us1``: none.
+    :param edge: withdrawn by Twilio; still composed into the host name, with a warning.
+    :param eb_server: address for HTTP instead, e.g. of a local TaskRouter.
+    :param ws_server: address for the websocket instead; of the two, one is enough.
+    :param token_provider: function without arguments that returns a new token; called on a pool thread before the
+        token ends, and again after a failure.
+    :param request_timeout: seconds for each call as a whole, retries included.
+
+    Wrong types raise TypeError, wrong values ValueError. Nothing is connected yet: see ``connect``.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_calls",
+        "_connection",
+        "_listeners",
+        "_lock",
+        "_options",
+        "_pid",
+        "_renewing",
+        "_state",
+        "_token",
+        "_waits",
+        "_ws_server",
+    )
+    _events = names(WorkerEvent)
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        connect_activity_sid: str = "",
+        close_existing_sessions: bool = False,
+        set_worker_offline_if_disconnected: bool | None = None,
+        enable_version_check: bool = False,
+        log_level: str = "error",
+        region: str | None = None,
+        edge: str | None = None,
+        eb_server: str | None = None,
+        ws_server: str | None = None,
+        token_provider: Callable[[], str] | None = None,
+        request_timeout: float = 15.0,
+    ) -> None:
+        self._token = _check_token(token)
+        self._options = Options(
+            connect_activity_sid=connect_activity_sid,
+            close_existing_sessions=close_existing_sessions,
+            set_worker_offline_if_disconnected=set_worker_offline_if_disconnected,
+            enable_version_check=enable_version_check,
+            log_level=log_level,
+            region=region,
+            edge=edge,
+            eb_server=eb_server,
+            ws_server=ws_server,
+            token_provider=token_provider,
+            request_timeout=request_timeout,
+        )
+        http_url, self._ws_server = self._options.urls()
+        set_log_level(self._options.log_level)
+        self._pid = os.getpid()
+        self._waits = Waiting()
+        self._calls = Calls(http_url, lambda: self._token, __version__, self._options.request_timeout)
+        self._state = State(self, self._call, self._waits)
+        # Guards the two below: starting and stopping exclude each other.
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._renewing = False
+
+    # -- connecting ------------------------------------------------------------------------------------------------
+
+    def connect(self, timeout: float = 30.0) -> Worker:
+        """Connect, block until the worker is ready, and return it.
+
+        Failures that may pass (no server, network) are retried until ``timeout`` seconds are over. Raises TokenError
+        or TokenExpiredError at once when the token is refused, InitializationError when the worker does not exist,
+        ConnectTimeoutError otherwise, with the last cause; then nothing is left running. Returns at once if it is
+        ready already. Raises DispatchThreadError inside a callback.
+        """
+        self._waits.refuse_on_dispatch_thread("connect()")
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+            raise TypeError(f"timeout should be a number of seconds, not {type(timeout).__name__}")
+        if not timeout > 0:
+            raise ValueError(f"timeout should be more than 0 seconds, not {timeout}")
+        connection, ready = self._start()
+        try:
+            ready.result(timeout)
+        except FutureTimeoutError as error:
+            failure = error if ready.done() else connection.timed_out(timeout)
+            self._close(connection, f"connect() was not ready within {timeout:g} s", DISCONNECT_TIMEOUT)
+            raise failure from failure.__cause__
+        except BaseException:
+            self._close(connection, "connect() failed", DISCONNECT_TIMEOUT)
+            raise
+        return self
+
+    def start(self) -> Future[Worker]:
+        """Connect in the background; the Future resolves to this worker when it is ready.
+
+        It fails with the errors of ``connect`` except for the timeout: what may pass is retried without limit, and
+        reported as ``error`` meanwhile. A second call while connected gives a Future for the same connection.
+        """
+        future: Future[Worker] = Future()
+        future.set_running_or_notify_cancel()
+        _, ready = self._start()
+        ready.add_done_callback(lambda done: _pass_on(done, future, self))
+        return future
+
+    def run_forever(self) -> None:
+        """For scripts: connect, run until disconnected, and return.
+
+        SIGINT and SIGTERM disconnect gracefully, after the callback that runs; that needs the main thread, on others
+        no signal is handled. What may pass is retried without limit. Raises whatever ended the connection for good,
+        e.g. TokenError; and DispatchThreadError inside a callback.
+        """
+        self._waits.refuse_on_dispatch_thread("run_forever()")
+        with _StopSignals() as signals:
+            connection, _ = self._start()
+            try:
+                # Bounded waits: a signal handler can set a flag safely, but not wake a lock it may have interrupted.
+                while not signals.received and not connection.ended.wait(SIGNAL_CHECK):
+                    pass
+            finally:
+                self.disconnect()
+        if connection.failure is not None:
+            raise connection.failure
+
+    def disconnect(self, timeout: float | None = None) -> None:
+        """Close the connection and end this worker's threads; idempotent.
+
+        Blocks until they have ended, at most ``timeout`` seconds (None: 10), and so until the running callback is
+        over. Inside a callback it returns at once, and they end after that callback. Calls under way fail with
+        ClosedError. ``disconnected`` fires last. ``connect`` may be called again afterwards.
+        """
+        self._check_process()
+        connection = self._connection
+        if connection is not None:
+            self._close(connection, "the worker was disconnected", DISCONNECT_TIMEOUT if timeout is None else timeout)
+
+    def __enter__(self: W) -> W:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.disconnect()
+
+    def _start(self) -> tuple[Connection, Future[None]]:
+        """The connection, begun if there is none, and the Future that tells when it is ready."""
+        self._check_process()
+        with self._lock:
+            if self._connection is None:
+                self._pid = os.getpid()
+                self._calls.reopen()
+                self._connection = self._new_connection()
+                self._connection.start(self._token, _monotonic_expiry(self._token))
+            return self._connection, self._connection.ready
+
+    def _new_connection(self) -> Connection:
+        options = self._options
+        return Connection(
+            ConnectionOptions(
+                ws_server=self._ws_server,
+                connect_activity_sid=options.connect_activity_sid,
+                renew_token=None if options.token_provider is None else self._renew_token,
+                session=SessionOptions(
+                    client_version=__version__,
+                    close_existing_sessions=options.close_existing_sessions,
+                    set_worker_offline_if_disconnected=options.set_worker_offline_if_disconnected,
+                    renews_token=options.token_provider is not None,
+                ),
+            ),
+            self._state,
+            self._calls.call_with,
+            self._waits,
+            self._finished,
+        )
+
+    def _finished(self, connection: Connection, error: TaskRouterError) -> None:
+        """The connection gave up, on its dispatch thread."""
+        self._close(connection, error.message, 0.0)
+
+    def _close(self, connection: Connection, why: str, timeout: float) -> None:
+        with self._lock:
+            if self._connection is connection:
+                self._connection = None
+        connection.stop()
+        self._calls.close(why)
+        if self._waits.on_dispatch_thread():
+            return
+        deadline = time.monotonic() + timeout
+        connection.join(deadline)
+        POOL.drain(max(0.0, deadline - time.monotonic()))
+        TIMERS.drain(max(0.0, deadline - time.monotonic()))
+
+    def _check_process(self) -> None:
+        if self._connection is not None and self._pid != os.getpid():
+            raise ForkedProcessError(
+                f"This worker was connected in process {self._pid} and cannot be used in process {os.getpid()}, which "
+                "was forked from it: its threads and socket are not here. Make and connect a new Worker after the fork "
+                "(in gunicorn: in the post_fork hook)"
+            )
+
+    # -- state -----------------------------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to the event bridge that has been greeted."""
+        connection = self._connection
+        return connection is not None and connection.connected
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is connected and its state is up to date; after a loss of connection False until read again."""
+        connection = self._connection
+        return connection is not None and connection.is_ready
+
+    @property
+    def lag(self) -> float:
+        """Seconds since the event that is being handled arrived: how far callbacks are behind; 0.0 if none is."""
+        connection = self._connection
+        return 0.0 if connection is None else connection.dispatcher.lag
+
+    @property
+    def backlog(self) -> int:
+        """Number of events that wait for earlier callbacks to end."""
+        connection = self._connection
+        return 0 if connection is None else connection.dispatcher.backlog
+
+    @property
+    def activities(self) -> Named[Activity]:
+        """All activities of the workspace: a live mapping by sid, also ``by_name``."""
+        return self._state.activities
+
+    @property
+    def channels(self) -> Named[Channel]:
+        """The worker's channels: a live mapping by sid, also ``by_name`` (the task channel's unique name)."""
+        return self._state.channels
+
+    @property
+    def reservations(self) -> Directory[Reservation]:
+        """Open reservations (pending, accepted, wrapping): a live mapping by sid."""
+        return self._state.reservations
+
+    @property
+    def activity(self) -> Activity:
+        """The current activity. Raises NotReadyError before the first ``ready``, as all attributes below."""
+        return self._state.activities[self.activity_sid]
+
+    @property
+    def connect_activity_sid(self) -> str:
+        """The option of that name; empty if there is none."""
+        return self._options.connect_activity_sid
+
+    @property
+    def account_sid(self) -> str:
+        """Sid of the account."""
+        return str(self._known("account_sid"))
+
+    @property
+    def activity_name(self) -> str:
+        """Name of the current activity."""
+        return str(self._known("activity_name"))
+
+    @property
+    def activity_sid(self) -> str:
+        """Sid of the current activity."""
+        return str(self._known("activity_sid"))
+
+    @property
+    def worker_activity_sid(self) -> str:
+        """The same as ``activity_sid``."""
+        return self.activity_sid
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The worker's attributes. Treat them as read-only; ``set_attributes`` changes them."""
+        return self._known("attributes")  # type: ignore[no-any-return]
+
+    @property
+    def available(self) -> bool:
+        """Whether the current activity is an available one."""
+        return bool(self._known("available"))
+
+    @property
+    def date_created(self) -> datetime | None:
+        """When the worker was created, in UTC."""
+        return self._known("date_created")  # type: ignore[no-any-return]
+
+    @property
+    def date_status_changed(self) -> datetime | None:
+        """When the activity last changed, in UTC."""
+        return self._known("date_status_changed")  # type: ignore[no-any-return]
+
+    @property
+    def date_activity_changed(self) -> datetime | None:
+        """The same as ``date_status_changed``."""
+        return self.date_status_changed
+
+    @property
+    def date_updated(self) -> datetime | None:
+        """When the worker last changed, in UTC."""
+        return self._known("date_updated")  # type: ignore[no-any-return]
+
+    @property
+    def friendly_name(self) -> str:
+        """The worker's name."""
+        return str(self._known("friendly_name"))
+
+    @property
+    def name(self) -> str:
+        """The same as ``friendly_name``."""
+        return self.friendly_name
+
+    @property
+    def sid(self) -> str:
+        """The worker's sid."""
+        return str(self._known("sid"))
+
+    @property
+    def worker_sid(self) -> str:
+        """The same as ``sid``."""
+        return self.sid
+
+    @property
+    def workspace_sid(self) -> str:
+        """Sid of the workspace."""
+        return str(self._known("workspace_sid"))
+
+    @property
+    def version(self) -> str:
+        """Version as the service counts it, a decimal number as text."""
+        self._known("version")
+        return str(self._state.worker_version)
+
+    def _known(self, attribute: str) -> Any:
+        record = self._state.record
+        if record is None:
+            raise NotReadyError(f"{attribute} is not known yet: the worker has not been connected; call connect()")
+        index = _INFO[attribute]
+        read = WorkerInfo._schema.fields[index].read
+        return record[index] if read is None else read(record[index])
+
+    def __repr__(self) -> str:
+        if self._state.record is None:
+            return "<Worker not connected>"
+        state = "ready" if self.ready else "connected" if self.connected else "disconnected"
+        return f"<{type(self).__name__} {self.sid} {self.activity_name!r} {state}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A snapshot of all attributes as plain data: safe for JSON and pickle, dates as ISO 8601 text in UTC.
+
+        Raises NotReadyError before the first ``ready``.
+        """
+        self._known("sid")
+        assert self._state.record is not None
+        return {**WorkerInfo(self._state.record).to_dict(), "version": self.version}
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def create_task(
+        self,
+        to: str,
+        from_: str,
+        workflow_sid: str,
+        task_queue_sid: str,
+        *,
+        attributes: Mapping[str, Any] | None = None,
+        task_channel_unique_name: str | None = None,
+        task_channel_sid: str | None = None,
+        virtual_start_time: datetime | None = None,
+    ) -> Future[str]:
+        """Create a task for this very worker; the Future resolves to the task's sid.
+
+        ``to`` and ``from_`` go into its attributes as ``outbound_to`` and ``from``, over those in ``attributes``. The
+        channel is ``default`` where neither name nor sid is given. ``virtual_start_time`` is a datetime with a time
+        zone, not in the future; None is now. Its reservation follows as ``reservation_created``, or
+        ``reservation_failed`` if none could be made.
+        """
+        required = {
+            "WorkflowSid": routes.string("workflow_sid", workflow_sid),
+            "TaskQueueSid": routes.string("task_queue_sid", task_queue_sid),
+            "RoutingTarget": self.sid,
+        }
+        content = {} if attributes is None else routes.json_object("attributes", attributes)
+        content.update({"outbound_to": routes.string("to", to), "from": routes.string("from_", from_)})
+        options = routes.CREATE_TASK.encode(
+            {
+                "virtual_start_time": virtual_start_time,
+                "task_channel_unique_name": task_channel_unique_name,
+                "task_channel_sid": task_channel_sid,
+            }
+        )
+        return self._state.call(routes.CREATE_TASK_ROUTE, {**required, **options, "Attributes": content}, _sid)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> Future[Worker]:
+        """Replace all attributes; the Future resolves to this worker with the new ones.
+
+        ``attributes_updated`` fires when the service announces the change. Raises TypeError or ValueError for what
+        JSON cannot carry.
+        """
+        params = {"Attributes": routes.json_object("attributes", attributes)}
+        return self._state.call(
+            routes.UPDATE_WORKER, params, self._state.worker_answered, version=self._state.worker_version
+        )
+
+    def set_activity(self, activity: str, *, reject_pending_reservations: bool | None = None) -> Future[Activity]:
+        """Change the activity, by name or sid; the Future resolves to the Activity.
+
+        As ``activities.by_name(...).set_as_current(...)``. Raises ValueError for one that is not there.
+        """
+        routes.string("activity", activity)
+        self._known("activity_sid")
+        found = self.activities.get(activity)
+        if found is None:
+            try:
+                found = self.activities.by_name(activity)
+            except KeyError as error:
+                raise ValueError(f"There is no activity {error.args[0]}") from None
+        return found.set_as_current(reject_pending_reservations=reject_pending_reservations)
+
+    def fetch_latest_version(self) -> Future[Worker]:
+        """Read the worker again; the Future resolves to this worker."""
+        return self._state.call(routes.GET_WORKER, {}, self._state.worker_answered)
+
+    def update_token(self, token: str) -> None:
+        """Use another token from now on: for calls at once, for the websocket when it next connects.
+
+        Where the connection had ended, for whatever reason, it is made again. ``token_updated`` fires. Raises
+        TypeError for what is not a string, ValueError for an empty one.
+        """
+        self._check_process()
+        self._token = _check_token(token)
+        connection = self._connection
+        if connection is not None:
+            connection.change_token(token, _monotonic_expiry(token))
+        elif self._calls.closed:
+            restarted, _ = self._start()
+            restarted.announce("token_updated")
+
+    def _renew_token(self) -> None:
+        """Ask the token provider, on a pool thread."""
+        provider, connection = self._options.token_provider, self._connection
+        if provider is None or connection is None:
+            return
+        with self._lock:
+            if self._renewing:
+                return
+            self._renewing = True
+        try:
+            token = _check_token(provider())
+        except Exception as error:
+            connection.renewal_failed(error)
+        else:
+            self._token = token
+            connection.change_token(token, _monotonic_expiry(token))
+        finally:
+            self._renewing = False
+
+    def _call(
+        self, route: Route, params: dict[str, Any], then: Callable[[Any], T], version: str | None, sids: dict[str, str]
+    ) -> Future[T]:
+        self._check_process()
+        if self._state.record is None:
+            raise NotReadyError("The worker is not ready yet; call connect(), or wait for ready")
+        return self._calls.call_with(route, params, then, version if self._options.enable_version_check else None, sids)
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    @overload
+    def on(
+        self, event: WorkerSelfEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Callable[[Callable[[Worker], R]], Callable[[Worker], R]]: ...
+    @overload
+    def on(
+        self, event: WorkerSelfEvent, callback: Callable[[Worker], R], *, executor: Executor | None = None
+    ) -> Callable[[Worker], R]: ...
+    @overload
+    def on(
+        self, event: WorkerBareEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Callable[[Callable[[], R]], Callable[[], R]]: ...
+    @overload
+    def on(
+        self, event: WorkerBareEvent, callback: Callable[[], R], *, executor: Executor | None = None
+    ) -> Callable[[], R]: ...
+    @overload
+    def on(
+        self, event: WorkerSecondsEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Callable[[Callable[[float], R]], Callable[[float], R]]: ...
+    @overload
+    def on(
+        self, event: WorkerSecondsEvent, callback: Callable[[float], R], *, executor: Executor | None = None
+    ) -> Callable[[float], R]: ...
+    @overload
+    def on(
+        self,
+        event: Literal["reservation_created", "reservationCreated"],
+        callback: None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Callable[[Reservation], R]], Callable[[Reservation], R]]: ...
+    @overload
+    def on(
+        self,
+        event: Literal["reservation_created", "reservationCreated"],
+        callback: Callable[[Reservation], R],
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Reservation], R]: ...
+    @overload
+    def on(
+        self,
+        event: Literal["reservation_failed", "reservationFailed"],
+        callback: None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Callable[[Any], R]], Callable[[Any], R]]: ...
+    @overload
+    def on(
+        self,
+        event: Literal["reservation_failed", "reservationFailed"],
+        callback: Callable[[Any], R],
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Any], R]: ...
+    @overload
+    def on(
+        self,
+        event: Literal["disconnected"],
+        callback: None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Callable[[DisconnectReason], R]], Callable[[DisconnectReason], R]]: ...
+    @overload
+    def on(
+        self,
+        event: Literal["disconnected"],
+        callback: Callable[[DisconnectReason], R],
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[DisconnectReason], R]: ...
+    @overload
+    def on(
+        self,
+        event: Literal["error"],
+        callback: None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Callable[[TaskRouterError], R]], Callable[[TaskRouterError], R]]: ...
+    @overload
+    def on(
+        self, event: Literal["error"], callback: Callable[[TaskRouterError], R], *, executor: Executor | None = None
+    ) -> Callable[[TaskRouterError], R]: ...
+    def on(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
+        """Call ``callback`` at each such event; without a callback, a decorator. Returns the callback.
+
+        It runs on this worker's dispatch thread, or is handed to ``executor`` (any
+        :class:`concurrent.futures.Executor`), with the order of events given up for this listener. Raises ValueError
+        for an unknown event, TypeError for what cannot be called.
+        """
+        return self._subscribe(event, callback, once=False, executor=executor)
+
+    @overload
+    def once(
+        self, event: WorkerSelfEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Callable[[Callable[[Worker], R]], Callable[[Worker], R]]: ...
+    @overload
+    def once(
+        self, event: WorkerSelfEvent, callback: Callable[[Worker], R], *, executor: Executor | None = None
+    ) -> Callable[[Worker], R]: ...
+    @overload
+    def once(
+        self, event: WorkerBareEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Callable[[Callable[[], R]], Callable[[], R]]: ...
+    @overload
+    def once(
+        self, event: WorkerBareEvent, callback: Callable[[], R], *, executor: Executor | None = None
+    ) -> Callable[[], R]: ...
+    @overload
+    def once(
+        self, event: WorkerSecondsEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Callable[[Callable[[float], R]], Callable[[float], R]]: ...
+    @overload
+    def once(
+        self, event: WorkerSecondsEvent, callback: Callable[[float], R], *, executor: Executor | None = None
+    ) -> Callable[[float], R]: ...
+    @overload
+    def once(
+        self,
+        event: Literal["reservation_created", "reservationCreated"],
+        callback: None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Callable[[Reservation], R]], Callable[[Reservation], R]]: ...
+    @overload
+    def once(
+        self,
+        event: Literal["reservation_created", "reservationCreated"],
+        callback: Callable[[Reservation], R],
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Reservation], R]: ...
+    @overload
+    def once(
+        self,
+        event: Literal["reservation_failed", "reservationFailed"],
+        callback: None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Callable[[Any], R]], Callable[[Any], R]]: ...
+    @overload
+    def once(
+        self,
+        event: Literal["reservation_failed", "reservationFailed"],
+        callback: Callable[[Any], R],
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Any], R]: ...
+    @overload
+    def once(
+        self,
+        event: Literal["disconnected"],
+        callback: None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Callable[[DisconnectReason], R]], Callable[[DisconnectReason], R]]: ...
+    @overload
+    def once(
+        self,
+        event: Literal["disconnected"],
+        callback: Callable[[DisconnectReason], R],
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[DisconnectReason], R]: ...
+    @overload
+    def once(
+        self,
+        event: Literal["error"],
+        callback: None = None,
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[Callable[[TaskRouterError], R]], Callable[[TaskRouterError], R]]: ...
+    @overload
+    def once(
+        self, event: Literal["error"], callback: Callable[[TaskRouterError], R], *, executor: Executor | None = None
+    ) -> Callable[[TaskRouterError], R]: ...
+    def once(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
+        """As ``on``, for the next such event only."""
+        return self._subscribe(event, callback, once=True, executor=executor)
+
+    def _waiting(self) -> Waiting:
+        return self._waits
+
+
+def set_log_level(name: str) -> None:
+    """Set the level of the package's logger, unless the application has set one."""
+    global _level_set
+    package = logging.getLogger(__package__)
+    if package.level in (logging.NOTSET, _level_set):
+        _level_set = LOG_LEVELS[name]
+        package.setLevel(_level_set)
+
+
+_level_set = logging.NOTSET
+
+
+def _check_token(token: object) -> str:
+    if not isinstance(token, str):
+        raise TypeError(f"A token is a string, not {type(token).__name__}")
+    if not token or not token.isascii() or any(character.isspace() for character in token):
+        raise ValueError(
+            "A token is a JWT: ASCII text without white space. This one is "
+            + ("empty" if not token else "something else")
+        )
+    return token
+
+
+def _monotonic_expiry(token: str) -> float | None:
+    at = expiry(token)
+    return None if at is None else time.monotonic() + at - time.time()
+
+
+def _sid(payload: Any) -> str:
+    sid = payload.get("sid") if isinstance(payload, dict) else None
+    if not isinstance(sid, str):
+        raise InvalidMessageError("Task: the payload lacks sid")
+    return sid
+
+
+def _pass_on(done: Future[None], future: Future[Worker], worker: Worker) -> None:
+    error = done.exception()
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(worker)
+
+
+class _StopSignals:
+    """Notes SIGINT and SIGTERM while it is entered; does nothing outside the main thread."""
+
+    def __init__(self) -> None:
+        self.received = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = True
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            # None: a handler that was not installed from Python, and cannot be put back from here.
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)

@@ -1,0 +1,64 @@
+"""Workers as data: what a Workspace lists, and what a Supervisor's calls give back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ._bridge import wire
+from ._bridge.wire import Resource, Wire
+
+__all__ = ["WorkerInfo"]
+
+
+class WorkerInfo(Resource):
+    """One worker, as it was when it was read. It has no events and does not change."""
+
+    __slots__ = ()
+
+    account_sid = Wire("account_sid", wire.TEXT)
+    """Sid of the account."""
+    activity_name = Wire("activity_name", wire.TEXT)
+    """Name of the activity."""
+    activity_sid = Wire("activity_sid", wire.TEXT)
+    """Sid of the activity."""
+    attributes = Wire("attributes", wire.OBJECT_TEXT)
+    """The worker's attributes. Treat them as read-only."""
+    available = Wire("available", wire.BOOLEAN)
+    """Whether the activity is an available one."""
+    date_created = Wire("date_created", wire.SECONDS)
+    """When the worker was created, in UTC."""
+    date_status_changed = Wire("date_status_changed", wire.SECONDS)
+    """When the activity last changed, in UTC."""
+    date_updated = Wire("date_updated", wire.SECONDS)
+    """When the worker last changed, in UTC."""
+    friendly_name = Wire("friendly_name", wire.TEXT)
+    """The worker's name."""
+    sid = Wire("sid", wire.TEXT)
+    """The worker's sid."""
+    workspace_sid = Wire("workspace_sid", wire.TEXT)
+    """Sid of the workspace."""
+    version = Wire("version", wire.VERSION)
+    """Version, a decimal number as text."""
+
+    @property
+    def name(self) -> str:
+        """The same as ``friendly_name``."""
+        return self.friendly_name
+
+    @property
+    def worker_sid(self) -> str:
+        """The same as ``sid``."""
+        return self.sid
+
+    @property
+    def worker_activity_sid(self) -> str:
+        """The same as ``activity_sid``."""
+        return self.activity_sid
+
+    @property
+    def date_activity_changed(self) -> datetime | None:
+        """The same as ``date_status_changed``."""
+        return self.date_status_changed
+
+    def __repr__(self) -> str:
+        return f"<WorkerInfo {self.sid} {self.activity_name!r}>"
