@@ -1,0 +1,67 @@
+"""The credentials of a local TaskRouter: given, or made up in the shapes that Twilio's have."""
+
+from __future__ import annotations
+
+import random
+import re
+import secrets
+import string
+
+import attrs
+
+_SECRET_LETTERS = string.ascii_letters + string.digits
+_SHORTEST_SECRET = 32  # characters; that is what Twilio issues, and what HMAC-SHA256 asks for
+
+
+@attrs.frozen
+class Credentials:
+    """An account and its API key."""
+
+    account_sid: str
+    auth_token: str = attrs.field(repr=False)
+    signing_key_sid: str
+    signing_key_secret: str = attrs.field(repr=False)
+
+
+def credentials(
+    seed: int | None,
+    *,
+    account_sid: str | None,
+    auth_token: str | None,
+    signing_key_sid: str | None,
+    signing_key_secret: str | None,
+) -> Credentials:
+    """Return what is given, and made-up values for the rest: the same ones for the same seed.
+
+    Raises:
+        ValueError: one does not have the shape that Twilio's have. The message does not quote secrets.
+    """
+    source: random.Random = secrets.SystemRandom() if seed is None else random.Random(f"credentials {seed}")
+    made_account = _digits(source)
+    made_token = _digits(source)
+    made_key = _digits(source)
+    made_secret = "".join(source.choices(_SECRET_LETTERS, k=_SHORTEST_SECRET))
+    return Credentials(
+        _sid("account_sid", "AC", account_sid) or f"AC{made_account}",
+        _secret("auth_token", auth_token) or made_token,
+        _sid("signing_key_sid", "SK", signing_key_sid) or f"SK{made_key}",
+        _secret("signing_key_secret", signing_key_secret) or made_secret,
+    )
+
+
+def _digits(source: random.Random) -> str:
+    return f"{source.getrandbits(128):032x}"
+
+
+def _sid(name: str, prefix: str, given: str | None) -> str | None:
+    if given is not None and not (isinstance(given, str) and re.fullmatch(f"{prefix}[0-9a-fA-F]{{32}}", given)):
+        raise ValueError(f"{name} must be {prefix} and 32 hexadecimal digits, not {given!r}.")
+    return given
+
+
+def _secret(name: str, given: str | None) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str) or len(given) < _SHORTEST_SECRET or not given.isascii() or not given.isprintable():
+        raise ValueError(f"{name} must be a string of at least {_SHORTEST_SECRET} printable ASCII characters.")
+    return given

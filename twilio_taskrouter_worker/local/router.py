@@ -1,0 +1,381 @@
+"""LocalTaskRouter: the service in one object, for programs and tests written in Python."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from ..errors import NotFoundError, RequestRejectedError, StateError, VersionConflictError
+from .clock import Clock
+from .credentials import credentials
+from .engine import DEFAULT_RULES, Engine, Rejected, Rules, commands, model
+from .server.hosting import Host
+from .server.service import Service
+from .server.tokens import LONGEST_LIFE_SECONDS, ROLES, SigningKey
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["LocalTaskRouter"]
+
+T = TypeVar("T")
+
+_WORKSPACE_NAME = "Local Workspace"
+_BRIDGE = "/v1/wschannels"
+
+
+class LocalTaskRouter:
+    """A TaskRouter of one's own: REST API, event bridge and routing engine, in this process, without a network.
+
+    Used as a context manager, or with :meth:`start` and :meth:`stop`. It begins with one workspace that is ready to
+    work: a workflow, a queue that takes every worker, and the activities Offline, Available and Unavailable. Everything
+    is in memory and gone when it stops.
+
+    It lives on a daemon thread of its own, named ``taskrouter-local-<port>``. Every method may be called from any
+    thread and blocks for as long as the service needs, which is far below a millisecond for most.
+
+    Args:
+        port: where to listen; 0 takes a free one.
+        host: the address to listen on. Any but a loopback address is warned about: there is no TLS.
+        seed: makes sids and made-up credentials the same at every start; None makes them random.
+        db: the file to keep everything in; None keeps it in memory.
+        account_sid: the account; made up unless given, like the three below.
+        auth_token: REST's password for the account, 32 characters or more.
+        signing_key_sid: the API key that signs workers' tokens; it is good for REST as well.
+        signing_key_secret: its secret, 32 characters or more.
+        rules: the choices where Twilio's documentation leaves one; None: the defaults.
+        clock: ``"real"``, ``"virtual"`` (stands still until it is moved), or a :class:`~.clock.Clock`.
+
+    Raises:
+        ValueError: an argument cannot be; the message says what would be right.
+    """
+
+    clock: Clock
+    """The time of tasks and timers. ``router.clock.advance(120)`` lets two minutes pass at once."""
+
+    def __init__(
+        self,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        seed: int | None = None,
+        db: str | None = None,
+        *,
+        account_sid: str | None = None,
+        auth_token: str | None = None,
+        signing_key_sid: str | None = None,
+        signing_key_secret: str | None = None,
+        rules: Rules | None = None,
+        clock: Clock | Literal["real", "virtual"] = "real",
+    ) -> None:
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+            raise ValueError(f"port must be an integer from 0 to 65535, not {port!r}.")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+            raise ValueError(f"seed must be an integer or None, not {seed!r}.")
+        if db is not None:
+            raise NotImplementedError("Keeping the state in a file is not there yet; leave db=None.")
+        self._credentials = credentials(
+            seed,
+            account_sid=account_sid,
+            auth_token=auth_token,
+            signing_key_sid=signing_key_sid,
+            signing_key_secret=signing_key_secret,
+        )
+        self._key = SigningKey(
+            self._credentials.account_sid,
+            self._credentials.signing_key_sid,
+            self._credentials.signing_key_secret,
+        )
+        self._seed = secrets.randbits(64) if seed is None else seed
+        self._rules = DEFAULT_RULES if rules is None else rules
+        self.clock = _clock(clock)
+        self.clock.bind(self._move_clock)
+        self._host = Host(host, port)
+        self._service: Service | None = None
+        self._workspace: model.Workspace | None = None
+        self._started = False
+        self._stopped = False
+
+    def __repr__(self) -> str:
+        where = self._host.url if self._service is not None else "not started"
+        return f"<LocalTaskRouter {'stopped' if self._stopped else where}>"
+
+    # -- start and stop ----------------------------------------------------------------------------------------
+
+    def start(self) -> LocalTaskRouter:
+        """Start to listen, and return when requests are answered.
+
+        Raises:
+            OSError: it cannot listen there; the message says why.
+            StateError: it was started before.
+        """
+        if self._started:
+            raise StateError("A LocalTaskRouter is started once; make a new one.")
+        self._started = True
+        self._host.start(self._make_service)
+        return self
+
+    def stop(self) -> None:
+        """End all connections (close code 1001), and return when they and the thread are gone; idempotent."""
+        self._stopped = True
+        self._host.stop()
+
+    def __enter__(self) -> LocalTaskRouter:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # -- what clients need -------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """The root of the service, such as ``http://127.0.0.1:4100``; REST is below its ``/v1``."""
+        self._running()
+        return self._host.url
+
+    @property
+    def connection(self) -> dict[str, str]:
+        """The options that lead a client here: ``Worker(token, **router.connection)``."""
+        eb_server = f"{self.url}{_BRIDGE}"
+        return {"eb_server": eb_server, "ws_server": f"ws{eb_server[len('http') :]}"}
+
+    @property
+    def account_sid(self) -> str:
+        """The account; with :attr:`auth_token` REST's user and password."""
+        return self._credentials.account_sid
+
+    @property
+    def auth_token(self) -> str:
+        """The account's password."""
+        return self._credentials.auth_token
+
+    @property
+    def signing_key_sid(self) -> str:
+        """The API key that signs tokens; with :attr:`signing_key_secret` REST's user and password too."""
+        return self._credentials.signing_key_sid
+
+    @property
+    def signing_key_secret(self) -> str:
+        """The API key's secret."""
+        return self._credentials.signing_key_secret
+
+    def token(self, worker_sid: str, role: str = "worker", ttl: float = 3600, *, identity: str | None = None) -> str:
+        """Return an access token for a worker, good for ``ttl`` seconds of real time.
+
+        Args:
+            worker_sid: the worker; it need not exist, which is the client's to find out.
+            role: ``worker``, ``supervisor`` or ``admin``.
+            ttl: seconds, at most a day. Zero or less makes a token that is over already.
+            identity: goes into the token as it is; None leaves it out.
+
+        Raises:
+            ValueError: the role is none of the three, or ``ttl`` is more than a day.
+        """
+        if role not in ROLES:
+            raise ValueError(f"role must be one of {', '.join(ROLES)}, not {role!r}.")
+        if ttl > LONGEST_LIFE_SECONDS:
+            raise ValueError(f"ttl must be at most {LONGEST_LIFE_SECONDS} seconds (24 hours), not {ttl!r}.")
+        return self._key.sign(self.workspace_sid, worker_sid, role=role, ttl=ttl, identity=identity)
+
+    # -- the workspace that is there from the start ------------------------------------------------------------
+
+    @property
+    def workspace_sid(self) -> str:
+        """The workspace everything below works in."""
+        self._running()
+        assert self._workspace is not None
+        return self._workspace.sid
+
+    @property
+    def workflow_sid(self) -> str:
+        """The workspace's first workflow."""
+        return self._ask(lambda engine: engine.workflows(self.workspace_sid)[0].sid)
+
+    @property
+    def task_queue_sid(self) -> str:
+        """The workspace's first task queue."""
+        return self._ask(lambda engine: engine.queues(self.workspace_sid)[0].sid)
+
+    @property
+    def activities(self) -> Mapping[str, str]:
+        """Activity names and their sids, as they are now."""
+        found = self._ask(lambda engine: engine.activities(self.workspace_sid))
+        return MappingProxyType({activity.friendly_name: activity.sid for activity in found})
+
+    def add_worker(
+        self, name: str, *, attributes: Mapping[str, Any] | None = None, activity: str = "Offline"
+    ) -> str:
+        """Make a worker and return its sid.
+
+        Args:
+            name: unique in the workspace, whatever the case.
+            attributes: what expressions can ask about; None: none.
+            activity: name or sid of the activity it starts in.
+
+        Raises:
+            ValueError: there is no such activity, or the attributes are not JSON.
+            RequestRejectedError: TaskRouter refuses it, for example because the name is taken.
+        """
+        command = commands.CreateWorker(
+            workspace_sid=self.workspace_sid,
+            friendly_name=name,
+            activity_sid=self._activity_sid(activity),
+            attributes=_json(attributes),
+        )
+        sid: str = self._execute(command).sid
+        return sid
+
+    def create_task(
+        self,
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        workflow_sid: str | None = None,
+        task_queue_sid: str | None = None,
+        task_channel: str | None = None,
+        priority: int = 0,
+        timeout: int | None = None,
+        routing_target: str | None = None,
+        ignore_capacity: bool | None = None,
+        virtual_start_time: datetime | None = None,
+    ) -> str:
+        """Make a task, which is routed at once, and return its sid.
+
+        Args:
+            attributes: what expressions can ask about, and what the worker gets; None: none.
+            workflow_sid: its way into a queue; None: the workspace's only workflow.
+            task_queue_sid: the queue it is booked under; only with a routing target.
+            task_channel: unique name or sid; None: ``default``.
+            priority: 0 or more; higher is served first.
+            timeout: seconds it may stay unaccepted; None: a day.
+            routing_target: sid of the worker, queue or workflow it is meant for.
+            ignore_capacity: with a worker as target, offer it whatever the worker's activity and capacity; None: true.
+            virtual_start_time: an aware datetime to queue it by; None: now.
+
+        Raises:
+            ValueError: the attributes are not JSON, or the start time is naive.
+            RequestRejectedError: TaskRouter refuses it; the message says why.
+        """
+        if virtual_start_time is not None and virtual_start_time.tzinfo is None:
+            raise ValueError("virtual_start_time must be an aware datetime, such as datetime.now(timezone.utc).")
+        command = commands.CreateTask(
+            workspace_sid=self.workspace_sid,
+            attributes=_json(attributes),
+            workflow_sid=workflow_sid,
+            task_channel=task_channel,
+            priority=priority,
+            routing_target=routing_target,
+            ignore_capacity=ignore_capacity,
+            task_queue_sid=task_queue_sid,
+            virtual_start_time=None if virtual_start_time is None else virtual_start_time.timestamp(),
+            **({} if timeout is None else {"timeout": timeout}),
+        )
+        sid: str = self._execute(command).sid
+        return sid
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def workers(self) -> list[model.Worker]:
+        """Return the workers as they are now, oldest first."""
+        return self._ask(lambda engine: engine.workers(self.workspace_sid))
+
+    def worker(self, sid: str) -> model.Worker:
+        """Return a worker as it is now; NotFoundError if there is none."""
+        return self._ask(lambda engine: engine.worker(self.workspace_sid, sid))
+
+    def tasks(self) -> list[model.Task]:
+        """Return the tasks as they are now, oldest first; finished ones stay for some minutes."""
+        return self._ask(lambda engine: engine.tasks(self.workspace_sid))
+
+    def task(self, sid: str) -> model.Task:
+        """Return a task as it is now; NotFoundError if there is none (any more)."""
+        return self._ask(lambda engine: engine.task(self.workspace_sid, sid))
+
+    def reservations(
+        self, *, task_sid: str | None = None, worker_sid: str | None = None
+    ) -> list[model.Reservation]:
+        """Return the reservations of a task, of a worker, or all, as they are now, oldest first."""
+        return self._ask(
+            lambda engine: engine.reservations(self.workspace_sid, task_sid=task_sid, worker_sid=worker_sid)
+        )
+
+    def explain(self, task_sid: str) -> Any:
+        """Return why a task is, or is not, with a worker; ``str()`` of it is readable.
+
+        Raises:
+            NotFoundError: there is no such task (any more).
+        """
+        return self._ask(lambda engine: engine.explain(self.workspace_sid, task_sid))
+
+    # -- the way to the service's thread -----------------------------------------------------------------------
+
+    def _make_service(self, loop: asyncio.AbstractEventLoop) -> Service:
+        """Build the service; runs on its thread, before anything can connect."""
+        engine = Engine(account_sid=self._credentials.account_sid, seed=self._seed, rules=self._rules)
+        service = Service(loop, engine, self.clock, self._credentials.auth_token, self._key)
+        self._workspace = service.execute(commands.CreateWorkspace(friendly_name=_WORKSPACE_NAME, template="FIFO"))
+        self._service = service
+        return service
+
+    def _running(self) -> Service:
+        if self._service is None or self._stopped:
+            how = "has been stopped" if self._stopped else "is not started: use it in a with block, or call start()"
+            raise StateError(f"This LocalTaskRouter {how}.")
+        return self._service
+
+    def _ask(self, question: Callable[[Engine], T]) -> T:
+        service = self._running()
+        return self._call(lambda: question(service.engine))
+
+    def _execute(self, command: commands.Command) -> Any:
+        service = self._running()
+        return self._call(lambda: service.execute(command))
+
+    def _call(self, function: Callable[[], T]) -> T:
+        try:
+            return self._host.call(function)
+        except Rejected as refusal:
+            kinds = {404: NotFoundError, 412: VersionConflictError}
+            kind: type[RequestRejectedError] = kinds.get(refusal.status, RequestRejectedError)
+            raise kind(refusal.message, status=refusal.status, code=refusal.code) from None
+
+    def _move_clock(self, change: Callable[[], None]) -> None:
+        if not self._started:
+            change()
+            return
+        service = self._running()
+        self._call(lambda: service.move_clock(change))
+
+    def _activity_sid(self, activity: str) -> str:
+        known = self.activities
+        if activity in known:
+            return known[activity]
+        if activity in known.values():
+            return activity
+        raise ValueError(f"There is no activity {activity!r}; there are {', '.join(known)}.")
+
+
+def _clock(clock: Clock | Literal["real", "virtual"]) -> Clock:
+    if isinstance(clock, Clock):
+        return clock
+    if clock == "real":
+        return Clock()
+    if clock == "virtual":
+        return Clock.virtual()
+    raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
+
+
+def _json(attributes: Mapping[str, Any] | None) -> str:
+    if attributes is None:
+        return "{}"
+    if not isinstance(attributes, Mapping):
+        raise ValueError(f"attributes must be a mapping, not {type(attributes).__name__}.")
+    try:
+        return json.dumps(dict(attributes), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The attributes are not JSON: {error}.") from None

@@ -1,0 +1,155 @@
+"""From an HTTP request to its answer: which part of the service it is for, and how every answer is written."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from aiohttp import web
+
+from ..._bridge.jsontext import dumps
+from ..engine import Rejected
+from . import auth, bridge, params, refusals, tunnel
+from .connections import JSON, TUNNEL_BODY_BYTES, read_body
+from .rest.call import Answer, Call, Operation
+from .rest.operations import TABLE
+from .routing import MethodNotAllowed
+from .service import Service
+from .sessions import Batch
+
+log = logging.getLogger("twilio_taskrouter_worker.local")
+
+BRIDGE_PATH: Final = "/v1/wschannels"
+_REST: Final = "/v1/"
+# A page in a browser may use the bridge: what protects it is the token, which no browser adds by itself.
+_CROSS_ORIGIN: Final = {"Access-Control-Allow-Origin": "*"}
+_PREFLIGHT: Final = {
+    **_CROSS_ORIGIN,
+    "Access-Control-Allow-Methods": "POST",
+    "Access-Control-Allow-Headers": "apiVersion, clientVersion, Content-Type, If-Match",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class App:
+    """Answers requests for one service."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; whatever goes wrong becomes an answer too."""
+        path = request.raw_path.partition("?")[0]
+        try:
+            if path == BRIDGE_PATH:
+                return await self._bridge(request)
+            if path.startswith(_REST):
+                return await self._rest(request, path)
+            raise refusals.not_found(path)
+        except Rejected as refusal:
+            headers = _CROSS_ORIGIN if path == BRIDGE_PATH else _challenge(refusal)
+            return await _write(request, _json(refusal.status, refusals.body(refusal), headers))
+        except ConnectionError:
+            raise  # the client is gone: there is nobody to answer
+        except Exception:
+            log.exception("%s %s failed", request.method, path)
+            trouble = refusals.trouble()
+            return await _write(request, _json(trouble.status, refusals.body(trouble)))
+
+    # -- the bridge ------------------------------------------------------------------------------------------------
+
+    async def _bridge(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "GET":
+            return await bridge.serve(self.service, request)
+        if request.method == "OPTIONS":
+            return await _write(request, web.Response(status=204, headers=_PREFLIGHT))
+        if request.method != "POST":
+            raise refusals.method_not_allowed(request.method, BRIDGE_PATH)
+        envelope = tunnel.open_envelope(await read_body(request, TUNNEL_BODY_BYTES))
+        # From here to the answer nothing else runs: the events of this request are its own.
+        with self.service.holding() as batch:
+            try:
+                payload = tunnel.answer(self.service, envelope, request.headers.get("If-Match"))
+                response = _json(200, {"payload": payload}, _CROSS_ORIGIN)
+            except Rejected as refusal:
+                response = _json(refusal.status, refusals.body(refusal), _CROSS_ORIGIN)
+            except BaseException:
+                batch.release()
+                raise
+        return await self._write_then_release(request, response, batch)
+
+    # -- REST ------------------------------------------------------------------------------------------------------
+
+    async def _rest(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        auth.check(self.service, request.headers.get("Authorization"))
+        operation, variables = _find(request.method, path)
+        if operation.handle is None:
+            raise refusals.not_here(operation.name)
+        form = await _form(request) if request.method == "POST" else {}
+        origin = f"{request.scheme}://{request.host}"
+        call = Call(
+            service=self.service,
+            path=variables,
+            query=params.parse_form(request.raw_path.partition("?")[2].encode()),
+            form=form,
+            if_match=params.if_match(request.headers.get("If-Match")),
+            base=f"{origin}/v1",
+            url=f"{origin}{path}",
+        )
+        with self.service.holding() as batch:
+            try:
+                response = _answer(operation.handle(call))
+            except Rejected as refusal:
+                response = _json(refusal.status, refusals.body(refusal))
+            except BaseException:
+                batch.release()
+                raise
+        return await self._write_then_release(request, response, batch)
+
+    async def _write_then_release(
+        self, request: web.BaseRequest, response: web.Response, batch: Batch
+    ) -> web.StreamResponse:
+        # The timer is started first because writing may wait for a client that does not read; the bytes themselves
+        # are handed to the transport before anything can wait, so the events cannot be earlier than the answer.
+        self.service.release_soon(batch)
+        return await _write(request, response)
+
+
+def _find(method: str, path: str) -> tuple[Operation, dict[str, str]]:
+    try:
+        found = TABLE.find(method, path[len(_REST) :])
+    except MethodNotAllowed:
+        raise refusals.method_not_allowed(method, path) from None
+    if found is None:
+        raise refusals.not_found(path)
+    return found
+
+
+async def _form(request: web.BaseRequest) -> dict[str, Any]:
+    body = await read_body(request)
+    if not body:
+        return {}
+    if request.content_type not in ("application/x-www-form-urlencoded", "application/octet-stream"):
+        raise refusals.invalid("The request body must be application/x-www-form-urlencoded")
+    return params.parse_form(body)
+
+
+def _answer(answer: Answer) -> web.Response:
+    if answer.body is None:
+        return web.Response(status=answer.status)
+    return _json(answer.status, answer.body, {"ETag": answer.etag} if answer.etag is not None else None)
+
+
+def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, body=dumps(body), headers={"Content-Type": JSON, **(headers or {})})
+
+
+def _challenge(refusal: Rejected) -> dict[str, str] | None:
+    return {"WWW-Authenticate": 'Basic realm="Local TaskRouter"'} if refusal.status == 401 else None
+
+
+async def _write(request: web.BaseRequest, response: web.Response) -> web.Response:
+    # Not left to aiohttp's caller: whoever waits for the answer to be written must be able to.
+    await response.prepare(request)
+    await response.write_eof()
+    return response

@@ -1,0 +1,79 @@
+"""Websockets of the event bridge: the handshake, and the life of one session."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from aiohttp import WSMsgType, web
+
+from . import params, refusals
+from .service import Service
+from .sessions import Session
+
+log = logging.getLogger("twilio_taskrouter_worker.local")
+
+_CLOSE_SECONDS: Final = 1.0
+"""How long a client may take to answer a close."""
+_LARGEST_MESSAGE: Final = 64 * 1024
+"""Clients send nothing; a longer message ends the session (1009)."""
+_OVER: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+
+
+async def serve(service: Service, request: web.BaseRequest) -> web.StreamResponse:
+    """Take a websocket in and stay with it until it is over.
+
+    Raises:
+        Rejected: it is not a handshake (400), or its token is not good for one (401, 403).
+    """
+    query = params.parse_form(request.raw_path.partition("?")[2].encode())
+    token = query.get("token")
+    grant = service.signing_key.verify(token if isinstance(token, str) else None)
+    service.check_grant(grant)
+    if grant.worker_sid is None:
+        raise refusals.forbidden("A token without a worker cannot open a websocket")
+    socket = web.WebSocketResponse(
+        timeout=_CLOSE_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE, autoping=True
+    )
+    try:
+        await socket.prepare(request)
+    except web.HTTPException:
+        raise refusals.invalid("This address takes a websocket handshake, or a POST with an envelope") from None
+    transport = request.transport
+    if transport is None:
+        return socket
+
+    async def close_politely(code: int, reason: str) -> None:
+        try:
+            await asyncio.wait_for(socket.close(code=code, message=reason.encode()), _CLOSE_SECONDS)
+        except (asyncio.TimeoutError, ConnectionError, RuntimeError):
+            transport.abort()
+
+    offline = query.get("setWorkerOfflineIfDisconnected")
+    session = Session(
+        grant.workspace_sid,
+        grant.worker_sid,
+        transport,
+        close_politely,
+        expires_at=grant.expires_at,
+        set_offline=None if offline is None else params.boolean(_one(offline)),
+    )
+    try:
+        service.open_session(session, close_others=params.boolean(_one(query.get("closeExistingSessions", "false"))))
+        # Nothing is expected from the client; what it sends is read and dropped.
+        while (await socket.receive()).type not in _OVER:
+            pass
+    except ConnectionError:
+        pass
+    except Exception:
+        # It is a websocket by now: no answer can be given any more.
+        log.exception("A session of worker %s failed", session.worker_sid)
+        transport.abort()
+    finally:
+        service.sessions.remove(session)
+    return socket
+
+
+def _one(value: Any) -> str:
+    return str(value[-1]) if isinstance(value, list) else str(value)

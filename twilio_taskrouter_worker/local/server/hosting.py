@@ -1,0 +1,212 @@
+"""The thread that a local TaskRouter lives on: its event loop, its socket, its start and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import os
+import socket
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from ...errors import ForkedProcessError, StateError
+
+if TYPE_CHECKING:
+    from .connections import HttpServer
+    from .service import Service
+
+log = logging.getLogger("twilio_taskrouter_worker.local")
+
+T = TypeVar("T")
+
+THREAD_NAME: Final = "taskrouter-local-{port}"
+_BACKLOG: Final = 1024
+_SHUTDOWN_SECONDS: Final = 2.0
+"""How long requests that are being answered may still take when the service stops."""
+
+
+class Host:
+    """Runs one service on a named daemon thread of its own.
+
+    ``start`` and ``stop`` belong to one owner; ``call`` may be used from any thread.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
+        # Guards _open: while it is held and _open is true, a callback that is posted is sure to run.
+        self._lock = threading.Lock()
+        self._open = False
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine reach it."""
+        assert self._socket is not None
+        address, port = self._socket.getsockname()[:2]
+        if address in ("0.0.0.0", "::"):
+            address = "127.0.0.1" if address == "0.0.0.0" else "::1"
+        return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+    def start(self, make_service: Callable[[asyncio.AbstractEventLoop], Service]) -> None:
+        """Listen, and return when requests are answered.
+
+        Raises:
+            OSError: the address cannot be listened on; the message says why.
+        """
+        _warn_unless_loopback(self._address[0])
+        self._socket = _listen(*self._address)
+        port = self._socket.getsockname()[1]
+        started: Future[None] = Future()
+        # Daemonic, so that a program that forgets to stop it can still end.
+        self._thread = threading.Thread(
+            target=self._run, args=(make_service, started), name=THREAD_NAME.format(port=port), daemon=True
+        )
+        self._thread.start()
+        try:
+            started.result()
+        except BaseException:
+            self._thread.join()
+            raise
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run a function on the loop's thread and return what it returns, or raise what it raises.
+
+        Raises:
+            StateError: the service has been stopped, or belongs to a parent process.
+        """
+        if self._thread is not None and threading.get_ident() == self._thread.ident:
+            return function()
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._check_process()
+        with self._lock:
+            if not self._open or self._loop is None:
+                raise StateError("The local TaskRouter is not running.")
+            self._loop.call_soon_threadsafe(run)
+        return future.result()
+
+    def stop(self) -> None:
+        """End every connection and the thread; a second time does nothing.
+
+        Raises:
+            StateError: called on the service's own thread, which cannot wait for itself.
+        """
+        self._check_process()
+        if self._thread is not None and threading.get_ident() == self._thread.ident:
+            raise StateError("The local TaskRouter cannot be stopped from its own thread.")
+        with self._lock:
+            if self._open and self._loop is not None:
+                self._open = False
+                self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedProcessError(
+                "This LocalTaskRouter belongs to the parent process, where its thread and socket are;"
+                " start one in this process."
+            )
+
+    # -- on the thread -----------------------------------------------------------------------------------------------
+
+    def _run(self, make_service: Callable[[asyncio.AbstractEventLoop], Service], started: Future[None]) -> None:
+        assert self._socket is not None
+        loop = asyncio.new_event_loop()
+        try:
+            try:
+                service, http, server = loop.run_until_complete(_open(loop, self._socket, make_service))
+            except BaseException as error:
+                started.set_exception(error)
+                return
+            with self._lock:
+                self._loop = loop
+                self._open = True
+            started.set_result(None)
+            loop.run_forever()
+            loop.run_until_complete(_close(service, http, server))
+        finally:
+            self._socket.close()
+            with suppress(Exception):
+                loop.run_until_complete(_finish(loop))
+            loop.close()
+
+
+async def _open(
+    loop: asyncio.AbstractEventLoop,
+    listening: socket.socket,
+    make_service: Callable[[asyncio.AbstractEventLoop], Service],
+) -> tuple[Service, HttpServer, asyncio.Server]:
+    # Imported here because aiohttp takes longer to import than everything else takes to start.
+    from .app import App
+    from .connections import HttpServer
+
+    service = make_service(loop)
+    http = HttpServer(App(service), loop)
+    server = await loop.create_server(http, sock=listening, backlog=_BACKLOG)
+    return service, http, server
+
+
+async def _close(service: Service, http: HttpServer, server: asyncio.Server) -> None:
+    """End things in the order of the way of a request: door, sessions, requests, engine."""
+    server.close()
+    http.stop()
+    await service.sessions.close_all()
+    http.pre_shutdown()
+    await http.shutdown(_SHUTDOWN_SECONDS)
+    service.stop()
+
+
+async def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    # Transports that were closed or aborted say so to their protocols in the next turn.
+    await asyncio.sleep(0)
+    await loop.shutdown_asyncgens()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except socket.gaierror as error:
+        raise OSError(error.errno, f"The host {host!r} has no address: {error.strerror}") from error
+    except OSError as error:
+        reasons = {
+            errno.EADDRINUSE: "something else listens there already; choose another port, or port=0 for a free one",
+            errno.EACCES: "this user may not listen there; choose a port from 1024 on, or port=0 for a free one",
+            errno.EADDRNOTAVAIL: "this machine has no such address",
+        }
+        reason = reasons.get(error.errno or 0, error.strerror)
+        raise OSError(error.errno, f"Cannot listen on {host}:{port}: {reason}") from error
+
+
+def _warn_unless_loopback(host: str) -> None:
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        warnings.warn(
+            f"The local TaskRouter listens on {host}: every machine that can reach this one can talk to it, without"
+            " TLS. It is made for development; prefer 127.0.0.1.",
+            RuntimeWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,86 @@
+"""Pages of REST lists, and the cursors that lead from one to the next."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from .. import refusals
+from ..bridge_lists import page_size
+from ..params import convert, integer, text
+from .call import Call
+from .shapes import Shaper
+
+_PAGE_PARAMETERS = ("PageSize", "Page", "PageToken")
+
+
+def page(call: Call, key: str, records: Sequence[Any], shape: Shaper) -> dict[str, Any]:
+    """Return the page of (filtered and ordered) records that a request asks for, with its ``meta``.
+
+    Raises:
+        Rejected: PageSize, Page or PageToken cannot be (400).
+    """
+    size = page_size(call.query)
+    number, start = _position(call, records, size)
+    part = records[start : start + size]
+    now = call.now
+    last, first = start + len(part), start
+    following = _url(call, size, number + 1, _token("after", part[-1].sid, last)) if last < len(records) else None
+    previous = _url(call, size, max(0, number - 1), _token("before", part[0].sid, first)) if first and part else None
+    return {
+        key: [shape(record, call.base, now) for record in part],
+        "meta": {
+            "key": key,
+            "page": number,
+            "page_size": size,
+            "first_page_url": _url(call, size, 0, None),
+            "previous_page_url": previous,
+            "url": _url(call, size, number, convert("PageToken", call.query["PageToken"], text)
+                        if "PageToken" in call.query else None),
+            "next_page_url": following,
+        },
+    }
+
+
+def _position(call: Call, records: Sequence[Any], size: int) -> tuple[int, int]:
+    number: int = convert("Page", call.query["Page"], integer) if call.query.get("Page") else 0
+    if number < 0:
+        raise refusals.invalid(f"The value of Page is invalid: {number} is below 0")
+    if not call.query.get("PageToken"):
+        return number, min(number * size, len(records))
+    direction, sid, index = _read_token(convert("PageToken", call.query["PageToken"], text))
+    # The record may be gone by now; then its old place is the best there is.
+    found = next((place for place, record in enumerate(records) if record.sid == sid), None)
+    if direction == "after":
+        return number, min(index, len(records)) if found is None else found + 1
+    end = min(index, len(records)) if found is None else found
+    return number, max(0, end - size)
+
+
+def _url(call: Call, size: int, number: int, token: str | None) -> str:
+    pairs: list[tuple[str, str]] = []
+    for name, value in call.query.items():
+        if name not in _PAGE_PARAMETERS:
+            pairs += [(name, one) for one in (value if isinstance(value, list) else [value])]
+    pairs += [("PageSize", str(size)), ("Page", str(number))]
+    if token is not None:
+        pairs.append(("PageToken", token))
+    return f"{call.url}?{urlencode(pairs)}"
+
+
+def _token(direction: str, sid: str, index: int) -> str:
+    return "PA" + base64.urlsafe_b64encode(f"{direction}.{sid}.{index}".encode()).decode().rstrip("=")
+
+
+def _read_token(token: str) -> tuple[str, str, int]:
+    try:
+        plain = base64.b64decode(token[2:] + "=" * (-len(token[2:]) % 4), altchars=b"-_", validate=True).decode()
+        direction, sid, index = plain.split(".")
+        if not token.startswith("PA") or direction not in ("after", "before") or not index.isdecimal():
+            raise ValueError(token)
+        return direction, sid, int(index)
+    except (ValueError, binascii.Error):
+        raise refusals.invalid("The value of PageToken is invalid: it is not from a list of this service") from None

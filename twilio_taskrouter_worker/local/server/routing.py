@@ -1,0 +1,80 @@
+"""Paths as tables: a template such as ``Workspaces/{WorkspaceSid}/Tasks/{Sid}``, a method, and what answers it."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+from urllib.parse import unquote
+
+T = TypeVar("T")
+
+_MOST_SEGMENTS = 12
+
+
+class _Node(Generic[T]):
+    __slots__ = ("methods", "named", "variable")
+
+    def __init__(self) -> None:
+        self.named: dict[str, _Node[T]] = {}
+        self.variable: _Node[T] | None = None
+        self.methods: dict[str, tuple[tuple[str, ...], T]] = {}
+
+
+class MethodNotAllowed(Exception):
+    """The path is known, the method is not; ``allowed`` has those that are."""
+
+    def __init__(self, allowed: list[str]) -> None:
+        super().__init__(allowed)
+        self.allowed = allowed
+
+
+class PathTable(Generic[T]):
+    """Targets by method and path. A fixed segment wins over a variable one."""
+
+    def __init__(self) -> None:
+        self._root: _Node[T] = _Node()
+
+    def add(self, method: str, template: str, target: T) -> None:
+        """Let a method on paths of this form lead to a target."""
+        node, names = self._root, []
+        for segment in template.split("/"):
+            if segment.startswith("{"):
+                names.append(segment[1:-1])
+                node.variable = node.variable or _Node()
+                node = node.variable
+            else:
+                node = node.named.setdefault(segment, _Node())
+        assert method not in node.methods, f"{method} {template} is there twice"
+        node.methods[method] = (tuple(names), target)
+
+    def find(self, method: str, path: str) -> tuple[T, dict[str, str]] | None:
+        """Return the target of a path (without a leading slash) and its variables; None: there is no such path.
+
+        Segments are taken as they stand: no empty one, ``.`` or ``..`` means anything, and a percent-encoded slash
+        does not divide.
+
+        Raises:
+            MethodNotAllowed: the path leads somewhere, but not with this method.
+        """
+        segments = path.split("/")
+        if len(segments) > _MOST_SEGMENTS:
+            return None
+        node, values = self._root, []
+        for raw in segments:
+            try:
+                segment = unquote(raw, errors="strict") if "%" in raw else raw
+            except UnicodeDecodeError:
+                return None
+            following = node.named.get(segment)
+            if following is None:
+                following = node.variable
+                if following is None or segment in ("", ".", ".."):
+                    return None
+                values.append(segment)
+            node = following
+        if not node.methods:
+            return None
+        try:
+            names, target = node.methods[method]
+        except KeyError:
+            raise MethodNotAllowed(sorted(node.methods)) from None
+        return target, dict(zip(names, values, strict=True))

@@ -1,0 +1,191 @@
+"""The one owner of the engine: applies commands, keeps its timers, and hands its events to the sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from ..clock import Clock
+from ..engine import Engine, Event, Rejected, commands
+from . import frames, refusals, shapes
+from .sessions import Batch, Close, Session, Sessions
+from .tokens import Grant, SigningKey
+
+EVENT_DELAY_SECONDS: Final = 0.003
+"""How long after the answer to a request its events leave: clients must have read the answer by then."""
+
+_LONGEST_SLEEP_SECONDS = 3600.0  # the computer's clock may be set meanwhile
+
+
+class Service:
+    """A TaskRouter account with its connections. Lives on its loop's thread; nothing here may be called elsewhere.
+
+    Args:
+        loop: that loop.
+        engine: the routing engine.
+        clock: the time the engine is told.
+        auth_token: REST's password for the account.
+        signing_key: what bridge tokens are signed with; its sid and secret are good for REST as well.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        engine: Engine,
+        clock: Clock,
+        auth_token: str,
+        signing_key: SigningKey,
+    ) -> None:
+        self.loop = loop
+        self.engine = engine
+        self.clock = clock
+        self.auth_token = auth_token
+        self.signing_key = signing_key
+        self.sessions = Sessions(loop, time.time, self._session_closed)
+        self.listeners: list[Callable[[Event], None]] = []
+        """Called with every event, bridge or not, in order; must not raise."""
+        self._held: Batch | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for: float | None = None
+        """The deadline the timer waits for, on the engine's clock."""
+        self._stopped = False
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def execute(self, command: commands.Command) -> Any:
+        """Apply a command now and return its result; its events go out as soon as they may.
+
+        Raises:
+            Rejected: the engine refused it.
+        """
+        try:
+            outcome = self.engine.apply(command, self.clock.now())
+        except Rejected as refusal:
+            self._publish(refusal.events)
+            raise
+        finally:
+            self._arm()
+        self._publish(outcome.events)
+        return outcome.result
+
+    def move_clock(self, change: Callable[[], None]) -> None:
+        """Change the clock, and let the timers do what that makes due."""
+        change()
+        self._armed_for = None  # the same deadline is now at another distance
+        self.execute(commands.AdvanceTime())
+
+    @contextmanager
+    def holding(self) -> Iterator[Batch]:
+        """Collect the events of everything executed inside into one batch, which the caller then releases.
+
+        The block must not await: whatever else ran meanwhile would end up in the same batch.
+        """
+        batch = self._held = Batch()
+        try:
+            yield batch
+        finally:
+            self._held = None
+
+    def release_soon(self, batch: Batch) -> None:
+        """Let a batch go a moment after the answer that is being written right now."""
+        self.loop.call_later(EVENT_DELAY_SECONDS, batch.release)
+
+    def stop(self) -> None:
+        """Stop the timers; commands may still come while connections end."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # -- sessions ------------------------------------------------------------------------------------------------
+
+    def check_grant(self, grant: Grant) -> None:
+        """Make sure that the token's workspace and worker exist.
+
+        Raises:
+            Rejected: one does not (403).
+        """
+        try:
+            self.engine.workspace(grant.workspace_sid)
+        except Rejected:
+            raise refusals.bad_grant("its workspace does not exist") from None
+        if grant.worker_sid is not None:
+            try:
+                self.engine.worker(grant.workspace_sid, grant.worker_sid)
+            except Rejected:
+                raise refusals.bad_grant("its worker does not exist in its workspace") from None
+
+    def open_session(self, session: Session, *, close_others: bool) -> None:
+        """Take a websocket in; the first frame it gets is ``init``."""
+        self.execute(commands.SessionOpened(workspace_sid=session.workspace_sid, worker_sid=session.worker_sid))
+        left = max(0, int((session.expires_at - time.time()) * 1000))
+        init = frames.message(
+            "init",
+            {
+                "channel_id": session.worker_sid,
+                "account_sid": self.engine.account_sid,
+                "workspace_sid": session.workspace_sid,
+                "token_lifetime": left,
+            },
+        )
+        self.sessions.add(session, init, close_others=close_others)
+
+    def _session_closed(self, session: Session) -> None:
+        command = commands.SessionClosed(
+            workspace_sid=session.workspace_sid, worker_sid=session.worker_sid, set_offline=session.set_offline
+        )
+        try:
+            self.execute(command)
+        except Rejected:
+            pass  # the whole workspace is gone
+
+    # -- events --------------------------------------------------------------------------------------------------
+
+    def _publish(self, events: tuple[Event, ...]) -> None:
+        if not events:
+            return
+        batch = self._held
+        own = batch is None
+        if batch is None:
+            batch = Batch()
+        for event in events:
+            if event.bridge:
+                self._queue(event, batch)
+            for listener in self.listeners:
+                listener(event)
+            if event.type == "worker.deleted" and event.worker is not None:
+                self.sessions.close_worker(event.worker.sid, Close.WORKER_DELETED)
+        if own:
+            # Not in the same tick: whoever caused this (a timer, the Python facade) is to be done first.
+            self.loop.call_soon(batch.release)
+
+    def _queue(self, event: Event, batch: Batch) -> None:
+        frame: bytes | None = None
+        for worker_sid in event.recipients:
+            for session in self.sessions.of(worker_sid):
+                if frame is None:
+                    frame = frames.message(event.type, shapes.payload(event))
+                batch.add(session, frame)
+
+    # -- timers --------------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        deadline = self.engine.next_deadline()
+        if deadline == self._armed_for and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._armed_for = deadline
+        if deadline is None or self._stopped:
+            return
+        seconds = self.clock.seconds_until(deadline)
+        if seconds is not None:
+            self._timer = self.loop.call_later(min(seconds, _LONGEST_SLEEP_SECONDS), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.execute(commands.AdvanceTime())
