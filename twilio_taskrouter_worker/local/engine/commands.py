@@ -120,7 +120,7 @@ class CreateWorker(Command):
     friendly_name: str
     activity_sid: str | None = None
     """None: the workspace's default activity."""
-    attributes: str = "{}"
+    attributes: str = attrs.field(default="{}", repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -131,7 +131,7 @@ class UpdateWorker(Command):
     sid: str
     friendly_name: StrOrUnset = UNSET
     activity_sid: StrOrUnset = UNSET
-    attributes: StrOrUnset = UNSET
+    attributes: StrOrUnset = attrs.field(default=UNSET, repr=False)
     reject_pending_reservations: bool = False
     if_match: int | None = None
 
@@ -265,7 +265,7 @@ class CreateTask(Command):
     """Make a task and route it; result: Task as it was before any reservation (pending)."""
 
     workspace_sid: str
-    attributes: str = "{}"
+    attributes: str = attrs.field(default="{}", repr=False)
     workflow_sid: str | None = None
     """None: the only workflow of the workspace."""
     task_channel: str | None = None
@@ -286,7 +286,7 @@ class UpdateTask(Command):
 
     workspace_sid: str
     sid: str
-    attributes: StrOrUnset = UNSET
+    attributes: StrOrUnset = attrs.field(default=UNSET, repr=False)
     assignment_status: StrOrUnset = UNSET
     reason: StrOrUnset = UNSET
     priority: IntOrUnset = UNSET
@@ -367,7 +367,7 @@ class CreateTransfer(Command):
     task_sid: str
     to: str
     mode: str = "WARM"
-    attributes: str | None = None
+    attributes: str | None = attrs.field(default=None, repr=False)
     """None: the task keeps its own."""
     priority: int | None = None
 

@@ -2,15 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
 
-from . import model
-from .commands import Command, JournalEntry
+from . import (
+    channels,
+    checks,
+    instructions,
+    participants,
+    presence,
+    queues,
+    reservations,
+    routing,
+    tasks,
+    transfers,
+    unaccepted,
+    workers,
+    workflow,
+    workflows,
+    workspaces,
+)
+from . import commands as c
+from .commands import AdvanceTime, Command, JournalEntry
+from .digest import digest, snapshot
+from .errors import Rejected
 from .events import Event
+from .kernel import Kernel
+from .lifecycle import remove_task
+from .queries import Queries
 from .rules import DEFAULT_RULES, Rules
+
+_HANDLERS: dict[type[Command], Callable[[Kernel, Any], Any]] = {
+    c.CreateWorkspace: workspaces.create,
+    c.UpdateWorkspace: workspaces.update,
+    c.DeleteWorkspace: workspaces.delete,
+    c.CreateActivity: workspaces.create_activity,
+    c.UpdateActivity: workspaces.update_activity,
+    c.DeleteActivity: workspaces.delete_activity,
+    c.CreateWorker: workers.create,
+    c.UpdateWorker: workers.update,
+    c.DeleteWorker: workers.delete,
+    c.UpdateWorkerChannel: channels.update_worker_channel,
+    c.CreateTaskChannel: channels.create,
+    c.UpdateTaskChannel: channels.update,
+    c.DeleteTaskChannel: channels.delete,
+    c.CreateTaskQueue: queues.create,
+    c.UpdateTaskQueue: queues.update,
+    c.DeleteTaskQueue: queues.delete,
+    c.CreateWorkflow: workflows.create,
+    c.UpdateWorkflow: workflows.update,
+    c.DeleteWorkflow: workflows.delete,
+    c.CreateTask: tasks.create,
+    c.UpdateTask: tasks.update,
+    c.DeleteTask: tasks.delete,
+    c.UpdateReservation: reservations.update,
+    c.InstructReservation: instructions.instruct,
+    c.ResolveInstruction: instructions.resolve,
+    c.CreateTransfer: transfers.create,
+    c.CancelTransfer: transfers.cancel,
+    c.UpdateCustomerParticipant: participants.update_customer,
+    c.UpdateWorkerParticipant: participants.update_worker,
+    c.HoldWorkerParticipant: participants.hold_worker,
+    c.KickWorkerParticipant: participants.kick_worker,
+    c.SessionOpened: presence.opened,
+    c.SessionClosed: presence.closed,
+}
+
+_TIMERS: dict[str, Callable[..., None]] = {
+    "reservation-timeout": unaccepted.timed_out,
+    "task-timeout": tasks.time_out,
+    "step-timeout": workflow.step_timeout,
+    "sla": tasks.miss_target,
+    "assigned-limit": tasks.stay_too_long,
+    "purge": remove_task,
+    "voice": instructions.answered,
+    "offline": presence.go_offline,
+}
 
 
 @attrs.frozen
@@ -23,7 +92,7 @@ class Outcome:
     """What happened, in order, that of timers that were due before the command first."""
 
 
-class Engine:
+class Engine(Queries):
     """A TaskRouter account: workspaces and everything in them.
 
     Not safe for use from several threads at a time; it belongs to whoever holds it.
@@ -33,7 +102,7 @@ class Engine:
         seed: start of the random numbers that sids are made of.
         rules: the switches; replaying needs the same ones.
         record: called with each journal entry once the command was applied and before ``apply`` returns. A refused
-            command is not recorded; timers that ran before it are, as AdvanceTime.
+            command is not recorded; timers that ran before it are, as AdvanceTime. May be set later, as ``record``.
     """
 
     def __init__(
@@ -48,13 +117,26 @@ class Engine:
         self.seed = seed
         self.rules = rules
         self.record = record
+        self._kernel = Kernel(account_sid, seed, rules)
 
     @classmethod
     def replay(
         cls, entries: Iterable[JournalEntry], *, account_sid: str, seed: int = 0, rules: Rules = DEFAULT_RULES
     ) -> Engine:
-        """Return a new engine that has applied a journal, without recording it again."""
-        raise NotImplementedError
+        """Return a new engine that has applied a journal, without recording it again.
+
+        Raises:
+            Rejected: an entry is refused, so the journal, the seed or the rules are not those it was written with.
+        """
+        engine = cls(account_sid=account_sid, seed=seed, rules=rules)
+        for entry in entries:
+            engine.apply(entry.command, entry.now)
+        return engine
+
+    @property
+    def now(self) -> float:
+        """The latest time the engine was given (unix seconds)."""
+        return self._kernel.now
 
     def apply(self, command: Command, now: float) -> Outcome:
         """Run the timers due until ``now`` (unix seconds), then the command.
@@ -64,112 +146,58 @@ class Engine:
         Raises:
             Rejected: the command cannot be done and has changed nothing. Timers that were due have run all the same;
                 their events are in the exception's ``events``.
+            TypeError: this is no command.
         """
-        raise NotImplementedError
+        kernel = self._kernel
+        now = max(now, kernel.now)
+        handler = _HANDLERS.get(type(command))
+        if handler is None and not isinstance(command, AdvanceTime):
+            raise TypeError(f"Not a command of the engine: {type(command).__name__}.")
+        ran = self._run_timers(now)
+        kernel.now = now
+        result = None
+        if handler is not None:
+            try:
+                checks.types(command)
+                result = handler(kernel, command)
+            except Rejected as refusal:
+                refusal.events = self._take_events()
+                if ran:
+                    self._note(AdvanceTime(), now)
+                raise
+            routing.settle(kernel)
+        if ran or handler is not None:
+            self._note(command, now)
+        return Outcome(result, self._take_events())
+
+    def _run_timers(self, now: float) -> bool:
+        """Let each timer due until now do its work at its own time; return whether there was any."""
+        kernel = self._kernel
+        ran = False
+        while (timer := kernel.schedule.pop_due(now)) is not None:
+            ran = True
+            kernel.now = max(kernel.now, timer.due)
+            _TIMERS[timer.kind](kernel, *timer.args)
+            routing.settle(kernel)
+        return ran
+
+    def _take_events(self) -> tuple[Event, ...]:
+        events = tuple(self._kernel.events)
+        self._kernel.events.clear()
+        return events
+
+    def _note(self, command: Command, now: float) -> None:
+        if self.record is not None:
+            self.record(JournalEntry(now, command))
 
     def next_deadline(self) -> float | None:
-        """Return when the next timer is due (unix seconds), or None."""
-        raise NotImplementedError
+        """Return when the next timer is due (unix seconds), or None; it may be now or past."""
+        return self._kernel.schedule.next_due()
+
+    def state(self) -> dict[str, Any]:
+        """Return the whole state as plain data; it is large, and meant for comparing and looking."""
+        return snapshot(self._kernel)
 
     def state_digest(self) -> str:
-        """Return a text that two engines share if and only if their states are the same."""
-        raise NotImplementedError
-
-    # Queries. All lists are in creation order; unknown sids raise Rejected(404). Task channels, and worker channels,
-    # may be named by sid or unique name.
-
-    def workspaces(self) -> list[model.Workspace]:
-        raise NotImplementedError
-
-    def workspace(self, workspace_sid: str) -> model.Workspace:
-        raise NotImplementedError
-
-    def activities(self, workspace_sid: str) -> list[model.Activity]:
-        raise NotImplementedError
-
-    def activity(self, workspace_sid: str, sid: str) -> model.Activity:
-        raise NotImplementedError
-
-    def workers(self, workspace_sid: str) -> list[model.Worker]:
-        raise NotImplementedError
-
-    def worker(self, workspace_sid: str, sid: str) -> model.Worker:
-        raise NotImplementedError
-
-    def worker_attributes(self, workspace_sid: str, sid: str) -> Mapping[str, Any]:
-        """The worker's attributes, parsed; not to be changed."""
-        raise NotImplementedError
-
-    def channels(self, workspace_sid: str, worker_sid: str) -> list[model.WorkerChannel]:
-        raise NotImplementedError
-
-    def channel(self, workspace_sid: str, worker_sid: str, channel: str) -> model.WorkerChannel:
-        raise NotImplementedError
-
-    def task_channels(self, workspace_sid: str) -> list[model.TaskChannel]:
-        raise NotImplementedError
-
-    def task_channel(self, workspace_sid: str, task_channel: str) -> model.TaskChannel:
-        raise NotImplementedError
-
-    def queues(self, workspace_sid: str) -> list[model.TaskQueue]:
-        raise NotImplementedError
-
-    def queue(self, workspace_sid: str, sid: str) -> model.TaskQueue:
-        raise NotImplementedError
-
-    def queue_members(self, workspace_sid: str, queue_sid: str) -> list[model.Worker]:
-        """The workers that the queue's TargetWorkers matches."""
-        raise NotImplementedError
-
-    def queues_of_worker(self, workspace_sid: str, worker_sid: str) -> list[model.TaskQueue]:
-        raise NotImplementedError
-
-    def workflows(self, workspace_sid: str) -> list[model.Workflow]:
-        raise NotImplementedError
-
-    def workflow(self, workspace_sid: str, sid: str) -> model.Workflow:
-        raise NotImplementedError
-
-    def tasks(self, workspace_sid: str) -> list[model.Task]:
-        raise NotImplementedError
-
-    def task(self, workspace_sid: str, sid: str) -> model.Task:
-        raise NotImplementedError
-
-    def task_attributes(self, workspace_sid: str, sid: str) -> Mapping[str, Any]:
-        """The task's attributes, parsed; not to be changed."""
-        raise NotImplementedError
-
-    def reservations(
-        self, workspace_sid: str, *, task_sid: str | None = None, worker_sid: str | None = None
-    ) -> list[model.Reservation]:
-        raise NotImplementedError
-
-    def reservation(
-        self, workspace_sid: str, sid: str, *, task_sid: str | None = None, worker_sid: str | None = None
-    ) -> model.Reservation:
-        raise NotImplementedError
-
-    def reservation_view(self, workspace_sid: str, sid: str) -> model.ReservationView:
-        """The reservation with its task, worker and transfers, all of the same moment."""
-        raise NotImplementedError
-
-    def transfers(self, workspace_sid: str, task_sid: str) -> list[model.Transfer]:
-        raise NotImplementedError
-
-    def transfer(self, workspace_sid: str, sid: str) -> model.Transfer:
-        raise NotImplementedError
-
-    def participants(
-        self, workspace_sid: str, task_sid: str
-    ) -> tuple[model.CustomerParticipant, list[model.WorkerParticipant]]:
-        raise NotImplementedError
-
-    def open_sessions(self, workspace_sid: str, worker_sid: str) -> int:
-        """How many websocket sessions of the worker were said to be open."""
-        raise NotImplementedError
-
-    def explain(self, workspace_sid: str, task_sid: str) -> Any:
-        """Why the task is, or is not, with a worker."""
-        raise NotImplementedError
+        """Return a short text that is the same for two engines if, and only if, their states are the same."""
+        return digest(self._kernel)

@@ -2,6 +2,7 @@
 
 Every record is immutable. The engine keeps the current one of each object and puts a new one in its place when the
 object changes, so that whatever it hands out (results, events, answers to queries) is a snapshot that never moves.
+Attributes belong to the customer and are in no repr.
 
 Dates are floats, unix seconds. Field names are those of the REST API. ``attributes`` is the JSON text as it was given.
 """
@@ -93,7 +94,7 @@ class Worker(Record):
     activity_name: str
     available: bool
     """Whether the current activity is an available one."""
-    attributes: str
+    attributes: str = attrs.field(repr=False)
     date_status_changed: float
     """Time of the last change of activity."""
     version: int
@@ -167,7 +168,7 @@ class Task(Record):
 
     workspace_sid: str
     assignment_status: str
-    attributes: str
+    attributes: str = attrs.field(repr=False)
     addons: str
     priority: int
     reason: str | None

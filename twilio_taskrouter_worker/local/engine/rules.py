@@ -44,9 +44,6 @@ class Rules:
     offline_default_workspaces: tuple[str, ...] = ("Flex Task Assignment",)
     """Friendly names of workspaces in which a closing session that did not send the flag counts as having sent it."""
 
-    known_worker_needs_queue: bool = True
-    """A known worker must be a member of the step's queue."""
-
     cold_transfer_may_return: bool = True
     """A COLD transfer to a queue may be offered to the transferor itself."""
 

@@ -1,0 +1,72 @@
+"""Timers as data: what is to happen when, in which order."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import Any
+
+_COMPACT_FROM = 256  # cancelled timers that may lie in the heap before it is worth sweeping
+
+
+class Timer:
+    """One thing that is due at a time, unless it is cancelled."""
+
+    __slots__ = ("args", "cancelled", "due", "kind")
+
+    def __init__(self, due: float, kind: str, args: tuple[Any, ...]) -> None:
+        self.due = due
+        self.kind = kind
+        self.args = args
+        self.cancelled = False
+
+
+class Schedule:
+    """Timers in order of their due times; those due at the same time in the order they were made."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._made = 0
+        self._cancelled = 0
+
+    def at(self, due: float, kind: str, *args: Any) -> Timer:
+        """Add a timer."""
+        timer = Timer(due, kind, args)
+        self._made += 1
+        heapq.heappush(self._heap, (due, self._made, timer))
+        return timer
+
+    def cancel(self, timer: Timer | None) -> None:
+        """Take a timer out; None and timers that are over are fine."""
+        if timer is None or timer.cancelled:
+            return
+        timer.cancelled = True
+        timer.args = ()
+        self._cancelled += 1
+        # Most timers of a busy router are cancelled long before they are due; without this they would pile up.
+        if self._cancelled > _COMPACT_FROM and self._cancelled * 2 > len(self._heap):
+            self._heap = [entry for entry in self._heap if not entry[2].cancelled]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
+
+    def next_due(self) -> float | None:
+        """Return when the first timer is due, or None."""
+        heap = self._heap
+        while heap and heap[0][2].cancelled:
+            heapq.heappop(heap)
+            self._cancelled -= 1
+        return heap[0][0] if heap else None
+
+    def pop_due(self, now: float) -> Timer | None:
+        """Take out and return the first timer due at or before ``now``, or None."""
+        due = self.next_due()
+        if due is None or due > now:
+            return None
+        timer = heapq.heappop(self._heap)[2]
+        # It is no longer in the heap: a later cancel of it must not count.
+        timer.cancelled = True
+        return timer
+
+    def __iter__(self) -> Iterator[Timer]:
+        """Iterate over the live timers in order."""
+        return (entry[2] for entry in sorted(self._heap, key=lambda e: e[:2]) if not entry[2].cancelled)
