@@ -8,11 +8,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import datetime
 from types import FrameType, TracebackType
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, TypeVar
 
 from ._bridge import routes
 from ._bridge.calls import Calls
@@ -22,23 +22,16 @@ from ._bridge.session import SessionOptions
 from ._bridge.state import Directory, Named, State
 from ._bridge.threads import POOL, TIMERS
 from ._bridge.waiting import Waiting
+from ._bridge.wire import Record
 from ._version import __version__
+from ._worker_events import WorkerEmitter
 from .activity import Activity
 from .channel import Channel
 from .errors import ForkedProcessError, InvalidMessageError, NotReadyError, TaskRouterError
-from .events import (
-    DisconnectReason,
-    Emitter,
-    WorkerBareEvent,
-    WorkerEvent,
-    WorkerSecondsEvent,
-    WorkerSelfEvent,
-    names,
-)
 from .options import LOG_LEVELS, Options
 from .reservation import Reservation
 from .tokens import expiry
-from .worker_info import WorkerInfo
+from .worker_info import WorkerFields
 
 __all__ = ["Worker"]
 
@@ -51,10 +44,9 @@ W = TypeVar("W", bound="Worker")
 DISCONNECT_TIMEOUT = 10.0
 SIGNAL_CHECK = 0.2
 """Seconds between two looks at whether a signal came."""
-_INFO = WorkerInfo._schema.index
 
 
-class Worker(Emitter):
+class Worker(WorkerFields, WorkerEmitter):
     """One worker of a TaskRouter workspace, connected to the event bridge.
 
     ::
@@ -103,7 +95,6 @@ class Worker(Emitter):
     """
 
     __slots__ = (
-        "__weakref__",
         "_calls",
         "_connection",
         "_listeners",
@@ -116,7 +107,6 @@ class Worker(Emitter):
         "_waits",
         "_ws_server",
     )
-    _events = names(WorkerEvent)
 
     def __init__(
         self,
@@ -346,93 +336,16 @@ class Worker(Emitter):
         return self._options.connect_activity_sid
 
     @property
-    def account_sid(self) -> str:
-        """Sid of the account."""
-        return str(self._known("account_sid"))
-
-    @property
-    def activity_name(self) -> str:
-        """Name of the current activity."""
-        return str(self._known("activity_name"))
-
-    @property
-    def activity_sid(self) -> str:
-        """Sid of the current activity."""
-        return str(self._known("activity_sid"))
-
-    @property
-    def worker_activity_sid(self) -> str:
-        """The same as ``activity_sid``."""
-        return self.activity_sid
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """The worker's attributes. Treat them as read-only; ``set_attributes`` changes them."""
-        return self._known("attributes")  # type: ignore[no-any-return]
-
-    @property
-    def available(self) -> bool:
-        """Whether the current activity is an available one."""
-        return bool(self._known("available"))
-
-    @property
-    def date_created(self) -> datetime | None:
-        """When the worker was created, in UTC."""
-        return self._known("date_created")  # type: ignore[no-any-return]
-
-    @property
-    def date_status_changed(self) -> datetime | None:
-        """When the activity last changed, in UTC."""
-        return self._known("date_status_changed")  # type: ignore[no-any-return]
-
-    @property
-    def date_activity_changed(self) -> datetime | None:
-        """The same as ``date_status_changed``."""
-        return self.date_status_changed
-
-    @property
-    def date_updated(self) -> datetime | None:
-        """When the worker last changed, in UTC."""
-        return self._known("date_updated")  # type: ignore[no-any-return]
-
-    @property
-    def friendly_name(self) -> str:
-        """The worker's name."""
-        return str(self._known("friendly_name"))
-
-    @property
-    def name(self) -> str:
-        """The same as ``friendly_name``."""
-        return self.friendly_name
-
-    @property
-    def sid(self) -> str:
-        """The worker's sid."""
-        return str(self._known("sid"))
-
-    @property
-    def worker_sid(self) -> str:
-        """The same as ``sid``."""
-        return self.sid
-
-    @property
-    def workspace_sid(self) -> str:
-        """Sid of the workspace."""
-        return str(self._known("workspace_sid"))
-
-    @property
-    def version(self) -> str:
-        """Version as the service counts it, a decimal number as text."""
-        self._known("version")
-        return str(self._state.worker_version)
-
-    def _known(self, attribute: str) -> Any:
-        record = self._state.record
+    def _record(self) -> Record:  # type: ignore[override]
+        """What the attributes of WorkerFields are read from."""
+        record = self._state.public_record
         if record is None:
-            raise NotReadyError(f"{attribute} is not known yet: the worker has not been connected; call connect()")
-        index = _INFO[attribute]
-        read = WorkerInfo._schema.fields[index].read
-        return record[index] if read is None else read(record[index])
+            raise NotReadyError("Nothing is known of the worker yet: it has not been connected; call connect()")
+        return record
+
+    # A client is itself, and nothing else: the sid it gets when it connects does not change what it equals.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         if self._state.record is None:
@@ -445,9 +358,7 @@ class Worker(Emitter):
 
         Raises NotReadyError before the first ``ready``.
         """
-        self._known("sid")
-        assert self._state.record is not None
-        return {**WorkerInfo(self._state.record).to_dict(), "version": self.version}
+        return super().to_dict()
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -503,7 +414,8 @@ class Worker(Emitter):
         As ``activities.by_name(...).set_as_current(...)``. Raises ValueError for one that is not there.
         """
         routes.string("activity", activity)
-        self._known("activity_sid")
+        if self._state.record is None:
+            raise NotReadyError("The activities are not known yet: the worker has not been connected; call connect()")
         found = self.activities.get(activity)
         if found is None:
             try:
@@ -558,188 +470,7 @@ class Worker(Emitter):
             raise NotReadyError("The worker is not ready yet; call connect(), or wait for ready")
         return self._calls.call_with(route, params, then, version if self._options.enable_version_check else None, sids)
 
-    # -- events ----------------------------------------------------------------------------------------------------
-
-    @overload
-    def on(
-        self, event: WorkerSelfEvent, callback: None = None, *, executor: Executor | None = None
-    ) -> Callable[[Callable[[Worker], R]], Callable[[Worker], R]]: ...
-    @overload
-    def on(
-        self, event: WorkerSelfEvent, callback: Callable[[Worker], R], *, executor: Executor | None = None
-    ) -> Callable[[Worker], R]: ...
-    @overload
-    def on(
-        self, event: WorkerBareEvent, callback: None = None, *, executor: Executor | None = None
-    ) -> Callable[[Callable[[], R]], Callable[[], R]]: ...
-    @overload
-    def on(
-        self, event: WorkerBareEvent, callback: Callable[[], R], *, executor: Executor | None = None
-    ) -> Callable[[], R]: ...
-    @overload
-    def on(
-        self, event: WorkerSecondsEvent, callback: None = None, *, executor: Executor | None = None
-    ) -> Callable[[Callable[[float], R]], Callable[[float], R]]: ...
-    @overload
-    def on(
-        self, event: WorkerSecondsEvent, callback: Callable[[float], R], *, executor: Executor | None = None
-    ) -> Callable[[float], R]: ...
-    @overload
-    def on(
-        self,
-        event: Literal["reservation_created", "reservationCreated"],
-        callback: None = None,
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Callable[[Reservation], R]], Callable[[Reservation], R]]: ...
-    @overload
-    def on(
-        self,
-        event: Literal["reservation_created", "reservationCreated"],
-        callback: Callable[[Reservation], R],
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Reservation], R]: ...
-    @overload
-    def on(
-        self,
-        event: Literal["reservation_failed", "reservationFailed"],
-        callback: None = None,
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Callable[[Any], R]], Callable[[Any], R]]: ...
-    @overload
-    def on(
-        self,
-        event: Literal["reservation_failed", "reservationFailed"],
-        callback: Callable[[Any], R],
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Any], R]: ...
-    @overload
-    def on(
-        self,
-        event: Literal["disconnected"],
-        callback: None = None,
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Callable[[DisconnectReason], R]], Callable[[DisconnectReason], R]]: ...
-    @overload
-    def on(
-        self,
-        event: Literal["disconnected"],
-        callback: Callable[[DisconnectReason], R],
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[DisconnectReason], R]: ...
-    @overload
-    def on(
-        self,
-        event: Literal["error"],
-        callback: None = None,
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Callable[[TaskRouterError], R]], Callable[[TaskRouterError], R]]: ...
-    @overload
-    def on(
-        self, event: Literal["error"], callback: Callable[[TaskRouterError], R], *, executor: Executor | None = None
-    ) -> Callable[[TaskRouterError], R]: ...
-    def on(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
-        """Call ``callback`` at each such event; without a callback, a decorator. Returns the callback.
-
-        It runs on this worker's dispatch thread, or is handed to ``executor`` (any
-        :class:`concurrent.futures.Executor`), with the order of events given up for this listener. Raises ValueError
-        for an unknown event, TypeError for what cannot be called.
-        """
-        return self._subscribe(event, callback, once=False, executor=executor)
-
-    @overload
-    def once(
-        self, event: WorkerSelfEvent, callback: None = None, *, executor: Executor | None = None
-    ) -> Callable[[Callable[[Worker], R]], Callable[[Worker], R]]: ...
-    @overload
-    def once(
-        self, event: WorkerSelfEvent, callback: Callable[[Worker], R], *, executor: Executor | None = None
-    ) -> Callable[[Worker], R]: ...
-    @overload
-    def once(
-        self, event: WorkerBareEvent, callback: None = None, *, executor: Executor | None = None
-    ) -> Callable[[Callable[[], R]], Callable[[], R]]: ...
-    @overload
-    def once(
-        self, event: WorkerBareEvent, callback: Callable[[], R], *, executor: Executor | None = None
-    ) -> Callable[[], R]: ...
-    @overload
-    def once(
-        self, event: WorkerSecondsEvent, callback: None = None, *, executor: Executor | None = None
-    ) -> Callable[[Callable[[float], R]], Callable[[float], R]]: ...
-    @overload
-    def once(
-        self, event: WorkerSecondsEvent, callback: Callable[[float], R], *, executor: Executor | None = None
-    ) -> Callable[[float], R]: ...
-    @overload
-    def once(
-        self,
-        event: Literal["reservation_created", "reservationCreated"],
-        callback: None = None,
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Callable[[Reservation], R]], Callable[[Reservation], R]]: ...
-    @overload
-    def once(
-        self,
-        event: Literal["reservation_created", "reservationCreated"],
-        callback: Callable[[Reservation], R],
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Reservation], R]: ...
-    @overload
-    def once(
-        self,
-        event: Literal["reservation_failed", "reservationFailed"],
-        callback: None = None,
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Callable[[Any], R]], Callable[[Any], R]]: ...
-    @overload
-    def once(
-        self,
-        event: Literal["reservation_failed", "reservationFailed"],
-        callback: Callable[[Any], R],
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Any], R]: ...
-    @overload
-    def once(
-        self,
-        event: Literal["disconnected"],
-        callback: None = None,
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Callable[[DisconnectReason], R]], Callable[[DisconnectReason], R]]: ...
-    @overload
-    def once(
-        self,
-        event: Literal["disconnected"],
-        callback: Callable[[DisconnectReason], R],
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[DisconnectReason], R]: ...
-    @overload
-    def once(
-        self,
-        event: Literal["error"],
-        callback: None = None,
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Callable[[TaskRouterError], R]], Callable[[TaskRouterError], R]]: ...
-    @overload
-    def once(
-        self, event: Literal["error"], callback: Callable[[TaskRouterError], R], *, executor: Executor | None = None
-    ) -> Callable[[TaskRouterError], R]: ...
-    def once(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
-        """As ``on``, for the next such event only."""
-        return self._subscribe(event, callback, once=True, executor=executor)
+    # -- inside ------------------------------------------------------------------------------------------------
 
     def _waiting(self) -> Waiting:
         return self._waits

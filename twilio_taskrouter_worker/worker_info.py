@@ -1,4 +1,4 @@
-"""Workers as data: what a Workspace lists, and what a Supervisor's calls give back."""
+"""What is known of a worker: the table of attributes, and workers as data (what a Workspace lists)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import datetime
 from ._bridge import wire
 from ._bridge.wire import Resource, Wire
 
-__all__ = ["WorkerInfo"]
+__all__ = ["WorkerFields", "WorkerInfo"]
 
 
-class WorkerInfo(Resource):
-    """One worker, as it was when it was read. It has no events and does not change."""
+class WorkerFields(Resource):
+    """The attributes of a worker, for the client's own and for those that are only read."""
 
     __slots__ = ()
 
@@ -59,6 +59,12 @@ class WorkerInfo(Resource):
     def date_activity_changed(self) -> datetime | None:
         """The same as ``date_status_changed``."""
         return self.date_status_changed
+
+
+class WorkerInfo(WorkerFields):
+    """One worker, as it was when it was read. It has no events and does not change."""
+
+    __slots__ = ()
 
     def __repr__(self) -> str:
         return f"<WorkerInfo {self.sid} {self.activity_name!r}>"

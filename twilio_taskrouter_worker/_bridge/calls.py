@@ -70,7 +70,7 @@ def read_answer(answer: Answer) -> Any:
             body = loads(answer.body)
         except ValueError:
             raise InvalidAnswerError(
-                f"The answer of {len(answer.body)} bytes is not JSON; is eb_server an event bridge?",
+                f"The answer ({len(answer.body)} bytes) is not JSON; is eb_server an event bridge?",
                 status=answer.status,
             ) from None
         if not isinstance(body, dict) or "payload" not in body:

@@ -161,7 +161,7 @@ class Exchange:
         self._lock = threading.Lock()
 
     def abort(self) -> None:
-        """End the exchange at once, wherever it is, except while a connection is being made (that has its own limit)."""
+        """End the exchange at once; only the making of a connection goes on to its own limit."""
         with self._lock:
             self._aborted = True
             connection = _in_use.get(self._thread) if self._thread is not None else None

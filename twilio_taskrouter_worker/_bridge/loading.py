@@ -177,7 +177,7 @@ class Loader:
         """Find out how these reservations ended; the snapshot is complete then, and ``loaded`` is told again."""
 
         def found(payloads: list[Any]) -> None:
-            snapshot.ended.update(zip(sids, payloads))
+            snapshot.ended.update(zip(sids, payloads, strict=True))
             self._loaded(snapshot)
 
         Gather([self._reservation(sid) for sid in sids], found, self._fail)

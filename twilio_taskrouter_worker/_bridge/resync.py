@@ -17,7 +17,7 @@ from ..channel import Channel
 from ..errors import InvalidMessageError
 from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
-from ..worker_info import WorkerInfo
+from ..worker_info import WorkerFields
 from .messages import Message
 from .state import Notice, State
 from .updates import ANNOUNCED_ALL, ENDINGS
@@ -51,15 +51,15 @@ def take_over(state: State, snapshot: Snapshot, buffered: Iterable[Message], now
     """Use the lists; gives the events to fire.
 
     A record that cannot be used costs itself only, and is reported as an ``error``; an unusable worker, or one whose
-    activity is not listed, raises InvalidMessageError and changes nothing. ``buffered`` are the messages that came since ``init``: at the first
-    connection, a reservation whose creation is among them is left to it, so that it is either there at ``ready`` or
-    announced, and never both.
+    activity is not listed, raises InvalidMessageError and changes nothing. ``buffered`` are the messages that came
+    since ``init``: at the first connection, a reservation whose creation is among them is left to it, so that it is
+    either there at ``ready`` or announced, and never both.
     """
     first = state.record is None
     taking = _Taking(state, now, quiet=first)
     worker = state.read_worker(snapshot.worker)
     activities = taking.usable(Activity._schema, snapshot.activities)
-    if worker[WorkerInfo._schema.index["activity_sid"]] not in activities:
+    if worker[WorkerFields._schema.index["activity_sid"]] not in activities:
         raise InvalidMessageError("Worker: its activity_sid is not in the workspace's list of activities")
     taking.directory(state.activities._entries, activities, lambda record: Activity(state, record))
     taking.worker(worker)
@@ -127,11 +127,10 @@ class _Taking:
 
     def worker(self, record: Record) -> None:
         state, before = self._state, self._state.told_record
-        index = WorkerInfo._schema.index
+        index = WorkerFields._schema.index
         with state.lock:
             # The service's list is the truth, also where our own count of versions ran ahead.
-            state.record = state.told_record = record
-            state.version_steps = 0
+            state.record = state.public_record = state.told_record = record
         state.announced = record[index["version"]], ANNOUNCED_ALL
         if before is None:
             return

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Any, Union
+from typing import Any
 
 import attrs
 
@@ -132,7 +132,7 @@ class Finish:
     error: TaskRouterError
 
 
-Action = Union[Connect, HangUp, Load, Deliver, Notify, RenewToken, Finish]
+Action = Connect | HangUp | Load | Deliver | Notify | RenewToken | Finish
 
 
 @attrs.frozen(kw_only=True)

@@ -168,8 +168,8 @@ def connection_error(error: Exception, url: str, timeout: float) -> TaskRouterEr
         status = error.status_code
         if status in (401, 403):
             return TokenError(
-                f"The event bridge at {where} refused the token with status {status}{_body_message(error)}. Check that it "
-                "is signed with the right key and secret, names an existing worker, and is not expired",
+                f"The event bridge at {where} refused the token with status {status}{_body_message(error)}. Check that "
+                "it is signed with the right key and secret, names an existing worker, and is not expired",
                 status=status,
             )
         if 300 <= status < 400:

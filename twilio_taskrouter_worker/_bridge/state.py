@@ -17,7 +17,7 @@ from ..channel import Channel
 from ..errors import InvalidMessageError
 from ..reservation import Reservation
 from ..transfer import Transfer
-from ..worker_info import WorkerInfo
+from ..worker_info import WorkerFields
 from . import routes
 from .routes import Route
 from .wire import Record
@@ -35,6 +35,8 @@ N_co = TypeVar("N_co", bound="Activity | Channel", covariant=True)
 
 LINGER_SECONDS = 5.0
 """How long events of a task are still heard after its reservation ended, as in the JS SDK."""
+
+_WORKER = WorkerFields._schema.index
 
 Caller = Callable[..., "Future[Any]"]
 
@@ -103,10 +105,11 @@ class State:
         self.lock = threading.Lock()
         self.worker_sid = self.account_sid = self.workspace_sid = ""
         self.record: Record | None = None
+        """The worker as the service sent it last."""
+        self.public_record: Record | None = None
+        """The same, with the version counted on where the service does so without sending it."""
         self.told_record: Record | None = None
         """The record as of the last event about the worker; an answer of a call may be ahead of it."""
-        self.version_steps = 0
-        """Changes of the worker's version that the service counts without sending it."""
         self.announced: tuple[int, frozenset[str]] = (-1, frozenset())
         self.activities: Named[Activity] = Named()
         self.channels: Named[Channel] = Named()
@@ -120,35 +123,39 @@ class State:
     @property
     def worker_activity_sid(self) -> str | None:
         """Sid of the current activity; None before the first ``ready``."""
-        return None if self.record is None else self.record[WorkerInfo._schema.index["activity_sid"]]
+        return None if self.record is None else self.record[_WORKER["activity_sid"]]
 
     @property
     def worker_version(self) -> str | None:
         """The worker's version as the service counts it."""
-        if self.record is None:
-            return None
-        return str(self.record[WorkerInfo._schema.index["version"]] + self.version_steps)
+        return None if self.public_record is None else str(self.public_record[_WORKER["version"]])
+
+    def count_version(self) -> None:
+        """The service counts a change of the worker without sending its version; called with the lock held."""
+        if self.public_record is not None:
+            record = list(self.public_record)
+            record[_WORKER["version"]] += 1
+            self.public_record = tuple(record)
 
     def renew_worker(self, record: Record) -> bool:
         """Take a worker record that is not older; called with the lock held. True if it was taken."""
-        version = WorkerInfo._schema.index["version"]
+        version = _WORKER["version"]
         if self.record is not None and record[version] < self.record[version]:
             return False
-        self.record = record
-        self.version_steps = 0
+        self.record = self.public_record = record
         return True
 
     def read_worker(self, payload: object) -> Record:
         """Check a worker payload; InvalidMessageError also for another worker's, or an activity that is unknown."""
-        record = WorkerInfo._schema.read(payload)
-        if self.worker_sid and record[WorkerInfo._schema.index["sid"]] != self.worker_sid:
+        record = WorkerFields._schema.read(payload)
+        if self.worker_sid and record[_WORKER["sid"]] != self.worker_sid:
             raise InvalidMessageError("Worker: the payload is another worker's")
         return record
 
     def read_known_activity(self, payload: object) -> Record:
         """As ``read_worker``; refuses an activity that is not in the list."""
         record = self.read_worker(payload)
-        if record[WorkerInfo._schema.index["activity_sid"]] not in self.activities:
+        if record[_WORKER["activity_sid"]] not in self.activities:
             raise InvalidMessageError("Worker: the payload names an activity_sid that is not in the workspace's list")
         return record
 

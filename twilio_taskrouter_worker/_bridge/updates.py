@@ -14,7 +14,7 @@ from ..errors import InvalidMessageError
 from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
 from ..transfer import INITIATED, Transfer
-from ..worker_info import WorkerInfo
+from ..worker_info import WorkerFields
 from .messages import INIT, Message
 from .state import Notice, State
 from .wire import Record
@@ -62,7 +62,7 @@ _CHANNEL_EVENTS = {
 def _worker_updated(state: State, message: Message, now: float) -> list[Notice]:
     activity = message.event_type == "worker.activity.update"
     record = (state.read_known_activity if activity else state.read_worker)(message.payload)
-    announced = first_time(state.announced, message.event_type, record[WorkerInfo._schema.index["version"]])
+    announced = first_time(state.announced, message.event_type, record[WorkerFields._schema.index["version"]])
     if announced is None:
         return []
     state.announced = announced
@@ -81,7 +81,7 @@ def _channel_updated(state: State, message: Message, now: float) -> list[Notice]
         return []
     with state.lock:
         channel._record = record
-        state.version_steps += 1
+        state.count_version()
     return [Notice(channel, _CHANNEL_EVENTS[message.event_type], (channel,))]
 
 
@@ -111,7 +111,7 @@ def _reservation_created(state: State, message: Message, now: float) -> list[Not
         reservation = Reservation(state, update)
         state.add(reservation)
         with state.lock:
-            state.version_steps += 1
+            state.count_version()
     announced = first_time(reservation._announced, message.event_type, version)
     if announced is None:
         return []

@@ -159,7 +159,7 @@ class Schema:
             values = list(self._values(payload))
         except (KeyError, TypeError, IndexError):
             raise self._missing(payload) from None
-        for index, key in self._optional:
+        for _, key in self._optional:
             values.append(payload.get(key))
         signature = tuple(map(type, values))
         if signature not in self._accepted:
@@ -171,13 +171,13 @@ class Schema:
             except ValueError as error:
                 raise self._refused(self.fields[index], self._reason(error)) from None
         if previous is not None:
-            for index, key in self._optional:
+            for index, _ in self._optional:
                 if values[index] is None:
                     values[index] = previous[index]
         return tuple(values)
 
     def _check(self, values: list[Any]) -> None:
-        for field, value in zip(self.fields, values):
+        for field, value in zip(self.fields, values, strict=True):
             if type(value) not in field.kind.types and not (value is None and not field.required):
                 raise self._refused(field, f"it is {_json_type(value)}")
 
@@ -223,7 +223,7 @@ class Resource:
         super().__init_subclass__(**kwargs)
         fields = [value for value in vars(cls).values() if isinstance(value, Wire)]
         if fields:
-            cls._schema = Schema(cls.__name__, fields)
+            cls._schema = Schema(cls.__name__.removesuffix("Fields"), fields)
 
     def __init__(self, record: Record) -> None:
         self._record = record
