@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run(arguments)
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] not in _EXTRA:
+        library = (missing.name or "").partition(".")[0]
+        if library not in _EXTRA:
             raise
-        print(f"taskrouter needs {missing.name}, which is not installed: {_INSTALL_HINT}", file=sys.stderr)  # noqa: T201
+        print(f"taskrouter needs {library}, which is not installed: {_INSTALL_HINT}", file=sys.stderr)  # noqa: T201
         return EXIT_MISSING_EXTRA

@@ -46,7 +46,15 @@ _SHOWN = (
 @click.option("--signing-key-secret", default=None, help="Use this API key secret.")
 @click.pass_context
 def local(
-    context: click.Context, port: int, host: str, as_json: bool, seed: int | None, **credentials: str | None
+    context: click.Context,
+    port: int,
+    host: str,
+    as_json: bool,
+    seed: int | None,
+    account_sid: str | None,
+    auth_token: str | None,
+    signing_key_sid: str | None,
+    signing_key_secret: str | None,
 ) -> None:
     """Run a local TaskRouter until Ctrl-C.
 
@@ -57,12 +65,22 @@ def local(
     from twilio_taskrouter_worker import TaskRouterError
     from twilio_taskrouter_worker.local import LocalTaskRouter
 
-    given = {name: value for name, value in credentials.items() if value is not None}
     with _stop_signals() as stop:
         try:
-            router = LocalTaskRouter(host=host, port=port, seed=seed, **given)
+            router = LocalTaskRouter(
+                host=host,
+                port=port,
+                seed=seed,
+                account_sid=account_sid,
+                auth_token=auth_token,
+                signing_key_sid=signing_key_sid,
+                signing_key_secret=signing_key_secret,
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+        try:
             router.start()
-        except (OSError, TaskRouterError, ValueError) as error:
+        except (OSError, TaskRouterError) as error:
             raise click.ClickException(f"cannot listen on {host}:{port}: {error}") from error
         try:
             facts = _facts(router)

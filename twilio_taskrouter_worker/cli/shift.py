@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import requests
 from attrs import define, field
 
-from twilio_taskrouter_worker import Reservation, Worker
+from twilio_taskrouter_worker import ClosedError, Reservation, TaskRouterError, Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 STATES = ("pending", "reserved", "assigned", "completed")
@@ -181,11 +181,15 @@ class Shift:
 
     def _listen(self, client: Worker, story: WorkerStory) -> None:
         def serve(reservation: Reservation) -> None:
-            self._serve(reservation, story)
+            try:
+                self._serve(reservation, story)
+            except ClosedError:
+                pass  # the shift was called off while this worker was at it; what is left is told as stuck
 
-        def report(error: BaseException) -> None:
+        def report(error: TaskRouterError) -> None:
+            cause = "" if error.__cause__ is None else f": {type(error.__cause__).__name__}: {error.__cause__}"
             with self._changed:
-                self.troubles.append(f"{story.name}: {error}")
+                self.troubles.append(f"{story.name}: {error}{cause}")
 
         client.on("reservation_created", serve)
         client.on("error", report)

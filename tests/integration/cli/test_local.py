@@ -1,0 +1,121 @@
+"""``taskrouter local`` is a service for other programs: it says where it is, serves them, and stops when told."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from tests.integration.cli.commands import Running, command_line, taskrouter
+from twilio_taskrouter_worker import Worker
+from twilio_taskrouter_worker.cli.snippets import python_snippet, rest_snippet
+
+CREDENTIALS = {
+    "account_sid": "AC" + "1" * 32,
+    "auth_token": "2" * 32,
+    "signing_key_sid": "SK" + "3" * 32,
+    "signing_key_secret": "4" * 32,
+}
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    """The service on a free port, which said that it is ready in JSON."""
+    with Running(command_line("local", "--port", "0", "--json")) as program:
+        yield program
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_cleanly(running: Running, number: signal.Signals) -> None:
+    """Ctrl-C and a supervisor's SIGTERM are the way to stop it: exit code 0, nothing on standard error."""
+    running.line()
+    assert running.stop(number) == (0, "")
+
+
+def test_json_line_is_enough_to_use_it(running: Running) -> None:
+    """A program that read the line can call REST and connect a worker."""
+    facts: dict[str, Any] = json.loads(running.line())
+    answer = requests.get(
+        f"{facts['url']}/v1/Workspaces/{facts['workspace_sid']}/Workers/{facts['worker_sid']}",
+        auth=(facts["account_sid"], facts["auth_token"]),
+        timeout=10,
+    )
+    assert answer.status_code == 200
+    assert answer.json()["friendly_name"] == "Alice"
+    with Worker(facts["token"], eb_server=facts["eb_server"], ws_server=facts["ws_server"]) as worker:
+        assert worker.sid == facts["worker_sid"]
+        assert {activity.name: activity.sid for activity in worker.activities.values()} == facts["activities"]
+    assert running.stop(signal.SIGTERM) == (0, "")
+
+
+def test_given_credentials_are_used() -> None:
+    """All four credentials can be given, so that a configuration need not change from run to run."""
+    options = [part for name, value in CREDENTIALS.items() for part in ("--" + name.replace("_", "-"), value)]
+    with Running(command_line("local", "--port", "0", "--json", *options)) as program:
+        facts = json.loads(program.line())
+        assert {name: facts[name] for name in CREDENTIALS} == CREDENTIALS
+        assert program.stop(signal.SIGINT) == (0, "")
+
+
+def test_same_seed_same_sids() -> None:
+    """With ``--seed`` everything made up is the same at each start, but for the port and what hangs on the time."""
+
+    def facts() -> dict[str, Any]:
+        with Running(command_line("local", "--port", "0", "--json", "--seed", "7")) as program:
+            line: dict[str, Any] = json.loads(program.line())
+            assert program.stop(signal.SIGINT) == (0, "")
+        return {name: value for name, value in line.items() if name not in ("url", "eb_server", "ws_server", "token")}
+
+    assert facts() == facts()
+
+
+def test_port_in_use_is_a_clear_error() -> None:
+    """Whoever has the port already, the message names it; exit code 1, no traceback."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = taskrouter("local", "--port", str(port))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"Error: cannot listen on 127.0.0.1:{port}: ")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_impossible_port_is_wrong_usage() -> None:
+    """A port that cannot be is refused before anything starts."""
+    ended = taskrouter("local", "--port", "65536")
+    assert ended.returncode == 2
+    assert "65536" in ended.stderr
+
+
+def test_text_for_a_person_holds_what_they_need() -> None:
+    """Without ``--json`` the addresses, all credentials and three snippets are printed."""
+    options = [part for name, value in CREDENTIALS.items() for part in ("--" + name.replace("_", "-"), value)]
+    with Running(command_line("local", "--port", "0", *options)) as program:
+        text = "\n".join(program.lines_until("Ctrl-C"))
+        assert program.stop(signal.SIGINT) == (0, "")
+    url = re.match(r"Local TaskRouter is ready at (http://127\.0\.0\.1:\d+)\n", text)
+    assert url is not None
+    assert text.count(url.group(1)) >= 4
+    for value in CREDENTIALS.values():
+        assert value in text
+    for piece in ("run_forever()", "from twilio.rest import Client", 'require("twilio-taskrouter")'):
+        assert piece in text
+
+
+def test_python_snippets_run_as_pasted(running: Running) -> None:
+    """The printed worker serves the task that the printed REST snippet creates, and ends on Ctrl-C with 0."""
+    facts = json.loads(running.line())
+    with Running([sys.executable, "-W", "error", "-c", python_snippet(facts)]) as worker:
+        with Running([sys.executable, "-c", rest_snippet(facts)]) as creator:
+            assert re.fullmatch(r"WT[0-9a-f]{32} pending", creator.line())
+        assert worker.line() == "offered {'order': 1}"
+        assert worker.stop(signal.SIGINT) == (0, "")
+    assert running.stop(signal.SIGINT) == (0, "")
