@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from ..errors import NotFoundError, RequestRejectedError, StateError, VersionConflictError
 from .clock import Clock
@@ -26,6 +26,13 @@ T = TypeVar("T")
 
 _WORKSPACE_NAME = "Local Workspace"
 _BRIDGE = "/v1/wschannels"
+
+
+class ConnectionOptions(TypedDict):
+    """Where a client finds a local TaskRouter, as keyword arguments of ``Worker``, ``Supervisor`` and ``Workspace``."""
+
+    eb_server: str
+    ws_server: str
 
 
 class LocalTaskRouter:
@@ -140,7 +147,7 @@ class LocalTaskRouter:
         return self._host.url
 
     @property
-    def connection(self) -> dict[str, str]:
+    def connection(self) -> ConnectionOptions:
         """The options that lead a client here: ``Worker(token, **router.connection)``."""
         eb_server = f"{self.url}{_BRIDGE}"
         return {"eb_server": eb_server, "ws_server": f"ws{eb_server[len('http') :]}"}

@@ -43,7 +43,11 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what never became a request, or made the handler fail."""
-        if status >= 500:
+        if isinstance(exc, ConnectionError):
+            # The client went away in the middle of its request: nobody reads this answer, and nothing is wrong here.
+            log.debug("A client closed its connection before its answer was written")
+            refusal = refusals.trouble()
+        elif status >= 500:
             log.error("A connection failed: %s", type(exc).__name__, exc_info=exc)
             refusal = refusals.trouble()
         else:
