@@ -8,10 +8,9 @@ from typing import Any, Final
 import attrs
 import jwt
 
+from ...tokens import MAX_TTL, ROLES, create_worker_token, decode_unverified
 from . import refusals
 
-ROLES: Final = ("worker", "supervisor", "admin")
-LONGEST_LIFE_SECONDS: Final = 24 * 3600
 _CLOCK_SLACK_SECONDS: Final = 60
 _ALGORITHM: Final = "HS256"
 _LONGEST_TOKEN = 16384  # characters; real ones have about 600
@@ -53,7 +52,7 @@ class SigningKey:
         if claims["sub"] != self.account_sid:
             raise refusals.bad_token("its subject is not this account")
         expires_at = float(claims["exp"])
-        if expires_at - time.time() > LONGEST_LIFE_SECONDS + _CLOCK_SLACK_SECONDS:
+        if expires_at - time.time() > MAX_TTL + _CLOCK_SLACK_SECONDS:
             raise refusals.bad_token("it would live for more than 24 hours")
         return _grant(claims.get("grants"), expires_at)
 
@@ -79,27 +78,18 @@ class SigningKey:
             raise refusals.bad_token("it cannot be read") from None
         return claims
 
-    def sign(
-        self, workspace_sid: str, worker_sid: str | None, *, role: str, ttl: float, identity: str | None
-    ) -> str:
-        """Return a token that :meth:`verify` accepts for ``ttl`` seconds of real time."""
-        issued = time.time()
-        grant: dict[str, str] = {"workspace_sid": workspace_sid, "role": role}
-        if worker_sid is not None:
-            grant["worker_sid"] = worker_sid
-        grants: dict[str, Any] = {"task_router": grant}
-        if identity is not None:
-            grants["identity"] = identity
-        claims = {
-            "jti": f"{self.sid}-{int(issued)}",
-            "iss": self.sid,
-            "sub": self.account_sid,
-            "iat": int(issued),
-            "exp": int(issued + ttl),
-            "grants": grants,
-        }
-        headers = {"typ": "JWT", "cty": "twilio-fpa;v=1"}
-        return jwt.encode(claims, self.secret, algorithm=_ALGORITHM, headers=headers)
+    def sign(self, workspace_sid: str, worker_sid: str, *, role: str, ttl: int, identity: str | None) -> str:
+        """Return a token that :meth:`verify` accepts for ``ttl`` seconds of real time; one that is over for 0 or less.
+
+        Raises:
+            TypeError, ValueError: an argument cannot be.
+        """
+        where = (self.account_sid, self.sid, self.secret, workspace_sid, worker_sid)
+        if isinstance(ttl, bool) or not isinstance(ttl, int) or ttl > 0:
+            return create_worker_token(*where, role=role, ttl=ttl, identity=identity)
+        claims = decode_unverified(create_worker_token(*where, role=role, ttl=1, identity=identity))
+        claims["exp"] = claims["iat"] + ttl
+        return jwt.encode(claims, self.secret, algorithm=_ALGORITHM)
 
 
 def _grant(grants: Any, expires_at: float) -> Grant:

@@ -27,9 +27,9 @@ def page(call: Call, key: str, records: Sequence[Any], shape: Shaper) -> dict[st
     number, start = _position(call, records, size)
     part = records[start : start + size]
     now = call.now
-    last, first = start + len(part), start
-    following = _url(call, size, number + 1, _token("after", part[-1].sid, last)) if last < len(records) else None
-    previous = _url(call, size, max(0, number - 1), _token("before", part[0].sid, first)) if first and part else None
+    end = start + len(part)
+    following = _url(call, size, number + 1, _token("after", part[-1].sid, end - 1)) if end < len(records) else None
+    previous = _url(call, size, max(0, number - 1), _token("before", part[0].sid, start)) if start and part else None
     return {
         key: [shape(record, call.base, now) for record in part],
         "meta": {
@@ -52,12 +52,12 @@ def _position(call: Call, records: Sequence[Any], size: int) -> tuple[int, int]:
     if not call.query.get("PageToken"):
         return number, min(number * size, len(records))
     direction, sid, index = _read_token(convert("PageToken", call.query["PageToken"], text))
-    # The record may be gone by now; then its old place is the best there is.
+    # The record may be gone by now; then whatever followed it has moved to its place.
     found = next((place for place, record in enumerate(records) if record.sid == sid), None)
-    if direction == "after":
-        return number, min(index, len(records)) if found is None else found + 1
-    end = min(index, len(records)) if found is None else found
-    return number, max(0, end - size)
+    place = min(index, len(records)) if found is None else found
+    if direction == "before":
+        return number, max(0, place - size)
+    return number, place if found is None else place + 1
 
 
 def _url(call: Call, size: int, number: int, token: str | None) -> str:
