@@ -16,6 +16,7 @@ from .commands import UNSET, JournalEntry, Unset
 from .engine import Engine, Outcome
 from .errors import Rejected
 from .events import BRIDGE_EVENTS, LOG_EVENTS, Event
+from .explain import Explanation
 from .rules import DEFAULT_RULES, Rules
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "UNSET",
     "Engine",
     "Event",
+    "Explanation",
     "JournalEntry",
     "Outcome",
     "Rejected",

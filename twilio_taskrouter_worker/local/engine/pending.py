@@ -153,7 +153,7 @@ def remove(task: TaskState) -> None:
 
 def suits(kernel: Kernel, task: TaskState, worker: WorkerState) -> bool:
     """Whether what the task asks for, besides queue, availability and capacity, is given by the worker."""
-    if task.open and not _may_return(kernel, task, worker):
+    if task.open and not may_return(kernel, task, worker):
         return False
     target = task.step
     if target is None or target.expression is None:
@@ -161,7 +161,7 @@ def suits(kernel: Kernel, task: TaskState, worker: WorkerState) -> bool:
     return target.expression.matches(TargetScope(task.scope, worker.scope))
 
 
-def _may_return(kernel: Kernel, task: TaskState, worker: WorkerState) -> bool:
+def may_return(kernel: Kernel, task: TaskState, worker: WorkerState) -> bool:
     """Whether a task with open reservations may be offered to a worker, who may hold one of them."""
     held = [r for r in task.open.values() if r.worker is worker]
     if not held or not kernel.rules.one_reservation_per_worker_and_task:

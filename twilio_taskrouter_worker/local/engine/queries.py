@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from . import channels, model
-from .explain import Explanation, explain
+from .diagnosis import explain
+from .explain import Explanation
 from .expressions import WorkerScope, WorkersScope
 from .kernel import Kernel
 from .routing import workers_scope
