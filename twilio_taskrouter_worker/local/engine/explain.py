@@ -48,7 +48,7 @@ class Check:
     """One condition on a worker."""
 
     name: str
-    """``queue``, ``target``, ``known_worker``, ``held``, ``routing_target``, ``activity``, ``channel``, ``capacity``."""
+    """``queue``, ``target``, ``known_worker``, ``held``, ``routing_target``, ``activity``, ``channel``, ``capacity``"""
     passed: bool
     detail: str = attrs.field(repr=False)
     """What was found; for a failing expression its failing part with the actual values."""
