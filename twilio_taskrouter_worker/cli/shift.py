@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Protocol
 
 import requests
@@ -134,7 +135,10 @@ class Shift:
         self.tasks = [TaskStory(number) for number in range(1, self.task_count + 1)]
 
     def run(self) -> Report:
-        """Work until every task is completed or the deadline is over, then ask the service what it has."""
+        """Work until every task is completed or the deadline is over, then ask the service what it has.
+
+        Raises TimeoutError if the workers were not ready by the deadline, and whatever refused their connection.
+        """
         self._started = self.now()
         with LocalTaskRouter() as router:
             self.observer.opened(router.url)
@@ -170,7 +174,10 @@ class Shift:
                 self._listen(client, story)
                 pending.append((client.start(), story, self._elapsed()))
             for future, story, begun in pending:
-                future.result(timeout=self._left())
+                try:
+                    future.result(timeout=max(0.0, self._left()))
+                except FutureTimeoutError:
+                    raise TimeoutError(f"{story.name} was not ready within {self.deadline_seconds:g} s") from None
                 story.connected_seconds = self._elapsed() - begun
                 self.observer.connected(story)
         except BaseException:

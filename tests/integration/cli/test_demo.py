@@ -12,10 +12,12 @@ import time
 from io import StringIO
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from tests.integration.cli.commands import BOUND_SECONDS, command_line, environment, taskrouter
 from twilio_taskrouter_worker import Reservation
+from twilio_taskrouter_worker.cli.demo import demo
 from twilio_taskrouter_worker.cli.screen import Screen, duration, print_report
 from twilio_taskrouter_worker.cli.shift import STATES, Shift, TaskStory, WorkerStory
 
@@ -175,6 +177,22 @@ def test_what_is_not_completed_is_named_and_explained() -> None:
     assert f"task 2 ({report.stuck[0].sid}) is reserved" in shown
     assert "reported by a worker" in shown
     assert "1 of 3 tasks completed" in shown
+
+
+def test_workers_that_do_not_get_ready_are_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the time is over before anything could run, one line says who was not ready; exit code 1."""
+    monkeypatch.setattr("twilio_taskrouter_worker.cli.demo._BASE_SECONDS", 0.0)
+    monkeypatch.setattr("twilio_taskrouter_worker.cli.demo._SECONDS_PER_TASK", 0.0)
+    ended = CliRunner().invoke(demo, ["--tasks", "1"])
+    assert ended.exit_code == 1
+    assert "Error: the demo could not run: Alice was not ready within 0 s" in ended.output
+
+
+def test_a_story_without_a_beginning_has_no_state() -> None:
+    """A task that was not created yet is in no state, and has spent no time in any."""
+    story = TaskStory(1)
+    assert story.state == ""
+    assert story.seconds_in("pending") is None
 
 
 def test_screen_has_no_live_table_off_a_terminal() -> None:

@@ -95,6 +95,14 @@ def test_impossible_port_is_wrong_usage() -> None:
     assert "65536" in ended.stderr
 
 
+def test_impossible_credentials_are_wrong_usage() -> None:
+    """A sid that is none is refused with what would be right, before anything starts, and without showing secrets."""
+    ended = taskrouter("local", "--port", "0", "--account-sid", "me")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "account_sid" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_text_for_a_person_holds_what_they_need() -> None:
     """Without ``--json`` the addresses, all credentials and three snippets are printed."""
     options = [part for name, value in CREDENTIALS.items() for part in ("--" + name.replace("_", "-"), value)]
