@@ -6,7 +6,7 @@ from statistics import median
 from types import TracebackType
 
 from attrs import define, field
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -26,14 +26,16 @@ def duration(seconds: float | None) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def _way(state: str) -> Text:
-    """Draw the states of a task, those it went through in colour."""
-    reached = STATES.index(state) + 1 if state else 0
-    way = Text()
-    for index, name in enumerate(STATES):
-        if index:
+def _way(task: TaskStory) -> Text:
+    """Draw one task's way: the states it went through in colour, each with how long it stayed."""
+    way = Text.assemble((f"task {task.number:<4} ", "bold"), f"{task.worker:<8}")
+    for state in STATES:
+        if state != STATES[0]:
             way.append(" > ", style="dim")
-        way.append(name, style=_STYLES[name] if index < reached else "dim")
+        way.append(state, style=_STYLES[state] if state in task.reached else "dim")
+        if state != STATES[-1]:
+            spent = task.seconds_in(state)
+            way.append(f" {'' if spent is None else duration(spent):>6}")
     return way
 
 
@@ -78,26 +80,19 @@ class Screen:
     def moved(self, task: TaskStory, state: str) -> None:
         """Print a task's line at its end; on a terminal the steps before are in the live table."""
         if state == "completed":
-            line = Text.assemble((f"task {task.number:>3}  ", "bold"), _way(state), f"  {task.worker:<8}")
-            line.append(
-                f"  waited {duration(task.seconds_in('pending')):>7}, accepted in "
-                f"{duration(task.seconds_in('reserved')):>6}, worked {duration(task.seconds_in('assigned')):>6}"
-            )
-            self.console.print(line, soft_wrap=True)
+            self.console.print(_way(task), soft_wrap=True)
 
     # -- the live table -----------------------------------------------------------------------------------------------
 
-    def _board(self) -> Table:
-        """The tasks that are under way, as many as fit."""
-        board = Table(box=None, show_header=False, pad_edge=False)
+    def _board(self) -> Group:
+        """The tasks that workers are at, as many as fit, and how far everything is."""
         tasks = [] if self.shift is None else self.shift.snapshot()
-        done = sum(state == "completed" for _, state, _, _ in tasks)
-        open_tasks = [task for task in tasks if task[1] and task[1] != "completed"]
+        states = [task.state for task in tasks]
+        at_work = [task for task in tasks if task.state in ("reserved", "assigned")]
         fitting = max(1, self.console.height - _LINES_BESIDE_TABLE)
-        for number, state, worker, _ in open_tasks[:fitting]:
-            board.add_row(Text(f"task {number:>3}", style="bold"), _way(state), Text(worker))
-        board.add_row(Text(f"{done}/{len(tasks)}"), _bar(done, len(tasks)), Text(f"{len(open_tasks)} under way"))
-        return board
+        done, waiting = states.count("completed"), states.count("pending")
+        progress = Text.assemble(f"{done}/{len(tasks)} ", _bar(done, len(tasks)), f" {waiting} waiting")
+        return Group(*map(_way, at_work[:fitting]), progress)
 
 
 def _bar(done: int, total: int, width: int = 42) -> Text:

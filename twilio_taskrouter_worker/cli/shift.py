@@ -12,7 +12,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Protocol
 
 import requests
-from attrs import define, field
+from attrs import define, evolve, field
 
 from twilio_taskrouter_worker import ClosedError, Reservation, TaskRouterError, Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
@@ -154,10 +154,10 @@ class Shift:
                     client.disconnect()
             return Report(router.url, seconds, self.workers, self.tasks, stuck, self.troubles)
 
-    def snapshot(self) -> list[tuple[int, str, str, dict[str, float]]]:
-        """Return number, state, worker and times of each task as of now; from any thread."""
+    def snapshot(self) -> list[TaskStory]:
+        """Return a copy of each task's story as of now; from any thread."""
         with self._changed:
-            return [(task.number, task.state, task.worker, dict(task.reached)) for task in self.tasks]
+            return [evolve(task, reached=dict(task.reached)) for task in self.tasks]
 
     # -- the steps ----------------------------------------------------------------------------------------------------
 
