@@ -1,0 +1,247 @@
+"""Websocket sessions of the local TaskRouter: who hears what, in which order, and how sessions end."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+import websocket
+
+from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
+from tests.tools.wait import eventually
+from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.engine import Rules
+from twilio_taskrouter_worker.local.server import sessions
+from twilio_taskrouter_worker.local.server.frames import HEARTBEAT
+
+
+def rest(router: LocalTaskRouter, path: str, **form: str) -> requests.Response:
+    url = f"{router.url}/v1/Workspaces/{router.workspace_sid}/{path}"
+    response = requests.post(url, data=form, auth=(router.account_sid, router.auth_token), timeout=TIMEOUT)
+    assert response.status_code < 300, response.text
+    return response
+
+
+def test_first_frame_is_init(router: LocalTaskRouter) -> None:
+    """The first frame says who one is, and how long the token still lives in milliseconds."""
+    alice = router.add_worker("Alice")
+    with BridgeClient(router, alice, token=router.token(alice, ttl=100)).open() as client:
+        kind, payload = client.event()
+    assert kind == "init"
+    lifetime = payload.pop("token_lifetime")
+    assert payload == {
+        "channel_id": alice,
+        "account_sid": router.account_sid,
+        "workspace_sid": router.workspace_sid,
+    }
+    assert isinstance(lifetime, int)
+    assert 90_000 < lifetime <= 100_000
+
+
+def test_events_follow_the_answer(router: LocalTaskRouter) -> None:
+    """Whenever an event has arrived, the answer to the request behind it has arrived before."""
+    alice = router.add_worker("Alice", activity="Available")
+    with BridgeClient(router, alice).open() as client:
+        assert client.socket is not None
+        client.event()
+        host, port = urlsplit(router.url).netloc.split(":")
+        with socket.create_connection((host, int(port)), TIMEOUT) as http:
+            for number in range(20):
+                envelope = {
+                    "url": client.own,
+                    "method": "POST",
+                    "params": {"Attributes": {"round": number}},
+                    "token": client.token,
+                }
+                body = json.dumps(envelope).encode()
+                head = f"POST /v1/wschannels HTTP/1.1\r\nHost: local\r\nContent-Length: {len(body)}\r\n\r\n"
+                http.sendall(head.encode() + body)
+                ready: list[object] = []
+                while client.socket.sock not in ready:
+                    # What arrives first is what is readable first: an event without the answer would show here.
+                    ready = select.select([client.socket.sock, http], [], [], TIMEOUT)[0]
+                    assert http in ready, "an event came before the answer"
+                assert b"200 OK" in http.recv(65536)
+                assert client.event()[0] == "worker.attributes.update"
+
+
+def test_every_session_hears_every_event_in_order(router: LocalTaskRouter) -> None:
+    """All sessions of a worker hear the same frames; another worker's hears none of them."""
+    alice, bob = router.add_worker("Alice", activity="Available"), router.add_worker("Bob")
+    clients = [BridgeClient(router, sid).open() for sid in (alice, alice, alice, bob)]
+    try:
+        for client in clients:
+            assert client.event()[0] == "init"
+        router.create_task({"n": 1})
+        _, created = clients[0].event()
+        clients[0].post(f"{clients[0].own}/Reservations/{created['sid']}", ReservationStatus="rejected")
+        assert clients[0].events(2) == ["reservation.rejected", "reservation.created"]
+        for client in clients[1:3]:
+            assert client.events(3) == ["reservation.created", "reservation.rejected", "reservation.created"]
+        rest(router, f"Workers/{bob}", Attributes='{"last":1}')
+        assert clients[3].event()[0] == "worker.attributes.update"
+    finally:
+        for client in clients:
+            client.__exit__(None, None, None)
+
+
+def test_a_late_session_hears_nothing_of_before(router: LocalTaskRouter) -> None:
+    """A session hears of changes after its init only; what was before is for its lists."""
+    alice = router.add_worker("Alice", activity="Available")
+    with BridgeClient(router, alice).open() as early, BridgeClient(router, alice) as late:
+        early.event()
+        rest(router, "Tasks", Attributes="{}")
+        late.open()
+        rest(router, f"Workers/{alice}", Attributes='{"a":1}')
+        assert late.events(2) == ["init", "worker.attributes.update"]
+        assert early.events(2) == ["reservation.created", "worker.attributes.update"]
+
+
+def test_heartbeat(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle session gets a text frame of one space, again and again, whatever the clock of the tasks does."""
+    monkeypatch.setattr(sessions, "HEARTBEAT_SECONDS", 0.02)
+    assert HEARTBEAT == b"\x81\x01 "
+    router.clock.pause()
+    with BridgeClient(router, router.add_worker("Alice")).open() as client:
+        client.event()
+        assert [client.frame() for _ in range(3)] == [" ", " ", " "]
+
+
+def test_close_existing_sessions(router: LocalTaskRouter) -> None:
+    """A newcomer that asks for it ends the others with 4001 and a reason; otherwise all stay open."""
+    alice = router.add_worker("Alice")
+    with BridgeClient(router, alice) as first, BridgeClient(router, alice) as second:
+        first.open().event()
+        second.open(closeExistingSessions="false").event()
+        with BridgeClient(router, alice).open(closeExistingSessions="true") as third:
+            third.event()
+            for client in (first, second):
+                code, reason = client.close_frame()
+                assert code == 4001
+                assert "newer session" in reason
+            rest(router, f"Workers/{alice}", Attributes='{"a":1}')
+            assert third.event()[0] == "worker.attributes.update"
+
+
+@pytest.mark.parametrize(("flag", "activity"), [("true", "Offline"), ("false", "Available"), (None, "Available")])
+def test_set_worker_offline_if_disconnected(router: LocalTaskRouter, flag: str | None, activity: str) -> None:
+    """The worker goes offline with its last session if that session asked for it, and only then."""
+    alice = router.add_worker("Alice", activity="Available")
+    query = {} if flag is None else {"setWorkerOfflineIfDisconnected": flag}
+    with BridgeClient(router, alice) as one, BridgeClient(router, alice) as other:
+        one.open(**query).event()
+        other.open(**query).event()
+        assert one.socket is not None
+        one.socket.close()
+        rest(router, f"Workers/{alice}", Attributes='{"still":"here"}')
+        assert other.event()[0] == "worker.attributes.update"
+        assert router.worker(alice).activity_name == "Available"
+    eventually(lambda: router._service is not None and len(router._service.sessions) == 0)
+    assert router.worker(alice).activity_name == activity
+
+
+def test_expired_token_ends_the_session(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Soon after its token's end a session is closed with 4002."""
+    monkeypatch.setattr(sessions, "EXPIRY_GRACE_SECONDS", 0.0)
+    alice = router.add_worker("Alice")
+    with BridgeClient(router, alice, token=router.token(alice, ttl=1)).open() as client:
+        client.event()
+        assert client.close_frame() == (4002, "Token expired")
+
+
+def test_a_newer_token_keeps_the_session(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request with a newer token of the same worker lets the session live as long as that one."""
+    monkeypatch.setattr(sessions, "EXPIRY_GRACE_SECONDS", 0.0)
+    alice = router.add_worker("Alice")
+    with BridgeClient(router, alice, token=router.token(alice, ttl=1)).open() as client:
+        client.event()
+        opened = time.time()
+        client.token = router.token(alice, ttl=3)
+        client.get(client.own)
+        assert client.close_frame()[0] == 4002
+        assert time.time() - opened > 1.5
+
+
+def test_a_client_that_does_not_read_is_dropped_alone(
+    router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames for a session that does not read are bounded, and its neighbour hears everything meanwhile."""
+    monkeypatch.setattr(sessions, "SEND_BUFFER_BYTES", 64 * 1024)
+    alice = router.add_worker("Alice")
+    options = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),)
+    url = f"{router.connection['ws_server']}?token={router.token(alice)}"
+    deaf = websocket.create_connection(url, timeout=TIMEOUT, sockopt=options)
+    with BridgeClient(router, alice).open() as client, requests.Session() as http:
+        client.event()
+        address = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Workers/{alice}"
+        rounds = 0
+        service = router._service
+        assert service is not None
+        while len(service.sessions) == 2:
+            rounds += 1
+            form = {"Attributes": json.dumps({"round": rounds, "padding": "x" * 4000})}
+            http.post(address, data=form, auth=(router.account_sid, router.auth_token), timeout=TIMEOUT)
+            assert rounds < 3000, "the deaf session was never dropped"
+        heard = [json.loads(client.event()[1]["attributes"])["round"] for _ in range(rounds)]
+        assert heard == list(range(1, rounds + 1))
+    deaf.shutdown()
+
+
+def test_stop_tells_the_clients(router: LocalTaskRouter) -> None:
+    """A service that stops closes its sessions with 1001."""
+    with BridgeClient(router, router.add_worker("Alice")).open() as client:
+        client.event()
+        router.stop()
+        assert client.close_frame()[0] == 1001
+
+
+def test_deleted_worker_loses_its_sessions(router: LocalTaskRouter) -> None:
+    """The sessions of a worker that is deleted are closed with 4003."""
+    alice = router.add_worker("Alice")
+    with BridgeClient(router, alice).open() as client:
+        client.event()
+        url = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Workers/{alice}"
+        deleted = requests.delete(url, auth=(router.account_sid, router.auth_token), timeout=TIMEOUT)
+        assert deleted.status_code == 204
+        assert client.close_frame() == (4003, "Worker deleted")
+
+
+def test_timeouts_reach_live_sessions(router: LocalTaskRouter) -> None:
+    """Moving the clock lets a reservation time out, and the open session hears it in the documented order."""
+    alice = router.add_worker("Alice", activity="Available")
+    with BridgeClient(router, alice).open() as client:
+        client.event()
+        router.create_task()
+        assert client.event()[0] == "reservation.created"
+        router.clock.advance(121)
+        kind, payload = client.event()
+        assert (kind, payload["reservation_status"], payload["task"]["assignment_status"]) == (
+            "reservation.timeout",
+            "timeout",
+            "pending",
+        )
+        kind, payload = client.event()
+        assert (kind, payload["activity_name"]) == ("worker.activity.update", "Offline")
+
+
+def test_timers_run_on_the_real_clock() -> None:
+    """Without anybody moving the clock, a short task timeout happens by itself."""
+    with LocalTaskRouter(rules=Rules()) as router:
+        sid = router.create_task(timeout=1)
+        eventually(lambda: router.task(sid).assignment_status == "canceled", timeout=4)
+        assert router.task(sid).reason == "Task TTL Exceeded"
+
+
+def test_paused_clock_holds_timers_and_resume_lets_them_go() -> None:
+    """A paused clock keeps a task from timing out; resumed shortly before its end, it times out by itself."""
+    with LocalTaskRouter(clock="virtual") as router:
+        sid = router.create_task(timeout=100)
+        router.clock.advance(99.9)
+        assert router.task(sid).assignment_status == "pending"
+        router.clock.resume()
+        eventually(lambda: router.task(sid).assignment_status == "canceled", timeout=4)
