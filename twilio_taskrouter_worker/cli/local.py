@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -62,7 +63,6 @@ def local(
     workflow, one queue and one worker. Prints its addresses, credentials and snippets to paste. Ctrl-C or SIGTERM
     ends it with exit code 0.
     """
-    from twilio_taskrouter_worker import TaskRouterError
     from twilio_taskrouter_worker.local import LocalTaskRouter
 
     with _stop_signals() as stop:
@@ -79,9 +79,10 @@ def local(
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         try:
-            router.start()
-        except (OSError, TaskRouterError) as error:
-            raise click.ClickException(f"cannot listen on {host}:{port}: {error}") from error
+            with _warnings_in_words():
+                router.start()
+        except OSError as error:
+            raise click.ClickException(error.strerror or str(error)) from error
         try:
             facts = _facts(router)
             click.echo(json.dumps(facts) if as_json else _welcome(facts))
@@ -89,6 +90,18 @@ def local(
         finally:
             router.stop()
     context.exit(0)
+
+
+@contextmanager
+def _warnings_in_words() -> Iterator[None]:
+    """Print what the service warns of as a line for a person, not with the place in the code that it came from."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for warning in caught:
+                click.echo(f"Warning: {warning.message}", err=True)
 
 
 @contextmanager

@@ -84,8 +84,17 @@ def test_port_in_use_is_a_clear_error() -> None:
         port = taken.getsockname()[1]
         ended = taskrouter("local", "--port", str(port))
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith(f"Error: cannot listen on 127.0.0.1:{port}: ")
+    assert ended.stderr.startswith(f"Error: Cannot listen on 127.0.0.1:{port}: ")
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_address_that_others_can_reach_is_warned_about() -> None:
+    """Listening beyond loopback gets a warning in words, and an address this machine has not got an error."""
+    ended = taskrouter("local", "--host", "203.0.113.5", "--port", "0")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    warning, error = ended.stderr.splitlines()
+    assert warning.startswith("Warning: The local TaskRouter listens on 203.0.113.5")
+    assert error.startswith("Error: Cannot listen on 203.0.113.5:0")
 
 
 def test_impossible_port_is_wrong_usage() -> None:
