@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._bridge import routes, wire
+from ._bridge.announced import NOTHING_ANNOUNCED, Announced
 from ._bridge.wire import Record, Resource, Wire
 from .errors import InvalidMessageError
 from .events import Listenable, ReservationEvent, names
@@ -63,7 +64,7 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
         self._task = Task(state, self.sid, update.task)
         self._transfer: IncomingTransfer | None = None
         # Dispatch thread only: as in Task.
-        self._announced: tuple[int, frozenset[str]] = (-1, frozenset())
+        self._announced: Announced = NOTHING_ANNOUNCED
         # Dispatch thread only: the status as of the last event; an answer of a call may be ahead of it.
         self._told_status = self.status
         self._renew_transfers(update)
@@ -290,10 +291,10 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
             self._renew(update)
         return self
 
-    def _renew(self, update: ReservationUpdate) -> None:
-        """Take what is not older, part by part; called with the state's lock held."""
+    def _renew(self, update: ReservationUpdate, *, ending: bool = False) -> None:
+        """Take what is not older, part by part; called with the state's lock held. An ending is never older."""
         version = self._schema.index["version"]
-        if update.record[version] >= self._record[version]:
+        if ending or self._state.is_current(update.record[version], self._record[version]):
             self._record = update.record
         if update.task is not None:
             self._task._renew(update.task)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._bridge import routes, wire
+from ._bridge.announced import NOTHING_ANNOUNCED, Announced
 from ._bridge.wire import Record, Resource, Wire
 from .events import Emitter, TaskEvent, TaskTransferEvent, names
 from .transfer import OutgoingTransfer, Transfers
@@ -46,7 +47,7 @@ class Task(Resource, Emitter):
 
     add_ons = Wire("addons", wire.OBJECT_TEXT)
     """Results of add-ons."""
-    age = Wire("age", wire.INTEGER)
+    age = Wire("age", wire.AGE)
     """Seconds since it was created, as of the latest message about it."""
     attributes = Wire("attributes", wire.OBJECT_TEXT)
     """The task's attributes. Treat them as read-only; ``set_attributes`` changes them."""
@@ -88,8 +89,8 @@ class Task(Resource, Emitter):
         self._state = state
         self._reservation_sid = reservation_sid
         self._transfers = Transfers()
-        # Dispatch thread only: (event type, version) of the announcements made at the latest version.
-        self._announced: tuple[int, frozenset[str]] = (-1, frozenset())
+        # Dispatch thread only: see updates.admit.
+        self._announced: Announced = NOTHING_ANNOUNCED
         # Dispatch thread only: the record as of the last event; an answer of a call may be ahead of it.
         self._told_record = record
         # Dispatch thread only: sid of the latest transfer, and what was announced of it.
@@ -268,7 +269,7 @@ class Task(Resource, Emitter):
     def _renew(self, record: Record) -> None:
         """Take a record that is not older; called with the state's lock held."""
         version = self._schema.index["version"]
-        if record[version] >= self._record[version]:
+        if self._state.is_current(record[version], self._record[version]):
             self._record = record
 
     def _outgoing(self, record: Record) -> OutgoingTransfer:

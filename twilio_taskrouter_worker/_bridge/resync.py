@@ -18,9 +18,10 @@ from ..errors import InvalidMessageError
 from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
 from ..worker_info import WorkerFields
+from .announced import listed
 from .messages import Message
 from .state import Notice, State
-from .updates import ANNOUNCED_ALL, ENDINGS
+from .updates import ENDINGS
 from .wire import Record, Schema
 
 __all__ = ["Snapshot", "missing", "take_over"]
@@ -131,7 +132,7 @@ class _Taking:
         with state.lock:
             # The service's list is the truth, also where our own count of versions ran ahead.
             state.record = state.public_record = state.told_record = record
-        state.announced = record[index["version"]], ANNOUNCED_ALL
+        state.announced = listed(record[index["version"]], record[-1])
         if before is None:
             return
         if before[index["activity_sid"]] != record[index["activity_sid"]]:
@@ -232,10 +233,10 @@ class _Taking:
 
     def _settle(self, reservation: Reservation) -> None:
         """Nothing up to this version will be announced again."""
-        reservation._announced = int(reservation.version), ANNOUNCED_ALL
+        reservation._announced = listed(int(reservation.version), reservation._record[-1])
         reservation._told_status = reservation.status
         task = reservation.task
-        task._announced = int(task.version), ANNOUNCED_ALL
+        task._announced = listed(int(task.version), task._record[-1])
         task._told_record = task._record
 
     def _task_changed(self, task: Task, *, with_reservation: bool) -> None:

@@ -19,6 +19,7 @@ from ..reservation import Reservation
 from ..transfer import Transfer
 from ..worker_info import WorkerFields
 from . import routes
+from .announced import NOTHING_ANNOUNCED, Announced, Trust
 from .routes import Route
 from .wire import Record
 
@@ -110,7 +111,9 @@ class State:
         """The same, with the version counted on where the service does so without sending it."""
         self.told_record: Record | None = None
         """The record as of the last event about the worker; an answer of a call may be ahead of it."""
-        self.announced: tuple[int, frozenset[str]] = (-1, frozenset())
+        self.announced: Announced = NOTHING_ANNOUNCED
+        self.trust = Trust()
+        self.worker_trust = Trust()
         self.activities: Named[Activity] = Named()
         self.channels: Named[Channel] = Named()
         self.reservations: Directory[Reservation] = Directory()
@@ -166,10 +169,16 @@ class State:
             self.renew_worker(record)
         return self.worker
 
+    def is_current(self, version: int, known: int) -> bool:
+        """Whether a record of this version may replace one of that version."""
+        return version >= known or not self.trust.in_versions
+
     # -- reservations ----------------------------------------------------------------------------------------------
 
     def add(self, reservation: Reservation) -> None:
         """Dispatch thread only, as the next two."""
+        if reservation.status == "pending":
+            self.trust.saw_pending(int(reservation.version))
         self.reservations._entries[reservation.sid] = reservation
         self.by_task.setdefault(reservation.task.sid, []).append(reservation)
 

@@ -15,18 +15,14 @@ from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
 from ..transfer import INITIATED, Transfer
 from ..worker_info import WorkerFields
+from .announced import admit
 from .messages import INIT, Message
 from .state import Notice, State
 from .wire import Record
 
-__all__ = ["ANNOUNCED_ALL", "apply", "first_time"]
+__all__ = ["ENDINGS", "apply"]
 
 log = logging.getLogger(__package__)
-
-Announced = tuple[int, frozenset[str]]
-
-ANNOUNCED_ALL = frozenset({"*"})
-"""Marks a version as known from a list, whatever its events were."""
 
 
 def apply(state: State, message: Message, now: float) -> list[Notice]:
@@ -40,18 +36,9 @@ def apply(state: State, message: Message, now: float) -> list[Notice]:
     return handler(state, message, now)
 
 
-def first_time(announced: Announced, event_type: str, version: int) -> Announced | None:
-    """What is announced after this event; None where it is old or was announced before."""
-    latest, types = announced
-    if version > latest:
-        return version, frozenset({event_type})
-    if version < latest or event_type in types or types is ANNOUNCED_ALL:
-        return None
-    return latest, types | {event_type}
-
-
 # -- the worker and its channels -----------------------------------------------------------------------------------
 
+_WORKER = WorkerFields._schema.index
 _WORKER_EVENTS = {"worker.activity.update": "activity_updated", "worker.attributes.update": "attributes_updated"}
 _CHANNEL_EVENTS = {
     "worker.capacity.update": "capacity_updated",
@@ -62,7 +49,7 @@ _CHANNEL_EVENTS = {
 def _worker_updated(state: State, message: Message, now: float) -> list[Notice]:
     activity = message.event_type == "worker.activity.update"
     record = (state.read_known_activity if activity else state.read_worker)(message.payload)
-    announced = first_time(state.announced, message.event_type, record[WorkerFields._schema.index["version"]])
+    announced = admit(state.announced, message.event_type, record[_WORKER["version"]], record[-1], state.worker_trust)
     if announced is None:
         return []
     state.announced = announced
@@ -112,7 +99,7 @@ def _reservation_created(state: State, message: Message, now: float) -> list[Not
         state.add(reservation)
         with state.lock:
             state.count_version()
-    announced = first_time(reservation._announced, message.event_type, version)
+    announced = admit(reservation._announced, message.event_type, version, update.record[-1], state.trust)
     if announced is None:
         return []
     reservation._announced = announced
@@ -131,19 +118,27 @@ def _reservation_updated(state: State, message: Message, now: float) -> list[Not
             raise InvalidMessageError(f"{message.event_type}: the payload names a reservation the worker does not have")
         log.debug("Passed over %s of a reservation that is not there", message.event_type)
         return []
-    announced = first_time(reservation._announced, message.event_type, update.record[index["version"]])
+    ending = event in ENDINGS
+    announced = admit(
+        reservation._announced,
+        message.event_type,
+        update.record[index["version"]],
+        update.record[-1],
+        state.trust,
+        ending=ending,
+    )
     if announced is None:
         return []
     reservation._announced = announced
-    if event in ENDINGS:
+    if ending:
         state.end(reservation, now)
-    _renew(state, reservation, update)
+    _renew(state, reservation, update, ending=ending)
     return [Notice(reservation, event, (reservation,))]
 
 
-def _renew(state: State, reservation: Reservation, update: ReservationUpdate) -> None:
+def _renew(state: State, reservation: Reservation, update: ReservationUpdate, *, ending: bool = False) -> None:
     with state.lock:
-        reservation._renew(update)
+        reservation._renew(update, ending=ending)
     reservation._told_status = update.record[Reservation._schema.index["status"]]
     reservation.task._told_record = reservation.task._record
 
@@ -160,6 +155,7 @@ _TASK_EVENTS = {
     "task.completed": "completed",
     "task.wrapup": "wrapup",
 }
+_TASK_ENDINGS = frozenset({"task.canceled", "task.completed"})
 # On the task, and on the outgoing transfer.
 _TRANSFER_EVENTS = {
     "task.transfer-initiated": ("transfer_initiated", None),
@@ -176,7 +172,14 @@ def _task_updated(state: State, message: Message, now: float) -> list[Notice]:
     notices = []
     for reservation in state.by_task.get(record[index["sid"]], ()):
         task = reservation.task
-        announced = first_time(task._announced, message.event_type, record[index["version"]])
+        announced = admit(
+            task._announced,
+            message.event_type,
+            record[index["version"]],
+            record[-1],
+            state.trust,
+            ending=message.event_type in _TASK_ENDINGS,
+        )
         if announced is None:
             continue
         task._announced = announced

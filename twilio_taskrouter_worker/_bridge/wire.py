@@ -23,6 +23,8 @@ __all__ = ["Kind", "Record", "Resource", "Schema", "Wire"]
 
 T = TypeVar("T")
 Record = tuple[Any, ...]
+"""The values of a payload, in the order of its class's table, and last a fingerprint: a hash of all that makes two
+payloads of one version the same."""
 
 _FIRST_SECOND = -62135596800  # 0001-01-01T00:00:00Z
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
@@ -44,6 +46,9 @@ class Kind(Generic[T]):
 
     read: Callable[[Any], T] | None = None
     """Runs at each access; None hands out the parsed value as it is."""
+
+    fleeting: bool = False
+    """It differs from message to message without anything having changed."""
 
 
 def _object_text(text: str | None) -> dict[str, Any]:
@@ -97,6 +102,7 @@ BOOLEAN: Kind[bool] = Kind("a boolean", frozenset({bool}))
 FLAG: Kind[bool] = Kind("a boolean, 0 or 1", frozenset({bool, int}), parse=bool)
 VERSION: Kind[str] = Kind("an integer", frozenset({int, str}), parse=_decimal, read=str)
 OBJECT_TEXT: Kind[dict[str, Any]] = Kind("the JSON text of an object", frozenset({str, _none}), parse=_object_text)
+AGE: Kind[int] = Kind("an integer", frozenset({int}), fleeting=True)
 SECONDS: Kind[datetime | None] = Kind("a date in seconds", _dates, parse=_seconds, read=_utc)
 MILLISECONDS: Kind[datetime | None] = Kind("a date in milliseconds", _dates, parse=_milliseconds, read=_utc)
 
@@ -149,6 +155,7 @@ class Schema:
         self._required = required
         self._optional = [(f.index, f.key) for f in self.fields if not f.required]
         self._values: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*required)
+        self._fleeting = [f.index for f in self.fields if f.kind.fleeting]
         self._parse = [(f.index, f.kind.parse) for f in self.fields if f.kind.parse is not None]
         # Type signatures that passed the check before. There are few: a key has one or two possible types.
         self._accepted: set[tuple[type, ...]] = set()
@@ -165,6 +172,7 @@ class Schema:
         if signature not in self._accepted:
             self._check(values)
             self._accepted.add(signature)
+        fingerprint = self._fingerprint(values)
         for index, parse in self._parse:
             try:
                 values[index] = parse(values[index])
@@ -174,7 +182,14 @@ class Schema:
             for index, _ in self._optional:
                 if values[index] is None:
                     values[index] = previous[index]
+        values.append(fingerprint)
         return tuple(values)
+
+    def _fingerprint(self, values: list[Any]) -> int:
+        """Of the raw values, which are all hashable."""
+        if not self._fleeting:
+            return hash(tuple(values))
+        return hash(tuple(value for index, value in enumerate(values) if index not in self._fleeting))
 
     def _check(self, values: list[Any]) -> None:
         for field, value in zip(self.fields, values, strict=True):
