@@ -46,15 +46,8 @@ class Host:
         # Guards _open: while it is held and _open is true, a callback that is posted is sure to run.
         self._lock = threading.Lock()
         self._open = False
-
-    @property
-    def url(self) -> str:
-        """Where clients on this machine reach it."""
-        assert self._socket is not None
-        address, port = self._socket.getsockname()[:2]
-        if address in ("0.0.0.0", "::"):
-            address = "127.0.0.1" if address == "0.0.0.0" else "::1"
-        return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+        self.url = ""
+        """Where clients on this machine reach it; empty before the start."""
 
     def start(self, make_service: Callable[[asyncio.AbstractEventLoop], Service]) -> None:
         """Listen, and return when requests are answered.
@@ -64,7 +57,8 @@ class Host:
         """
         _warn_unless_loopback(self._address[0])
         self._socket = _listen(*self._address)
-        port = self._socket.getsockname()[1]
+        address, port = self._socket.getsockname()[:2]
+        self.url = _url(address, port)
         started: Future[None] = Future()
         # Daemonic, so that a program that forgets to stop it can still end.
         self._thread = threading.Thread(
@@ -130,6 +124,10 @@ class Host:
         loop = asyncio.new_event_loop()
         try:
             try:
+                # Imported here because aiohttp takes longer to import than everything else takes to start, and before
+                # the loop runs because that would count as a callback that blocks it.
+                from . import app, connections  # noqa: F401
+
                 service, http, server = loop.run_until_complete(_open(loop, self._socket, make_service))
             except BaseException as error:
                 started.set_exception(error)
@@ -152,7 +150,6 @@ async def _open(
     listening: socket.socket,
     make_service: Callable[[asyncio.AbstractEventLoop], Service],
 ) -> tuple[Service, HttpServer, asyncio.Server]:
-    # Imported here because aiohttp takes longer to import than everything else takes to start.
     from .app import App
     from .connections import HttpServer
 
@@ -196,6 +193,11 @@ def _listen(host: str, port: int) -> socket.socket:
         }
         reason = reasons.get(error.errno or 0, error.strerror)
         raise OSError(error.errno, f"Cannot listen on {host}:{port}: {reason}") from error
+
+
+def _url(address: str, port: int) -> str:
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
 
 
 def _warn_unless_loopback(host: str) -> None:

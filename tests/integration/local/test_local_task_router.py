@@ -1,0 +1,293 @@
+"""LocalTaskRouter as Python programs use it: start and stop, credentials, workers, tasks, errors."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+import requests
+
+from tests.tools.wait import no_leftover_sockets, no_leftover_threads
+from twilio_taskrouter_worker.errors import ForkedProcessError, NotFoundError, RequestRejectedError, StateError
+from twilio_taskrouter_worker.local import Clock, LocalTaskRouter
+
+
+def test_starts_and_stops_without_a_trace() -> None:
+    """One named daemon thread while it runs; afterwards neither thread nor socket, and a second stop does nothing."""
+    with no_leftover_threads(), no_leftover_sockets():
+        router = LocalTaskRouter()
+        assert router.start() is router
+        [thread] = [each for each in threading.enumerate() if each.name.startswith("taskrouter-local-")]
+        assert thread.daemon
+        assert thread.name.endswith(router.url.rpartition(":")[2])
+        assert repr(router) == f"<LocalTaskRouter {router.url}>"
+        router.stop()
+        router.stop()
+        assert repr(router) == "<LocalTaskRouter stopped>"
+
+
+def test_is_ready_to_work(router: LocalTaskRouter) -> None:
+    """Workspace, workflow, queue and activities are there, and the connection options lead to the bridge."""
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", router.url)
+    assert router.connection == {
+        "eb_server": f"{router.url}/v1/wschannels",
+        "ws_server": f"ws{router.url[4:]}/v1/wschannels",
+    }
+    assert list(router.activities) == ["Offline", "Available", "Unavailable"]
+    for sid, prefix in ((router.workspace_sid, "WS"), (router.workflow_sid, "WW"), (router.task_queue_sid, "WQ")):
+        assert re.fullmatch(f"{prefix}[0-9a-f]{{32}}", sid)
+
+
+def test_worker_and_task(router: LocalTaskRouter) -> None:
+    """A task goes to the worker who is available; both can be looked at as they are."""
+    alice = router.add_worker("Alice", attributes={"languages": ["en"]}, activity="Available")
+    bob = router.add_worker("Bob", activity=router.activities["Offline"])
+    start = datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+    task = router.create_task({"order": 1}, priority=3, timeout=60, task_channel="chat", virtual_start_time=start)
+    assert [worker.sid for worker in router.workers()] == [alice, bob]
+    assert router.worker(bob).activity_name == "Offline"
+    seen = router.task(task)
+    assert (seen.assignment_status, seen.priority, seen.timeout) == ("reserved", 3, 60)
+    assert (seen.task_channel_unique_name, seen.virtual_start_time) == ("chat", start.timestamp())
+    assert [each.sid for each in router.tasks()] == [task]
+    [reservation] = router.reservations(task_sid=task)
+    assert reservation.worker_sid == alice
+    assert router.reservations(worker_sid=bob) == []
+    assert task in str(router.explain(task)) or "reserved" in str(router.explain(task))
+
+
+def test_refusals_are_exceptions(router: LocalTaskRouter) -> None:
+    """What TaskRouter refuses is raised with its status, code and text; wrong arguments say what would be right."""
+    router.add_worker("Alice")
+    with pytest.raises(RequestRejectedError, match="same friendly name") as refused:
+        router.add_worker("alice")
+    assert (refused.value.status, refused.value.code) == (400, 20001)
+    with pytest.raises(NotFoundError):
+        router.task("WT" + "0" * 32)
+    with pytest.raises(NotFoundError):
+        router.explain("WT" + "0" * 32)
+    with pytest.raises(ValueError, match="Offline, Available, Unavailable"):
+        router.add_worker("Bob", activity="Asleep")
+    with pytest.raises(ValueError, match="not JSON"):
+        router.create_task({"when": datetime.now(timezone.utc)})
+    with pytest.raises(ValueError, match="mapping"):
+        router.create_task(["no"])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="aware"):
+        router.create_task(virtual_start_time=datetime(2024, 1, 1))  # noqa: DTZ001
+    with pytest.raises(ValueError, match="role"):
+        router.token("WK1", role="king")
+
+
+def test_calls_from_many_threads(router: LocalTaskRouter) -> None:
+    """Calls from many threads at once all happen, one after the other."""
+    with ThreadPoolExecutor(8) as pool:
+        sids = list(pool.map(lambda number: router.create_task({"n": number}), range(200)))
+    assert len(set(sids)) == 200
+    assert {task.sid for task in router.tasks()} == set(sids)
+
+
+def test_seed_makes_everything_the_same() -> None:
+    """Two routers with the same seed have the same credentials and sids; others do not."""
+
+    def facts(seed: int | None) -> list[str]:
+        with LocalTaskRouter(seed=seed) as router:
+            return [
+                router.account_sid,
+                router.auth_token,
+                router.signing_key_sid,
+                router.signing_key_secret,
+                router.workspace_sid,
+                router.add_worker("Alice"),
+            ]
+
+    assert facts(7) == facts(7)
+    assert not set(facts(7)) & set(facts(8))
+    assert not set(facts(None)) & set(facts(None))
+
+
+def test_given_credentials_are_used() -> None:
+    """Given credentials are the ones that REST and tokens go by."""
+    given = {
+        "account_sid": "AC" + "1" * 32,
+        "auth_token": "2" * 32,
+        "signing_key_sid": "SK" + "3" * 32,
+        "signing_key_secret": "4" * 32,
+    }
+    with LocalTaskRouter(**given) as router:
+        assert {name: getattr(router, name) for name in given} == given
+        answer = requests.get(f"{router.url}/v1/Workspaces", auth=("AC" + "1" * 32, "2" * 32), timeout=5)
+        assert answer.json()["workspaces"][0]["account_sid"] == given["account_sid"]
+        assert not any(given[name] in repr(vars(router)) for name in ("auth_token", "signing_key_secret"))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "said"),
+    [
+        ("port", -1, "0 to 65535"),
+        ("port", 70000, "0 to 65535"),
+        ("port", "80", "0 to 65535"),
+        ("seed", "abc", "integer"),
+        ("account_sid", "AC1", "32 hexadecimal"),
+        ("account_sid", "SK" + "0" * 32, "AC and"),
+        ("signing_key_sid", "AC" + "0" * 32, "SK and"),
+        ("auth_token", "short", "at least 32"),
+        ("signing_key_secret", "short", "at least 32"),
+        ("signing_key_secret", "é" * 40, "ASCII"),
+        ("clock", "sundial", "virtual"),
+    ],
+)
+def test_wrong_arguments(argument: str, value: Any, said: str) -> None:
+    """A wrong argument is refused at once; the message says what would be right, and quotes no secret."""
+    with pytest.raises(ValueError, match=said) as refused:
+        LocalTaskRouter(**{argument: value})
+    assert argument in str(refused.value)
+    assert "secret" not in argument or str(value) not in str(refused.value)
+
+
+def test_db_is_not_there_yet() -> None:
+    """Asking for a file to keep the state in says plainly that this is not there."""
+    with pytest.raises(NotImplementedError, match="db=None"):
+        LocalTaskRouter(db="state.db")
+
+
+def test_port_in_use(router: LocalTaskRouter) -> None:
+    """A port that somebody listens on is named, with what to do; nothing is left behind."""
+    port = int(router.url.rpartition(":")[2])
+    with no_leftover_threads(), no_leftover_sockets():
+        with pytest.raises(OSError, match=f"127.0.0.1:{port}: something else listens there.*port=0"):
+            LocalTaskRouter(port=port).start()
+
+
+def test_hosts_that_cannot_be() -> None:
+    """A host without an address, and an address of another machine, each say what is wrong."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        with pytest.raises(OSError, match="no address"):
+            LocalTaskRouter(host="no.such.host.invalid").start()
+        with pytest.raises(OSError, match="no such address"):
+            LocalTaskRouter(host="192.0.2.1").start()
+
+
+def test_other_than_loopback_is_warned_about() -> None:
+    """Listening for other machines is possible, with a warning; the url still leads here."""
+    with pytest.warns(RuntimeWarning, match="every machine"):
+        router = LocalTaskRouter(host="0.0.0.0").start()
+    try:
+        assert router.url.startswith("http://127.0.0.1:")
+        assert requests.get(router.url, timeout=5).status_code == 404
+    finally:
+        router.stop()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
+def test_ipv6_loopback() -> None:
+    """It listens on ::1 without a warning, and its url has the brackets."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no ::1")
+    with LocalTaskRouter(host="::1") as router:
+        assert router.url.startswith("http://[::1]:")
+        assert requests.get(router.url, timeout=5).status_code == 404
+
+
+def test_before_start_and_after_stop() -> None:
+    """Before it was started, and after it was stopped, every use says so instead of hanging."""
+    router = LocalTaskRouter()
+    assert repr(router) == "<LocalTaskRouter not started>"
+    for _ in range(2):
+        with pytest.raises(StateError):
+            _ = router.url
+        with pytest.raises(StateError):
+            router.create_task()
+        with pytest.raises(StateError):
+            router.token("WK1")
+        if not router._stopped:
+            router.clock.advance(5)  # a clock may be set before
+            router.start()
+            router.stop()
+    with pytest.raises(StateError):
+        router.start()
+    with pytest.raises(StateError):
+        router.clock.advance(1)
+
+
+def test_stop_without_start() -> None:
+    """A router that was never started can be stopped."""
+    LocalTaskRouter().stop()
+
+
+def test_one_clock_one_router() -> None:
+    """A clock cannot serve two routers."""
+    clock = Clock.virtual(1000.0)
+    with LocalTaskRouter(clock=clock) as router:
+        assert router.clock.now() == 1000.0
+        with pytest.raises(ValueError, match="another"):
+            LocalTaskRouter(clock=clock)
+
+
+def test_own_thread_cannot_stop_it(router: LocalTaskRouter) -> None:
+    """The service's own thread may ask it things, but not stop it, which would wait for itself."""
+
+    def inside() -> str:
+        with pytest.raises(StateError):
+            router.stop()
+        return router._host.call(lambda: "answered")
+
+    assert router._host.call(inside) == "answered"
+    router._stopped = False
+
+
+def test_failing_start_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes wrong on the service's thread while it starts is raised where start() was called."""
+
+    def broken(self: LocalTaskRouter, loop: object) -> None:
+        raise LookupError("no service today")
+
+    monkeypatch.setattr(LocalTaskRouter, "_make_service", broken)
+    with no_leftover_threads(), no_leftover_sockets(), pytest.raises(LookupError, match="no service today"):
+        LocalTaskRouter().start()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_after_fork(router: LocalTaskRouter) -> None:
+    """A child process that uses its parent's router is told so."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            router.create_task()
+        except ForkedProcessError:
+            os.write(writing, b"told")
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as told:
+        assert told.read() == b"told"
+
+
+def test_forgotten_router_does_not_keep_the_program_alive() -> None:
+    """A program that never stops its router ends all the same, silently."""
+    program = "from twilio_taskrouter_worker.local import LocalTaskRouter\nLocalTaskRouter().start().create_task()\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "dev", "-c", program], capture_output=True, timeout=30, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_aiohttp_is_imported_on_start_only() -> None:
+    """Importing the facade does not import aiohttp."""
+    program = "import sys, twilio_taskrouter_worker.local; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=30).returncode == 0
