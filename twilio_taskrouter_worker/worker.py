@@ -12,13 +12,10 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import datetime
 from types import FrameType, TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._bridge import routes
-from ._bridge.calls import Calls
-from ._bridge.connection import Connection, ConnectionOptions
 from ._bridge.routes import Route
-from ._bridge.session import SessionOptions
 from ._bridge.state import Directory, Named, State
 from ._bridge.threads import POOL, TIMERS
 from ._bridge.waiting import Waiting
@@ -32,6 +29,11 @@ from .options import LOG_LEVELS, Options
 from .reservation import Reservation
 from .tokens import expiry
 from .worker_info import WorkerFields
+
+if TYPE_CHECKING:
+    # These bring requests and websocket-client, two thirds of the time an import would take. They are loaded when the
+    # first client is made, so that a program which only makes tokens, or prints its help, does not wait for them.
+    from ._bridge.connection import Connection
 
 __all__ = ["Worker"]
 
@@ -138,6 +140,8 @@ class Worker(WorkerFields, WorkerEmitter):
             token_provider=token_provider,
             request_timeout=request_timeout,
         )
+        from ._bridge.calls import Calls
+
         http_url, self._ws_server = self._options.urls()
         set_log_level(self._options.log_level)
         self._pid = os.getpid()
@@ -240,6 +244,9 @@ class Worker(WorkerFields, WorkerEmitter):
             return self._connection, self._connection.ready
 
     def _new_connection(self) -> Connection:
+        from ._bridge.connection import Connection, ConnectionOptions
+        from ._bridge.session import SessionOptions
+
         options = self._options
         return Connection(
             ConnectionOptions(

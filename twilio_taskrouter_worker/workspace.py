@@ -8,8 +8,6 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ._bridge import routes
-from ._bridge.calls import Calls
-from ._bridge.loading import list_pages
 from ._bridge.routes import PAGE_SIZE, Parameters, Route
 from ._bridge.wire import Resource
 from ._version import __version__
@@ -64,6 +62,9 @@ class Workspace:
         self._page_size = page_size
         self._given_sid = workspace_sid
         self._read_token(token)
+        # Imported here for the reason given in the module worker.
+        from ._bridge.calls import Calls
+
         self._calls = Calls(checked.urls()[0], lambda: self._token, __version__, checked.request_timeout)
 
     def _read_token(self, token: str) -> None:
@@ -177,6 +178,8 @@ class Workspace:
         self, route: Route, parameters: Parameters, values: Mapping[str, Any], kind: type[ResourceT], most: int | None
     ) -> Future[Mapping[str, ResourceT]]:
         params = {"PageSize": self._page_size, **parameters.encode({k: v for k, v in values.items() if v != ""})}
+        from ._bridge.loading import list_pages
+
         pages = list_pages(
             lambda page: self._call(route, page, lambda payload: payload),
             params,

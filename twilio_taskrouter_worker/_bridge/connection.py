@@ -350,7 +350,8 @@ class Connection:
 
     def _load(self, load: Load) -> None:
         init = load.init
-        first = self._state.record is None
+        # Not again after a mere reconnection: the agent may have chosen another activity since.
+        first = not self.ready.done()
         loader = Loader(
             self._caller,
             init.workspace_sid,
