@@ -37,30 +37,27 @@ def operations() -> dict[str, tuple[str, str]]:
 
 def check_answer(method: str, path: str, status: int, body: Any) -> str:
     """Assert that an answer is as described, every documented key included, and return the operation's name."""
-    for template, methods in _paths(path):
-        if method.lower() in methods:
-            operation = methods[method.lower()]
-            break
-    else:
-        raise AssertionError(f"{method} {path} is not described")
+    found = [methods[method.lower()] for methods in _paths(path) if method.lower() in methods]
+    assert found, f"{method} {path} is not described"
+    operation = found[0]
     assert str(status) in operation["responses"], f"{operation['operationId']} answered {status}"
     content = operation["responses"][str(status)].get("content")
     if content is None:
-        assert body in (None, "", b""), template
+        assert body in (None, "", b""), body
         return str(operation["operationId"])
     schema = _closed(content["application/json"]["schema"])
     jsonschema.Draft202012Validator(schema, format_checker=_formats).validate(body)
     return str(operation["operationId"])
 
 
-def _paths(path: str) -> list[tuple[str, dict[str, Any]]]:
-    """The templates that a path fits, those with fewer variables first."""
+def _paths(path: str) -> list[dict[str, Any]]:
+    """The methods of the templates that a path fits, those with fewer variables first."""
     fitting = [
         (template, methods)
         for template, methods in description()["paths"].items()
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path)
     ]
-    return sorted(fitting, key=lambda found: found[0].count("{"))
+    return [methods for _, methods in sorted(fitting, key=lambda found: found[0].count("{"))]
 
 
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:

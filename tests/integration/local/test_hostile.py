@@ -120,10 +120,8 @@ def test_methods(router: LocalTaskRouter, method: str) -> None:
 )
 def test_credentials(router: LocalTaskRouter, header: str) -> None:
     """Anything but the account's or its key's credentials is a 401 that asks for Basic, before the body is read."""
-    answer = raw(
-        router,
-        f"POST /v1/Workspaces HTTP/1.1\r\nHost: x\r\nAuthorization: {header}\r\nContent-Length: 99999999\r\n\r\n".encode(),
-    )
+    head = f"POST /v1/Workspaces HTTP/1.1\r\nHost: x\r\nAuthorization: {header}\r\nContent-Length: 99999999\r\n\r\n"
+    answer = raw(router, head.encode())
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b"WWW-Authenticate: Basic" in answer
     assert b'"code":20003' in answer

@@ -23,7 +23,9 @@ def router() -> Iterator[LocalTaskRouter]:
         yield router
 
 
-def forge(router: LocalTaskRouter, worker_sid: str, *, key: str | None = None, alg: str = "HS256", **claims: Any) -> str:
+def forge(
+    router: LocalTaskRouter, worker_sid: str, *, key: str | None = None, alg: str = "HS256", **claims: Any
+) -> str:
     """Return a token that differs from a good one as told; a claim of None is left out."""
     grant = {"workspace_sid": router.workspace_sid, "worker_sid": worker_sid, "role": "worker"}
     good: dict[str, Any] = {

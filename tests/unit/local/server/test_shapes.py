@@ -42,7 +42,8 @@ class Story:
                 to=other,
             )
         )
-        self.do(commands.UpdateWorkerChannel(workspace_sid=self.workspace, worker_sid=other, channel="chat", capacity=2))
+        chat = {"workspace_sid": self.workspace, "worker_sid": other, "channel": "chat"}
+        self.do(commands.UpdateWorkerChannel(**chat, capacity=2))
 
     def do(self, command: commands.Command) -> Any:
         outcome = self.engine.apply(command, NOW)
@@ -107,7 +108,8 @@ def test_what_is_not_there_is_left_out(story: Story) -> None:
     assert "task_transfer" not in shape
     assert "canceled_reason_code" not in shape
     assert shape["active_outgoing_task_transfer"]["sid"] == story.transfer.sid
-    assert not {"task", "task_transfer", "active_outgoing_task_transfer"} & set(shapes.short_reservation(view.reservation))
+    short = shapes.short_reservation(view.reservation)
+    assert not {"task", "task_transfer", "active_outgoing_task_transfer"} & set(short)
     first = next(event for event in story.events if event.type == "reservation.created")
     assert not {"task_transfer", "active_outgoing_task_transfer"} & set(shapes.payload(first))
 
