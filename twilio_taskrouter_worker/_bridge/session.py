@@ -63,6 +63,9 @@ RENEWAL_RETRY = 5.0
 """Seconds before a failed renewal is tried again, doubled at each failure up to RENEWAL_RETRY_MAX."""
 RENEWAL_RETRY_MAX = 60.0
 
+RENEWAL_PAUSE = 1.0
+"""A token that would have to be renewed within so many seconds of its coming counts as a failed renewal."""
+
 BACKOFF_MIN = 0.8
 BACKOFF_MAX = 30.0
 """Reconnect delays, seconds: uniform between BACKOFF_MIN and ``2**k - 1``, at most BACKOFF_MAX, k counting the tries
@@ -158,6 +161,10 @@ class Session:
         self.last_error: TaskRouterError | None = None
         """Why the latest try failed; for the message of a connect() that ran out of time."""
         self._token = ""
+        self._token_tried = ""
+        """The token of the latest connection, or of the one under way."""
+        self._refusals = 0
+        """Tokens refused since the worker was last ready."""
         self.generation = 0
         """Number of the present connection; what belongs to an earlier one is out of date."""
         self._ever_ready = False
@@ -199,6 +206,7 @@ class Session:
         self.attempts = 0
         self.last_error = None
         self._ever_ready = False
+        self._refusals = 0
         return self._connect()
 
     def opened(self, now: float) -> list[Action]:
@@ -261,6 +269,7 @@ class Session:
         self.attempts = 0
         self.last_error = None
         self._ever_ready = True
+        self._refusals = 0
         self._load_failures = 0
         frames, self._buffer = tuple(self._buffer), []
         return [Deliver(frames)] if frames else []
@@ -274,14 +283,11 @@ class Session:
         if generation != self.generation or self.state is not State.LOADING:
             return []
         self.last_error = error
-        if isinstance(error, TokenError):
-            return [
-                HangUp(),
-                Notify("disconnected", (DisconnectReason(error.message),)),
-                *self._token_refused(error, now),
-            ]
-        if final:
-            return [HangUp(), *self._finish(error)]
+        if isinstance(error, TokenError) or final:
+            given_up: list[Action] = [HangUp(), Notify("disconnected", (DisconnectReason(error.message),))]
+            return given_up + (
+                self._token_refused(error, now) if isinstance(error, TokenError) else self._finish(error)
+            )
         self._load_failures += 1
         self._load_at = now + self._delay(self._load_failures)
         return [Notify("error", (error,))]
@@ -321,9 +327,16 @@ class Session:
     def token_changed(self, token: str, expires_at: float | None, now: float) -> list[Action]:
         """Use another token from now on; an open socket keeps the one it was opened with.
 
-        Where the connection waits, for a delay or for a token, it is made at once.
+        Where the connection waits, for a delay or for a token, it is made at once. After the end it changes nothing.
         """
+        if self.state is State.CLOSED:
+            return []
+        failures = self._renewal_failures
         self._set_token(token, expires_at, now)
+        if self._renew_at is not None and self._renew_at < now + RENEWAL_PAUSE:
+            # As good as over: a provider that keeps giving such tokens must not be asked without pause.
+            self._renewal_failures = failures
+            self.renewal_failed(now)
         actions: list[Action] = [Notify("token_updated")]
         if self.state in (State.BACKING_OFF, State.PAUSED):
             actions += self._connect()
@@ -342,13 +355,13 @@ class Session:
 
     def _set_token(self, token: str, expires_at: float | None, now: float) -> None:
         self._token = token
-        self._expired = False
         self._renewal_failures = 0
         self._expiry_from_init = expires_at is None
         self._set_expiry(expires_at, now)
 
     def _set_expiry(self, expires_at: float | None, now: float) -> None:
         self._expires_at = expires_at
+        self._expired = False
         self._warn_at = self._renew_at = None
         if expires_at is None:
             return
@@ -370,12 +383,16 @@ class Session:
 
     def _token_refused(self, error: TokenError, now: float) -> list[Action]:
         """Without another token it is useless to go on; with a provider there may be one."""
-        if self._options.renews_token and self.attempts <= 1:
-            self.state = State.PAUSED
-            self._renew_at = None
-            return [Notify("error", (error,)), RenewToken()]
+        if self._token != self._token_tried:
+            # There is one: it came while the refused one was on its way.
+            return self._connect()
+        self._refusals += 1
         if self._options.renews_token:
             self.state = State.PAUSED
+            if self._refusals == 1:
+                self._renew_at = None
+                return [Notify("error", (error,)), RenewToken()]
+            self._renewal_failures = self._refusals - 2
             return [Notify("error", (error,)), *self.renewal_failed(now)]
         if not self._ever_ready:
             return self._finish(error)
@@ -389,6 +406,7 @@ class Session:
         self._retry_at = None
         self.state = State.CONNECTING
         self.attempts += 1
+        self._token_tried = self._token
         close_others = self._options.close_existing_sessions and not self._greeted_once
         query = [
             ("token", self._token),
