@@ -1,0 +1,804 @@
+"""Every rule of a connection's life, without a socket and without sleeping."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.unit._bridge.driver import Driver, event_frame, events, generation, init_frame, only, query
+from twilio_taskrouter_worker._bridge.session import (
+    Connect,
+    Deliver,
+    Finish,
+    HangUp,
+    Load,
+    Notify,
+    RenewToken,
+    State,
+    connect_timeout,
+)
+from twilio_taskrouter_worker.errors import (
+    ConnectTimeoutError,
+    GatewayConnectionError,
+    GatewayDisconnectedError,
+    InitializationError,
+    InvalidMessageError,
+    TokenError,
+    TokenExpiredError,
+)
+
+REFUSED = GatewayConnectionError("refused")
+BAD_TOKEN = TokenError("bad")
+EXPIRED = TokenExpiredError("old")
+NOT_READ = InitializationError("not read")
+
+
+def constant(value: float) -> Callable[[], float]:
+    return lambda: value
+
+
+def ready(lasts: float | None = None, **options: Any) -> Driver:
+    driver = Driver(**options)
+    driver.start(lasts=lasts)
+    return driver.make_ready()
+
+
+def paused(**options: Any) -> Driver:
+    """Was ready, its token expired, and its connection was lost."""
+    driver = ready(lasts=100.0, **options)
+    driver.live(96.0)
+    driver.closed(1000, "bye")
+    assert driver.state is State.PAUSED
+    return driver
+
+
+def backing_off(**options: Any) -> Driver:
+    driver = ready(**options)
+    driver.closed(1000, "bye")
+    assert driver.state is State.BACKING_OFF
+    return driver
+
+
+def connecting(**options: Any) -> Driver:
+    driver = Driver(**options)
+    driver.start()
+    return driver
+
+
+def greeting() -> Driver:
+    driver = connecting()
+    driver.opened()
+    return driver
+
+
+def loading() -> Driver:
+    driver = connecting()
+    driver.greet()
+    return driver
+
+
+def finished() -> Driver:
+    driver = connecting()
+    driver.connect_failed(BAD_TOKEN)
+    assert driver.state is State.CLOSED
+    return driver
+
+
+# -- connecting ------------------------------------------------------------------------------------------------------
+
+
+def test_query_in_order() -> None:
+    """The query has the parameters of the wire, in its order, and the optional one only where it was chosen."""
+    assert only(Connect, Driver().start()).query == (
+        ("token", "first"),
+        ("closeExistingSessions", "false"),
+        ("clientVersion", "9.9"),
+    )
+
+
+@pytest.mark.parametrize(("chosen", "sent"), [(True, "true"), (False, "false")])
+def test_set_worker_offline(chosen: bool, sent: str) -> None:
+    """Whether the worker goes offline is sent where it was chosen, False too."""
+    assert query(Driver(set_worker_offline_if_disconnected=chosen).start())["setWorkerOfflineIfDisconnected"] == sent
+
+
+def test_other_sessions_are_closed_once() -> None:
+    """closeExistingSessions is asked for until the service greeted us once, and never again: two clients that both
+    ask for it would close each other for ever."""
+    driver = Driver(close_existing_sessions=True)
+    assert query(driver.start())["closeExistingSessions"] == "true"
+    driver.connect_failed(REFUSED)
+    assert query(driver.tick_at_deadline())["closeExistingSessions"] == "true"
+    driver.make_ready()
+    driver.closed()
+    assert query(driver.tick_at_deadline())["closeExistingSessions"] == "false"
+
+
+def test_the_way_to_ready() -> None:
+    """Opening fires nothing; init fires connected and asks for the lists; the lists make it ready."""
+    driver = connecting()
+    assert driver.state is State.CONNECTING
+    assert driver.opened() == []
+    assert driver.state is State.GREETING
+    actions = driver.frame(init_frame())
+    assert events(actions) == ["connected"]
+    load = only(Load, actions)
+    assert (load.init.worker_sid, load.init.account_sid, load.init.workspace_sid) == ("WK1", "AC1", "WS1")
+    assert driver.state is State.LOADING
+    assert driver.loaded() == []
+    assert (driver.state, driver.session.attempts, driver.session.last_error) == (State.READY, 0, None)
+
+
+def test_start_is_done_once() -> None:
+    """A machine that is under way is not started again; one that ended is."""
+    driver = connecting()
+    assert driver.start("other") == []
+    driver.session.stop(driver.now)
+    assert query(driver.start("other"))["token"] == "other"
+
+
+def test_nothing_is_waited_for_before_the_start() -> None:
+    """An idle machine asks for no tick."""
+    assert Driver().session.deadline is None
+
+
+# -- reconnecting ----------------------------------------------------------------------------------------------------
+
+
+def fail_again_and_again(driver: Driver, times: int) -> list[float]:
+    delays = []
+    for _ in range(times):
+        actions = driver.connect_failed(REFUSED)
+        assert events(actions) == ["error", "reconnecting"]
+        (delay,) = actions[-1].args  # type: ignore[union-attr]
+        assert driver.session.deadline == driver.now + delay
+        delays.append(delay)
+        only(Connect, driver.tick_at_deadline())
+    return delays
+
+
+def test_delays_grow_up_to_their_bound() -> None:
+    """With the jitter at its end the delays are 1, 3, 7, 15 and then 30 seconds, however often it fails."""
+    driver = connecting(random=constant(1.0))
+    assert fail_again_and_again(driver, 8) == pytest.approx([1, 3, 7, 15, 30, 30, 30, 30])
+
+
+def test_a_huge_number_of_tries() -> None:
+    """The thousandth delay is computed as the tenth; no overflow."""
+    driver = connecting(random=constant(1.0))
+    assert fail_again_and_again(driver, 1200)[-1] == pytest.approx(30)
+
+
+def test_delays_have_jitter() -> None:
+    """With the jitter at its beginning each delay is 0.8 s, and between the two it is in proportion."""
+    assert fail_again_and_again(connecting(random=constant(0.0)), 6) == pytest.approx([0.8] * 6)
+    assert fail_again_and_again(connecting(random=constant(0.5)), 3) == pytest.approx([0.9, 1.9, 3.9])
+
+
+def test_a_ready_connection_that_is_lost_comes_back_soon() -> None:
+    """After READY the first delay is at most a second."""
+    driver = ready(random=constant(1.0))
+    actions = driver.closed()
+    assert actions[-1] == Notify("reconnecting", (1.0,))
+
+
+def test_only_ready_resets_the_delay() -> None:
+    """A connection that opens, is greeted and is lost again keeps the delay growing; ready starts it anew."""
+    driver = connecting(random=constant(1.0))
+    fail_again_and_again(driver, 3)
+    driver.opened()
+    assert driver.closed()[-1] == Notify("reconnecting", (15.0,))
+    driver.tick_at_deadline()
+    driver.greet()
+    assert driver.closed()[-1] == Notify("reconnecting", (30.0,))
+    driver.tick_at_deadline()
+    driver.make_ready()
+    assert driver.closed()[-1] == Notify("reconnecting", (1.0,))
+
+
+def test_the_delay_is_waited_for() -> None:
+    """Just before its time the machine does nothing; then it connects, once."""
+    driver = backing_off(random=constant(0.0))
+    assert driver.tick(0.799) == []
+    assert isinstance(only(Connect, driver.tick(0.002)), Connect)
+    assert driver.tick(5.0) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "message"),
+    [
+        (1001, "going away", "going away"),
+        (1000, "", "Websocket closed with errorCode=1000"),
+        (None, "", "Websocket closed with errorCode=1006"),
+    ],
+)
+@pytest.mark.parametrize("where", [greeting, loading, ready])
+def test_disconnected_says_why(where: Callable[[], Driver], code: int | None, reason: str, message: str) -> None:
+    """A connection that is lost, at whatever point, is told as the JS SDK words it, with its code, exactly once."""
+    driver = where()
+    actions = driver.closed(code, reason)
+    assert events(actions) == ["disconnected", "reconnecting"]
+    told = actions[0].args[0]  # type: ignore[union-attr]
+    assert (told.message, told.code) == (message, code)
+    assert isinstance(driver.session.last_error, GatewayDisconnectedError)
+    assert driver.closed(code, reason) == []
+
+
+def test_a_replaced_session_ends() -> None:
+    """Closed because another session took its place, the machine ends with the reason instead of fighting back."""
+    driver = ready()
+    actions = driver.closed(4001, "replaced")
+    assert events(actions) == ["disconnected", "error"]
+    assert "connect()" in only(Finish, actions).error.message
+    assert (driver.state, driver.session.deadline) == (State.CLOSED, None)
+
+
+# -- silence ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", [greeting, loading, ready])
+def test_silence_is_noticed_on_time(where: Callable[[], Driver]) -> None:
+    """30 s without a frame end the connection, to the tick, wherever it stands; a moment less does not."""
+    driver = where()
+    assert driver.session.deadline == driver.now + 30.0
+    assert driver.tick(29.999) == []
+    actions = driver.tick(0.001)
+    assert isinstance(actions[0], HangUp)
+    assert events(actions) == ["disconnected", "reconnecting"]
+    assert str(actions[1].args[0]) == "Connection lost"  # type: ignore[union-attr]
+    assert driver.state is State.BACKING_OFF
+    assert isinstance(driver.session.last_error, ConnectTimeoutError)
+
+
+@pytest.mark.parametrize("sign", ["", " ", b"", event_frame(1), "nonsense"])
+def test_every_frame_is_a_sign_of_life(sign: str | bytes) -> None:
+    """Blank, valid or not, a frame puts the limit off."""
+    driver = ready()
+    driver.tick(20.0)
+    driver.frame(sign)
+    assert driver.session.deadline == driver.now + 30.0
+    assert driver.tick(29.0) == []
+
+
+def test_a_ping_is_a_sign_of_life() -> None:
+    """So is a websocket ping, of which there is no frame."""
+    driver = ready()
+    driver.tick(20.0)
+    driver.session.beat(driver.now)
+    assert driver.tick(29.9) == []
+
+
+def test_silence_does_not_matter_without_a_connection() -> None:
+    """While connecting there is nothing to hear, and the limit does not apply."""
+    driver = connecting()
+    assert driver.session.deadline is None
+    assert driver.tick(1000.0) == []
+
+
+def test_silence_after_the_token_expired() -> None:
+    """Lost with an expired token, the connection waits for another one."""
+    driver = ready(lasts=10.0)
+    driver.tick(5.0)
+    actions = driver.tick(25.0)
+    assert events(actions) == ["disconnected"]
+    assert (driver.state, driver.session.deadline) == (State.PAUSED, None)
+
+
+# -- frames ----------------------------------------------------------------------------------------------------------
+
+
+def test_frames_are_kept_from_init_until_loaded() -> None:
+    """What comes while the lists are read waits for them, and is released in order; then frames go straight on."""
+    driver = loading()
+    first, second, third = event_frame(1), event_frame(2).encode(), event_frame(3)
+    assert driver.frame(first) == driver.frame(second) == []
+    assert driver.session.buffered() == (first, second)
+    assert driver.loaded() == [Deliver((first, second))]
+    assert driver.frame(third) == [Deliver((third,))]
+    assert driver.session.buffered() == ()
+
+
+def test_frames_before_init_are_kept_too() -> None:
+    """Nothing says that init comes first; an event before it is not lost, and a heartbeat is nothing."""
+    driver = greeting()
+    early = event_frame(1)
+    assert driver.frame(" ") == driver.frame(early) == []
+    driver.frame(init_frame())
+    assert driver.loaded() == [Deliver((early,))]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "{",
+        "[]",
+        "null",
+        '{"event_type": 1}',
+        b"\xff",
+        json.dumps({"event_type": "init", "payload": None}),
+        json.dumps({"event_type": "init", "payload": {"channel_id": "WK1"}}),
+    ],
+)
+def test_a_bad_frame_before_init_costs_itself_only(bad: str | bytes) -> None:
+    """It is reported, and the greeting is still waited for."""
+    driver = greeting()
+    actions = driver.frame(bad)
+    assert isinstance(only(Notify, actions).args[0], InvalidMessageError)
+    assert driver.state is State.GREETING
+    assert events(driver.frame(init_frame())) == ["connected"]
+
+
+def test_frames_of_a_lost_connection_are_dropped() -> None:
+    """What was buffered is gone with the connection: the next one reads the lists anew."""
+    driver = loading()
+    driver.frame(event_frame(1))
+    driver.closed()
+    driver.tick_at_deadline()
+    driver.greet()
+    assert driver.session.buffered() == ()
+    assert driver.loaded() == []
+
+
+@pytest.mark.parametrize("where", [connecting, backing_off, paused, finished])
+def test_a_frame_without_a_connection_is_nothing(where: Callable[[], Driver]) -> None:
+    """A frame that was read while the connection was given up leads to nothing."""
+    driver = where()
+    assert driver.frame(event_frame(1)) == []
+
+
+def test_a_second_init_is_handed_on() -> None:
+    """Only the first init of a connection starts the reading of lists."""
+    driver = ready()
+    assert driver.frame(init_frame()) == [Deliver((init_frame(),))]
+
+
+# -- loading ---------------------------------------------------------------------------------------------------------
+
+
+def test_results_of_an_earlier_connection_are_ignored() -> None:
+    """Lists that were asked for by a connection that is gone neither make it ready nor fail it."""
+    driver = connecting()
+    old = generation(driver.greet())
+    driver.closed()
+    driver.tick_at_deadline()
+    new = generation(driver.greet())
+    assert new != old
+    assert driver.session.loaded(old, driver.now) == []
+    assert driver.session.load_failed(old, NOT_READ, False, driver.now) == []
+    assert driver.session.load_failed(old, BAD_TOKEN, True, driver.now) == []
+    assert driver.state is State.LOADING
+    driver.session.loaded(new, driver.now)
+    assert driver.state is State.READY
+
+
+def test_a_result_that_comes_twice() -> None:
+    """Once ready, neither success nor failure of the same lists changes anything."""
+    driver = ready()
+    assert driver.loaded() == driver.load_failed(NOT_READ) == driver.load_failed(BAD_TOKEN) == []
+    assert driver.state is State.READY
+
+
+def test_loading_is_tried_again_with_growing_delays() -> None:
+    """Lists that cannot be read are asked for again, each time later, on the same connection, frames kept."""
+    driver = connecting(random=constant(1.0))
+    number = generation(driver.greet())
+    driver.frame(event_frame(1))
+    for delay in (1.0, 3.0, 7.0, 15.0):
+        actions = driver.load_failed(NOT_READ)
+        assert actions == [Notify("error", (NOT_READ,))]
+        assert driver.session.deadline == driver.now + delay
+        assert generation(driver.tick_at_deadline()) == number
+        assert driver.tick() == []
+    driver.frame(" ")
+    assert driver.loaded() == [Deliver((event_frame(1), " "))]
+
+
+def test_the_next_connection_forgets_failed_lists() -> None:
+    """The delays of loading start anew with each connection, and a retry that was due is dropped with its own."""
+    driver = connecting(random=constant(1.0))
+    driver.greet()
+    driver.load_failed(NOT_READ)
+    driver.closed()
+    only(Connect, driver.tick(1.0))
+    driver.greet()
+    driver.load_failed(NOT_READ)
+    assert driver.session.deadline == driver.now + 1.0
+
+
+def test_a_failure_that_cannot_be_mended_ends() -> None:
+    """Where trying again cannot help, the connection is closed, told as disconnected, and the error reported."""
+    driver = loading()
+    actions = driver.load_failed(NOT_READ, final=True)
+    assert isinstance(actions[0], HangUp)
+    assert events(actions) == ["disconnected", "error"]
+    assert only(Finish, actions).error is NOT_READ
+    assert driver.state is State.CLOSED
+
+
+# -- tokens: their time ----------------------------------------------------------------------------------------------
+
+
+def test_expiry_from_the_token() -> None:
+    """A token that says when it ends is believed; what init says does not count then."""
+    driver = ready(lasts=1000.0)
+    assert driver.live(799.999) == []
+    assert driver.live(0.001) == [Notify("token_will_expire", (pytest.approx(200.0),))]
+    assert driver.live(194.999) == []
+    assert events(driver.live(0.001)) == ["token_expired"]
+    assert driver.state is State.READY
+
+
+def test_expiry_from_init() -> None:
+    """For a token that does not say, init counts; the warning comes at most 5 minutes before the end."""
+    driver = Driver()
+    driver.start()
+    driver.make_ready(lifetime_ms=3_600_000)
+    assert driver.live(3299.9) == []
+    assert driver.live(0.1) == [Notify("token_will_expire", (pytest.approx(300.0),))]
+    assert events(driver.live(295.0)) == ["token_expired"]
+
+
+@pytest.mark.parametrize("lifetime", [None, "soon", -1, True])
+def test_no_expiry(lifetime: object) -> None:
+    """Where neither the token nor init says when it ends, only silence can end the connection."""
+    driver = Driver()
+    driver.start()
+    driver.make_ready(lifetime_ms=lifetime)
+    assert driver.session.deadline == driver.now + 30.0
+
+
+@pytest.mark.parametrize("lifetime", [0, 4999, 5000])
+def test_a_token_that_is_as_good_as_over(lifetime: int) -> None:
+    """With 5 s or less to live it expires at once, and without a warning."""
+    driver = Driver()
+    driver.start()
+    driver.make_ready(lifetime_ms=lifetime)
+    assert events(driver.tick()) == ["token_expired"]
+    assert driver.tick() == []
+
+
+def test_an_expired_token_is_tried_once() -> None:
+    """Started with a token that is over by our clock, it says so and connects all the same: the service decides."""
+    driver = Driver()
+    assert query(driver.start(lasts=-10.0))["token"] == "first"
+    assert events(driver.tick()) == ["token_expired"]
+    assert driver.state is State.CONNECTING
+    driver.connect_failed(REFUSED)
+    assert driver.state is State.PAUSED
+
+
+def test_after_sleep_everything_comes_in_order() -> None:
+    """A machine that slept through it all warns, expires and notices the silence in one tick, and then waits."""
+    driver = ready(lasts=100.0)
+    actions = driver.tick(10_000.0)
+    assert events(actions) == ["token_will_expire", "token_expired", "disconnected"]
+    assert actions[0] == Notify("token_will_expire", (0.0,))
+    assert driver.state is State.PAUSED
+
+
+def test_expiry_while_waiting_to_reconnect() -> None:
+    """A delay under way is given up when the token expires: it would connect with a token that is over."""
+    driver = ready(lasts=5.5)
+    driver.closed()
+    assert driver.state is State.BACKING_OFF
+    assert events(driver.tick(0.5))[-1] == "token_expired"
+    assert driver.state is State.PAUSED
+    assert driver.tick(100.0) == []
+
+
+def test_the_service_may_find_an_expired_token_good() -> None:
+    """Told at the next init that the token still has time, the machine counts from there, and reconnects again."""
+    driver = connecting()
+    driver.make_ready(lifetime_ms=6000)
+    driver.closed()
+    only(Connect, driver.tick(0.8))
+    assert events(driver.tick(0.3))[-1] == "token_expired"
+    driver.make_ready(lifetime_ms=60_000)
+    assert events(driver.closed()) == ["disconnected", "reconnecting"]
+
+
+# -- tokens: another one ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", [connecting, greeting, loading, ready])
+def test_another_token_leaves_the_connection_alone(where: Callable[[], Driver]) -> None:
+    """An open socket keeps its token; the next connection has the new one."""
+    driver = where()
+    before = driver.state
+    assert driver.token("second", lasts=500.0) == [Notify("token_updated")]
+    assert driver.state is before
+    if before is State.CONNECTING:
+        driver.opened()
+    driver.closed()
+    assert query(driver.tick_at_deadline())["token"] == "second"
+
+
+def test_another_token_before_init_does_not_expire() -> None:
+    """Given before anything is known of lifetimes, a token waits for its init; it is not taken for expired."""
+    driver = connecting()
+    driver.token("second")
+    assert driver.tick(10.0) == []
+    driver.make_ready(lifetime_ms=100_000)
+    assert driver.session._expires_at == driver.now + 100.0
+
+
+@pytest.mark.parametrize("where", [backing_off, paused])
+def test_another_token_connects_at_once(where: Callable[[], Driver]) -> None:
+    """While the machine waits, for a delay or for a token, a new token makes it connect at once, and only once."""
+    driver = where()
+    actions = driver.token("second", lasts=500.0)
+    assert events(actions) == ["token_updated"]
+    assert query(actions)["token"] == "second"
+    assert driver.tick(100.0) == []
+
+
+def test_another_token_brings_its_own_time() -> None:
+    """The new token's end counts, not the old one's, and an expiry that was told is over."""
+    driver = ready(lasts=100.0)
+    assert events(driver.live(80.0)) == ["token_will_expire"]
+    assert events(driver.live(15.0)) == ["token_expired"]
+    driver.token("second", lasts=1000.0)
+    assert driver.live(100.0) == []
+    assert events(driver.closed()) == ["disconnected", "reconnecting"]
+
+
+def test_another_token_of_unknown_time_forgets_the_old_time() -> None:
+    """Until its init nothing is known of it; the old token's end does not matter any more."""
+    driver = ready(lasts=100.0)
+    driver.token("second")
+    assert driver.live(1000.0) == []
+
+
+# -- tokens: refused -------------------------------------------------------------------------------------------------
+
+
+def refuse_when_connecting(driver: Driver, error: TokenError) -> list[Any]:
+    return driver.connect_failed(error)
+
+
+def refuse_when_loading(driver: Driver, error: TokenError) -> list[Any]:
+    driver.greet()
+    actions = driver.load_failed(error)
+    assert isinstance(actions[0], HangUp)
+    assert events(actions)[0] == "disconnected"
+    return actions[2:]
+
+
+REFUSALS = pytest.mark.parametrize("refuse", [refuse_when_connecting, refuse_when_loading])
+
+
+@REFUSALS
+def test_a_refused_token_ends_the_first_connection(refuse: Callable[..., list[Any]]) -> None:
+    """Refused before it was ever ready, and with nobody to ask for another, the machine gives up with the reason."""
+    driver = connecting()
+    actions = refuse(driver, BAD_TOKEN)
+    assert actions == [Notify("error", (BAD_TOKEN,)), Finish(BAD_TOKEN)]
+    assert (driver.state, driver.session.deadline) == (State.CLOSED, None)
+
+
+@REFUSALS
+def test_a_token_refused_later_waits_for_another(refuse: Callable[..., list[Any]]) -> None:
+    """Refused after it was ready once, it reports it and waits for update_token; it does not ask again and again."""
+    driver = backing_off()
+    driver.tick_at_deadline()
+    assert refuse(driver, BAD_TOKEN) == [Notify("error", (BAD_TOKEN,))]
+    assert driver.state is State.PAUSED
+    assert query(driver.token("second"))["token"] == "second"
+
+
+@REFUSALS
+def test_refused_as_expired(refuse: Callable[..., list[Any]]) -> None:
+    """Refused because it expired, and not known to be, the expiry is told too, once."""
+    driver = backing_off()
+    driver.tick_at_deadline()
+    assert events(refuse(driver, EXPIRED)) == ["error", "token_expired"]
+    driver = ready(lasts=20.0)
+    driver.closed()
+    driver.tick(1.0)
+    assert events(driver.tick(15.0)) == ["token_will_expire", "token_expired"]
+    assert events(refuse(driver, EXPIRED)) == ["error"]
+
+
+@REFUSALS
+def test_a_refused_token_with_a_provider(refuse: Callable[..., list[Any]]) -> None:
+    """A provider is asked at once for another token, and the connection made with it."""
+    driver = connecting(renews_token=True)
+    assert refuse(driver, BAD_TOKEN) == [Notify("error", (BAD_TOKEN,)), RenewToken()]
+    assert driver.state is State.PAUSED
+    assert query(driver.token("second"))["token"] == "second"
+    assert driver.make_ready()
+
+
+@REFUSALS
+def test_tokens_refused_one_after_the_other(refuse: Callable[..., list[Any]]) -> None:
+    """A provider whose tokens are refused is asked later and later: 5, 10, 20 ... at most 60 s; ready ends that."""
+    driver = connecting(renews_token=True, random=constant(0.5))
+    assert RenewToken() in refuse(driver, BAD_TOKEN)
+    for number, delay in enumerate([5.0, 10.0, 20.0, 40.0, 60.0, 60.0]):
+        driver.token(f"token-{number}", lasts=10_000.0)
+        assert refuse(driver, BAD_TOKEN) == [Notify("error", (BAD_TOKEN,))]
+        assert driver.session.deadline == pytest.approx(driver.now + delay)
+        assert driver.tick_at_deadline() == [RenewToken()]
+    driver.token("good", lasts=10_000.0)
+    driver.make_ready()
+    driver.closed()
+    driver.tick_at_deadline()
+    assert RenewToken() in refuse(driver, BAD_TOKEN)
+
+
+def test_failures_of_the_network_are_not_refusals() -> None:
+    """The first refusal after an outage asks the provider at once, however many connections failed before."""
+    driver = connecting(renews_token=True)
+    fail_again_and_again(driver, 5)
+    assert RenewToken() in driver.connect_failed(BAD_TOKEN)
+
+
+@REFUSALS
+@pytest.mark.parametrize("ready_before", [False, True])
+@pytest.mark.parametrize("renews", [False, True])
+def test_refused_when_a_newer_token_is_known(
+    refuse: Callable[..., list[Any]], ready_before: bool, renews: bool
+) -> None:
+    """update_token while the old token is under way: its refusal is of no interest, the new one is tried at once."""
+    driver = backing_off(renews_token=renews) if ready_before else connecting(renews_token=renews)
+    if ready_before:
+        driver.tick_at_deadline()
+    driver.token("second", lasts=1000.0)
+    actions = refuse(driver, BAD_TOKEN)
+    assert query(actions)["token"] == "second"
+    assert driver.state is State.CONNECTING
+    driver.make_ready()
+
+
+# -- tokens: renewing ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("jitter", "before"), [(0.0, 300.0), (1.0, 450.0), (0.5, 375.0)])
+def test_renewal_has_jitter(jitter: float, before: float) -> None:
+    """Tokens are renewed when the warning comes, or up to half as much earlier: not all workers at one moment."""
+    driver = Driver(renews_token=True, random=constant(jitter))
+    driver.start(lasts=3600.0)
+    assert driver.session._renew_at == pytest.approx(driver.now + 3600.0 - before)
+    driver.now += 3600.0 - before - 0.1
+    assert driver.tick() == []
+    assert RenewToken() in driver.tick(0.1 + 1e-9)
+    assert RenewToken() not in driver.tick()
+
+
+def test_renewal_of_a_short_token() -> None:
+    """A fifth of the life of a token is left for its renewal."""
+    driver = Driver(renews_token=True)
+    driver.start(lasts=100.0)
+    assert driver.session._renew_at == pytest.approx(driver.now + 80.0)
+
+
+def test_without_a_provider_nothing_is_renewed() -> None:
+    """RenewToken is for those who have a token_provider."""
+    driver = Driver()
+    driver.start(lasts=100.0)
+    assert RenewToken() not in driver.tick(99.0)
+
+
+def test_a_provider_that_fails_is_asked_again() -> None:
+    """Renewals that fail are tried again after 5, 10, 20, 40, 60, 60 s, a fifth more or less; a token ends that."""
+    for jitter, factor in ((0.0, 0.8), (1.0, 1.2)):
+        driver = ready(renews_token=True, random=constant(jitter))
+        for delay in (5.0, 10.0, 20.0, 40.0, 60.0, 60.0):
+            assert driver.session.renewal_failed(driver.now) == []
+            assert driver.session._renew_at == pytest.approx(driver.now + delay * factor)
+            assert RenewToken() in driver.live(delay * factor)
+        driver.token("second", lasts=3600.0)
+        driver.session.renewal_failed(driver.now)
+        assert driver.session._renew_at == pytest.approx(driver.now + 5.0 * factor)
+
+
+def test_a_provider_of_dead_tokens_is_not_asked_without_pause() -> None:
+    """Tokens that are over when they come count as failures: the provider is asked later and later, never at once."""
+    driver = ready(lasts=1.0, renews_token=True, random=constant(0.5))
+    assert RenewToken() in driver.tick()
+    for delay in (5.0, 10.0, 20.0):
+        driver.token("again", lasts=1.0)
+        assert driver.session._renew_at == pytest.approx(driver.now + delay)
+        assert RenewToken() in driver.live(delay)
+    driver.token("good", lasts=3600.0)
+    driver.token("bad", lasts=1.0)
+    assert driver.session._renew_at == pytest.approx(driver.now + 5.0)
+
+
+@pytest.mark.parametrize("lasts", [-100.0, 0.0, 5.0, 5.5, 6.0, 7.0, 8.0, 10.0, 60.0])
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 0.999])
+def test_how_often_a_provider_can_be_asked(lasts: float, jitter: float) -> None:
+    """Whatever the provider gives, it is not asked again within a second."""
+    driver = ready(renews_token=True, random=constant(jitter))
+    driver.token("again", lasts=lasts)
+    assert driver.session._renew_at is not None
+    assert driver.session._renew_at >= driver.now + 1.0
+
+
+def test_the_provider_mends_a_paused_connection() -> None:
+    """With the token expired and the provider failing, the connection waits, and is made as soon as it gives one."""
+    driver = ready(lasts=100.0, renews_token=True)
+    driver.live(96.0)
+    driver.closed()
+    assert driver.state is State.PAUSED
+    driver.session.renewal_failed(driver.now)
+    assert driver.tick_at_deadline() == [RenewToken()]
+    assert query(driver.token("second", lasts=100.0))["token"] == "second"
+
+
+# -- the end ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "hangs_up"),
+    [
+        (Driver, False),
+        (connecting, True),
+        (greeting, True),
+        (loading, True),
+        (ready, True),
+        (backing_off, True),
+        (paused, True),
+    ],
+)
+def test_stop(where: Callable[[], Driver], hangs_up: bool) -> None:
+    """Whatever it was doing, it says SDK Disconnect at once, hangs up, and does nothing more, whatever happens."""
+    driver = where()
+    number = driver.session.generation
+    actions = driver.session.stop(driver.now)
+    assert [type(action) for action in actions] == [HangUp, Notify] if hangs_up else [Notify]
+    assert actions[-1].event == "disconnected"  # type: ignore[union-attr]
+    assert str(actions[-1].args[0]) == "SDK Disconnect"  # type: ignore[union-attr]
+    assert_over(driver, number)
+
+
+@pytest.mark.parametrize("where", [finished])
+def test_stop_after_the_end(where: Callable[[], Driver]) -> None:
+    """A machine that gave up has nothing to say any more."""
+    driver = where()
+    assert driver.session.stop(driver.now) == []
+    assert_over(driver, driver.session.generation)
+
+
+def assert_over(driver: Driver, number: int) -> None:
+    session, now = driver.session, driver.now
+    assert (driver.state, session.deadline) == (State.CLOSED, None)
+    assert session.stop(now) == []
+    assert session.opened(now) == session.frame(init_frame(), now) == session.closed(1000, "", now) == []
+    assert session.connect_failed(REFUSED, now) == session.connect_failed(BAD_TOKEN, now) == []
+    assert session.loaded(number, now) == session.load_failed(number, NOT_READ, True, now) == []
+    assert session.renewal_failed(now) == session.token_changed("late", now + 10.0, now) == []
+    assert session.tick(now + 1e6) == []
+    assert (driver.state, session.deadline) == (State.CLOSED, None)
+
+
+def test_events_of_a_socket_that_does_not_fit() -> None:
+    """Opened or failed without a connection under way is passed over."""
+    driver = ready()
+    assert driver.opened() == driver.connect_failed(REFUSED) == []
+    assert driver.state is State.READY
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        (connecting, "host does not answer"),
+        (backing_off, "is the service running"),
+        (greeting, "no init message came"),
+        (loading, "could not be read in time"),
+        (paused, "a new token is needed"),
+        (finished, "given up"),
+    ],
+)
+def test_connect_timeout_says_how_far_it_came(where: Callable[[], Driver], says: str) -> None:
+    """The error of a connect() that ran out of time names the step, the address, what to look at, and the cause."""
+    driver = where()
+    error = connect_timeout(driver.session, 2.5, "wss://example.test/x")
+    assert isinstance(error, TimeoutError)
+    for part in (says, "2.5 s", driver.state.value, "wss://example.test/x", f"attempt {driver.session.attempts}"):
+        assert part in error.message
+    assert error.__cause__ is driver.session.last_error
+    assert ("Last failure" in error.message) == (driver.session.last_error is not None)
