@@ -112,7 +112,7 @@ function target(command) {
     case 'reservation': return actor.reservations.get(command.sid);
     case 'task': return actor.reservations.get(command.sid).task;
     case 'transfer': return actor.reservations.get(command.sid).task.transfers.outgoing;
-    case 'activity': return [...actor.activities.values()].find((a) => a.name === command.name);
+    case 'activity': return [...actor.activities.values()].find((a) => a.name === command.called);
     default: throw new Error(`nothing is called ${command.on}`);
   }
 }
@@ -121,6 +121,7 @@ function plain(value) {
   if (value instanceof Map) return [...value.values()].map(plain);
   if (value instanceof TaskRouter.Worker) return seenWorker(value);
   if (value && value.task && value.accept) return seenReservation(value);
+  if (value && value.cancel && value.reservationSid) return seenTransfer(value);
   if (value && value.assignmentStatus === undefined && value.setAttributes && value.wrapUp) return seenTask(value);
   try {
     return JSON.parse(JSON.stringify(value === undefined ? null : value));
