@@ -313,7 +313,7 @@ class Session:
             actions.append(RenewToken())
         if self._expiry_due is not None and now >= self._expiry_due:
             actions += self._expire()
-        if self.state in CONNECTED and now - self._last_beat >= SILENCE_LIMIT:
+        if self.state in CONNECTED and now >= self._last_beat + SILENCE_LIMIT:
             actions += self._silent(now)
         if self._load_at is not None and now >= self._load_at and self._init is not None:
             self._load_at = None
