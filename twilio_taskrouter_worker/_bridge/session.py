@@ -92,7 +92,7 @@ CONNECTED = frozenset({State.GREETING, State.LOADING, State.READY})
 class Connect:
     """Open a websocket with this query, then call ``opened`` or ``connect_failed``."""
 
-    query: tuple[tuple[str, str], ...]
+    query: tuple[tuple[str, str], ...] = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -112,7 +112,7 @@ class Load:
 class Deliver:
     """Hand these frames on, in order."""
 
-    frames: tuple[str | bytes, ...]
+    frames: tuple[str | bytes, ...] = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -486,7 +486,7 @@ def connect_timeout(session: Session, timeout: float, url: str) -> ConnectTimeou
     cause = f" Last failure: {session.last_error.message}" if session.last_error else ""
     error = ConnectTimeoutError(
         f"The worker was not ready within {timeout:g} s; it was {session.state.value}, attempt {session.attempts}, "
-        f"at {url}: {remedy}.{cause}"
+        f"at {url}: {remedy}{'' if remedy.endswith('?') else '.'}{cause}"
     )
     error.__cause__ = session.last_error
     return error

@@ -1,23 +1,24 @@
-"""The websocket and the thread that reads it.
+"""The websocket: opened, read frame by frame, closed.
 
-``websocket-client`` makes the connection, with its proxies and TLS, and reads the frames; between it and the socket
-stands a buffer, since it asks for each frame in three small pieces.
+``websocket-client`` shakes hands and reads the frames; between it and the socket stands a buffer, since it asks for
+each frame in three small pieces.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
-import threading
+import time
 from typing import Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode
 
-import certifi
 import websocket
 
 from ..errors import GatewayConnectionError, TaskRouterError, TokenError
-from .http import Settings, settings_for
+from .dialing import Dialing, GivenUp, ProxyRefused
+from .http import Settings, hide, settings_for
+from .jsontext import loads
+from .threads import TIMERS
 
 __all__ = ["Closed", "Socket", "connection_error", "websocket_settings"]
 
@@ -45,6 +46,13 @@ class _Buffered(websocket.WebSocket):
         super().__init__(**options)
         self._unread = memoryview(b"")
 
+    def send_close(self, *args: Any, **kwargs: Any) -> None:
+        """Answer the peer's close frame; where the peer is gone already, its code still counts."""
+        try:
+            super().send_close(*args, **kwargs)  # type: ignore[no-untyped-call,unused-ignore]
+        except (OSError, websocket.WebSocketException):
+            pass
+
     def _recv(self, bufsize: int) -> bytes:
         unread = self._unread
         if not unread:
@@ -59,55 +67,56 @@ def websocket_settings(url: str) -> Settings:
     return settings_for(("https:" if scheme == "wss" else "http:") + rest)
 
 
-def _options(url: str, settings: Settings, timeout: float) -> dict[str, Any]:
-    options: dict[str, Any] = {"timeout": timeout, "suppress_origin": True, "redirect_limit": 0}
-    proxy = settings.proxies.get("https" if url.startswith("wss:") else "http") or settings.proxies.get("all")
-    if proxy:
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        options.update(
-            http_proxy_host=parts.hostname,
-            http_proxy_port=parts.port or 80,
-            proxy_type="http" if parts.scheme in ("http", "https") else parts.scheme,
-        )
-        if parts.username:
-            options["http_proxy_auth"] = (unquote(parts.username), unquote(parts.password or ""))
-    else:
-        # websocket-client would read the environment by its own rules, which differ from those of requests.
-        options["http_no_proxy"] = ["*"]
-    return options
-
-
-def _tls(settings: Settings) -> dict[str, Any]:
-    bundle = certifi.where() if settings.verify is True else settings.verify
-    if not bundle:
-        return {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
-    return {"ca_cert_path" if os.path.isdir(bundle) else "ca_certs": bundle}
-
-
 class Socket:
     """One websocket. Read on one thread; ``hang_up`` and ``say_goodbye`` may come from any other."""
 
     def __init__(self, url: str, query: tuple[tuple[str, str], ...], settings: Settings) -> None:
         self._url = f"{url}?{urlencode(query, safe='')}"
-        self._settings = settings
-        self._ws = _Buffered(skip_utf8_validation=True, sslopt=_tls(settings) if url.startswith("wss:") else {})
-        # Guards the flag against a connection that is being made while it is hung up.
-        self._lock = threading.Lock()
-        self._hung_up = False
+        self._token = dict(query).get("token", "")
+        self._dialing = Dialing(url, settings)
+        self._ws = _Buffered(skip_utf8_validation=True)
+        self._late = False
 
     def open(self, timeout: float) -> None:
-        """Connect and shake hands, in at most about ``timeout`` seconds per step; raises what the library raises."""
-        options = _options(self._url, self._settings, timeout)
+        """Connect and shake hands within ``timeout`` seconds; raises a TaskRouterError.
+
+        ``hang_up`` ends it, except for the look-up of a name that takes long: that is left to end by itself.
+        """
+        deadline = time.monotonic() + timeout
+        # The library reads the peer's answer byte by byte, with a time limit for each: this is the limit for all.
+        limit = TIMERS.at(deadline, self._too_late)
         try:
-            self._ws.connect(self._url, **options)  # type: ignore[no-untyped-call]
+            sock = self._dialing.connect(deadline)
+            # Set before the handshake, which the library would only do after it: close() must find the socket.
+            self._ws.sock = sock
+            self._ws.connect(  # type: ignore[no-untyped-call]
+                self._url, socket=sock, timeout=timeout, suppress_origin=True, redirect_limit=0
+            )
+            if self._redirected():
+                raise websocket.WebSocketException
+            sock.settimeout(None)
         except Exception as error:
-            raise connection_error(error, self._url, timeout) from error
-        with self._lock:
-            if self._hung_up:
-                self.close()
-                raise GatewayConnectionError("The connection was given up while it was being made")
-            if self._ws.sock is not None:
-                self._ws.sock.settimeout(None)
+            self.close()
+            # A peer that quotes the token in its refusal: its words must not be kept.
+            quoted = self._token and self._token in str(error)
+            raise self._connection_error(error, timeout) from (None if quoted else error)
+        finally:
+            limit.cancel()
+
+    def _connection_error(self, error: Exception, timeout: float) -> TaskRouterError:
+        if self._late:
+            error = TimeoutError()
+        elif self._redirected():
+            error = Redirected(self._ws.status)
+        return connection_error(error, self._url, timeout, self._token)
+
+    def _redirected(self) -> bool:
+        """Older versions of the library take a redirect for a connection, newer ones for any failure."""
+        return self._ws.status is not None and 300 <= self._ws.status < 400
+
+    def _too_late(self) -> None:
+        self._late = True
+        self._dialing.hang_up()
 
     def read(self) -> bytes | None:
         """The next text message, or None for another sign of life; blocks without limit, raises Closed at the end."""
@@ -117,15 +126,18 @@ class Socket:
             raise Closed(None, "") from None
         except websocket.WebSocketException as error:
             raise Closed(1002, f"Websocket protocol error: {type(error).__name__}") from error
-        except (OSError, ValueError, AttributeError) as error:
-            # AttributeError: the library's socket is taken away when another thread hangs up.
+        except OSError as error:
             raise Closed(None, "") from error
+        except Exception as error:
+            # Whatever it is: a reading thread that dies would leave a worker that hears nothing.
+            raise Closed(None, f"The websocket could not be read: {type(error).__name__}") from error
         if opcode == _TEXT:
             return frame.data  # type: ignore[no-any-return]
         if opcode in (_PING, _PONG):
             return None
         if opcode == _CLOSE:
-            raise Closed(*_close_frame(frame.data))
+            code, reason = _close_frame(frame.data)
+            raise Closed(code, hide(self._token, reason))
         return b"\xff"  # a binary message: no text, which the parser will say
 
     def say_goodbye(self) -> None:
@@ -139,20 +151,13 @@ class Socket:
             pass
 
     def hang_up(self) -> None:
-        """End the connection at once; a blocked ``read`` returns."""
-        with self._lock:
-            self._hung_up = True
-            sock = self._ws.sock
-        if sock is not None:
-            try:
-                # Closing alone would not wake the reader. Not SSLSocket.shutdown: it drops the TLS state under it.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            except OSError:
-                pass
+        """End the connection, or the making of it, at once; a blocked ``read`` returns."""
+        self._dialing.hang_up()
 
     def close(self) -> None:
         """Give the socket back to the system; on the reading thread."""
         self._ws.shutdown()  # type: ignore[no-untyped-call]
+        self._dialing.close()
 
 
 def _close_frame(data: bytes) -> tuple[int | None, str]:
@@ -161,15 +166,23 @@ def _close_frame(data: bytes) -> tuple[int | None, str]:
     return int.from_bytes(data[:2], "big"), data[2:].decode("utf-8", "replace")
 
 
-def connection_error(error: Exception, url: str, timeout: float) -> TaskRouterError:
+class Redirected(Exception):
+    """The peer answered the upgrade with a redirect."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status_code = status
+
+
+def connection_error(error: Exception, url: str, timeout: float, token: str = "") -> TaskRouterError:
     """The public error for whatever went wrong while connecting; it names the address, never the query (the token)."""
     where = url.split("?", 1)[0]
-    if isinstance(error, websocket.WebSocketBadStatusException):
+    if isinstance(error, (websocket.WebSocketBadStatusException, Redirected)):
         status = error.status_code
         if status in (401, 403):
             return TokenError(
-                f"The event bridge at {where} refused the token with status {status}{_body_message(error)}. Check that "
-                "it is signed with the right key and secret, names an existing worker, and is not expired",
+                f"The event bridge at {where} refused the token with status {status}{_body_message(error, token)}. "
+                "Check that it is signed with the right key and secret, names an existing worker, and is not expired",
                 status=status,
             )
         if 300 <= status < 400:
@@ -185,10 +198,21 @@ def connection_error(error: Exception, url: str, timeout: float) -> TaskRouterEr
         )
     if isinstance(error, (websocket.WebSocketTimeoutException, TimeoutError)):
         why = f"no answer within {timeout:.1f} s"
-    elif isinstance(error, websocket.WebSocketAddressException):
-        why = "the host name cannot be resolved"
+    elif isinstance(error, socket.gaierror):
+        why = "the host name cannot be resolved; check eb_server, ws_server, region and the name service"
+    elif isinstance(error, GivenUp):
+        why = "it was given up while it was being made"
+    elif isinstance(error, ProxyRefused):
+        why = f"{error}; check the proxy settings of the environment"
+    elif isinstance(error, websocket.WebSocketConnectionClosedException):
+        why = "the peer closed it before it was made; is it an event bridge, and is it ws:// or wss://?"
+    elif isinstance(error, ssl.SSLCertVerificationError):
+        why = (
+            f"TLS failed: {error.verify_message or error.reason}; if its certificate is to be trusted, name its CA in "
+            "REQUESTS_CA_BUNDLE"
+        )
     elif isinstance(error, ssl.SSLError):
-        why = f"TLS failed: {error.reason or error.strerror or type(error).__name__}"
+        why = f"TLS failed: {error.reason or error.strerror or type(error).__name__}; is it wss:// or ws://?"
     elif isinstance(error, OSError):
         why = error.strerror or type(error).__name__
     else:
@@ -196,11 +220,9 @@ def connection_error(error: Exception, url: str, timeout: float) -> TaskRouterEr
     return GatewayConnectionError(f"Could not connect to {where}: {why}")
 
 
-def _body_message(error: websocket.WebSocketBadStatusException) -> str:
-    from .jsontext import loads
-
+def _body_message(error: websocket.WebSocketBadStatusException | Redirected, token: str) -> str:
     try:
-        message = loads(error.resp_body or b"")["message"]
+        message = loads(getattr(error, "resp_body", None) or b"")["message"]
     except (ValueError, TypeError, KeyError):
         return ""
-    return f" ({message})" if isinstance(message, str) else ""
+    return f" ({hide(token, message)})" if isinstance(message, str) else ""
