@@ -123,7 +123,7 @@ class Listener:
 
 # Guards every change of every listener table. Registering is rare, and a lock per object would be paid by each of
 # thousands of reservations. Reading needs none: tuples are replaced, never changed.
-_registration = threading.Lock()
+registration = threading.Lock()
 
 
 class Emitter:
@@ -175,7 +175,7 @@ class Emitter:
         return callback
 
     def _attach(self, name: str, listener: Listener) -> None:
-        with _registration:
+        with registration:
             table = self._listener_table()
             table[name] = (*table.get(name, ()), listener)
 
@@ -189,7 +189,7 @@ class Emitter:
 
     def _detach(self, name: str, listener: Listener) -> bool:
         """Take one listener off; False if it was off already."""
-        with _registration:
+        with registration:
             table = self._listener_table()
             before = table.get(name, ())
             after = tuple(each for each in before if each is not listener)
@@ -212,7 +212,7 @@ class Emitter:
         for an unknown event name.
         """
         name = None if event is None else self._event(event)
-        with _registration:
+        with registration:
             table = self._listener_table()
             for key in [key for key in table if name is None or key == name]:
                 kept = tuple(each for each in table[key] if callback is not None and each.callback != callback)

@@ -8,8 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import Future, wait
 from datetime import datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,13 +17,13 @@ from ._bridge import routes
 from ._bridge.routes import Route
 from ._bridge.state import Directory, Named, State
 from ._bridge.threads import POOL, TIMERS
-from ._bridge.waiting import Waiting
+from ._bridge.waiting import Waiting, check_timeout
 from ._bridge.wire import Record
 from ._version import __version__
 from ._worker_events import WorkerEmitter
 from .activity import Activity
 from .channel import Channel
-from .errors import ForkedProcessError, InvalidMessageError, NotReadyError, TaskRouterError
+from .errors import ConnectTimeoutError, ForkedProcessError, InvalidMessageError, NotReadyError, TaskRouterError
 from .options import LOG_LEVELS, Options
 from .reservation import Reservation
 from .tokens import expiry
@@ -44,6 +43,8 @@ R = TypeVar("R")
 W = TypeVar("W", bound="Worker")
 
 DISCONNECT_TIMEOUT = 10.0
+CLOSING_GRACE = 1.0
+"""Seconds that a failed connect() gives a callback to return, on top of its timeout; the rest ends at once."""
 SIGNAL_CHECK = 0.2
 """Seconds between two looks at whether a signal came."""
 
@@ -99,6 +100,7 @@ class Worker(WorkerFields, WorkerEmitter):
     __slots__ = (
         "_calls",
         "_connection",
+        "_ending",
         "_listeners",
         "_lock",
         "_options",
@@ -148,9 +150,11 @@ class Worker(WorkerFields, WorkerEmitter):
         self._waits = Waiting()
         self._calls = Calls(http_url, lambda: self._token, __version__, self._options.request_timeout)
         self._state = State(self, self._call, self._waits)
-        # Guards the two below: starting and stopping exclude each other.
+        # Guards the three below: starting and stopping exclude each other.
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        # The connection that ended last, whose threads may still run.
+        self._ending: Connection | None = None
         self._renewing = False
 
     # -- connecting ------------------------------------------------------------------------------------------------
@@ -164,19 +168,23 @@ class Worker(WorkerFields, WorkerEmitter):
         ready already. Raises DispatchThreadError inside a callback.
         """
         self._waits.refuse_on_dispatch_thread("connect()")
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-            raise TypeError(f"timeout should be a number of seconds, not {type(timeout).__name__}")
+        check_timeout(timeout)
+        if timeout is None:
+            raise TypeError("timeout should be a number of seconds; to wait without limit, use start().result()")
         if not timeout > 0:
             raise ValueError(f"timeout should be more than 0 seconds, not {timeout}")
         connection, ready = self._start()
         try:
-            ready.result(timeout)
-        except FutureTimeoutError as error:
-            failure = error if ready.done() else connection.timed_out(timeout)
-            self._close(connection, f"connect() was not ready within {timeout:g} s", DISCONNECT_TIMEOUT)
-            raise failure from failure.__cause__
+            wait([ready], timeout)
+            if not ready.done():
+                failure = connection.timed_out(timeout)
+                self._close(connection, f"connect() was not ready within {timeout:g} s", CLOSING_GRACE)
+                raise failure from failure.__cause__
+            ready.result()
+        except ConnectTimeoutError:
+            raise
         except BaseException:
-            self._close(connection, "connect() failed", DISCONNECT_TIMEOUT)
+            self._close(connection, "connect() failed", CLOSING_GRACE)
             raise
         return self
 
@@ -184,9 +192,10 @@ class Worker(WorkerFields, WorkerEmitter):
         """Connect in the background; the Future resolves to this worker when it is ready.
 
         It fails with the errors of ``connect`` except for the timeout: what may pass is retried without limit, and
-        reported as ``error`` meanwhile. A second call while connected gives a Future for the same connection.
+        reported as ``error`` meanwhile. A second call while connected gives a Future for the same connection. Waiting
+        for it inside a callback before it is done raises DispatchThreadError: it gets done on that very thread.
         """
-        future: Future[Worker] = Future()
+        future = _ReadyFuture(self._waits)
         future.set_running_or_notify_cancel()
         _, ready = self._start()
         ready.add_done_callback(lambda done: _pass_on(done, future, self))
@@ -218,8 +227,9 @@ class Worker(WorkerFields, WorkerEmitter):
         over. Inside a callback it returns at once, and they end after that callback. Calls under way fail with
         ClosedError. ``disconnected`` fires last. ``connect`` may be called again afterwards.
         """
+        check_timeout(timeout)
         self._check_process()
-        connection = self._connection
+        connection = self._connection or self._ending
         if connection is not None:
             self._close(connection, "the worker was disconnected", DISCONNECT_TIMEOUT if timeout is None else timeout)
 
@@ -240,6 +250,7 @@ class Worker(WorkerFields, WorkerEmitter):
                 self._pid = os.getpid()
                 self._calls.reopen()
                 self._connection = self._new_connection()
+                self._ending = None
                 self._connection.start(self._token, _monotonic_expiry(self._token))
             return self._connection, self._connection.ready
 
@@ -264,6 +275,7 @@ class Worker(WorkerFields, WorkerEmitter):
             self._calls.call_with,
             self._waits,
             self._finished,
+            self._ending,
         )
 
     def _finished(self, connection: Connection, error: TaskRouterError) -> None:
@@ -272,24 +284,37 @@ class Worker(WorkerFields, WorkerEmitter):
 
     def _close(self, connection: Connection, why: str, timeout: float) -> None:
         with self._lock:
-            if self._connection is connection:
-                self._connection = None
-        connection.stop()
-        self._calls.close(why)
+            current = self._connection is connection
+            if current:
+                self._connection, self._ending = None, connection
+        if current:
+            connection.stop()
+            self._calls.close(why)
         if self._waits.on_dispatch_thread():
             return
         deadline = time.monotonic() + timeout
-        connection.join(deadline)
-        POOL.drain(max(0.0, deadline - time.monotonic()))
+        if not connection.join(deadline):
+            return
+        with self._lock:
+            if self._ending is connection:
+                self._ending = None
+        if POOL.drain(max(0.0, deadline - time.monotonic())):
+            from ._bridge.http import close_idle
+
+            close_idle()
         TIMERS.drain(max(0.0, deadline - time.monotonic()))
 
     def _check_process(self) -> None:
-        if self._connection is not None and self._pid != os.getpid():
+        if self._connection is not None and self._forked:
             raise ForkedProcessError(
                 f"This worker was connected in process {self._pid} and cannot be used in process {os.getpid()}, which "
                 "was forked from it: its threads and socket are not here. Make and connect a new Worker after the fork "
                 "(in gunicorn: in the post_fork hook)"
             )
+
+    @property
+    def _forked(self) -> bool:
+        return self._pid != os.getpid()
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -297,13 +322,13 @@ class Worker(WorkerFields, WorkerEmitter):
     def connected(self) -> bool:
         """Whether there is a connection to the event bridge that has been greeted."""
         connection = self._connection
-        return connection is not None and connection.connected
+        return connection is not None and connection.connected and not self._forked
 
     @property
     def ready(self) -> bool:
         """Whether it is connected and its state is up to date; after a loss of connection False until read again."""
         connection = self._connection
-        return connection is not None and connection.is_ready
+        return connection is not None and connection.is_ready and not self._forked
 
     @property
     def lag(self) -> float:
@@ -452,22 +477,28 @@ class Worker(WorkerFields, WorkerEmitter):
 
     def _renew_token(self) -> None:
         """Ask the token provider, on a pool thread."""
-        provider, connection = self._options.token_provider, self._connection
-        if provider is None or connection is None:
-            return
+        provider = self._options.token_provider
+        assert provider is not None
         with self._lock:
             if self._renewing:
                 return
             self._renewing = True
+        token: str | None = None
+        failure: Exception | None = None
         try:
             token = _check_token(provider())
         except Exception as error:
-            connection.renewal_failed(error)
-        else:
-            self._token = token
-            connection.change_token(token, _monotonic_expiry(token))
+            failure = error
         finally:
             self._renewing = False
+        # Whichever connection there is by now: the provider may have taken its time.
+        connection = self._connection
+        if token is not None:
+            self._token = token
+            if connection is not None:
+                connection.change_token(token, _monotonic_expiry(token))
+        elif connection is not None and failure is not None:
+            connection.renewal_failed(failure)
 
     def _call(
         self, route: Route, params: dict[str, Any], then: Callable[[Any], T], version: str | None, sids: dict[str, str]
@@ -516,6 +547,26 @@ def _sid(payload: Any) -> str:
     if not isinstance(sid, str):
         raise InvalidMessageError("Task: the payload lacks sid")
     return sid
+
+
+class _ReadyFuture(Future["Worker"]):
+    """The result of ``start``; waiting for it where it can never come is refused."""
+
+    def __init__(self, waits: Waiting) -> None:
+        super().__init__()
+        self._waits = waits
+
+    def result(self, timeout: float | None = None) -> Worker:
+        self._refuse("result")
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._refuse("exception")
+        return super().exception(timeout)
+
+    def _refuse(self, what: str) -> None:
+        if not self.done():
+            self._waits.refuse_on_dispatch_thread(f"start().{what}()")
 
 
 def _pass_on(done: Future[None], future: Future[Worker], worker: Worker) -> None:

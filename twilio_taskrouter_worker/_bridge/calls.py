@@ -24,7 +24,7 @@ from ..errors import (
     TaskRouterError,
     rejected,
 )
-from .http import Answer, Exchange, HttpFailure, HttpTimeout, NotSent, Settings, settings_for
+from .http import Answer, Exchange, HttpFailure, HttpTimeout, NotSent, Settings, hide, settings_for
 from .jsontext import dumps, loads
 from .routes import Route
 from .threads import POOL, TIMERS, Timer
@@ -63,8 +63,11 @@ def retry_delay(
     return said if said is not None else min(RETRY_MAX, RETRY_FIRST * 2.0 ** min(tries - 1, 10)) * (0.5 + 0.5 * rand())
 
 
-def read_answer(answer: Answer) -> Any:
-    """The payload of a good answer; RequestError for any other. Pure."""
+def read_answer(answer: Answer, token: str = "") -> Any:
+    """The payload of a good answer; RequestError for any other. Pure.
+
+    A service that quotes the token in its message is not quoted in turn.
+    """
     if 200 <= answer.status < 300:
         try:
             body = loads(answer.body)
@@ -87,9 +90,9 @@ def read_answer(answer: Answer) -> Any:
     more_info = details.get("more_info")
     raise rejected(
         answer.status,
-        message if isinstance(message, str) else _without_message(answer),
+        hide(token, message) if isinstance(message, str) else _without_message(answer),
         code=code if isinstance(code, int) and not isinstance(code, bool) else None,
-        more_info=more_info if isinstance(more_info, str) else None,
+        more_info=hide(token, more_info) if isinstance(more_info, str) else None,
         retry_after=_retry_after(answer.headers.get("retry-after")),
     )
 
@@ -104,7 +107,7 @@ def _retry_after(text: str | None) -> float | None:
     """Seconds, from either form of the header."""
     if not text:
         return None
-    if text.strip().isdigit():
+    if text.isascii() and text.strip().isdigit():
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
@@ -209,11 +212,13 @@ class _Call(Generic[T]):
         self._then = then
         self._deadline = deadline
         self._tries = 0
-        self._running = False
+        self._running = self._cancelled = False
         self._last_failure = ""
         self._exchange: Exchange | None = None
         self._timeout: Timer | None = None
-        # Guards the outcome: the answer, the deadline and close() race, and the first one wins.
+        self._retry: Timer | None = None
+        # Guards the outcome (the answer, the deadline and close() race, and the first one wins) and the Future's step
+        # from pending to running.
         self._lock = threading.Lock()
         self._ended = False
 
@@ -245,27 +250,35 @@ class _Call(Generic[T]):
             if self._ended:
                 return False
             self._ended = True
-        if self._timeout is not None:
-            self._timeout.cancel()
+        for timer in (self._timeout, self._retry):
+            if timer is not None:
+                timer.cancel()
         self._calls._done(self)
         return True
 
+    def _run(self) -> bool:
+        """From here on the Future cannot be cancelled; False where it was."""
+        with self._lock:
+            if not self._running and not self._cancelled:
+                self._running = self.future.set_running_or_notify_cancel()
+                self._cancelled = not self._running
+            return self._running
+
     def _fail(self, error: BaseException) -> None:
-        if self._running or self.future.set_running_or_notify_cancel():
-            self._running = True
+        if self._run():
             self.future.set_exception(error)
 
     def _try(self) -> None:
         if self._ended:
             return
-        if not self._running:
-            if not self.future.set_running_or_notify_cancel():
-                self._end()
-                return
-            self._running = True
+        if not self._run():
+            self._end()
+            return
         self._tries += 1
         try:
-            payload = read_answer(self._post())
+            # The token is read at each try: it may have been renewed meanwhile.
+            token = self._calls._token()
+            payload = read_answer(self._post(token), token)
         except (HttpFailure, RequestError) as failure:
             self._failed(failure)
         except Exception as error:
@@ -274,11 +287,8 @@ class _Call(Generic[T]):
         else:
             self._succeed(payload)
 
-    def _post(self) -> Answer:
-        # The token is read at each try: it may have been renewed meanwhile.
-        body = dumps(
-            {"url": self._url, "method": self._route.method, "params": self._params, "token": self._calls._token()}
-        )
+    def _post(self, token: str) -> Answer:
+        body = dumps({"url": self._url, "method": self._route.method, "params": self._params, "token": token})
         self._exchange = exchange = Exchange(self._calls._url, self._calls.settings())
         if self._ended:
             raise HttpTimeout("given up")
@@ -289,7 +299,9 @@ class _Call(Generic[T]):
         if delay is not None and time.monotonic() + delay < self._deadline:
             self._last_failure = f"; the last of {self._tries} tries: {failure}"
             log.debug("%s %s: try %d failed, next in %.2f s", self._route.method, self._route.path, self._tries, delay)
-            TIMERS.at(time.monotonic() + delay, lambda: POOL.submit(self._try))
+            self._retry = TIMERS.at(time.monotonic() + delay, lambda: POOL.submit(self._try))
+            if self._ended:
+                self._retry.cancel()
             return
         if isinstance(failure, HttpTimeout):
             self._expire()

@@ -39,6 +39,7 @@ from .loading import Loader
 from .messages import Init, Message, parse
 from .resync import Snapshot, missing, take_over
 from .session import (
+    CONNECTED,
     Action,
     Connect,
     Deliver,
@@ -89,6 +90,7 @@ class Connection:
         caller: Caller,
         waiting: Waiting,
         on_finished: Callable[[Connection, TaskRouterError], None],
+        before: Connection | None = None,
     ) -> None:
         self._options = options
         self._state = state
@@ -113,7 +115,8 @@ class Connection:
         """Set when the last callback is over."""
         self.failure: TaskRouterError | None = None
         """What ended it for good, if it was not ``stop``."""
-        self.dispatcher = Dispatcher(state, f"{self._name}-dispatch")
+        after: threading.Thread | None = None if before is None else before.dispatcher.thread
+        self.dispatcher: Dispatcher = Dispatcher(state, f"{self._name}-dispatch", after)
         # A daemon: it may be connecting or reading when the interpreter exits.
         self._receiver = threading.Thread(target=self._receive, name=f"{self._name}-recv", daemon=True)
         waiting.open(self.dispatcher.thread)
@@ -163,6 +166,7 @@ class Connection:
                 return
             self._stopped = self._over = True
             socket = self._socket
+            greeted = self._session.state in CONNECTED
             actions = self._session.stop(time.monotonic())
             for action in actions:
                 if not isinstance(action, HangUp):
@@ -170,9 +174,11 @@ class Connection:
             self._wake.notify_all()
             if self._timer is not None:
                 self._timer.cancel()
-            if socket is not None:
+            if socket is not None and greeted:
                 self._timer = TIMERS.at(time.monotonic() + GOODBYE_SECONDS, socket.hang_up)
-        if socket is not None:
+            elif socket is not None:
+                socket.hang_up()
+        if socket is not None and greeted:
             socket.say_goodbye()
         self.dispatcher.put(self._last_step)
         self.dispatcher.stop()
@@ -181,7 +187,7 @@ class Connection:
         """On the dispatch thread, after the callbacks of ``disconnected``."""
         closed = ClosedError("The worker was disconnected")
         self._settle_ready(closed)
-        self._waiting.close(closed)
+        self._waiting.close(closed, self.dispatcher.thread)
         self.ended.set()
 
     def join(self, deadline: float) -> bool:
@@ -198,6 +204,9 @@ class Connection:
     def _tell(self, event: Callable[[float], list[Action]]) -> None:
         """Tell the session what happened, and do what it says."""
         with self._lock:
+            if self._over:
+                # What was under way at the end, e.g. a token's renewal, must not set anything going again.
+                return
             for action in event(time.monotonic()):
                 self._do(action)
             self._schedule()
@@ -254,7 +263,7 @@ class Connection:
         """Ask for a tick at the session's deadline. A tick that comes early is put off again: frames move the
         deadline all the time, and moving a timer with each would cost more than they do."""
         deadline = self._session.deadline
-        if deadline is None:
+        if deadline is None or self._over:
             return
         if self._timer is not None and self._timer.action is not None and self._timer.at <= deadline:
             return
@@ -415,9 +424,13 @@ class Connection:
             self._load_failed(load, error)
             return
         self._tell(lambda now: self._session.loaded(load.generation, now))
-        self._settle_ready(None)
+        # Lost again meanwhile: what was learned counts, but it is not ready.
+        ready = self.is_ready
+        if ready:
+            self._settle_ready(None)
         self.dispatcher.fire(notices)
-        self.dispatcher.fire([Notice(state.worker, "ready", (state.worker,))])
+        if ready:
+            self.dispatcher.fire([Notice(state.worker, "ready", (state.worker,))])
 
     def _introduce(self, init: Init) -> None:
         """Take the sids over, also into the names of the threads, for whoever reads a stack dump."""

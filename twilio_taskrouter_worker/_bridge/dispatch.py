@@ -30,10 +30,15 @@ _Item = tuple[float, Any]
 
 
 class Dispatcher:
-    """Owns the queue and its thread. ``put`` never blocks."""
+    """Owns the queue and its thread. ``put`` never blocks.
 
-    def __init__(self, state: State, name: str) -> None:
+    ``after`` is the thread of an earlier connection, whose callbacks come first: one Worker's callbacks never run side
+    by side, also where it is connected again while a callback still runs.
+    """
+
+    def __init__(self, state: State, name: str, after: threading.Thread | None = None) -> None:
         self._state = state
+        self._after = after
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._working_on: float | None = None
         self._warn_after = LAG_WARNING
@@ -60,6 +65,9 @@ class Dispatcher:
         return self._queue.qsize()
 
     def _run(self) -> None:
+        if self._after is not None:
+            self._after.join()
+            self._after = None
         while (item := self._queue.get()) is not None:
             arrived, what = item
             self._working_on = arrived

@@ -25,7 +25,18 @@ import urllib3
 
 from .threads import POOL_SIZE
 
-__all__ = ["Answer", "Exchange", "HttpFailure", "HttpTimeout", "NotSent", "is_loopback", "settings_for"]
+__all__ = [
+    "Answer",
+    "Exchange",
+    "HttpFailure",
+    "HttpTimeout",
+    "NotSent",
+    "Settings",
+    "close_idle",
+    "hide",
+    "is_loopback",
+    "settings_for",
+]
 
 READ_SIZE = 65536
 ANSWER_LIMIT = 64 * 1024 * 1024
@@ -50,7 +61,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -60,6 +71,11 @@ class Settings:
     proxies: Mapping[str, str]
     verify: bool | str
     cert: Any
+
+
+def hide(token: str, text: str) -> str:
+    """A text of the service's, without the token it may quote."""
+    return text.replace(token, "(the token)") if token else text
 
 
 def is_loopback(url: str) -> bool:
@@ -86,6 +102,10 @@ _in_use: dict[int, http.client.HTTPConnection] = {}
 
 class _Traced:
     """Mixin of urllib3's connections: tells which thread uses it."""
+
+    def connect(self) -> None:
+        _in_use[threading.get_ident()] = self  # type: ignore[assignment]
+        super().connect()  # type: ignore[misc]
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         _in_use[threading.get_ident()] = self  # type: ignore[assignment]
@@ -129,6 +149,11 @@ def _new_adapter() -> _Adapter:
 
 
 _adapter = _new_adapter()
+
+
+def close_idle() -> None:
+    """Close the kept-alive connections that no request is using; later requests make new ones."""
+    _adapter.close()
 
 
 def _forget_connections() -> None:
@@ -184,6 +209,9 @@ class Exchange:
         except HttpFailure:
             raise
         except Exception as error:
+            if isinstance(error, requests.RequestException):
+                # It carries the token; and whoever reports exceptions may report all they hold.
+                error.request = None
             raise self._failure(error, deadline) from error
         finally:
             with self._lock:

@@ -54,7 +54,7 @@ class Message:
     """One event frame."""
 
     event_type: str
-    payload: Any
+    payload: Any = attrs.field(repr=False)
 
 
 @attrs.frozen

@@ -44,7 +44,11 @@ class Snapshot:
 
 def missing(state: State, snapshot: Snapshot) -> list[str]:
     """Sids of open reservations that the list lacks, and of which it is not known how they ended."""
-    listed = {payload.get("sid") for payload in snapshot.reservations if isinstance(payload, dict)}
+    listed = {
+        payload["sid"]
+        for payload in snapshot.reservations
+        if isinstance(payload, dict) and isinstance(payload.get("sid"), str)
+    }
     return [sid for sid in state.reservations if sid not in listed and sid not in snapshot.ended]
 
 

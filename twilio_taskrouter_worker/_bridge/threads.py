@@ -41,11 +41,12 @@ class Pool:
         self._jobs: deque[Job] = deque()
         self._threads: set[threading.Thread] = set()
         self._idle = 0
-        self._drains = 0
+        self._draining = False
 
     def submit(self, job: Job) -> None:
         """Run the job soon; it must not raise."""
         with self._condition:
+            self._draining = False
             self._jobs.append(job)
             if self._idle >= len(self._jobs):
                 self._condition.notify()
@@ -66,27 +67,31 @@ class Pool:
 
     def _next(self) -> Job | None:
         with self._condition:
-            deadline, round_ = time.monotonic() + self._idle_seconds, self._drains
+            deadline = time.monotonic() + self._idle_seconds
             while not self._jobs:
+                if self._draining or time.monotonic() >= deadline:
+                    self._threads.discard(threading.current_thread())
+                    return None
                 self._idle += 1
                 self._condition.wait(max(0.0, deadline - time.monotonic()))
                 self._idle -= 1
-                if not self._jobs and (self._drains != round_ or time.monotonic() >= deadline):
-                    self._threads.discard(threading.current_thread())
-                    return None
             return self._jobs.popleft()
 
-    def drain(self, timeout: float) -> None:
-        """End the threads that have nothing to do now, and wait for them; the others go on."""
+    def drain(self, timeout: float) -> bool:
+        """Until the next job: end the threads that have nothing to do, and each other one when its job is done.
+
+        Waits for them, and returns True, where none has a job.
+        """
         with self._condition:
-            self._drains += 1
+            self._draining = True
             before = list(self._threads)
-            idle = self._idle
+            quiet = self._idle == len(before) and not self._jobs
             self._condition.notify_all()
         deadline = time.monotonic() + timeout
         for thread in before:
-            if idle == len(before) and thread is not threading.current_thread():
+            if quiet and thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
+        return quiet
 
 
 class Timer:
@@ -116,7 +121,7 @@ class Timers:
         # Guards all below.
         self._condition = threading.Condition(threading.Lock())
         self._heap: list[Timer] = []
-        self._drains = 0
+        self._draining = False
         self._thread: threading.Thread | None = None
 
     def at(self, when: float, action: Job) -> Timer:
@@ -124,6 +129,7 @@ class Timers:
         timer = Timer(when, next(self._numbers), action)
         started: threading.Thread | None = None
         with self._condition:
+            self._draining = False
             heapq.heappush(self._heap, timer)
             if self._thread is None:
                 started = self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -149,14 +155,14 @@ class Timers:
 
     def _due(self) -> Timer | None:
         """Wait for the next timer that was not cancelled; None when there was none for a while."""
-        idle_until, round_ = time.monotonic() + self._idle_seconds, self._drains
+        idle_until = time.monotonic() + self._idle_seconds
         while True:
             while self._heap and self._heap[0].action is None:
                 heapq.heappop(self._heap)
             now = time.monotonic()
             if self._heap and self._heap[0].at <= now:
                 return heapq.heappop(self._heap)
-            if not self._heap and (now >= idle_until or self._drains != round_):
+            if not self._heap and (now >= idle_until or self._draining):
                 self._thread = None
                 return None
             self._condition.wait((self._heap[0].at if self._heap else idle_until) - now)
@@ -164,10 +170,12 @@ class Timers:
     def drain(self, timeout: float) -> None:
         """End the thread if it has nothing to wait for, and wait for that."""
         with self._condition:
+            self._heap = [timer for timer in self._heap if timer.action is not None]
+            heapq.heapify(self._heap)
             thread = self._thread
-            if thread is None or any(timer.action is not None for timer in self._heap):
+            if thread is None or self._heap:
                 return
-            self._drains += 1
+            self._draining = True
             self._condition.notify()
         if thread is not threading.current_thread():
             thread.join(timeout)

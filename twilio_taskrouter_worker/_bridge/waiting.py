@@ -2,52 +2,64 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ClosedError, DispatchThreadError
-from ..events import Listener
+from ..errors import ClosedError, DispatchThreadError, ForkedProcessError
+from ..events import Listener, registration
 
 if TYPE_CHECKING:
     from ..events import Emitter
 
-__all__ = ["Stream", "Waiting"]
+__all__ = ["Stream", "Waiting", "check_timeout"]
 
 _END = object()
 
 
 class Waiting:
-    """The waits of one Worker and its objects; ``close`` ends them all."""
+    """The waits of one Worker and its objects; the end of a connection ends those that began before or in it."""
 
     def __init__(self) -> None:
-        # Guards all below.
+        # Guards all below. Connections are told apart by their dispatch threads: while the last callbacks of one still
+        # run, the next one may have begun.
         self._lock = threading.Lock()
-        self._ends: set[Callable[[ClosedError], None]] = set()
+        self._ends: dict[Callable[[ClosedError], None], threading.Thread | None] = {}
         self._closed: ClosedError | None = None
-        self._dispatch_thread: threading.Thread | None = None
+        self._current: threading.Thread | None = None
+        self._dispatch_threads: set[threading.Thread] = set()
+        self._pid = os.getpid()
 
     def open(self, dispatch_thread: threading.Thread) -> None:
         """A connection begins; waits on its dispatch thread will be refused."""
         with self._lock:
+            self._pid = os.getpid()
             self._closed = None
-            self._dispatch_thread = dispatch_thread
+            self._current = dispatch_thread
+            self._dispatch_threads.add(dispatch_thread)
+            # Who began to wait before the first connection waits for it.
+            self._ends = {end: since or dispatch_thread for end, since in self._ends.items()}
 
-    def close(self, error: ClosedError) -> None:
-        """End every wait: ``wait_for`` raises the error, ``stream`` stops."""
+    def close(self, error: ClosedError, dispatch_thread: threading.Thread) -> None:
+        """End every wait of this connection: ``wait_for`` raises the error, ``stream`` stops."""
         with self._lock:
-            self._closed = error
-            ends = list(self._ends)
-            self._ends.clear()
+            self._dispatch_threads.discard(dispatch_thread)
+            if self._current is dispatch_thread:
+                self._closed = error
+            ends = [end for end, since in self._ends.items() if since is dispatch_thread]
+            for end in ends:
+                del self._ends[end]
         for end in ends:
             end(error)
 
     def on_dispatch_thread(self) -> bool:
-        return threading.current_thread() is self._dispatch_thread
+        return threading.current_thread() in self._dispatch_threads
 
     def refuse_on_dispatch_thread(self, what: str) -> None:
         """Raise where waiting could never end."""
@@ -56,11 +68,19 @@ class Waiting:
                 f"{what} inside a callback would wait for itself: events are delivered on this very thread. "
                 "Register a listener instead, or wait on a thread of your own"
             )
+        if self._current is not None and self._closed is None and self._pid != os.getpid():
+            raise ForkedProcessError(
+                f"{what} would wait for ever: the worker was connected in process {self._pid}, from which process "
+                f"{os.getpid()} was forked, and its events come there. Make and connect a new Worker after the fork"
+            )
 
     def for_event(
         self, emitter: Emitter, event: str, timeout: float | None, predicate: Callable[..., object] | None
     ) -> tuple[Any, ...]:
         """See Emitter.wait_for."""
+        check_timeout(timeout)
+        if predicate is not None and not callable(predicate):
+            raise TypeError(f"predicate should be a function, not {type(predicate).__name__}")
         self.refuse_on_dispatch_thread(f"wait_for({event!r})")
         found: Future[tuple[Any, ...]] = Future()
 
@@ -84,13 +104,14 @@ class Waiting:
                 return found.result(timeout)
             except FutureTimeoutError:
                 if found.done():
-                    raise
+                    return found.result()
                 raise TimeoutError(f"{event!r} did not come within {timeout:g} s") from None
             finally:
                 emitter._detach(event, listener)
 
     def stream(self, emitter: Emitter, events: list[str], timeout: float | None) -> Stream:
         """See Emitter.stream."""
+        check_timeout(timeout)
         self.refuse_on_dispatch_thread("stream()")
         return Stream(self, emitter, events, timeout)
 
@@ -98,16 +119,17 @@ class Waiting:
         return _Registration(self, end)
 
     def _register(self, end: Callable[[ClosedError], None]) -> None:
+        sweep()
         with self._lock:
             if self._closed is None:
-                self._ends.add(end)
+                self._ends[end] = self._current
                 return
             error = self._closed
         end(error)
 
     def _unregister(self, end: Callable[[ClosedError], None]) -> None:
         with self._lock:
-            self._ends.discard(end)
+            self._ends.pop(end, None)
 
 
 class _Registration:
@@ -168,8 +190,36 @@ class Stream(Iterator[Any]):
         self.close()
 
     def __del__(self) -> None:
-        # A loop that was left by break drops its last reference here.
-        self.close()
+        # A loop that was left by break drops its last reference, mostly in the open, but it may also be the garbage
+        # collector that comes here, amidst a thread that holds the very locks that closing takes.
+        if self._open:
+            _dropped.append((self._emitter, self._listeners, self._waiting, self._end))
+            sweep(in_the_open=False)
+
+
+# Streams that were dropped and not closed: emitter, listeners, and what ends them.
+_dropped: deque[tuple[Emitter, list[tuple[str, Listener]], Waiting, Callable[[ClosedError], None]]] = deque()
+
+
+def sweep(*, in_the_open: bool = True) -> None:
+    """Take the listeners of dropped streams off; not ``in_the_open``, only where no lock is held by anyone."""
+    while _dropped:
+        try:
+            emitter, listeners, waiting, end = _dropped.popleft()
+        except IndexError:
+            return
+        if not in_the_open and (registration.locked() or waiting._lock.locked()):
+            _dropped.append((emitter, listeners, waiting, end))
+            return
+        for event, listener in listeners:
+            emitter._detach(event, listener)
+        waiting._unregister(end)
+
+
+def check_timeout(timeout: object) -> None:
+    """None, or a number of seconds."""
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float))):
+        raise TypeError(f"timeout should be a number of seconds or None, not {type(timeout).__name__}")
 
 
 def _hearer(heard: queue.SimpleQueue[Any], event: str, several: bool) -> Callable[..., None]:
