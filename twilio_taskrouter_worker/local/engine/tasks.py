@@ -189,6 +189,8 @@ def _change_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, wanted: 
     ended = end_open(kernel, ws, task)
     set_task_status(kernel, ws, task, COMPLETED, **changes)
     emit_task_and_reservations(kernel, ws, "task.completed", task, recipients, ended)
+    # The event log, though no session, has this one as well.
+    kernel.emit("task.updated", ws, task=task.record)
     reservations.after_work(kernel, ws, ended)
 
 

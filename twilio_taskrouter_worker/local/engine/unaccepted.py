@@ -14,7 +14,7 @@ from .lifecycle import (
     set_reservation,
     set_task_status,
 )
-from .model import CANCELED, COMPLETED, PENDING, REJECTED, TIMEOUT, TRANSFER_FAILED, WRAPPING
+from .model import CANCELED, COMPLETED, PENDING, REJECTED, TIMEOUT, TRANSFER_FAILED
 from .movement import move
 from .rules import (
     ATTEMPT_FAILED,
@@ -109,12 +109,10 @@ def _transfer_failed(
 
 
 def emit_fallback(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, status: str) -> None:
-    """Emit what a task has come to by the end of a transfer, for those who do not hear ``task.updated``."""
-    task = reservation.task
+    """Emit that the end of a transfer was the end of the task, because its transferor had completed already."""
     if status == COMPLETED:
-        kernel.emit("task.completed", ws, (reservation.record.worker_sid,), task=task.record)
-    elif status == WRAPPING:
-        kernel.emit("task.wrapup", ws, task.workers(), task=task.record)
+        recipients = (reservation.record.worker_sid,)
+        kernel.emit("task.completed", ws, recipients, task=reservation.task.record)
 
 
 def _attempt_failed(

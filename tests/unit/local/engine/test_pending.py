@@ -1,0 +1,36 @@
+"""Lines of waiting tasks that many tasks leave from the middle."""
+
+from __future__ import annotations
+
+from tests.unit.local.engine.desk import Desk
+from tests.unit.local.engine.invariants import check_state
+
+
+def test_tasks_that_leave_from_the_middle_do_not_pile_up() -> None:
+    """A long line of which most are canceled stays sound and small, and serves the rest in order."""
+    desk = Desk()
+    tasks = [desk.task() for _ in range(300)]
+    for sid in tasks[10:290]:
+        desk.do("UpdateTask", sid=sid, assignment_status="canceled")
+    (home,) = desk.engine._kernel.workspace(desk.ws).queues.values()
+    (groups,) = home.pending.values()
+    (group,) = groups.values()
+    assert group.live == 20 and len(group.heap) < 130
+    desk.worker("Ann", capacity=20)
+    check_state(desk.engine)
+    served = [r.task_sid for r in desk.engine.reservations(desk.ws)]
+    assert served == tasks[:10] + tasks[290:]
+    assert groups == {}
+
+
+def test_tasks_of_one_step_are_grouped_by_what_its_expression_reads() -> None:
+    """Two languages make two groups, however many tasks there are and whatever else they hold."""
+    desk = Desk()
+    queue = desk.engine.queues(desk.ws)[0].sid
+    target = {"queue": queue, "expression": "worker.langs HAS task.lang"}
+    flow = desk.workflow({"expression": "1==1", "targets": [target]}, {"expression": "1==1", "targets": [target]})
+    for number in range(10):
+        desk.task({"lang": "de" if number % 2 else "es", "n": number}, workflow_sid=flow)
+    home = desk.engine._kernel.workspace(desk.ws).queues[queue]
+    (groups,) = home.pending.values()
+    assert sorted(group.live for group in groups.values()) == [5, 5]
