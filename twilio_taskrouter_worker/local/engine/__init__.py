@@ -12,11 +12,12 @@ when to come back with ``AdvanceTime``. The same journal, seed and rules give th
 from __future__ import annotations
 
 from . import commands, events, model
-from .commands import UNSET, JournalEntry, Unset
+from .commands import UNSET, Unset
 from .engine import Engine, Outcome
 from .errors import Rejected
 from .events import BRIDGE_EVENTS, LOG_EVENTS, Event
 from .explain import Explanation
+from .journal import JournalEntry
 from .rules import DEFAULT_RULES, Rules
 
 __all__ = [

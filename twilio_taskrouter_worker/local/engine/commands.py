@@ -1,4 +1,4 @@
-"""Everything that can be asked of the engine, as frozen commands, and their JSON form for the journal.
+"""Everything that can be asked of the engine, as frozen commands; their JSON form is in ``journal``.
 
 In commands that change something, :data:`UNSET` means that the parameter is absent and the field stays. ``None``,
 where a type allows it, clears the field. ``if_match`` is the version the asker believes to be current; None asks for no
@@ -8,7 +8,6 @@ check. A ``workspace_sid`` is always given; ``task_channel`` is a sid or a uniqu
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -439,6 +438,8 @@ class SessionOpened(Command):
 
     workspace_sid: str
     worker_sid: str
+    set_offline: bool | None = None
+    """The flag it was opened with, for whoever reads the journal and has to close it; the engine takes no notice."""
 
 
 @attrs.frozen(kw_only=True)
@@ -449,58 +450,3 @@ class SessionClosed(Command):
     worker_sid: str
     set_offline: bool | None = None
     """The flag this session was opened with; None: it was not sent."""
-
-
-_BY_NAME: Final[dict[str, type[Command]]] = {cls.__name__: cls for cls in Command.__subclasses__()}
-
-
-def to_json(command: Command) -> dict[str, Any]:
-    """Return a command as a JSON object: its ``type`` and the fields that differ from their defaults."""
-    document: dict[str, Any] = {"type": type(command).__name__}
-    for field in attrs.fields(type(command)):
-        value = getattr(command, field.name)
-        if value is UNSET or value == field.default:
-            continue
-        document[field.name] = dict(value) if isinstance(value, Mapping) else value
-    return document
-
-
-def from_json(document: Mapping[str, Any]) -> Command:
-    """Return the command that :func:`to_json` wrote.
-
-    Raises:
-        ValueError: the type is unknown or a field does not belong to it.
-    """
-    fields = dict(document)
-    cls = _BY_NAME.get(fields.pop("type", None) or "")
-    if cls is None:
-        raise ValueError(f"Unknown command type {document.get('type')!r}; known are {', '.join(sorted(_BY_NAME))}.")
-    try:
-        return cls(**fields)
-    except TypeError as error:
-        raise ValueError(f"The fields {sorted(fields)} do not make a {cls.__name__}: {error}.") from error
-
-
-@attrs.frozen
-class JournalEntry:
-    """One applied command and the time it was applied at."""
-
-    now: float
-    command: Command
-
-    def to_json(self) -> str:
-        """Return the entry as one line of JSON text."""
-        return json.dumps({"now": self.now, "command": to_json(self.command)}, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> JournalEntry:
-        """Return the entry that :meth:`to_json` wrote.
-
-        Raises:
-            ValueError: the text is not such an entry.
-        """
-        try:
-            document = json.loads(text)
-            return cls(float(document["now"]), from_json(document["command"]))
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"Not a journal entry: {error!r}.") from error

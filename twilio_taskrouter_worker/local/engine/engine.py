@@ -25,10 +25,11 @@ from . import (
     workspaces,
 )
 from . import commands as c
-from .commands import AdvanceTime, Command, JournalEntry
+from .commands import AdvanceTime, Command
 from .digest import digest, snapshot
 from .errors import Rejected
 from .events import Event
+from .journal import JournalEntry
 from .kernel import Kernel
 from .lifecycle import remove_task
 from .queries import Queries
@@ -137,6 +138,11 @@ class Engine(Queries):
     def now(self) -> float:
         """The latest time the engine was given (unix seconds)."""
         return self._kernel.now
+
+    @property
+    def sequence(self) -> int:
+        """The number of the latest event; 0 before the first one."""
+        return self._kernel.event_count
 
     def apply(self, command: Command, now: float) -> Outcome:
         """Run the timers due until ``now`` (unix seconds), then the command.

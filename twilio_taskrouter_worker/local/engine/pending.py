@@ -24,6 +24,7 @@ OrderKey = tuple[float, float, float]
 Entry = tuple[OrderKey, int, TaskState]
 GroupKey = Hashable
 Groups = dict[GroupKey, "Group"]
+KnownKey = tuple[str, str, str]
 
 _COMPACT_FROM = 64
 
@@ -31,12 +32,15 @@ _COMPACT_FROM = 64
 class Group:
     """Waiting tasks of one queue and channel that suit the same workers, best first."""
 
-    __slots__ = ("heap", "home", "key", "live", "target")
+    __slots__ = ("heap", "home", "key", "known", "live")
 
-    def __init__(self, home: Groups, key: GroupKey, target: Target | None) -> None:
+    def __init__(
+        self, home: Groups, key: GroupKey, known: tuple[dict[KnownKey, Groups], KnownKey] | None = None
+    ) -> None:
         self.home = home
         self.key = key
-        self.target = target
+        self.known = known
+        """Where the home itself is kept, if it is one for a known worker."""
         self.heap: list[Entry] = []
         self.live = 0
         """Entries that are not stale; a task that leaves lets its entry lie until it comes to the top."""
@@ -52,6 +56,8 @@ class Group:
         """Let a task wait here."""
         if not self.live:
             self.home[self.key] = self
+            if self.known is not None:
+                self.known[0][self.known[1]] = self.home
         heapq.heappush(self.heap, entry)
         self.live += 1
 
@@ -61,6 +67,9 @@ class Group:
         if not self.live:
             self.heap.clear()
             del self.home[self.key]
+            # References to known workers come from customers' data: without this each would stay for ever.
+            if self.known is not None and not self.home:
+                del self.known[0][self.known[1]]
         elif len(self.heap) > _COMPACT_FROM and self.live * 2 < len(self.heap):
             self.heap = [entry for entry in self.heap if entry[2].entry is entry]
             heapq.heapify(self.heap)
@@ -104,7 +113,7 @@ def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
         group = worker.direct.get(channel)
         if group is None:
             # The group lives on the worker, not among the queue's: its home only knows whether it is in use.
-            group = worker.direct[channel] = Group({}, "direct", None)
+            group = worker.direct[channel] = Group({}, "direct")
         return group
     queue = task.queue
     assert queue is not None
@@ -112,8 +121,10 @@ def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
     known = known_reference(target, task)
     if known == ("", ""):
         return None
+    owner = None
     if known is not None:
-        home = queue.known.setdefault((channel, *known), {})
+        owner = (queue.known, (channel, *known))
+        home = queue.known.get(owner[1], {})
     else:
         home = queue.pending.setdefault(channel, {})
     key: GroupKey
@@ -124,7 +135,7 @@ def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
         key = None
     else:
         key = (target, _signature(target, task))
-    return home.get(key) or Group(home, key, target if key is not None else None)
+    return home.get(key) or Group(home, key, owner)
 
 
 def add(ws: WorkspaceState, task: TaskState) -> None:

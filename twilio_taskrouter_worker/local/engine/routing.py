@@ -46,8 +46,6 @@ def _feed(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> None:
 
 def _place(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Offer a pending task to idle workers, or let it wait, or let it skip its step."""
-    if task.record.assignment_status != PENDING or task.record.sid not in ws.tasks:
-        return
     entering = task.entering
     task.entering = False
     if _offer(kernel, ws, task, candidates(kernel, ws, task)) or task.record.final:

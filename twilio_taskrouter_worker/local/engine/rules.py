@@ -5,7 +5,8 @@ Numbers are seconds unless a name says otherwise. The constants below the class 
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import attrs
 
@@ -74,6 +75,20 @@ class Rules:
 
     semantics: Semantics = DEFAULT_SEMANTICS
     """What expressions mean where the documentation is silent."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the switches as plain data for ``json.dumps``."""
+        return attrs.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Rules:
+        """Return the rules that :meth:`to_dict` gave; a switch that is missing has its default.
+
+        Raises:
+            TypeError: there is no such switch.
+        """
+        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in data.items()}
+        return cls(**{**values, "semantics": Semantics(**values.get("semantics", {}))})
 
 
 DEFAULT_RULES: Final = Rules()

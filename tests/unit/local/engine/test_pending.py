@@ -34,3 +34,20 @@ def test_tasks_of_one_step_are_grouped_by_what_its_expression_reads() -> None:
     home = desk.engine._kernel.workspace(desk.ws).queues[queue]
     (groups,) = home.pending.values()
     assert sorted(group.live for group in groups.values()) == [5, 5]
+
+
+def test_references_to_known_workers_do_not_pile_up() -> None:
+    """Whatever names customers put into their tasks, nothing is kept of them when the tasks are over."""
+    desk = Desk()
+    queue = desk.engine.queues(desk.ws)[0].sid
+    target = {"queue": queue, "known_worker_friendly_name": "task.agent"}
+    flow = desk.workflow({"expression": "1==1", "targets": [target]})
+    tasks = [desk.task({"agent": f"Agent {number % 5}"}, workflow_sid=flow) for number in range(10)]
+    home = desk.engine._kernel.workspace(desk.ws).queues[queue]
+    assert len(home.known) == 5
+    desk.worker("Agent 0", capacity=2)
+    assert [desk.status(task) for task in tasks].count("reserved") == 2
+    for sid in tasks:
+        if desk.status(sid) == "pending":
+            desk.do("UpdateTask", sid=sid, assignment_status="canceled")
+    assert home.known == {}

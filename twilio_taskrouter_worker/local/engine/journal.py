@@ -1,0 +1,65 @@
+"""The journal: what was applied when, as lines of JSON text from which the same state can be made again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from .commands import UNSET, Command
+
+_BY_NAME: Final[dict[str, type[Command]]] = {cls.__name__: cls for cls in Command.__subclasses__()}
+
+
+def to_json(command: Command) -> dict[str, Any]:
+    """Return a command as a JSON object: its ``type`` and the fields that differ from their defaults."""
+    document: dict[str, Any] = {"type": type(command).__name__}
+    for field in attrs.fields(type(command)):
+        value = getattr(command, field.name)
+        if value is UNSET or value == field.default:
+            continue
+        document[field.name] = dict(value) if isinstance(value, Mapping) else value
+    return document
+
+
+def from_json(document: Mapping[str, Any]) -> Command:
+    """Return the command that :func:`to_json` wrote.
+
+    Raises:
+        ValueError: the type is unknown or a field does not belong to it.
+    """
+    fields = dict(document)
+    cls = _BY_NAME.get(fields.pop("type", None) or "")
+    if cls is None:
+        raise ValueError(f"Unknown command type {document.get('type')!r}; known are {', '.join(sorted(_BY_NAME))}.")
+    try:
+        return cls(**fields)
+    except TypeError as error:
+        raise ValueError(f"The fields {sorted(fields)} do not make a {cls.__name__}: {error}.") from error
+
+
+@attrs.frozen
+class JournalEntry:
+    """One applied command and the time it was applied at."""
+
+    now: float
+    command: Command
+
+    def to_json(self) -> str:
+        """Return the entry as one line of JSON text."""
+        return json.dumps({"now": self.now, "command": to_json(self.command)}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> JournalEntry:
+        """Return the entry that :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: the text is not such an entry.
+        """
+        try:
+            document = json.loads(text)
+            return cls(float(document["now"]), from_json(document["command"]))
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"Not a journal entry: {error!r}.") from error
