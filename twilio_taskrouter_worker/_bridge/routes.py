@@ -91,7 +91,10 @@ def instant(name: str, value: object) -> str:
         raise ValueError(
             f"{name} should be a datetime with a time zone, e.g. datetime.now(timezone.utc); this one has none"
         )
-    return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except OverflowError:
+        raise ValueError(f"{name} should be a date between the years 1 and 9999 in UTC") from None
 
 
 def one_of(*values: str) -> Callable[[str, object], str]:

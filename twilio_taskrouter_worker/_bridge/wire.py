@@ -28,7 +28,7 @@ payloads of one version the same."""
 
 _FIRST_SECOND = -62135596800  # 0001-01-01T00:00:00Z
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
-_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)")
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)", re.ASCII)
 
 
 @attrs.frozen
@@ -71,12 +71,20 @@ def _instant(value: float | str | None, scale: int) -> float | None:
     if value is None:
         return None
     if isinstance(value, str):
-        if not _ISO_DATE.fullmatch(value):
-            raise ValueError("it is not a date")
-        return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
+        value, scale = _iso_seconds(value), 1
     if not _FIRST_SECOND * scale <= value <= _LAST_SECOND * scale:
         raise ValueError("it is not a date between the years 1 and 9999")
     return value if scale == 1 else value / scale
+
+
+def _iso_seconds(text: str) -> float:
+    if _ISO_DATE.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+        except ValueError:
+            # Its own words quote the text.
+            pass
+    raise ValueError("it is not a date")
 
 
 def _seconds(value: float | str | None) -> float | None:
