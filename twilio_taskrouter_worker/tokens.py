@@ -77,7 +77,8 @@ def decode_unverified(token: str) -> dict[str, Any]:
 
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        # The last two come from inside the library: text that is no UTF-8, JSON nested too deeply.
         raise TokenError(
             "The token is not a readable JWT; if it is encrypted, pass the workspace sid explicitly"
         ) from error
