@@ -36,11 +36,11 @@ class Task(Resource, Emitter):
         "_announced",
         "_held",
         "_listeners",
+        "_replaced",
         "_reservation_sid",
         "_starting",
         "_state",
         "_told_record",
-        "_told_transfer",
         "_transfers",
     )
     _events = names(TaskEvent, TaskTransferEvent)
@@ -93,8 +93,8 @@ class Task(Resource, Emitter):
         self._announced: Announced = NOTHING_ANNOUNCED
         # Dispatch thread only: the record as of the last event; an answer of a call may be ahead of it.
         self._told_record = record
-        # Dispatch thread only: sid of the latest transfer, and what was announced of it.
-        self._told_transfer: tuple[str, frozenset[object]] | None = None
+        # Guarded by state.lock: outgoing transfers before the current one, by sid; events of them can still come.
+        self._replaced: dict[str, OutgoingTransfer] = {}
         # Guarded by state.lock: calls of transfer() that have no answer yet, and events that wait for it.
         self._starting = 0
         self._held: list[Any] = []
@@ -266,19 +266,35 @@ class Task(Resource, Emitter):
             self._renew(record)
         return self
 
-    def _renew(self, record: Record) -> None:
-        """Take a record that is not older; called with the state's lock held."""
+    def _renew(self, record: Record, *, ending: bool = False) -> None:
+        """Take a record that is not older; called with the state's lock held. An ending is never older."""
         version = self._schema.index["version"]
-        if self._state.is_current(record[version], self._record[version]):
+        if ending or self._state.is_current(record[version], self._record[version]):
             self._record = record
 
+    def _known_outgoing(self, sid: str) -> OutgoingTransfer | None:
+        """The outgoing transfer of this sid, current or not; called with the state's lock held."""
+        current = self._transfers._outgoing
+        return current if current is not None and current.sid == sid else self._replaced.get(sid)
+
     def _outgoing(self, record: Record) -> OutgoingTransfer:
-        """The outgoing transfer of this record, which is taken over; called with the state's lock held."""
-        known = self._transfers._outgoing
-        if known is not None and known.sid == record[known._schema.index["sid"]]:
+        """The outgoing transfer of this record, which is taken over; called with the state's lock held.
+
+        One that is new becomes the current one, unless that was created later.
+        """
+        index = OutgoingTransfer._schema.index
+        known = self._known_outgoing(record[index["sid"]])
+        if known is not None:
             known._renew(record)
             return known
-        self._transfers._outgoing = transfer = OutgoingTransfer(self._state, self, record)
+        current = self._transfers._outgoing
+        transfer = OutgoingTransfer(self._state, self, record)
+        if current is not None and current._created_after(record):
+            self._replaced[transfer.sid] = transfer
+            return transfer
+        if current is not None:
+            self._replaced[current.sid] = current
+        self._transfers._outgoing = transfer
         return transfer
 
     def to_dict(self) -> dict[str, Any]:

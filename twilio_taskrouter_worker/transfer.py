@@ -74,13 +74,21 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
     transfer. The same events fire on the task as ``transfer_...``.
     """
 
-    __slots__ = ("_listeners", "_state", "_task")
+    __slots__ = ("_listeners", "_state", "_task", "_told")
     _events = names(TransferEvent)
 
     def __init__(self, state: State, task: Task, record: Record) -> None:
         super().__init__(record)
         self._state = state
         self._task = task
+        # Dispatch thread only: what was announced of it.
+        self._told: frozenset[object] = frozenset()
+
+    def _created_after(self, record: Record) -> bool:
+        """Whether it is certain that this transfer is the newer one."""
+        created = self._schema.index["date_created"]
+        mine, other = self._record[created], record[created]
+        return mine is not None and other is not None and bool(mine > other)
 
     @property
     def task_sid(self) -> str:

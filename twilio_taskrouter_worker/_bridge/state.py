@@ -20,6 +20,7 @@ from ..transfer import Transfer
 from ..worker_info import WorkerFields
 from . import routes
 from .announced import NOTHING_ANNOUNCED, Announced, Trust
+from .futures import Following
 from .routes import Route
 from .wire import Record
 
@@ -143,7 +144,8 @@ class State:
     def renew_worker(self, record: Record) -> bool:
         """Take a worker record that is not older; called with the lock held. True if it was taken."""
         version = _WORKER["version"]
-        if self.record is not None and record[version] < self.record[version]:
+        old = self.record is not None and record[version] < self.record[version]
+        if old and self.worker_trust.in_versions:
             return False
         self.record = self.public_record = record
         return True
@@ -227,7 +229,8 @@ class State:
         return self.call(routes.UPDATE_WORKER, params, answered, version=self.worker_version)
 
     def start_transfer(self, task: Task, params: dict[str, Any]) -> Future[Task]:
-        """POST a transfer, and hold back the events of the task's transfers until its Future has resolved."""
+        """POST a transfer, and hold back the events of the task's transfers until its Future has resolved, and the
+        callbacks of the Future have had the time to listen to the new transfer."""
 
         def answered(payload: Any) -> Task:
             record = Transfer._schema.read(payload)
@@ -242,8 +245,7 @@ class State:
         except BaseException:
             self._transfer_started(task)
             raise
-        future.add_done_callback(lambda _: self._transfer_started(task))
-        return future
+        return Following(future, lambda: self._transfer_started(task))
 
     def _transfer_started(self, task: Task) -> None:
         with self.lock:

@@ -13,7 +13,7 @@ from ..channel import Channel
 from ..errors import InvalidMessageError
 from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
-from ..transfer import INITIATED, Transfer
+from ..transfer import INITIATED, OutgoingTransfer, Transfer
 from ..worker_info import WorkerFields
 from .announced import admit
 from .messages import INIT, Message
@@ -55,7 +55,8 @@ def _worker_updated(state: State, message: Message, now: float) -> list[Notice]:
     state.announced = announced
     with state.lock:
         state.renew_worker(record)
-    state.told_record = state.record
+    # Not state.record: an answer may have put that ahead, to a change whose event is still to come.
+    state.told_record = record
     return [Notice(state.worker, _WORKER_EVENTS[message.event_type], (state.worker,))]
 
 
@@ -140,7 +141,9 @@ def _renew(state: State, reservation: Reservation, update: ReservationUpdate, *,
     with state.lock:
         reservation._renew(update, ending=ending)
     reservation._told_status = update.record[Reservation._schema.index["status"]]
-    reservation.task._told_record = reservation.task._record
+    version, told = Task._schema.index["version"], reservation.task._told_record
+    if update.task is not None and state.is_current(update.task[version], told[version]):
+        reservation.task._told_record = update.task
 
 
 def _reservation_failed(state: State, message: Message, now: float) -> list[Notice]:
@@ -169,23 +172,19 @@ _TRANSFER_EVENTS = {
 def _task_updated(state: State, message: Message, now: float) -> list[Notice]:
     record = Task._schema.read(message.payload)
     index = Task._schema.index
+    ending = message.event_type in _TASK_ENDINGS
     notices = []
     for reservation in state.by_task.get(record[index["sid"]], ()):
         task = reservation.task
         announced = admit(
-            task._announced,
-            message.event_type,
-            record[index["version"]],
-            record[-1],
-            state.trust,
-            ending=message.event_type in _TASK_ENDINGS,
+            task._announced, message.event_type, record[index["version"]], record[-1], state.trust, ending=ending
         )
         if announced is None:
             continue
         task._announced = announced
         with state.lock:
-            task._renew(record)
-        task._told_record = task._record
+            task._renew(record, ending=ending)
+        task._told_record = record
         notices.append(Notice(task, _TASK_EVENTS[message.event_type], (task,)))
     return notices
 
@@ -205,9 +204,12 @@ def _transfer_updated(state: State, message: Message, now: float) -> list[Notice
         if task._starting:
             task._held.append(message)
             return []
-        if _known_transfer_event(task, message.event_type, record):
+        known = task._known_outgoing(record[index["sid"]])
+        mark = _mark(task, message.event_type, record)
+        if _is_old(task, known, mark, record):
             return []
         transfer = task._outgoing(record)
+    transfer._told |= {mark}
     on_task, on_transfer = _TRANSFER_EVENTS[message.event_type]
     notices = [Notice(task, on_task, (transfer,))]
     if on_transfer is not None:
@@ -215,29 +217,25 @@ def _transfer_updated(state: State, message: Message, now: float) -> list[Notice
     return notices
 
 
-def _known_transfer_event(task: Task, event_type: str, record: Record) -> bool:
-    """Whether this event of this transfer was announced before, or comes after the transfer's end.
+def _mark(task: Task, event_type: str, record: Record) -> object:
+    """What tells an event of a transfer from others of the same transfer, which has no version.
 
-    Transfers have no version. An attempt can fail twice with the same words in the same second; between the two the
-    task changes.
+    An attempt can fail twice with the same words in the same second; between the two the task changes.
     """
-    index = Transfer._schema.index
-    sid = record[index["sid"]]
-    told = task._told_transfer
-    seen: frozenset[object] = told[1] if told is not None and told[0] == sid else frozenset()
-    attempt = event_type == "task.transfer-attempt-failed"
-    mark: object = (event_type, record, task._record[Task._schema.index["version"]]) if attempt else event_type
-    ended = any(isinstance(each, str) and each != "task.transfer-initiated" for each in seen)
-    older = (
-        record[index["status"]] == INITIATED
-        and task.transfers.outgoing is not None
-        and task.transfers.outgoing.sid != sid
-        and task.transfers.outgoing._record[index["date_created"]] > record[index["date_created"]]
-    )
-    if mark in seen or ended or older:
-        return True
-    task._told_transfer = (sid, seen | {mark})
-    return False
+    if event_type != "task.transfer-attempt-failed":
+        return event_type
+    return event_type, record, task._record[Task._schema.index["version"]]
+
+
+def _is_old(task: Task, known: OutgoingTransfer | None, mark: object, record: Record) -> bool:
+    """Whether this event was announced before, or comes after the transfer's end, or tells of the start of a transfer
+    that was over before the current one began."""
+    if known is not None:
+        ended = any(isinstance(each, str) and each != "task.transfer-initiated" for each in known._told)
+        return ended or mark in known._told
+    current = task.transfers.outgoing
+    started = record[Transfer._schema.index["status"]] == INITIATED
+    return started and current is not None and current._created_after(record)
 
 
 Handler = Callable[[State, Message, float], list[Notice]]
