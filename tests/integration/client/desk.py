@@ -46,11 +46,13 @@ class Desk:
     # -- what is there -------------------------------------------------------------------------------------------
 
     def add(self, status: str = "pending", **details: Any) -> str:
-        """Add a reservation, with versions of more than one digit, and give its sid."""
+        """Add a reservation and give its sid; versions have two digits, but for a pending reservation's, which is 0."""
         state = self.bridge.state
         with state.lock:
             task = {"version": 23, **details.pop("task", {})}
-            sid: str = state.add_reservation(status, task=task, **{"version": 17, **details})["sid"]
+            sid: str = state.add_reservation(
+                status, task=task, **{"version": 0 if status == "pending" else 17, **details}
+            )["sid"]
             self._own_transfer(sid)
         return sid
 
@@ -171,7 +173,7 @@ class Desk:
             self._listen(reservation.task.transfers.outgoing)
 
     def _hear(self, owner: str, event: str, args: tuple[Any, ...]) -> None:
-        if event != "reservation_failed" or MARKER not in (args[0] or {}):
+        if event != "reservation_failed" or not (isinstance(args[0], dict) and MARKER in args[0]):
             self.heard.append((owner, event, args))
 
     def sync(self) -> None:
@@ -179,7 +181,7 @@ class Desk:
         number, handled = next(self._markers), threading.Event()
 
         def seen(payload: Any) -> None:
-            if payload and payload.get(MARKER) == number:
+            if isinstance(payload, dict) and payload.get(MARKER) == number:
                 handled.set()
 
         self.worker.on("reservation_failed", seen)
