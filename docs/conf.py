@@ -1,11 +1,17 @@
 """How the documentation is built: ``sphinx-build -W -b html docs docs/_build``."""
 
+import importlib
+import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from twilio_taskrouter_worker import Transfers, Worker  # noqa: E402
+from twilio_taskrouter_worker._bridge import wire  # noqa: E402
 from twilio_taskrouter_worker._version import __version__  # noqa: E402
 
 project = "twilio_taskrouter_worker"
@@ -19,6 +25,88 @@ html_theme = "furo"
 html_title = "twilio_taskrouter_worker"
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_default_options = {"members": True, "no-value": True}
+add_module_names = False
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 100
+
+PACKAGES = ("twilio_taskrouter_worker", "twilio_taskrouter_worker.local")
+LISTENING = {"on", "once", "off", "wait_for", "stream"}
+"""The same on every object that has events, and so described in one place."""
+
+
+def annotate_attributes() -> None:
+    """Give the attributes that come from payloads the annotations that a reader wants to see.
+
+    They are descriptors; what they read as is the parameter of their ``Kind``, which stands in the annotations of the
+    module that defines them.
+    """
+    kinds = {
+        id(getattr(wire, name)): kind.removeprefix("Kind[").removesuffix("]")
+        for name, kind in wire.__annotations__.items()
+        if isinstance(kind, str) and kind.startswith("Kind[")
+    }
+    todo = [wire.Resource]
+    while todo:
+        owner = todo.pop()
+        todo += owner.__subclasses__()
+        for name, value in list(vars(owner).items()):
+            if isinstance(value, wire.Wire):
+                owner.__annotations__ = {**owner.__dict__.get("__annotations__", {}), name: kinds[id(value.kind)]}
+
+
+def undescribed(described: set[str]) -> Iterator[str]:
+    """The public members of public classes that the reference lacks; a base class's description is enough."""
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        for exported in module.__all__:
+            owner = getattr(module, exported)
+            if not inspect.isclass(owner) or issubclass(owner, BaseException):
+                continue
+            bases = [base for base in owner.__mro__ if base.__module__.startswith(PACKAGES[0])]
+            for name in sorted({name for base in bases for name in vars(base) if not name.startswith("_")}):
+                listens = name in LISTENING and exported != "Worker"
+                if not listens and not any(f"{package}.{base.__name__}.{name}" in described for base in bases):
+                    yield f"{package}.{exported}.{name}"
+
+
+def check_reference(app: Any, env: Any) -> None:
+    """Warn of what no page describes; warnings are errors."""
+    from sphinx.util import logging
+
+    for name in undescribed({name for name, *_ in env.get_domain("py").get_objects()}):
+        logging.getLogger(__name__).warning("%s is public, but described nowhere", name)
+
+
+def hide_constructor(app: Any, what: str, name: str, obj: Any, options: Any, signature: Any, returns: Any) -> Any:
+    """Resources are made by clients, not by users: how is nobody's business."""
+    made_here = inspect.isclass(obj) and issubclass(obj, (wire.Resource, Transfers)) and not issubclass(obj, Worker)
+    return ("", None) if made_here else None
+
+
+_sentences: dict[str, list[str]] = {}
+
+
+def keep_sentence(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Before napoleon, which takes what stands before the first colon of an attribute's sentence for its type."""
+    if what in ("attribute", "property"):
+        _sentences[name] = list(lines)
+
+
+def give_back_sentence(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """After napoleon."""
+    if name in _sentences:
+        lines[:] = _sentences.pop(name)
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    for package in PACKAGES:
+        importlib.import_module(package)
+    annotate_attributes()
+    app.connect("env-check-consistency", check_reference)
+    app.connect("autodoc-process-signature", hide_constructor)
+    app.connect("autodoc-process-docstring", keep_sentence, priority=400)
+    app.connect("autodoc-process-docstring", give_back_sentence, priority=600)

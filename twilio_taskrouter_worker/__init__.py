@@ -19,7 +19,7 @@ from .task_queue import TaskQueue
 from .transfer import IncomingTransfer, OutgoingTransfer, Transfers
 from .worker import Worker
 from .worker_info import WorkerInfo
-from .workspace import Workspace
+from .workspace import TaskInfo, Workspace
 
 __all__ = [
     "Activity",
@@ -30,6 +30,7 @@ __all__ = [
     "Reservation",
     "Supervisor",
     "Task",
+    "TaskInfo",
     "TaskQueue",
     "Transfers",
     "Worker",
