@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 from twilio.rest.taskrouter.v1.workspace import WorkspaceContext
 
+from tests.tools.openapi import check_answer
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 TWILIO = "https://taskrouter.twilio.com"
@@ -34,6 +37,18 @@ class LocalHttpClient(TwilioHttpClient):
         """Close the connections that are kept."""
         if self.session is not None:
             self.session.close()
+
+
+class CheckedHttpClient(LocalHttpClient):
+    """Judges each answer that is not a refusal by Twilio's own description."""
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
+        """Send one request, and check what comes back."""
+        response = super().request(method, url, *args, **kwargs)
+        if response.status_code < 400:
+            path = urlsplit(url.replace(TWILIO, "").replace(self.url, "")).path
+            check_answer(method, path, response.status_code, json.loads(response.text) if response.text else None)
+        return response
 
 
 def client_of(router: LocalTaskRouter, http: LocalHttpClient) -> Client:

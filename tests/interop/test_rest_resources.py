@@ -5,32 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from urllib.parse import urlsplit
 
 import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest.taskrouter.v1.workspace import WorkspaceContext
 
-from tests.interop.rest_client import TWILIO, LocalHttpClient, client_of, workspace_of
-from tests.tools.openapi import check_answer
+from tests.interop.rest_client import CheckedHttpClient, client_of, workspace_of
 from twilio_taskrouter_worker.local import LocalTaskRouter
-
-
-class CheckedHttpClient(LocalHttpClient):
-    """Judges each answer that is not a refusal."""
-
-    def request(self, method: str, url: str, *args: object, **kwargs: object) -> object:  # type: ignore[override]
-        response = super().request(method, url, *args, **kwargs)
-        if response.status_code < 400:
-            path = urlsplit(url.replace(TWILIO, "")).path
-            check_answer(method, path, response.status_code, json.loads(response.text) if response.text else None)
-        return response
-
-
-@pytest.fixture
-def router() -> Iterator[LocalTaskRouter]:
-    with LocalTaskRouter() as router:
-        yield router
 
 
 @pytest.fixture

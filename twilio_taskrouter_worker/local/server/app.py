@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ..._bridge.jsontext import dumps
+from ..._bridge.jsontext import dumps, loads
 from ..engine import Rejected
 from . import auth, bridge, params, refusals, tunnel
 from .connections import JSON, TUNNEL_BODY_BYTES, read_body
@@ -67,7 +67,7 @@ class App:
             raise refusals.method_not_allowed(request.method, BRIDGE_PATH)
         envelope = tunnel.open_envelope(await read_body(request, TUNNEL_BODY_BYTES))
         # From here to the answer nothing else runs: the events of this request are its own.
-        with self.service.holding() as batch:
+        with self.service.holding(request.remote) as batch:
             try:
                 payload = tunnel.answer(self.service, envelope, request.headers.get("If-Match"))
                 response = _json(200, {"payload": payload}, _CROSS_ORIGIN)
@@ -85,7 +85,7 @@ class App:
         operation, variables = _find(request.method, path)
         if operation.handle is None:
             raise refusals.not_here(operation.name)
-        form = await _form(request) if request.method == "POST" else {}
+        form, document = await _body(request, operation)
         origin = f"{request.scheme}://{request.host}"
         call = Call(
             service=self.service,
@@ -95,8 +95,9 @@ class App:
             if_match=params.if_match(request.headers.get("If-Match")),
             base=f"{origin}/v1",
             url=f"{origin}{path}",
+            document=document,
         )
-        with self.service.holding() as batch:
+        with self.service.holding(request.remote) as batch:
             try:
                 response = _answer(operation.handle(call))
             except Rejected as refusal:
@@ -125,13 +126,19 @@ def _find(method: str, path: str) -> tuple[Operation, dict[str, str]]:
     return found
 
 
-async def _form(request: web.BaseRequest) -> dict[str, Any]:
-    body = await read_body(request)
+async def _body(request: web.BaseRequest, operation: Operation) -> tuple[dict[str, Any], Any]:
+    """The parameters of a form, and the JSON of an operation that takes that instead."""
+    body = await read_body(request) if request.method == "POST" else b""
+    if operation.takes_json:
+        try:
+            return {}, loads(body)
+        except ValueError:
+            raise refusals.invalid("The request body is not JSON") from None
     if not body:
-        return {}
+        return {}, None
     if request.content_type not in ("application/x-www-form-urlencoded", "application/octet-stream"):
         raise refusals.invalid("The request body must be application/x-www-form-urlencoded")
-    return params.parse_form(body)
+    return params.parse_form(body), None
 
 
 def _answer(answer: Answer) -> web.Response:

@@ -93,23 +93,12 @@ def one_of(parameter: str, attribute: str, *allowed: str) -> Filter:
 # -- tests that need more than one attribute -------------------------------------------------------------------------
 
 
-def worker_scope(scope: Scope, worker: model.Worker) -> WorkerScope:
-    """Return a worker as expressions see it."""
-    fields = {
-        "sid": worker.sid,
-        "friendly_name": worker.friendly_name,
-        "activity_sid": worker.activity_sid,
-        "activity_name": worker.activity_name,
-    }
-    return WorkerScope(scope.engine.worker_attributes(worker.workspace_sid, worker.sid), fields)
-
-
 def _workers_matching(scope: Scope, expression: str) -> Test:
     try:
         matches = compile_expression(expression, WORKER, scope.engine.rules.semantics).matches
     except ExpressionSyntaxError as error:
         raise refusals.invalid(str(error)) from None
-    return lambda worker: matches(worker_scope(scope, worker))
+    return lambda worker: matches(scope.engine.worker_scope(worker.workspace_sid, worker.sid))
 
 
 def _workers_of_queue(scope: Scope, queue_sid: str) -> Test:

@@ -11,6 +11,8 @@ from typing import Any, Final
 from ..clock import Clock
 from ..engine import Engine, Event, Rejected, commands
 from . import frames, refusals, shapes
+from .event_log import Entry, EventLog
+from .ledger import Ledger
 from .sessions import Batch, Close, Session, Sessions
 from .tokens import Grant, SigningKey
 
@@ -45,9 +47,12 @@ class Service:
         self.auth_token = auth_token
         self.signing_key = signing_key
         self.sessions = Sessions(loop, time.time, self._session_closed)
-        self.listeners: list[Callable[[Event], None]] = []
-        """Called with every event, bridge or not, in order; must not raise."""
+        self.log = EventLog()
+        self.ledger = Ledger()
         self._held: Batch | None = None
+        self._actor_sid: str | None = None
+        self._address: str | None = None
+        self._workspace_names: dict[str, str] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
         """The deadline the timer waits for, on the engine's clock."""
@@ -78,16 +83,22 @@ class Service:
         self.execute(commands.AdvanceTime())
 
     @contextmanager
-    def holding(self) -> Iterator[Batch]:
+    def holding(self, address: str | None) -> Iterator[Batch]:
         """Collect the events of everything executed inside into one batch, which the caller then releases.
 
-        The block must not await: whatever else ran meanwhile would end up in the same batch.
+        ``address`` is the client's, for the event log. The block must not await: whatever else ran meanwhile would end
+        up in the same batch.
         """
         batch = self._held = Batch()
+        self._address = address
         try:
             yield batch
         finally:
-            self._held = None
+            self._held = self._actor_sid = self._address = None
+
+    def acting(self, worker_sid: str) -> None:
+        """Let the event log have a worker as the one who causes what is executed from here to the end of the block."""
+        self._actor_sid = worker_sid
 
     def release_soon(self, batch: Batch) -> None:
         """Let a batch go a moment after the answer that is being written right now."""
@@ -154,10 +165,11 @@ class Service:
         for event in events:
             if event.bridge:
                 self._queue(event, batch)
-            for listener in self.listeners:
-                listener(event)
+            self._note(event)
             if event.type == "worker.deleted" and event.worker is not None:
                 self.sessions.close_worker(event.worker.sid, Close.WORKER_DELETED)
+            elif event.type == "workspace.deleted":
+                self.sessions.close_workspace(event.workspace_sid, Close.WORKER_DELETED)
         if own:
             # Not in the same tick: whoever caused this (a timer, the Python facade) is to be done first.
             self.loop.call_soon(batch.release)
@@ -169,6 +181,13 @@ class Service:
                 if frame is None:
                     frame = frames.message(event.type, shapes.payload(event))
                 batch.add(session, frame)
+
+    def _note(self, event: Event) -> None:
+        self.ledger.note(event)
+        if event.workspace is not None:
+            self._workspace_names[event.workspace_sid] = event.workspace.friendly_name
+        name = self._workspace_names.get(event.workspace_sid, "")
+        self.log.add(Entry(event, name, self._actor_sid or event.workspace_sid, self._address))
 
     # -- timers --------------------------------------------------------------------------------------------------
 

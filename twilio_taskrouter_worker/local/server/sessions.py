@@ -205,6 +205,13 @@ class Sessions:
         for session in list(self.of(worker_sid)):
             self.close(session, why)
 
+    def close_workspace(self, workspace_sid: str, why: Close) -> None:
+        """End all sessions of a workspace's workers."""
+        for sessions in list(self._by_worker.values()):
+            for session in list(sessions):
+                if session.workspace_sid == workspace_sid:
+                    self.close(session, why)
+
     def token_seen(self, worker_sid: str, expires_at: float) -> None:
         """Note a token that came with a request; a newer one keeps the worker's sessions open for longer."""
         if worker_sid in self._by_worker:

@@ -8,10 +8,10 @@ from typing import Any, Final
 import attrs
 
 from ..._bridge.jsontext import loads
-from ..engine import Engine, commands, model
+from ..engine import Engine, commands
 from . import filters, parameters, refusals, roles, shapes
 from .bridge_lists import page
-from .params import Param, boolean, if_match, read
+from .params import Param, boolean, convert, if_match, read
 from .reservations import reservation_command
 from .routing import MethodNotAllowed, PathTable
 from .service import Service
@@ -93,6 +93,7 @@ def answer(service: Service, envelope: Envelope, header: str | None) -> dict[str
     service.check_grant(grant)
     if grant.worker_sid is not None:
         service.sessions.token_seen(grant.worker_sid, grant.expires_at)
+        service.acting(grant.worker_sid)
     try:
         found = ROUTES.find(envelope.method, envelope.url)
     except MethodNotAllowed:
@@ -189,16 +190,13 @@ def _fetch_reservation(call: Call) -> shapes.Shape:
 
 
 def _list_reservations(call: Call) -> shapes.Shape:
-    records = call.engine.reservations(call.workspace_sid, worker_sid=call.path["WorkerSid"])
+    active = convert("Active", call.params.get("Active", False), boolean)
+    views = call.engine.reservation_views(call.workspace_sid, call.path["WorkerSid"], active=active)
+    by_sid = {view.reservation.sid: view for view in views}
+    records = [view.reservation for view in views]
     found = filters.select(records, call.scope(), call.params, filters.RESERVATIONS_OF_WORKER)
-    if boolean(call.params.get("Active", False)):
-        found = [record for record in found if record.open]
     now = call.now
-
-    def shape(record: model.Reservation) -> shapes.Shape:
-        return shapes.reservation_view(call.engine.reservation_view(call.workspace_sid, record.sid), now)
-
-    return page(found, shape, call.params)
+    return page(found, lambda record: shapes.reservation_view(by_sid[record.sid], now), call.params)
 
 
 def _update_reservation(call: Call) -> shapes.Shape:

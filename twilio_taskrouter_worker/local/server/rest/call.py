@@ -36,6 +36,8 @@ class Call:
     """The absolute URL of ``/v1``, as the client reaches it."""
     url: str
     """The absolute URL that was asked for, without its query."""
+    document: Any = attrs.field(default=None, repr=False)
+    """The JSON of the body, for an operation that takes it."""
 
     @property
     def engine(self) -> Engine:
@@ -70,3 +72,5 @@ class Operation:
     """Below ``/v1/``, with variables in braces."""
     handle: Handler | None = None
     """None: the local TaskRouter does not have it."""
+    takes_json: bool = False
+    """Its body is JSON, which no other one's is."""
