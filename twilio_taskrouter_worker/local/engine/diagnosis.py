@@ -119,6 +119,8 @@ def _target(ws: WorkspaceState, task: TaskState, target: Target) -> TargetVerdic
         queue_sid=target.queue_sid,
         queue_name=queue.record.friendly_name if queue is not None else target.queue_sid,
         current=task.step is target,
+        members=len(queue.members) if queue is not None else 0,
+        suited=sum(1 for worker in queue.members.values() if _suits(ws, task, target, worker)) if queue else 0,
         expression=target.expression.text if target.expression is not None else None,
         timeout=target.timeout,
         priority=target.priority,
@@ -126,6 +128,14 @@ def _target(ws: WorkspaceState, task: TaskState, target: Target) -> TargetVerdic
         known_worker=reference[1] if reference is not None else None,
         skip_if=skip_if,
     )
+
+
+def _suits(ws: WorkspaceState, task: TaskState, target: Target, worker: WorkerState) -> bool:
+    """Whether a member of a target's queue satisfies the target's own conditions."""
+    if target.expression is not None and not target.expression.matches(TargetScope(task.scope, worker.scope)):
+        return False
+    reference = pending.known_reference(target, task)
+    return reference is None or routing.known_worker(ws, ws.queues[target.queue_sid], reference) is worker
 
 
 def _queue(ws: WorkspaceState, task: TaskState, queue: QueueState) -> QueueVerdict:

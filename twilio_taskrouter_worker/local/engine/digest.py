@@ -49,7 +49,7 @@ def _workspace(ws: WorkspaceState) -> dict[str, Any]:
         "workflows": [vars(workflow.record) for workflow in ws.workflows.values()],
         "tasks": [_task(task) for task in ws.tasks.values()],
         "reservations": [vars(reservation.record) for reservation in ws.reservations.values()],
-        "transfers": [vars(transfer.record) for transfer in ws.transfers.values()],
+        "transfers": [(vars(transfer.record), transfer.attempts) for transfer in ws.transfers.values()],
         "armed": list(ws.armed),
     }
 

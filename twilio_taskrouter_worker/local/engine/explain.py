@@ -96,6 +96,10 @@ class TargetVerdict:
     queue_name: str
     current: bool
     """Whether the task is in this step."""
+    members: int
+    """Workers in its queue."""
+    suited: int
+    """Those of them who satisfy its expression and known-worker key, whether or not they are free."""
     expression: str | None
     timeout: float | None
     priority: int | None
@@ -112,7 +116,7 @@ class TargetVerdict:
         return data
 
     def __str__(self) -> str:
-        parts = [f"target {self.index + 1}: queue '{self.queue_name}'"]
+        parts = [f"target {self.index + 1}: queue '{self.queue_name}', suits {self.suited} of {self.members} members"]
         if self.expression is not None:
             parts.append(f"expression {self.expression}")
         if self.known_worker is not None:

@@ -19,7 +19,7 @@ from .model import (
 )
 from .movement import move
 from .rules import TRANSFER_TASK_ENDED
-from .state import ReservationState, TaskState, TransferState, WorkspaceState
+from .state import QueueState, ReservationState, TaskState, TransferState, WorkspaceState
 
 EVENT_OF_STATUS = {
     "accepted": "reservation.accepted",
@@ -142,6 +142,38 @@ def end_transfer(kernel: Kernel, transfer: TransferState, status: str, reason: s
         transfer_status=status, transfer_failed_reason=reason, date_updated=kernel.now
     )
     transfer.initiator.task.transfer = None
+
+
+def fall_back(
+    kernel: Kernel, ws: WorkspaceState, transfer: TransferState, status: str, reason: str | None = None
+) -> str:
+    """Close a transfer that did not come about and let its task be what it is without it.
+
+    The task returns to the queue it came from. Nothing is emitted; returns the task's status.
+    """
+    task = transfer.initiator.task
+    end_transfer(kernel, transfer, status, reason)
+    changes: dict[str, object] = {}
+    if transfer.queue_before is not None and transfer.queue_before is not task.queue:
+        changes = book(kernel, task, transfer.queue_before)
+    fallback = derived_status(task)
+    if fallback == COMPLETED:
+        fallback = kernel.rules.failed_cold_transfer_status
+    set_task_status(kernel, ws, task, fallback, **changes)
+    return fallback
+
+
+def book(kernel: Kernel, task: TaskState, queue: QueueState) -> dict[str, object]:
+    """Book a task under a queue; return the changes of its record that say so."""
+    if task.queue is not None:
+        task.queue.tasks.pop(task.record.sid, None)
+    task.queue = queue
+    queue.tasks[task.record.sid] = task
+    return {
+        "task_queue_sid": queue.record.sid,
+        "task_queue_friendly_name": queue.record.friendly_name,
+        "task_queue_entered_date": kernel.now,
+    }
 
 
 def emit_ended(kernel: Kernel, ws: WorkspaceState, ended: list[ReservationState]) -> None:

@@ -51,8 +51,22 @@ class Rules:
     warm_transfer_may_return: bool = False
     """A WARM transfer to a queue may be offered to the transferor itself."""
 
+    queue_transfer_attempts: int | None = None
+    """After how many failed attempts a transfer to a queue fails as one to a worker does. None: never; it goes on until
+    somebody accepts, it is canceled, or the task ends."""
+
+    failed_cold_transfer_status: str = attrs.field(
+        default="completed", validator=attrs.validators.in_(("completed", "canceled"))
+    )
+    """What becomes of a task whose COLD transfer failed when its transferor had completed already: ``completed`` or
+    ``canceled``. (While the transferor is still wrapping, the task is wrapping.)"""
+
     transfer_checks_capacity: bool = True
     """Refuse a transfer to a worker who has no free place on the task's channel."""
+
+    refuse_unmatched_tasks: bool = False
+    """Refuse (400) a task that no filter of its workflow matches where there is no default filter. Off: it is created
+    and canceled at once."""
 
     one_reservation_per_worker_and_task: bool = True
     """Do not offer a task to a worker who holds an open reservation on it."""

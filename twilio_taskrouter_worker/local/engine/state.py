@@ -213,11 +213,13 @@ class ReservationState:
 class TransferState:
     """A transfer."""
 
-    __slots__ = ("initiator", "queue_before", "record")
+    __slots__ = ("attempts", "initiator", "queue_before", "record")
 
     def __init__(self, record: Transfer, initiator: ReservationState, queue_before: QueueState | None) -> None:
         self.record = record
         self.initiator = initiator
+        self.attempts = 0
+        """Rounds of offers to a queue that nobody accepted."""
         self.queue_before = queue_before
         """The task's queue when the transfer started, which it returns to when the transfer is canceled."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from . import checks, errors, pending, reservations, workflow
 from .commands import UNSET, CreateTask, DeleteTask, UpdateTask
 from .errors import invalid
+from .expressions import TaskScope
 from .kernel import Kernel
 from .lifecycle import (
     cancel_task,
@@ -41,6 +42,9 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
     queue = _queue(ws, command.task_queue_sid)
     if command.ignore_capacity and route != "worker":
         raise invalid("IgnoreCapacity is only valid together with a worker as RoutingTarget")
+    if kernel.rules.refuse_unmatched_tasks and route == "workflow" and flow is not None:
+        if not workflow.takes(flow.plan, TaskScope(attributes)):
+            raise invalid(f"No filter of workflow {flow.record.sid} matches the task, and it has no default_filter")
     kernel.task_count += 1
     record = Task(
         account_sid=kernel.account_sid,
@@ -243,7 +247,7 @@ def _change_data(kernel: Kernel, ws: WorkspaceState, task: TaskState, changes: d
 def set_attributes(task: TaskState, parsed: dict[str, Any]) -> None:
     """Give a task the parsed form of its new attributes."""
     task.attributes = parsed
-    task.scope = type(task.scope)(parsed)
+    task.scope = TaskScope(parsed)
 
 
 def delete(kernel: Kernel, command: DeleteTask) -> None:

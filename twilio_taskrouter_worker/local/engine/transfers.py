@@ -8,7 +8,7 @@ from . import availability, checks, errors, pending, routing
 from .commands import CancelTransfer, CreateTransfer
 from .errors import invalid
 from .kernel import Kernel
-from .lifecycle import derived_status, emit_ended, end_transfer, set_reservation, set_task_status
+from .lifecycle import book, emit_ended, fall_back, set_reservation, set_task_status
 from .model import (
     ACCEPTED,
     ASSIGNED,
@@ -138,26 +138,13 @@ def _into_queue(
 ) -> list[ReservationState]:
     """Put a task into the queue it is transferred to; workflow and target expressions no longer apply."""
     task.step = None
-    changes.update(_booking(kernel, task, queue))
+    changes.update(book(kernel, task, queue))
     workers = routing.candidates(kernel, ws, task)
     if workers:
         return routing.make(kernel, ws, task, workers, **changes)
     set_task_status(kernel, ws, task, PENDING, **changes)
     kernel.place(ws, task)
     return []
-
-
-def _booking(kernel: Kernel, task: TaskState, queue: QueueState) -> dict[str, Any]:
-    """Book a task under another queue; return the changes of its record that say so."""
-    if task.queue is not None:
-        task.queue.tasks.pop(task.record.sid, None)
-    task.queue = queue
-    queue.tasks[task.record.sid] = task
-    return {
-        "task_queue_sid": queue.record.sid,
-        "task_queue_friendly_name": queue.record.friendly_name,
-        "task_queue_entered_date": kernel.now,
-    }
 
 
 def cancel(kernel: Kernel, command: CancelTransfer) -> Transfer:
@@ -184,13 +171,7 @@ def _take_back(kernel: Kernel, ws: WorkspaceState, transfer: TransferState) -> N
     canceled = task.pending()
     for reservation in canceled:
         set_reservation(kernel, ws, reservation, CANCELED)
-    end_transfer(kernel, transfer, TRANSFER_CANCELED)
-    changes: dict[str, Any] = {}
-    before = transfer.queue_before
-    if before is not None and before is not task.queue:
-        changes = _booking(kernel, task, before)
-    fallback = derived_status(task)
-    set_task_status(kernel, ws, task, fallback, **changes)
+    fallback = fall_back(kernel, ws, transfer, TRANSFER_CANCELED)
     transferor = (transfer.record.initiating_worker_sid,)
     kernel.emit("task.transfer-canceled", ws, transferor, task=task.record, transfer=transfer.record)
     kernel.emit("task.updated", ws, transferor, task=task.record)

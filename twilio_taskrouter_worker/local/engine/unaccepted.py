@@ -6,15 +6,14 @@ from . import workflow
 from .kernel import Kernel
 from .lifecycle import (
     EVENT_OF_STATUS,
-    derived_status,
     emit_ended,
     emit_task_and_reservations,
-    end_transfer,
+    fall_back,
     move_back,
     set_reservation,
     set_task_status,
 )
-from .model import CANCELED, COMPLETED, PENDING, REJECTED, TIMEOUT, TRANSFER_FAILED
+from .model import CANCELED, PENDING, REJECTED, TASK_FINAL, TIMEOUT, TRANSFER_FAILED
 from .movement import move
 from .rules import (
     ATTEMPT_FAILED,
@@ -72,7 +71,7 @@ def end(
         return
     transfer = task.transfer
     if transfer is not None:
-        if transfer.record.transfer_type == "QUEUE":
+        if transfer.record.transfer_type == "QUEUE" and _may_try_again(kernel, transfer):
             _attempt_failed(kernel, ws, reservation, transfer, status)
         else:
             _transfer_failed(kernel, ws, reservation, transfer, status)
@@ -93,15 +92,20 @@ def _target_lost(kernel: Kernel, ws: WorkspaceState, reservation: ReservationSta
     emit_task_and_reservations(kernel, ws, "task.canceled", task, (worker_sid,), [reservation])
 
 
+def _may_try_again(kernel: Kernel, transfer: TransferState) -> bool:
+    """Count a failed attempt of a transfer to a queue; return whether another one may follow."""
+    transfer.attempts += 1
+    most = kernel.rules.queue_transfer_attempts
+    return most is None or transfer.attempts < most
+
+
 def _transfer_failed(
     kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, transfer: TransferState, status: str
 ) -> None:
     """The worker a task was to be handed to has not taken it: it stays with, or returns to, the one who had it."""
     task = reservation.task
     transferor = (transfer.initiator.record.worker_sid,)
-    end_transfer(kernel, transfer, TRANSFER_FAILED, _TRANSFER_REASONS[status])
-    fallback = derived_status(task)
-    set_task_status(kernel, ws, task, fallback)
+    fallback = fall_back(kernel, ws, transfer, TRANSFER_FAILED, _TRANSFER_REASONS[status])
     emit_ended(kernel, ws, [reservation])
     kernel.emit("task.transfer-failed", ws, transferor, task=task.record, transfer=transfer.record)
     kernel.emit("task.updated", ws, transferor, task=task.record)
@@ -110,9 +114,9 @@ def _transfer_failed(
 
 def emit_fallback(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, status: str) -> None:
     """Emit that the end of a transfer was the end of the task, because its transferor had completed already."""
-    if status == COMPLETED:
+    if status in TASK_FINAL:
         recipients = (reservation.record.worker_sid,)
-        kernel.emit("task.completed", ws, recipients, task=reservation.task.record)
+        kernel.emit(f"task.{status}", ws, recipients, task=reservation.task.record)
 
 
 def _attempt_failed(

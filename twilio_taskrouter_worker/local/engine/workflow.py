@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from . import pending
+from . import lifecycle, pending
 from .configuration import Filter, Plan, Target
+from .expressions import TaskScope
 from .kernel import Kernel
 from .lifecycle import cancel_task
 from .model import PENDING
@@ -18,6 +19,12 @@ def start(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     task.plan = task.workflow.plan
     kernel.emit("workflow.entered", ws, task=task.record, workflow=task.workflow.record)
     _next_filter(kernel, ws, task, 0, default_counts=True, skipped=False)
+
+
+def takes(plan: Plan, scope: TaskScope) -> bool:
+    """Whether a configuration has a place for a task."""
+    matching = (filter.expression is not None and filter.expression.matches(scope) for filter in plan.filters)
+    return plan.default is not None or any(matching)
 
 
 def _plan(task: TaskState) -> Plan:
@@ -95,18 +102,13 @@ def created(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
 
 def book(kernel: Kernel, task: TaskState, queue: QueueState, priority: int | None) -> None:
     """Put a task into a queue, and give it a priority if there is one to give."""
-    if task.queue is not None:
-        task.queue.tasks.pop(task.record.sid, None)
-    task.queue = queue
-    queue.tasks[task.record.sid] = task
+    changes = lifecycle.book(kernel, task, queue)
     record = task.record
     task.record = record.replaced(
-        task_queue_sid=queue.record.sid,
-        task_queue_friendly_name=queue.record.friendly_name,
-        task_queue_entered_date=kernel.now,
         priority=record.priority if priority is None else priority,
         version=record.version + (not task.fresh),
         date_updated=kernel.now,
+        **changes,
     )
 
 

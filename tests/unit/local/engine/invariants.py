@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from twilio_taskrouter_worker.local.engine import Engine, Event, pending, routing
 from twilio_taskrouter_worker.local.engine.availability import free, percentage
@@ -26,6 +27,29 @@ ALLOWED = {
     ),
 }
 """Event type: status of the reservation, statuses its task may have in the same snapshot."""
+
+TASK_STATUS = {
+    "task.created": {"pending"},
+    "task.canceled": {"canceled"},
+    "task.wrapup": {"wrapping"},
+    "task.completed": {"completed"},
+    "reservation.failed": {"canceled"},
+    "task.transfer-attempt-failed": {"pending"},
+    "task.transfer-completed": {"assigned"},
+    "task.transfer-initiated": {"reserved", "pending"},
+    "task.transfer-failed": {"assigned", "wrapping", "completed"},
+    "task.transfer-canceled": {"assigned", "wrapping", "completed"},
+}
+"""Event type: statuses the task may have in its snapshot."""
+
+TRANSFER_STATUS = {
+    "task.transfer-initiated": "initiated",
+    "task.transfer-attempt-failed": "initiated",
+    "task.transfer-completed": "complete",
+    "task.transfer-failed": "failed",
+    "task.transfer-canceled": "canceled",
+}
+"""Event type: status of the transfer in its snapshot."""
 
 
 def check_state(engine: Engine) -> None:
@@ -102,6 +126,9 @@ class History:
         """Check the events of one command and the state after it against what was before."""
         for event in events:
             self._check_event(event)
+        newest: dict[str, Any] = {}
+        for event in events:
+            newest.update({r.sid: r for r in (event.worker, event.task, event.reservation) if r is not None})
         last = {e.reservation.sid: e for e in events if e.reservation is not None}
         for ws in engine._kernel.workspaces.values():
             for sid, event in last.items():
@@ -112,6 +139,9 @@ class History:
             for records in (ws.workers, ws.tasks, ws.reservations):
                 for sid, state in records.items():
                     self._grow(sid, state.record.version)
+                    # A snapshot of the version that is current is the current record, to the last field.
+                    shown = newest.get(sid)
+                    assert shown is None or shown.version != state.record.version or shown == state.record
             for sid, reservation in ws.reservations.items():
                 if not reservation.record.open:
                     status = reservation.record.reservation_status
@@ -135,8 +165,11 @@ class History:
             assert event.reservation.reservation_status == status
             assert event.task.assignment_status in tasks, event.type
             assert event.recipients == (event.reservation.worker_sid,)
-        if event.type.startswith("task.transfer-"):
+        if event.type in TASK_STATUS:
+            assert event.task is not None and event.task.assignment_status in TASK_STATUS[event.type]
+        if event.type in TRANSFER_STATUS:
             assert event.transfer is not None
+            assert event.transfer.transfer_status == TRANSFER_STATUS[event.type]
             assert event.recipients == (event.transfer.initiating_worker_sid,)
 
 

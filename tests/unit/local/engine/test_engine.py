@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -222,3 +226,30 @@ def test_rules_are_given_with_the_engine() -> None:
     """The switches of an engine can be read back."""
     rules = Rules(purge_finished_after=5.0)
     assert Engine(account_sid=ACCOUNT, rules=rules).rules is rules
+
+
+_HISTORY = """
+from tests.unit.local.engine.desk import Desk
+desk = Desk()
+desk.do("UpdateTaskQueue", sid=desk.engine.queues(desk.ws)[0].sid, max_reserved_workers=3)
+for name in ("Ann", "Bob", "Cyd", "Dee", "Eve"):
+    desk.worker(name, skills=[name, "x"])
+desk.queue("Skilled", 'skills HAS "x"')
+for number in range(6):
+    desk.task({"n": number})
+desk.advance(500)
+print(desk.engine.state_digest())
+"""
+
+
+def test_the_state_does_not_depend_on_the_process() -> None:
+    """The same history has the same digest under other hash seeds, by which Python orders sets."""
+    digests = set()
+    for seed in ("1", "2"):
+        root = Path(__file__).parents[4]
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(root)}
+        command = [sys.executable, "-c", _HISTORY]
+        done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        digests.add(done.stdout.strip())
+    assert len(digests) == 1

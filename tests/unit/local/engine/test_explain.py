@@ -77,6 +77,11 @@ def test_filters_and_targets_say_where_the_task_is(desk: Desk) -> None:
     assert (one.current, one.timeout, one.priority, one.expression) == (True, 30, 4, "worker.level > task.level")
     assert two.skip_if and two.skip_if.result and two.order_by == "worker.level DESC"
     assert three.known_worker == "WK1"
+    for name, level in (("Ann", 2), ("Bob", 1)):
+        desk.worker(name, "Offline", languages=["es"], level=level)
+    desk.worker("Cyd", "Offline", languages=["es"], level=2)
+    one, two, three = explained(desk, task).filters[0].targets
+    assert [(target.suited, target.members) for target in (one, two, three)] == [(2, 2), (2, 2), (0, 2)]
     desk.advance(30)
     assert explained(desk, task).filters[0].targets[2].current
 
@@ -87,7 +92,8 @@ def test_it_reads_well_as_text(desk: Desk) -> None:
     text = str(explained(desk, spanish(desk)))
     for line in (
         "  filter 'es': expression is true: lang == \"es\"   <- here",
-        "    target 1: queue 'Spanish', expression worker.level > task.level, priority 4, timeout 30 s   <- here",
+        "    target 1: queue 'Spanish', suits 0 of 0 members, expression worker.level > task.level, priority 4,"
+        " timeout 30 s   <- here",
         "  filter 'filter 2': expression is false: lang == \"fr\"   [lang is \"es\"]",
         "  filter 'default_filter': is for what nothing else matches",
         "  Spanish: 0 members, 0 available, 0 free, 1 waiting   <- here",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.unit.local.engine.desk import Desk
 from tests.unit.local.engine.invariants import check_state
+from twilio_taskrouter_worker.local.engine import pending
 
 
 def test_tasks_that_leave_from_the_middle_do_not_pile_up() -> None:
@@ -51,3 +56,32 @@ def test_references_to_known_workers_do_not_pile_up() -> None:
         if desk.status(sid) == "pending":
             desk.do("UpdateTask", sid=sid, assignment_status="canceled")
     assert home.known == {}
+
+
+@pytest.mark.parametrize("expression", [None, "worker.langs HAS task.lang"])
+def test_a_decision_asks_no_more_the_longer_the_line(monkeypatch: pytest.MonkeyPatch, expression: str | None) -> None:
+    """Giving a free worker the next task looks at as many tasks with thousands waiting as with a few."""
+    asked = [0]
+    decisions: list[int] = []
+    original = pending.suits
+
+    def counted(*arguments: Any) -> bool:
+        asked[-1] += 1
+        return original(*arguments)
+
+    monkeypatch.setattr(pending, "suits", counted)
+    for waiting in (10, 2000):
+        desk = Desk()
+        target: dict[str, Any] = {"queue": desk.engine.queues(desk.ws)[0].sid}
+        if expression is not None:
+            target["expression"] = expression
+        flow = desk.workflow({"expression": "1==1", "targets": [target]})
+        ann = desk.worker("Ann", langs=["de"])
+        for number in range(waiting):
+            desk.task({"lang": ("de", "es", "fr")[number % 3]}, workflow_sid=flow)
+        desk.to(desk.pending(ann)[0], "accepted")
+        asked.append(0)
+        desk.to(desk.engine.open_reservations(desk.ws, ann)[0].sid, "completed")
+        decisions.append(asked.pop())
+        assert len(desk.pending(ann)) == 1
+    assert decisions[0] == decisions[1] > 0

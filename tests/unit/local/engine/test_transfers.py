@@ -309,3 +309,26 @@ def test_quiet_transfers() -> None:
     assert desk.types(desk.ann) == ["task.transfer-attempt-failed", "task.updated"]
     desk.to(desk.pending(desk.bob)[0], "accepted")
     assert desk.types(desk.ann) == ["task.transfer-completed"]
+
+
+def test_a_queue_transfer_can_be_made_to_give_up() -> None:
+    """With a number of attempts the last one fails the transfer, and the task is back where it was."""
+    desk = Handover(Rules(queue_transfer_attempts=2))
+    transfer = desk.hand(desk.bobs)
+    desk.to(desk.pending(desk.bob)[0], "rejected")
+    assert desk.status_of(transfer) == "initiated"
+    desk.to(desk.pending(desk.bob)[0], "rejected")
+    assert desk.types(desk.ann) == ["task.transfer-failed", "task.updated"]
+    task = desk.get(desk.call)
+    assert (task.assignment_status, task.task_queue_sid) == ("assigned", desk.home)
+    assert desk.status_of(transfer) == "failed"
+
+
+def test_a_failed_cold_transfer_can_cancel_the_task() -> None:
+    """The switch says what a task is that its transferor had completed and nobody took."""
+    desk = Handover(Rules(failed_cold_transfer_status="canceled"))
+    desk.hand(desk.bob, "COLD")
+    desk.to(desk.held, "completed")
+    desk.to(desk.pending(desk.bob)[0], "rejected")
+    assert desk.status(desk.call) == "canceled"
+    assert "task.canceled" in desk.types(desk.bob)

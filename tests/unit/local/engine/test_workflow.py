@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.local.engine.desk import Desk
+from twilio_taskrouter_worker.local.engine import Rules
 
 
 @pytest.fixture
@@ -57,6 +58,16 @@ def test_a_task_that_nothing_matches_is_canceled_at_once(desk: Desk) -> None:
     record = desk.get(task)
     assert (record.assignment_status, record.reason) == ("canceled", "Task canceled on Workflow timeout")
     assert record.task_queue_sid is None
+
+
+def test_a_task_that_nothing_matches_can_be_refused() -> None:
+    """The switch refuses it instead; a default filter takes everything."""
+    desk = Desk(rules=Rules(refuse_unmatched_tasks=True))
+    queue = desk.engine.queues(desk.ws)[0].sid
+    sid = desk.workflow(flow('lang == "es"', {"queue": queue}))
+    assert "No filter of workflow" in desk.refused("CreateTask", workflow_sid=sid).message
+    assert desk.status(desk.task({"lang": "es"}, workflow_sid=sid)) == "pending"
+    assert desk.status(desk.task(workflow_sid=desk.engine.workflows(desk.ws)[0].sid)) == "pending"
 
 
 def test_steps_follow_each_other_by_their_timeouts(desk: Desk) -> None:
