@@ -298,10 +298,7 @@ class Worker(WorkerFields, WorkerEmitter):
         with self._lock:
             if self._ending is connection:
                 self._ending = None
-        if POOL.drain(max(0.0, deadline - time.monotonic())):
-            from ._bridge.http import close_idle
-
-            close_idle()
+        POOL.drain(max(0.0, deadline - time.monotonic()))
         TIMERS.drain(max(0.0, deadline - time.monotonic()))
 
     def _check_process(self) -> None:

@@ -223,7 +223,8 @@ class _Call(Generic[T]):
         self._ended = False
 
     def start(self) -> None:
-        self._timeout = TIMERS.at(self._deadline, self._expire)
+        # Not on the timers' thread: a callback of the Future could block every deadline.
+        self._timeout = TIMERS.at(self._deadline, lambda: POOL.submit(self._expire))
         POOL.submit(self._try)
 
     def give_up(self, error: TaskRouterError) -> None:
@@ -235,13 +236,10 @@ class _Call(Generic[T]):
             self._fail(error)
 
     def _expire(self) -> None:
-        # On the timers' thread: a callback of the Future must not run here, it could block every deadline.
-        POOL.submit(
-            lambda: self.give_up(
-                RequestTimeoutError(
-                    f"Request timed out. {self._route.method} {self._route.path} had no complete answer within "
-                    f"{self._calls._timeout:g} s{self._last_failure}"
-                )
+        self.give_up(
+            RequestTimeoutError(
+                f"Request timed out. {self._route.method} {self._route.path} had no complete answer within "
+                f"{self._calls._timeout:g} s{self._last_failure}"
             )
         )
 

@@ -189,6 +189,7 @@ class Connection:
         self._settle_ready(closed)
         self._waiting.close(closed, self.dispatcher.thread)
         self.ended.set()
+        _rest()
 
     def join(self, deadline: float) -> bool:
         """Wait for the threads, other than the current one; False if one still runs at the deadline."""
@@ -287,6 +288,7 @@ class Connection:
                 socket.close()
         if self._timer is not None:
             self._timer.cancel()
+        _rest()
 
     def _next_connect(self) -> Connect | None:
         with self._lock:
@@ -456,6 +458,12 @@ def _readable(frames: tuple[str | bytes, ...]) -> list[Message]:
         if message is not None:
             messages.append(message)
     return messages
+
+
+def _rest() -> None:
+    """One of our threads ends: if it was the last to need the shared ones, they may end, too."""
+    POOL.drain(0.0)
+    TIMERS.drain(0.0)
 
 
 def _call(function: Callable[[], object]) -> None:

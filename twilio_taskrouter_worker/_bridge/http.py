@@ -23,7 +23,7 @@ import requests
 import requests.adapters
 import urllib3
 
-from .threads import POOL_SIZE
+from .threads import POOL, POOL_SIZE
 
 __all__ = [
     "Answer",
@@ -153,7 +153,16 @@ _adapter = _new_adapter()
 
 def close_idle() -> None:
     """Close the kept-alive connections that no request is using; later requests make new ones."""
+    for manager in (_adapter.poolmanager, *_adapter.proxy_manager.values()):
+        for key in manager.pools.keys():
+            pool = manager.pools.get(key)
+            if pool is not None:
+                # Explicitly: a pool that is only dropped lives on in the cycles of old exceptions.
+                pool.close()
     _adapter.close()
+
+
+POOL.at_rest = close_idle
 
 
 def _forget_connections() -> None:
@@ -161,6 +170,7 @@ def _forget_connections() -> None:
     global _adapter
     _adapter = _new_adapter()
     _in_use.clear()
+    POOL.at_rest = close_idle
 
 
 if hasattr(os, "register_at_fork"):

@@ -42,6 +42,8 @@ class Pool:
         self._threads: set[threading.Thread] = set()
         self._idle = 0
         self._draining = False
+        self.at_rest: Job = lambda: None
+        """Called when a drain has left no thread, on the last one to end or in ``drain``; it must not raise."""
 
     def submit(self, job: Job) -> None:
         """Run the job soon; it must not raise."""
@@ -64,6 +66,10 @@ class Pool:
             except Exception:
                 log.exception("A job of the pool failed; this is a defect of the library")
             del job
+        with self._condition:
+            last = self._draining and not self._threads
+        if last:
+            self.at_rest()
 
     def _next(self) -> Job | None:
         with self._condition:
@@ -77,10 +83,10 @@ class Pool:
                 self._idle -= 1
             return self._jobs.popleft()
 
-    def drain(self, timeout: float) -> bool:
+    def drain(self, timeout: float) -> None:
         """Until the next job: end the threads that have nothing to do, and each other one when its job is done.
 
-        Waits for them, and returns True, where none has a job.
+        Waits for them where none has a job.
         """
         with self._condition:
             self._draining = True
@@ -91,7 +97,8 @@ class Pool:
         for thread in before:
             if quiet and thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
-        return quiet
+        if not before:
+            self.at_rest()
 
 
 class Timer:
