@@ -1,0 +1,105 @@
+"""A Worker at a bridge, what it fires, and tokens."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jwt
+
+from tests.tools.bridge import RecordingBridge
+from twilio_taskrouter_worker import Worker, tokens
+
+TOKEN = "a.plain.token"
+"""A token that cannot be read, as an encrypted one: its life time comes from ``init``."""
+
+SECRET = "secret-of-the-signing-key-0123456789"
+
+
+def make_token(ttl: float = 3600, **claims: Any) -> str:
+    """A signed token that ends in ``ttl`` seconds (below zero: it has ended); fractions of seconds count."""
+    full = tokens.create_worker_token("AC1", "SK1", SECRET, "WS1", "WK1")
+    content = jwt.decode(full, options={"verify_signature": False})
+    content.update({"exp": time.time() + ttl, **claims})
+    return jwt.encode(content, SECRET, algorithm="HS256")
+
+
+class Ears:
+    """Listens to events of any objects, on the threads they come on, and waits for them."""
+
+    def __init__(self, target: Any = None, *events: str) -> None:
+        # Guards the list; notified at each event.
+        self._changed = threading.Condition()
+        self.heard: list[tuple[str, tuple[Any, ...]]] = []
+        """Event and arguments, in order."""
+        self.threads: list[str] = []
+        """Names of the threads they came on."""
+        if target is not None:
+            self.listen(target, *events)
+
+    def listen(self, target: Any, *events: str) -> None:
+        """Listen to these events of an object, or to all it has."""
+        for event in events or sorted(type(target)._events):
+            target.on(event, self.ear(event))
+
+    def ear(self, event: str) -> Any:
+        """A callback that hears under this name."""
+
+        def hear(*args: Any) -> None:
+            with self._changed:
+                self.heard.append((event, args))
+                self.threads.append(threading.current_thread().name)
+                self._changed.notify_all()
+
+        return hear
+
+    def names(self) -> list[str]:
+        """The events so far, in order."""
+        with self._changed:
+            return [event for event, _ in self.heard]
+
+    def all(self, event: str) -> list[Any]:
+        """What each of these events brought: its argument, or None."""
+        with self._changed:
+            return [args[0] if args else None for name, args in self.heard if name == event]
+
+    def wait_for(self, event: str, n: int = 1, timeout: float = 10.0) -> Any:
+        """Wait until the event came ``n`` times (since the start) and give what the n-th brought."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                found = [args[0] if args else None for name, args in self.heard if name == event]
+                if len(found) >= n:
+                    return found[n - 1]
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise AssertionError(f"{event} came {len(found)} times within {timeout} s, not {n}; {self.heard}")
+                self._changed.wait(left)
+
+
+def new_worker(bridge: Any, token: str = TOKEN, **options: Any) -> Worker:
+    """A Worker for the bridge (or anything that stands before it), not connected yet."""
+    at = {"eb_server": bridge.eb_server} if isinstance(bridge, RecordingBridge) else {"eb_server": bridge.url("http")}
+    return Worker(token, **{**at, **options})
+
+
+@contextmanager
+def connected(bridge: Any, token: str = TOKEN, **options: Any) -> Iterator[tuple[Worker, Ears]]:
+    """A ready Worker and ears at all its events; disconnected at the end."""
+    worker = new_worker(bridge, token, **options)
+    ears = Ears(worker)
+    worker.connect(10)
+    try:
+        yield worker, ears
+    finally:
+        worker.disconnect()
+
+
+def marker(bridge: RecordingBridge, ears: Ears) -> None:
+    """Wait until everything that the bridge has sent was handled by the worker that the ears listen to."""
+    before = len(ears.all("reservation_failed"))
+    bridge.send("reservation.failed", {"sid": "marker"})
+    ears.wait_for("reservation_failed", before + 1)
