@@ -13,7 +13,7 @@ from tests.data import attributes, events
 from tests.data.events import EVENTS, PUBLIC, Event, Public
 from tests.integration.client.desk import TOKEN, Desk, done, open_desk
 from tests.tools import payloads
-from tests.tools.answers import Call
+from tests.tools.answers import Call, Hang
 from tests.tools.bridge import RecordingBridge
 from twilio_taskrouter_worker import (
     Activity,
@@ -40,8 +40,9 @@ LAST = [*ENDINGS, BY_TYPE["task.canceled"], BY_TYPE["task.completed"]]
 TASK_EVENTS = [event for event in EVENTS if event.payload == "Task"]
 TRANSFER_EVENTS = [event for event in EVENTS if event.payload == "Transfer"]
 OF_CONNECTION = {
-    "connected", "disconnected", "error", "ready", "reconnecting", "token_expired", "token_updated", "token_will_expire",
-}  # fmt: skip
+    *("connected", "disconnected", "error", "ready", "reconnecting"),
+    *("token_expired", "token_updated", "token_will_expire"),
+}
 """Events of a Worker that no message of TaskRouter fires."""
 
 Heard = list[tuple[str, str, tuple[Any, ...]]]
@@ -624,6 +625,47 @@ def test_events_that_come_before_the_answer(desk: Desk, ending: str) -> None:
     assert task.transfers.outgoing is not None
     assert task.transfers.outgoing.status == status
     assert desk.errors() == []
+
+
+def test_a_callback_that_waits_for_what_comes_next(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A callback of the Future that waits for an event of the transfer gets it, although it is not over itself."""
+    monkeypatch.setattr("twilio_taskrouter_worker._bridge.futures.HEARD_AT_MOST", 0.05)
+    task = desk.new_reservation().task
+
+    def early(call: Call) -> dict[str, Any]:
+        desk.bridge.send("task.transfer-completed", transfer_payload(desk, "TTnew", "complete"))
+        desk.sync()
+        return transfer_payload(desk, "TTnew", "initiated")
+
+    desk.bridge.on_call("/Transfers$", early, times=1)
+    waited: list[Any] = []
+    over = threading.Event()
+
+    def wait(_: Any) -> None:
+        assert task.transfers.outgoing is not None
+        waited.extend(task.transfers.outgoing.wait_for("completed", 5))
+        over.set()
+
+    task.transfer(desk.other["sid"]).add_done_callback(wait)
+    assert over.wait(5)
+    assert waited == [task.transfers.outgoing]
+
+
+def test_a_transfer_that_cannot_be_canceled_any_more(desk: Desk) -> None:
+    """``cancel()`` is too late once the request is sent, and keeps no events back."""
+    task, transfer = desk.reservation.task, desk.reservation.task.transfers.outgoing
+    assert transfer is not None
+    desk.bridge.on_call("/Transfers$", Hang(), times=1)
+    future = task.transfer(desk.other["sid"])
+    desk.bridge.wait_for_call("/Transfers$", method="POST")
+    assert future.running()
+    assert not future.cancel()
+    assert desk.send("task.transfer-failed", transfer_payload(desk, transfer.sid, "failed", 1)) == []
+    desk.bridge.release()
+    done(future)
+    desk.sync()
+    desk.sync()
+    assert [event for _, event, _ in desk.heard] == ["transfer_failed", "failed"]
 
 
 def test_held_events_are_let_go_when_the_transfer_is_refused(desk: Desk) -> None:
