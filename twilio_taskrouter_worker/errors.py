@@ -21,11 +21,13 @@ The tree is split by what the caller can do about it::
     │   ├── RequestTimeoutError         no complete answer in time (also a TimeoutError)
     │   ├── NetworkError                no answer at all
     │   └── InvalidAnswerError          an answer that is not TaskRouter's
-    └── StateError                      the object cannot do that now
-        ├── NotReadyError               not connected yet
-        ├── ClosedError                 disconnected for good
-        ├── DispatchThreadError         would wait for itself
-        └── ForkedProcessError          made in another process
+    ├── StateError                      the object cannot do that now
+    │   ├── NotReadyError               not connected yet
+    │   ├── ClosedError                 disconnected for good
+    │   ├── DispatchThreadError         would wait for itself
+    │   └── ForkedProcessError          made in another process
+    ├── StoreError                      the file of a local TaskRouter: the message says what would help
+    └── SeedError                       the seed file of a local TaskRouter: correct it (also a ValueError)
 
 Wrong arguments raise :class:`TypeError` or :class:`ValueError` at the call, before any request.
 Exceptions of ``requests``, ``websocket`` and ``jwt`` never leave the package; they are kept as ``__cause__``.
@@ -52,8 +54,10 @@ __all__ = [
     "RequestError",
     "RequestRejectedError",
     "RequestTimeoutError",
+    "SeedError",
     "ServerError",
     "StateError",
+    "StoreError",
     "TaskRouterError",
     "TokenError",
     "TokenExpiredError",
@@ -226,6 +230,18 @@ class DispatchThreadError(StateError):
 
 class ForkedProcessError(StateError):
     """The object belongs to a parent process; its threads and sockets do not exist here."""
+
+
+class StoreError(TaskRouterError):
+    """The file that a local TaskRouter is kept in cannot be opened, read or written."""
+
+    name = "STORE_ERROR"
+
+
+class SeedError(TaskRouterError, ValueError):
+    """A seed file is not what it should be; the message names the place, the value and what would be right."""
+
+    name = "SEED_INVALID"
 
 
 def rejected(

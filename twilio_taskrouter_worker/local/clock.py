@@ -6,13 +6,31 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timezone
 
-__all__ = ["Clock"]
+import attrs
 
+__all__ = ["Clock", "ClockState"]
+
+_DAY: float = 86400.0
+_LATE_SECONDS = 1.0
+"""A moment that a running clock has just passed, while it was being asked for, is no mistake."""
+_STEP_SECONDS = 0.005
+_LATEST = 253402300799.0
+"""The last second of the year 9999: dates end there."""
 
 Drive = Callable[[Callable[[], None]], None]
 """What a running router offers to its clock: it makes the move, and does the work of all timers on the way."""
+
+
+@attrs.frozen(kw_only=True)
+class ClockState:
+    """What a clock showed, at which real moment, and whether it went on by itself."""
+
+    shown: float
+    since: float
+    """Real unix seconds."""
+    running: bool
 
 
 class Clock:
@@ -38,6 +56,7 @@ class Clock:
         self._running = running
         self._since = self._real()
         self._drive: Drive | None = None
+        self._next_deadline: Callable[[], float | None] | None = None
 
     @classmethod
     def virtual(cls, start: float | None = None) -> Clock:
@@ -62,21 +81,59 @@ class Clock:
         """Move forward; whatever times out on the way does so, in order.
 
         Raises:
-            ValueError: ``seconds`` is negative or not a number.
+            ValueError: ``seconds`` is negative, not a number, or leads beyond the year 9999.
             StateError: its router has been stopped.
         """
-        if not (isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds >= 0):
-            raise ValueError(f"advance() takes seconds, 0 or more, not {seconds!r}")
-        self._move(lambda: self._set(shown=self._now() + seconds))
+        span = _span("advance()", seconds)
+        _moment(self.now() + span)
+        self._move(lambda: self._set(shown=self._now() + span))
 
-    def run_until(self, when: float | datetime) -> None:
-        """Move forward to a moment (unix seconds, or an aware datetime); a moment that has passed moves nothing.
+    def run_until(
+        self,
+        when: float | datetime | Callable[[], object],
+        timeout: float | None = None,
+        *,
+        patience: float = 0.0,
+    ) -> None:
+        """Move forward to a moment, or from timer to timer until something is true.
+
+            clock.run_until(datetime(2030, 1, 1, 12, tzinfo=timezone.utc))
+            clock.run_until(lambda: router.task(sid).assignment_status == "canceled", timeout=3600)
+
+        Args:
+            when: unix seconds, an aware datetime, or a function without arguments. The function is called on this
+                thread: at once, and whenever the timers of one moment have done their work; it may ask the router.
+            timeout: with a function: how far to move at most, in seconds of this clock; None: a day.
+            patience: with a function: real seconds that connected clients get to act between one timer and the next.
 
         Raises:
-            ValueError: ``when`` is a naive datetime or not a number.
+            TimeoutError: the function did not become true; the clock shows the end of the timeout.
+            ValueError: ``when`` has passed, or is a naive datetime or no number.
             StateError: its router has been stopped.
         """
+        if callable(when):
+            self._run_until_true(when, _span("timeout", _DAY if timeout is None else timeout), patience)
+            return
+        if timeout is not None:
+            raise ValueError("run_until() takes a timeout only together with a function; a moment needs none.")
         moment = _moment(when)
+        now = self.now()
+        if moment < now - (_LATE_SECONDS if self._running else 0.0):
+            raise ValueError(
+                f"The clock shows {_text(now)} and cannot go back to {_text(moment)}; advance(seconds) takes a span."
+            )
+        self._advance_to(moment)
+
+    def _run_until_true(self, predicate: Callable[[], object], timeout: float, patience: float) -> None:
+        limit = self.now() + timeout
+        while not _becomes_true(predicate, _span("patience", patience)):
+            now = self.now()
+            if now >= limit:
+                raise TimeoutError(f"What run_until() waits for did not happen within {timeout:g} s of this clock.")
+            due = self._next_deadline() if self._next_deadline is not None else None
+            self._advance_to(limit if due is None else min(due, limit))
+
+    def _advance_to(self, moment: float) -> None:
         self._move(lambda: self._set(shown=max(self._now(), moment)))
 
     def pause(self) -> None:
@@ -92,8 +149,31 @@ class Clock:
         with self._lock:
             return max(0.0, moment - self._now()) if self._running else None
 
-    def bind(self, drive: Drive) -> None:
+    def state(self) -> ClockState:
+        """Return what to give to :meth:`go_on` after a restart."""
+        with self._lock:
+            return ClockState(shown=self._now(), since=self._real(), running=self._running)
+
+    def go_on(self, state: ClockState) -> None:
+        """Show what a clock of that state would show by now; used by a router that is restarted.
+
+        The time in between has passed if both that clock and this one run by themselves; else none has.
+        """
+        with self._lock:
+            away = max(0.0, self._real() - state.since) if state.running and self._running else 0.0
+            self._set(shown=state.shown + away)
+
+    def not_before(self, moment: float) -> None:
+        """Move forward to a moment unless it has passed; used by a router whose journal knows of that moment."""
+        with self._lock:
+            self._set(shown=max(self._now(), moment))
+
+    def bind(self, drive: Drive, next_deadline: Callable[[], float | None] | None = None) -> None:
         """Let a router do each move, so that its timers are looked at; used by the router itself.
+
+        Args:
+            drive: makes a move and does the work of the timers on the way.
+            next_deadline: says when the router's next timer is due, or None.
 
         Raises:
             ValueError: the clock belongs to another router.
@@ -101,6 +181,7 @@ class Clock:
         if self._drive is not None:
             raise ValueError("This Clock belongs to another LocalTaskRouter; make one clock for each.")
         self._drive = drive
+        self._next_deadline = next_deadline
 
     def _move(self, change: Callable[[], None]) -> None:
         def locked() -> None:
@@ -123,6 +204,29 @@ class Clock:
         return self._shown + (self._real() - self._since) if self._running else self._shown
 
 
+def _becomes_true(predicate: Callable[[], object], patience: float) -> bool:
+    """Whether the predicate is true now or within so many real seconds."""
+    deadline = time.monotonic() + patience
+    never = threading.Event()
+    while not predicate():
+        if time.monotonic() >= deadline:
+            return False
+        never.wait(_STEP_SECONDS)
+    return True
+
+
+def _span(name: str, seconds: float) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise ValueError(f"{name} takes seconds, 0 or more, not {seconds!r}")
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f"{name} takes seconds, 0 or more, not {seconds!r}: time does not go back")
+    return float(seconds)
+
+
+def _text(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds")
+
+
 def _moment(when: float | datetime) -> float:
     if isinstance(when, datetime):
         if when.tzinfo is None:
@@ -130,4 +234,6 @@ def _moment(when: float | datetime) -> float:
         return when.timestamp()
     if isinstance(when, bool) or not isinstance(when, (int, float)) or not math.isfinite(when):
         raise ValueError(f"A moment is unix seconds or an aware datetime, not {when!r}.")
+    if abs(when) > _LATEST:
+        raise ValueError(f"A moment must lie before the year 10000, not at {when!r} unix seconds.")
     return float(when)

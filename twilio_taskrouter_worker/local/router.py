@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
+import attrs
+
 from ..errors import NotFoundError, RequestRejectedError, StateError, VersionConflictError
 from .clock import Clock
-from .credentials import credentials
-from .engine import DEFAULT_RULES, Engine, Rejected, Rules, commands, model
+from .credentials import Credentials, credentials
+from .engine import Engine, Explanation, Rejected, Rules, commands, model
+from .opening import Opened, Wishes, catch_up, open_service
 from .server.hosting import Host
 from .server.service import Service
-from .server.tokens import SigningKey
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,8 +41,8 @@ class LocalTaskRouter:
     """A TaskRouter of one's own: REST API, event bridge and routing engine, in this process, without a network.
 
     Used as a context manager, or with :meth:`start` and :meth:`stop`. It begins with one workspace that is ready to
-    work: a workflow, a queue that takes every worker, and the activities Offline, Available and Unavailable. Everything
-    is in memory and gone when it stops.
+    work: a workflow, a queue that takes every worker, and the activities Offline, Available and Unavailable; or with what
+    a seed file says. Everything is in memory and gone when it stops, or kept in a file (``db``).
 
     It lives on a daemon thread of its own, named ``taskrouter-local-<port>``. Every method may be called from any
     thread and blocks for as long as the service needs, which is far below a millisecond for most.
@@ -49,13 +51,15 @@ class LocalTaskRouter:
         port: where to listen; 0 takes a free one.
         host: the address to listen on. Any but a loopback address is warned about: there is no TLS.
         seed: makes sids and made-up credentials the same at every start; None makes them random.
-        db: the file to keep everything in; None keeps it in memory.
+        db: the file to keep everything in. It is made if it is not there, else its service goes on: nothing that was
+            answered is lost, whatever ended the process. None keeps everything in memory.
         account_sid: the account; made up unless given, like the three below.
         auth_token: REST's password for the account, 32 characters or more.
         signing_key_sid: the API key that signs workers' tokens; it is good for REST as well.
         signing_key_secret: its secret, 32 characters or more.
-        rules: the choices where Twilio's documentation leaves one; None: the defaults.
-        clock: ``"real"``, ``"virtual"`` (stands still until it is moved), or a :class:`~.clock.Clock`.
+        rules: the choices where Twilio's documentation leaves one; None: those of the file, else the defaults.
+        clock: ``"real"``, ``"virtual"`` (stands still until it is moved), or a :class:`~.clock.Clock`. With a file, the
+            first two go on from the time that the file knows.
 
     Raises:
         ValueError: an argument cannot be; the message says what would be right.
@@ -69,7 +73,7 @@ class LocalTaskRouter:
         port: int = 0,
         host: str = "127.0.0.1",
         seed: int | None = None,
-        db: str | None = None,
+        db: str | os.PathLike[str] | None = None,
         *,
         account_sid: str | None = None,
         auth_token: str | None = None,
@@ -82,32 +86,34 @@ class LocalTaskRouter:
             raise ValueError(f"port must be an integer from 0 to 65535, not {port!r}.")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise ValueError(f"seed must be an integer or None, not {seed!r}.")
-        if db is not None:
-            raise NotImplementedError("Keeping the state in a file is not there yet; leave db=None.")
-        self._credentials = credentials(
-            seed,
-            account_sid=account_sid,
-            auth_token=auth_token,
-            signing_key_sid=signing_key_sid,
-            signing_key_secret=signing_key_secret,
+        given = {
+            "account_sid": account_sid,
+            "auth_token": auth_token,
+            "signing_key_sid": signing_key_sid,
+            "signing_key_secret": signing_key_secret,
+        }
+        if rules is not None and not isinstance(rules, Rules):
+            raise ValueError(f"rules must be Rules or None, not {type(rules).__name__}.")
+        made = credentials(seed, **given)
+        self._wishes = Wishes(
+            db=_file(db),
+            seed=seed,
+            rules=rules,
+            # In memory the credentials are known, and usable, before the start.
+            credentials=given if db is not None else attrs.asdict(made),
+            own_clock=isinstance(clock, Clock),
         )
-        self._key = SigningKey(
-            self._credentials.account_sid,
-            self._credentials.signing_key_sid,
-            self._credentials.signing_key_secret,
-        )
-        self._seed = secrets.randbits(64) if seed is None else seed
-        self._rules = DEFAULT_RULES if rules is None else rules
+        self._credentials: Credentials | None = made if db is None else None
         self.clock = _clock(clock)
-        self.clock.bind(self._move_clock)
+        self.clock.bind(self._move_clock, self._next_deadline)
         self._host = Host(host, port)
-        self._service: Service | None = None
-        self._workspace: model.Workspace | None = None
+        self._opened: Opened | None = None
+        self._workspace_sid: str | None = None
         self._started = False
         self._stopped = False
 
     def __repr__(self) -> str:
-        where = self._host.url if self._service is not None else "not started"
+        where = self._host.url if self._opened is not None else "not started"
         return f"<LocalTaskRouter {'stopped' if self._stopped else where}>"
 
     # -- start and stop ----------------------------------------------------------------------------------------
@@ -117,6 +123,7 @@ class LocalTaskRouter:
 
         Raises:
             OSError: it cannot listen there; the message says why.
+            StoreError: its file cannot be used; the message says why and what would help.
             StateError: it was started before.
         """
         if self._started:
@@ -155,22 +162,22 @@ class LocalTaskRouter:
     @property
     def account_sid(self) -> str:
         """The account; with :attr:`auth_token` REST's user and password."""
-        return self._credentials.account_sid
+        return self._known_credentials().account_sid
 
     @property
     def auth_token(self) -> str:
         """The account's password."""
-        return self._credentials.auth_token
+        return self._known_credentials().auth_token
 
     @property
     def signing_key_sid(self) -> str:
         """The API key that signs tokens; with :attr:`signing_key_secret` REST's user and password too."""
-        return self._credentials.signing_key_sid
+        return self._known_credentials().signing_key_sid
 
     @property
     def signing_key_secret(self) -> str:
         """The API key's secret."""
-        return self._credentials.signing_key_secret
+        return self._known_credentials().signing_key_secret
 
     def token(self, worker_sid: str, role: str = "worker", ttl: int = 3600, *, identity: str | None = None) -> str:
         """Return an access token for a worker, good for ``ttl`` seconds of real time.
@@ -184,7 +191,8 @@ class LocalTaskRouter:
         Raises:
             TypeError, ValueError: an argument cannot be; the message says what would be right.
         """
-        return self._key.sign(self.workspace_sid, worker_sid, role=role, ttl=ttl, identity=identity)
+        workspace_sid = self.workspace_sid
+        return self._running_with().key.sign(workspace_sid, worker_sid, role=role, ttl=ttl, identity=identity)
 
     # -- the workspace that is there from the start ------------------------------------------------------------
 
@@ -192,8 +200,9 @@ class LocalTaskRouter:
     def workspace_sid(self) -> str:
         """The workspace everything below works in."""
         self._running()
-        assert self._workspace is not None
-        return self._workspace.sid
+        if self._workspace_sid is None:
+            raise StateError("There is no workspace in this LocalTaskRouter.")
+        return self._workspace_sid
 
     @property
     def workflow_sid(self) -> str:
@@ -307,8 +316,11 @@ class LocalTaskRouter:
             lambda engine: engine.reservations(self.workspace_sid, task_sid=task_sid, worker_sid=worker_sid)
         )
 
-    def explain(self, task_sid: str) -> Any:
-        """Return why a task is, or is not, with a worker; ``str()`` of it is readable.
+    def explain(self, task_sid: str) -> Explanation:
+        """Return why a task is, or is not, with a worker.
+
+        ``str()`` of it is a text to read, ``to_dict()`` plain data: every filter, target, queue and worker with its
+        verdict, and the part of each expression that made it false, with the actual values.
 
         Raises:
             NotFoundError: there is no such task (any more).
@@ -319,17 +331,35 @@ class LocalTaskRouter:
 
     def _make_service(self, loop: asyncio.AbstractEventLoop) -> Service:
         """Build the service; runs on its thread, before anything can connect."""
-        engine = Engine(account_sid=self._credentials.account_sid, seed=self._seed, rules=self._rules)
-        service = Service(loop, engine, self.clock, self._credentials.auth_token, self._key)
-        self._workspace = service.execute(commands.CreateWorkspace(friendly_name=_WORKSPACE_NAME, template="FIFO"))
-        self._service = service
+        opened = open_service(loop, self.clock, self._wishes)
+        service = opened.service
+        try:
+            if opened.new:
+                service.execute(commands.CreateWorkspace(friendly_name=_WORKSPACE_NAME, template="FIFO"))
+            else:
+                catch_up(service)
+            service.keeper.commit()
+        except BaseException:
+            service.keeper.abandon()
+            raise
+        self._workspace_sid = next((workspace.sid for workspace in service.engine.workspaces()), None)
+        self._credentials = opened.credentials
+        self._opened = opened
         return service
 
-    def _running(self) -> Service:
-        if self._service is None or self._stopped:
+    def _running_with(self) -> Opened:
+        if self._opened is None or self._stopped:
             how = "has been stopped" if self._stopped else "is not started: use it in a with block, or call start()"
             raise StateError(f"This LocalTaskRouter {how}.")
-        return self._service
+        return self._opened
+
+    def _running(self) -> Service:
+        return self._running_with().service
+
+    def _known_credentials(self) -> Credentials:
+        if self._credentials is None:
+            raise StateError("This LocalTaskRouter's credentials are in its file: they are known once it is started.")
+        return self._credentials
 
     def _ask(self, question: Callable[[Engine], T]) -> T:
         service = self._running()
@@ -340,8 +370,16 @@ class LocalTaskRouter:
         return self._call(lambda: service.execute(command))
 
     def _call(self, function: Callable[[], T]) -> T:
+        keeper = self._running().keeper
+
+        def keeping() -> T:
+            try:
+                return function()
+            finally:
+                keeper.commit()
+
         try:
-            return self._host.call(function)
+            return self._host.call(keeping)
         except Rejected as refusal:
             kinds = {404: NotFoundError, 412: VersionConflictError}
             kind: type[RequestRejectedError] = kinds.get(refusal.status, RequestRejectedError)
@@ -353,6 +391,9 @@ class LocalTaskRouter:
             return
         service = self._running()
         self._call(lambda: service.move_clock(change))
+
+    def _next_deadline(self) -> float | None:
+        return self._ask(lambda engine: engine.next_deadline()) if self._started else None
 
     def _activity_sid(self, activity: str) -> str:
         known = self.activities
@@ -371,6 +412,15 @@ def _clock(clock: Clock | Literal["real", "virtual"]) -> Clock:
     if clock == "virtual":
         return Clock.virtual()
     raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
+
+
+def _file(db: str | os.PathLike[str] | None) -> str | None:
+    if db is None:
+        return None
+    name = os.fspath(db) if isinstance(db, (str, os.PathLike)) else None
+    if not isinstance(name, str) or not name or name.startswith((":memory:", "file:")) or "\0" in name:
+        raise ValueError(f"db must be the name of a file, or None to keep everything in memory, not {db!r}.")
+    return name
 
 
 def _json(attributes: Mapping[str, Any] | None) -> str:

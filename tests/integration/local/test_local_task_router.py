@@ -153,12 +153,6 @@ def test_wrong_arguments(argument: str, value: Any, said: str) -> None:
     assert "secret" not in argument or str(value) not in str(refused.value)
 
 
-def test_db_is_not_there_yet() -> None:
-    """Asking for a file to keep the state in says plainly that this is not there."""
-    with pytest.raises(NotImplementedError, match="db=None"):
-        LocalTaskRouter(db="state.db")
-
-
 def test_port_in_use(router: LocalTaskRouter) -> None:
     """A port that somebody listens on is named, with what to do; nothing is left behind."""
     port = int(router.url.rpartition(":")[2])

@@ -37,7 +37,8 @@ def test_virtual_clock_moves_only_when_told(monkeypatch: pytest.MonkeyPatch) -> 
     real[0] += 100
     assert (clock.now(), clock.running, clock.seconds_until(60.0)) == (50.0, False, None)
     clock.run_until(datetime.fromtimestamp(80, timezone.utc))
-    clock.run_until(70.0)
+    with pytest.raises(ValueError, match="cannot go back to 1970-01-01T00:01:10"):
+        clock.run_until(70.0)
     clock.advance(0.5)
     assert clock.now() == 80.5
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from ..._bridge.jsontext import dumps, loads
+from ...errors import StoreError
 from ..engine import Rejected
 from . import auth, bridge, params, refusals, tunnel
 from .connections import JSON, TUNNEL_BODY_BYTES, read_body
@@ -49,6 +50,9 @@ class App:
         except Rejected as refusal:
             headers = _CROSS_ORIGIN if path == BRIDGE_PATH else _challenge(refusal)
             return await _write(request, _json(refusal.status, refusals.body(refusal), headers))
+        except StoreError as failure:
+            lost = refusals.not_kept(failure)
+            return await _write(request, _json(lost.status, refusals.body(lost), _CROSS_ORIGIN))
         except ConnectionError:
             raise  # the client is gone: there is nobody to answer
         except Exception:
@@ -110,6 +114,7 @@ class App:
     async def _write_then_release(
         self, request: web.BaseRequest, response: web.Response, batch: Batch
     ) -> web.StreamResponse:
+        await self.service.keeper.kept()
         # The timer is started first because writing may wait for a client that does not read; the bytes themselves
         # are handed to the transport before anything can wait, so the events cannot be earlier than the answer.
         self.service.release_soon(batch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ...errors import StoreError
 from ..engine import Rejected
 
 _MORE_INFO = "https://www.twilio.com/docs/errors/{code}"
@@ -101,3 +102,8 @@ def not_here(operation: str) -> Rejected:
 def trouble() -> Rejected:
     """Something broke here; the log has the rest."""
     return Rejected(500, 20500, "The local TaskRouter failed on this request; its log says why")
+
+
+def not_kept(failure: StoreError) -> Rejected:
+    """The file of the service cannot be written any more; whether the request was done is not known."""
+    return Rejected(503, 20503, f"The local TaskRouter cannot keep what it is asked to do: {failure}")

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from ...errors import StoreError
 from ..clock import Clock
-from ..engine import Engine, Event, Rejected, commands
+from ..engine import Engine, Event, JournalEntry, Rejected, commands
 from . import frames, refusals, shapes
 from .event_log import Entry, EventLog
+from .keeping import Keeper
 from .ledger import Ledger
+from .presence import Presence
 from .sessions import Batch, Close, Session, Sessions
 from .tokens import Grant, SigningKey
 
@@ -31,6 +34,7 @@ class Service:
         clock: the time the engine is told.
         auth_token: REST's password for the account.
         signing_key: what bridge tokens are signed with; its sid and secret are good for REST as well.
+        keeper: says when what was done counts; None: at once.
     """
 
     def __init__(
@@ -40,15 +44,18 @@ class Service:
         clock: Clock,
         auth_token: str,
         signing_key: SigningKey,
+        keeper: Keeper | None = None,
     ) -> None:
         self.loop = loop
         self.engine = engine
         self.clock = clock
         self.auth_token = auth_token
         self.signing_key = signing_key
+        self.keeper = Keeper(loop, None) if keeper is None else keeper
         self.sessions = Sessions(loop, time.time, self._session_closed)
         self.log = EventLog()
         self.ledger = Ledger()
+        self._presence = Presence()
         self._held: Batch | None = None
         self._actor_sid: str | None = None
         self._address: str | None = None
@@ -65,7 +72,9 @@ class Service:
 
         Raises:
             Rejected: the engine refused it.
+            StoreError: nothing can be kept any more.
         """
+        self.keeper.check()
         try:
             outcome = self.engine.apply(command, self.clock.now())
         except Rejected as refusal:
@@ -79,8 +88,33 @@ class Service:
     def move_clock(self, change: Callable[[], None]) -> None:
         """Change the clock, and let the timers do what that makes due."""
         change()
+        self.keeper.note_clock(self.clock.state())
         self._armed_for = None  # the same deadline is now at another distance
         self.execute(commands.AdvanceTime())
+
+    def record(self) -> None:
+        """Let the keeper have every command from now on."""
+        self.engine.record = self._record
+
+    def replay(self, entry: JournalEntry, actor_sid: str | None, address: str | None) -> None:
+        """Do again what a journal says: nobody hears of it, but the event log and the statistics have it.
+
+        Raises:
+            Rejected: the engine refuses it, so the journal is not its own.
+        """
+        outcome = self.engine.apply(entry.command, entry.now)
+        self._presence.note(entry.command)
+        self._actor_sid, self._address = actor_sid, address
+        for event in outcome.events:
+            self._note(event)
+        self._actor_sid = self._address = None
+
+    def orphans(self) -> list[commands.SessionClosed]:
+        """Return what closes the sessions that a replayed journal leaves open: their sockets are long gone."""
+        return self._presence.leftovers()
+
+    def _record(self, entry: JournalEntry) -> None:
+        self.keeper.note(entry, self.engine.sequence, self._actor_sid, self._address)
 
     @contextmanager
     def holding(self, address: str | None) -> Iterator[Batch]:
@@ -105,11 +139,12 @@ class Service:
         self.loop.call_later(EVENT_DELAY_SECONDS, batch.release)
 
     def stop(self) -> None:
-        """Stop the timers; commands may still come while connections end."""
+        """Stop the timers and let the file go; it is the last thing that happens to a service."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.keeper.close()
 
     # -- sessions ------------------------------------------------------------------------------------------------
 
@@ -131,7 +166,10 @@ class Service:
 
     def open_session(self, session: Session, *, close_others: bool) -> None:
         """Take a websocket in; the first frame it gets is ``init``."""
-        self.execute(commands.SessionOpened(workspace_sid=session.workspace_sid, worker_sid=session.worker_sid))
+        command = commands.SessionOpened(
+            workspace_sid=session.workspace_sid, worker_sid=session.worker_sid, set_offline=session.set_offline
+        )
+        self.execute(command)
         left = max(0, int((session.expires_at - time.time()) * 1000))
         init = frames.message(
             "init",
@@ -150,8 +188,8 @@ class Service:
         )
         try:
             self.execute(command)
-        except Rejected:
-            pass  # the whole workspace is gone
+        except (Rejected, StoreError):
+            pass  # the whole workspace is gone, or nothing counts any more
 
     # -- events --------------------------------------------------------------------------------------------------
 
@@ -171,8 +209,8 @@ class Service:
             elif event.type == "workspace.deleted":
                 self.sessions.close_workspace(event.workspace_sid, Close.WORKER_DELETED)
         if own:
-            # Not in the same tick: whoever caused this (a timer, the Python facade) is to be done first.
-            self.loop.call_soon(batch.release)
+            # Not in the same turn: whoever caused this (a timer, the Python facade) is to be done first.
+            self.keeper.when_kept(batch.release)
 
     def _queue(self, event: Event, batch: Batch) -> None:
         frame: bytes | None = None
@@ -207,4 +245,5 @@ class Service:
 
     def _tick(self) -> None:
         self._timer = None
-        self.execute(commands.AdvanceTime())
+        if self.keeper.failure is None:
+            self.execute(commands.AdvanceTime())

@@ -1,0 +1,151 @@
+"""How the service of a local TaskRouter comes to be: new, or as its file says that it was."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from .._version import __version__
+from ..errors import StoreError
+from .clock import Clock
+from .credentials import Credentials, credentials
+from .engine import DEFAULT_RULES, Engine, Rejected, Rules, commands
+from .server.keeping import Keeper
+from .server.service import Service
+from .server.tokens import SigningKey
+from .store import Header, Store, differences
+
+if TYPE_CHECKING:
+    import asyncio
+
+log = logging.getLogger("twilio_taskrouter_worker.local")
+
+
+@attrs.frozen(kw_only=True)
+class Wishes:
+    """What the maker of a LocalTaskRouter asked for; None leaves it to the file, else to the defaults."""
+
+    db: str | None
+    seed: int | None
+    rules: Rules | None
+    credentials: Mapping[str, str | None] = attrs.field(repr=False)
+    own_clock: bool
+    """The clock is the maker's, who has set it; else it goes on from what the file says."""
+
+
+@attrs.frozen(kw_only=True)
+class Opened:
+    """A service that is ready, and what it was opened with."""
+
+    service: Service
+    credentials: Credentials
+    key: SigningKey
+    new: bool
+    """There is nothing in it yet."""
+
+
+def open_service(loop: asyncio.AbstractEventLoop, clock: Clock, wishes: Wishes) -> Opened:
+    """Make a service, from its file if there is one. Runs on the service's thread.
+
+    Raises:
+        StoreError: the file cannot be used, or was made with other things than those that are asked for now.
+    """
+    if wishes.db is None:
+        return _build(loop, clock, wishes, None)
+    store = Store.open(wishes.db)
+    try:
+        return _build(loop, clock, wishes, store)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _build(loop: asyncio.AbstractEventLoop, clock: Clock, wishes: Wishes, store: Store | None) -> Opened:
+    kept = store.header() if store is not None else None
+    header = _new_header(wishes) if kept is None else _agreed(wishes, kept)
+    own = header.credentials
+    key = SigningKey(own.account_sid, own.signing_key_sid, own.signing_key_secret)
+    engine = Engine(account_sid=own.account_sid, seed=header.seed, rules=header.rules)
+    service = Service(loop, engine, clock, own.auth_token, key, Keeper(loop, store))
+    if store is not None:
+        if kept is None:
+            store.begin(header)
+        else:
+            _restore(service, store, kept, own_clock=wishes.own_clock)
+            if own != kept.credentials:
+                store.replace_credentials(own)
+        service.record()
+        service.keeper.note_clock(clock.state())
+    return Opened(service=service, credentials=own, key=key, new=kept is None)
+
+
+def _new_header(wishes: Wishes) -> Header:
+    return Header(
+        credentials=credentials(wishes.seed, **wishes.credentials),
+        seed=secrets.randbits(64) if wishes.seed is None else wishes.seed,
+        rules=DEFAULT_RULES if wishes.rules is None else wishes.rules,
+        version=__version__,
+    )
+
+
+def _agreed(wishes: Wishes, kept: Header) -> Header:
+    """Return what an existing file is opened with. Secrets may be replaced; what the journal rests on may not."""
+    account_sid = wishes.credentials["account_sid"]
+    if account_sid is not None and account_sid != kept.credentials.account_sid:
+        raise StoreError(
+            f"{wishes.db} belongs to the account {kept.credentials.account_sid}, not to {account_sid}: leave"
+            " account_sid out, or choose another file."
+        )
+    if wishes.seed is not None and wishes.seed != kept.seed:
+        raise StoreError(
+            f"{wishes.db} was made with another seed than {wishes.seed}: leave seed out, or choose another file."
+        )
+    if wishes.rules is not None and (others := differences(kept.rules, wishes.rules)):
+        raise StoreError(
+            f"{wishes.db} was made with other rules ({', '.join(others)}), and its journal means something else with"
+            " these: leave rules out, or choose another file."
+        )
+    given = {name: value for name, value in wishes.credentials.items() if value is not None}
+    return attrs.evolve(kept, credentials=attrs.evolve(kept.credentials, **given))
+
+
+def _restore(service: Service, store: Store, header: Header, *, own_clock: bool) -> None:
+    """Replay the journal, and set the clock to where it would be by now."""
+    engine = service.engine
+    started = time.monotonic()
+    count = 0
+    for kept in store.entries():
+        count += 1
+        try:
+            service.replay(kept.entry, kept.actor_sid, kept.address)
+        except Rejected as refusal:
+            trouble = f"it refuses entry {count} of the journal ({refusal.message})"
+        else:
+            if engine.sequence == kept.events:
+                continue
+            trouble = f"entry {count} of the journal causes other events now than when it was written"
+        raise StoreError(
+            f"{store.path} was written by version {header.version} of twilio_taskrouter_worker, and this one"
+            f" ({__version__}) behaves differently: {trouble}. Open it with that version and export what is in it."
+        )
+    seconds = time.monotonic() - started
+    log.info("%s: %d commands applied again in %.1f s", store.path, count, seconds)
+    state = store.clock()
+    if state is not None and not own_clock:
+        service.clock.go_on(state)
+    service.clock.not_before(engine.now)
+
+
+def catch_up(service: Service) -> None:
+    """Do what has become due while nobody was there: timers in their order, then the end of every old session."""
+    service.execute(commands.AdvanceTime())
+    for command in service.orphans():
+        try:
+            service.execute(command)
+        except Rejected:
+            pass  # its workspace is gone

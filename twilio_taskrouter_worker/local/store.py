@@ -1,0 +1,356 @@
+"""The file a local TaskRouter is kept in: SQLite with the journal and what it takes to replay it.
+
+Every applied command is a row, in order, with its time. That is the whole state: a restart applies the rows again. The
+file also has the credentials, the engine's seed and rules, and what the clock showed. Nothing is ever changed or taken
+out but the clock and replaced secrets.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import attrs
+
+from ..errors import StoreError
+from .clock import ClockState
+from .credentials import Credentials
+from .engine import JournalEntry, Rules
+
+log = logging.getLogger("twilio_taskrouter_worker.local")
+
+APPLICATION_ID: Final = int.from_bytes(b"TRWk", "big")
+"""Marks our files among those of SQLite."""
+
+SCHEMA: Final = 1
+"""Grows with each change of the tables; a file with a higher one was written by a newer version."""
+
+_LOCK_SECONDS: Final = 0.5
+"""How long a start waits for another process that is just about to let the file go."""
+
+_TABLES: Final = (
+    "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    # events: how many events the engine had emitted after the entry; sum: chained over all entries up to this one.
+    # actor, address: who asked and from where, for the event log.
+    "CREATE TABLE journal (number INTEGER PRIMARY KEY, entry TEXT NOT NULL, events INTEGER NOT NULL,"
+    " actor TEXT, address TEXT, sum INTEGER NOT NULL)",
+    "CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), shown REAL NOT NULL, since REAL NOT NULL,"
+    " running INTEGER NOT NULL)",
+)
+
+_INSERT: Final = "INSERT INTO journal (entry, events, actor, address, sum) VALUES (?, ?, ?, ?, ?)"
+
+
+@attrs.frozen(kw_only=True)
+class Header:
+    """What a file is opened with."""
+
+    credentials: Credentials
+    seed: int
+    rules: Rules
+    version: str
+    """The version of this package that made the file."""
+
+
+@attrs.frozen(kw_only=True)
+class Kept:
+    """An entry of the journal as it is kept."""
+
+    entry: JournalEntry
+    events: int
+    """How many events the engine had emitted after it."""
+    actor_sid: str | None
+    """The worker who asked for it over the bridge."""
+    address: str | None
+    """The client's address."""
+
+
+class Store:
+    """One open file. It belongs to the thread that opened it, and to one process at a time.
+
+    What is appended counts from the next :meth:`commit` on, which writes it through to the disk.
+    """
+
+    def __init__(self, path: str, connection: sqlite3.Connection, *, created: bool) -> None:
+        self.path = path
+        self._connection = connection
+        self._created = created
+        """The file was not there before and nothing was committed to it yet."""
+        self._entries: list[tuple[str, int, str | None, str | None]] = []
+        self._clock: ClockState | None = None
+        self._sum = 0
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path}>"
+
+    # -- opening -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Store:
+        """Open a file, or make one that is empty until the first commit.
+
+        Raises:
+            StoreError: it cannot be used; the message says why and what would help. Nothing in it was changed.
+        """
+        name = os.fspath(path)
+        created = _create_if_missing(name)
+        try:
+            with _in_words(name):
+                connection = sqlite3.connect(name, isolation_level=None, timeout=_LOCK_SECONDS)
+            try:
+                with _in_words(name):
+                    _check_and_lock(connection, name)
+            except BaseException:
+                connection.close()
+                raise
+        except BaseException:
+            if created:
+                _remove(name)
+            raise
+        return cls(name, connection, created=created)
+
+    def header(self) -> Header | None:
+        """Return what the file is opened with; None if it is new.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+        with _in_words(self.path):
+            if not _tables(self._connection):
+                return None
+            about = dict(self._connection.execute("SELECT name, value FROM about"))
+        try:
+            return Header(
+                credentials=Credentials(**{field.name: about[field.name] for field in attrs.fields(Credentials)}),
+                seed=int(about["seed"]),
+                rules=Rules.from_dict(json.loads(about["rules"])),
+                version=about["version"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(self.path, f"its header is incomplete ({type(error).__name__}: {error})") from error
+
+    def begin(self, header: Header) -> None:
+        """Make the tables of a new file, as part of what the next commit writes."""
+        about = {
+            **attrs.asdict(header.credentials),
+            "seed": str(header.seed),
+            "rules": json.dumps(header.rules.to_dict()),
+            "version": header.version,
+        }
+        with _in_words(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            for table in _TABLES:
+                self._connection.execute(table)
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            self._connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+
+    def replace_credentials(self, credentials: Credentials) -> None:
+        """Keep other secrets than those so far."""
+        with _in_words(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            rows = [(value, name) for name, value in attrs.asdict(credentials).items()]
+            self._connection.executemany("UPDATE about SET value = ? WHERE name = ?", rows)
+            self._connection.execute("COMMIT")
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def entries(self) -> Iterator[Kept]:
+        """Iterate over the journal, and be ready to append to it.
+
+        Raises:
+            StoreError: an entry is damaged or missing, or unknown to this version.
+        """
+        count = 0
+        with _in_words(self.path):
+            for number, text, events, actor, address, total in self._connection.execute(
+                "SELECT number, entry, events, actor, address, sum FROM journal ORDER BY number"
+            ):
+                count += 1
+                self._sum = _chained((text, events, actor, address), self._sum)
+                if number != count or self._sum != total:
+                    raise _damaged(self.path, f"entry {count} of its journal is not what was written there")
+                try:
+                    entry = JournalEntry.from_json(text)
+                except ValueError as error:
+                    # The text is as it was written, so it was written by a version that knew more.
+                    raise StoreError(
+                        f"Entry {number} of the journal in {self.path} is unknown to this version: {error}"
+                    ) from error
+                yield Kept(entry=entry, events=events, actor_sid=actor, address=address)
+
+    def clock(self) -> ClockState | None:
+        """Return what the clock showed when it was last set; None in a new file."""
+        with _in_words(self.path):
+            row = self._connection.execute("SELECT shown, since, running FROM clock").fetchone()
+        return None if row is None else ClockState(shown=row[0], since=row[1], running=bool(row[2]))
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> bool:
+        """Whether something was appended since the last commit."""
+        return bool(self._entries) or self._clock is not None
+
+    def append(
+        self, entry: JournalEntry, events: int, actor_sid: str | None = None, address: str | None = None
+    ) -> None:
+        """Add an entry to what the next commit writes; the arguments are those of :class:`Kept`."""
+        self._entries.append((entry.to_json(), events, actor_sid, address))
+
+    def set_clock(self, state: ClockState) -> None:
+        """Let the next commit write what the clock shows."""
+        self._clock = state
+
+    def commit(self) -> None:
+        """Write what is pending and return when the disk has it.
+
+        Raises:
+            StoreError: it cannot be written. Nothing of it counts, and the file has the state of the last commit.
+        """
+        total = self._sum
+        rows = []
+        for row in self._entries:
+            total = _chained(row, total)
+            rows.append((*row, total))
+        with _in_words(self.path):
+            if not self._connection.in_transaction:
+                self._connection.execute("BEGIN IMMEDIATE")
+            if rows:
+                self._connection.executemany(_INSERT, rows)
+            if self._clock is not None:
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?)",
+                    (self._clock.shown, self._clock.since, self._clock.running),
+                )
+            self._connection.execute("COMMIT")
+        self._sum = total
+        self._entries.clear()
+        self._clock = None
+        self._created = False
+
+    def close(self) -> None:
+        """Let the file go, without what was not committed; a new file without any commit is taken away again."""
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):
+            self._connection.close()
+        if self._created:
+            self._created = False
+            _remove(self.path)
+
+
+# -- the file itself -------------------------------------------------------------------------------------------------
+
+
+def _create_if_missing(path: str) -> bool:
+    """Make an empty file that only its owner may read, since it will hold secrets; return whether it was missing."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise StoreError(f"{path} is a folder; db= takes the name of a file in it.")
+    if not os.path.isdir(folder):
+        raise StoreError(f"The folder {folder} does not exist; make it first, or choose another place for {path}.")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StoreError(f"Cannot make the file {path}: {error.strerror}. Choose a folder you may write to.") from error
+    else:
+        return True
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise StoreError(f"Cannot use the file {path}: this user may not read and write it.")
+    if not os.access(folder, os.W_OK):
+        raise StoreError(
+            f"Cannot use the file {path}: this user may not write to its folder, where SQLite keeps a second file"
+            " beside it."
+        )
+    return False
+
+
+def _check_and_lock(connection: sqlite3.Connection, path: str) -> None:
+    """Make sure that the file is ours, is whole, and stays ours; nothing is written to a file that is not."""
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    # The first access takes the lock of a file that is in WAL mode, and fails on what is no database.
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = _tables(connection)
+    if tables or application:
+        if application != APPLICATION_ID:
+            raise StoreError(f"{path} is an SQLite file, but not one of a local TaskRouter; choose another name.")
+        schema = connection.execute("PRAGMA user_version").fetchone()[0]
+        if schema > SCHEMA:
+            raise StoreError(
+                f"{path} was written by a newer version (schema {schema}; this one knows {SCHEMA}): upgrade"
+                " twilio_taskrouter_worker, or choose another file."
+            )
+        trouble = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if trouble != "ok" or not {"about", "journal", "clock"} <= tables:
+            raise _damaged(path, trouble if trouble != "ok" else "a table is missing")
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise StoreError(f"SQLite cannot keep {path} safely (journal mode {mode}); choose a file on a local disk.")
+    connection.execute("PRAGMA synchronous = FULL")
+    # An empty write takes the lock of a new file, too.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("COMMIT")
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def _chained(row: tuple[Any, ...], before: int) -> int:
+    return zlib.crc32(repr(row).encode(errors="backslashreplace"), before)
+
+
+def _remove(path: str) -> None:
+    for name in (path, f"{path}-wal", f"{path}-shm", f"{path}-journal"):
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _damaged(path: str, how: str) -> StoreError:
+    return StoreError(f"{path} is damaged: {how}. Restore it from a copy, or start with another file.")
+
+
+@contextmanager
+def _in_words(path: str) -> Iterator[None]:
+    """Turn what SQLite raises into a StoreError that says what is wrong and what would help."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(_words(path, error)) from error
+
+
+def _words(path: str, error: sqlite3.Error) -> str:
+    text = str(error)
+    if "locked" in text:
+        return f"{path} is in use by another LocalTaskRouter, in this process or another; stop that one first."
+    if "not a database" in text:
+        return f"{path} is not an SQLite file; choose another name, or move it away."
+    if "malformed" in text:
+        return str(_damaged(path, text))
+    if "full" in text:
+        return f"Cannot write to {path}: the disk is full."
+    return f"Cannot use {path}: {text}."
+
+
+def differences(kept: Rules, given: Rules) -> list[str]:
+    """Return the names of the switches in which two sets of rules differ."""
+    one, other = kept.to_dict(), given.to_dict()
+    return sorted(_differing(one, other))
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in one.items():
+        if isinstance(value, dict):
+            yield from _differing(value, other[name], f"{prefix}{name}.")
+        elif value != other[name]:
+            yield f"{prefix}{name}"
