@@ -20,7 +20,7 @@ from ..task import Task
 from ..worker_info import WorkerFields
 from .announced import listed
 from .messages import Message
-from .state import Notice, State
+from .state import Directory, Notice, State
 from .updates import ENDINGS
 from .wire import Record, Schema
 
@@ -66,7 +66,7 @@ def take_over(state: State, snapshot: Snapshot, buffered: Iterable[Message], now
     activities = taking.usable(Activity._schema, snapshot.activities)
     if worker[WorkerFields._schema.index["activity_sid"]] not in activities:
         raise InvalidMessageError("Worker: its activity_sid is not in the workspace's list of activities")
-    taking.directory(state.activities._entries, activities, lambda record: Activity(state, record))
+    taking.directory(state.activities, activities, lambda record: Activity(state, record))
     taking.worker(worker)
     taking.channels(taking.usable(Channel._schema, snapshot.channels))
     taking.reservations(snapshot, _created(buffered) if first else frozenset())
@@ -112,10 +112,10 @@ class _Taking:
         return records
 
     def directory(
-        self, entries: dict[str, Any], records: dict[str, Record], make: Callable[[Record], ResourceT]
+        self, directory: Directory[ResourceT], records: dict[str, Record], make: Callable[[Record], ResourceT]
     ) -> None:
         """Make the entries those of the list, in its order, and keep the objects that stay."""
-        known = dict(entries)
+        known = directory._entries
         fresh = {}
         for sid, record in records.items():
             resource = known.get(sid)
@@ -125,10 +125,8 @@ class _Taking:
                 with self._state.lock:
                     resource._record = record
             fresh[sid] = resource
-        # Readers on other threads see the old entries or the new ones, never an empty directory.
-        for sid in [sid for sid in entries if sid not in fresh]:
-            del entries[sid]
-        entries.update(fresh)
+        # One assignment: readers on other threads see the old entries or the new ones, never something between.
+        directory._entries = fresh
 
     def worker(self, record: Record) -> None:
         state, before = self._state, self._state.told_record
@@ -145,23 +143,21 @@ class _Taking:
             self._notify(state.worker, "attributes_updated")
 
     def channels(self, records: dict[str, Record]) -> None:
-        entries = self._state.channels._entries
-        before = {sid: channel._record for sid, channel in entries.items()}
-        self.directory(entries, records, lambda record: Channel(self._state, record))
+        before = {sid: channel._record for sid, channel in self._state.channels.items()}
+        self.directory(self._state.channels, records, lambda record: Channel(self._state, record))
         index = Channel._schema.index
         for sid, old in before.items():
             new = records.get(sid)
             if new is None:
                 continue
             if old[index["capacity"]] != new[index["capacity"]]:
-                self._notify(entries[sid], "capacity_updated")
+                self._notify(self._state.channels[sid], "capacity_updated")
             if old[index["available"]] != new[index["available"]]:
-                self._notify(entries[sid], "availability_updated")
+                self._notify(self._state.channels[sid], "availability_updated")
 
     # -- reservations ----------------------------------------------------------------------------------------------
 
     def reservations(self, snapshot: Snapshot, left_to_events: frozenset[str]) -> None:
-        sid_of = Reservation._schema.index["sid"]
         updates = {}
         for payload in [*snapshot.ended.values(), *snapshot.reservations]:
             if payload is None:
@@ -172,16 +168,17 @@ class _Taking:
             except InvalidMessageError as error:
                 self._report(error)
             else:
-                updates[update.record[sid_of]] = update
+                updates[update.record[_RESERVATION["sid"]]] = update
         for sid, reservation in self._state.reservations.items():
             if sid in snapshot.ended:
                 self._vanished(reservation, updates.pop(sid, None))
         fresh = []
         for sid, update in updates.items():
             known = self._state.reservations.get(sid)
+            over = update.record[_RESERVATION["status"]] in ENDINGS
             if known is not None:
-                self._changed(known, update)
-            elif sid not in self._state.ended and sid not in left_to_events:
+                (self._vanished if over else self._changed)(known, update)
+            elif not over and sid not in self._state.ended and sid not in left_to_events:
                 fresh.append(update)
         for update in fresh:
             self._new(update)
@@ -193,38 +190,41 @@ class _Taking:
     def _new(self, update: ReservationUpdate) -> None:
         reservation = Reservation(self._state, update)
         self._state.add(reservation)
-        self._settle(reservation)
+        self._settle(reservation, update)
         if not self._quiet:
             self.notices.append(Notice(self._state.worker, "reservation_created", (reservation,)))
         for event in _missed("pending", reservation.status):
             self._notify(reservation, event)
 
     def _changed(self, reservation: Reservation, update: ReservationUpdate) -> None:
+        """Announce what the list says, not what an answer has brought since: that has an event of its own to come."""
         with self._state.lock:
             reservation._renew(update)
-        events = _missed(reservation._told_status, reservation.status)
-        self._task_changed(reservation.task, with_reservation=bool(events))
+        if not self._state.is_current(update.record[_RESERVATION["version"]], reservation._announced[0]):
+            return
+        events = _missed(reservation._told_status, update.record[_RESERVATION["status"]])
+        self._task_changed(reservation.task, update.task, with_reservation=bool(events))
         for event in events:
             self._notify(reservation, event)
-        self._settle(reservation)
+        self._settle(reservation, update)
 
     def _vanished(self, reservation: Reservation, update: ReservationUpdate | None) -> None:
         """It ended while nobody looked. Where the service no longer knows how, it went with its task."""
-        before = reservation._told_status
         if update is not None:
             with self._state.lock:
-                reservation._renew(update)
+                reservation._renew(update, ending=update.record[_RESERVATION["status"]] in ENDINGS)
         ending = reservation.status
         if ending not in ENDINGS:
             if update is not None:
                 # It is open after all: the list was read before it came (back).
                 self._changed(reservation, update)
                 return
-            ending = "canceled" if before == "pending" else "completed"
+            ending = "canceled" if ending == "pending" else "completed"
             self._set_status(reservation, ending)
-        self._task_changed(reservation.task, with_reservation=True)
-        events = _missed(before, ending)
-        self._settle(reservation)
+        self._task_changed(reservation.task, None if update is None else update.task, with_reservation=True)
+        events = _missed(reservation._told_status, ending)
+        if update is not None:
+            self._settle(reservation, update)
         self._state.end(reservation, self._now)
         for event in events:
             self._notify(reservation, event)
@@ -232,29 +232,32 @@ class _Taking:
     def _set_status(self, reservation: Reservation, status: str) -> None:
         with self._state.lock:
             record = list(reservation._record)
-            record[Reservation._schema.index["status"]] = status
+            record[_RESERVATION["status"]] = status
             reservation._record = tuple(record)
 
-    def _settle(self, reservation: Reservation) -> None:
-        """Nothing up to this version will be announced again."""
-        reservation._announced = listed(int(reservation.version), reservation._record[-1])
-        reservation._told_status = reservation.status
-        task = reservation.task
-        task._announced = listed(int(task.version), task._record[-1])
-        task._told_record = task._record
+    def _settle(self, reservation: Reservation, update: ReservationUpdate) -> None:
+        """Nothing up to the versions of the list will be announced again."""
+        reservation._announced = listed(update.record[_RESERVATION["version"]], update.record[-1])
+        reservation._told_status = update.record[_RESERVATION["status"]]
+        if update.task is not None:
+            reservation.task._announced = listed(update.task[_TASK["version"]], update.task[-1])
+            reservation.task._told_record = update.task
 
-    def _task_changed(self, task: Task, *, with_reservation: bool) -> None:
-        index = Task._schema.index
+    def _task_changed(self, task: Task, record: Record | None, *, with_reservation: bool) -> None:
         before = task._told_record
-        old, new = before[index["status"]], task.status
+        if record is None or not self._state.is_current(record[_TASK["version"]], before[_TASK["version"]]):
+            return
+        old, new = before[_TASK["status"]], record[_TASK["status"]]
         if new != old and new in _TASK_EVENTS:
             self._notify(task, _TASK_EVENTS[new])
-        elif any(before[index[name]] != task._record[index[name]] for name in _TASK_DATA) or (
+        elif any(before[_TASK[name]] != record[_TASK[name]] for name in _TASK_DATA) or (
             new != old and not with_reservation
         ):
             self._notify(task, "updated")
 
 
+_RESERVATION = Reservation._schema.index
+_TASK = Task._schema.index
 _TASK_EVENTS = {"wrapping": "wrapup", "completed": "completed", "canceled": "canceled"}
 _TASK_DATA = ("attributes", "priority", "task_channel_sid", "virtual_start_time")
 
