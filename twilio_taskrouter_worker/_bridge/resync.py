@@ -159,9 +159,8 @@ class _Taking:
 
     def reservations(self, snapshot: Snapshot, left_to_events: frozenset[str]) -> None:
         updates = {}
-        for payload in [*snapshot.ended.values(), *snapshot.reservations]:
-            if payload is None:
-                continue
+        found = [payload for payload in snapshot.ended.values() if payload is not None]
+        for payload in [*found, *snapshot.reservations]:
             try:
                 known = self._known(payload)
                 update = ReservationUpdate.read(payload, None if known is None else known._record)
