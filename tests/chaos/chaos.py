@@ -1,0 +1,396 @@
+"""Workers behind a network that breaks all the time, against a real service: is anything missed, or told twice?
+
+    python -m tests.chaos.chaos --seed 1 --disconnections 1000 --workers 30
+
+Each worker has a connection through a relay of its own (every sixth with TLS), which is cut in the middle of a frame,
+reset, closed, refused, stalled, slowed down and chopped up, while tasks come, are accepted, wrapped up, transferred,
+completed, rejected, left alone and canceled. Some connections go silent, which takes the client 30 s to notice. At the
+end the network is made whole, and the service's side and the clients' side are compared: see ``ledger`` for what must
+have been announced. The exit code is 1 if anything was missed, duplicated or wrong, or is left over.
+
+The choices are random but follow from the seed; their timing follows the machine, so two runs are alike, not the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import heapq
+import itertools
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos.lane import Lane, Tally
+from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.traffic import Traffic
+from tests.tools.wait import eventually, open_sockets
+from twilio_taskrouter_worker import Worker
+from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.engine import Rules, commands
+from twilio_taskrouter_worker.reservation import Reservation
+
+MOST_GROWTH = 24.0
+"""Megabytes that the process may grow in the second half of a run. The ledger itself needs a few."""
+
+PURGE_SECONDS = 45.0
+"""Finished tasks stay on the service for longer than a silence, so that no end becomes unknowable."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run."""
+
+    seed: int = 1
+    disconnections: int = 1000
+    """How many there must be before the run may end."""
+    workers: int = 30
+    seconds: float = 150.0
+    """When to stop breaking things even if there were fewer."""
+    silent: int = 3
+    """How many workers' connections go silent once."""
+
+
+@dataclass
+class Report:
+    """What came of it."""
+
+    options: Options
+    verdict: Verdict = field(default_factory=lambda: Verdict(0))
+    disconnections: int = 0
+    seconds: float = 0.0
+    figures: dict[str, object] = field(default_factory=dict)
+    leftovers: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was missed, duplicated, wrong, or left over, and there was enough trouble."""
+        return self.verdict.good and not self.leftovers and self.disconnections >= self.options.disconnections
+
+    def __str__(self) -> str:
+        verdict = self.verdict
+        lines = [
+            f"seed {self.options.seed}, {self.options.workers} workers, {self.seconds:.0f} s",
+            f"disconnections   {self.disconnections} (at least {self.options.disconnections} wanted)",
+            f"reservations     {self.figures.get('reservations', 0)} made, {verdict.must} had to be announced, "
+            f"{verdict.announced} were",
+            f"events           {verdict.events} told; endings: {_counts(verdict.endings)}",
+            f"missed           {len(verdict.missed)}",
+            f"duplicated       {len(verdict.duplicated)}",
+            f"wrong            {len(verdict.wrong)}",
+            *(f"{name:<20} {value}" for name, value in self.figures.items() if name != "reservations"),
+            *(f"left over        {text}" for text in self.leftovers),
+            *(f"MISSED      {text}" for text in verdict.missed[:20]),
+            *(f"DUPLICATED  {text}" for text in verdict.duplicated[:20]),
+            *(f"WRONG       {text}" for text in verdict.wrong[:20]),
+        ]
+        return "\n".join([*lines, "GOOD" if self.good else "BAD"])
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in counter.most_common()) or "none"
+
+
+class Schedule:
+    """Steps to take at their times, on the calling thread."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._never = threading.Event()
+
+    def after(self, seconds: float, step: Callable[[], None]) -> None:
+        """Take this step that many seconds from now."""
+        heapq.heappush(self._heap, (time.monotonic() + seconds, next(self._numbers), step))
+
+    def run_until(self, over: Callable[[], bool]) -> None:
+        """Take steps as they become due, until ``over``."""
+        while not over():
+            due, _, step = self._heap[0]
+            left = due - time.monotonic()
+            if left > 0:
+                self._never.wait(min(left, 0.25))
+            else:
+                heapq.heappop(self._heap)
+                step()
+
+
+class Run:
+    """One run, from the service's start to the count of what is left over."""
+
+    def __init__(self, options: Options, router: LocalTaskRouter, ledger: Ledger, stack: ExitStack) -> None:
+        self.options = options
+        self.router = router
+        self.ledger = ledger
+        self.tally = Tally(ledger)
+        self.lanes: list[Lane] = []
+        for number in range(options.workers):
+            lane = Lane(router, ledger, self.tally, number, str(options.seed), tls=number % 6 == 4)
+            stack.enter_context(lane.relay)
+            self.lanes.append(lane)
+        stack.enter_context(_trusting([lane.relay.ca_file for lane in self.lanes if lane.tls]))
+        self.traffic = Traffic(router, ledger, self.tally, self.lanes, str(options.seed))
+        self.schedule = Schedule()
+        self.middle: dict[str, float] = {}
+        self.silences = options.silent
+        """How many silences are still to be noticed."""
+
+    @property
+    def disconnections(self) -> int:
+        """So far, over all workers, as they were told."""
+        return sum(lane.disconnections for lane in self.lanes)
+
+    def break_things(self) -> None:
+        """Connect everybody, and let work and trouble go on until there was enough."""
+        wait([lane.worker.start() for lane in self.lanes], timeout=30)
+        started = time.monotonic()
+        self._repeat(0.06, self.traffic.come)
+        self._repeat(0.02, self.traffic.work)
+        self._repeat(0.15, self.traffic.meddle)
+        self._repeat(1.0, self.traffic.wake)
+        for lane in self.lanes:
+            if lane.number < self.options.silent:
+                self.schedule.after(lane.random.uniform(0.5, 1.5), lambda lane=lane: self._silence(lane))  # type: ignore[misc]
+            else:
+                self._trouble(lane, lane.random.uniform(0.5, 3.0))
+
+        def over() -> bool:
+            if not self.middle and self.disconnections >= self.options.disconnections / 2:
+                self.middle = _measure()
+            seconds = time.monotonic() - started
+            enough = self.disconnections >= self.options.disconnections and not self.silences
+            return enough or seconds > self.options.seconds
+
+        self.schedule.run_until(over)
+
+    def _repeat(self, seconds: float, step: Callable[[], None]) -> None:
+        def again() -> None:
+            step()
+            self.schedule.after(seconds, again)
+
+        self.schedule.after(seconds, again)
+
+    def _trouble(self, lane: Lane, seconds: float) -> None:
+        """Disturb a lane after so many seconds, mend it, and begin again."""
+
+        def mend() -> None:
+            lane.mend()
+            self._trouble(lane, lane.random.uniform(0.5, 2.2))
+
+        self.schedule.after(seconds, lambda: self.schedule.after(lane.disturb(), mend))
+
+    def _silence(self, lane: Lane) -> None:
+        """Say nothing more to a lane until its worker has noticed; then go on as with the others."""
+        before = lane.disconnections
+        lane.go_silent()
+
+        def noticed() -> None:
+            if lane.disconnections == before:
+                self.schedule.after(0.5, noticed)
+            else:
+                self.silences -= 1
+                lane.mend()
+                self._trouble(lane, 1.0)
+
+        self.schedule.after(0.5, noticed)
+
+    def make_whole(self) -> None:
+        """End all trouble, and wait until every client has handled everything there was to say."""
+        for lane in self.lanes:
+            lane.mend()
+        eventually(lambda: all(lane.worker.ready for lane in self.lanes), 45, self._who_is_not_ready)
+        eventually(lambda: not self.tally.unfinished, 15, lambda: f"{self.tally.unfinished} calls never ended")
+        self.traffic.settle()
+        for lane in self.lanes:
+            marked = commands.UpdateWorker(
+                workspace_sid=self.router.workspace_sid, sid=lane.sid, attributes='{"end": true}'
+            )
+            self.router._execute(marked)
+        for lane in self.lanes:
+            eventually(
+                lambda lane=lane: lane.worker.attributes == {"end": True} and not lane.worker.backlog,  # type: ignore[misc]
+                10,
+                f"worker {lane.number} never got its last event",
+            )
+
+    def _who_is_not_ready(self) -> str:
+        rest = [lane for lane in self.lanes if not lane.worker.ready]
+        return f"not ready: {', '.join(f'{lane.number} ({lane.worker!r})' for lane in rest)}"
+
+    def compare_states(self) -> None:
+        """Every client shows what the service has."""
+        for lane in self.lanes:
+            shown = _shown(lane.worker)
+            stored = _stored(self.router, lane.sid)
+            for what, value in stored.items():
+                if shown[what] != value:
+                    self.ledger.wrong(f"worker {lane.number}: {what} is {shown[what]}, on the service {value}")
+
+    def leave(self) -> None:
+        """Disconnect everybody."""
+        for lane in self.lanes:
+            lane.worker.disconnect()
+
+
+def _shown(worker: Worker) -> dict[str, object]:
+    return {
+        "activity": worker.activity_sid,
+        "version": worker.version,
+        "reservations": {
+            each.sid: (each.status, each.version, each.task.sid, each.task.status, each.task.version)
+            for each in worker.reservations.values()
+        },
+        "channels": {
+            # Not what is assigned and what is free: the service sends no event when these change.
+            each.sid: (each.available, each.capacity)
+            for each in worker.channels.values()
+        },
+    }
+
+
+def _stored(router: LocalTaskRouter, sid: str) -> dict[str, object]:
+    worker = router.worker(sid)
+    channels = router._ask(lambda engine: engine.channels(router.workspace_sid, sid))
+    reservations = [each for each in router.reservations(worker_sid=sid) if each.open]
+    tasks = {each.task_sid: router.task(each.task_sid) for each in reservations}
+    return {
+        "activity": worker.activity_sid,
+        "version": str(worker.version),
+        "reservations": {
+            each.sid: (
+                each.reservation_status,
+                str(each.version),
+                each.task_sid,
+                tasks[each.task_sid].assignment_status,
+                str(tasks[each.task_sid].version),
+            )
+            for each in reservations
+        },
+        "channels": {
+            each.sid: (each.available, each.configured_capacity)
+            for each in channels
+        },
+    }
+
+
+@contextmanager
+def _trusting(ca_files: list[str]) -> Iterator[None]:
+    """Trust these certificate authorities, by the environment, as a user would."""
+    before = os.environ.get("REQUESTS_CA_BUNDLE")
+    with tempfile.TemporaryDirectory(prefix="chaos-") as directory:
+        bundle = Path(directory) / "authorities.pem"
+        bundle.write_text("".join(Path(name).read_text() for name in ca_files))
+        os.environ["REQUESTS_CA_BUNDLE"] = str(bundle)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["REQUESTS_CA_BUNDLE"]
+            else:
+                os.environ["REQUESTS_CA_BUNDLE"] = before
+
+
+def _measure() -> dict[str, float]:
+    gc.collect()
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "RSS MB": round(resident / 2**20, 1),
+        "threads": threading.active_count(),
+        "fds": len(os.listdir("/proc/self/fd")),
+        "reservation objects": sum(type(each) is Reservation for each in gc.get_objects()),
+    }
+
+
+def run(options: Options) -> Report:
+    """Do one run and report; raises AssertionError where clients do not recover at all."""
+    report = Report(options)
+    began = time.monotonic()
+    sockets, threads = open_sockets(), set(threading.enumerate())
+    _run(report)
+    report.leftovers += _left_over(sockets, threads)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _run(report: Report) -> None:
+    """Everything but the leftovers: when it returns, nothing here holds any object of the library."""
+    options = report.options
+    before = _measure()
+    with ExitStack() as stack:
+        rules = Rules(purge_finished_after=PURGE_SECONDS)
+        router = stack.enter_context(LocalTaskRouter(seed=options.seed, rules=rules))
+        ledger = Ledger()
+        ledger.attach(router)
+        this = Run(options, router, ledger, stack)
+        stack.callback(this.leave)
+        this.break_things()
+        this.make_whole()
+        end = _measure()
+        this.compare_states()
+        report.verdict = ledger.compare()
+        report.disconnections = this.disconnections
+        _tell(report, this, {"start": before, "middle": this.middle, "end": end})
+
+
+def _tell(report: Report, this: Run, measures: dict[str, dict[str, float]]) -> None:
+    faults: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for lane in this.lanes:
+        faults.update(lane.broken)
+        reasons.update(lane.reasons)
+    report.figures.update(
+        {
+            "reservations": len(this.ledger.stories),
+            "tasks": this.traffic.created,
+            "sessions": this.ledger.sessions(),
+            "late readies": this.ledger.uncertain,
+            "faults": _counts(faults),
+            "told as": _counts(reasons),
+            "calls": _counts(this.tally.outcomes),
+            "error events": _counts(this.tally.errors),
+        }
+    )
+    for name in measures["end"]:
+        report.figures[name] = ", ".join(f"{when} {found.get(name, '-')}" for when, found in measures.items())
+    if this.middle:
+        growth = measures["end"]["RSS MB"] - this.middle["RSS MB"]
+        if growth > MOST_GROWTH:
+            report.leftovers.append(f"{growth:.1f} MB of memory since the middle of the run")
+
+
+def _left_over(sockets: Counter[str], threads: set[threading.Thread]) -> list[str]:
+    """Threads, sockets and objects that are still there; they get a moment, as the kernel closes things in its time."""
+
+    def found() -> list[str]:
+        left = [f"thread {each.name}" for each in threading.enumerate() if each not in threads]
+        return left + [f"socket {name}" for name in open_sockets() - sockets]
+
+    try:
+        eventually(lambda: not found(), 6)
+    except AssertionError:
+        pass
+    gc.collect()
+    alive = sum(type(each) is Reservation for each in gc.get_objects())
+    return found() + ([f"{alive} reservation objects"] if alive else [])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.chaos", description=(__doc__ or "").split("\n\n")[0])
+    for name, value in vars(Options()).items():
+        parser.add_argument(f"--{name}", type=type(value), default=value, help=f"default: {value}")
+    report = run(Options(**vars(parser.parse_args(arguments))))
+    print(report)
+    return 0 if report.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""What the service did, what the clients told of it, and what does not fit.
+
+The service's side is written on its own thread, in the moment in which it changes: every event of the engine, every
+websocket session that opens, and which frames each session was sent. The clients' side is what their callbacks got.
+
+**What must be announced.** The service replays nothing, so a reservation that came and went while its worker was away
+is nobody's business. Every other one must be announced exactly once: by ``reservation_created``, or by being in
+``worker.reservations`` at the first ``ready``. A reservation counts as "other" if one of these holds:
+
+1. *Listed.* It was there when a session of its worker opened, and had not ended when the client said ``ready`` on that
+   session: the list that the client reads in between had it.
+2. *Overtaken.* Its ``reservation.created`` was sent to a session on which the client handled a later frame. Frames of a
+   session arrive in order, so this one had arrived too. Only what callbacks got between ``ready`` and ``disconnected``
+   counts as handled; what is announced before ``ready`` comes from the lists.
+3. *Open at the end*, when the network is whole again and every client has handled a last frame.
+
+**What must be told of it.** An announced reservation that has ended on the service fires exactly one event of an ending,
+and the right one; one that has not ended fires none. ``accepted`` and ``wrapup`` fire at most once, in this order and
+before the ending; and exactly once where the reservation stands, or ended, in a state that is only reached through
+``accepted``. Its task's ``completed`` and ``canceled`` fire at most once. Where the task was deleted, nobody who was away
+can learn how the reservation ended: some ending must be told then, exactly once, but which one is not judged.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.engine import Event, Outcome, Rejected, commands
+from twilio_taskrouter_worker.local.server.service import Service
+
+ENDINGS = ("completed", "rejected", "timeout", "canceled", "rescinded")
+STEPS = {"accepted": 1, "wrapup": 2, **dict.fromkeys(ENDINGS, 3)}
+_THROUGH_ACCEPTED = ("accepted", "wrapping", "completed")
+
+
+@dataclass(eq=False)
+class Session:
+    """One websocket session, as the service saw it."""
+
+    opened: int
+    """The moment, a number that grows with everything the service does."""
+    frames: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Moment of each frame about a reservation that it was sent, by sid and event."""
+    heard: int = -1
+    """Moment of the latest of them that the client handled."""
+
+
+@dataclass(eq=False)
+class Story:
+    """One reservation on both sides."""
+
+    sid: str
+    worker_sid: str
+    created: int
+    status: str = "pending"
+    ended: int | None = None
+    deleted: bool = False
+    """Whether it went with its task, so that the service no longer knows it."""
+    announced: int = 0
+    announced_as: str = ""
+    told: list[str] = field(default_factory=list)
+    """The events its callbacks got, in order."""
+
+
+class Ledger:
+    """Both sides of every reservation. Its methods are called on the threads of the service and of the workers."""
+
+    def __init__(self) -> None:
+        # Guards everything below.
+        self._lock = threading.Lock()
+        self._moment = 0
+        self._open: dict[int, Session] = {}
+        self._sessions: dict[str, list[Session]] = {}
+        self._ready: list[tuple[str, Session, int]] = []
+        self.stories: dict[str, Story] = {}
+        self._by_task: dict[str, list[str]] = {}
+        self.waiting_tasks: dict[str, None] = {}
+        """Sids of tasks that are not over."""
+        self.problems: list[str] = []
+        """What was seen to be wrong at once, without comparing."""
+        self.uncertain = 0
+        """How often a client said ``ready`` so late that it is not sure for which session."""
+
+    # -- the service's side ----------------------------------------------------------------------------------------
+
+    def attach(self, router: LocalTaskRouter) -> None:
+        """Follow a service that has just been started."""
+        service = router._running()
+        open_session, apply = service.open_session, service.engine.apply
+
+        def opening(session: Any, *, close_others: bool) -> None:
+            with self._lock:
+                self._moment += 1
+                record = self._open[id(session)] = Session(self._moment)
+                self._sessions.setdefault(session.worker_sid, []).append(record)
+            open_session(session, close_others=close_others)
+
+        def applying(command: commands.Command, now: float) -> Outcome:
+            try:
+                outcome = apply(command, now)
+            except Rejected as refusal:
+                self._happened(service, refusal.events)
+                raise
+            self._happened(service, outcome.events)
+            return outcome
+
+        service.open_session = opening  # type: ignore[method-assign]
+        service.engine.apply = applying  # type: ignore[method-assign]
+
+    def _happened(self, service: Service, happened: tuple[Event, ...]) -> None:
+        with self._lock:
+            for event in happened:
+                self._moment += 1
+                self._follow(service, event)
+
+    def _follow(self, service: Service, event: Event) -> None:
+        if event.task is not None:
+            if event.task.final or event.type == "task.deleted":
+                self.waiting_tasks.pop(event.task.sid, None)
+            elif event.type == "task.created":
+                self.waiting_tasks[event.task.sid] = None
+            if event.type in ("task.deleted", "task.system-deleted"):
+                for sid in self._by_task.pop(event.task.sid, ()):
+                    self.stories[sid].deleted = True
+        reservation = event.reservation
+        if reservation is None or not event.type.startswith("reservation."):
+            return
+        name = event.type.partition(".")[2]
+        story = self.stories.get(reservation.sid)
+        if story is None:
+            story = Story(reservation.sid, reservation.worker_sid, self._moment)
+            self.stories[reservation.sid] = story
+            self._by_task.setdefault(reservation.task_sid, []).append(story.sid)
+            if name != "created":
+                self.problems.append(f"{reservation.sid}: the service sent {name} before created")
+        story.status = reservation.reservation_status
+        if name in ENDINGS:
+            if story.ended is not None:
+                self.problems.append(f"{reservation.sid}: the service ended it twice")
+            story.ended = self._moment
+        # They are in the same step of the service's thread: these are the sessions that it sends the event to.
+        for worker_sid in event.recipients:
+            for session in service.sessions.of(worker_sid):
+                self._open[id(session)].frames[reservation.sid, name] = self._moment
+
+    # -- the clients' side -----------------------------------------------------------------------------------------
+
+    def ready(self, worker_sid: str, *, certain: bool) -> None:
+        """A client is ready, on the newest session of its worker if it says so in time."""
+        with self._lock:
+            if certain:
+                self._ready.append((worker_sid, self._sessions[worker_sid][-1], self._moment))
+            else:
+                self.uncertain += 1
+
+    def announce(self, worker_sid: str, sid: str, status: str, *, live: bool) -> None:
+        """A client showed a reservation for the first time; ``live`` if it came as a frame after ``ready``."""
+        with self._lock:
+            story = self.stories.get(sid)
+            if story is None or story.worker_sid != worker_sid:
+                self.problems.append(f"{sid}: announced to {worker_sid}, for whom the service made no such one")
+                return
+            story.announced += 1
+            story.announced_as = story.announced_as or status
+            if live:
+                self._handled(worker_sid, sid, "created")
+
+    def tell(self, worker_sid: str, sid: str, event: str, *, live: bool) -> None:
+        """A client fired an event of a reservation (or, as ``task completed``, of its task)."""
+        with self._lock:
+            self.stories[sid].told.append(event)
+            if live and not event.startswith("task "):
+                self._handled(worker_sid, sid, event)
+
+    def wrong(self, text: str) -> None:
+        """Note something that must never be."""
+        with self._lock:
+            self.problems.append(text)
+
+    def _handled(self, worker_sid: str, sid: str, event: str) -> None:
+        # A session that the client has given up may be sent frames until the service notices. The client reads the
+        # newest only.
+        for session in reversed(self._sessions[worker_sid]):
+            moment = session.frames.get((sid, event))
+            if moment is not None:
+                session.heard = max(session.heard, moment)
+                return
+        self.problems.append(f"{sid}: {event} was told as it happened, but the service sent no such frame")
+
+    # -- the comparison --------------------------------------------------------------------------------------------
+
+    def sessions(self) -> int:
+        """How many websocket sessions the service has opened."""
+        with self._lock:
+            return sum(map(len, self._sessions.values()))
+
+    def compare(self) -> Verdict:
+        """Compare both sides, as of now."""
+        with self._lock:
+            due = self._due()
+            verdict = Verdict(must=len(due), wrong=list(self.problems))
+            for sid, story in self.stories.items():
+                _judge(story, due.get(sid), verdict)
+            return verdict
+
+    def _due(self) -> dict[str, str]:
+        """Sids of what must have been announced, by the rules at the head of this module, and which rule says so."""
+        due = {sid: "open at the end" for sid, story in self.stories.items() if story.ended is None}
+        by_worker: dict[str, list[Story]] = {}
+        for story in self.stories.values():
+            by_worker.setdefault(story.worker_sid, []).append(story)
+        for worker_sid, session, moment in self._ready:
+            for story in by_worker.get(worker_sid, ()):
+                if story.created < session.opened and (story.ended is None or story.ended > moment):
+                    due[story.sid] = f"listed for the session of {session.opened}, which was ready at {moment}"
+        for sessions in self._sessions.values():
+            for session in sessions:
+                for (sid, name), moment in session.frames.items():
+                    if name == "created" and moment <= session.heard:
+                        due[sid] = f"sent to the session of {session.opened}, of which {session.heard} was handled"
+        return due
+
+
+@dataclass
+class Verdict:
+    """The outcome of a comparison: figures, and one line for each thing that does not fit."""
+
+    must: int
+    announced: int = 0
+    events: int = 0
+    endings: Counter[str] = field(default_factory=Counter)
+    missed: list[str] = field(default_factory=list)
+    duplicated: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Whether everything fits."""
+        return not (self.missed or self.duplicated or self.wrong)
+
+
+def _judge(story: Story, due: str | None, verdict: Verdict) -> None:
+    sid, told = story.sid, story.told
+    verdict.announced += bool(story.announced)
+    verdict.events += len(told) + story.announced
+    if due and not story.announced:
+        verdict.missed.append(f"{sid}: never announced, though {due} ({story.worker_sid}; {story})")
+    if story.announced > 1:
+        verdict.duplicated.append(f"{sid}: announced {story.announced} times")
+    verdict.duplicated += [f"{sid}: {name} told {n} times" for name, n in Counter(told).items() if n > 1]
+    own = [name for name in told if name in STEPS]
+    if [STEPS[name] for name in own] != sorted(STEPS[name] for name in own):
+        verdict.wrong.append(f"{sid}: told in the wrong order: {', '.join(own)}")
+    if not story.announced:
+        verdict.wrong += [f"{sid}: told {name} without having been announced" for name in own]
+        return
+    endings = [name for name in own if name in ENDINGS]
+    verdict.endings.update(endings)
+    if story.ended is None:
+        verdict.wrong += [f"{sid}: told {name}, but it is {story.status}" for name in endings]
+    elif not endings:
+        verdict.missed.append(f"{sid}: its end ({story.status}) was never told")
+    elif set(endings) != {story.status} and not story.deleted:
+        verdict.wrong.append(f"{sid}: told {', '.join(endings)}, but it is {story.status}")
+    taken = story.status in _THROUGH_ACCEPTED and not story.deleted
+    if taken and story.announced_as == "pending" and "accepted" not in own:
+        verdict.missed.append(f"{sid}: it is {story.status}, but accepted was never told")
