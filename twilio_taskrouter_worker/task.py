@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._bridge import routes, wire
 from ._bridge.announced import NOTHING_ANNOUNCED, Announced
+from ._bridge.futures import Following
 from ._bridge.wire import Record, Resource, Wire
 from .events import Emitter, TaskEvent, TaskTransferEvent, names
 from .transfer import OutgoingTransfer, Transfers
@@ -219,7 +220,7 @@ class Task(Resource, Emitter):
             "To": routes.string("to", to),
         }
         params.update(routes.TRANSFER.encode({"mode": mode, "priority": priority, "attributes": attributes}))
-        return self._state.start_transfer(self, params)
+        return Following(self._state.start_transfer(self, params), lambda: self._state.transfer_started(self))
 
     def update_participant(
         self, *, hold: bool | None = None, hold_url: str | None = None, hold_method: str | None = None

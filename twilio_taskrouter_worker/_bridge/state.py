@@ -20,7 +20,6 @@ from ..transfer import Transfer
 from ..worker_info import WorkerFields
 from . import routes
 from .announced import NOTHING_ANNOUNCED, Announced, Trust
-from .futures import Following
 from .routes import Route
 from .wire import Record
 
@@ -229,8 +228,7 @@ class State:
         return self.call(routes.UPDATE_WORKER, params, answered, version=self.worker_version)
 
     def start_transfer(self, task: Task, params: dict[str, Any]) -> Future[Task]:
-        """POST a transfer, and hold back the events of the task's transfers until its Future has resolved, and the
-        callbacks of the Future have had the time to listen to the new transfer."""
+        """POST a transfer, and hold back the events of the task's transfers until ``transfer_started``."""
 
         def answered(payload: Any) -> Task:
             record = Transfer._schema.read(payload)
@@ -241,13 +239,13 @@ class State:
         with self.lock:
             task._starting += 1
         try:
-            future = self.call(routes.CREATE_TRANSFER, params, answered)
+            return self.call(routes.CREATE_TRANSFER, params, answered)
         except BaseException:
-            self._transfer_started(task)
+            self.transfer_started(task)
             raise
-        return Following(future, lambda: self._transfer_started(task))
 
-    def _transfer_started(self, task: Task) -> None:
+    def transfer_started(self, task: Task) -> None:
+        """The call is over, whether it succeeded or not, and whoever wants to listen does so."""
         with self.lock:
             task._starting -= 1
             released, task._held = (task._held, []) if task._starting == 0 else ([], task._held)

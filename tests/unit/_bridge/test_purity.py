@@ -33,7 +33,18 @@ IMPURE = {
 MAY = {"state": {"threading"}}
 """The lock that guards records; state starts no thread."""
 
-IMPURE_SIBLINGS = {"calls", "connection", "dialing", "dispatch", "http", "loading", "signaling", "threads", "waiting"}
+IMPURE_SIBLINGS = {
+    "calls",
+    "connection",
+    "dialing",
+    "dispatch",
+    "futures",
+    "http",
+    "loading",
+    "signaling",
+    "threads",
+    "waiting",
+}
 
 
 def tree(name: str) -> ast.Module:
