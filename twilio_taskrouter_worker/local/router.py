@@ -316,6 +316,10 @@ class LocalTaskRouter:
             lambda engine: engine.reservations(self.workspace_sid, task_sid=task_sid, worker_sid=worker_sid)
         )
 
+    def open_sessions(self, worker_sid: str) -> int:
+        """Return how many websockets of a worker are open now; NotFoundError if there is no such worker."""
+        return self._ask(lambda engine: engine.open_sessions(self.workspace_sid, worker_sid))
+
     def explain(self, task_sid: str) -> Explanation:
         """Return why a task is, or is not, with a worker.
 

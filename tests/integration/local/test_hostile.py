@@ -197,6 +197,37 @@ def test_bad_queries(router: LocalTaskRouter, query: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "Workers?TargetWorkersExpression=skill-level",
+        "Workers?ActivitySid=WAxxx",
+        "Workers?TaskQueueSid=WK" + "0" * 32,
+        "TaskQueues?EvaluateWorkerAttributes=[1]",
+        "TaskQueues?EvaluateWorkerAttributes={",
+        "TaskQueues?WorkerSid=x",
+        "Statistics?Minutes=0",
+        "Statistics?SplitByWaitTime=-1",
+        "Events?TaskSid=x",
+    ],
+)
+def test_bad_filters(router: LocalTaskRouter, path: str) -> None:
+    """A filter of any list that cannot be is a 400."""
+    response = get(router, f"/v1/Workspaces/{router.workspace_sid}/{path}")
+    assert (response.status_code, response.json()["code"]) == (400, 20001), response.text
+
+
+def test_filters_that_find_nothing(router: LocalTaskRouter) -> None:
+    """A well-formed filter for what is not there is an empty list."""
+    router.add_worker("Alice")
+    for path, key in (
+        (f"Workers?TaskQueueSid=WQ{'0' * 32}", "workers"),
+        ("Workers?TaskQueueName=None", "workers"),
+        (f"TaskQueues?WorkerSid=WK{'0' * 32}", "task_queues"),
+    ):
+        assert get(router, f"/v1/Workspaces/{router.workspace_sid}/{path}").json()[key] == []
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",
@@ -326,14 +357,20 @@ def test_cut_off_body(router: LocalTaskRouter) -> None:
     assert router.tasks() == []
 
 
-def test_silent_connections_are_closed(monkeypatch: pytest.MonkeyPatch, router: LocalTaskRouter) -> None:
-    """A connection that never asks for anything is closed after the idle time."""
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.1)
+@pytest.mark.parametrize(
+    ("limit", "sent"), [("FIRST_REQUEST_SECONDS", b"GET /v1/Work"), ("IDLE_SECONDS", b"GET / HTTP/1.1\r\n\r\n")]
+)
+def test_silent_connections_are_closed(
+    monkeypatch: pytest.MonkeyPatch, router: LocalTaskRouter, limit: str, sent: bytes
+) -> None:
+    """A connection is closed that never completes a request, or asks for nothing more after one."""
+    monkeypatch.setattr(connections, limit, 0.1)
     with LocalTaskRouter() as quick:
         parts = urlsplit(quick.url)
         with socket.create_connection((parts.hostname or "", parts.port or 0), TIMEOUT) as connection:
-            connection.sendall(b"GET /v1/Work")
-            assert connection.recv(100) == b""
+            connection.sendall(sent)
+            while connection.recv(4096):
+                pass
 
 
 def test_many_idle_connections_do_not_disturb(router: LocalTaskRouter) -> None:

@@ -141,7 +141,7 @@ def test_set_worker_offline_if_disconnected(router: LocalTaskRouter, flag: str |
         rest(router, f"Workers/{alice}", Attributes='{"still":"here"}')
         assert other.event()[0] == "worker.attributes.update"
         assert router.worker(alice).activity_name == "Available"
-    eventually(lambda: router._service is not None and len(router._service.sessions) == 0)
+    eventually(lambda: router.open_sessions(alice) == 0)
     assert router.worker(alice).activity_name == activity
 
 
@@ -180,9 +180,7 @@ def test_a_client_that_does_not_read_is_dropped_alone(
         client.event()
         address = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Workers/{alice}"
         rounds = 0
-        service = router._service
-        assert service is not None
-        while len(service.sessions) == 2:
+        while router.open_sessions(alice) == 2:
             rounds += 1
             form = {"Attributes": json.dumps({"round": rounds, "padding": "x" * 4000})}
             http.post(address, data=form, auth=(router.account_sid, router.auth_token), timeout=TIMEOUT)
@@ -209,6 +207,59 @@ def test_deleted_worker_loses_its_sessions(router: LocalTaskRouter) -> None:
         deleted = requests.delete(url, auth=(router.account_sid, router.auth_token), timeout=TIMEOUT)
         assert deleted.status_code == 204
         assert client.close_frame() == (4003, "Worker deleted")
+
+
+def test_deleted_workspace_loses_its_sessions(router: LocalTaskRouter) -> None:
+    """The sessions of a workspace that is deleted are closed."""
+    with BridgeClient(router, router.add_worker("Alice")).open() as client:
+        client.event()
+        url = f"{router.url}/v1/Workspaces/{router.workspace_sid}"
+        requests.delete(url, auth=(router.account_sid, router.auth_token), timeout=TIMEOUT)
+        assert client.close_frame()[0] == 4003
+
+
+def test_replaced_client_that_does_not_answer(router: LocalTaskRouter) -> None:
+    """A replaced client that never answers the close frame is cut off, and nobody waits for it."""
+    alice = router.add_worker("Alice")
+    host, port = urlsplit(router.url).netloc.split(":")
+    with socket.create_connection((host, int(port)), TIMEOUT) as dead, BridgeClient(router, alice) as client:
+        query = f"token={client.token}&closeExistingSessions=false"
+        dead.sendall(
+            f"GET /v1/wschannels?{query} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n".encode()
+        )
+        received = dead.recv(4096)
+        assert received.startswith(b"HTTP/1.1 101 ")
+        client.open(closeExistingSessions="true").event()
+        assert router.open_sessions(alice) == 1
+        try:
+            while received := dead.recv(4096):
+                pass
+        except ConnectionResetError:
+            received = b""
+        assert received == b""
+
+
+def test_a_token_that_is_over(router: LocalTaskRouter) -> None:
+    """A token made for no time at all is expired at once."""
+    alice = router.add_worker("Alice")
+    for ttl in (0, -3600):
+        with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
+            BridgeClient(router, alice, token=router.token(alice, ttl=ttl)).open()
+
+
+def test_what_a_client_sends_is_ignored(router: LocalTaskRouter) -> None:
+    """Text, binary and pings from a client change nothing; pings are answered; a huge message ends the session."""
+    alice = router.add_worker("Alice")
+    with BridgeClient(router, alice).open() as client:
+        client.event()
+        assert client.socket is not None
+        client.socket.send("hello")
+        client.socket.send_binary(b"hello")
+        client.socket.ping(b"beat")
+        assert client.socket.recv_data(control_frame=True) == (websocket.ABNF.OPCODE_PONG, b"beat")
+        client.socket.send("x" * 100_000)
+        eventually(lambda: router.open_sessions(alice) == 0)
 
 
 def test_timeouts_reach_live_sessions(router: LocalTaskRouter) -> None:

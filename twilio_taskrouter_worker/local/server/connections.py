@@ -23,7 +23,9 @@ HEADER_LINE_BYTES: Final = 16 * 1024
 """A websocket's token travels in the request line."""
 ALL_HEADERS: Final = 100
 IDLE_SECONDS: Final = 75.0
-"""How long a connection may stay open between requests, and before its first one is complete."""
+"""How long a connection may stay open between requests."""
+FIRST_REQUEST_SECONDS: Final = 30.0
+"""How long a new connection may take until the headers of its first request are complete."""
 BODY_SECONDS: Final = 30.0
 """How long the body of a request may take."""
 
@@ -72,7 +74,7 @@ class HttpServer(web.Server):
         }
         self._loop_here = loop
         super().__init__(handler, request_factory=self._request)
-        # aiohttp starts its idle timer only after the first request; before that this set is looked through.
+        # aiohttp's idle timer is for connections between requests; those before their first one are looked after here.
         self._silent: dict[web.RequestHandler, float] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -83,9 +85,9 @@ class HttpServer(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Count the seconds of a connection that has not asked for anything."""
         super().connection_made(handler, transport)
-        self._silent[handler] = self._loop_here.time() + IDLE_SECONDS
+        self._silent[handler] = self._loop_here.time() + FIRST_REQUEST_SECONDS
         if self._sweeper is None:
-            self._sweeper = self._loop_here.call_later(IDLE_SECONDS / 5, self._sweep)
+            self._sweeper = self._loop_here.call_later(FIRST_REQUEST_SECONDS / 5, self._sweep)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """Forget a connection."""
@@ -104,7 +106,7 @@ class HttpServer(web.Server):
             del self._silent[handler]
             handler.force_close()
         again = bool(self._silent)
-        self._sweeper = self._loop_here.call_later(IDLE_SECONDS / 5, self._sweep) if again else None
+        self._sweeper = self._loop_here.call_later(FIRST_REQUEST_SECONDS / 5, self._sweep) if again else None
 
     def _request(
         self,

@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl
 import attrs
 
 from ..._bridge.jsontext import dumps
-from ..engine import Rejected
 from . import refusals
 from .dates import from_iso
 
@@ -197,8 +196,3 @@ def words(*allowed: str) -> Callable[[Any], tuple[str, ...]]:
         return tuple(one(word.strip()) for part in parts for word in text(part).split(","))
 
     return several
-
-
-def rejected(error: ValueError) -> Rejected:
-    """Return the refusal for an expression that does not parse."""
-    return refusals.invalid(str(error))
