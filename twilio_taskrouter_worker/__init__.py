@@ -15,11 +15,12 @@ from .events import DisconnectReason
 from .reservation import Reservation
 from .supervisor import Supervisor
 from .task import Task
+from .task_info import TaskInfo
 from .task_queue import TaskQueue
 from .transfer import IncomingTransfer, OutgoingTransfer, Transfers
 from .worker import Worker
 from .worker_info import WorkerInfo
-from .workspace import TaskInfo, Workspace
+from .workspace import Workspace
 
 __all__ = [
     "Activity",

@@ -7,11 +7,12 @@ from concurrent.futures import Executor, Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._bridge import routes, wire
+from ._bridge import routes
 from ._bridge.announced import NOTHING_ANNOUNCED, Announced
 from ._bridge.futures import Following
-from ._bridge.wire import Record, Resource, Wire
+from ._bridge.wire import Record
 from .events import Emitter, TaskEvent, TaskTransferEvent, names
+from .task_info import TaskFields
 from .transfer import OutgoingTransfer, Transfers
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["Task"]
 R = TypeVar("R")
 
 
-class Task(Resource, Emitter):
+class Task(TaskFields, Emitter):
     """The task of a reservation.
 
     Events: ``updated``, ``canceled``, ``completed``, ``wrapup`` (callbacks get the task), and ``transfer_initiated``,
@@ -45,45 +46,6 @@ class Task(Resource, Emitter):
         "_transfers",
     )
     _events = names(TaskEvent, TaskTransferEvent)
-
-    add_ons = Wire("addons", wire.OBJECT_TEXT)
-    """Results of add-ons."""
-    age = Wire("age", wire.AGE)
-    """Seconds since it was created, as of the latest message about it."""
-    attributes = Wire("attributes", wire.OBJECT_TEXT)
-    """The task's attributes. Treat them as read-only; ``set_attributes`` changes them."""
-    date_created = Wire("date_created", wire.SECONDS)
-    """When it was created, in UTC."""
-    date_updated = Wire("date_updated", wire.SECONDS)
-    """When it last changed, in UTC."""
-    priority = Wire("priority", wire.INTEGER)
-    """Its priority; higher goes first."""
-    queue_name = Wire("queue_name", wire.OPTIONAL_TEXT)
-    """Name of the queue it is in."""
-    queue_sid = Wire("queue_sid", wire.OPTIONAL_TEXT)
-    """Sid of that queue."""
-    reason = Wire("reason", wire.OPTIONAL_TEXT)
-    """Why it was canceled or completed, if somebody said so."""
-    routing_target = Wire("routing_target", wire.OPTIONAL_TEXT)
-    """Sid of the worker, queue or workflow it was created for; None for ordinary routing."""
-    sid = Wire("sid", wire.TEXT)
-    """Its sid."""
-    status = Wire("assignment_status", wire.TEXT)
-    """``pending``, ``reserved``, ``assigned``, ``wrapping``, ``completed`` or ``canceled``."""
-    task_channel_unique_name = Wire("task_channel_unique_name", wire.TEXT)
-    """Unique name of its channel."""
-    task_channel_sid = Wire("task_channel_sid", wire.TEXT)
-    """Sid of its channel."""
-    timeout = Wire("timeout", wire.INTEGER)
-    """Seconds it may wait before it is canceled."""
-    workflow_name = Wire("workflow_name", wire.OPTIONAL_TEXT)
-    """Name of its workflow."""
-    workflow_sid = Wire("workflow_sid", wire.OPTIONAL_TEXT)
-    """Sid of its workflow."""
-    version = Wire("version", wire.VERSION)
-    """Version, a decimal number as text."""
-    virtual_start_time = Wire("virtual_start_time", wire.SECONDS)
-    """From when its age counts for routing, in UTC."""
 
     def __init__(self, state: State, reservation_sid: str, record: Record) -> None:
         super().__init__(record)

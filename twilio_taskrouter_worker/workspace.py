@@ -13,23 +13,16 @@ from ._bridge.wire import Resource
 from ._version import __version__
 from .errors import InvalidAnswerError, InvalidMessageError, TokenError
 from .options import Options
-from .task import Task
+from .task_info import TaskInfo
 from .task_queue import TaskQueue
 from .tokens import decode_unverified
 from .worker import _check_token, set_log_level
 from .worker_info import WorkerInfo
 
-__all__ = ["TaskInfo", "Workspace"]
+__all__ = ["Workspace"]
 
 ResourceT = TypeVar("ResourceT", bound=Resource)
 T = TypeVar("T")
-
-
-class TaskInfo(Resource):
-    """One task, as it was when it was read: the attributes of a Task, without its events and methods."""
-
-    __slots__ = ()
-    _schema = Task._schema
 
 
 class Workspace:
