@@ -112,7 +112,7 @@ RESERVATION = _table(
     reservation_status            | text            | status               | updated
     sid                           | text            | sid
     task                          | task            | task
-    reservation_timeout           | integer         | timeout              | updated
+    reservation_timeout           | integer or null | timeout              | updated
     worker_sid                    | text            | worker_sid
     workspace_sid                 | text            | workspace_sid
     version                       | version         | version              | updated
@@ -206,6 +206,9 @@ TABLES = {
     "TaskQueue": TASK_QUEUE,
     "Transfer": TRANSFER,
 }
+
+LONG_FORM = frozenset({"task", "reservation_timeout"})
+"""Keys that a reservation has in lists and events, but not in the answers to its updates."""
 
 UNREAD = {
     "Task": ("account_sid", "workspace_sid", "counter"),
