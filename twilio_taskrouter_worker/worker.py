@@ -44,7 +44,7 @@ W = TypeVar("W", bound="Worker")
 
 DISCONNECT_TIMEOUT = 10.0
 CLOSING_GRACE = 1.0
-"""Seconds that a failed connect() gives a callback to return, on top of its timeout; the rest ends at once."""
+"""Seconds that a callback gets to return after a failed connect(), on top of its timeout, or after a signal."""
 SIGNAL_CHECK = 0.2
 """Seconds between two looks at whether a signal came."""
 
@@ -204,9 +204,10 @@ class Worker(WorkerFields, WorkerEmitter):
     def run_forever(self) -> None:
         """For scripts: connect, run until disconnected, and return.
 
-        SIGINT and SIGTERM disconnect gracefully, after the callback that runs; that needs the main thread, on others
-        no signal is handled. What may pass is retried without limit. Raises whatever ended the connection for good,
-        e.g. TokenError; and DispatchThreadError inside a callback.
+        SIGINT and SIGTERM disconnect gracefully, after the callback that runs (but wait at most 10 seconds for it; a
+        second signal does not wait); that needs the main thread, on others no signal is handled. What may pass is
+        retried without limit. Raises whatever ended the connection for good, e.g. TokenError; and DispatchThreadError
+        inside a callback.
         """
         self._waits.refuse_on_dispatch_thread("run_forever()")
         with _StopSignals() as signals:
@@ -215,8 +216,14 @@ class Worker(WorkerFields, WorkerEmitter):
                 # Bounded waits: a signal handler can set a flag safely, but not wake a lock it may have interrupted.
                 while not signals.received and not connection.ended.wait(SIGNAL_CHECK):
                     pass
+                if signals.received:
+                    connection.dispatcher.put_first(self.disconnect)
+                    deadline = time.monotonic() + DISCONNECT_TIMEOUT
+                    while signals.received == 1 and time.monotonic() < deadline:
+                        if connection.ended.wait(SIGNAL_CHECK):
+                            break
             finally:
-                self.disconnect()
+                self.disconnect(CLOSING_GRACE if signals.received else None)
         if connection.failure is not None:
             raise connection.failure
 
@@ -578,7 +585,7 @@ class _StopSignals:
     """Notes SIGINT and SIGTERM while it is entered; does nothing outside the main thread."""
 
     def __init__(self) -> None:
-        self.received = False
+        self.received = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _StopSignals:
@@ -588,7 +595,7 @@ class _StopSignals:
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.received = True
+        self.received += 1
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

@@ -40,6 +40,7 @@ class Dispatcher:
         self._state = state
         self._after = after
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._first: Callable[[], None] | None = None
         self._working_on: float | None = None
         self._warn_after = LAG_WARNING
         # A daemon: a callback that blocks for ever must not keep the interpreter from exiting.
@@ -48,6 +49,11 @@ class Dispatcher:
     def put(self, item: str | bytes | Message | Callable[[], None]) -> None:
         """Add a frame, a message or a step to the stream."""
         self._queue.put((time.monotonic(), item))
+
+    def put_first(self, step: Callable[[], None]) -> None:
+        """Run a step next, after the callback that runs and before all that waits."""
+        self._first = step
+        self.put(lambda: None)
 
     def stop(self) -> None:
         """End the thread after all that is in the queue now."""
@@ -72,6 +78,9 @@ class Dispatcher:
             arrived, what = item
             self._working_on = arrived
             try:
+                if self._first is not None:
+                    step, self._first = self._first, None
+                    step()
                 if callable(what):
                     what()
                 else:

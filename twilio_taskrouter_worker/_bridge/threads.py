@@ -25,6 +25,9 @@ POOL_SIZE = 100
 IDLE_SECONDS = 5.0
 """How long a thread without work stays; long enough to outlast the pauses of a busy worker."""
 
+MOMENT = 0.05
+"""Seconds: enough for a thread that has just given its result to its Future to come to its end."""
+
 Job = Callable[[], None]
 
 
@@ -86,16 +89,16 @@ class Pool:
     def drain(self, timeout: float) -> None:
         """Until the next job: end the threads that have nothing to do, and each other one when its job is done.
 
-        Waits for them where none has a job.
+        Waits for them; where one has a job, which may be another client's, only for a moment.
         """
         with self._condition:
             self._draining = True
             before = list(self._threads)
             quiet = self._idle == len(before) and not self._jobs
             self._condition.notify_all()
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + (timeout if quiet else min(timeout, MOMENT))
         for thread in before:
-            if quiet and thread is not threading.current_thread():
+            if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
         if not before:
             self.at_rest()
