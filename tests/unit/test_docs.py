@@ -1,0 +1,264 @@
+"""The documentation says what is true: names exist, tables are complete, numbers are the code's, programs run."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import twilio_taskrouter_worker as package
+from tests.data import attributes, calls, events
+from tests.tools.rst import DOCS, Block, Table, blocks, literals, tables
+from twilio_taskrouter_worker import errors, local
+from twilio_taskrouter_worker.options import Options
+
+ROOT = DOCS.parent
+PAGES = sorted(DOCS.glob("*.rst"))
+WITH_EVENTS = {
+    "Worker and Supervisor": package.Worker,
+    "Reservation": package.Reservation,
+    "Task": package.Task,
+    "OutgoingTransfer": package.OutgoingTransfer,
+    "Channel": package.Channel,
+}
+
+
+def first_column(table: Table) -> list[str]:
+    """The first literal of each row."""
+    return [literals(row[0])[0] for row in table.rows]
+
+
+# -- reference -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", [package, local], ids=lambda module: module.__name__)
+def test_every_public_name_is_in_the_reference(module: Any) -> None:
+    """Whoever looks for an exported name finds it on the reference's first page."""
+    text = (DOCS / "api.rst").read_text(encoding="utf-8")
+    marked = re.findall(r"``(\w+)``|`~[\w.]*?(\w+)`", text)
+    assert set(module.__all__) <= {name for pair in marked for name in pair}
+
+
+@pytest.mark.parametrize("section", WITH_EVENTS)
+def test_every_event_has_a_row(section: str) -> None:
+    """The table of each class has exactly the events of that class."""
+    (table,) = [each for each in tables(DOCS / "api-events.rst") if each.section == section]
+    names = first_column(table)
+    assert set(names) == set(WITH_EVENTS[section]._events)
+    assert len(names) == len(set(names))
+
+
+def test_the_arguments_of_events_are_right() -> None:
+    """Where a table of events names a class as the argument, it is the one that callbacks get."""
+    expected = {
+        (owner, event): argument
+        for each in events.EVENTS
+        for owner, event, argument in each.fires
+        if argument != "payload"
+    }
+    shown = {}
+    for table in tables(DOCS / "api-events.rst"):
+        owner = table.section.removesuffix(" and Supervisor")
+        for event, row in zip(first_column(table), table.rows, strict=True):
+            given = re.search(r":class:`(\w+)`|the (worker)", row[1]) if len(row) == 3 else None
+            if given:
+                shown[owner, event] = (given.group(1) or given.group(2)).title().replace("goingt", "goingT")
+            elif len(row) == 2:
+                shown[owner, event] = owner
+    assert {key: shown.get(key) for key in expected} == expected
+
+
+def test_every_error_has_a_row() -> None:
+    """The table of errors has each class once, with the name under which the JavaScript SDK knows it."""
+    (table,) = tables(DOCS / "api-errors.rst")
+    shown = {re.findall(r"`(\w+)`", row[0])[0]: literals(row[1])[0] for row in table.rows}
+    assert shown == {name: getattr(errors, name).name for name in errors.__all__}
+    assert len(table.rows) == len(errors.__all__)
+
+
+def test_the_tree_of_errors_is_the_tree() -> None:
+    """The drawing at the top of the reference's page of errors has every class below its base class."""
+    drawn: dict[str, str] = {}
+    path: list[str] = []
+    for line in str(errors.__doc__).splitlines():
+        if found := re.match(r"    ([ │├└─]*)(\w+(?:Error))\b", line):
+            depth = len(found.group(1)) // 4
+            path[depth:] = [found.group(2)]
+            drawn[found.group(2)] = path[depth - 1] if depth else "Exception"
+    assert drawn == {name: getattr(errors, name).__bases__[0].__name__ for name in errors.__all__}
+
+
+def test_every_option_has_a_row_with_its_default() -> None:
+    """The table of options has each option once, and the default that holds."""
+    (table,) = [each for each in tables(DOCS / "api-clients.rst") if each.section == "Options"]
+    shown = {literals(row[0])[0]: literals(row[1])[0].replace('"', "'") for row in table.rows}
+    assert shown == {field.name: repr(field.default) for field in attrs.fields(Options)}
+    defaults = {name: p.default for name, p in inspect.signature(package.Worker).parameters.items() if name != "token"}
+    assert {name: repr(default) for name, default in defaults.items()} == shown
+
+
+# -- limits --------------------------------------------------------------------------------------------------------
+
+UNITS = {"s": 1, "%": 0.01, "MiB": 2**20, "times": 1, "threads": 1, "records": 1}
+
+
+def limit_rows() -> list[list[str]]:
+    """The table of time limits."""
+    (table,) = [each for each in tables(DOCS / "threads-and-promises.rst") if each.name == "limits"]
+    return table.rows
+
+
+@pytest.mark.parametrize("row", limit_rows(), ids=lambda row: literals(row[2])[0])
+def test_limits_are_those_of_the_code(row: list[str]) -> None:
+    """Each number of the table is the constant, or the default, that it names."""
+    number, unit = row[1].split()
+    path = literals(row[2])[0]
+    argument = re.fullmatch(r"(.+)\((\w+)=\)", path)
+    module, _, name = (argument.group(1) if argument else path).partition(".")
+    while name and not hasattr(importlib.import_module(f"{package.__name__}.{module}"), name.split(".")[0]):
+        part, _, name = name.partition(".")
+        module += f".{part}"
+    value: Any = importlib.import_module(f"{package.__name__}.{module}")
+    for part in name.split("."):
+        value = getattr(value, part)
+    if argument:
+        value = inspect.signature(value).parameters[argument.group(2)].default
+    assert float(number) * UNITS[unit] == pytest.approx(value)
+
+
+# -- programs ------------------------------------------------------------------------------------------------------
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+RUN = [block for block in PYTHON if (block.name or "").startswith("run-")]
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.id)
+def test_snippets_are_python(block: Block) -> None:
+    """What looks like Python can be pasted without a SyntaxError."""
+    compile(block.text, block.id, "exec")
+
+
+@pytest.mark.parametrize("block", RUN, ids=lambda block: block.name)
+def test_programs_run(block: Block, tmp_path: Path) -> None:
+    """A program of the documentation that stands on its own does its job, without a warning."""
+    program = tmp_path / "program.py"
+    program.write_text(block.text, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", str(program)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_there_are_programs() -> None:
+    """The tests above have something to try."""
+    assert len(PYTHON) > 10
+    assert len(RUN) >= 3
+
+
+# -- coming from the JavaScript SDK --------------------------------------------------------------------------------
+
+JS = DOCS / "coming-from-js.rst"
+NAMES = [
+    each for each in tables(JS) if each.header[:2] == ["JavaScript", "Python"] and each.section != "In general"
+]
+OURS = {("TaskQueue", "lifo_queue"), ("Channel", "name")}
+"""Attributes that the SDK does not have."""
+
+
+def resolve(name: str) -> None:
+    """Find what a literal of the Python column names: a class, a member, an event or arguments; or raise."""
+    found = re.fullmatch(r'(\w+)(?:\.(\w+))?(?:\(("\w+"|[\w=, ]+)\))?', name)
+    assert found, f"{name} is not written as names are"
+    owner, member, inside = found.groups()
+    thing: Any = getattr(package, owner, None) or vars(__import__("builtins"))[owner]
+    if member:
+        thing = getattr(thing, member)
+    if inside and inside.startswith('"'):
+        assert inside.strip('"') in getattr(package, owner)._events
+    elif inside:
+        names = [argument.strip().removesuffix("=") for argument in inside.split(",")]
+        assert set(names) <= set(inspect.signature(thing).parameters), name
+
+
+@pytest.mark.parametrize("name", sorted({name for t in NAMES for row in t.rows for name in literals(row[1])}))
+def test_python_names_exist(name: str) -> None:
+    """What the page tells people to write is there."""
+    resolve(name)
+
+
+@pytest.mark.parametrize("name", ["Walker", "Worker.onn", 'Worker.on("redy")', "Worker(regio=)", "Worker.on()x"])
+def test_python_names_that_do_not_exist_are_found(name: str) -> None:
+    """The test above would notice."""
+    with pytest.raises((AssertionError, AttributeError, KeyError)):
+        resolve(name)
+
+
+def said(section: str) -> set[str]:
+    """The words of the JavaScript column of all tables of the sections whose title begins so."""
+    return {
+        word
+        for table in NAMES
+        if table.section.startswith(section)
+        for row in table.rows
+        for literal in literals(row[0])
+        for word in re.findall(r"\w+", literal)
+    }
+
+
+@pytest.mark.parametrize("owner", ["Worker", "Supervisor", "Workspace", "Activity", "Reservation", "Task"])
+def test_every_method_of_the_sdk_is_there(owner: str) -> None:
+    """Each method and each of its options has its row."""
+    rows = [row for row in calls.ROWS if row.owner == owner and not row.ours]
+    wanted = {calls.camel_case(row.method) for row in rows} | {calls.camel_case(r.alias) for r in rows if r.alias}
+    for option in calls.OPTIONS:
+        ours = {f"{row.owner}.{row.method}" for row in calls.ROWS if row.ours}
+        for method in set(option.methods) - ours:
+            if method.startswith(f"{owner}."):
+                upper = option.section == "4.7 filters"
+                wanted.add(calls.camel_case(option.argument, upper=upper))
+    assert wanted - said(owner) == set()
+
+
+def test_every_constructor_option_of_the_sdk_is_there() -> None:
+    """Options that have no counterpart are named too."""
+    assert {argument.js_name for argument in calls.CONSTRUCTOR} - said("Worker: constructor") == set()
+
+
+@pytest.mark.parametrize("owner", ["Worker", "Task", "Reservation", "Activity", "Channel", "TaskQueue", "Transfer"])
+def test_every_property_of_the_sdk_is_there(owner: str) -> None:
+    """Each property of the SDK's classes, duplicates and local ones included, has its row."""
+    names = [name for row in attributes.TABLES[owner] for name in row.names if "." not in name]
+    names += attributes.LOCAL.get(owner, ())
+    wanted = {calls.camel_case(name) for name in names if (owner, name) not in OURS}
+    assert wanted - said("Worker: properties" if owner == "Worker" else owner) == set()
+
+
+@pytest.mark.parametrize("event", events.PUBLIC, ids=lambda event: f"{event.owner}.{event.js_name}")
+def test_every_event_of_the_sdk_is_there(event: events.Public) -> None:
+    """Each event stands beside the Python name that listens to it."""
+    rows = [row for table in NAMES for row in table.rows if f'``{event.owner}.on("{event.name}")``' in row[1]]
+    assert len(rows) == 1
+    assert event.js_name in literals(rows[0][0]) or (event.ours and not rows[0][0])
+
+
+@pytest.mark.parametrize("name", sorted({getattr(errors, name).name for name in errors.__all__}))
+def test_every_error_name_of_the_sdk_is_there(name: str) -> None:
+    """Each name that is the SDK's stands beside the classes that carry it."""
+    (table,) = [each for each in NAMES if each.section == "Errors"]
+    rows = {literals(row[0])[0]: literals(row[1]) for row in table.rows}
+    if name not in ("INVALID_STATE", "STORE_ERROR", "SEED_INVALID"):
+        assert all(getattr(errors, each).name == name for each in rows[name])
