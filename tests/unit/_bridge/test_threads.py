@@ -1,0 +1,390 @@
+"""The shared threads: they come when there is work, stay within bounds, and go when there is none."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.tools.wait import eventually, no_leftover_threads
+from twilio_taskrouter_worker._bridge.threads import Pool, Timers
+
+SOON = 5.0
+"""Seconds that a test waits for what should come at once."""
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_thread() -> Iterator[None]:
+    with no_leftover_threads():
+        yield
+
+
+def pool(size: int = 100, idle: float = 60.0) -> Pool:
+    return Pool(size, "unit-pool", idle)
+
+
+class Gate:
+    """Jobs that stand at a gate: how many are in, and the way to let them through."""
+
+    def __init__(self) -> None:
+        self.inside = threading.Semaphore(0)
+        self.open = threading.Event()
+        self.done: list[str] = []
+
+    def job(self) -> None:
+        self.inside.release()
+        assert self.open.wait(SOON)
+        self.done.append(threading.current_thread().name)
+
+    def wait_inside(self, number: int) -> None:
+        for _ in range(number):
+            assert self.inside.acquire(timeout=SOON)
+
+
+def run(each: Pool, job: Callable[[], None] = lambda: None) -> None:
+    """Submit a job and wait until it is done."""
+    done = threading.Event()
+
+    def both() -> None:
+        job()
+        done.set()
+
+    each.submit(both)
+    assert done.wait(SOON)
+
+
+# -- the pool --------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_pool_has_no_thread() -> None:
+    """Making one starts nothing, and draining it is no work."""
+    before = threading.active_count()
+    each = pool()
+    each.drain(SOON)
+    assert threading.active_count() == before
+
+
+def test_it_grows_with_the_jobs_under_way() -> None:
+    """Jobs that run at the same time each have a thread, named and daemonic."""
+    each, gate = pool(), Gate()
+    for _ in range(10):
+        each.submit(gate.job)
+    gate.wait_inside(10)
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("unit-pool-")]
+    assert len(threads) == 10
+    assert all(thread.daemon for thread in threads)
+    gate.open.set()
+    each.drain(SOON)
+
+
+def test_threads_are_used_again() -> None:
+    """One job after the other needs one thread only."""
+    each, names = pool(), []
+    for _ in range(50):
+        run(each, lambda: names.append(threading.current_thread().name))
+        eventually(lambda: each._idle == 1)
+    assert set(names) == {"unit-pool-1"}
+    each.drain(SOON)
+
+
+def test_a_burst_is_not_left_to_one_idle_thread() -> None:
+    """Jobs submitted before an idle thread has woken up each find a thread: none waits behind another."""
+    each, gate = pool(), Gate()
+    run(each)
+    eventually(lambda: each._idle == 1)
+    for _ in range(3):
+        each.submit(gate.job)
+    gate.wait_inside(3)
+    gate.open.set()
+    each.drain(SOON)
+
+
+def test_it_is_bounded() -> None:
+    """Above its size jobs wait, in order, and all are done in the end."""
+    each, gate, order = pool(size=2), Gate(), []
+    each.submit(gate.job)
+    each.submit(gate.job)
+    gate.wait_inside(2)
+    finished = threading.Event()
+    for number in range(100):
+        each.submit(lambda number=number: order.append(number))  # type: ignore[misc]
+    each.submit(finished.set)
+    assert order == []
+    assert len(each._threads) == 2
+    gate.open.set()
+    assert finished.wait(SOON)
+    eventually(lambda: len(order) == 100)
+    each.drain(SOON)
+
+
+def test_the_order_of_waiting_jobs() -> None:
+    """With one thread jobs run in the order they came."""
+    each, order = pool(size=1), []
+    for number in range(100):
+        each.submit(lambda number=number: order.append(number))  # type: ignore[misc]
+    run(each)
+    assert order == list(range(100))
+    each.drain(SOON)
+
+
+def test_idle_threads_end() -> None:
+    """A thread that had nothing to do for a while is gone, and the next job has a new one."""
+    each = pool(idle=0.01)
+    run(each)
+    eventually(lambda: not each._threads)
+    run(each)
+    eventually(lambda: not each._threads)
+
+
+def test_drain_ends_the_idle_ones() -> None:
+    """When nothing is under way, drain returns with every thread gone, however long they could have stayed."""
+    each, gate = pool(), Gate()
+    for _ in range(5):
+        each.submit(gate.job)
+    gate.wait_inside(5)
+    gate.open.set()
+    eventually(lambda: each._idle == 5)
+    threads = list(each._threads)
+    each.drain(SOON)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_drain_leaves_the_busy_ones() -> None:
+    """A job under way goes on, drain does not wait for it, and its thread ends after it."""
+    each, gate = pool(), Gate()
+    run(each)
+    each.submit(gate.job)
+    gate.wait_inside(1)
+    started = time.monotonic()
+    each.drain(SOON)
+    assert time.monotonic() - started < SOON / 2
+    assert gate.done == []
+    gate.open.set()
+    eventually(lambda: not each._threads)
+    assert len(gate.done) == 1
+
+
+def test_drain_on_a_thread_of_its_own() -> None:
+    """A job may drain the pool it runs on; it does not wait for itself."""
+    each = pool()
+    run(each, lambda: each.drain(SOON))
+    eventually(lambda: not each._threads)
+
+
+def test_after_a_drain_it_goes_on() -> None:
+    """A drained pool takes jobs as before, and keeps their threads for a while."""
+    each = pool()
+    run(each)
+    each.drain(SOON)
+    run(each)
+    eventually(lambda: each._idle == 1)
+    each.drain(SOON)
+
+
+def test_at_rest() -> None:
+    """Whoever wants to know is told when a drain has left no thread, by the last to end or by the drain itself."""
+    each, gate = pool(), Gate()
+    told: list[str] = []
+    each.at_rest = lambda: told.append(threading.current_thread().name)
+    run(each)
+    assert told == []
+    eventually(lambda: each._idle == 1)
+    each.drain(SOON)
+    eventually(lambda: told == ["unit-pool-1"])
+    each.drain(SOON)
+    assert told == ["unit-pool-1", threading.current_thread().name]
+    each.submit(gate.job)
+    gate.wait_inside(1)
+    each.drain(SOON)
+    assert len(told) == 2
+    gate.open.set()
+    eventually(lambda: told[2:] == ["unit-pool-2"])
+
+
+def test_a_job_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    """The log has it, and the thread goes on."""
+    each, names = pool(), []
+    each.submit(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    eventually(lambda: each._idle == 1)
+    run(each, lambda: names.append(threading.current_thread().name))
+    assert names == ["unit-pool-1"]
+    assert "A job of the pool failed" in caplog.text
+    each.drain(SOON)
+
+
+def test_many_submitters() -> None:
+    """Jobs from many threads at once are each done once, within the bound."""
+    each, lock, counts = pool(size=8), threading.Lock(), [0]
+
+    def job() -> None:
+        with lock:
+            counts[0] += 1
+
+    def submit() -> None:
+        for _ in range(200):
+            each.submit(job)
+
+    submitters = [threading.Thread(target=submit) for _ in range(4)]
+    for thread in submitters:
+        thread.start()
+    for thread in submitters:
+        thread.join(SOON)
+    eventually(lambda: counts[0] == 800)
+    assert len(each._threads) <= 8
+    eventually(lambda: each._idle == len(each._threads))
+    each.drain(SOON)
+
+
+# -- the timers ------------------------------------------------------------------------------------------------------
+
+
+def timers(idle: float = 60.0) -> Timers:
+    return Timers("unit-timers", idle)
+
+
+def test_timers_run_in_order_of_time() -> None:
+    """Whatever the order they were set in, the earlier runs first; at the same time, the first set."""
+    each, order, done = timers(), [], threading.Event()
+    now = time.monotonic() + 0.03
+    each.at(now + 0.03, done.set)
+    for number, at in enumerate([0.02, 0.0, 0.01, 0.0, 0.02]):
+        each.at(now + at, lambda number=number: order.append(number))  # type: ignore[misc]
+    assert done.wait(SOON)
+    assert order == [1, 3, 2, 0, 4]
+    each.drain(SOON)
+
+
+def test_a_timer_is_not_early() -> None:
+    """An action runs at its time or later, one whose time has passed at once."""
+    each, ran, done = timers(), [], threading.Event()
+    at = time.monotonic() + 0.05
+    each.at(at, lambda: (ran.append(time.monotonic()), done.set()))  # type: ignore[arg-type, return-value]
+    assert done.wait(SOON)
+    assert ran[0] >= at
+    done.clear()
+    each.at(0.0, done.set)
+    assert done.wait(SOON)
+    each.drain(SOON)
+
+
+def test_an_earlier_timer_overtakes() -> None:
+    """The thread that waits for a far time turns to a nearer one that is set later."""
+    each, done = timers(), threading.Event()
+    far = each.at(time.monotonic() + 3600.0, lambda: None)
+    each.at(time.monotonic() + 0.01, done.set)
+    assert done.wait(SOON)
+    far.cancel()
+    each.drain(SOON)
+
+
+def test_cancel() -> None:
+    """A timer that was cancelled does not run, however often it is cancelled; after it ran that is no harm."""
+    each, ran, done = timers(), [], threading.Event()
+    at = time.monotonic() + 0.02
+    cancelled = each.at(at, lambda: ran.append("no"))
+    last = each.at(at, done.set)
+    cancelled.cancel()
+    cancelled.cancel()
+    assert done.wait(SOON)
+    last.cancel()
+    assert ran == []
+    each.drain(SOON)
+
+
+def test_one_thread_only() -> None:
+    """However many timers, there is one thread, named and daemonic."""
+    each, done = timers(), threading.Semaphore(0)
+    names: set[str] = set()
+    for number in range(50):
+        each.at(
+            time.monotonic() + number / 5000,
+            lambda: (names.add(threading.current_thread().name), done.release()),  # type: ignore[arg-type, return-value]
+        )
+    assert each._thread is not None and each._thread.daemon
+    for _ in range(50):
+        assert done.acquire(timeout=SOON)
+    assert names == {"unit-timers"}
+    each.drain(SOON)
+
+
+def test_the_timers_thread_ends_when_idle() -> None:
+    """Without timers the thread ends after a while, and the next timer has a new one."""
+    each = timers(idle=0.01)
+    for _ in range(2):
+        done = threading.Event()
+        each.at(0.0, done.set)
+        assert done.wait(SOON)
+        eventually(lambda: each._thread is None)
+
+
+def test_drain_of_timers() -> None:
+    """Cancelled timers are nothing to wait for: drain ends the thread; a timer that is to come keeps it."""
+    each = timers()
+    each.drain(SOON)
+    keeps = each.at(time.monotonic() + 3600.0, lambda: None)
+    each.at(time.monotonic() + 1800.0, lambda: None).cancel()
+    each.drain(SOON)
+    assert each._thread is not None and each._thread.is_alive()
+    keeps.cancel()
+    thread = each._thread
+    each.drain(SOON)
+    assert not thread.is_alive()
+    assert each._thread is None
+
+
+def test_drain_by_a_timer() -> None:
+    """An action may drain the timers; it does not wait for itself."""
+    each, done = timers(), threading.Event()
+    each.at(0.0, lambda: (each.drain(SOON), done.set()))  # type: ignore[arg-type, return-value, func-returns-value]
+    assert done.wait(SOON)
+    eventually(lambda: each._thread is None)
+
+
+def test_a_timer_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    """The log has it, and the others run."""
+    each, done = timers(), threading.Event()
+    with caplog.at_level(logging.ERROR):
+        each.at(0.0, lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+        each.at(0.0, done.set)
+        assert done.wait(SOON)
+    assert "A timer failed" in caplog.text
+    each.drain(SOON)
+
+
+# -- fork ------------------------------------------------------------------------------------------------------------
+
+FORK = """
+import os, threading, time
+from twilio_taskrouter_worker._bridge.threads import POOL, TIMERS
+
+def works():
+    done = threading.Semaphore(0)
+    POOL.submit(done.release)
+    TIMERS.at(time.monotonic(), done.release)
+    return done.acquire(timeout=10) and done.acquire(timeout=10)
+
+assert works()
+held = threading.Event()
+TIMERS.at(time.monotonic() + 3600, held.set)
+POOL._condition.acquire()  # another thread could hold it at this very moment
+TIMERS._condition.acquire()
+child = os.fork()
+if child == 0:
+    fine = not POOL._threads and TIMERS._thread is None and not TIMERS._heap and works()
+    os._exit(0 if fine and threading.active_count() <= 3 else 1)
+POOL._condition.release()
+TIMERS._condition.release()
+assert os.waitpid(child, 0)[1] == 0, "the child"
+assert works() and TIMERS._heap, "the parent"
+"""
+
+
+def test_a_forked_child_has_threads_of_its_own() -> None:
+    """After a fork the child starts with none, even where a lock was held, and they come as needed; the parent keeps
+    its own."""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=30)
