@@ -61,12 +61,7 @@ class Workspace:
         self._calls = Calls(checked.urls()[0], lambda: self._token, __version__, checked.request_timeout)
 
     def _read_token(self, token: str) -> None:
-        self.account_sid: str | None = None
-        """Sid of the account, from the token; None where it cannot be read."""
-        self.worker_sid: str | None = None
-        """Sid of the worker the token was made for; None where it names none."""
-        self.role: str | None = None
-        """The token's role; None where it cannot be read."""
+        """Take over what a token says; where it will not do, TokenError, and nothing changes."""
         try:
             claims = decode_unverified(token)
         except TokenError:
@@ -76,12 +71,17 @@ class Workspace:
         grants = claims.get("grants")
         grant = grants.get("task_router") if isinstance(grants, dict) else None
         grant = grant if isinstance(grant, dict) else {}
-        self.account_sid, self.worker_sid, self.role = claims.get("sub"), grant.get("worker_sid"), grant.get("role")
         sid = self._given_sid or grant.get("workspace_sid")
         if not isinstance(sid, str) or not sid:
             raise TokenError("The token names no workspace; pass workspace_sid")
         self.workspace_sid: str = sid
         """Sid of the workspace."""
+        self.account_sid: str | None = claims.get("sub")
+        """Sid of the account, from the token; None where it cannot be read."""
+        self.worker_sid: str | None = grant.get("worker_sid")
+        """Sid of the worker the token was made for; None where it names none."""
+        self.role: str | None = grant.get("role")
+        """The token's role; None where it cannot be read."""
 
     def __repr__(self) -> str:
         return f"<Workspace {self.workspace_sid}>"
