@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from tests.tools.wait import no_leftover_sockets, no_leftover_threads
+from twilio_taskrouter_worker import local
 from twilio_taskrouter_worker.errors import ForkedProcessError, NotFoundError, RequestRejectedError, StateError
 from twilio_taskrouter_worker.local import Clock, LocalTaskRouter
 
@@ -281,7 +282,46 @@ def test_forgotten_router_does_not_keep_the_program_alive() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_aiohttp_is_imported_on_start_only() -> None:
-    """Importing the facade does not import aiohttp."""
-    program = "import sys, twilio_taskrouter_worker.local; sys.exit('aiohttp' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], timeout=30).returncode == 0
+def _run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, text=True)
+
+
+def test_libraries_come_with_the_class_not_with_the_start() -> None:
+    """Starting imports nothing any more, so it is quick also for the first one of a process."""
+    ended = _run(
+        "import sys\n"
+        "from twilio_taskrouter_worker.local import LocalTaskRouter\n"
+        "before = set(sys.modules)\n"
+        "with LocalTaskRouter() as router:\n"
+        "    router.create_task()\n"
+        "late = {name for name in set(sys.modules) - before if name.startswith(('aiohttp', 'twilio'))}\n"
+        "sys.exit(str(late) if late else 0)\n"
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_engine_alone_needs_no_library_of_the_service() -> None:
+    """Whoever uses the pure engine does not need the extra."""
+    ended = _run(
+        "import sys\n"
+        "import twilio_taskrouter_worker.local.engine\n"
+        "sys.exit(str({'aiohttp', 'asyncio', 'sqlite3'} & set(sys.modules) or ''))\n"
+    )
+    assert ended.stderr.strip() == ""
+
+
+def test_missing_library_names_the_extra() -> None:
+    """Without the extra, the import says what to install; another module that is missing is named as it is."""
+    program = "import sys\nsys.modules[{!r}] = None\nfrom twilio_taskrouter_worker.local import LocalTaskRouter\n"
+    ended = _run(program.format("aiohttp"))
+    assert ended.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: The local TaskRouter needs aiohttp, which is not installed:"
+        ' pip install "twilio_taskrouter_worker[local]"'
+    )
+    assert "needs aiohttp" not in _run(program.format("twilio_taskrouter_worker.local.server.bridge")).stderr
+
+
+def test_names_that_are_not_there() -> None:
+    """A misspelt name is an AttributeError, as of any module."""
+    with pytest.raises(AttributeError, match="has no attribute 'LocalTaskRuter'"):
+        local.LocalTaskRuter  # noqa: B018

@@ -13,13 +13,21 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from ...errors import ForkedProcessError, StateError
 
-if TYPE_CHECKING:
+try:
+    from .app import App
     from .connections import HttpServer
-    from .service import Service
+except ModuleNotFoundError as missing:
+    if missing.name is None or missing.name.partition(".")[0] != "aiohttp":
+        raise
+    raise ModuleNotFoundError(
+        'The local TaskRouter needs aiohttp, which is not installed: pip install "twilio_taskrouter_worker[local]"',
+        name="aiohttp",
+    ) from missing
+from .service import Service
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
 
@@ -124,10 +132,6 @@ class Host:
         loop = asyncio.new_event_loop()
         try:
             try:
-                # Imported here because aiohttp takes longer to import than everything else takes to start, and before
-                # the loop runs because that would count as a callback that blocks it.
-                from . import app, connections  # noqa: F401
-
                 service, http, server = loop.run_until_complete(_open(loop, self._socket, make_service))
             except BaseException as error:
                 started.set_exception(error)
@@ -150,9 +154,6 @@ async def _open(
     listening: socket.socket,
     make_service: Callable[[asyncio.AbstractEventLoop], Service],
 ) -> tuple[Service, HttpServer, asyncio.Server]:
-    from .app import App
-    from .connections import HttpServer
-
     service = make_service(loop)
     http = HttpServer(App(service), loop)
     server = await loop.create_server(http, sock=listening, backlog=_BACKLOG)
