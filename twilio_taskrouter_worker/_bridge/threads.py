@@ -31,6 +31,12 @@ MOMENT = 0.05
 Job = Callable[[], None]
 
 
+def _join(thread: threading.Thread, deadline: float) -> None:
+    """Wait for a thread; one that is not started yet, or is this one, cannot be waited for."""
+    if thread.is_alive() and thread is not threading.current_thread():
+        thread.join(max(0.0, deadline - time.monotonic()))
+
+
 class Pool:
     """Runs jobs on threads that it makes as needed, up to a bound; further jobs wait in order."""
 
@@ -43,6 +49,8 @@ class Pool:
         self._condition = threading.Condition(threading.Lock())
         self._jobs: deque[Job] = deque()
         self._threads: set[threading.Thread] = set()
+        # Those that have taken their leave, but may not be over yet.
+        self._leaving: list[threading.Thread] = []
         self._idle = 0
         self._draining = False
         self.at_rest: Job = lambda: None
@@ -80,6 +88,8 @@ class Pool:
             while not self._jobs:
                 if self._draining or time.monotonic() >= deadline:
                     self._threads.discard(threading.current_thread())
+                    self._leaving = [each for each in self._leaving if each.is_alive()]
+                    self._leaving.append(threading.current_thread())
                     return None
                 self._idle += 1
                 self._condition.wait(max(0.0, deadline - time.monotonic()))
@@ -93,13 +103,12 @@ class Pool:
         """
         with self._condition:
             self._draining = True
-            before = list(self._threads)
-            quiet = self._idle == len(before) and not self._jobs
+            before = [*self._threads, *self._leaving]
+            quiet = self._idle == len(self._threads) and not self._jobs
             self._condition.notify_all()
         deadline = time.monotonic() + (timeout if quiet else min(timeout, MOMENT))
         for thread in before:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
+            _join(thread, deadline)
         if not before:
             self.at_rest()
 
@@ -133,6 +142,7 @@ class Timers:
         self._heap: list[Timer] = []
         self._draining = False
         self._thread: threading.Thread | None = None
+        self._leaving: threading.Thread | None = None
 
     def at(self, when: float, action: Job) -> Timer:
         """Run the action at this time, or at once if it has passed."""
@@ -173,7 +183,7 @@ class Timers:
             if self._heap and self._heap[0].at <= now:
                 return heapq.heappop(self._heap)
             if not self._heap and (now >= idle_until or self._draining):
-                self._thread = None
+                self._leaving, self._thread = self._thread, None
                 return None
             self._condition.wait((self._heap[0].at if self._heap else idle_until) - now)
 
@@ -182,13 +192,13 @@ class Timers:
         with self._condition:
             self._heap = [timer for timer in self._heap if timer.action is not None]
             heapq.heapify(self._heap)
-            thread = self._thread
-            if thread is None or self._heap:
+            if self._heap:
                 return
             self._draining = True
+            thread = self._thread or self._leaving
             self._condition.notify()
-        if thread is not threading.current_thread():
-            thread.join(timeout)
+        if thread is not None:
+            _join(thread, time.monotonic() + timeout)
 
 
 POOL = Pool()
