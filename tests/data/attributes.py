@@ -8,7 +8,7 @@ takes all of them, and those that the JS SDK sets once only as well.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -293,7 +293,7 @@ def changed(row: Attribute, value: Any) -> Any:
         return "wrapping"
     if row.key == "transfer_status":
         return "canceled"
-    others = {
+    others: dict[str, Callable[[], Any]] = {
         "text": lambda: f"{value} and more",
         "text or null": lambda: f"{value} and more",
         "boolean": lambda: not value,

@@ -6,7 +6,7 @@ import copy
 import itertools
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
@@ -54,7 +54,7 @@ class Desk:
                 status, task=task, **{"version": 0 if status == "pending" else 17, **details}
             )["sid"]
             self._own_transfer(sid)
-        return sid
+            return sid
 
     def _own_transfer(self, sid: str) -> None:
         """Give the reservation's outgoing transfer a sid of its own, and let the bridge know it."""
@@ -121,7 +121,7 @@ class Desk:
             return next(iter(self.worker.channels.values()))
         if owner in ("Worker", "Supervisor"):
             return self.worker
-        found = {
+        found: dict[str, Callable[[], Any]] = {
             "Reservation": lambda: self.reservation,
             "Task": lambda: self.reservation.task,
             "OutgoingTransfer": lambda: self.reservation.task.transfers.outgoing,
@@ -133,7 +133,7 @@ class Desk:
     def wire(self, owner: str) -> dict[str, Any]:
         """The payload that shows such an object as it is now, as an event carries it."""
         state = self.bridge.state
-        records = {
+        records: dict[str, Callable[[], Any]] = {
             "Worker": lambda: state.worker,
             "Channel": lambda: state.channels[self.target("Channel").sid],
             "Reservation": self.nested,
@@ -241,8 +241,3 @@ def same_json(first: Any, second: Any) -> bool:
 def done(future: Future[Any]) -> Any:
     """The Future's result, in good time."""
     return future.result(5)
-
-
-def details(arguments: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Arguments with some of them replaced."""
-    return {**arguments, **more}

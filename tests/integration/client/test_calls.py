@@ -218,7 +218,7 @@ def test_what_comes_back(desk: Desk, row: Row) -> None:
     assert row.sent is not None
     answer = answer_to(row, desk)
     target, url = desk.target(row.owner), fill(row.sent[1], desk.sids())
-    subject = desk.worker if row.answer == "worker" else target
+    subject: Any = desk.worker if row.answer == "worker" else target
     before, task_before = subject.to_dict(), desk.reservation.task.to_dict()
     rule = desk.bridge.on_call(lambda call: call.url == url, answer, times=1)
     result = done(invoke(row, desk, target))

@@ -264,7 +264,8 @@ def test_the_examples(name: str) -> None:
 
 def test_reservation_failed_hands_the_payload_on_untouched(desk: Desk) -> None:
     """Whatever it is, null included, the callback gets it as it came."""
-    for payload in (payloads.event("reservation.failed"), None, {}, [], "text", 0, {"attributes": None, "new": [1.5]}):
+    cases: list[Any] = [payloads.event("reservation.failed"), None, {}, [], "text", 0, {"attributes": None, "n": [1.5]}]
+    for payload in cases:
         got: list[Any] = []
         desk.worker.once("reservation_failed", got.append)
         desk.bridge.send("reservation.failed", payload)
@@ -395,7 +396,8 @@ def broken(event: Event, desk: Desk) -> list[Any]:
     bad: list[Any] = [None, [], "text", 1, True, {}]
     for key in event.keys:
         bad.append({name: value for name, value in good.items() if name != key})
-        bad += [{**good, key: value} for value in (None, 1, True, [], {})]
+        wrong: tuple[Any, ...] = (None, 1, True, [], {})
+        bad += [{**good, key: value} for value in wrong]
     return bad
 
 
@@ -446,7 +448,8 @@ def test_an_event_of_something_unknown(desk: Desk, event: Event) -> None:
 def test_unknown_event_types_are_tolerated(desk: Desk, event_type: str) -> None:
     """A type that the client does not know fires nothing, whatever it is called, and is no error."""
     before = desk.snapshot()
-    for payload in ({"sid": desk.reservation_sid}, None, [], "text"):
+    cases: list[Any] = [{"sid": desk.reservation_sid}, None, [], "text"]
+    for payload in cases:
         assert desk.send(event_type, payload) == []
     assert desk.snapshot() == before
     assert desk.worker.ready
@@ -478,7 +481,8 @@ def test_the_end_of_a_reservation(desk: Desk, event: Event) -> None:
     reservation, task = desk.reservation, desk.reservation.task
     ending, transfer = payload_of(event, desk), desk.changed("Transfer")
     listed: list[bool] = []
-    reservation.on(event.fires[0][1], lambda _: listed.append(reservation.sid in desk.worker.reservations))
+    name: Any = event.fires[0][1]
+    reservation.on(name, lambda _: listed.append(reservation.sid in desk.worker.reservations))
     desk.send(event.type, ending)
     assert listed == [False]
     assert reservation.status == event.status
@@ -796,8 +800,10 @@ def test_the_events_of_the_older_documents(desk: Desk) -> None:
     task, transfer = desk.reservation.task, desk.reservation.task.transfers.outgoing
     assert transfer is not None
     heard: list[tuple[str, Any]] = []
-    for name in ("transferAttemptFailed", "transferCanceled", "transferCompleted", "transferFailed"):
-        task.on(name, lambda given, name=name: heard.append((name, given)))  # type: ignore[misc,call-overload]
+    task.on("transferAttemptFailed", lambda given: heard.append(("transferAttemptFailed", given)))
+    task.on("transferCanceled", lambda given: heard.append(("transferCanceled", given)))
+    task.on("transferCompleted", lambda given: heard.append(("transferCompleted", given)))
+    task.on("transferFailed", lambda given: heard.append(("transferFailed", given)))
     transfer.on("attemptFailed", lambda given: heard.append(("attemptFailed", given)))
     transfer.on("failed", lambda given: heard.append(("failed", given)))
     desk.send("task.transfer-attempt-failed", transfer_payload(desk, transfer.sid, "initiated", 1))

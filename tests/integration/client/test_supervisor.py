@@ -126,8 +126,9 @@ def test_listening_in(desk: Desk, mode: str) -> None:
 
 def test_whatever_is_answered_to_listening_in_will_do(desk: Desk) -> None:
     """Nothing of the answer is used."""
-    desk.bridge.on_call("/Tasks/WT1/", [(200, {"payload": each}) for each in (None, [], "text", {})])
-    for _ in range(4):
+    answers: list[Any] = [None, [], "text", {}]
+    desk.bridge.on_call("/Tasks/WT1/", [(200, {"payload": each}) for each in answers])
+    for _ in answers:
         assert done(desk.worker.monitor("WT1", "WR1")) is None
 
 
