@@ -95,7 +95,9 @@ class Desk:
     def idle_activity(self) -> str:
         """Sid of an activity that is not the current one, and not available."""
         current = self.worker.activity_sid
-        return next(each.sid for each in self.worker.activities.values() if each.sid != current and not each.available)
+        activities = self.worker.activities.values()
+        sid: str = next(each.sid for each in activities if each.sid != current and not each.available)
+        return sid
 
     def sids(self) -> dict[str, str]:
         """The sids that the tables leave open."""
