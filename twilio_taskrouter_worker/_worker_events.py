@@ -213,5 +213,5 @@ class WorkerEmitter(Emitter):
         self, event: Literal["error"], callback: Callable[[TaskRouterError], R], *, executor: Executor | None = None
     ) -> Callable[[TaskRouterError], R]: ...
     def once(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
-        """As ``on``, for the next such event only."""
+        """As ``on``, for the next such event only: the callback is taken off before it runs."""
         return self._subscribe(event, callback, once=True, executor=executor)

@@ -17,7 +17,8 @@ __all__ = ["Activity"]
 class Activity(Resource):
     """One activity of the workspace.
 
-    The object stays the same across reconnects. Attributes are live and may be read on any thread.
+    It has no events; ``activity_updated`` of the worker says when the current one changes. The object stays the same
+    across reconnects. Attributes are live and may be read on any thread.
     """
 
     __slots__ = ("_state",)

@@ -18,8 +18,8 @@ __all__ = ["Channel"]
 class Channel(Resource, Listenable[ChannelEvent, "Channel"]):
     """One channel of the worker: its capacity for one task channel.
 
-    Events: ``capacity_updated``, ``availability_updated``; callbacks get the channel. The object and its listeners
-    stay across reconnects.
+    Events: ``capacity_updated``, ``availability_updated``; callbacks get the channel, and run on the worker's dispatch
+    thread. The object and its listeners stay across reconnects. Attributes are live and may be read on any thread.
     """
 
     __slots__ = ("_listeners", "_state")

@@ -103,10 +103,10 @@ class DisconnectReason:
     """Why the connection ended; the argument of ``disconnected``."""
 
     message: str
-    """One sentence, as the JS SDK words it."""
+    """Why, in words: the peer's reason where it gave one."""
 
     code: int | None = None
-    """Close code of the websocket; None where no close frame came."""
+    """Close code of the websocket; None where the peer sent none, e.g. because the network was lost."""
 
     def __str__(self) -> str:
         return self.message
@@ -208,8 +208,8 @@ class Emitter:
     def off(self, event: str | None = None, callback: Callback | None = None) -> None:
         """Take listeners off: one callback of one event, all callbacks of an event, or all of this object.
 
-        Taking off what is not there does nothing. A callback that is running is not interrupted. Raises ValueError
-        for an unknown event name.
+        Without ``event``, a callback is taken off all events. Taking off what is not there does nothing. A callback
+        that is running is not interrupted. Raises ValueError for an unknown event name.
         """
         name = None if event is None else self._event(event)
         with registration:
@@ -273,5 +273,5 @@ class Listenable(Emitter, Generic[E, S]):
     @overload
     def once(self, event: E, callback: Callable[[S], R], *, executor: Executor | None = None) -> Callable[[S], R]: ...
     def once(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
-        """As ``on``, for the next such event only."""
+        """As ``on``, for the next such event only: the callback is taken off before it runs."""
         return self._subscribe(event, callback, once=True, executor=executor)

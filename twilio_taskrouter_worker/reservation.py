@@ -26,10 +26,12 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
     """A task offered to this worker.
 
     Events: ``accepted``, ``rejected``, ``timeout``, ``canceled``, ``rescinded``, ``wrapup``, ``completed``; callbacks
-    get the reservation. The object and its listeners stay across reconnects. Every method may be called on any
-    thread, also in a callback; each returns at once with a Future that resolves to this reservation as the service
-    answered, and fails with a RequestError where the service refuses. ``task`` follows with the event, which may
-    come before or after the answer.
+    get the reservation, and run on the worker's dispatch thread. The object and its listeners stay across reconnects.
+
+    Every method may be called on any thread, also in a callback. Each returns at once with a Future that resolves to
+    this reservation, updated as the service answered, and fails with a RequestError where the service refuses or does
+    not answer, and with ClosedError where the worker is disconnected meanwhile. Wrong arguments raise TypeError or
+    ValueError at the call. ``task`` follows with the event, which may come before or after the answer.
     """
 
     __slots__ = ("_announced", "_listeners", "_state", "_task", "_told_status", "_transfer")
@@ -85,19 +87,23 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def accept(self) -> Future[Reservation]:
-        """Take the task."""
+        """Take the task; the Future resolves to this reservation, accepted."""
         return self._update({"ReservationStatus": "accepted"})
 
     def reject(self, *, activity_sid: str | None = None) -> Future[Reservation]:
-        """Refuse the task; ``activity_sid`` moves the worker to that activity, so that it is not offered again."""
+        """Refuse the task; the Future resolves to this reservation, rejected.
+
+        ``activity_sid`` moves the worker to that activity, so that it is not offered again; None leaves the worker
+        where it is.
+        """
         return self._update({"ReservationStatus": "rejected", **routes.REJECT.encode({"activity_sid": activity_sid})})
 
     def complete(self) -> Future[Reservation]:
-        """Complete the reservation, and with the last one the task."""
+        """Complete the reservation, and with the task's last one the task; the Future resolves to this reservation."""
         return self._update({"ReservationStatus": "completed"})
 
     def wrap(self) -> Future[Reservation]:
-        """Start wrapping up."""
+        """Start wrapping up; the Future resolves to this reservation, wrapping."""
         return self._update({"ReservationStatus": "wrapping"})
 
     def call(
@@ -256,7 +262,11 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
     def update_participant(
         self, *, end_conference_on_exit: bool | None = None, mute: bool | None = None, beep_on_exit: bool | None = None
     ) -> Future[Reservation]:
-        """Change this worker's part of the conference; None leaves an option as it is."""
+        """Change this worker's part of the conference; the Future resolves to this reservation, as it was.
+
+        ``mute`` mutes the worker, ``end_conference_on_exit`` ends the conference when the worker leaves,
+        ``beep_on_exit`` beeps then; None leaves an option as it is.
+        """
         params = {
             "ReservationSid": self.sid,
             **routes.WORKER_PARTICIPANT.encode(
@@ -266,7 +276,7 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
         return self._state.call(routes.UPDATE_WORKER_PARTICIPANT, params, lambda payload: self)
 
     def fetch_latest_version(self) -> Future[Reservation]:
-        """Read the reservation, and its task where the answer has it, again."""
+        """Read it again, and its task where the answer has it; the Future resolves to this reservation."""
         return self._state.call(routes.GET_RESERVATION, {}, self._answered, reservation=self.sid)
 
     def _update(self, params: dict[str, Any]) -> Future[Reservation]:

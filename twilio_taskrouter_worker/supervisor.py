@@ -14,7 +14,11 @@ __all__ = ["Supervisor"]
 
 
 class Supervisor(Worker):
-    """A worker whose token has the role ``supervisor``. All of Worker, and calls about other workers."""
+    """A worker whose token has the role ``supervisor``. All of Worker, and calls about other workers.
+
+    With another role the Futures of these calls fail with AuthorizationError. They never send a version: the only one
+    known here is one's own.
+    """
 
     __slots__ = ()
 

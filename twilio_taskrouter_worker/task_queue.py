@@ -18,7 +18,7 @@ class TaskQueue(Resource):
     assignment_activity_name = Wire("assignment_activity_name", wire.OPTIONAL_TEXT)
     """Name of the activity on assignment (single-tasking workspaces); None if there is none."""
     assignment_activity_sid = Wire("assignment_activity_sid", wire.OPTIONAL_TEXT)
-    """Sid of that activity."""
+    """Sid of that activity; None if there is none."""
     date_created = Wire("date_created", wire.SECONDS)
     """When the queue was created, in UTC."""
     date_updated = Wire("date_updated", wire.SECONDS)
@@ -32,11 +32,11 @@ class TaskQueue(Resource):
     reservation_activity_name = Wire("reservation_activity_name", wire.OPTIONAL_TEXT)
     """Name of the activity on reservation (single-tasking workspaces); None if there is none."""
     reservation_activity_sid = Wire("reservation_activity_sid", wire.OPTIONAL_TEXT)
-    """Sid of that activity."""
+    """Sid of that activity; None if there is none."""
     sid = Wire("sid", wire.TEXT)
     """The queue's sid."""
     target_workers = Wire("target_workers", wire.OPTIONAL_TEXT)
-    """The expression that chooses its workers."""
+    """The expression that chooses its workers; None chooses nobody."""
     task_order = Wire("task_order", wire.TEXT)
     """``FIFO`` or ``LIFO``."""
     workspace_sid = Wire("workspace_sid", wire.TEXT)

@@ -71,7 +71,7 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
     """A transfer that this worker started: ``task.transfers.outgoing``.
 
     Events: ``attempt_failed`` (a queue goes on looking), ``completed``, ``failed``, ``canceled``; callbacks get the
-    transfer. The same events fire on the task as ``transfer_...``.
+    transfer, and run on the worker's dispatch thread. The same events fire on the task as ``transfer_...``, before.
     """
 
     __slots__ = ("_listeners", "_state", "_task", "_told")

@@ -70,6 +70,11 @@ class Worker(WorkerFields, WorkerEmitter):
     also in a callback; only what could end by another callback alone (``connect``, ``wait_for``, ``stream``) raises
     DispatchThreadError there.
 
+    **Calls.** Arguments are checked at the call (TypeError, ValueError). NotReadyError is raised before the worker was
+    first ready, ClosedError after ``disconnect``, ForkedProcessError in a forked child. The Future fails with a
+    RequestError where the service refuses or does not answer, and with ClosedError where the worker is disconnected
+    meanwhile.
+
     **Events** (callback's argument): ``ready`` and ``connected`` (worker; nothing) after each connection,
     ``reconnecting`` (seconds), ``disconnected`` (a :class:`~twilio_taskrouter_worker.DisconnectReason`), ``error``
     (a TaskRouterError), ``reservation_created`` (reservation), ``reservation_failed`` (the payload, a dict),
@@ -77,8 +82,10 @@ class Worker(WorkerFields, WorkerEmitter):
     ``token_updated`` (nothing). The camelCase names of the JS SDK work too. Listeners stay across reconnects.
 
     :param token: the access token, a JWT.
-    :param connect_activity_sid: activity to take when first connected; empty: leave it.
-    :param close_existing_sessions: close the worker's other sessions when first connected.
+    :param connect_activity_sid: activity to take when first connected, before ``ready``, and not again after a
+        reconnection; empty: stay in the one there is. Where it cannot be taken, ``error`` says so.
+    :param close_existing_sessions: close the worker's other sessions when first connected, and not again after a
+        reconnection.
     :param set_worker_offline_if_disconnected: whether the service should move the worker to an offline activity when
         its last session ends; None leaves that to the service.
     :param enable_version_check: send the version of what is changed, so that a change which does not know the latest
@@ -87,12 +94,13 @@ class Worker(WorkerFields, WorkerEmitter):
         ``twilio_taskrouter_worker``, which all clients of the process share. It is left alone where the application
         has set one.
     :param region: Twilio region, part of the host name; None or ``us1``: none.
-    :param edge: withdrawn by Twilio; still composed into the host name, with a warning.
-    :param eb_server: address for HTTP instead, e.g. of a local TaskRouter.
-    :param ws_server: address for the websocket instead; of the two, one is enough.
+    :param edge: withdrawn by Twilio; still composed into the host name, with a DeprecationWarning.
+    :param eb_server: address for HTTP (``http://`` or ``https://``) in place of Twilio's, e.g. of a local TaskRouter.
+    :param ws_server: address for the websocket (``ws://`` or ``wss://``) in place of Twilio's; of the two, one is
+        enough, and ``region`` and ``edge`` do not matter then.
     :param token_provider: function without arguments that returns a new token; called on a pool thread before the
         token ends, and again after a failure.
-    :param request_timeout: seconds for each call as a whole, retries included.
+    :param request_timeout: seconds for each call as a whole, retries included; more than 0, less than 86400.
 
     Wrong types raise TypeError, wrong values ValueError. Nothing is connected yet: see ``connect``.
     """
@@ -324,7 +332,7 @@ class Worker(WorkerFields, WorkerEmitter):
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection to the event bridge that has been greeted."""
+        """Whether there is a connection on which the service has said who this worker is; ``ready`` comes later."""
         connection = self._connection
         return connection is not None and connection.connected and not self._forked
 
@@ -363,12 +371,12 @@ class Worker(WorkerFields, WorkerEmitter):
 
     @property
     def activity(self) -> Activity:
-        """The current activity. Raises NotReadyError before the first ``ready``, as all attributes below."""
+        """The current activity. Raises NotReadyError before the first ``ready``, as all that TaskRouter sets."""
         return self._state.activities[self.activity_sid]
 
     @property
     def connect_activity_sid(self) -> str:
-        """The option of that name; empty if there is none."""
+        """The option of that name; empty if none was given. Known before connecting."""
         return self._options.connect_activity_sid
 
     @property
@@ -414,7 +422,7 @@ class Worker(WorkerFields, WorkerEmitter):
 
         ``to`` and ``from_`` go into its attributes as ``outbound_to`` and ``from``, over those in ``attributes``. The
         channel is ``default`` where neither name nor sid is given. ``virtual_start_time`` is a datetime with a time
-        zone, not in the future; None is now. Its reservation follows as ``reservation_created``, or
+        zone, not in the future; None is now. The task's reservation follows as ``reservation_created``, or
         ``reservation_failed`` if none could be made.
         """
         required = {
@@ -447,7 +455,8 @@ class Worker(WorkerFields, WorkerEmitter):
     def set_activity(self, activity: str, *, reject_pending_reservations: bool | None = None) -> Future[Activity]:
         """Change the activity, by name or sid; the Future resolves to the Activity.
 
-        As ``activities.by_name(...).set_as_current(...)``. Raises ValueError for one that is not there.
+        As ``activities.by_name(...).set_as_current(...)``. Raises ValueError for one that is not there, with the names
+        that are, and NotReadyError before the first ``ready``.
         """
         routes.string("activity", activity)
         if self._state.record is None:
@@ -467,8 +476,10 @@ class Worker(WorkerFields, WorkerEmitter):
     def update_token(self, token: str) -> None:
         """Use another token from now on: for calls at once, for the websocket when it next connects.
 
-        Where the connection had ended, for whatever reason, it is made again. ``token_updated`` fires. Raises
-        TypeError for what is not a string, ValueError for an empty one.
+        Returns at once. Where the worker waits for a token, or to reconnect, it connects at once; where it had been
+        disconnected, for whatever reason, it starts anew; where it was never started, the token is only kept.
+        ``token_updated`` fires if there is a connection. Raises TypeError for what is not a string, ValueError for what
+        cannot be a token (empty, not ASCII, with white space).
         """
         self._check_process()
         self._token = _check_token(token)

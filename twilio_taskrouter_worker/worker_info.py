@@ -22,9 +22,9 @@ class WorkerFields(Resource):
     activity_sid = Wire("activity_sid", wire.TEXT)
     """Sid of the activity."""
     attributes = Wire("attributes", wire.OBJECT_TEXT)
-    """The worker's attributes. Treat them as read-only."""
+    """The worker's attributes, as parsed JSON. Treat them as read-only."""
     available = Wire("available", wire.BOOLEAN)
-    """Whether the activity is an available one."""
+    """Whether the activity is an available one, in which tasks are offered."""
     date_created = Wire("date_created", wire.SECONDS)
     """When the worker was created, in UTC."""
     date_status_changed = Wire("date_status_changed", wire.SECONDS)

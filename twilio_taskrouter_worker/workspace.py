@@ -87,13 +87,17 @@ class Workspace:
         return f"<Workspace {self.workspace_sid}>"
 
     def update_token(self, token: str) -> None:
-        """Use another token from now on. Where the workspace came from a token, it comes from the new one now."""
+        """Use another token from now on. Where the workspace came from a token, it comes from the new one now.
+
+        Raises TypeError or ValueError for what is no token, and TokenError where no workspace is known then; the old
+        one stays in use.
+        """
         _check_token(token)
         self._read_token(token)
         self._token = token
 
     def fetch_worker_info(self, sid: str) -> Future[WorkerInfo]:
-        """Read one worker."""
+        """Read one worker; the Future resolves to it, and fails with NotFoundError where there is none."""
         return self._fetch(routes.GET_WORKER, WorkerInfo, wk=sid)
 
     def fetch_workers_info(
@@ -126,7 +130,7 @@ class Workspace:
         return self._list(routes.LIST_WORKERS, routes.WORKERS, values, WorkerInfo, max_workers)
 
     def fetch_task_queue(self, sid: str) -> Future[TaskQueue]:
-        """Read one task queue."""
+        """Read one task queue; the Future resolves to it, and fails with NotFoundError where there is none."""
         return self._fetch(routes.GET_TASK_QUEUE, TaskQueue, queue=sid)
 
     def fetch_task_queues(
@@ -151,7 +155,7 @@ class Workspace:
         return self._list(routes.LIST_TASK_QUEUES, routes.TASK_QUEUES, values, TaskQueue, None)
 
     def fetch_task(self, sid: str) -> Future[TaskInfo]:
-        """Read one task, as data."""
+        """Read one task, as data; the Future resolves to it, and fails with NotFoundError where there is none."""
         return self._fetch(routes.GET_TASK, TaskInfo, task=sid)
 
     def fetch_worker(self, sid: str) -> Future[WorkerInfo]:

@@ -64,7 +64,7 @@ __all__ = ["Connection", "ConnectionOptions"]
 log = logging.getLogger(__package__)
 
 HANDSHAKE_TIMEOUT = 10.0
-"""Seconds for each step of making a connection: TCP and TLS, then the upgrade."""
+"""Seconds for one try to connect as a whole: the name, TCP, a proxy, TLS, and the upgrade."""
 
 GOODBYE_SECONDS = 0.5
 """How long the peer may take to answer our close frame before the socket is simply closed."""
