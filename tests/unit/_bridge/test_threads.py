@@ -388,3 +388,54 @@ def test_a_forked_child_has_threads_of_its_own() -> None:
     """After a fork the child starts with none, even where a lock was held, and they come as needed; the parent keeps
     its own."""
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=30)
+
+
+# -- a drain that comes while a thread is being made -------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow_start(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Hold up the start of the pool's threads: (it is about to start, it may)."""
+    about, may = threading.Event(), threading.Event()
+    start = threading.Thread.start
+
+    def held_up(thread: threading.Thread) -> None:
+        if thread.name.startswith("unit-") and not thread.name.startswith("unit-test"):
+            about.set()
+            assert may.wait(SOON)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", held_up)
+    yield about, may
+    may.set()
+
+
+def in_thread(action: Callable[[], object]) -> tuple[threading.Thread, list[BaseException]]:
+    """Start the action on a thread; gives the thread, and what the action raised."""
+    raised: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            action()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=guarded, name="unit-test")
+    thread.start()
+    return thread, raised
+
+
+def test_the_pool_is_drained_while_a_thread_starts(slow_start: tuple[threading.Event, threading.Event]) -> None:
+    """A worker that ends while another one's call makes a thread does not stumble over that thread."""
+    each, done = pool(), threading.Event()
+    about, may = slow_start
+    submitting, failed = in_thread(lambda: each.submit(done.set))
+    assert about.wait(SOON)
+    draining, stumbled = in_thread(lambda: each.drain(SOON))
+    draining.join(0.1)
+    may.set()
+    for thread in (submitting, draining):
+        thread.join(SOON)
+    assert (failed, stumbled) == ([], [])
+    assert done.wait(SOON)
+    each.drain(SOON)

@@ -1,0 +1,341 @@
+"""Blocking waits: what ends them, and where they are refused."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.tools.wait import eventually, no_leftover_threads
+from twilio_taskrouter_worker import Worker
+from twilio_taskrouter_worker._bridge.dispatch import Dispatcher
+from twilio_taskrouter_worker._bridge.state import Notice, State
+from twilio_taskrouter_worker._bridge.waiting import Waiting, sweep
+from twilio_taskrouter_worker.errors import ClosedError, DispatchThreadError
+
+SOON = 5.0
+CLOSED = ClosedError("over")
+
+
+class Desk:
+    """A worker whose events are fired by hand, on a dispatch thread, and a thread to wait on."""
+
+    def __init__(self) -> None:
+        self.worker = Worker("token")
+        self.waiting: Waiting = self.worker._waits
+        self.dispatcher = self.connect()
+        self.executor = ThreadPoolExecutor(2, "unit-waiting")
+
+    def connect(self) -> Dispatcher:
+        dispatcher = Dispatcher(State(self.worker, lambda *_: None, self.waiting), "unit-dispatch")  # type: ignore[arg-type, return-value]
+        dispatcher.thread.start()
+        self.waiting.open(dispatcher.thread)
+        return dispatcher
+
+    def fire(self, event: str, *args: Any) -> None:
+        self.dispatcher.put(lambda: self.dispatcher.fire([Notice(self.worker, event, args)]))
+
+    def listening(self, event: str) -> None:
+        """Wait until somebody listens."""
+        eventually(lambda: self.worker._listening(event))
+
+    def in_background(self, function: Callable[[], Any], event: str = "token_updated") -> Any:
+        """Start to wait on another thread; gives the Future of the outcome, when it listens."""
+        future = self.executor.submit(function)
+        self.listening(event)
+        return future
+
+    def on_dispatch_thread(self, function: Callable[[], Any]) -> Any:
+        """The result of the function, called on the dispatch thread."""
+        box: list[Any] = []
+        done = threading.Event()
+
+        def call() -> None:
+            try:
+                box.append(function())
+            except BaseException as error:
+                box.append(error)
+            done.set()
+
+        self.dispatcher.put(call)
+        assert done.wait(SOON)
+        return box[0]
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with no_leftover_threads():
+        desk = Desk()
+        yield desk
+        desk.waiting.close(CLOSED, desk.dispatcher.thread)
+        desk.executor.shutdown()
+        desk.dispatcher.stop()
+        desk.dispatcher.thread.join(SOON)
+
+
+# -- wait_for --------------------------------------------------------------------------------------------------------
+
+
+def test_wait_for(desk: Desk) -> None:
+    """It returns the next event's arguments, however many, and does not listen any more."""
+    first = desk.in_background(lambda: desk.worker.wait_for("reconnecting", SOON), "reconnecting")
+    desk.fire("reconnecting", 1.5)
+    assert first.result(SOON) == (1.5,)
+    second = desk.in_background(lambda: desk.worker.wait_for("tokenUpdated"))
+    desk.fire("token_updated")
+    assert second.result(SOON) == ()
+    assert not desk.worker._listening("token_updated")
+
+
+def test_only_the_next_event_counts(desk: Desk) -> None:
+    """What came before the wait began is not waited for, and of two events the first is returned."""
+    desk.fire("reconnecting", 1.0)
+    desk.on_dispatch_thread(lambda: None)
+    outcome = desk.in_background(lambda: desk.worker.wait_for("reconnecting", SOON), "reconnecting")
+    desk.dispatcher.put(
+        lambda: desk.dispatcher.fire([Notice(desk.worker, "reconnecting", (delay,)) for delay in (2.0, 3.0)])
+    )
+    assert outcome.result(SOON) == (2.0,)
+
+
+def test_a_predicate(desk: Desk) -> None:
+    """Events for which the predicate is false are passed over; it runs on the dispatch thread."""
+    threads: set[threading.Thread] = set()
+
+    def long(delay: float) -> bool:
+        threads.add(threading.current_thread())
+        return delay > 2
+
+    outcome = desk.in_background(
+        lambda: desk.worker.wait_for("reconnecting", predicate=long, timeout=SOON), "reconnecting"
+    )
+    for delay in (1.0, 2.0, 3.0, 4.0):
+        desk.fire("reconnecting", delay)
+    assert outcome.result(SOON) == (3.0,)
+    assert threads == {desk.dispatcher.thread}
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), TimeoutError("of the predicate's own")])
+def test_a_predicate_that_raises(desk: Desk, error: Exception) -> None:
+    """What it raises ends the wait, and is raised by it."""
+
+    def bad(delay: float) -> bool:
+        raise error
+
+    outcome = desk.in_background(lambda: desk.worker.wait_for("reconnecting", SOON, bad), "reconnecting")
+    desk.fire("reconnecting", 1.0)
+    assert outcome.exception(SOON) is error
+
+
+@pytest.mark.parametrize("timeout", [0.01, 0, -1])
+def test_wait_for_gives_up(desk: Desk, timeout: float) -> None:
+    """After the timeout it raises, saying what did not come, and does not listen any more."""
+    with pytest.raises(TimeoutError, match=f"'token_updated' did not come within {timeout:g} s"):
+        desk.worker.wait_for("token_updated", timeout)
+    assert not desk.worker._listening("token_updated")
+
+
+def test_disconnecting_ends_the_wait(desk: Desk) -> None:
+    """Every wait of the connection raises the error it ends with."""
+    waits = [
+        desk.in_background(lambda: desk.worker.wait_for("token_updated")),
+        desk.in_background(lambda: desk.worker.wait_for("reconnecting"), "reconnecting"),
+    ]
+    desk.waiting.close(CLOSED, desk.dispatcher.thread)
+    assert [each.exception(SOON) for each in waits] == [CLOSED, CLOSED]
+
+
+def test_a_wait_after_the_end(desk: Desk) -> None:
+    """Nothing can come from a connection that is over, so that a wait ends at once; the next connection is new."""
+    desk.waiting.close(CLOSED, desk.dispatcher.thread)
+    with pytest.raises(ClosedError):
+        desk.worker.wait_for("token_updated")
+    assert list(desk.worker.stream("token_updated")) == []
+    desk.waiting.open(desk.dispatcher.thread)
+    outcome = desk.in_background(lambda: desk.worker.wait_for("token_updated", SOON))
+    desk.fire("token_updated")
+    assert outcome.result(SOON) == ()
+
+
+def test_the_end_of_an_earlier_connection(desk: Desk) -> None:
+    """The last step of a connection that is over ends no wait of the next one."""
+    second = desk.connect()
+    outcome = desk.in_background(lambda: desk.worker.wait_for("token_updated", SOON))
+    desk.waiting.close(CLOSED, desk.dispatcher.thread)
+    assert not outcome.done()
+    desk.fire("token_updated")
+    assert outcome.result(SOON) == ()
+    second.stop()
+    second.thread.join(SOON)
+
+
+def test_waiting_before_the_first_connection() -> None:
+    """Who waits before it connects waits for that connection, and ends with it."""
+    worker = Worker("token")
+    with ThreadPoolExecutor(1) as executor:
+        outcome = executor.submit(lambda: worker.wait_for("token_updated"))
+        eventually(lambda: worker._listening("token_updated"))
+        thread = threading.Thread()
+        worker._waits.open(thread)
+        worker._waits.close(CLOSED, thread)
+        assert outcome.exception(SOON) is CLOSED
+
+
+@pytest.mark.parametrize("timeout", ["1", True, [1]])
+def test_bad_timeouts(desk: Desk, timeout: Any) -> None:
+    """A timeout is a number or None."""
+    with pytest.raises(TypeError, match="timeout should be a number of seconds or None"):
+        desk.worker.wait_for("token_updated", timeout)
+    with pytest.raises(TypeError, match="timeout should be a number of seconds or None"):
+        desk.worker.stream("token_updated", timeout=timeout)
+
+
+def test_a_bad_predicate(desk: Desk) -> None:
+    """A predicate is a function."""
+    with pytest.raises(TypeError, match="predicate should be a function, not str"):
+        desk.worker.wait_for("token_updated", 1, "yes")  # type: ignore[arg-type]
+
+
+def test_refused_inside_a_callback(desk: Desk) -> None:
+    """On the dispatch thread neither could ever end, and both are refused; so is stepping a stream made elsewhere."""
+    stream = desk.worker.stream("token_updated")
+    for wait in (
+        lambda: desk.worker.wait_for("token_updated", 1),
+        lambda: desk.worker.stream("token_updated"),
+        lambda: next(stream),  # type: ignore[call-overload]
+    ):
+        error = desk.on_dispatch_thread(wait)
+        assert isinstance(error, DispatchThreadError)
+        assert "inside a callback would wait for itself" in error.message
+
+
+# -- stream ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_stream_misses_nothing(desk: Desk) -> None:
+    """It listens from the call on: events before the first step are in it, in order."""
+    stream = desk.worker.stream("reconnecting", timeout=SOON)
+    for delay in (1.0, 2.0, 3.0):
+        desk.fire("reconnecting", delay)
+    assert [next(stream), next(stream), next(stream)] == [1.0, 2.0, 3.0]
+    desk.waiting.close(CLOSED, desk.dispatcher.thread)
+    assert list(stream) == []
+
+
+def test_what_a_stream_gives(desk: Desk) -> None:
+    """One event: its argument, or a tuple where there is not exactly one. Several: the name comes first."""
+    bare = desk.worker.stream("token_updated", timeout=SOON)
+    several = desk.worker.stream("token_updated", "reconnecting", timeout=SOON)
+    desk.fire("token_updated")
+    desk.fire("reconnecting", 2.0)
+    assert next(bare) == ()
+    assert [next(several), next(several)] == [("token_updated",), ("reconnecting", 2.0)]
+    for stream in (bare, several):
+        stream.close()  # type: ignore[attr-defined]
+
+
+def test_a_stream_that_waited_long_enough(desk: Desk) -> None:
+    """After the timeout without an event the loop ends, and it listens no more."""
+    stream = desk.worker.stream("reconnecting", timeout=0.01)
+    desk.fire("reconnecting", 1.0)
+    assert list(stream) == [1.0]
+    assert list(stream) == []
+    assert not desk.worker._listening("reconnecting")
+
+
+def test_events_before_the_end_are_in_the_stream(desk: Desk) -> None:
+    """Disconnecting ends the loop after what came before."""
+    stream = desk.worker.stream("reconnecting")
+    desk.fire("reconnecting", 1.0)
+    desk.on_dispatch_thread(lambda: desk.waiting.close(CLOSED, desk.dispatcher.thread))
+    assert list(stream) == [1.0]
+
+
+def test_closing_ends_the_loop(desk: Desk) -> None:
+    """close() on another thread ends a loop that waits; closing twice is no harm."""
+    stream = desk.worker.stream("token_updated")
+    outcome = desk.executor.submit(list, stream)
+    stream.close()  # type: ignore[attr-defined]
+    stream.close()  # type: ignore[attr-defined]
+    assert outcome.result(SOON) == []
+
+
+def test_a_stream_as_context(desk: Desk) -> None:
+    """The end of a with block stops listening."""
+    with desk.worker.stream("token_updated") as stream:  # type: ignore[attr-defined]
+        assert desk.worker._listening("token_updated")
+        desk.fire("token_updated")
+        assert next(stream) == ()
+    assert not desk.worker._listening("token_updated")
+    assert not desk.waiting._ends
+
+
+def test_a_stream_that_is_dropped(desk: Desk) -> None:
+    """Breaking out of a loop drops the stream, and it listens no more."""
+    desk.fire("reconnecting", 0.5)
+    stream = desk.worker.stream("reconnecting", timeout=SOON)
+    desk.fire("reconnecting", 1.0)
+    for delay in stream:
+        assert delay in (0.5, 1.0)
+        break
+    del stream
+    gc.collect()
+    sweep()
+    assert not desk.worker._listening("reconnecting")
+    assert not desk.waiting._ends
+
+
+@pytest.mark.parametrize("lock", ["registration", "waiting"])
+def test_a_stream_that_is_dropped_amidst_a_lock(desk: Desk, lock: str) -> None:
+    """Dropped by the garbage collector while a lock is held, a stream waits for the next occasion to be closed."""
+    from twilio_taskrouter_worker.events import registration
+
+    stream = desk.worker.stream("token_updated")
+    with registration if lock == "registration" else desk.waiting._lock:
+        del stream
+        gc.collect()
+        assert desk.worker._listening("token_updated")
+    desk.worker.stream("reconnecting").close()  # type: ignore[attr-defined]
+    assert not desk.worker._listening("token_updated")
+
+
+def test_a_stream_of_nothing(desk: Desk) -> None:
+    """Without an event's name there is nothing to iterate; an unknown name is refused with the nearest one."""
+    with pytest.raises(TypeError, match="at least one event"):
+        desk.worker.stream()
+    with pytest.raises(ValueError, match="did you mean 'token_updated'"):
+        desk.worker.stream("token_update")
+    with pytest.raises(ValueError, match="did you mean 'token_updated'"):
+        desk.worker.wait_for("token_update")
+
+
+# -- fork ------------------------------------------------------------------------------------------------------------
+
+FORK = """
+import os, threading
+from twilio_taskrouter_worker import ForkedProcessError, Worker
+
+worker = Worker("token")
+worker._waits.open(threading.Thread())
+child = os.fork()
+if child == 0:
+    refused = 0
+    for wait in (lambda: worker.wait_for("token_updated", 1), lambda: worker.stream("token_updated")):
+        try:
+            wait()
+        except ForkedProcessError:
+            refused += 1
+    os._exit(0 if refused == 2 else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_refused_in_a_forked_child() -> None:
+    """A worker that is connected in the parent has no events in the child: waiting there is refused."""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=30)
