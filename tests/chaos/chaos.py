@@ -139,7 +139,8 @@ class Run:
         stack.enter_context(_trusting([lane.relay.ca_file for lane in self.lanes if lane.tls]))
         self.traffic = Traffic(router, ledger, self.tally, self.lanes, str(options.seed))
         self.schedule = Schedule()
-        self.middle: dict[str, float] = {}
+        self.samples: dict[str, dict[str, float]] = {}
+        """What the process took at each quarter of the disconnections."""
         self.silences = options.silent
         """How many silences are still to be noticed."""
 
@@ -163,8 +164,8 @@ class Run:
                 self._trouble(lane, lane.random.uniform(0.5, 3.0))
 
         def over() -> bool:
-            if not self.middle and self.disconnections >= self.options.disconnections / 2:
-                self.middle = _measure()
+            if self.disconnections * 4 >= self.options.disconnections * (len(self.samples) + 1):
+                self.samples[f"{25 * (len(self.samples) + 1)} %"] = _measure()
             seconds = time.monotonic() - started
             enough = self.disconnections >= self.options.disconnections and not self.silences
             return enough or seconds > self.options.seconds
@@ -337,7 +338,7 @@ def _run(report: Report) -> None:
         this.compare_states()
         report.verdict = ledger.compare()
         report.disconnections = this.disconnections
-        _tell(report, this, {"start": before, "middle": this.middle, "end": end})
+        _tell(report, this, {"start": before, **this.samples, "end": end})
 
 
 def _tell(report: Report, this: Run, measures: dict[str, dict[str, float]]) -> None:
@@ -359,11 +360,10 @@ def _tell(report: Report, this: Run, measures: dict[str, dict[str, float]]) -> N
         }
     )
     for name in measures["end"]:
-        report.figures[name] = ", ".join(f"{when} {found.get(name, '-')}" for when, found in measures.items())
-    if this.middle:
-        growth = measures["end"]["RSS MB"] - this.middle["RSS MB"]
-        if growth > MOST_GROWTH:
-            report.leftovers.append(f"{growth:.1f} MB of memory since the middle of the run")
+        report.figures[name] = ", ".join(f"{when} {found[name]}" for when, found in measures.items())
+    growth = measures["end"]["RSS MB"] - measures.get("50 %", measures["end"])["RSS MB"]
+    if growth > MOST_GROWTH:
+        report.leftovers.append(f"{growth:.1f} MB of memory since the middle of the run")
 
 
 def _left_over(sockets: Counter[str], threads: set[threading.Thread]) -> list[str]:

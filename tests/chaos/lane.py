@@ -193,6 +193,7 @@ class Lane:
         relay.throttle(None)
         relay.split(None)
         relay.accept()
+        relay.forget_closed()
 
     def go_silent(self) -> None:
         """From now on nothing passes, either way, and nobody is told."""

@@ -14,11 +14,12 @@ is nobody's business. Every other one must be announced exactly once: by ``reser
    counts as handled; what is announced before ``ready`` comes from the lists.
 3. *Open at the end*, when the network is whole again and every client has handled a last frame.
 
-**What must be told of it.** An announced reservation that has ended on the service fires exactly one event of an ending,
-and the right one; one that has not ended fires none. ``accepted`` and ``wrapup`` fire at most once, in this order and
-before the ending; and exactly once where the reservation stands, or ended, in a state that is only reached through
-``accepted``. Its task's ``completed`` and ``canceled`` fire at most once. Where the task was deleted, nobody who was away
-can learn how the reservation ended: some ending must be told then, exactly once, but which one is not judged.
+**What must be told of it.** An announced reservation that has ended on the service fires exactly one event of an
+ending, and the right one; one that has not ended fires none. ``accepted`` and ``wrapup`` fire at most once, in this
+order and before the ending; and exactly once where the reservation stands, or ended, in a state that is only reached
+through ``accepted``. Its task's ``completed`` and ``canceled`` fire at most once. Where the task was deleted, nobody
+who was away can learn how the reservation ended: some ending must be told then, exactly once, but which one is not
+judged.
 """
 
 from __future__ import annotations

@@ -128,7 +128,8 @@ class Traffic:
 
     def _proceed(self, reservation: Reservation, lane: Lane) -> None:
         task = reservation.task
-        deed = self.random.choice(("complete", "finish", "wrap", "wrap up", "transfer", "transfer", "attributes", "wait"))
+        deeds = ("complete", "finish", "wrap", "wrap up", "transfer", "transfer", "attributes", "wait")
+        deed = self.random.choice(deeds)
         if deed == "complete":
             self._tally.call(reservation.complete)
         elif deed == "finish":

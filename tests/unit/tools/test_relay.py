@@ -133,6 +133,20 @@ def test_close_all_ends_both_sides_politely(relay: Relay, client: socket.socket,
     assert echo.endings == ["eof"]
 
 
+def test_what_is_over_is_forgotten_but_counted(relay: Relay, client: socket.socket) -> None:
+    """Connections that are over give back their memory; their counters stay, and open ones are left alone."""
+    with connect(relay) as other:
+        other.sendall(b"over")
+        assert receive(other, 4) == b"over"
+    relay.wait_for(lambda: relay.open_connections == 1)
+    up = relay.bytes_up
+    relay.forget_closed()
+    assert sorted(len(link._transports) for link in relay.links) == [0, 2]
+    assert relay.bytes_up == up > 0
+    client.sendall(b"still")
+    assert receive(client, 5) == b"still"
+
+
 def test_a_reset_is_passed_on(echo: Echo, relay: Relay, client: socket.socket) -> None:
     """A client that resets its side makes the relay reset the server's."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")

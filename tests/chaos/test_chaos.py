@@ -1,0 +1,20 @@
+"""A short run of the chaos, with a client that notices silence sooner; the long one is started by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos import chaos
+from twilio_taskrouter_worker._bridge import session
+from twilio_taskrouter_worker.local.server import sessions
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+def test_nothing_is_missed_and_nothing_is_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through cuts, resets, stalls and silences every reservation is announced once and ends once; nothing is left."""
+    # The limit of 30 s is tested with a clock that is moved; here its consequences are, in bearable time.
+    monkeypatch.setattr(session, "SILENCE_LIMIT", 4.0)
+    monkeypatch.setattr(sessions, "HEARTBEAT_SECONDS", 1.0)
+    report = chaos.run(chaos.Options(seed=20, disconnections=40, workers=8, seconds=50, silent=2))
+    assert report.good, str(report)
