@@ -29,9 +29,12 @@ class Task(TaskFields, Emitter):
 
     Events: ``updated``, ``canceled``, ``completed``, ``wrapup`` (callbacks get the task), and ``transfer_initiated``,
     ``transfer_attempt_failed``, ``transfer_completed``, ``transfer_failed``, ``transfer_canceled`` (callbacks get the
-    outgoing transfer). The object and its listeners stay across reconnects. Every method may be called on any
-    thread, also in a callback; each returns at once with a Future, which fails with a RequestError where the service
-    refuses and with ClosedError where the worker is disconnected meanwhile.
+    outgoing transfer); all run on the worker's dispatch thread. They are heard while the reservation is open, and for
+    5 seconds after. The object and its listeners stay across reconnects.
+
+    Every method may be called on any thread, also in a callback. Each returns at once with a Future, which fails with a
+    RequestError where the service refuses or does not answer, and with ClosedError where the worker is disconnected
+    meanwhile. Wrong arguments raise TypeError or ValueError at the call.
     """
 
     __slots__ = (
@@ -123,7 +126,7 @@ class Task(TaskFields, Emitter):
         self, event: TaskTransferEvent, callback: Callable[[OutgoingTransfer], R], *, executor: Executor | None = None
     ) -> Callable[[OutgoingTransfer], R]: ...
     def once(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
-        """As ``on``, for the next such event only."""
+        """As ``on``, for the next such event only: the callback is taken off before it runs."""
         return self._subscribe(event, callback, once=True, executor=executor)
 
     def _waiting(self) -> Waiting:
@@ -132,7 +135,7 @@ class Task(TaskFields, Emitter):
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def complete(self, reason: str) -> Future[Task]:
-        """Complete the task; the Future resolves to this task, completed."""
+        """Complete the task; the Future resolves to this task, completed. ``reason`` is text of yours."""
         return self._update({"AssignmentStatus": "completed", "Reason": routes.string("reason", reason)})
 
     def wrap_up(self, *, reason: str | None = None) -> Future[Task]:

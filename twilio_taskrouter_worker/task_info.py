@@ -14,11 +14,11 @@ class TaskFields(Resource):
     __slots__ = ()
 
     add_ons = Wire("addons", wire.OBJECT_TEXT)
-    """Results of add-ons."""
+    """Results of add-ons, as parsed JSON."""
     age = Wire("age", wire.AGE)
     """Seconds since it was created, as of the latest message about it."""
     attributes = Wire("attributes", wire.OBJECT_TEXT)
-    """The task's attributes. Treat them as read-only; ``set_attributes`` changes them."""
+    """The task's attributes, as parsed JSON. Treat them as read-only; ``Task.set_attributes`` changes them."""
     date_created = Wire("date_created", wire.SECONDS)
     """When it was created, in UTC."""
     date_updated = Wire("date_updated", wire.SECONDS)
@@ -26,11 +26,11 @@ class TaskFields(Resource):
     priority = Wire("priority", wire.INTEGER)
     """Its priority; higher goes first."""
     queue_name = Wire("queue_name", wire.OPTIONAL_TEXT)
-    """Name of the queue it is in."""
+    """Name of the queue it is in; None if it is in none."""
     queue_sid = Wire("queue_sid", wire.OPTIONAL_TEXT)
-    """Sid of that queue."""
+    """Sid of that queue; None if it is in none."""
     reason = Wire("reason", wire.OPTIONAL_TEXT)
-    """Why it was canceled or completed, if somebody said so."""
+    """Why it was canceled or completed; None if nobody said so."""
     routing_target = Wire("routing_target", wire.OPTIONAL_TEXT)
     """Sid of the worker, queue or workflow it was created for; None for ordinary routing."""
     sid = Wire("sid", wire.TEXT)
@@ -44,9 +44,9 @@ class TaskFields(Resource):
     timeout = Wire("timeout", wire.INTEGER)
     """Seconds it may wait before it is canceled."""
     workflow_name = Wire("workflow_name", wire.OPTIONAL_TEXT)
-    """Name of its workflow."""
+    """Name of its workflow; None if it has none."""
     workflow_sid = Wire("workflow_sid", wire.OPTIONAL_TEXT)
-    """Sid of its workflow."""
+    """Sid of its workflow; None if it has none."""
     version = Wire("version", wire.VERSION)
     """Version, a decimal number as text."""
     virtual_start_time = Wire("virtual_start_time", wire.SECONDS)
