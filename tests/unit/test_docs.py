@@ -134,6 +134,30 @@ def test_limits_are_those_of_the_code(row: list[str]) -> None:
     assert float(number) * UNITS[unit] == pytest.approx(value)
 
 
+NO_LIMITS = {
+    "MOMENT": "a thread of the pool that is about to be free",
+    "ODD_RESERVATIONS": "in the text on versions",
+    "CLOSE_SESSION_REPLACED": "a close code",
+    "READ_SIZE": "a buffer",
+    "PROXY_ANSWER_LIMIT": "a guard against what is no proxy",
+}
+"""Numbers of the client's modules that users need not know, and what they are."""
+
+
+def test_every_limit_of_the_code_is_in_the_table() -> None:
+    """A new constant of the client gets its row, or a reason here why it needs none."""
+    modules = [ROOT / package.__name__ / "worker.py", *(ROOT / package.__name__ / "_bridge").glob("*.py")]
+    found = {
+        name
+        for module in modules
+        for name in re.findall(r"^([A-Z][A-Z_]+)(?:: \w+)? = [\d.]", module.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    shown = {literals(row[2])[0].rpartition(".")[2] for row in limit_rows()}
+    assert len(found) > 20
+    assert found - set(NO_LIMITS) - shown == set()
+    assert set(NO_LIMITS) - found == set()
+
+
 # -- programs ------------------------------------------------------------------------------------------------------
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
@@ -172,9 +196,7 @@ def test_there_are_programs() -> None:
 # -- coming from the JavaScript SDK --------------------------------------------------------------------------------
 
 JS = DOCS / "coming-from-js.rst"
-NAMES = [
-    each for each in tables(JS) if each.header[:2] == ["JavaScript", "Python"] and each.section != "In general"
-]
+NAMES = [each for each in tables(JS) if each.header[:2] == ["JavaScript", "Python"] and each.section != "In general"]
 OURS = {("TaskQueue", "lifo_queue"), ("Channel", "name")}
 """Attributes that the SDK does not have."""
 
