@@ -6,17 +6,20 @@ import json
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from twilio_taskrouter_worker.cli.snippets import js_snippet, python_snippet, rest_snippet
+from twilio_taskrouter_worker.errors import SeedError, StateError, StoreError
 
 if TYPE_CHECKING:
     from twilio_taskrouter_worker.local import LocalTaskRouter
+
+T = TypeVar("T")
 
 DEFAULT_PORT = 4100
 _FIRST_WORKER = "Alice"
@@ -40,7 +43,17 @@ _SHOWN = (
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--json", "as_json", is_flag=True, help="When ready, one JSON line instead of the text.")
-@click.option("--seed", type=int, default=None, help="Makes sids and secrets the same at every start.")
+@click.option(
+    "--db", type=click.Path(dir_okay=False), default=None, help="Keep everything in this file, and go on with it."
+)
+@click.option(
+    "--seed",
+    "seed_file",
+    type=click.Path(exists=True, dir_okay=False),
+    default=None,
+    help="Begin with the workspaces, queues, workers ... of this JSON or YAML file.",
+)
+@click.option("--random-seed", type=int, default=None, help="Makes sids and secrets the same at every start.")
 @click.option("--account-sid", default=None, help="Use this account sid; the default is made up at each start.")
 @click.option("--auth-token", default=None, help="Use this auth token for REST.")
 @click.option("--signing-key-sid", default=None, help="Use this API key sid; it signs the workers' tokens.")
@@ -51,7 +64,9 @@ def local(
     port: int,
     host: str,
     as_json: bool,
-    seed: int | None,
+    db: str | None,
+    seed_file: str | None,
+    random_seed: int | None,
     account_sid: str | None,
     auth_token: str | None,
     signing_key_sid: str | None,
@@ -59,9 +74,9 @@ def local(
 ) -> None:
     """Run a local TaskRouter until Ctrl-C.
 
-    It answers the REST API and the event bridge on one port, keeps everything in memory, and has a workspace with one
-    workflow, one queue and one worker. Prints its addresses, credentials and snippets to paste. Ctrl-C or SIGTERM
-    ends it with exit code 0.
+    It answers the REST API and the event bridge on one port, and has a workspace with one workflow, one queue and one
+    worker, or what a seed file says. Everything is in memory, or kept in a file. Prints its addresses, credentials and
+    snippets to paste. Ctrl-C or SIGTERM ends it with exit code 0.
     """
     from twilio_taskrouter_worker.local import LocalTaskRouter
 
@@ -70,7 +85,9 @@ def local(
             router = LocalTaskRouter(
                 host=host,
                 port=port,
-                seed=seed,
+                seed=random_seed,
+                db=db,
+                seed_file=seed_file,
                 account_sid=account_sid,
                 auth_token=auth_token,
                 signing_key_sid=signing_key_sid,
@@ -83,9 +100,11 @@ def local(
                 router.start()
         except OSError as error:
             raise click.ClickException(error.strerror or str(error)) from error
+        except (StoreError, SeedError) as error:
+            raise click.ClickException(str(error)) from error
         try:
             facts = _facts(router)
-            click.echo(json.dumps(facts) if as_json else _welcome(facts))
+            click.echo(json.dumps(facts) if as_json else _welcome(facts, db))
             stop.wait()
         finally:
             router.stop()
@@ -121,8 +140,8 @@ def _stop_signals() -> Iterator[threading.Event]:
 
 
 def _facts(router: LocalTaskRouter) -> dict[str, Any]:
-    """Everything a client needs, by the names that the Python API has for it."""
-    worker_sid = router.add_worker(_FIRST_WORKER, activity="Offline")
+    """Everything a client needs, by the names that the Python API has for it; None for what a seed file left out."""
+    worker = _first_worker(router)
     return {
         "url": router.url,
         "eb_server": router.connection["eb_server"],
@@ -131,31 +150,54 @@ def _facts(router: LocalTaskRouter) -> dict[str, Any]:
         "auth_token": router.auth_token,
         "signing_key_sid": router.signing_key_sid,
         "signing_key_secret": router.signing_key_secret,
-        "workspace_sid": router.workspace_sid,
-        "workflow_sid": router.workflow_sid,
-        "task_queue_sid": router.task_queue_sid,
-        "activities": dict(router.activities),
-        "worker_sid": worker_sid,
-        "token": router.token(worker_sid, ttl=_TOKEN_SECONDS),
+        "workspace_sid": _or_none(lambda: router.workspace_sid),
+        "workflow_sid": _or_none(lambda: router.workflow_sid),
+        "task_queue_sid": _or_none(lambda: router.task_queue_sid),
+        "activities": _or_none(lambda: dict(router.activities)) or {},
+        "worker_sid": worker,
+        "token": router.token(worker, ttl=_TOKEN_SECONDS) if worker is not None else None,
     }
 
 
-def _welcome(facts: dict[str, Any]) -> str:
+def _first_worker(router: LocalTaskRouter) -> str | None:
+    """The worker of the snippets: the oldest there is, else one that is made now, where somebody can be offline."""
+    workers = _or_none(router.workers)
+    if workers:
+        return workers[0].sid
+    if "Offline" in (_or_none(lambda: router.activities) or {}):
+        return router.add_worker(_FIRST_WORKER, activity="Offline")
+    return None
+
+
+def _or_none(ask: Callable[[], T]) -> T | None:
+    try:
+        return ask()
+    except StateError:
+        return None
+
+
+def _welcome(facts: dict[str, Any], db: str | None) -> str:
     """The text for a person."""
     lines = [
         f"Local TaskRouter is ready at {facts['url']}",
         "",
-        f"  REST API      {facts['url']}/v1/Workspaces/{facts['workspace_sid']}",
+        f"  REST API      {facts['url']}/v1/Workspaces{_below(facts['workspace_sid'])}",
         f"  event bridge  {facts['eb_server']}  and  {facts['ws_server']}",
         "",
-        *(f"  {name:<20}{facts[name]}" for name in _SHOWN),
+        *(f"  {name:<20}{facts[name] or 'none'}" for name in _SHOWN),
         f"  {'activities':<20}{', '.join(facts['activities'])}",
-        f"  {'worker_sid':<20}{facts['worker_sid']}  ({_FIRST_WORKER})",
+        f"  {'worker_sid':<20}{facts['worker_sid'] or 'none'}",
     ]
-    for title, snippet in (
-        ("A worker, in Python:", python_snippet(facts)),
-        ("A task for it, with the official REST library (pip install twilio):", rest_snippet(facts)),
-        ("The same worker with the official JS SDK (npm install twilio-taskrouter):", js_snippet(facts)),
-    ):
-        lines += ["", title, "", snippet]
-    return "\n".join([*lines, "", "Ctrl-C ends it; everything is in memory."])
+    if facts["worker_sid"] and facts["workflow_sid"] and "Available" in facts["activities"]:
+        for title, snippet in (
+            ("A worker, in Python:", python_snippet(facts)),
+            ("A task for it, with the official REST library (pip install twilio):", rest_snippet(facts)),
+            ("The same worker with the official JS SDK (npm install twilio-taskrouter):", js_snippet(facts)),
+        ):
+            lines += ["", title, "", snippet]
+    end = "everything is in memory" if db is None else f"everything is kept in {db}"
+    return "\n".join([*lines, "", f"Ctrl-C ends it; {end}."])
+
+
+def _below(sid: str | None) -> str:
+    return f"/{sid}" if sid else ""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import secrets
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from .._version import __version__
 from ..errors import StoreError
+from . import seeds
 from .clock import Clock
 from .credentials import Credentials, credentials
 from .engine import DEFAULT_RULES, Engine, Rejected, Rules, commands
@@ -116,8 +119,18 @@ def _agreed(wishes: Wishes, kept: Header) -> Header:
 
 def _restore(service: Service, store: Store, header: Header, *, own_clock: bool) -> None:
     """Replay the journal, and set the clock to where it would be by now."""
-    engine = service.engine
     started = time.monotonic()
+    with _without_collector():
+        count = _replay(service, store, header)
+    log.info("%s: %d commands applied again in %.1f s", store.path, count, time.monotonic() - started)
+    state = store.clock()
+    if state is not None and not own_clock:
+        service.clock.go_on(state)
+    service.clock.not_before(service.engine.now)
+
+
+def _replay(service: Service, store: Store, header: Header) -> int:
+    """Apply every entry again and return how many there are."""
     count = 0
     for kept in store.entries():
         count += 1
@@ -126,19 +139,26 @@ def _restore(service: Service, store: Store, header: Header, *, own_clock: bool)
         except Rejected as refusal:
             trouble = f"it refuses entry {count} of the journal ({refusal.message})"
         else:
-            if engine.sequence == kept.events:
+            if service.engine.sequence == kept.events:
                 continue
             trouble = f"entry {count} of the journal causes other events now than when it was written"
         raise StoreError(
             f"{store.path} was written by version {header.version} of twilio_taskrouter_worker, and this one"
             f" ({__version__}) behaves differently: {trouble}. Open it with that version and export what is in it."
         )
-    seconds = time.monotonic() - started
-    log.info("%s: %d commands applied again in %.1f s", store.path, count, seconds)
-    state = store.clock()
-    if state is not None and not own_clock:
-        service.clock.go_on(state)
-    service.clock.not_before(engine.now)
+    return count
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Let the collector rest: a replay makes much that stays and hardly a cycle; looking for them doubles its time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def catch_up(service: Service) -> None:
@@ -149,3 +169,14 @@ def catch_up(service: Service) -> None:
             service.execute(command)
         except Rejected:
             pass  # its workspace is gone
+
+
+def plant(service: Service, document: Mapping[str, Any]) -> list[str]:
+    """Make what a seed document says, all of it or nothing, and return the sids of the workspaces.
+
+    Raises:
+        SeedError: it cannot be made.
+    """
+    now = max(service.clock.now(), service.engine.now)
+    seeds.rehearse(document, service.engine.rules, now)
+    return seeds.load(document, service.engine, service.execute, now)

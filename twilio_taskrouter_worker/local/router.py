@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 import attrs
 
 from ..errors import NotFoundError, RequestRejectedError, StateError, VersionConflictError
+from . import seeds
 from .clock import Clock
 from .credentials import Credentials, credentials
 from .engine import Engine, Explanation, Rejected, Rules, commands, model
-from .opening import Opened, Wishes, catch_up, open_service
+from .opening import Opened, Wishes, catch_up, open_service, plant
 from .server.hosting import Host
 from .server.service import Service
 
@@ -41,8 +42,8 @@ class LocalTaskRouter:
     """A TaskRouter of one's own: REST API, event bridge and routing engine, in this process, without a network.
 
     Used as a context manager, or with :meth:`start` and :meth:`stop`. It begins with one workspace that is ready to
-    work: a workflow, a queue that takes every worker, and the activities Offline, Available and Unavailable; or with what
-    a seed file says. Everything is in memory and gone when it stops, or kept in a file (``db``).
+    work: a workflow, a queue that takes every worker, and the activities Offline, Available and Unavailable; or with
+    what a seed file says. Everything is in memory and gone when it stops, or kept in a file (``db``).
 
     It lives on a daemon thread of its own, named ``taskrouter-local-<port>``. Every method may be called from any
     thread and blocks for as long as the service needs, which is far below a millisecond for most.
@@ -53,6 +54,9 @@ class LocalTaskRouter:
         seed: makes sids and made-up credentials the same at every start; None makes them random.
         db: the file to keep everything in. It is made if it is not there, else its service goes on: nothing that was
             answered is lost, whatever ended the process. None keeps everything in memory.
+        seed_file: workspaces, workers and so on to begin with, by name, in a JSON or YAML file; see the documentation's
+            page on seed files. It takes the place of the workspace that is otherwise there. A ``db`` that has something
+            in it goes on with that, and the seed file is not looked at.
         account_sid: the account; made up unless given, like the three below.
         auth_token: REST's password for the account, 32 characters or more.
         signing_key_sid: the API key that signs workers' tokens; it is good for REST as well.
@@ -75,6 +79,7 @@ class LocalTaskRouter:
         seed: int | None = None,
         db: str | os.PathLike[str] | None = None,
         *,
+        seed_file: str | os.PathLike[str] | None = None,
         account_sid: str | None = None,
         auth_token: str | None = None,
         signing_key_sid: str | None = None,
@@ -103,6 +108,7 @@ class LocalTaskRouter:
             credentials=given if db is not None else attrs.asdict(made),
             own_clock=isinstance(clock, Clock),
         )
+        self._seed_file = seed_file
         self._credentials: Credentials | None = made if db is None else None
         self.clock = _clock(clock)
         self.clock.bind(self._move_clock, self._next_deadline)
@@ -124,6 +130,7 @@ class LocalTaskRouter:
         Raises:
             OSError: it cannot listen there; the message says why.
             StoreError: its file cannot be used; the message says why and what would help.
+            SeedError: its seed file is not what it should be; the message has the place and what would be right.
             StateError: it was started before.
         """
         if self._started:
@@ -144,6 +151,11 @@ class LocalTaskRouter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def rules(self) -> Rules:
+        """The switches in force, for what TaskRouter's documentation leaves open; set when it is made."""
+        return self._running().engine.rules
 
     # -- what clients need -------------------------------------------------------------------------------------
 
@@ -206,13 +218,13 @@ class LocalTaskRouter:
 
     @property
     def workflow_sid(self) -> str:
-        """The workspace's first workflow."""
-        return self._ask(lambda engine: engine.workflows(self.workspace_sid)[0].sid)
+        """The workspace's first workflow; StateError if it has none."""
+        return self._first("workflow", self._ask(lambda engine: engine.workflows(self.workspace_sid)))
 
     @property
     def task_queue_sid(self) -> str:
-        """The workspace's first task queue."""
-        return self._ask(lambda engine: engine.queues(self.workspace_sid)[0].sid)
+        """The workspace's first task queue; StateError if it has none."""
+        return self._first("task queue", self._ask(lambda engine: engine.queues(self.workspace_sid)))
 
     @property
     def activities(self) -> Mapping[str, str]:
@@ -290,6 +302,40 @@ class LocalTaskRouter:
         sid: str = self._execute(command).sid
         return sid
 
+    # -- seed files ----------------------------------------------------------------------------------------------
+
+    def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> list[str]:
+        """Make the workspaces of a seed file, beside those there are, and return their sids.
+
+        Args:
+            source: the name of the file, or the document itself as :meth:`export` returns it.
+
+        Raises:
+            SeedError: it is not what it should be; the message has the place, the value and what would be right, and
+                nothing was made.
+        """
+        document = seeds.check(source) if isinstance(source, Mapping) else seeds.read(source)
+        service = self._running()
+        return self._call(lambda: plant(service, document))
+
+    def export(self, path: str | os.PathLike[str] | None = None, *, tasks: bool = False) -> dict[str, Any]:
+        """Return all workspaces as the document of a seed file, and write it to a file if one is named.
+
+        Loading it makes workspaces that export to the very same document. Sids, dates, versions, reservations and what
+        is over are not part of it.
+
+        Args:
+            path: a file whose name ends in .json, .yaml or .yml; one that is there is replaced. None: no file.
+            tasks: include the tasks that are not over, as they would be created anew.
+
+        Raises:
+            SeedError: the file cannot be written.
+        """
+        document = self._ask(lambda engine: seeds.export(engine, tasks=tasks))
+        if path is not None:
+            seeds.write(document, path)
+        return document
+
     # -- looking -----------------------------------------------------------------------------------------------
 
     def workers(self) -> list[model.Worker]:
@@ -338,10 +384,12 @@ class LocalTaskRouter:
         opened = open_service(loop, self.clock, self._wishes)
         service = opened.service
         try:
-            if opened.new:
-                service.execute(commands.CreateWorkspace(friendly_name=_WORKSPACE_NAME, template="FIFO"))
-            else:
+            if not opened.new:
                 catch_up(service)
+            elif self._seed_file is not None:
+                plant(service, seeds.read(self._seed_file))
+            else:
+                service.execute(commands.CreateWorkspace(friendly_name=_WORKSPACE_NAME, template="FIFO"))
             service.keeper.commit()
         except BaseException:
             service.keeper.abandon()
@@ -350,6 +398,12 @@ class LocalTaskRouter:
         self._credentials = opened.credentials
         self._opened = opened
         return service
+
+    @staticmethod
+    def _first(kind: str, found: Sequence[model.Workflow] | Sequence[model.TaskQueue]) -> str:
+        if not found:
+            raise StateError(f"The workspace has no {kind}.")
+        return found[0].sid
 
     def _running_with(self) -> Opened:
         if self._opened is None or self._stopped:

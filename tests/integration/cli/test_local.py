@@ -8,15 +8,17 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.integration.cli.commands import Running, command_line, taskrouter
+from tests.integration.cli.commands import ROOT, Running, command_line, taskrouter
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.cli.snippets import python_snippet, rest_snippet
 
+SEED_FILE = ROOT / "examples" / "seed.yaml"
 CREDENTIALS = {
     "account_sid": "AC" + "1" * 32,
     "auth_token": "2" * 32,
@@ -65,10 +67,10 @@ def test_given_credentials_are_used() -> None:
 
 
 def test_same_seed_same_sids() -> None:
-    """With ``--seed`` everything made up is the same at each start, but for the port and what hangs on the time."""
+    """With ``--random-seed`` all that is made up is the same at each start, but for the port and what hangs on the time."""
 
     def facts() -> dict[str, Any]:
-        with Running(command_line("local", "--port", "0", "--json", "--seed", "7")) as program:
+        with Running(command_line("local", "--port", "0", "--json", "--random-seed", "7")) as program:
             line: dict[str, Any] = json.loads(program.line())
             assert program.stop(signal.SIGINT) == (0, "")
         return {name: value for name, value in line.items() if name not in ("url", "eb_server", "ws_server", "token")}
@@ -136,3 +138,77 @@ def test_python_snippets_run_as_pasted(running: Running) -> None:
         assert worker.line() == "offered {'order': 1}"
         assert worker.stop(signal.SIGINT) == (0, "")
     assert running.stop(signal.SIGINT) == (0, "")
+
+
+def test_a_file_keeps_everything(tmp_path: Path) -> None:
+    """With ``--db`` the second start has the first one's credentials, workspace and worker."""
+
+    def facts(number: signal.Signals) -> dict[str, Any]:
+        with Running(command_line("local", "--port", "0", "--json", "--db", str(tmp_path / "state.db"))) as program:
+            line: dict[str, Any] = json.loads(program.line())
+            program.stop(number)
+        return {name: value for name, value in line.items() if name not in ("url", "eb_server", "ws_server", "token")}
+
+    first = facts(signal.SIGKILL)
+    assert facts(signal.SIGTERM) == first
+
+
+def test_a_seed_file_is_what_it_begins_with(tmp_path: Path) -> None:
+    """With ``--seed`` the service has the file's workspace; the first worker there is the one of the snippets."""
+    with Running(command_line("local", "--port", "0", "--json", "--seed", str(SEED_FILE))) as program:
+        facts = json.loads(program.line())
+        answer = requests.get(
+            f"{facts['url']}/v1/Workspaces/{facts['workspace_sid']}/Workers",
+            auth=(facts["account_sid"], facts["auth_token"]),
+            timeout=10,
+        )
+        assert [worker["friendly_name"] for worker in answer.json()["workers"]] == ["Alice", "Bob"]
+        assert answer.json()["workers"][0]["sid"] == facts["worker_sid"]
+        assert "Lunch" in facts["activities"]
+        assert program.stop(signal.SIGTERM) == (0, "")
+
+
+def test_a_workspace_without_anything_is_shown(tmp_path: Path) -> None:
+    """What a seed file leaves out is null in JSON, and 'none' in the text, which then has no snippets."""
+    seed = tmp_path / "bare.json"
+    seed.write_text(
+        json.dumps(
+            {
+                "workspaces": [
+                    {
+                        "friendly_name": "Bare",
+                        "activities": [{"friendly_name": "Out"}],
+                        "default_activity": "Out",
+                        "timeout_activity": "Out",
+                    }
+                ]
+            }
+        )
+    )
+    with Running(command_line("local", "--port", "0", "--json", "--seed", str(seed))) as program:
+        facts = json.loads(program.line())
+        assert [facts[name] for name in ("worker_sid", "token", "workflow_sid", "task_queue_sid")] == [None] * 4
+        assert program.stop(signal.SIGTERM) == (0, "")
+    with Running(command_line("local", "--port", "0", "--seed", str(seed))) as program:
+        text = "\n".join(program.lines_until("Ctrl-C"))
+        assert "workflow_sid        none" in text and "Python" not in text
+        assert program.stop(signal.SIGTERM) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "said"),
+    [
+        ("--db", "not a database, and longer than its header would be" * 4, "is not an SQLite file"),
+        ("--seed", '{"workspace": []}', "unknown key 'workspace'; did you mean 'workspaces'?"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_a_clear_error(tmp_path: Path, option: str, content: str, said: str) -> None:
+    """One line on standard error, exit code 1, and the file as it was."""
+    file = tmp_path / "file.json"
+    file.write_text(content)
+    ended = taskrouter("local", "--port", "0", option, str(file))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("Error: ") and said in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file.json"]
+    assert file.read_text() == content

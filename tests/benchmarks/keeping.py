@@ -1,0 +1,156 @@
+"""What it costs to keep a local TaskRouter in a file: REST requests with and without one, and a restart.
+
+    python -m tests.benchmarks.keeping                  (some 40 s)
+    python -m tests.benchmarks.keeping --commands 1000  (a shorter journal for the restart)
+
+The service is ``taskrouter local`` in a process of its own; the requests come from raw sockets here, so that what is
+measured is the service. One request is in flight on each connection.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from twilio_taskrouter_worker.local import LocalTaskRouter
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 3.0
+
+
+class Service:
+    """``taskrouter local`` in a process of its own."""
+
+    def __init__(self, db: str | None) -> None:
+        command = [sys.executable, "-m", "twilio_taskrouter_worker.cli", "local", "--port", "0", "--json"]
+        self._process = subprocess.Popen(
+            [*command, *(["--db", db] if db else [])],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert self._process.stdout is not None
+        self.facts: dict[str, Any] = json.loads(self._process.stdout.readline())
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def request(facts: dict[str, Any], method: str, path: str, body: str = "") -> bytes:
+    """Return the bytes of one request."""
+    credentials = base64.b64encode(f"{facts['account_sid']}:{facts['auth_token']}".encode()).decode()
+    head = (
+        f"{method} /v1/Workspaces/{facts['workspace_sid']}{path} HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Basic {credentials}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return (head + body).encode()
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: bytes) -> None:
+    writer.write(message)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+    await reader.readexactly(length)
+    if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
+        raise RuntimeError(head.decode())
+
+
+async def _rate(facts: dict[str, Any], message: bytes, connections: int) -> float:
+    address = urlsplit(facts["url"])
+    count = 0
+    end = time.perf_counter() + SECONDS
+
+    async def client() -> None:
+        nonlocal count
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        while time.perf_counter() < end:
+            await _ask(reader, writer, message)
+            count += 1
+        writer.close()
+
+    await asyncio.gather(*(client() for _ in range(connections)))
+    return count / SECONDS
+
+
+def requests_per_second(db: str | None, connections: int) -> tuple[float, float]:
+    """Return how many tasks can be created in a second, and how many can be read."""
+    with Service(db) as service:
+        facts = service.facts
+        creating = request(facts, "POST", "/Tasks", 'Attributes={"order":4711}&WorkflowSid=' + facts["workflow_sid"])
+        reading = request(facts, "GET", f"/Workers/{facts['worker_sid']}")
+        return asyncio.run(_rate(facts, creating, connections)), asyncio.run(_rate(facts, reading, connections))
+
+
+def restart(folder: str, count: int) -> tuple[float, float, int]:
+    """Return the seconds a start takes with an empty journal and with a long one, and that one's size."""
+    empty, full = os.path.join(folder, "empty.db"), os.path.join(folder, "full.db")
+    with LocalTaskRouter(db=empty):
+        pass
+    with LocalTaskRouter(db=full, clock="virtual") as router:
+        for number in range(50):
+            router.add_worker(f"worker {number}", activity="Available")
+        _live(router, count)
+    return _start_seconds(empty), _start_seconds(full), os.path.getsize(full)
+
+
+def _live(router: LocalTaskRouter, count: int) -> None:
+    """Let tasks be created, accepted and completed until the journal has so many commands."""
+    from twilio_taskrouter_worker.local.engine import commands
+
+    def lives() -> None:
+        service = router._running()
+        workspace = router.workspace_sid
+        for _ in range(count // 3):
+            router.clock.advance(0.05)
+            task = service.execute(commands.CreateTask(workspace_sid=workspace, attributes='{"order": 4711}'))
+            sid = service.engine.reservations(workspace, task_sid=task.sid)[0].sid
+            for status in ("accepted", "completed"):
+                service.execute(
+                    commands.UpdateReservation(workspace_sid=workspace, sid=sid, reservation_status=status)
+                )
+
+    router._call(lives)
+
+
+def _start_seconds(db: str) -> float:
+    started = time.perf_counter()
+    with LocalTaskRouter(db=db, clock="virtual"):
+        return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--commands", type=int, default=100_000, help="length of the journal for the restart")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print("connections   tasks created/s: memory, file, ratio     workers read/s: memory, file, ratio")
+        for connections in (1, 10, 50):
+            memory = requests_per_second(None, connections)
+            kept = requests_per_second(os.path.join(folder, f"{connections}.db"), connections)
+            pairs = [f"{m:9.0f} {k:9.0f} {k / m:6.2f}" for m, k in zip(memory, kept, strict=True)]
+            print(f"{connections:11}   {pairs[0]:>38}     {pairs[1]:>38}")
+        empty, full, size = restart(folder, options.commands)
+        print(f"start with an empty journal {empty:.2f} s, with {options.commands} commands {full:.2f} s")
+        print(f"file of {options.commands} commands: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

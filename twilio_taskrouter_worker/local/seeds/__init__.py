@@ -1,0 +1,16 @@
+"""Seed files: what a local TaskRouter is to begin with, written with names instead of sids.
+
+    document = read("seed.yaml")        # JSON or YAML, checked for its form
+    rehearse(document, rules)           # whatever the engine would refuse comes out here, and nothing has happened
+    load(document, engine, execute)     # the commands, one after the other
+    export(engine)                      # the same from a running service
+"""
+
+from __future__ import annotations
+
+from .exporting import export
+from .files import read, write
+from .form import check
+from .loading import load, rehearse
+
+__all__ = ["check", "export", "load", "read", "rehearse", "write"]

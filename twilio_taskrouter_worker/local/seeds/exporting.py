@@ -1,0 +1,145 @@
+"""From an engine to a seed document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from ..engine import Engine, model
+from ..engine.rules import BUILT_IN_CHANNELS
+from .configuration import with_names
+from .form import FORMAT
+
+_BUILT_IN: Final = dict(BUILT_IN_CHANNELS)
+
+
+def export(engine: Engine, *, tasks: bool = False) -> dict[str, Any]:
+    """Return a document from which the same workspaces can be made.
+
+    Args:
+        engine: what is exported.
+        tasks: include the tasks that are not over, as they would be created anew: who holds them is not part of it.
+    """
+    return {
+        "format": FORMAT,
+        "workspaces": [_Exporter(engine, workspace).document(tasks) for workspace in engine.workspaces()],
+    }
+
+
+class _Exporter:
+    """Describes one workspace, and knows the names of its sids."""
+
+    def __init__(self, engine: Engine, workspace: model.Workspace) -> None:
+        self._engine = engine
+        self._workspace = workspace
+        sid = workspace.sid
+        self._names = _by_sid(engine.queues(sid))
+        self._targets = {
+            "worker": _by_sid(engine.workers(sid)),
+            "task_queue": self._names,
+            "workflow": _by_sid(engine.workflows(sid)),
+        }
+
+    def document(self, tasks: bool) -> dict[str, Any]:
+        """Describe everything in the workspace."""
+        workspace, engine, sid = self._workspace, self._engine, self._workspace.sid
+        found: dict[str, Any] = {
+            "friendly_name": workspace.friendly_name,
+            "multi_task_enabled": workspace.multi_task_enabled,
+            "prioritize_queue_order": workspace.prioritize_queue_order,
+            **_unless_none(event_callback_url=workspace.event_callback_url, events_filter=workspace.events_filter),
+            "default_activity": workspace.default_activity_name,
+            "timeout_activity": workspace.timeout_activity_name,
+            "activities": [
+                {"friendly_name": activity.friendly_name, "available": activity.available}
+                for activity in engine.activities(sid)
+            ],
+            "task_channels": [_channel(channel) for channel in engine.task_channels(sid) if _own(channel)],
+            "task_queues": [_queue(queue) for queue in engine.queues(sid)],
+            "workflows": [self._workflow(workflow) for workflow in engine.workflows(sid)],
+            "workers": [self._worker(worker) for worker in engine.workers(sid)],
+        }
+        if tasks:
+            found["tasks"] = [self._task(task) for task in engine.tasks(sid) if not task.final]
+        return found
+
+    def _workflow(self, workflow: model.Workflow) -> dict[str, Any]:
+        return {
+            "friendly_name": workflow.friendly_name,
+            "task_reservation_timeout": workflow.task_reservation_timeout,
+            **_unless_none(
+                assignment_callback_url=workflow.assignment_callback_url,
+                fallback_assignment_callback_url=workflow.fallback_assignment_callback_url,
+            ),
+            "configuration": with_names(json.loads(workflow.configuration), self._names),
+        }
+
+    def _worker(self, worker: model.Worker) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "friendly_name": worker.friendly_name,
+            "activity": worker.activity_name,
+            "attributes": json.loads(worker.attributes),
+        }
+        channels = {
+            channel.task_channel_unique_name: {
+                "capacity": channel.configured_capacity,
+                "available": channel.available,
+            }
+            for channel in self._engine.channels(worker.workspace_sid, worker.sid)
+            if (channel.configured_capacity, channel.available) != (1, True)
+        }
+        return {**found, "channels": channels} if channels else found
+
+    def _task(self, task: model.Task) -> dict[str, Any]:
+        start = datetime.fromtimestamp(task.virtual_start_time, timezone.utc)
+        found: dict[str, Any] = {
+            "attributes": json.loads(task.attributes),
+            **_unless_none(workflow=task.workflow_friendly_name),
+            "task_channel": task.task_channel_unique_name,
+            "priority": task.priority,
+            "timeout": task.timeout,
+            "virtual_start_time": start.isoformat(timespec="microseconds"),
+        }
+        for kind, names in self._targets.items():
+            if task.routing_target in names:
+                found["routing_target"] = {kind: names[task.routing_target]}
+                if kind == "worker":
+                    found["ignore_capacity"] = task.ignore_capacity
+                    found.update(_unless_none(task_queue=task.task_queue_friendly_name))
+        return found
+
+
+def _by_sid(records: Iterable[Any]) -> dict[str, str]:
+    return {record.sid: record.friendly_name for record in records}
+
+
+def _own(channel: model.TaskChannel) -> bool:
+    """Whether a channel is not just what every workspace has."""
+    return channel.channel_optimized_routing or _BUILT_IN.get(channel.unique_name) != channel.friendly_name
+
+
+def _channel(channel: model.TaskChannel) -> dict[str, Any]:
+    return {
+        "unique_name": channel.unique_name,
+        "friendly_name": channel.friendly_name,
+        "channel_optimized_routing": channel.channel_optimized_routing,
+    }
+
+
+def _queue(queue: model.TaskQueue) -> dict[str, Any]:
+    return {
+        "friendly_name": queue.friendly_name,
+        "target_workers": queue.target_workers,
+        "max_reserved_workers": queue.max_reserved_workers,
+        "task_order": queue.task_order,
+        **_unless_none(
+            reservation_activity=queue.reservation_activity_name,
+            assignment_activity=queue.assignment_activity_name,
+        ),
+    }
+
+
+def _unless_none(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
