@@ -97,6 +97,8 @@ class Clock:
     ) -> None:
         """Move forward to a moment, or from timer to timer until something is true.
 
+        ::
+
             clock.run_until(datetime(2030, 1, 1, 12, tzinfo=timezone.utc))
             clock.run_until(lambda: router.task(sid).assignment_status == "canceled", timeout=3600)
 
