@@ -67,7 +67,7 @@ def test_given_credentials_are_used() -> None:
 
 
 def test_same_seed_same_sids() -> None:
-    """With ``--random-seed`` all that is made up is the same at each start, but for the port and what hangs on the time."""
+    """With ``--random-seed`` what is made up is the same at each start, but for the port and what hangs on the time."""
 
     def facts() -> dict[str, Any]:
         with Running(command_line("local", "--port", "0", "--json", "--random-seed", "7")) as program:
