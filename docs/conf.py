@@ -52,9 +52,10 @@ def annotate_attributes() -> None:
     while todo:
         owner = todo.pop()
         todo += owner.__subclasses__()
-        for name, value in list(vars(owner).items()):
-            if isinstance(value, wire.Wire):
-                owner.__annotations__ = {**owner.__dict__.get("__annotations__", {}), name: kinds[id(value.kind)]}
+        # Inherited ones too: where annotations cannot be evaluated, autodoc looks at the class itself only.
+        fields = {name: value for base in reversed(owner.__mro__) for name, value in vars(base).items()}
+        wires = {name: kinds[id(value.kind)] for name, value in fields.items() if isinstance(value, wire.Wire)}
+        owner.__annotations__ = {**owner.__dict__.get("__annotations__", {}), **wires}
 
 
 def undescribed(described: set[str]) -> Iterator[str]:
