@@ -105,11 +105,12 @@ class Pool:
             self._draining = True
             before = [*self._threads, *self._leaving]
             quiet = self._idle == len(self._threads) and not self._jobs
+            none_at_work = not self._threads
             self._condition.notify_all()
         deadline = time.monotonic() + (timeout if quiet else min(timeout, MOMENT))
         for thread in before:
             _join(thread, deadline)
-        if not before:
+        if none_at_work:
             self.at_rest()
 
 
