@@ -33,8 +33,6 @@ def _std_dumps(value: Any) -> bytes:
         return _encoder.encode(value).encode("utf-8")
     except RecursionError:
         raise ValueError("the value is nested too deeply for JSON, or contains itself") from None
-    except UnicodeEncodeError:
-        raise ValueError("the value has a string with a lone surrogate, which JSON in UTF-8 cannot carry") from None
 
 
 loads: Callable[[str | bytes], Any] = _std_loads
