@@ -206,6 +206,17 @@ def test_at_rest() -> None:
     eventually(lambda: told[2:] == ["unit-pool-2"])
 
 
+def test_at_rest_after_an_idle_end() -> None:
+    """Threads that ended by themselves told nobody: the drain that finds none tells."""
+    each, told = pool(idle=0.01), []
+    each.at_rest = lambda: told.append(threading.current_thread())
+    run(each)
+    eventually(lambda: not each._threads)
+    assert told == []
+    each.drain(SOON)
+    assert told == [threading.current_thread()]
+
+
 def test_a_job_that_raises(caplog: pytest.LogCaptureFixture) -> None:
     """The log has it, and the thread goes on."""
     each, names = pool(), []

@@ -344,6 +344,15 @@ def test_late_task_events(client: Client, service: Service) -> None:
     assert client.hear(fourth) == ["WT1 updated"]
 
 
+def test_a_reservation_with_an_older_task(client: Client, service: Service) -> None:
+    """A reservation's event whose task is older than the task's own latest event leaves the task as it is."""
+    client.hear(service.create())
+    accepted, updated = service.change("WR1", "accepted"), service.update_task("WR1", priority=9)
+    assert client.hear(updated, accepted) == ["WT1 updated", "WR1 accepted"]
+    assert client.worker.reservations["WR1"].task.priority == 9
+    assert client.take_over() == []
+
+
 def test_a_task_is_heard_for_a_while_after_its_reservation(client: Client, service: Service) -> None:
     """For 5 s after a reservation's end events of its task are announced, then not; as in the JS SDK."""
     client.hear(service.create(), service.change("WR1", "completed"))
