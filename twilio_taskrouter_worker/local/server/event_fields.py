@@ -53,6 +53,31 @@ def fields(event: Event, workspace_name: str) -> Fields:
     return found
 
 
+def callback_params(event: Event, account_sid: str, workspace_name: str) -> dict[str, str]:
+    """Return the form that an event callback posts; what has no value is not in it."""
+    kind, sid, _ = resource(event)
+    common = {
+        "EventType": event.type,
+        "AccountSid": account_sid,
+        "EventDescription": description(event),
+        "ResourceType": kind,
+        "ResourceSid": sid,
+        "Timestamp": str(int(event.at)),
+        "TimestampMs": str(int(event.at * 1000)),
+        "Sid": event.sid,
+    }
+    own = {_camel(name): value for name, value in fields(event, workspace_name).items() if value is not None}
+    return {**common, **{name: _form_text(value) for name, value in own.items()}}
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _form_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _task(record: model.Task, event: Event) -> Fields:
     found = {
         "task_sid": record.sid,

@@ -161,9 +161,10 @@ async def _open(
 
 
 async def _close(service: Service, http: HttpServer, server: asyncio.Server) -> None:
-    """End things in the order of the way of a request: door, sessions, requests, engine."""
+    """End things in the order of the way of a request: door, webhooks, sessions, requests, engine."""
     server.close()
     http.stop()
+    await service.webhooks.close()
     await service.sessions.close_all()
     http.pre_shutdown()
     await http.shutdown(_SHUTDOWN_SECONDS)

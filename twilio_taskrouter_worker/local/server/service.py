@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ...errors import StoreError
 from ..clock import Clock
-from ..engine import Engine, Event, JournalEntry, Rejected, commands
+from ..engine import Engine, Event, JournalEntry, Rejected, commands, model
 from . import frames, refusals, shapes
 from .event_log import Entry, EventLog
 from .keeping import Keeper
@@ -18,6 +18,7 @@ from .ledger import Ledger
 from .presence import Presence
 from .sessions import Batch, Close, Session, Sessions
 from .tokens import Grant, SigningKey
+from .webhooks import Webhooks
 
 EVENT_DELAY_SECONDS: Final = 0.003
 """How long after the answer to a request its events leave: clients must have read the answer by then."""
@@ -55,11 +56,13 @@ class Service:
         self.sessions = Sessions(loop, time.time, self._session_closed)
         self.log = EventLog()
         self.ledger = Ledger()
+        self.webhooks = Webhooks(loop, auth_token, engine, self.execute)
         self._presence = Presence()
         self._held: Batch | None = None
         self._actor_sid: str | None = None
         self._address: str | None = None
-        self._workspace_names: dict[str, str] = {}
+        self._workspaces: dict[str, model.Workspace] = {}
+        """Each workspace as of the latest event, deleted ones too."""
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
         """The deadline the timer waits for, on the engine's clock."""
@@ -204,6 +207,8 @@ class Service:
             if event.bridge:
                 self._queue(event, batch)
             self._note(event)
+            for call in self.webhooks.of(event, self._workspaces.get(event.workspace_sid)):
+                batch.then(call)
             if event.type == "worker.deleted" and event.worker is not None:
                 self.sessions.close_worker(event.worker.sid, Close.WORKER_DELETED)
             elif event.type == "workspace.deleted":
@@ -223,8 +228,9 @@ class Service:
     def _note(self, event: Event) -> None:
         self.ledger.note(event)
         if event.workspace is not None:
-            self._workspace_names[event.workspace_sid] = event.workspace.friendly_name
-        name = self._workspace_names.get(event.workspace_sid, "")
+            self._workspaces[event.workspace_sid] = event.workspace
+        workspace = self._workspaces.get(event.workspace_sid)
+        name = "" if workspace is None else workspace.friendly_name
         self.log.add(Entry(event, name, self._actor_sid or event.workspace_sid, self._address))
 
     # -- timers --------------------------------------------------------------------------------------------------

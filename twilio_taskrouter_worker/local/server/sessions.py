@@ -43,18 +43,23 @@ class Close(enum.Enum):
 
 
 class Batch:
-    """The frames of one change; they leave once the answer to the request behind it is on its way."""
+    """The frames and webhooks of one change; they leave once the answer to the request behind it is on its way."""
 
-    __slots__ = ("_sessions", "released")
+    __slots__ = ("_calls", "_sessions", "released")
 
     def __init__(self) -> None:
         self.released = False
         self._sessions: dict[Session, None] = {}
+        self._calls: list[Callable[[], None]] = []
 
     def add(self, session: Session, frame: bytes) -> None:
         """Queue a frame behind whatever the session still has to hear."""
         self._sessions[session] = None
         session.queue.append((self, frame))
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Call this when the frames leave."""
+        self._calls.append(call)
 
     def release(self) -> None:
         """Let the frames go; those behind older ones that are still held follow them."""
@@ -64,6 +69,9 @@ class Batch:
         for session in self._sessions:
             session.pump()
         self._sessions.clear()
+        for call in self._calls:
+            call()
+        self._calls.clear()
 
 
 class Wire(Protocol):
