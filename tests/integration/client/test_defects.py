@@ -1067,6 +1067,8 @@ def test_defect_62_what_is_tested_reaches_the_wire(bridge: RecordingBridge) -> N
         before = len(bridge.calls)
         assert task.transfer("WKother").result(5) is task
         assert reservation.fetch_latest_version().result(5) is reservation
+        # The bridge notes an answer when it has sent it, which the client may see first.
+        bridge.wait_for_answer("Reservations/", method="GET")
         workspace = f"Workspaces/{worker.workspace_sid}/Workers/{worker.sid}"
         assert [(call.method, call.url, call.api_version, call.outcome) for call in bridge.calls[before:]] == [
             ("POST", f"{workspace}/Transfers", "v2", 200),
