@@ -485,8 +485,11 @@ class Worker(WorkerFields, WorkerEmitter):
         self._token = _check_token(token)
         connection = self._connection
         if connection is not None:
-            connection.change_token(token, _monotonic_expiry(token))
-        elif self._calls.closed:
+            if connection.change_token(token, _monotonic_expiry(token)):
+                return
+            # It has given up, and its last callbacks are still to come; this may be one of them.
+            self._close(connection, "the connection had ended", 0.0)
+        if self._calls.closed:
             restarted, _ = self._start()
             restarted.announce("token_updated")
 

@@ -139,9 +139,11 @@ class Connection:
         self._receiver.start()
         self._tell(lambda now: self._session.start(token, expires_at, now))
 
-    def change_token(self, token: str, expires_at: float | None) -> None:
+    def change_token(self, token: str, expires_at: float | None) -> bool:
+        """Use another token; False where it is too late, since this connection has ended."""
         self._token_expires_at = expires_at
         self._tell(lambda now: self._session.token_changed(token, expires_at, now))
+        return self._session.state is not State.CLOSED
 
     def renewal_failed(self, error: Exception) -> None:
         """The token provider raised; it is asked again later."""

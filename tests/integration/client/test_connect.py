@@ -129,6 +129,21 @@ def test_a_good_token_connects_after_bad_ones(router: LocalTaskRouter) -> None:
             assert worker.ready and worker.sid == sid
 
 
+def test_a_good_token_given_when_the_bad_one_is_reported(router: LocalTaskRouter) -> None:
+    """update_token inside the callback of the refusal connects again, though connect() itself fails."""
+    token = signed(router, router.add_worker("Prompt"))
+    with nothing_left():
+        worker = Worker("not-a-token", **router.connection)
+        worker.once("error", lambda error: worker.update_token(token))
+        ready = threading.Event()
+        worker.on("ready", lambda each: ready.set())
+        with pytest.raises(TokenError):
+            worker.connect(3)
+        assert ready.wait(5)
+        assert worker.fetch_latest_version().result(5) is worker
+        worker.disconnect()
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_token_that_only_the_calls_refuse(bridge: RecordingBridge, status: int) -> None:
     """A websocket that opens is not enough: calls that refuse the token fail the connect at once."""
