@@ -169,6 +169,7 @@ class Session:
         """Number of the present connection; what belongs to an earlier one is out of date."""
         self._ever_ready = False
         self._greeted_once = False
+        self._opened_at = 0.0
         self._last_beat = 0.0
         self._buffer: list[str | bytes] = []
         self._init: Init | None = None
@@ -187,14 +188,19 @@ class Session:
     @property
     def deadline(self) -> float | None:
         """When ``tick`` is wanted next; None while only an event can change anything."""
-        times = [self._retry_at, self._load_at, self._warn_at, self._renew_at, self._expiry_due]
-        if self.state in CONNECTED:
-            times.append(self._last_beat + SILENCE_LIMIT)
+        times = [self._retry_at, self._load_at, self._warn_at, self._renew_at, self._expiry_due, self._silence_due]
         return min((time for time in times if time is not None), default=None)
 
     @property
     def _expiry_due(self) -> float | None:
         return None if self._expires_at is None or self._expired else self._expires_at - EXPIRY_LEAD
+
+    @property
+    def _silence_due(self) -> float | None:
+        """When the connection is given up: heartbeats keep a greeted one alive, but do not stand in for ``init``."""
+        if self.state not in CONNECTED:
+            return None
+        return (self._opened_at if self.state is State.GREETING else self._last_beat) + SILENCE_LIMIT
 
     # -- the socket ------------------------------------------------------------------------------------------------
 
@@ -214,7 +220,7 @@ class Session:
         if self.state is not State.CONNECTING:
             return []
         self.state = State.GREETING
-        self._last_beat = now
+        self._opened_at = self._last_beat = now
         self._buffer = []
         return []
 
@@ -313,7 +319,7 @@ class Session:
             actions.append(RenewToken())
         if self._expiry_due is not None and now >= self._expiry_due:
             actions += self._expire()
-        if self.state in CONNECTED and now >= self._last_beat + SILENCE_LIMIT:
+        if self._silence_due is not None and now >= self._silence_due:
             actions += self._silent(now)
         if self._load_at is not None and now >= self._load_at and self._init is not None:
             self._load_at = None
@@ -440,7 +446,8 @@ class Session:
 
     def _silent(self, now: float) -> list[Action]:
         self.last_error = ConnectTimeoutError(
-            f"Nothing was heard from the event bridge for {SILENCE_LIMIT:.0f} s while the worker was {self.state.value}"
+            f"Nothing useful was heard from the event bridge for {SILENCE_LIMIT:.0f} s while the worker was "
+            f"{self.state.value}"
         )
         return [HangUp(), Notify("disconnected", (DisconnectReason("Connection lost"),)), *self._back_off(now)]
 

@@ -271,6 +271,15 @@ def test_a_ping_is_a_sign_of_life() -> None:
     assert driver.tick(29.9) == []
 
 
+def test_heartbeats_do_not_stand_in_for_init() -> None:
+    """A peer that beats but never says who we are is given up 30 s after it opened."""
+    driver = greeting()
+    driver.tick(20.0)
+    driver.frame(" ")
+    assert driver.session.deadline == driver.now + 10.0
+    assert events(driver.tick(10.0)) == ["disconnected", "reconnecting"]
+
+
 def test_silence_does_not_matter_without_a_connection() -> None:
     """While connecting there is nothing to hear, and the limit does not apply."""
     driver = connecting()
