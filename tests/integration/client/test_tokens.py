@@ -1,0 +1,377 @@
+"""Tokens: when they end, who hears of it, and how the next one comes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.client.ears import TOKEN, Ears, connected, make_token, marker, new_worker
+from tests.tools.bridge import RecordingBridge
+from tests.tools.wait import eventually, no_leftover_threads
+from twilio_taskrouter_worker import TokenError, TokenExpiredError, Worker
+from twilio_taskrouter_worker._bridge import session
+
+SOON = 5.4
+"""Seconds a token has left whose expiry is announced in less than half a second, 5 s before its end."""
+JWE = "eyJhbGciOiJkaXIifQ..bm9uY2U.Y2lwaGVy.dGFn"
+"""An encrypted token: five parts, nothing to be read."""
+
+
+@pytest.fixture
+def bridge() -> Iterator[RecordingBridge]:
+    """Give a bridge without heartbeats, whose ``init`` gives every token an hour."""
+    with RecordingBridge() as bridge:
+        yield bridge
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let failed renewals be tried again in a moment, not in seconds."""
+    monkeypatch.setattr(session, "RENEWAL_RETRY", 0.05)
+    monkeypatch.setattr(session, "RENEWAL_RETRY_MAX", 0.1)
+
+
+class Provider:
+    """A token provider that gives what it is told, and counts."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+        self.threads: list[str] = []
+
+    def __call__(self) -> str:
+        self.asked += 1
+        self.threads.append(threading.current_thread().name)
+        answer = self.answers.pop(0) if self.answers else make_token(3600)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+
+def next_deadline(worker: Worker) -> float:
+    """Seconds until the session wants to do something by itself."""
+    inner = worker._connection
+    assert inner is not None and inner._session.deadline is not None
+    return inner._session.deadline - time.monotonic()
+
+
+# -- the end of a token ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["exp", "init", "init of an encrypted token"])
+def test_the_end_is_announced_and_nothing_is_cut_off(bridge: RecordingBridge, source: str) -> None:
+    """A warning with the seconds left, then token_expired; the connection stays and calls are still made."""
+    token = {"exp": make_token(SOON), "init": TOKEN}.get(source, JWE)
+    if source != "exp":
+        bridge.init["token_lifetime"] = int(SOON * 1000)
+    with connected(bridge, token) as (worker, ears):
+        left = ears.wait_for("token_will_expire", timeout=3)
+        assert 4.0 < left <= 5.1
+        ears.wait_for("token_expired", timeout=3)
+        assert ears.names().index("token_will_expire") < ears.names().index("token_expired")
+        assert worker.ready and worker.fetch_latest_version().result(5) is worker
+        assert len(bridge.connections) == 1
+
+
+def test_the_tokens_own_end_goes_before_init(bridge: RecordingBridge) -> None:
+    """``exp`` counts where it can be read, whatever ``init`` says."""
+    bridge.init["token_lifetime"] = 1
+    with connected(bridge, make_token(3600)) as (worker, ears):
+        marker(bridge, ears)
+        assert "token_expired" not in ears.names() and next_deadline(worker) > 20
+
+
+@pytest.mark.parametrize("lifetime", [None, "soon", -5, True, 1e300])
+def test_a_life_time_that_says_nothing(bridge: RecordingBridge, lifetime: Any) -> None:
+    """Without a usable life time there is no expiry, and the worker works."""
+    if lifetime is None:
+        del bridge.init["token_lifetime"]
+    else:
+        bridge.init["token_lifetime"] = lifetime
+    with connected(bridge) as (worker, ears):
+        marker(bridge, ears)
+        assert worker.ready and not {"token_expired", "token_will_expire"} & set(ears.names())
+
+
+def test_each_connection_has_its_own_life_time(bridge: RecordingBridge) -> None:
+    """The life time of a later ``init`` replaces that of the first."""
+    with connected(bridge, JWE) as (_, ears):
+        bridge.init["token_lifetime"] = int(SOON * 1000)
+        bridge.abort()
+        ears.wait_for("ready", 2)
+        ears.wait_for("token_expired", timeout=3)
+
+
+def test_without_a_valid_token_there_is_no_reconnecting(bridge: RecordingBridge) -> None:
+    """After the end of the token a lost connection stays lost until there is another token; then it comes at once."""
+    with connected(bridge, make_token(SOON)) as (worker, ears):
+        ears.wait_for("token_expired", timeout=3)
+        bridge.abort()
+        ears.wait_for("disconnected")
+        marker_names = ears.names()
+        assert marker_names[-1] == "disconnected" and "reconnecting" not in marker_names
+        inner = worker._connection
+        assert inner is not None and inner._session.state is session.State.PAUSED
+        later = make_token(3600)
+        worker.update_token(later)
+        ears.wait_for("ready", 2)
+        assert bridge.connections[-1].params["token"] == later and len(bridge.connections) == 2
+        assert ears.names()[-3:] == ["token_updated", "connected", "ready"]
+
+
+def test_a_token_that_ends_while_reconnecting(bridge: RecordingBridge) -> None:
+    """Its end stops the tries, and a new one starts them."""
+    with connected(bridge, make_token(SOON)) as (worker, ears):
+        bridge.refuse_handshake(503)
+        bridge.abort()
+        ears.wait_for("token_expired", timeout=3)
+        bridge.accept_handshake()
+        worker.update_token(make_token(3600))
+        ears.wait_for("ready", 2)
+
+
+@pytest.mark.parametrize("event", ["token_will_expire", "token_expired"])
+def test_a_callback_may_bring_the_next_token(bridge: RecordingBridge, event: Any) -> None:
+    """The usual use of these events."""
+    with connected(bridge, make_token(SOON)) as (worker, ears):
+        later = make_token(3600)
+        worker.on(event, lambda *seconds: worker.update_token(later))
+        ears.wait_for("token_updated", timeout=3)
+        assert worker.fetch_latest_version().result(5) is worker
+        assert bridge.calls[-1].token == later
+        marker(bridge, ears)
+        assert next_deadline(worker) > 20
+
+
+# -- a new token -----------------------------------------------------------------------------------------------------
+
+
+def test_a_new_token_is_used_at_once_for_calls_and_next_for_the_websocket(bridge: RecordingBridge) -> None:
+    """Nothing is sent to the open websocket; the token that counts is always the latest."""
+    with connected(bridge, "first.a.b") as (worker, ears):
+        worker.update_token("second.a.b")
+        ears.wait_for("token_updated")
+        worker.fetch_latest_version().result(5)
+        assert bridge.calls[-1].token == "second.a.b"
+        assert len(bridge.connections) == 1 and bridge.connections[0].messages == []
+        bridge.abort()
+        ears.wait_for("ready", 2)
+        assert [each.params["token"] for each in bridge.connections] == ["first.a.b", "second.a.b"]
+
+
+def test_a_new_token_before_connecting(bridge: RecordingBridge) -> None:
+    """It is the one that is used."""
+    worker = new_worker(bridge, "first.a.b")
+    worker.update_token("second.a.b")
+    with worker:
+        assert bridge.connections[0].params["token"] == "second.a.b"
+        assert {call.token for call in bridge.calls} == {"second.a.b"}
+
+
+def test_a_new_token_after_disconnecting_connects_again(bridge: RecordingBridge) -> None:
+    """As in the JS SDK, with the new token, and announced."""
+    with no_leftover_threads(), connected(bridge) as (worker, ears):
+        worker.disconnect()
+        worker.update_token("second.a.b")
+        ears.wait_for("token_updated")
+        ears.wait_for("ready", 2)
+        assert bridge.connections[-1].params["token"] == "second.a.b"
+
+
+@pytest.mark.parametrize(
+    ("token", "kind"), [(None, TypeError), (3, TypeError), ("", ValueError), ("secret part", ValueError),
+                        ("sécret", ValueError), ("secret\n", ValueError)],
+)  # fmt: skip
+def test_what_is_no_token_is_refused_without_quoting_it(bridge: RecordingBridge, token: Any, kind: type) -> None:
+    """At the call, for a new worker as for a new token; the old token stays."""
+    with connected(bridge) as (worker, ears):
+        for use in (lambda: worker.update_token(token), lambda: new_worker(bridge, token)):
+            with pytest.raises(kind) as caught:
+                use()
+            assert "ecret" not in str(caught.value)
+        worker.fetch_latest_version().result(5)
+        assert bridge.calls[-1].token == TOKEN and "token_updated" not in ears.names()
+
+
+# -- a refused token -------------------------------------------------------------------------------------------------
+
+
+def test_a_token_refused_at_a_reconnection_waits_for_another(bridge: RecordingBridge) -> None:
+    """It is reported once, not tried for ever, and a new token brings the worker back."""
+    with connected(bridge) as (worker, ears):
+        bridge.refuse_handshake(401)
+        bridge.abort()
+        assert type(ears.wait_for("error")) is TokenError
+        assert len(bridge.refused) == 1
+        inner = worker._connection
+        assert inner is not None and inner._session.state is session.State.PAUSED
+        bridge.accept_handshake()
+        worker.update_token("second.a.b")
+        ears.wait_for("ready", 2)
+
+
+def test_an_expired_token_refused_at_a_reconnection_is_named_so(
+    bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TokenExpiredError, and token_expired where it had not been announced."""
+    monkeypatch.setattr(session, "EXPIRY_LEAD", -60.0)
+    with connected(bridge, make_token(0.3)) as (_, ears):
+        bridge.refuse_handshake(401)
+        bridge.abort()
+        report = ears.wait_for("error")
+        assert type(report) is TokenExpiredError and "update_token()" in report.message
+        ears.wait_for("token_expired")
+
+
+def test_calls_that_refuse_the_token_while_the_lists_are_read_again(bridge: RecordingBridge) -> None:
+    """A 401 for the lists after a reconnection is a refused token: told, and mended by another."""
+    with connected(bridge) as (worker, ears):
+        rule = bridge.on_call("Activities", 401)
+        bridge.abort()
+        assert type(ears.wait_for("error")) is TokenError
+        rule.remove()
+        worker.update_token("second.a.b")
+        ears.wait_for("ready", 2)
+
+
+# -- providers -------------------------------------------------------------------------------------------------------
+
+
+def test_a_provider_renews_the_token_early(bridge: RecordingBridge) -> None:
+    """It is asked on a thread of the pool before the end, and its token is used; nothing expires."""
+    later = make_token(3600)
+    provider = Provider(later)
+    with connected(bridge, make_token(SOON + 1), token_provider=provider) as (worker, ears):
+        ears.wait_for("token_updated", timeout=4)
+        worker.fetch_latest_version().result(5)
+        assert bridge.calls[-1].token == later and provider.asked == 1
+        assert provider.threads[0].startswith("taskrouter-rest-")
+        bridge.abort()
+        ears.wait_for("ready", 2)
+        assert bridge.connections[-1].params["token"] == later
+        assert "token_expired" not in ears.names()
+
+
+def test_a_provider_is_asked_for_encrypted_tokens_too(bridge: RecordingBridge) -> None:
+    """Their end is known from ``init``."""
+    bridge.init["token_lifetime"] = int(SOON * 1000)
+    provider = Provider(JWE + "2")
+    with connected(bridge, JWE, token_provider=provider) as (_, ears):
+        ears.wait_for("token_updated", timeout=4)
+        assert provider.asked == 1
+
+
+def test_many_workers_do_not_ask_together() -> None:
+    """The moment of renewal has jitter: between one and one and a half times the lead before the end."""
+    options = session.SessionOptions(client_version="1", renews_token=True)
+    moments = []
+    for random in (0.0, 0.5, 1.0):
+        machine = session.Session(options, random=lambda random=random: random)  # type: ignore[misc]
+        machine.start("t", 3600.0, 0.0)
+        assert machine.deadline is not None
+        moments.append(machine.deadline)
+    assert moments == [3300.0, 3225.0, 3150.0]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_provider_that_fails_is_asked_again(bridge: RecordingBridge) -> None:
+    """Each failure is an ``error`` with its cause, but without its words; the next token ends the matter."""
+    failures = [RuntimeError("secret words"), KeyError("secret words")]
+    provider = Provider(*failures, 7, "", "with space", make_token(3600))
+    with connected(bridge, make_token(SOON), token_provider=provider) as (worker, ears):
+        ears.wait_for("token_updated", timeout=5)
+        reports = ears.all("error")
+        assert [type(each) for each in reports] == [TokenError] * 5 and provider.asked == 6
+        assert [each.__cause__ for each in reports[:2]] == failures
+        assert [type(each.__cause__) for each in reports[2:]] == [TypeError, ValueError, ValueError]
+        assert all("secret" not in each.message and "asked again" in each.message for each in reports)
+        assert worker.ready
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_provider_of_dead_tokens_is_not_asked_without_pause(bridge: RecordingBridge) -> None:
+    """Tokens that have ended when they come count as failures."""
+    provider = Provider(*[make_token(-10) for _ in range(3)], make_token(3600))
+    with connected(bridge, make_token(SOON), token_provider=provider) as (worker, ears):
+        ears.wait_for("token_updated", 4, timeout=5)
+        marker(bridge, ears)
+        assert provider.asked == 4 and next_deadline(worker) > 20
+
+
+def test_a_provider_helps_when_the_first_token_is_refused(bridge: RecordingBridge) -> None:
+    """connect() does not fail: another token is asked for at once, and used."""
+    bridge.refuse_handshake(401, times=1)
+    later = make_token(3600)
+    with connected(bridge, TOKEN, token_provider=Provider(later)) as (worker, ears):
+        assert worker.ready and bridge.connections[0].params["token"] == later
+        assert [type(each) for each in ears.all("error")] == [TokenError]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_provider_whose_tokens_are_all_refused(bridge: RecordingBridge) -> None:
+    """connect() tries until its timeout, with pauses, and says what is wrong."""
+    bridge.refuse_handshake(403)
+    provider = Provider()
+    with no_leftover_threads(), pytest.raises(TimeoutError, match="new token is needed|refused the token"):
+        new_worker(bridge, token_provider=provider).connect(0.6)
+    assert 2 <= provider.asked <= 30
+    assert len({each.params["token"] for each in bridge.refused}) >= 2
+
+
+def test_a_slow_provider_is_asked_once_and_may_come_too_late(bridge: RecordingBridge) -> None:
+    """While it works the worker goes on; after disconnect() its token starts nothing, but is used next time."""
+    go_on, asked = threading.Event(), threading.Event()
+    later = make_token(3600)
+
+    def provider() -> str:
+        asked.set()
+        assert go_on.wait(10)
+        return later
+
+    with no_leftover_threads():
+        worker = new_worker(bridge, make_token(SOON), token_provider=provider)
+        ears = Ears(worker)
+        worker.connect(5)
+        assert asked.wait(5)
+        assert worker.fetch_latest_version().result(5) is worker
+        ears.wait_for("token_expired", timeout=3)
+        worker.disconnect()
+        go_on.set()
+        eventually(lambda: worker._token == later)
+        assert "token_updated" not in ears.names() and not worker.connected
+    with worker:
+        assert bridge.connections[-1].params["token"] == later
+
+
+def test_a_provider_that_answers_a_later_connection(bridge: RecordingBridge) -> None:
+    """Asked by one connection, answered in the next: the token reaches the one that is there."""
+    go_on, asked = threading.Event(), threading.Event()
+    later = make_token(3600)
+
+    def provider() -> str:
+        asked.set()
+        assert go_on.wait(10)
+        return later
+
+    worker = new_worker(bridge, make_token(SOON), token_provider=provider)
+    ears = Ears(worker)
+    worker.connect(5)
+    assert asked.wait(5)
+    worker.disconnect()
+    worker.connect(5)
+    go_on.set()
+    ears.wait_for("token_updated", timeout=5)
+    marker(bridge, ears)
+    assert next_deadline(worker) > 20
+    worker.disconnect()
+
+
+@pytest.mark.parametrize("provider", ["token", 3, b"x"])
+def test_a_provider_must_be_callable(bridge: RecordingBridge, provider: Any) -> None:
+    """Said at once."""
+    with pytest.raises(TypeError, match="token_provider should be a function"):
+        new_worker(bridge, token_provider=provider)
