@@ -87,3 +87,78 @@ def test_bad_moments(when: float) -> None:
     """A moment is a number or an aware datetime."""
     with pytest.raises(ValueError, match="moment"):
         Clock().run_until(when)
+
+
+def test_run_until_true_without_a_router() -> None:
+    """Alone, a clock has no timers to stop at: it looks now, and at the end of the timeout."""
+    clock = Clock.virtual(0.0)
+    clock.run_until(lambda: clock.now() >= 10, timeout=10)
+    assert clock.now() == 10.0
+    with pytest.raises(TimeoutError):
+        clock.run_until(lambda: False)
+    assert clock.now() == 10.0 + 86400.0
+
+
+def test_run_until_stops_at_timers() -> None:
+    """With a router the clock moves from deadline to deadline; one that is overdue does not take it back."""
+    deadlines = [3.0, 1.0, 8.0]
+    clock = Clock.virtual(0.0)
+    seen: list[float] = []
+    clock.bind(lambda move: move(), lambda: deadlines[0] if deadlines else None)
+
+    def look() -> bool:
+        seen.append(clock.now())
+        if len(seen) > 1 and deadlines:
+            deadlines.pop(0)
+        return False
+
+    with pytest.raises(TimeoutError):
+        clock.run_until(look, timeout=20)
+    assert seen == [0.0, 3.0, 3.0, 8.0, 20.0]
+
+
+@pytest.mark.parametrize("options", [{"timeout": -1}, {"timeout": "5"}, {"patience": -1}, {"patience": True}])
+def test_bad_options_of_run_until(options: dict[str, float]) -> None:
+    """Timeout and patience are numbers of seconds."""
+    with pytest.raises(ValueError, match="takes seconds, 0 or more"):
+        Clock.virtual().run_until(lambda: True, **options)
+
+
+def test_a_timeout_belongs_to_a_function() -> None:
+    """With a moment it would mean nothing."""
+    with pytest.raises(ValueError, match="together with a function"):
+        Clock.virtual(0.0).run_until(5.0, timeout=3)
+
+
+def test_a_running_clock_forgives_a_moment_that_has_just_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between asking for the time and using it some passes; a second is no mistake, a minute is."""
+    stopped_time(monkeypatch)
+    clock = Clock()
+    clock.run_until(999.5)
+    assert clock.now() == 1000.0
+    with pytest.raises(ValueError, match="cannot go back"):
+        clock.run_until(900.0)
+
+
+@pytest.mark.parametrize("move", [lambda clock: clock.advance(1e12), lambda clock: clock.run_until(1e12)])
+def test_dates_end_with_the_year_9999(move: Callable[[Clock], None]) -> None:
+    """Further on there is no date to show, so a clock does not go there."""
+    clock = Clock.virtual(0.0)
+    with pytest.raises(ValueError, match="before the year 10000"):
+        move(clock)
+    assert clock.now() == 0.0
+
+
+@pytest.mark.parametrize(("was", "runs", "shown"), [(True, True, 90.0), (True, False, 60.0), (False, True, 60.0)])
+def test_going_on_from_a_state(was: bool, runs: bool, shown: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time between two services has passed only if the clock ran before and runs now."""
+    real = stopped_time(monkeypatch)
+    state = Clock(60.0, running=was).state()
+    real[0] += 30
+    clock = Clock(running=runs)
+    clock.go_on(state)
+    assert clock.now() == shown
+    clock.not_before(50.0)
+    assert clock.now() == shown
+    clock.not_before(1234.0)
+    assert clock.now() == 1234.0

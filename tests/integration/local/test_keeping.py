@@ -1,0 +1,359 @@
+"""A local TaskRouter with a file: what is there after it ended, one way or the other."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import websocket
+
+from tests.integration.local.bridge_client import BridgeClient
+from tests.tools.wait import eventually, no_leftover_threads
+from twilio_taskrouter_worker.errors import StateError, StoreError
+from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, Rules
+from twilio_taskrouter_worker.local.engine import commands
+from twilio_taskrouter_worker.local.store import Store
+
+TIMEOUT = 10.0
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> str:
+    """The name of a file that is not there yet."""
+    return str(tmp_path / "state.db")
+
+
+def digest(router: LocalTaskRouter) -> str:
+    """Everything later behaviour depends on, in one text."""
+    return router._ask(lambda engine: engine.state_digest())
+
+
+def rest(router: LocalTaskRouter, method: str, path: str, **fields: Any) -> requests.Response:
+    """Send a REST request to the router's workspace."""
+    given = {"params": fields} if method == "GET" else {"data": fields}
+    url = f"{router.url}/v1/Workspaces/{router.workspace_sid}{path}"
+    return requests.request(method, url, auth=(router.account_sid, router.auth_token), timeout=TIMEOUT, **given)
+
+
+def events(router: LocalTaskRouter) -> list[dict[str, Any]]:
+    """The event log, but for the addresses in it, which begin with the port."""
+    found = rest(router, "GET", "/Events", PageSize=1000, Minutes=100).json()["events"]
+    return [{key: value for key, value in each.items() if not key.endswith("url")} for each in found]
+
+
+def abandon(router: LocalTaskRouter) -> None:
+    """End a service as ``kill -9`` would as far as its file can tell: nothing is said to anybody."""
+    router._host.call(router._running().keeper.abandon)
+    router.stop()
+
+
+def test_it_goes_on_where_it_was(db: str) -> None:
+    """Credentials, workspace, state, event log and statistics are the same after a restart."""
+    with LocalTaskRouter(db=db, clock="virtual") as router:
+        before = (router.account_sid, router.auth_token, router.signing_key_sid, router.signing_key_secret)
+        alice = router.add_worker("Alice", attributes={"languages": ["en"]}, activity="Available")
+        router.create_task({"order": 1})
+        with BridgeClient(router, alice) as client:
+            client.post(client.own, Attributes='{"languages": ["es"]}')
+        router.clock.advance(130)
+        counted = rest(router, "GET", "/CumulativeStatistics").json()
+        known = (digest(router), events(router), counted, router.clock.now())
+        sid = router.workspace_sid
+    with LocalTaskRouter(db=db, clock="virtual") as router:
+        assert (router.account_sid, router.auth_token, router.signing_key_sid, router.signing_key_secret) == before
+        assert router.workspace_sid == sid
+        log = events(router)
+        assert [each["actor_type"] for each in log if each["event_type"] == "worker.attributes.update"] == ["worker"]
+        again = (digest(router), log, rest(router, "GET", "/CumulativeStatistics").json(), router.clock.now())
+        for one, other in zip(known[2].items(), again[2].items(), strict=True):
+            assert one == other or "url" in one[0]
+        assert (known[0], known[1], known[3]) == (again[0], again[1], again[3])
+        router.create_task({"order": 2})
+        newest = [int(each["sid"][2:], 16) for each in events(router)]
+        assert newest == list(range(len(newest), 0, -1))
+
+
+def test_credentials_are_known_once_it_is_started(db: str) -> None:
+    """Before that they are in the file, or nowhere; secrets that are given anew replace those in the file."""
+    router = LocalTaskRouter(db=db)
+    with pytest.raises(StateError, match="in its file"):
+        _ = router.auth_token
+    with router:
+        account = router.account_sid
+    with LocalTaskRouter(db=db, auth_token="n" * 32) as router:
+        assert (router.account_sid, router.auth_token) == (account, "n" * 32)
+    with LocalTaskRouter(db=db) as router:
+        assert router.auth_token == "n" * 32
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"seed": 8}, "with another seed than 8"),
+        ({"account_sid": "AC" + "9" * 32}, "belongs to the account AC"),
+        ({"rules": Rules(max_queues=1)}, r"with other rules \(max_queues\)"),
+    ],
+)
+def test_what_the_journal_rests_on_cannot_change(db: str, given: dict[str, Any], said: str) -> None:
+    """Another seed, account or rules would make another history of the same journal."""
+    with LocalTaskRouter(db=db, seed=7, rules=Rules(max_queues=2)):
+        pass
+    with no_leftover_threads(), pytest.raises(StoreError, match=said):
+        LocalTaskRouter(db=db, **given).start()
+    with LocalTaskRouter(db=db, seed=7) as router:
+        assert router.rules == Rules(max_queues=2)
+
+
+@pytest.mark.parametrize("db", ["", ":memory:", "file:x?mode=memory", 5, b"x", "a\0b"])
+def test_impossible_names(db: Any) -> None:
+    """What is no name of a file is refused at once."""
+    with pytest.raises(ValueError, match="db must be the name of a file"):
+        LocalTaskRouter(db=db)
+    with pytest.raises(ValueError, match="rules must be Rules"):
+        LocalTaskRouter(rules={})  # type: ignore[arg-type]
+
+
+def test_a_port_that_is_taken_leaves_no_file(db: str, router: LocalTaskRouter) -> None:
+    """A start that fails has not made anything."""
+    with pytest.raises(OSError, match="something else listens"):
+        LocalTaskRouter(int(router.url.rpartition(":")[2]), db=db).start()
+    assert list(Path(db).parent.iterdir()) == []
+
+
+def test_timers_that_were_due_while_it_was_away(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They happen at the start, each at its own time and in order; later ones are still to come."""
+    real = [1_000_000.0]
+    monkeypatch.setattr("twilio_taskrouter_worker.local.clock.time.time", lambda: real[0])
+    router = LocalTaskRouter(db=db).start()
+    for name in ("Ann", "Bob"):
+        router.add_worker(name, activity="Available")
+    first = router.create_task({"order": 1})
+    real[0] += 30
+    second = router.create_task({"order": 2}, timeout=150)
+    third = router.create_task({"order": 3}, timeout=10_000)
+    abandon(router)
+    real[0] += 1000
+    with LocalTaskRouter(db=db) as router:
+        # Reservations stand for 120 s; the second task lives 150 s; who times out goes offline, so the third waits.
+        kinds = ("reservation.timeout", "task.canceled")
+        log = [each for each in reversed(events(router)) if each["event_type"] in kinds]
+        assert [(each["event_type"], each["event_date_ms"] / 1000 - 1_000_000.0) for each in log] == [
+            ("reservation.timeout", 120.0),
+            ("reservation.timeout", 150.0),
+            ("task.canceled", 180.0),
+        ]
+        assert router.clock.now() == 1_001_030.0
+        # Two of the tasks are gone from sight: they were over for more than five minutes.
+        assert [task.sid for task in router.tasks()] == [first, third] and second not in {t.sid for t in router.tasks()}
+
+
+def test_a_clock_that_stands_still_has_not_moved(db: str) -> None:
+    """A virtual clock shows after a restart what it showed before, whatever the computer's says."""
+    with LocalTaskRouter(db=db, clock="virtual") as router:
+        router.clock.advance(5000)
+        before = router.clock.now()
+    with LocalTaskRouter(db=db, clock="virtual") as router:
+        assert router.clock.now() == before
+    with LocalTaskRouter(db=db) as router:
+        assert before <= router.clock.now() < before + 60
+
+
+def test_a_clock_of_ones_own_never_begins_before_the_journal(db: str) -> None:
+    """A given clock keeps its time, unless the file knows of a later moment."""
+    with LocalTaskRouter(db=db, clock=Clock.virtual(5000.0)) as router:
+        router.add_worker("Alice")
+    with LocalTaskRouter(db=db, clock=Clock.virtual(100.0)) as router:
+        assert router.clock.now() == 5000.0
+    with LocalTaskRouter(db=db, clock=Clock.virtual(6000.0)) as router:
+        assert router.clock.now() == 6000.0
+
+
+def test_sessions_do_not_outlive_the_service(db: str) -> None:
+    """Sessions open at the end count as closed at the start, each with the flag it was opened with."""
+    router = LocalTaskRouter(db=db).start()
+    gone, stays = (router.add_worker(name, activity="Available") for name in ("Gone", "Stays"))
+    with BridgeClient(router, gone) as one, BridgeClient(router, stays) as other:
+        one.open(setWorkerOfflineIfDisconnected="true").event()
+        other.open(setWorkerOfflineIfDisconnected="false").event()
+        abandon(router)
+    with LocalTaskRouter(db=db) as router:
+        assert [router.open_sessions(sid) for sid in (gone, stays)] == [0, 0]
+        assert [router.worker(sid).activity_name for sid in (gone, stays)] == ["Offline", "Available"]
+
+
+def test_answers_wait_for_the_disk(db: str) -> None:
+    """At the moment a client has its answer, over REST, the bridge or Python, a copy of the file has what it did."""
+    with LocalTaskRouter(db=db) as router:
+        alice = router.add_worker("Alice")
+        assert names(db) == ["Alice"]
+        assert rest(router, "POST", "/Workers", FriendlyName="Bob").status_code == 201
+        assert names(db) == ["Alice", "Bob"]
+        with BridgeClient(router, alice) as client:
+            client.post(client.own, Attributes='{"seen": true}')
+        assert '{\\"seen\\": true}' in entries(db)[-1]
+
+
+def entries(db: str) -> list[str]:
+    """The journal that is on the disk while the service runs; its lock is for programs that keep to it."""
+    copy = f"{db}.copy"
+    for end in ("", "-wal"):
+        Path(copy + end).write_bytes(Path(db + end).read_bytes())
+    connection = sqlite3.connect(copy)
+    found = [row[0] for row in connection.execute("SELECT entry FROM journal ORDER BY number")]
+    connection.close()
+    return found
+
+
+def names(db: str) -> list[str]:
+    """The workers that the journal on the disk makes."""
+    return [line.split('"friendly_name":"')[1].split('"')[0] for line in entries(db) if '"CreateWorker"' in line]
+
+
+def test_requests_in_flight_share_a_commit(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the disk is busy requests pile up, and go out together with the next write."""
+    sizes: list[int] = []
+    gate = threading.Event()
+    commit = Store.commit
+
+    def slow(self: Store) -> None:
+        sizes.append(len(self._entries))
+        if len(sizes) == 2:  # the first task; the very first commit is that of the start
+            gate.wait(TIMEOUT)
+        commit(self)
+
+    monkeypatch.setattr(Store, "commit", slow)
+    with LocalTaskRouter(db=db) as router:
+        url = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Tasks"
+        answers: list[int] = []
+
+        def create() -> None:
+            auth = (router.account_sid, router.auth_token)
+            answers.append(requests.post(url, data={"Attributes": "{}"}, auth=auth, timeout=TIMEOUT).status_code)
+
+        threads = [threading.Thread(target=create) for _ in range(10)]
+        threads[0].start()
+        eventually(lambda: len(sizes) == 2)
+        for thread in threads[1:]:
+            thread.start()
+        eventually(lambda: connected(router) >= 10)
+        assert answers == []
+        gate.set()
+        for thread in threads:
+            thread.join(TIMEOUT)
+        assert answers == [201] * 10
+        assert max(sizes[2:]) > 1
+
+
+def connected(router: LocalTaskRouter) -> int:
+    """How many connections to the router there are in this machine's tables, as a client sees them (Linux)."""
+    port = f":{int(router.url.rpartition(':')[2]):04X}"
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(1 for line in lines if line.split()[2].endswith(port) and line.split()[3] == "01")
+
+
+def fill_disk(router: LocalTaskRouter) -> None:
+    """Let the file not grow any more."""
+
+    def limit() -> None:
+        store = router._running().keeper._store
+        assert store is not None
+        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    router._host.call(limit)
+
+
+def until_full(act: Callable[[], bool]) -> None:
+    """Act until it says that it did not work."""
+    for _ in range(500):
+        if not act():
+            return
+    raise AssertionError("the disk was never full")
+
+
+def test_a_disk_that_is_full(db: str, caplog: pytest.LogCaptureFixture) -> None:
+    """From then on every request says why it is not answered; a restart has exactly what was answered."""
+    router = LocalTaskRouter(db=db).start()
+    alice = router.add_worker("Alice", activity="Available")
+    with BridgeClient(router, alice) as client:
+        client.open().event()
+        answered: list[str] = []
+        fill_disk(router)
+
+        def create() -> bool:
+            answer = rest(router, "POST", "/Tasks", Attributes='{"padding": "%s"}' % ("x" * 4000))
+            if answer.status_code == 201:
+                answered.append(answer.json()["sid"])
+                return True
+            assert (answer.status_code, answer.json()["code"]) == (503, 20503)
+            assert "the disk is full" in answer.json()["message"]
+            return False
+
+        until_full(create)
+        assert rest(router, "GET", "/Workers").status_code == 503
+        assert client.get(client.own).status == 503
+        with pytest.raises(StoreError, match="the disk is full"):
+            router.add_worker("Bob")
+        with pytest.raises(StoreError, match="the disk is full"):
+            router.clock.advance(500)
+    router.stop()
+    assert "answers no more" in caplog.text
+    with LocalTaskRouter(db=db) as router:
+        assert [task.sid for task in router.tasks()] == answered
+
+
+def test_events_are_heard_after_they_are_kept(db: str) -> None:
+    """A worker does not hear of a reservation that the file has not got."""
+    with LocalTaskRouter(db=db) as router:
+        alice = router.add_worker("Alice", activity="Available")
+        with BridgeClient(router, alice) as client:
+            client.open().event()
+            eventually(lambda: router.open_sessions(alice) == 1)
+            service = router._running()
+            service.keeper._loop.call_soon_threadsafe(fail_next_commit, router)
+            rest(router, "POST", "/Tasks", Attributes="{}")
+            assert client.socket is not None
+            client.socket.settimeout(0.3)
+            with pytest.raises(websocket.WebSocketTimeoutException):
+                client.frame()
+
+
+def fail_next_commit(router: LocalTaskRouter) -> None:
+    """Close the file under the service; runs on its thread."""
+    store = router._running().keeper._store
+    assert store is not None
+    store._connection.close()
+
+
+def test_a_journal_that_means_something_else_now(db: str) -> None:
+    """An entry that this version refuses, or that causes other events, is told from damage, with what to do."""
+    for change, said in (("refuse", "refuses entry 2"), ("count", "entry 2 of the journal causes other events")):
+        file = f"{db}.{change}"
+        with LocalTaskRouter(db=file):
+            pass
+        store = Store.open(file)
+        kept = list(store.entries())
+        if change == "refuse":
+            command: commands.Command = commands.DeleteWorkspace(workspace_sid="WS" + "0" * 32)
+        else:
+            command = commands.CreateWorkspace(friendly_name="Other")
+        store.append(type(kept[0].entry)(kept[-1].entry.now, command), 1)
+        store.commit()
+        store.close()
+        with pytest.raises(StoreError, match=f"behaves differently.*{said}.*export what is in it"):
+            LocalTaskRouter(db=file).start()
+
+
+def test_a_service_without_any_workspace(db: str) -> None:
+    """The last workspace can be deleted, and the file opened again; what needs one says so."""
+    with LocalTaskRouter(db=db) as router:
+        assert rest(router, "DELETE", "").status_code == 204
+    with LocalTaskRouter(db=db) as router:
+        with pytest.raises(StateError, match="no workspace"):
+            router.workers()
+        assert router.export() == {"format": 1, "workspaces": []}
