@@ -6,6 +6,7 @@ that behaves as the JS SDK does.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -374,6 +375,7 @@ def test_defect_19_silence_is_noticed_when_it_is_due() -> None:
     machine = session.Session(session.SessionOptions(client_version="1"), random=lambda: 0.0)
     machine.start("t", None, 0.0)
     machine.opened(0.0)
+    machine.frame(json.dumps(payloads.load("event.init")), 0.5)
     machine.beat(1.0)
     assert machine.deadline == 31.0 and machine.tick(30.9) == []
     lost = machine.tick(31.0)

@@ -252,7 +252,7 @@ def test_the_examples(name: str) -> None:
                 for emitter in (target, *tasks):
                     for each in type(emitter)._events:
                         emitter.on(each, lambda *args, each=each: fired.append(each))
-            worker.on("attributes_updated", lambda _: over.set())
+            worker.on("attributes_updated", lambda worker: over.set() if worker.version == "99" else None)
             bridge.send(frame["event_type"], frame["payload"])
             last = {**payloads.event("worker.attributes.update"), "version": 99}
             bridge.send("worker.attributes.update", last)

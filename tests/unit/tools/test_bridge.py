@@ -207,7 +207,8 @@ def test_handshakes_are_refused(bridge: RecordingBridge) -> None:
         assert event(client)[0] == "init"
     bridge.refuse_handshake(503)
     bridge.accept_handshake()
-    with Client(bridge):
+    with Client(bridge) as client:
+        assert event(client)[0] == "init"
         assert len(bridge.connections) == 2
 
 
