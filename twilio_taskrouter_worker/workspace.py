@@ -43,6 +43,8 @@ class Workspace:
     def __init__(
         self, token: str, workspace_sid: str | None = None, *, page_size: int = PAGE_SIZE, **options: Any
     ) -> None:
+        self.workspace_sid: str = workspace_sid or ""
+        """Sid of the workspace."""
         self._token = _check_token(token)
         if workspace_sid is not None:
             routes.string("workspace_sid", workspace_sid)
@@ -74,8 +76,7 @@ class Workspace:
         sid = self._given_sid or grant.get("workspace_sid")
         if not isinstance(sid, str) or not sid:
             raise TokenError("The token names no workspace; pass workspace_sid")
-        self.workspace_sid: str = sid
-        """Sid of the workspace."""
+        self.workspace_sid = sid
         self.account_sid: str | None = claims.get("sub")
         """Sid of the account, from the token; None where it cannot be read."""
         self.worker_sid: str | None = grant.get("worker_sid")

@@ -11,10 +11,11 @@ import functools
 import http.client
 import ipaddress
 import os
+import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,7 +61,7 @@ class Answer:
     """Status, headers (lower-case names) and body."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
 
 
@@ -73,9 +74,12 @@ class Settings:
     cert: Any
 
 
+_JWT = re.compile(r"eyJ[\w-]+\.[\w.-]+")
+
+
 def hide(token: str, text: str) -> str:
-    """A text of the service's, without the token it may quote."""
-    return text.replace(token, "(the token)") if token else text
+    """A text of the service's, without the token it may quote, or any other."""
+    return _JWT.sub("(a token)", text.replace(token, "(the token)") if token else text)
 
 
 def is_loopback(url: str) -> bool:
@@ -219,14 +223,15 @@ class Exchange:
         except HttpFailure:
             raise
         except Exception as error:
-            if isinstance(error, requests.RequestException):
-                # It carries the token; and whoever reports exceptions may report all they hold.
-                error.request = None
-            raise self._failure(error, deadline) from error
+            failure = self._failure(error, deadline)
+            if not _quotes(error):
+                failure.__cause__ = error
         finally:
             with self._lock:
                 self._thread = None
                 _in_use.pop(threading.get_ident(), None)
+        # Outside of the handler, so that nothing is attached but the cause.
+        raise failure
 
     def _post(self, body: bytes, headers: Mapping[str, str], deadline: float) -> Answer:
         request = _template(self._url).copy()
@@ -281,8 +286,33 @@ def _never_connected(error: BaseException) -> bool:
     )
 
 
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it was made of: its cause, its context, and exceptions among its arguments."""
+    seen: set[int] = set()
+    todo: list[object] = [error]
+    while todo:
+        each = todo.pop()
+        if isinstance(each, BaseException) and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            todo += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
+
+
+def _quotes(error: BaseException) -> bool:
+    """Whether an exception must not be kept, as it holds something of what the peer sent. Others lose the request,
+    which holds the token: whoever reports exceptions may report all that they hold."""
+    for each in _chain(error):
+        if isinstance(each, http.client.HTTPException) and not isinstance(each, http.client.RemoteDisconnected):
+            return True
+        if isinstance(each, requests.RequestException):
+            each.request = each.response = None
+    return False
+
+
 def _describe(error: BaseException) -> str:
     """The innermost reason; the outer layers repeat the address and object ids."""
+    if _quotes(error):
+        return "the answer is not HTTP, or it breaks off"
     reason = error.args[0] if error.args else error
     reason = getattr(reason, "reason", reason)
     if isinstance(reason, BaseException) and reason.__cause__ is not None:

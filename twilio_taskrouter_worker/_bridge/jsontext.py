@@ -10,7 +10,15 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["dumps", "loads"]
+__all__ = ["NotJson", "NotUtf8", "dumps", "loads"]
+
+
+class NotJson(ValueError):
+    """A text that the parser refused; it says why, and holds nothing of the text."""
+
+
+class NotUtf8(NotJson):
+    """Bytes that are no text at all."""
 
 
 def _refuse_constant(name: str) -> Any:
@@ -24,8 +32,16 @@ _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 def _std_loads(text: str | bytes) -> Any:
     try:
         return _decoder.decode(text if isinstance(text, str) else text.decode("utf-8"))
+    except UnicodeDecodeError:
+        failure: ValueError = NotUtf8("it is not UTF-8")
     except RecursionError:
-        raise ValueError("JSON is nested too deeply") from None
+        failure = ValueError("JSON is nested too deeply")
+    except json.JSONDecodeError as error:
+        failure = NotJson(error.msg)
+    except ValueError as error:
+        failure = error
+    # Outside of the handlers: a parser's own exception carries the whole text, a customer's, and would stay attached.
+    raise failure
 
 
 def _std_dumps(value: Any) -> bytes:
@@ -46,7 +62,13 @@ try:
 except ImportError:
     pass
 else:  # pragma: no cover - the extra "speed" is tried in a run of its own
-    loads = orjson.loads
+
+    def loads(text: str | bytes) -> Any:
+        try:
+            return orjson.loads(text)
+        except ValueError:
+            pass
+        return _std_loads(text)
 
     def dumps(value: Any) -> bytes:
         try:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from ..errors import InvalidMessageError
-from .jsontext import loads
+from .jsontext import NotUtf8, loads
 
 __all__ = ["CLOSE_SESSION_REPLACED", "EVENT_TYPES", "INIT", "Init", "Message", "parse", "read_init"]
 
@@ -78,7 +78,7 @@ def parse(frame: str | bytes) -> Message | None:
         return None
     try:
         value = loads(frame)
-    except UnicodeDecodeError:
+    except NotUtf8:
         raise InvalidMessageError(f"A frame of {len(frame)} bytes is not UTF-8 text") from None
     except ValueError:
         raise InvalidMessageError(f"The JSON message received was malformed ({len(frame)} bytes)") from None

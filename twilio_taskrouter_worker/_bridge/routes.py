@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import attrs
 
-from .jsontext import dumps
+from .jsontext import dumps, loads
 
 __all__ = ["Parameter", "Parameters", "Route", "boolean", "check_reason", "instant", "integer", "json_object", "string"]
 
@@ -76,11 +76,12 @@ def json_object(name: str, value: object) -> dict[str, Any]:
         if not isinstance(key, str):
             raise TypeError(f"{name} should have strings as keys, not {type(key).__name__}")
     try:
-        dumps(plain)
+        # Rendered and read back: what is inside may change before it is sent.
+        return dict(loads(dumps(plain)))
     except (TypeError, ValueError) as error:
-        # The cause could show a customer's value; its type is enough.
-        raise type(error)(f"{name} should hold only what JSON can carry") from None
-    return plain
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+    # Outside of the handler: the encoder's exception can show a customer's value, and would stay attached.
+    raise kind(f"{name} should hold only what JSON can carry")
 
 
 def instant(name: str, value: object) -> str:

@@ -95,13 +95,18 @@ class Socket:
             if self._redirected():
                 raise websocket.WebSocketException
             sock.settimeout(None)
+            return
         except Exception as error:
             self.close()
-            # A peer that quotes the token in its refusal: its words must not be kept.
-            quoted = self._token and self._token in str(error)
-            raise self._connection_error(error, timeout) from (None if quoted else error)
+            failure = self._connection_error(error, timeout)
+            if not isinstance(error, websocket.WebSocketBadStatusException) or hide(self._token, str(error)) == str(
+                error
+            ):
+                failure.__cause__ = error
         finally:
             limit.cancel()
+        # Outside of the handler: a peer's refusal that quotes the token must not stay attached.
+        raise failure
 
     def _connection_error(self, error: Exception, timeout: float) -> TaskRouterError:
         if self._late:

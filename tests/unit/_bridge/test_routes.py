@@ -181,7 +181,7 @@ def test_what_json_cannot_carry() -> None:
             routes.json_object("x", bad)
         assert str(refused.value) == "x should hold only what JSON can carry"
         assert refused.value.__cause__ is None
-        assert refused.value.__suppress_context__
+        assert refused.value.__context__ is None
 
 
 @pytest.mark.parametrize(
