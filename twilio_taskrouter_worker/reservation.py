@@ -296,10 +296,17 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
     # -- updates ---------------------------------------------------------------------------------------------------
 
     def _answered(self, payload: object) -> Reservation:
-        update = ReservationUpdate.read(payload, self._record)
+        update = self._own_update(ReservationUpdate.read(payload, self._record))
         with self._state.lock:
             self._renew(update)
         return self
+
+    def _own_update(self, update: ReservationUpdate) -> ReservationUpdate:
+        """The update, if it is about this reservation and its task; InvalidMessageError where it is not."""
+        self._own(update.record)
+        if update.task is not None:
+            self._task._own(update.task)
+        return update
 
     def _renew(self, update: ReservationUpdate, *, ending: bool = False) -> None:
         """Take what is not older, part by part; called with the state's lock held. An ending is never older."""

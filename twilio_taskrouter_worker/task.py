@@ -227,7 +227,7 @@ class Task(TaskFields, Emitter):
     # -- updates (any thread; the caller holds no lock) ------------------------------------------------------------
 
     def _answered(self, payload: object) -> Task:
-        record = self._schema.read(payload)
+        record = self._own(self._schema.read(payload))
         with self._state.lock:
             self._renew(record)
         return self

@@ -104,7 +104,7 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
         return self._state.call(routes.UPDATE_TRANSFER, params, self._canceled, transfer=self.sid)
 
     def _canceled(self, payload: object) -> OutgoingTransfer:
-        record = self._schema.read(payload, self._record)
+        record = self._own(self._schema.read(payload, self._record))
         with self._state.lock:
             self._renew(record)
         return self

@@ -164,6 +164,8 @@ class _Taking:
             try:
                 known = self._known(payload)
                 update = ReservationUpdate.read(payload, None if known is None else known._record)
+                if known is not None:
+                    known._own_update(update)
             except InvalidMessageError as error:
                 self._report(error)
             else:

@@ -163,6 +163,15 @@ class State:
             raise InvalidMessageError("Worker: the payload names an activity_sid that is not in the workspace's list")
         return record
 
+    def with_known_activity(self, record: Record) -> Record:
+        """The record; with the activity of before, where it names one that has been made since the list was read."""
+        if self.record is None or record[_WORKER["activity_sid"]] in self.activities:
+            return record
+        mended = list(record)
+        for name in ("activity_sid", "activity_name", "available"):
+            mended[_WORKER[name]] = self.record[_WORKER[name]]
+        return tuple(mended)
+
     def worker_answered(self, payload: object) -> Any:
         """Use the answer of a call about the worker; gives the worker."""
         record = self.read_known_activity(payload)

@@ -53,6 +53,7 @@ def _worker_updated(state: State, message: Message, now: float) -> list[Notice]:
     if announced is None:
         return []
     state.announced = announced
+    record = state.with_known_activity(record)
     with state.lock:
         state.renew_worker(record)
     # Not state.record: an answer may have put that ahead, to a change whose event is still to come.
@@ -100,6 +101,7 @@ def _reservation_created(state: State, message: Message, now: float) -> list[Not
         state.add(reservation)
         with state.lock:
             state.count_version()
+    reservation._own_update(update)
     announced = admit(reservation._announced, message.event_type, version, update.record[-1], state.trust)
     if announced is None:
         return []
@@ -119,6 +121,7 @@ def _reservation_updated(state: State, message: Message, now: float) -> list[Not
             raise InvalidMessageError(f"{message.event_type}: the payload names a reservation the worker does not have")
         log.debug("Passed over %s of a reservation that is not there", message.event_type)
         return []
+    reservation._own_update(update)
     ending = event in ENDINGS
     announced = admit(
         reservation._announced,

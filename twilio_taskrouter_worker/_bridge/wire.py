@@ -262,6 +262,12 @@ class Resource:
     def _sid(self) -> Any:
         return self._record[self._schema.index["sid"]]
 
+    def _own(self, record: Record) -> Record:
+        """The record, if it is about this very object; InvalidMessageError where it is about another one."""
+        if record[self._schema.index["sid"]] != self._sid():
+            raise InvalidMessageError(f"{self._schema.name}: the payload is about another one, with another sid")
+        return record
+
     def __repr__(self) -> str:
         status = getattr(self, "status", None)
         return f"<{type(self).__name__} {self._sid()}{'' if status is None else ' ' + status}>"

@@ -437,3 +437,14 @@ def test_a_list_that_is_behind(client: Client, service: Service) -> None:
     reservation = client.worker.reservations["WR1"]
     assert (reservation.status, reservation.task.priority) == ("accepted", 2)
     assert client.hear(*events) == []
+
+
+def test_a_list_with_another_task(client: Client, service: Service) -> None:
+    """A record that gives a known reservation another task is reported, and changes nothing."""
+    client.hear(service.create())
+    before = client.state.reservations["WR1"].to_dict()
+    service.change("WR1", "accepted")
+    snapshot = service.snapshot()
+    snapshot.reservations[0]["task"]["sid"] = "WTother"
+    assert client.take_over(snapshot) == ["error"]
+    assert client.state.reservations["WR1"].to_dict() == before

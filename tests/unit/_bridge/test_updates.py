@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.tools import payloads
-from tests.unit._bridge.service import ENDINGS, Client, Service, message
+from tests.unit._bridge.service import ENDINGS, Client, Service, copy, message
 from twilio_taskrouter_worker._bridge.messages import EVENT_TYPES, Message
 from twilio_taskrouter_worker._bridge.updates import _HANDLERS
 from twilio_taskrouter_worker.errors import InvalidMessageError
+from twilio_taskrouter_worker.transfer import Transfer
 
 
 @pytest.fixture
@@ -477,3 +478,53 @@ def test_transfer_events_after_the_reservation(client: Client, service: Service)
     """Once the reservation is over, its transfers are not heard of."""
     client.hear(service.create(), service.change("WR1", "completed"))
     assert client.hear(transfer_event("task.transfer-completed", service.transfer("WR1", 1, "complete"))) == []
+
+
+# -- payloads about something else -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event_type", ["created", "accepted", "wrapup", "canceled"])
+def test_an_event_with_another_task(client: Client, service: Service, event_type: str) -> None:
+    """The task of a reservation never changes: an event that names another one is refused, and changes nothing."""
+    client.hear(service.create())
+    reservation = client.state.reservations["WR1"]
+    before = reservation.to_dict()
+    payload = service.change("WR1", "accepted").payload
+    payload["task"]["sid"] = "WTother"
+    with pytest.raises(InvalidMessageError, match="another one"):
+        client.hear(message(f"reservation.{event_type}", payload))
+    assert client.state.reservations["WR1"].to_dict() == before
+    assert set(client.state.by_task) == {"WT1"}
+
+
+def test_answers_about_something_else(client: Client, service: Service) -> None:
+    """An answer about something else than what was asked about is refused, and changes nothing."""
+    client.hear(service.create(), service.change("WR1", "accepted"))
+    reservation = client.state.reservations["WR1"]
+    with client.state.lock:
+        transfer = reservation.task._outgoing(Transfer._schema.read(service.transfer("WR1", 1)))
+    before = reservation.to_dict()
+    wrong_task = copy(service.reservation("WR1"))
+    wrong_task["task"]["sid"] = "WTother"
+    for use, payload in (
+        (reservation._answered, {**service.bare("WR1"), "sid": "WRother"}),
+        (reservation._answered, wrong_task),
+        (reservation.task._answered, {**service.reservation("WR1")["task"], "sid": "WTother"}),
+        (transfer._canceled, {**service.transfer("WR1", 2, "canceled")}),
+    ):
+        with pytest.raises(InvalidMessageError, match="another one"):
+            use(payload)
+        assert reservation.to_dict() == before
+
+
+def test_attributes_with_an_activity_that_is_new(client: Client, service: Service) -> None:
+    """An activity that was made after the list was read cannot be shown: the attributes change, the activity stays."""
+    service.worker.update(activity_sid="WANew", activity_name="New", available=False)
+    assert client.hear(service.set_attributes(a=1)) == ["attributes_updated"]
+    assert client.worker.attributes == {"a": 1}
+    assert client.worker.version == str(service.worker["version"])
+    assert (client.worker.activity.name, client.worker.activity_name, client.worker.available) == (
+        "Available", "Available", True,
+    )  # fmt: skip
+    assert client.hear(service.set_activity("Break")) == ["activity_updated"]
+    assert client.worker.activity.name == "Break"
