@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .clock import Clock
     from .engine.rules import Rules
+    from .faults import Fault, Faults
     from .router import LocalTaskRouter
 
-__all__ = ["Clock", "LocalTaskRouter", "Rules"]
+__all__ = ["Clock", "Fault", "Faults", "LocalTaskRouter", "Rules"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,7 +27,8 @@ def __getattr__(name: str) -> Any:
     # All at once: who asks for one of the names is about to use the service.
     from .clock import Clock
     from .engine.rules import Rules
+    from .faults import Fault, Faults
     from .router import LocalTaskRouter
 
-    globals().update(Clock=Clock, LocalTaskRouter=LocalTaskRouter, Rules=Rules)
+    globals().update(Clock=Clock, Fault=Fault, Faults=Faults, LocalTaskRouter=LocalTaskRouter, Rules=Rules)
     return globals()[name]

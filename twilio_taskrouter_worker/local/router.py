@@ -16,6 +16,7 @@ from . import seeds
 from .clock import Clock
 from .credentials import Credentials, credentials
 from .engine import Engine, Explanation, Rejected, Rules, commands, model
+from .faults import Faults
 from .opening import Opened, Wishes, catch_up, open_service, plant
 from .server.hosting import Host
 from .server.service import Service
@@ -72,6 +73,9 @@ class LocalTaskRouter:
     clock: Clock
     """The time of tasks and timers. ``router.clock.advance(120)`` lets two minutes pass at once."""
 
+    faults: Faults
+    """What can go wrong, at will: ``with router.faults.delay(0.2): ...``."""
+
     def __init__(
         self,
         port: int = 0,
@@ -112,6 +116,7 @@ class LocalTaskRouter:
         self._credentials: Credentials | None = made if db is None else None
         self.clock = _clock(clock)
         self.clock.bind(self._move_clock, self._next_deadline)
+        self.faults = Faults(lambda work: self._call(lambda: work(self._running())))
         self._host = Host(host, port)
         self._opened: Opened | None = None
         self._workspace_sid: str | None = None
@@ -336,6 +341,45 @@ class LocalTaskRouter:
             seeds.write(document, path)
         return document
 
+    # -- calls without a telephone -----------------------------------------------------------------------------
+
+    def fail_next_instruction(self, canceled_reason_code: int) -> None:
+        """Let the next voice instruction (call, dequeue, redirect, conference) fail with a reason code.
+
+        Nobody is ever called here: such an instruction accepts its reservation at once, or after
+        ``Rules.voice_answer_delay``. The next one of the workspace cancels it instead, and the reservation's
+        ``canceled_reason_code`` is this. Called several times, it is for as many instructions, in order.
+
+        Raises:
+            ValueError: the code is no integer, or 0.
+        """
+        self._resolve(None, _reason_code(canceled_reason_code))
+
+    def resolve_instruction(self, reservation_sid: str, canceled_reason_code: int | None = None) -> None:
+        """Let the call of a reservation that waits for a voice instruction stand, or fail with a reason code.
+
+        For reservations whose instruction takes its time: with ``Rules(voice_answer_delay=None)`` they wait for this.
+
+        Args:
+            reservation_sid: the reservation.
+            canceled_reason_code: None: the call stands, and the reservation is accepted. Else it is canceled.
+
+        Raises:
+            NotFoundError: there is no such reservation.
+            RequestRejectedError: it does not wait for a voice instruction.
+            ValueError: the code is no integer, or 0.
+        """
+        self._resolve(reservation_sid, None if canceled_reason_code is None else _reason_code(canceled_reason_code))
+
+    def _resolve(self, reservation_sid: str | None, canceled_reason_code: int | None) -> None:
+        self._execute(
+            commands.ResolveInstruction(
+                workspace_sid=self.workspace_sid,
+                reservation_sid=reservation_sid,
+                canceled_reason_code=canceled_reason_code,
+            )
+        )
+
     # -- looking -----------------------------------------------------------------------------------------------
 
     def workers(self) -> list[model.Worker]:
@@ -470,6 +514,12 @@ def _clock(clock: Clock | Literal["real", "virtual"]) -> Clock:
     if clock == "virtual":
         return Clock.virtual()
     raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
+
+
+def _reason_code(code: int) -> int:
+    if isinstance(code, bool) or not isinstance(code, int) or not code:
+        raise ValueError(f"canceled_reason_code must be an integer other than 0, such as 13223, not {code!r}.")
+    return code
 
 
 def _file(db: str | os.PathLike[str] | None) -> str | None:

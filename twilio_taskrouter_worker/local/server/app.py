@@ -12,6 +12,7 @@ from ...errors import StoreError
 from ..engine import Rejected
 from . import auth, bridge, params, refusals, tunnel
 from .connections import JSON, TUNNEL_BODY_BYTES, read_body
+from .disturbances import HANDSHAKE, REST, TUNNEL, Arrival, Disturbed
 from .rest.call import Answer, Call, Operation
 from .rest.operations import TABLE
 from .routing import MethodNotAllowed
@@ -50,6 +51,9 @@ class App:
         except Rejected as refusal:
             headers = _CROSS_ORIGIN if path == BRIDGE_PATH else _challenge(refusal)
             return await _write(request, _json(refusal.status, refusals.body(refusal), headers))
+        except Disturbed as fault:
+            told = {**(_CROSS_ORIGIN if path == BRIDGE_PATH else {}), **fault.headers}
+            return await _write(request, web.Response(status=fault.status, body=fault.body, headers=told))
         except StoreError as failure:
             lost = refusals.not_kept(failure)
             return await _write(request, _json(lost.status, refusals.body(lost), _CROSS_ORIGIN))
@@ -64,12 +68,14 @@ class App:
 
     async def _bridge(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "GET":
+            await self.service.faults.request(Arrival(HANDSHAKE, "GET", "", request.query.get("token")))
             return await bridge.serve(self.service, request)
         if request.method == "OPTIONS":
             return await _write(request, web.Response(status=204, headers=_PREFLIGHT))
         if request.method != "POST":
             raise refusals.method_not_allowed(request.method, BRIDGE_PATH)
         envelope = tunnel.open_envelope(await read_body(request, TUNNEL_BODY_BYTES))
+        await self.service.faults.request(Arrival(TUNNEL, envelope.method, envelope.url, envelope.token))
         # From here to the answer nothing else runs: the events of this request are its own.
         with self.service.holding(request.remote) as batch:
             try:
@@ -90,6 +96,7 @@ class App:
         if operation.handle is None:
             raise refusals.not_here(operation.name)
         form, document = await _body(request, operation)
+        await self.service.faults.request(Arrival(REST, request.method, path[len(_REST) :]))
         origin = f"{request.scheme}://{request.host}"
         call = Call(
             service=self.service,

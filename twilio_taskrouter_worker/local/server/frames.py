@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import struct
 from typing import Any, Final
 
@@ -10,6 +11,15 @@ from ..._bridge.jsontext import dumps
 _FINAL_TEXT = 0x81
 _SHORT = 125
 _LONG = 0xFFFF
+
+
+class Kind(enum.Enum):
+    """What a frame is for."""
+
+    INIT = "init"
+    """The first one of a session."""
+    EVENT = "event"
+    HEARTBEAT = "heartbeat"
 
 
 def text(data: bytes) -> bytes:

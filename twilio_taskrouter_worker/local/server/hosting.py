@@ -35,6 +35,9 @@ T = TypeVar("T")
 
 THREAD_NAME: Final = "taskrouter-local-{port}"
 _BACKLOG: Final = 1024
+"""How many connections may wait to be accepted."""
+_ACCEPTED_AT_ONCE: Final = 16
+"""How many are accepted in a turn of the loop. It takes a few turns until one is counted and the oldest makes room."""
 _SHUTDOWN_SECONDS: Final = 2.0
 """How long requests that are being answered may still take when the service stops."""
 
@@ -156,13 +159,14 @@ async def _open(
 ) -> tuple[Service, HttpServer, asyncio.Server]:
     service = make_service(loop)
     http = HttpServer(App(service), loop)
-    server = await loop.create_server(http, sock=listening, backlog=_BACKLOG)
+    server = await loop.create_server(service.faults.door(http), sock=listening, backlog=_BACKLOG)
     return service, http, server
 
 
 async def _close(service: Service, http: HttpServer, server: asyncio.Server) -> None:
-    """End things in the order of the way of a request: door, webhooks, sessions, requests, engine."""
+    """End things in the order of the way of a request: door, faults, webhooks, sessions, requests, engine."""
     server.close()
+    service.faults.end_all()
     http.stop()
     await service.webhooks.close()
     await service.sessions.close_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 from urllib.parse import unquote
 
@@ -32,6 +33,7 @@ class PathTable(Generic[T]):
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
+        self._templates: list[tuple[str, str]] = []
 
     def add(self, method: str, template: str, target: T) -> None:
         """Let a method on paths of this form lead to a target."""
@@ -45,6 +47,11 @@ class PathTable(Generic[T]):
                 node = node.named.setdefault(segment, _Node())
         assert method not in node.methods, f"{method} {template} is there twice"
         node.methods[method] = (tuple(names), target)
+        self._templates.append((method, template))
+
+    def templates(self) -> Iterator[tuple[str, str]]:
+        """Iterate over methods and templates, as they were added."""
+        return iter(self._templates)
 
     def find(self, method: str, path: str) -> tuple[T, dict[str, str]] | None:
         """Return the target of a path (without a leading slash) and its variables; None: there is no such path.

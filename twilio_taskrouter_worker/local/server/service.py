@@ -12,6 +12,7 @@ from ...errors import StoreError
 from ..clock import Clock
 from ..engine import Engine, Event, JournalEntry, Rejected, commands, model
 from . import frames, refusals, shapes
+from .disturbances import Disturbances
 from .event_log import Entry, EventLog
 from .keeping import Keeper
 from .ledger import Ledger
@@ -54,6 +55,7 @@ class Service:
         self.signing_key = signing_key
         self.keeper = Keeper(loop, None) if keeper is None else keeper
         self.sessions = Sessions(loop, time.time, self._session_closed)
+        self.faults = Disturbances(loop, self.sessions)
         self.log = EventLog()
         self.ledger = Ledger()
         self.webhooks = Webhooks(loop, auth_token, engine, self.execute)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, Protocol
 
 from . import frames
+from .frames import Kind
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
 
@@ -83,6 +84,10 @@ class Wire(Protocol):
 
     def is_closing(self) -> bool: ...
 
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
     def get_write_buffer_size(self) -> int: ...
 
 
@@ -100,6 +105,8 @@ class Session:
         "open",
         "queue",
         "set_offline",
+        "stalled",
+        "way",
         "wire",
         "worker_sid",
         "workspace_sid",
@@ -126,14 +133,24 @@ class Session:
         """The flag ``setWorkerOfflineIfDisconnected``; None: it was not sent."""
         self.queue: deque[tuple[Batch, bytes]] = deque()
         self.open = True
+        self.stalled = False
+        """A fault keeps the service from sending and reading."""
+        self.way: Way = Session._straight
 
     def pump(self) -> None:
         """Write the frames whose turn has come."""
         queue = self.queue
         while queue and queue[0][0].released:
-            self.write(queue.popleft()[1])
+            self.write(Kind.EVENT, queue.popleft()[1])
 
-    def write(self, frame: bytes) -> None:
+    def write(self, kind: Kind, frame: bytes) -> None:
+        """Let one frame go out, by way of the faults that are active."""
+        self.way(self, kind, frame)
+
+    def _straight(self, kind: Kind, frame: bytes) -> None:
+        self.transmit(frame)
+
+    def transmit(self, frame: bytes) -> None:
         """Write one frame now, or drop the session of a client that has stopped reading."""
         if not self.open or self.wire.is_closing():
             return
@@ -142,6 +159,10 @@ class Session:
             self.wire.abort()
             return
         self.wire.write(frame)
+
+
+Way = Callable[[Session, Kind, bytes], None]
+"""How a frame goes out: it ends in the session's ``transmit``, or is lost."""
 
 
 class Sessions:
@@ -167,6 +188,8 @@ class Sessions:
         """When the newest token seen of a worker with sessions ends."""
         self._closing: set[asyncio.Task[None]] = set()
         self._heartbeat: asyncio.TimerHandle | None = None
+        self.way: Way | None = None
+        """How the frames of all sessions go out; None: straight."""
 
     def __len__(self) -> int:
         return sum(map(len, self._by_worker.values()))
@@ -175,11 +198,19 @@ class Sessions:
         """Return a worker's sessions, oldest first."""
         return self._by_worker.get(worker_sid, ())
 
+    def select(self, worker_sid: str | None) -> list[Session]:
+        """Return the sessions of one worker, or of all."""
+        if worker_sid is not None:
+            return list(self.of(worker_sid))
+        return [session for sessions in self._by_worker.values() for session in sessions]
+
     def add(self, session: Session, init: bytes, *, close_others: bool) -> None:
         """Take a session in: from now on it hears what happens, beginning with its ``init``."""
         others = list(self.of(session.worker_sid)) if close_others else []
         self._by_worker.setdefault(session.worker_sid, {})[session] = None
-        session.write(init)
+        if self.way is not None:
+            session.way = self.way
+        session.write(Kind.INIT, init)
         for other in others:
             self.close(other, Close.REPLACED)
         self._watch_expiry(session)
@@ -204,6 +235,8 @@ class Sessions:
     def close(self, session: Session, why: Close) -> None:
         """End a session: it hears nothing more, and its client is told why."""
         self.remove(session)
+        if session.stalled:
+            return  # nothing can be told; the fault closes the connection when it ends
         task = self._loop.create_task(session.close_politely(why.code, why.reason))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -215,10 +248,9 @@ class Sessions:
 
     def close_workspace(self, workspace_sid: str, why: Close) -> None:
         """End all sessions of a workspace's workers."""
-        for sessions in list(self._by_worker.values()):
-            for session in list(sessions):
-                if session.workspace_sid == workspace_sid:
-                    self.close(session, why)
+        for session in self.select(None):
+            if session.workspace_sid == workspace_sid:
+                self.close(session, why)
 
     def token_seen(self, worker_sid: str, expires_at: float) -> None:
         """Note a token that came with a request; a newer one keeps the worker's sessions open for longer."""
@@ -230,8 +262,8 @@ class Sessions:
         if self._heartbeat is not None:
             self._heartbeat.cancel()
             self._heartbeat = None
-        for worker_sid in list(self._by_worker):
-            self.close_worker(worker_sid, Close.SHUTDOWN)
+        for session in self.select(None):
+            self.close(session, Close.SHUTDOWN)
         if self._closing:
             await asyncio.wait(list(self._closing))
 
@@ -239,7 +271,7 @@ class Sessions:
         # One timer for everybody: five hundred sessions are five hundred small writes every 15 s and nothing between.
         for sessions in self._by_worker.values():
             for session in sessions:
-                session.write(frames.HEARTBEAT)
+                session.write(Kind.HEARTBEAT, frames.HEARTBEAT)
         again = bool(self._by_worker)
         self._heartbeat = self._loop.call_later(HEARTBEAT_SECONDS, self._beat) if again else None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
@@ -35,6 +37,7 @@ class SigningKey:
     account_sid: str
     sid: str
     secret: str = attrs.field(repr=False)
+    _count: Iterator[int] = attrs.field(init=False, repr=False, eq=False, factory=itertools.count)
 
     def verify(self, token: str | None) -> Grant:
         """Return what the token grants; whether its workspace and worker exist is for others to ask.
@@ -81,15 +84,18 @@ class SigningKey:
     def sign(self, workspace_sid: str, worker_sid: str, *, role: str, ttl: int, identity: str | None) -> str:
         """Return a token that :meth:`verify` accepts for ``ttl`` seconds of real time; one that is over for 0 or less.
 
+        No two are the same, so that one can be made to expire without the next.
+
         Raises:
             TypeError, ValueError: an argument cannot be.
         """
         where = (self.account_sid, self.sid, self.secret, workspace_sid, worker_sid)
-        if isinstance(ttl, bool) or not isinstance(ttl, int) or ttl > 0:
-            return create_worker_token(*where, role=role, ttl=ttl, identity=identity)
-        claims = decode_unverified(create_worker_token(*where, role=role, ttl=1, identity=identity))
+        over = isinstance(ttl, int) and not isinstance(ttl, bool) and ttl <= 0
+        made = create_worker_token(*where, role=role, ttl=1 if over else ttl, identity=identity)
+        claims = decode_unverified(made)
         claims["exp"] = claims["iat"] + ttl
-        return jwt.encode(claims, self.secret, algorithm=_ALGORITHM)
+        claims["jti"] += f"-{next(self._count)}"
+        return jwt.encode(claims, self.secret, algorithm=_ALGORITHM, headers=jwt.get_unverified_header(made))
 
 
 def _grant(grants: Any, expires_at: float) -> Grant:
