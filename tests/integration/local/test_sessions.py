@@ -6,6 +6,7 @@ import json
 import select
 import socket
 import time
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -145,18 +146,24 @@ def test_set_worker_offline_if_disconnected(router: LocalTaskRouter, flag: str |
     assert router.worker(alice).activity_name == activity
 
 
-def test_expired_token_ends_the_session(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Soon after its token's end a session is closed with 4002."""
-    monkeypatch.setattr(sessions, "EXPIRY_GRACE_SECONDS", 0.0)
-    alice = router.add_worker("Alice")
-    with BridgeClient(router, alice, token=router.token(alice, ttl=1)).open() as client:
+@pytest.fixture
+def strict() -> Iterator[LocalTaskRouter]:
+    """A running local TaskRouter whose sessions end with their tokens."""
+    with LocalTaskRouter(rules=Rules(expired_session_grace=0.0)) as router:
+        yield router
+
+
+def test_expired_token_ends_the_session(strict: LocalTaskRouter) -> None:
+    """At its token's end, or a grace after it, a session is closed with 4002."""
+    alice = strict.add_worker("Alice")
+    with BridgeClient(strict, alice, token=strict.token(alice, ttl=1)).open() as client:
         client.event()
         assert client.close_frame() == (4002, "Token expired")
 
 
-def test_a_newer_token_keeps_the_session(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newer_token_keeps_the_session(strict: LocalTaskRouter) -> None:
     """A request with a newer token of the same worker lets the session live as long as that one."""
-    monkeypatch.setattr(sessions, "EXPIRY_GRACE_SECONDS", 0.0)
+    router = strict
     alice = router.add_worker("Alice")
     with BridgeClient(router, alice, token=router.token(alice, ttl=1)).open() as client:
         client.event()

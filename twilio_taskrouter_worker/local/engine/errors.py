@@ -99,10 +99,10 @@ def wrong_reservation_state(sid: str, expected: str, wanted: str) -> Rejected:
     return invalid(f"Reservation {sid} not in expected state [{expected}] and cannot be updated to [{wanted}]")
 
 
-def reservation_gone(sid: str) -> Rejected:
+def reservation_gone(sid: str, code: int) -> Rejected:
     """Return the refusal to accept a reservation that was rescinded."""
     return Rejected(
-        410, 20410, f"Reservation {sid} not in expected state [pending] and cannot be updated to [accepted]"
+        410, code, f"Reservation {sid} not in expected state [pending] and cannot be updated to [accepted]"
     )
 
 

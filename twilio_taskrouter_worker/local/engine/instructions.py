@@ -42,13 +42,13 @@ def instruct(kernel: Kernel, command: InstructReservation) -> Reservation:
     if instruction == "supervise":
         _supervise(ws, reservation, command)
     elif instruction == "accept":
-        reservations.check_state(reservation, ACCEPTED)
+        reservations.check_state(kernel, reservation, ACCEPTED)
         reservations.accept(kernel, ws, reservation)
     elif instruction == "reject":
         activity_sid = command.worker_activity_sid
         if activity_sid is not None:
             activity_sid = ws.activity_named(activity_sid).sid
-        reservations.check_state(reservation, REJECTED)
+        reservations.check_state(kernel, reservation, REJECTED)
         unaccepted.reject(kernel, ws, reservation, activity_sid)
     else:
         _voice(kernel, ws, reservation, instruction, command)

@@ -41,7 +41,7 @@ def update(kernel: Kernel, command: UpdateReservation) -> Reservation:
     activity_sid = command.worker_activity_sid
     if activity_sid is not None:
         activity_sid = ws.activity_named(activity_sid).sid
-    check_state(reservation, wanted)
+    check_state(kernel, reservation, wanted)
     if wanted == ACCEPTED:
         accept(kernel, ws, reservation)
     elif wanted == REJECTED:
@@ -53,13 +53,13 @@ def update(kernel: Kernel, command: UpdateReservation) -> Reservation:
     return reservation.record
 
 
-def check_state(reservation: ReservationState, wanted: str) -> None:
+def check_state(kernel: Kernel, reservation: ReservationState, wanted: str) -> None:
     """Refuse a status that the present one does not lead to."""
     record = reservation.record
     status = record.reservation_status
     if wanted in (ACCEPTED, REJECTED):
         if status == RESCINDED and wanted == ACCEPTED:
-            raise errors.reservation_gone(record.sid)
+            raise errors.reservation_gone(record.sid, kernel.rules.gone_code)
         if status != PENDING or record.on_hold:
             raise errors.wrong_reservation_state(record.sid, PENDING, wanted)
     elif wanted == WRAPPING and status != ACCEPTED:

@@ -32,7 +32,7 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
     grant = service.signing_key.verify(token if isinstance(token, str) else None)
     service.check_grant(grant)
     if grant.worker_sid is None:
-        raise refusals.forbidden("A token without a worker cannot open a websocket")
+        raise refusals.forbidden("A token without a worker cannot open a websocket", service.engine.rules)
     socket = web.WebSocketResponse(
         timeout=_CLOSE_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE, autoping=True
     )

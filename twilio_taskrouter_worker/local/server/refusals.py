@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ...errors import StoreError
-from ..engine import Rejected
+from ..engine import Rejected, Rules
 
 _MORE_INFO = "https://www.twilio.com/docs/errors/{code}"
 NOT_HERE_CODE = 20501
@@ -58,9 +58,9 @@ def bad_grant(reason: str) -> Rejected:
     return Rejected(403, 20106, f"The access token's TaskRouter grant is invalid: {reason}")
 
 
-def forbidden(reason: str) -> Rejected:
+def forbidden(reason: str, rules: Rules) -> Rejected:
     """The token's role or workspace does not allow this."""
-    return Rejected(403, 20403, reason)
+    return Rejected(403, rules.forbidden_code, reason)
 
 
 def not_found(path: str) -> Rejected:

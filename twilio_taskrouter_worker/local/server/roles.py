@@ -15,8 +15,12 @@ from .tokens import Grant
 Check = Callable[[Grant, Mapping[str, str], Mapping[str, Any], Engine], None]
 
 
-def _refuse(grant: Grant, what: str) -> Rejected:
-    return refusals.forbidden(f"A token with role {grant.role} may not {what}")
+def _refuse(grant: Grant, what: str, engine: Engine) -> Rejected:
+    return refusals.forbidden(f"A token with role {grant.role} may not {what}", engine.rules)
+
+
+def _reads_like_staff(grant: Grant, engine: Engine) -> bool:
+    return grant.role != "worker" or engine.rules.workers_may_read
 
 
 def anybody(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], engine: Engine) -> None:
@@ -26,43 +30,45 @@ def anybody(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], en
 def own_worker_or_staff(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], engine: Engine) -> None:
     """The worker itself; a supervisor or an admin for any worker."""
     if grant.role == "worker" and path["WorkerSid"] != grant.worker_sid:
-        raise _refuse(grant, "read or change another worker")
+        raise _refuse(grant, "read or change another worker", engine)
 
 
 def own_worker(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], engine: Engine) -> None:
     """The worker or supervisor itself, and nobody else: its reservations, transfers and participants."""
     if path["WorkerSid"] != grant.worker_sid:
-        raise _refuse(grant, "act for another worker")
+        raise _refuse(grant, "act for another worker", engine)
     if grant.role == "admin":
-        raise _refuse(grant, "work on reservations")
+        raise _refuse(grant, "work on reservations", engine)
 
 
 def supervision(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], engine: Engine) -> None:
     """Instructions on another worker's reservation are a supervisor's, who can only name itself."""
     if grant.role != "supervisor":
-        raise _refuse(grant, "supervise reservations")
+        raise _refuse(grant, "supervise reservations", engine)
     if str(params.get("Instruction", "")).lower() != "supervise":
-        raise _refuse(grant, "do anything but supervise on another worker's reservation")
+        raise _refuse(grant, "do anything but supervise on another worker's reservation", engine)
     if params.get("Supervisor") != grant.worker_sid:
-        raise _refuse(grant, "supervise in the name of another worker")
+        raise _refuse(grant, "supervise in the name of another worker", engine)
 
 
 def staff(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], engine: Engine) -> None:
     """Supervisors and admins: lists of workers and queues."""
-    if grant.role == "worker":
-        raise _refuse(grant, "list or fetch what belongs to the workspace")
+    if not _reads_like_staff(grant, engine):
+        raise _refuse(grant, "list or fetch what belongs to the workspace", engine)
 
 
 def task_creation(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], engine: Engine) -> None:
     """For oneself, or as an admin for anybody."""
     if grant.role != "admin" and params.get("RoutingTarget") != grant.worker_sid:
-        raise _refuse(grant, "create a task for anybody but itself")
+        raise _refuse(grant, "create a task for anybody but itself", engine)
 
 
 def task_reading(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], engine: Engine) -> None:
     """A task on which the worker has, or had, a reservation; any task for supervisors and admins."""
-    if grant.role == "worker" and not _reservations(grant, path["TaskSid"], engine, only_open=False):
-        raise _refuse(grant, "read a task on which it has no reservation")
+    if _reads_like_staff(grant, engine):
+        return
+    if not _reservations(grant, path["TaskSid"], engine, only_open=False):
+        raise _refuse(grant, "read a task on which it has no reservation", engine)
 
 
 def task_change(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], engine: Engine) -> None:
@@ -75,7 +81,7 @@ def task_change(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any]
         return
     over = engine.task(grant.workspace_sid, path["TaskSid"]).final
     if not _reservations(grant, path["TaskSid"], engine, only_open=not over):
-        raise _refuse(grant, "change a task on which it has no open reservation")
+        raise _refuse(grant, "change a task on which it has no open reservation", engine)
 
 
 def _reservations(grant: Grant, task_sid: str, engine: Engine, *, only_open: bool) -> bool:

@@ -54,7 +54,7 @@ class Service:
         self.auth_token = auth_token
         self.signing_key = signing_key
         self.keeper = Keeper(loop, None) if keeper is None else keeper
-        self.sessions = Sessions(loop, time.time, self._session_closed)
+        self.sessions = Sessions(loop, time.time, self._session_closed, engine.rules)
         self.faults = Disturbances(loop, self.sessions)
         self.log = EventLog()
         self.ledger = Ledger()

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, Protocol
 
+from ..engine import DEFAULT_RULES, Rules
 from . import frames
 from .frames import Kind
 
@@ -19,9 +20,6 @@ HEARTBEAT_SECONDS: Final = 15.0
 
 SEND_BUFFER_BYTES: Final = 4 * 1024 * 1024
 """What may wait in the memory of the service for one client that does not read; then its session is dropped."""
-
-EXPIRY_GRACE_SECONDS: Final = 5.0
-"""How long a session outlives its token, so that a client whose clock is a little late can still renew it."""
 
 
 class Close(enum.Enum):
@@ -172,6 +170,7 @@ class Sessions:
         loop: the loop everything here runs on.
         real_now: real time in unix seconds, for tokens.
         closed: told of each session once it is over.
+        rules: say how replaced sessions are closed, and those of expired tokens.
     """
 
     def __init__(
@@ -179,10 +178,12 @@ class Sessions:
         loop: asyncio.AbstractEventLoop,
         real_now: Callable[[], float],
         closed: Callable[[Session], None],
+        rules: Rules = DEFAULT_RULES,
     ) -> None:
         self._loop = loop
         self._real_now = real_now
         self._closed = closed
+        self._rules = rules
         self._by_worker: dict[str, dict[Session, None]] = {}
         self._newest_token: dict[str, float] = {}
         """When the newest token seen of a worker with sessions ends."""
@@ -237,7 +238,8 @@ class Sessions:
         self.remove(session)
         if session.stalled:
             return  # nothing can be told; the fault closes the connection when it ends
-        task = self._loop.create_task(session.close_politely(why.code, why.reason))
+        code = self._rules.replaced_session_close_code if why is Close.REPLACED else why.code
+        task = self._loop.create_task(session.close_politely(code, why.reason))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -276,9 +278,10 @@ class Sessions:
         self._heartbeat = self._loop.call_later(HEARTBEAT_SECONDS, self._beat) if again else None
 
     def _watch_expiry(self, session: Session) -> None:
-        if not session.open:
+        grace = self._rules.expired_session_grace
+        if not session.open or grace is None:
             return
-        ends = max(session.expires_at, self._newest_token.get(session.worker_sid, 0.0)) + EXPIRY_GRACE_SECONDS
+        ends = max(session.expires_at, self._newest_token.get(session.worker_sid, 0.0)) + grace
         left = ends - self._real_now()
         if left <= 0:
             self.close(session, Close.TOKEN_EXPIRED)

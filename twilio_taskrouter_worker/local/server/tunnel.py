@@ -102,7 +102,7 @@ def answer(service: Service, envelope: Envelope, header: str | None) -> dict[str
         raise refusals.not_found(f"/{envelope.url}")
     (check, handle), path = found
     if path["WorkspaceSid"] != grant.workspace_sid:
-        raise refusals.forbidden("The token is for another workspace")
+        raise refusals.forbidden("The token is for another workspace", service.engine.rules)
     check(grant, path, envelope.params, service.engine)
     return handle(Call(service, grant, path, envelope.params, if_match(header)))
 

@@ -93,5 +93,10 @@ class Resource:
         return call.service.execute(change.command(**fields))
 
     def _answer(self, call: Call, status: int, record: Any) -> Answer:
-        etag = f'"{self.etag(record)}"' if self.etag is not None else None
-        return Answer(status, self.shape(record, call.base, call.now), etag)
+        return Answer(status, self.shape(record, call.base, call.now), self._etag(call, record))
+
+    def _etag(self, call: Call, record: Any) -> str | None:
+        if self.etag is None:
+            return None
+        version = self.etag(record)
+        return f'"{version}"' if call.engine.rules.etag_quoted else str(version)

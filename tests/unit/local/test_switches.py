@@ -1,0 +1,69 @@
+"""The page on switches and the switches themselves say the same, and no switch is without effect."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from twilio_taskrouter_worker.local.engine import DEFAULT_RULES, Rules
+from twilio_taskrouter_worker.local.engine.expressions import DEFAULT_SEMANTICS, Semantics
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGE = ROOT / "twilio_taskrouter_worker" / "local"
+DEFINED = {PACKAGE / "engine" / "rules.py"}
+
+_ROW = re.compile(r"^     - ``(\w+)``\n     - ``(.+)``$", re.MULTILINE)
+
+
+def switches(rules: Any) -> dict[str, str]:
+    """Every switch of an object and its value, as text."""
+    names = [field.name for field in attrs.fields(type(rules)) if field.name != "semantics"]
+    return {name: repr(getattr(rules, name)) for name in names}
+
+
+def test_every_switch_is_on_the_page() -> None:
+    """Each once, with its default, in the order of the code."""
+    page = (ROOT / "docs" / "switches.rst").read_text(encoding="utf-8")
+    rows = _ROW.findall(page)
+    expected = [*switches(DEFAULT_RULES).items(), *switches(DEFAULT_SEMANTICS).items()]
+    assert rows == expected
+
+
+@pytest.mark.parametrize("cls", [Rules, Semantics])
+def test_every_switch_is_described(cls: type) -> None:
+    """The code says of each what it does; limits that are only numbers say it by their names."""
+    source = (PACKAGE / "engine" / ("rules.py" if cls is Rules else "expressions/semantics.py")).read_text()
+    for field in attrs.fields(cls):
+        definition = rf'^    {field.name}: [^\n]*(\n        [^\n]*)*(\n    \))?\n    """'
+        described = re.search(definition, source, re.MULTILINE)
+        assert described or field.name in ("max_workers", "max_queues", "max_activities"), field.name
+
+
+def test_every_switch_is_asked_for() -> None:
+    """No switch is a promise that nothing keeps."""
+    texts = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py") if path not in DEFINED]
+    for name in switches(DEFAULT_RULES):
+        assert any(re.search(rf"rules\.{name}\b", text) for text in texts), name
+    for name in switches(DEFAULT_SEMANTICS):
+        assert any(re.search(rf"(self|semantics)\.{name}\b", text) for text in texts), name
+
+
+def test_there_and_back() -> None:
+    """Rules survive being written as JSON; switches that are missing there have their defaults."""
+    rules = Rules(max_workers=3, offline_default_workspaces=(), semantics=Semantics(numeric_strings=False))
+    assert Rules.from_dict(json.loads(json.dumps(rules.to_dict()))) == rules
+    assert Rules.from_dict({}) == DEFAULT_RULES
+    with pytest.raises(TypeError):
+        Rules.from_dict({"no_such_switch": 1})
+
+
+@pytest.mark.parametrize("code", [999, 1001, 2999, 5000])
+def test_impossible_close_codes(code: int) -> None:
+    """A code that no server may send is refused when the rules are made."""
+    with pytest.raises(ValueError, match="must be 1000 or from 3000 to 4999"):
+        Rules(replaced_session_close_code=code)
