@@ -209,8 +209,7 @@ class Faults:
         """
         code = _status(status, least=200)
         answer, headers = _answer(code, body, retry_after)
-        count = _times(times)
-        fault = HttpStatus(code, answer, headers, route=route, times=count, worker_sid=worker)
+        fault = HttpStatus(code, answer, headers, route=route, times=_times(times), worker_sid=worker)
         more = _given(route=route, times=times, retry_after=retry_after)
         return self._begin(_text("http_status", worker, str(status), *more), fault)
 
@@ -239,9 +238,10 @@ class Faults:
         The arguments are those of :meth:`http_status`.
         """
         body = {"code": _RATE_LIMITED, "message": "Too many requests", "more_info": _more(_RATE_LIMITED), "status": 429}
-        return self.http_status(
-            429, route=route, times=times, body=body, retry_after=retry_after, worker=worker
-        )
+        answer, headers = _answer(429, body, retry_after)
+        fault = HttpStatus(429, answer, headers, route=route, times=_times(times), worker_sid=worker)
+        more = _given(route=route, times=times)
+        return self._begin(_text("rate_limit", worker, str(retry_after), *more), fault)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

@@ -561,7 +561,7 @@ def test_repr_shows_what_is_active(router: LocalTaskRouter, alice: str) -> None:
     )  # fmt: skip
     assert [str(name) for name in names] == [
         "duplicate()", "reorder(0.05)", "half_open()", "stall_heartbeats()", "refuse_connects(status=503)",
-        "refuse_connects(tcp=True)", "http_latency(1, route='GET Tasks/*')", "http_status(429)",
+        "refuse_connects(tcp=True)", "http_latency(1, route='GET Tasks/*')", "rate_limit(None)",
     ]  # fmt: skip
     faults.clear()
     assert faults.active == ()
