@@ -89,8 +89,8 @@ class Call:
             if was == now:
                 continue
             if key == ("Reservation", sids[0]) and self.owner == "Transfer":
-                transfers = [each["task"]["transfers"]["outgoing"] or {} for each in (was, now)]
-                wrong += oracle.wrong_changes("Transfer", *transfers, payload)
+                first, then = (each["task"]["transfers"]["outgoing"] or {} for each in (was, now))
+                wrong += oracle.wrong_changes("Transfer", first, then, payload)
             elif key == ("Reservation", sids[0]) and self.owner == "Task":
                 wrong += oracle.wrong_changes("Task", was["task"], now["task"], payload)
             elif key == ("Reservation", sids[0]) or key[0] == "Worker":

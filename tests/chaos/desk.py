@@ -92,7 +92,7 @@ class Desk:
 
     def _listen(self, reservation: Reservation) -> None:
         for event in reservation._events:
-            reservation.on(event, lambda _, event=event: self._fire(event))
+            reservation.on(event, lambda _, event=event: self._fire(event))  # type: ignore[call-overload]
         for event in reservation.task._events:
             reservation.task.on(event, lambda _, event=event: self._fire(f"task {event}"))  # type: ignore[call-overload]
 
@@ -143,7 +143,7 @@ class Desk:
 
     # -- what it shows ---------------------------------------------------------------------------------------------
 
-    def snapshot(self) -> dict[str, dict[str, Any]]:
+    def snapshot(self) -> dict[tuple[str, str], dict[str, Any]]:
         """All attributes of all objects, by kind and sid."""
         worker = self.worker
         try:
@@ -154,7 +154,7 @@ class Desk:
             json.dumps(list(shown.values()))
         except Exception as error:
             raise Wrong(f"reading an attribute raises {error!r:.200}") from error
-        return shown  # type: ignore[return-value]
+        return shown
 
     def _known(self) -> dict[str, Any]:
         reservations = {each.sid: each.task.sid for each in self.worker.reservations.values()}
@@ -274,9 +274,9 @@ class Desk:
             return ["the reservation"]
         if not event_type.startswith("task.transfer-"):
             return oracle.wrong_changes("Task", was["task"], now["task"], payload)
-        transfers = [each["task"]["transfers"]["outgoing"] or {} for each in (was, now)]
+        first, then = (each["task"]["transfers"]["outgoing"] or {} for each in (was, now))
         same = {**was["task"], "transfers": None} == {**now["task"], "transfers": None}
-        return oracle.wrong_changes("Transfer", *transfers, payload) if same else ["the task"]
+        return oracle.wrong_changes("Transfer", first, then, payload) if same else ["the task"]
 
     def answer(self, call: answers.Call, *raw: RawAnswer, may_succeed: bool | None = None) -> str:
         """Make a call that is answered by these bytes, and compare what becomes of it with what must.

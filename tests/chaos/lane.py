@@ -143,7 +143,7 @@ class Lane:
         self._ledger.announce(self.sid, reservation.sid, reservation.status, live=self._live)
         known = weakref.ref(reservation)
         for event in (*ENDINGS, "accepted", "wrapup"):
-            reservation.on(event, lambda given, event=event: self._told(event, given, known()))  # type: ignore[arg-type,misc]
+            reservation.on(event, lambda given, event=event: self._told(event, given, known()))  # type: ignore[call-overload]
         sid = reservation.sid
         for event in ("completed", "canceled"):
             reservation.task.on(  # type: ignore[call-overload]
@@ -166,8 +166,7 @@ class Lane:
         """Break something, chosen at random; gives the seconds until ``mend``."""
         if self.random.random() < 0.4:
             self._worsen()
-        names, weights = zip(*((fault, weight) for fault, weight in _FAULTS), strict=True)
-        fault = self.random.choices(names, weights)[0]
+        fault = self.random.choices([fault for fault, _ in _FAULTS], [weight for _, weight in _FAULTS])[0]
         self.broken[fault.__name__.strip("_").replace("_", " ")] += 1
         return fault(self)
 
