@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .clock import Clock
+    from .engine.expressions import Semantics
     from .engine.rules import Rules
     from .faults import Fault, Faults
     from .router import LocalTaskRouter
 
-__all__ = ["Clock", "Fault", "Faults", "LocalTaskRouter", "Rules"]
+__all__ = ["Clock", "Fault", "Faults", "LocalTaskRouter", "Rules", "Semantics"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,9 +27,12 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # All at once: who asks for one of the names is about to use the service.
     from .clock import Clock
+    from .engine.expressions import Semantics
     from .engine.rules import Rules
     from .faults import Fault, Faults
     from .router import LocalTaskRouter
 
-    globals().update(Clock=Clock, Fault=Fault, Faults=Faults, LocalTaskRouter=LocalTaskRouter, Rules=Rules)
+    globals().update(
+        Clock=Clock, Fault=Fault, Faults=Faults, LocalTaskRouter=LocalTaskRouter, Rules=Rules, Semantics=Semantics
+    )
     return globals()[name]
