@@ -254,6 +254,8 @@ def test_reorder(router: LocalTaskRouter, alice: str) -> None:
         with router.faults.reorder(0.01):
             change(router, alice, 5)
             assert numbers(client, 1) == [5]
+            with BridgeClient(router, alice).open() as new:
+                assert new.event()[0] == "init"
 
 
 @pytest.mark.parametrize("fault", ["duplicate", "reorder", "both"])

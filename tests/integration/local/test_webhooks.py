@@ -18,8 +18,10 @@ from twilio.request_validator import RequestValidator
 from tests.integration.local.bridge_client import BridgeClient
 from tests.tools.receiver import Post, Receiver
 from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
+from twilio_taskrouter_worker.errors import StoreError
 from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
 from twilio_taskrouter_worker.local.server import posting, webhooks
+from twilio_taskrouter_worker.local.store import Store
 
 TIMEOUT = 5.0
 LOG = "twilio_taskrouter_worker.local"
@@ -317,6 +319,42 @@ def test_every_reservation_is_posted(router: LocalTaskRouter, receiver: Receiver
     assert again["ReservationSid"] != first["ReservationSid"]
 
 
+def test_task_without_a_workflow(router: LocalTaskRouter, receiver: Receiver) -> None:
+    """A task that was made for a worker, in no workflow, is nobody's to call about."""
+    call_assignments(router, f"{receiver.url}/assign")
+    call_events(router, f"{receiver.url}/events", "reservation.created")
+    # Where there are two, a task for a worker gets none of them.
+    configuration = json.dumps({"task_routing": {"default_filter": {"queue": router.task_queue_sid}}})
+    rest(router, "/Workflows", FriendlyName="Second", Configuration=configuration)
+    alice = router.add_worker("Alice", activity="Available")
+    task = router.create_task(routing_target=alice, task_queue_sid=router.task_queue_sid)
+    [post] = receiver.wait_for("/events")
+    assert (post.form["TaskSid"], router.task(task).workflow_sid) == (task, None)
+    assert receiver.of("/assign") == []
+
+
+def test_file_that_cannot_be_written(
+    receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that comes when nothing can be kept any more is not obeyed."""
+    gate = threading.Event()
+    receiver.answer("/assign", {"instruction": "accept"}, gate=gate)
+    with LocalTaskRouter(db=tmp_path / "router.db") as router, caplog.at_level(logging.WARNING, LOG):
+        call_assignments(router, f"{receiver.url}/assign")
+        router.add_worker("Alice", activity="Available")
+        router.create_task()
+        receiver.wait_for("/assign")
+
+        def full(store: Store) -> None:
+            raise StoreError("the disk is full")
+
+        monkeypatch.setattr(Store, "commit", full)
+        with pytest.raises(StoreError):
+            router.add_worker("Bob")
+        gate.set()
+        eventually(lambda: "is not done: the disk is full" in said(caplog), TIMEOUT, lambda: said(caplog))
+
+
 # -- event callbacks -------------------------------------------------------------------------------------------------
 
 
@@ -426,6 +464,19 @@ def test_slow_event_callbacks(
     assert [post.form["TaskSid"] for post in posts] == tasks[:6]
     router.create_task()
     assert len(receiver.wait_for("/events", 7)) == 7
+
+
+def test_what_no_form_can_hold(
+    router: LocalTaskRouter, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Text that is no Unicode costs its own event."""
+    call_events(router, f"{receiver.url}/events", "worker.created")
+    with caplog.at_level(logging.WARNING, LOG):
+        router.add_worker("Al\ud800ice")
+        bob = router.add_worker("Bob")
+        [post] = receiver.wait_for("/events")
+    assert post.form["WorkerSid"] == bob
+    assert "not Unicode text" in said(caplog)
 
 
 def test_deletion_of_a_workspace_is_posted(router: LocalTaskRouter, receiver: Receiver) -> None:

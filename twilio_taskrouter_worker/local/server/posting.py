@@ -81,13 +81,13 @@ class Poster:
         """
         target, signed = _address(url)
         client, turns = self._begin()
-        headers = {
-            "Content-Type": _FORM,
-            "User-Agent": _USER_AGENT,
-            SIGNATURE: signature(self._auth_token, signed, params),
-        }
         async with turns:
             try:
+                headers = {
+                    "Content-Type": _FORM,
+                    "User-Agent": _USER_AGENT,
+                    SIGNATURE: signature(self._auth_token, signed, params),
+                }
                 return await asyncio.wait_for(
                     _post(client, target, urlencode(params).encode(), headers), ANSWER_SECONDS
                 )
@@ -156,6 +156,8 @@ def _reason(error: Exception) -> str:
 
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection without an answer"
+    if isinstance(error, UnicodeEncodeError):
+        return "what it is to be told is not Unicode text"
     if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError)):
         return "its answer is not whole, or not HTTP"
     cause = getattr(error, "os_error", error)

@@ -86,7 +86,12 @@ class Webhooks:
             return
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("A webhook failed in the local TaskRouter itself", exc_info=error)
 
     # -- assignment ------------------------------------------------------------------------------------------------
 
