@@ -101,8 +101,9 @@ class Client:
 
     def rest(self, method: str, path: str, **fields: Any) -> requests.Response:
         """Send a REST request."""
-        given = {"params": fields} if method == "GET" else {"data": fields}
-        return self._http.request(method, f"{self.workspace}{path}", auth=self._auth, timeout=10, **given)
+        query, form = (fields, None) if method == "GET" else (None, fields)
+        url = f"{self.workspace}{path}"
+        return self._http.request(method, url, params=query, data=form, auth=self._auth, timeout=10)
 
     def get(self, path: str, **fields: Any) -> Any:
         """Return what is at a path, or None if there is nothing."""
@@ -164,12 +165,12 @@ class Load:
         busy = [workers["Ann"], workers["Bob"]]
         self._counts: list[int] = []
         jobs: list[Callable[[Client, Callable[[], None]], None]] = [
-            *(lambda c, done, i=i: self._create(c, done, i) for i in range(2)),  # type: ignore[misc]
+            *(lambda c, done, i=i: self._create(c, done, i) for i in range(2)),
             self._change,
-            *(lambda c, done, w=w: self._work(c, done, w) for w in busy),  # type: ignore[misc]
+            *(lambda c, done, w=w: self._work(c, done, w) for w in busy),
             self._return_to_work,
             self._read_log,
-            *(lambda c, done, w=w: self._listen(c, w) for w in workers.values()),  # type: ignore[misc]
+            *(lambda c, done, w=w: self._listen(c, w) for w in workers.values()),
         ]
         self._threads = [threading.Thread(target=self._run, args=(job,), name="crash-client") for job in jobs]
 
@@ -183,7 +184,7 @@ class Load:
         self._stop.set()
         for socket in self._sockets:
             with suppress(*GONE):
-                socket.shutdown()
+                socket.shutdown()  # type: ignore[no-untyped-call]
         for thread in self._threads:
             thread.join(20)
             assert not thread.is_alive(), "a client of a killed service did not end"

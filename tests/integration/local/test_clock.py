@@ -143,7 +143,12 @@ def test_run_until_a_moment(virtual: LocalTaskRouter) -> None:
 def test_threads_may_move_it_together(virtual: LocalTaskRouter) -> None:
     """Moves from several threads are all done, one after the other."""
     began = virtual.clock.now()
-    threads = [threading.Thread(target=lambda: [virtual.clock.advance(1) for _ in range(25)]) for _ in range(4)]
+
+    def move() -> None:
+        for _ in range(25):
+            virtual.clock.advance(1)
+
+    threads = [threading.Thread(target=move) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -35,9 +35,10 @@ def digest(router: LocalTaskRouter) -> str:
 
 def rest(router: LocalTaskRouter, method: str, path: str, **fields: Any) -> requests.Response:
     """Send a REST request to the router's workspace."""
-    given = {"params": fields} if method == "GET" else {"data": fields}
+    query, form = (fields, None) if method == "GET" else (None, fields)
     url = f"{router.url}/v1/Workspaces/{router.workspace_sid}{path}"
-    return requests.request(method, url, auth=(router.account_sid, router.auth_token), timeout=TIMEOUT, **given)
+    auth = (router.account_sid, router.auth_token)
+    return requests.request(method, url, params=query, data=form, auth=auth, timeout=TIMEOUT)
 
 
 def events(router: LocalTaskRouter) -> list[dict[str, Any]]:
