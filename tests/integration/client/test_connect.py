@@ -166,7 +166,7 @@ def test_an_unknown_worker_fails_at_once(bridge: RecordingBridge) -> None:
 def test_lists_that_cannot_be_read_are_retried_until_the_timeout(bridge: RecordingBridge) -> None:
     """A service in trouble is asked again; when time is up the error says how far it came, and why."""
     bridge.on_call("Activities", 500)
-    error = failure(new_worker(bridge), 1.2)
+    error = failure(new_worker(bridge), 0.6)
     assert type(error) is ConnectTimeoutError and isinstance(error, TimeoutError)
     assert "reading the worker's lists" in error.message and "status code 500" in error.message
     assert isinstance(error.__cause__, InitializationError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.integration.client.ears import TOKEN, Ears, connected, make_token, ma
 from tests.tools.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import TokenError, TokenExpiredError, Worker
-from twilio_taskrouter_worker._bridge import session
+from twilio_taskrouter_worker._bridge import connection, session
 
 SOON = 5.4
 """Seconds a token has left whose expiry is announced in less than half a second, 5 s before its end."""
@@ -219,7 +220,7 @@ def test_an_expired_token_refused_at_a_reconnection_is_named_so(
 ) -> None:
     """TokenExpiredError, and token_expired where it had not been announced."""
     monkeypatch.setattr(session, "EXPIRY_LEAD", -60.0)
-    with connected(bridge, make_token(0.3)) as (_, ears):
+    with connected(bridge, make_token(-1)) as (_, ears):
         bridge.refuse_handshake(401)
         bridge.abort()
         report = ears.wait_for("error")
@@ -241,11 +242,13 @@ def test_calls_that_refuse_the_token_while_the_lists_are_read_again(bridge: Reco
 # -- providers -------------------------------------------------------------------------------------------------------
 
 
-def test_a_provider_renews_the_token_early(bridge: RecordingBridge) -> None:
+def test_a_provider_renews_the_token_early(bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked on a thread of the pool before the end, and its token is used; nothing expires."""
+    # The earliest moment that the jitter allows.
+    monkeypatch.setattr(connection, "random", SimpleNamespace(random=lambda: 1.0))
     later = make_token(3600)
     provider = Provider(later)
-    with connected(bridge, make_token(SOON + 1), token_provider=provider) as (worker, ears):
+    with connected(bridge, make_token(SOON + 2.5), token_provider=provider) as (worker, ears):
         ears.wait_for("token_updated", timeout=4)
         worker.fetch_latest_version().result(5)
         assert bridge.calls[-1].token == later and provider.asked == 1
