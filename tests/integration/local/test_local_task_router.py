@@ -305,7 +305,8 @@ def test_engine_alone_needs_no_library_of_the_service() -> None:
     ended = _run(
         "import sys\n"
         "import twilio_taskrouter_worker.local.engine\n"
-        "sys.exit(str({'aiohttp', 'asyncio', 'sqlite3'} & set(sys.modules) or ''))\n"
+        "store = 'twilio_taskrouter_worker.local.store'\n"  # not sqlite3: measuring coverage brings that along
+        "sys.exit(str({'aiohttp', 'asyncio', store} & set(sys.modules) or ''))\n"
     )
     assert ended.stderr.strip() == ""
 
