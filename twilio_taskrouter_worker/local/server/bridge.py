@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiohttp import WSMsgType, web
 
 from . import params, refusals
+from .connections import Connection
 from .service import Service
 from .sessions import Session
 
@@ -18,6 +19,9 @@ _CLOSE_SECONDS: Final = 1.0
 """How long a client may take to answer a close."""
 _LARGEST_MESSAGE: Final = 64 * 1024
 """Clients send nothing; a longer message ends the session (1009)."""
+MOST_FRAMES: Final = 1000
+"""How many frames of a client are read in a minute, pings included; then it is dropped. None is expected."""
+_MINUTE: Final = 60.0
 _OVER: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
@@ -34,7 +38,7 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
     if grant.worker_sid is None:
         raise refusals.forbidden("A token without a worker cannot open a websocket", service.engine.rules)
     socket = web.WebSocketResponse(
-        timeout=_CLOSE_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE, autoping=True
+        timeout=_CLOSE_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE, autoping=False
     )
     try:
         await socket.prepare(request)
@@ -43,6 +47,8 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
     transport = request.transport
     if transport is None:
         return socket
+    if isinstance(request.protocol, Connection):
+        request.protocol.spare()
 
     async def close_politely(code: int, reason: str) -> None:
         try:
@@ -61,9 +67,10 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
     )
     try:
         service.open_session(session, close_others=params.boolean(_one(query.get("closeExistingSessions", "false"))))
-        # Nothing is expected from the client; what it sends is read and dropped.
-        while (await socket.receive()).type not in _OVER:
-            pass
+        if not await _listen(socket, service.loop):
+            # Not closed politely: that reads on, and frames that are there are read without letting others in between.
+            log.warning("A client of worker %s sends frames without end: dropped", session.worker_sid)
+            transport.abort()
     except ConnectionError:
         pass
     except Exception:
@@ -73,6 +80,20 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
     finally:
         service.sessions.remove(session)
     return socket
+
+
+async def _listen(socket: web.WebSocketResponse, loop: asyncio.AbstractEventLoop) -> bool:
+    """Read until the end, and drop what comes but for pings; False if it is too much."""
+    count, since = 0, loop.time()
+    while (message := await socket.receive()).type not in _OVER:
+        count += 1
+        if message.type is WSMsgType.PING:
+            await socket.pong(message.data)
+        if count > MOST_FRAMES:
+            if loop.time() - since < _MINUTE:
+                return False
+            count, since = 0, loop.time()
+    return True
 
 
 def _one(value: Any) -> str:

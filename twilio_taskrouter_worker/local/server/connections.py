@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
@@ -22,6 +25,12 @@ TUNNEL_BODY_BYTES: Final = 1024 * 1024
 HEADER_LINE_BYTES: Final = 16 * 1024
 """A websocket's token travels in the request line."""
 ALL_HEADERS: Final = 100
+MOST_CONNECTIONS: Final = 8192
+"""How many there may be at a time, if the process may have that many files; some 20 KB each."""
+WAITING_BYTES: Final = 64 * 1024 * 1024
+"""What all connections together may have sent of requests that are not answered; then the oldest ones make room."""
+FILES_FOR_OTHERS: Final = 0.25
+"""The part of the files a process may have open that connections leave to the rest of the program."""
 IDLE_SECONDS: Final = 75.0
 """How long a connection may stay open between requests."""
 FIRST_REQUEST_SECONDS: Final = 30.0
@@ -29,13 +38,34 @@ FIRST_REQUEST_SECONDS: Final = 30.0
 BODY_SECONDS: Final = 30.0
 """How long the body of a request may take."""
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+"""What answers a request."""
+
 JSON: Final = "application/json; charset=utf-8"
 
 
 class Connection(web.RequestHandler):
     """One HTTP connection; what is not HTTP is answered in JSON as well."""
 
-    __slots__ = ()
+    __slots__ = ("_server", "received")
+
+    def __init__(self, server: HttpServer, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._server: HttpServer | None = server
+        self.received = 0
+        """Bytes since the latest request was answered."""
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes, and pass it on."""
+        if self._server is not None:
+            self._server.received(self, len(data))
+        super().data_received(data)
+
+    def spare(self) -> None:
+        """Stay whatever comes: this is a websocket session now."""
+        if self._server is not None:
+            self._server.forget(self)
+            self._server = None
 
     def handle_error(
         self,
@@ -62,43 +92,102 @@ class Connection(web.RequestHandler):
 
 
 class HttpServer(web.Server):
-    """Makes a :class:`Connection` for each peer and closes those that never say anything whole."""
+    """Makes a :class:`Connection` for each peer, and closes those that never say anything whole or are too many.
 
-    def __init__(self, handler: Any, loop: asyncio.AbstractEventLoop) -> None:
+    A connection that has become a websocket session stays. Of the others, the one that asked for something longest ago
+    makes room when there are too many, or when they have sent too much that is not whole. What it was in the middle of,
+    if anything, has taken far longer than any request does.
+    """
+
+    def __init__(self, handler: Handler, loop: asyncio.AbstractEventLoop) -> None:
         self._options = {
             "access_log": None,
+            "auto_decompress": False,
             "keepalive_timeout": IDLE_SECONDS,
             "max_line_size": HEADER_LINE_BYTES,
             "max_field_size": HEADER_LINE_BYTES,
+            "max_headers": ALL_HEADERS,
             "lingering_time": 2.0,
         }
         self._loop_here = loop
-        super().__init__(handler, request_factory=self._request)
+        super().__init__(self._counted(handler), request_factory=self._request)
         # aiohttp's idle timer is for connections between requests; those before their first one are looked after here.
-        self._silent: dict[web.RequestHandler, float] = {}
+        self._silent: dict[Connection, float] = {}
         self._sweeper: asyncio.TimerHandle | None = None
+        self._count = 0
+        self._waiting = 0
+        self._removable: OrderedDict[Connection, None] = OrderedDict()
+        """Connections without a session, by when they came or last asked for something."""
+        self._warned = False
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
-        return Connection(self, loop=self._loop_here, **self._options)  # type: ignore[arg-type]
+        return Connection(self, loop=self._loop_here, **self._options)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Count the seconds of a connection that has not asked for anything."""
+        """Count a connection, and the seconds in which it has not asked for anything."""
         super().connection_made(handler, transport)
+        assert isinstance(handler, Connection)
+        self._count += 1
+        self._removable[handler] = None
         self._silent[handler] = self._loop_here.time() + FIRST_REQUEST_SECONDS
         if self._sweeper is None:
             self._sweeper = self._loop_here.call_later(FIRST_REQUEST_SECONDS / 5, self._sweep)
+        if self._count > most_connections():
+            self._make_room(f"{self._count} connections")
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """Forget a connection."""
-        self._silent.pop(handler, None)
+        assert isinstance(handler, Connection)
+        self._count -= 1
+        self.forget(handler)
         super().connection_lost(handler, exc)
+
+    def received(self, connection: Connection, size: int) -> None:
+        """Count what a connection has sent."""
+        if connection in self._removable:
+            connection.received += size
+            self._waiting += size
+        while self._waiting > WAITING_BYTES and self._removable:
+            self._make_room(f"{self._waiting} bytes of requests that are not whole")
+
+    def _counted(self, handler: Handler) -> Handler:
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            try:
+                return await handler(request)
+            finally:
+                connection = request.protocol
+                assert isinstance(connection, Connection)
+                if connection in self._removable:
+                    self._waiting -= connection.received
+                    connection.received = 0
+
+        return answer
+
+    def forget(self, connection: Connection) -> None:
+        """Do not count a connection's bytes any more, nor let it make room for others; a second time does nothing."""
+        self._silent.pop(connection, None)
+        if connection in self._removable:
+            del self._removable[connection]
+            self._waiting -= connection.received
 
     def stop(self) -> None:
         """Stop looking for silent connections."""
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+
+    def _make_room(self, why: str) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning("There are %s: from now on connections that ask for nothing make room", why)
+        connection = next(iter(self._removable))
+        self.forget(connection)
+        # Aborted, because what still waits to be written to somebody who does not read would keep the socket open.
+        transport = connection.transport
+        connection.force_close()
+        if transport is not None:
+            transport.abort()
 
     def _sweep(self) -> None:
         now = self._loop_here.time()
@@ -116,20 +205,36 @@ class HttpServer(web.Server):
         writer: Any,
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
+        assert isinstance(protocol, Connection)
         self._silent.pop(protocol, None)
+        if protocol in self._removable:
+            self._removable.move_to_end(protocol)
         return web.BaseRequest(
             message, payload, protocol, writer, task, self._loop_here, client_max_size=BODY_BYTES
         )
+
+
+def most_connections() -> int:
+    """Return how many connections there may be now; fewer where the process may not have many files open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(1, min(MOST_CONNECTIONS, int(files * (1 - FILES_FOR_OTHERS))))
 
 
 async def read_body(request: web.BaseRequest, limit: int = BODY_BYTES) -> bytes:
     """Return the whole body of a request.
 
     Raises:
-        Rejected: it is longer than ``limit`` bytes (413), took too long (408), or was cut off or garbled (400).
+        Rejected: it is longer than ``limit`` bytes (413), took too long (408), is compressed (415), or was cut off or
+            garbled (400).
+        ConnectionError: the connection is over.
     """
     if not request.body_exists:
         return b""
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        raise refusals.encoded(encoding)
     if (request.content_length or 0) > limit:
         raise refusals.too_large(limit)
     try:
@@ -139,6 +244,9 @@ async def read_body(request: web.BaseRequest, limit: int = BODY_BYTES) -> bytes:
         raise refusals.too_large(limit) from None
     except asyncio.TimeoutError:
         raise refusals.too_slow() from None
+    except RuntimeError:
+        # What aiohttp makes of a connection that was closed from here meanwhile.
+        raise ConnectionResetError("The connection was closed before the body was there") from None
     except (web.RequestPayloadError, ValueError):
         raise refusals.invalid("The request body is garbled") from None
     if len(body) > limit:

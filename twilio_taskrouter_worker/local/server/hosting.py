@@ -159,7 +159,8 @@ async def _open(
 ) -> tuple[Service, HttpServer, asyncio.Server]:
     service = make_service(loop)
     http = HttpServer(App(service), loop)
-    server = await loop.create_server(service.faults.door(http), sock=listening, backlog=_BACKLOG)
+    server = await loop.create_server(service.faults.door(http), sock=listening, backlog=_ACCEPTED_AT_ONCE)
+    listening.listen(_BACKLOG)  # asyncio takes one number for both
     return service, http, server
 
 

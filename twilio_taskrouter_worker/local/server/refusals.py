@@ -84,6 +84,11 @@ def too_large(limit: int) -> Rejected:
     return Rejected(413, 20001, f"The request body is longer than {limit} bytes")
 
 
+def encoded(encoding: str) -> Rejected:
+    """The request's body is compressed, which could make anything of a few bytes."""
+    return Rejected(415, 20001, f"The request body must not be encoded; its Content-Encoding is {encoding[:60]!r}")
+
+
 def too_slow() -> Rejected:
     """The request's body did not arrive in time."""
     return Rejected(408, 20001, "The request body did not arrive in time")
