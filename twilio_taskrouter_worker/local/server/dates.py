@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH_WITHOUT_ZONE = datetime(1970, 1, 1)  # noqa: DTZ001 - its text is wanted without "+00:00"
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII
 )
@@ -16,7 +17,7 @@ def iso(moment: float | None) -> str | None:
     if moment is None:
         return None
     # Not utcfromtimestamp: it cannot go before 1970 everywhere, and virtual start times may.
-    return (_EPOCH + timedelta(seconds=int(moment // 1))).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (_EPOCH_WITHOUT_ZONE + timedelta(seconds=int(moment // 1))).isoformat() + "Z"
 
 
 def from_iso(text: str) -> float:
