@@ -8,6 +8,7 @@ import click
 
 from twilio_taskrouter_worker._version import __version__
 from twilio_taskrouter_worker.cli.demo import demo
+from twilio_taskrouter_worker.cli.export import export
 from twilio_taskrouter_worker.cli.local import local
 
 
@@ -23,6 +24,7 @@ def taskrouter() -> None:
 
 taskrouter.add_command(demo)
 taskrouter.add_command(local)
+taskrouter.add_command(export)
 
 
 def run(arguments: Sequence[str]) -> int:

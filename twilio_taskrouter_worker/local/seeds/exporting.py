@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from ..engine import Engine, model
+from ..engine import model
 from ..engine.rules import BUILT_IN_CHANNELS
 from .configuration import with_names
 from .form import FORMAT
@@ -15,36 +15,56 @@ from .form import FORMAT
 _BUILT_IN: Final = dict(BUILT_IN_CHANNELS)
 
 
-def export(engine: Engine, *, tasks: bool = False) -> dict[str, Any]:
+class Source(Protocol):
+    """What workspaces are read from: the engine, or whatever has its lists and fields."""
+
+    def workspaces(self) -> Sequence[model.Workspace]: ...
+
+    def activities(self, workspace_sid: str) -> Sequence[model.Activity]: ...
+
+    def task_channels(self, workspace_sid: str) -> Sequence[model.TaskChannel]: ...
+
+    def queues(self, workspace_sid: str) -> Sequence[model.TaskQueue]: ...
+
+    def workflows(self, workspace_sid: str) -> Sequence[model.Workflow]: ...
+
+    def workers(self, workspace_sid: str) -> Sequence[model.Worker]: ...
+
+    def channels(self, workspace_sid: str, worker_sid: str) -> Sequence[model.WorkerChannel]: ...
+
+    def tasks(self, workspace_sid: str) -> Sequence[model.Task]: ...
+
+
+def export(source: Source, *, tasks: bool = False) -> dict[str, Any]:
     """Return a document from which the same workspaces can be made.
 
     Args:
-        engine: what is exported.
+        source: what is exported.
         tasks: include the tasks that are not over, as they would be created anew: who holds them is not part of it.
     """
     return {
         "format": FORMAT,
-        "workspaces": [_Exporter(engine, workspace).document(tasks) for workspace in engine.workspaces()],
+        "workspaces": [_Exporter(source, workspace).document(tasks) for workspace in source.workspaces()],
     }
 
 
 class _Exporter:
     """Describes one workspace, and knows the names of its sids."""
 
-    def __init__(self, engine: Engine, workspace: model.Workspace) -> None:
-        self._engine = engine
+    def __init__(self, source: Source, workspace: model.Workspace) -> None:
+        self._source = source
         self._workspace = workspace
         sid = workspace.sid
-        self._names = _by_sid(engine.queues(sid))
+        self._names = _by_sid(source.queues(sid))
         self._targets = {
-            "worker": _by_sid(engine.workers(sid)),
+            "worker": _by_sid(source.workers(sid)),
             "task_queue": self._names,
-            "workflow": _by_sid(engine.workflows(sid)),
+            "workflow": _by_sid(source.workflows(sid)),
         }
 
     def document(self, tasks: bool) -> dict[str, Any]:
         """Describe everything in the workspace."""
-        workspace, engine, sid = self._workspace, self._engine, self._workspace.sid
+        workspace, source, sid = self._workspace, self._source, self._workspace.sid
         found: dict[str, Any] = {
             "friendly_name": workspace.friendly_name,
             "multi_task_enabled": workspace.multi_task_enabled,
@@ -54,15 +74,15 @@ class _Exporter:
             "timeout_activity": workspace.timeout_activity_name,
             "activities": [
                 {"friendly_name": activity.friendly_name, "available": activity.available}
-                for activity in engine.activities(sid)
+                for activity in source.activities(sid)
             ],
-            "task_channels": [_channel(channel) for channel in engine.task_channels(sid) if _own(channel)],
-            "task_queues": [_queue(queue) for queue in engine.queues(sid)],
-            "workflows": [self._workflow(workflow) for workflow in engine.workflows(sid)],
-            "workers": [self._worker(worker) for worker in engine.workers(sid)],
+            "task_channels": [_channel(channel) for channel in source.task_channels(sid) if _own(channel)],
+            "task_queues": [_queue(queue) for queue in source.queues(sid)],
+            "workflows": [self._workflow(workflow) for workflow in source.workflows(sid)],
+            "workers": [self._worker(worker) for worker in source.workers(sid)],
         }
         if tasks:
-            found["tasks"] = [self._task(task) for task in engine.tasks(sid) if not task.final]
+            found["tasks"] = [self._task(task) for task in source.tasks(sid) if not task.final]
         return found
 
     def _workflow(self, workflow: model.Workflow) -> dict[str, Any]:
@@ -87,7 +107,7 @@ class _Exporter:
                 "capacity": channel.configured_capacity,
                 "available": channel.available,
             }
-            for channel in self._engine.channels(worker.workspace_sid, worker.sid)
+            for channel in self._source.channels(worker.workspace_sid, worker.sid)
             if (channel.configured_capacity, channel.available) != (1, True)
         }
         return {**found, "channels": channels} if channels else found

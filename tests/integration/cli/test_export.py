@@ -1,0 +1,100 @@
+"""``taskrouter export``: a running service becomes a seed file."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.commands import ROOT, taskrouter
+from twilio_taskrouter_worker.errors import SeedError
+from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.seeds.remote import RemoteService
+
+SEED_FILE = ROOT / "examples" / "seed.yaml"
+
+
+def credentials(router: LocalTaskRouter) -> dict[str, str]:
+    """The environment that leads the command to a router's account."""
+    return {"TWILIO_ACCOUNT_SID": router.account_sid, "TWILIO_AUTH_TOKEN": router.auth_token}
+
+
+def test_over_rest_as_over_python(tmp_path: Path) -> None:
+    """What is read over REST, page by page, is what the service itself exports; tasks with whole seconds."""
+    path = tmp_path / "out.yaml"
+    with LocalTaskRouter(seed_file=SEED_FILE, seed=1) as router:
+        router.create_task({"x": 1}, routing_target=router.workers()[0].sid, ignore_capacity=False)
+        ended = taskrouter("export", str(path), "--url", router.url, **credentials(router))
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+        whole = router.export()
+        shown = taskrouter("export", "-", "--tasks", "--url", router.url, **credentials(router))
+        with_tasks = router.export(tasks=True)
+    with LocalTaskRouter(seed_file=path) as again:
+        assert again.export() == whole
+    document = json.loads(shown.stdout)
+    for task in (*document["workspaces"][0]["tasks"], *with_tasks["workspaces"][0]["tasks"]):
+        task["virtual_start_time"] = task["virtual_start_time"][:19]
+    assert document == with_tasks
+
+
+def test_one_workspace(tmp_path: Path) -> None:
+    """With ``--workspace-sid`` the others stay out."""
+    with LocalTaskRouter() as router:
+        [sid] = router.load(SEED_FILE)
+        ended = taskrouter("export", "-", "--url", router.url, "--workspace-sid", sid, **credentials(router))
+    assert [workspace["friendly_name"] for workspace in json.loads(ended.stdout)["workspaces"]] == ["Support"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-", "--auth-token", "x" * 32], "answered 401; check the account sid and the auth token."),
+        (["-", "--workspace-sid", "WS" + "0" * 32], "answered 404; check the workspace sid."),
+        (["out.txt"], "The name of a seed file must end in .json, .yaml or .yml: out.txt."),
+        (["-", "--url", "http://127.0.0.1:9"], "Cannot reach http://127.0.0.1:9: ConnectionError."),
+    ],
+)
+def test_faults(tmp_path: Path, arguments: list[str], said: str) -> None:
+    """One line on standard error that says what to look at, exit code 1."""
+    with LocalTaskRouter() as router:
+        ended = taskrouter("export", "--url", router.url, *arguments, **credentials(router))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("Error: ") and said in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", '{"workspaces": []}', '{"workspaces": [], "meta": null}'])
+def test_something_else_that_answers(body: str) -> None:
+    """Whatever is there instead of a TaskRouter is called that."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, name="tool-stranger")
+        thread.start()
+        service = RemoteService(f"http://127.0.0.1:{server.server_port}/", "AC1", "x")
+        try:
+            with pytest.raises(SeedError, match="is no TaskRouter"):
+                service.workspaces()
+        finally:
+            service.close()
+            server.shutdown()
+            thread.join()
+
+
+def test_credentials_are_required() -> None:
+    """Without any, the usage says where they are looked for."""
+    ended = taskrouter("export", "-", TWILIO_ACCOUNT_SID="", TWILIO_AUTH_TOKEN="")
+    assert ended.returncode == 2
+    assert "--account-sid" in ended.stderr

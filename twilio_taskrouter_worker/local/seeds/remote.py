@@ -1,0 +1,125 @@
+"""Reading a service over REST as if it were the engine: a local TaskRouter in another process, or Twilio's own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import requests
+
+from ...errors import SeedError
+from ..engine.model import TASK_FINAL
+
+_PAGE_SIZE: Final = 1000
+_TIMEOUT_SECONDS: Final = 30.0
+
+
+class Record:
+    """A resource of REST with the fields as attributes; they have the names of the engine's records."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self._fields = fields
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._fields[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def final(self) -> bool:
+        """Whether a task is over."""
+        return self._fields["assignment_status"] in TASK_FINAL
+
+    @property
+    def virtual_start_time(self) -> float:
+        """When a task is queued as of (unix seconds)."""
+        text: str = self._fields.get("virtual_start_time") or self._fields["date_created"]
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+class RemoteService:
+    """The lists of a service, each read when it is asked for. Blocks; for one thread.
+
+    Args:
+        url: the root of the service, such as ``http://127.0.0.1:4100``; ``/v1`` is added.
+        account_sid: REST's user.
+        auth_token: its password.
+        workspace_sid: the only workspace to read; None: all.
+
+    Raises:
+        SeedError: (each method) the service cannot be reached, or refuses; the message says which.
+    """
+
+    def __init__(self, url: str, account_sid: str, auth_token: str, workspace_sid: str | None = None) -> None:
+        self._root = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.auth = (account_sid, auth_token)
+        self._workspace_sid = workspace_sid
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def workspaces(self) -> list[Any]:
+        """Return the workspaces."""
+        if self._workspace_sid is not None:
+            return [Record(self._get(f"{self._root}/v1/Workspaces/{self._workspace_sid}"))]
+        return self._list("", "workspaces")
+
+    def activities(self, workspace_sid: str) -> list[Any]:
+        """Return the activities of a workspace."""
+        return self._list(f"/{workspace_sid}/Activities", "activities")
+
+    def task_channels(self, workspace_sid: str) -> list[Any]:
+        """Return the task channels of a workspace."""
+        return self._list(f"/{workspace_sid}/TaskChannels", "channels")
+
+    def queues(self, workspace_sid: str) -> list[Any]:
+        """Return the task queues of a workspace."""
+        return self._list(f"/{workspace_sid}/TaskQueues", "task_queues")
+
+    def workflows(self, workspace_sid: str) -> list[Any]:
+        """Return the workflows of a workspace."""
+        return self._list(f"/{workspace_sid}/Workflows", "workflows")
+
+    def workers(self, workspace_sid: str) -> list[Any]:
+        """Return the workers of a workspace."""
+        return self._list(f"/{workspace_sid}/Workers", "workers")
+
+    def channels(self, workspace_sid: str, worker_sid: str) -> list[Any]:
+        """Return the channels of a worker."""
+        return self._list(f"/{workspace_sid}/Workers/{worker_sid}/Channels", "channels")
+
+    def tasks(self, workspace_sid: str) -> list[Any]:
+        """Return the tasks of a workspace."""
+        return self._list(f"/{workspace_sid}/Tasks", "tasks")
+
+    def _list(self, path: str, key: str) -> list[Any]:
+        found: list[Any] = []
+        url: str | None = f"{self._root}/v1/Workspaces{path}?PageSize={_PAGE_SIZE}"
+        while url:
+            page = self._get(url)
+            try:
+                found += [Record(fields) for fields in page[key]]
+                url = page["meta"]["next_page_url"]
+            except (KeyError, TypeError) as error:
+                raise self._stranger() from error
+        return found
+
+    def _stranger(self) -> SeedError:
+        return SeedError(f"What answers at {self._root} is no TaskRouter.")
+
+    def _get(self, url: str) -> Any:
+        try:
+            answer = self._session.get(url, timeout=_TIMEOUT_SECONDS)
+        except requests.RequestException as error:
+            what = type(error).__name__
+            raise SeedError(f"Cannot reach {self._root}: {what}. Is the service running there?") from error
+        if answer.status_code != 200:
+            hint = {401: "; check the account sid and the auth token", 404: "; check the workspace sid"}
+            raise SeedError(f"{self._root} answered {answer.status_code}{hint.get(answer.status_code, '')}.")
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise self._stranger() from error
