@@ -169,6 +169,7 @@ def _list_case(which: str, page: dict[str, Any], owner: str, text: bytes) -> Cas
             return desk.listed(which, body, set(), 1)
         good = oracle.fits(owner, record)
         sids = {each["sid"] for each in page["contents"]}
-        return desk.listed(which, body, sids | ({record["sid"]} if good else set()), 0 if good else 1)
+        spoiled = None if good is None else int(not good)
+        return desk.listed(which, body, sids | ({record["sid"]} if good else set()), spoiled)
 
     return case

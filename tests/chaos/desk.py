@@ -310,8 +310,11 @@ class Desk:
                 raise Wrong(f"changed to what was not said: {', '.join(wrong)}")
         return "report" if error else "use"
 
-    def listed(self, which: str, page: bytes, sids: set[str], spoiled: int) -> str:
-        """Connect anew with a page of a list as given: ``sids`` must be there, and so many records be reported."""
+    def listed(self, which: str, page: bytes, sids: set[str], spoiled: int | None) -> str:
+        """Connect anew with a page of a list as given: ``sids`` must be there, and so many records be reported.
+
+        None: one or none, as the protocol does not say.
+        """
         self.worker.disconnect()
         with self._changed:
             self._errors.clear()
@@ -324,9 +327,10 @@ class Desk:
             errors, self._errors = self._errors, []
         for error in errors:
             self.check_error(error)
-        if len(errors) != spoiled or not sids <= shown:
+        wanted = (0, 1) if spoiled is None else (spoiled,)
+        if len(errors) not in wanted or not sids <= shown:
             raise Wrong(f"{len(errors)} errors instead of {spoiled}; missing: {sids - shown}; {errors}")
-        return "report" if spoiled else "use"
+        return "report" if errors else "use"
 
     def broken(self, data: bytes) -> str:
         """Send bytes that end the connection; the client must say so, and come back."""
