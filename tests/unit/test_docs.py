@@ -138,6 +138,7 @@ NO_LIMITS = {
     "MOMENT": "a thread of the pool that is about to be free",
     "ODD_RESERVATIONS": "in the text on versions",
     "CLOSE_SESSION_REPLACED": "a close code",
+    "TOKEN_EXPIRED": "an error code",
     "READ_SIZE": "a buffer",
     "PROXY_ANSWER_LIMIT": "a guard against what is no proxy",
 }

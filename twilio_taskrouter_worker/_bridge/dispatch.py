@@ -77,20 +77,22 @@ class Dispatcher:
         while (item := self._queue.get()) is not None:
             arrived, what = item
             self._working_on = arrived
-            try:
-                if self._first is not None:
-                    step, self._first = self._first, None
-                    step()
-                if callable(what):
-                    what()
-                else:
-                    self._message(arrived, what)
-            except Exception as error:
-                log.exception("An event could not be handled; this is a defect of the library")
-                self.report(TaskRouterError(f"An event could not be handled: {type(error).__name__}"), error)
+            if self._first is not None:
+                step, self._first = self._first, None
+                self._step(step)
+            if callable(what):
+                self._step(what)
+            else:
+                self._message(arrived, what)
             self._working_on = None
             del item, what
         self._working_on = None
+
+    def _step(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:
+            self._unforeseen(error)
 
     def _message(self, arrived: float, what: str | bytes | Message) -> None:
         now = time.monotonic()
@@ -105,8 +107,14 @@ class Dispatcher:
             notices = apply(self._state, message, now)
         except InvalidMessageError as error:
             self.report(error)
+        except Exception as error:
+            self._unforeseen(error)
         else:
             self.fire(notices)
+
+    def _unforeseen(self, error: Exception) -> None:
+        log.error("An event could not be handled; this is a defect of the library", exc_info=error)
+        self.report(TaskRouterError(f"An event could not be handled: {type(error).__name__}"), error)
 
     def report(self, error: TaskRouterError, cause: BaseException | None = None) -> None:
         """Fire ``error``; without a listener the log has it."""

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import websocket
 
-from ..errors import GatewayConnectionError, TaskRouterError, TokenError
+from ..errors import GatewayConnectionError, TaskRouterError, TokenError, TokenExpiredError
 from .dialing import Dialing, GivenUp, ProxyRefused
 from .http import Settings, hide, settings_for
 from .jsontext import loads
@@ -23,6 +23,9 @@ from .threads import TIMERS
 __all__ = ["Closed", "Socket", "connection_error", "websocket_settings"]
 
 READ_SIZE = 262144
+
+TOKEN_EXPIRED = 20104
+"""Twilio's error code for a token whose time is over."""
 
 _TEXT = websocket.ABNF.OPCODE_TEXT
 _CLOSE = websocket.ABNF.OPCODE_CLOSE
@@ -185,10 +188,19 @@ def connection_error(error: Exception, url: str, timeout: float, token: str = ""
     if isinstance(error, (websocket.WebSocketBadStatusException, Redirected)):
         status = error.status_code
         if status in (401, 403):
+            code, message = _refusal(error, token)
+            refused = f"The event bridge at {where} refused the token with status {status}{message}."
+            if code == TOKEN_EXPIRED:
+                return TokenExpiredError(
+                    f"{refused} Get a new one and pass it to update_token(), or give a token_provider",
+                    status=status,
+                    code=code,
+                )
             return TokenError(
-                f"The event bridge at {where} refused the token with status {status}{_body_message(error, token)}. "
-                "Check that it is signed with the right key and secret, names an existing worker, and is not expired",
+                f"{refused} Check that it is signed with the right key and secret, names an existing worker, and is "
+                "not expired",
                 status=status,
+                code=code,
             )
         if 300 <= status < 400:
             return GatewayConnectionError(
@@ -225,9 +237,14 @@ def connection_error(error: Exception, url: str, timeout: float, token: str = ""
     return GatewayConnectionError(f"Could not connect to {where}: {why}")
 
 
-def _body_message(error: websocket.WebSocketBadStatusException | Redirected, token: str) -> str:
+def _refusal(error: websocket.WebSocketBadStatusException | Redirected, token: str) -> tuple[int | None, str]:
+    """Twilio's error code and, in brackets, its message, where the answer has them."""
     try:
-        message = loads(getattr(error, "resp_body", None) or b"")["message"]
-    except (ValueError, TypeError, KeyError):
-        return ""
-    return f" ({hide(token, message)})" if isinstance(message, str) else ""
+        body = loads(getattr(error, "resp_body", None) or b"")
+    except ValueError:
+        return None, ""
+    code, message = (body.get("code"), body.get("message")) if isinstance(body, dict) else (None, None)
+    return (
+        code if isinstance(code, int) and not isinstance(code, bool) else None,
+        f" ({hide(token, message)})" if isinstance(message, str) else "",
+    )

@@ -26,7 +26,7 @@ from twilio_taskrouter_worker.errors import (
     RateLimitedError,
     ServerError,
     StateError,
-    TokenError,
+    TokenExpiredError,
 )
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.server import disturbances, frame_faults, sessions
@@ -168,11 +168,12 @@ def test_worker_with_a_provider_renews_an_expired_token(
 
 def test_worker_without_a_provider_waits_for_a_token(router: LocalTaskRouter, worker: Worker) -> None:
     """Without a provider the worker says that its token is refused, and goes on with the next one."""
-    ears = Ears(worker, "error", "ready")
+    ears = Ears(worker, "error", "ready", "token_expired")
     router.faults.expire_token(worker.sid)
     refused = ears.wait_for("error")
-    assert isinstance(refused, TokenError)
-    assert "expired" in str(refused)
+    assert isinstance(refused, TokenExpiredError)
+    assert (refused.status, refused.code) == (401, 20104)
+    ears.wait_for("token_expired")
     assert ears.names().count("ready") == 0
     worker.update_token(router.token(worker.sid))
     ears.wait_for("ready")
