@@ -264,7 +264,7 @@ Target = tuple[roles.Check, Callable[[Call], shapes.Shape]]
 _W: Final = "Workspaces/{WorkspaceSid}"
 _K: Final = "Workspaces/{WorkspaceSid}/Workers/{WorkerSid}"
 
-_TABLE: Final[tuple[tuple[str, str, roles.Check, Callable[[Call], shapes.Shape]], ...]] = (
+REQUESTS: Final[tuple[tuple[str, str, roles.Check, Callable[[Call], shapes.Shape]], ...]] = (
     ("GET", f"{_W}/Activities", roles.anybody, _list_activities),
     ("GET", f"{_W}/Workers", roles.staff, _list_workers),
     ("GET", _K, roles.own_worker_or_staff, _fetch_worker),
@@ -291,7 +291,8 @@ _TABLE: Final[tuple[tuple[str, str, roles.Check, Callable[[Call], shapes.Shape]]
     ("POST", f"{_W}/Tasks/{{TaskSid}}", roles.task_change, _update_task),
     ("POST", f"{_W}/Tasks/{{TaskSid}}/Reservations/{{Sid}}", roles.supervision, _supervise),
 )
+"""Method, path, who may, and what does it."""
 
 ROUTES: Final[PathTable[Target]] = PathTable()
-for _method, _template, _check, _handle in _TABLE:
+for _method, _template, _check, _handle in REQUESTS:
     ROUTES.add(_method, _template, (_check, _handle))

@@ -209,6 +209,10 @@ def _of_one_worker(call: Call) -> Answer:
 
 
 def _list_of_queues(call: Call) -> Answer:
+    # Refused also where there is no queue to look at.
+    window(call.query, call.now)
+    _channel(call)
+    _thresholds(call)
     queues = filters.select(
         call.engine.queues(call.workspace_sid), call.scope(), call.query, filters.TASK_QUEUES[:1]
     )
