@@ -16,6 +16,7 @@ from . import refusals
 _CLOCK_SLACK_SECONDS: Final = 60
 _ALGORITHM: Final = "HS256"
 _LONGEST_TOKEN = 16384  # characters; real ones have about 600
+_KNOWN_TOKENS = 1024
 
 
 @attrs.frozen
@@ -38,6 +39,8 @@ class SigningKey:
     sid: str
     secret: str = attrs.field(repr=False)
     _count: Iterator[int] = attrs.field(init=False, repr=False, eq=False, factory=itertools.count)
+    _good: dict[str, Grant] = attrs.field(init=False, repr=False, eq=False, factory=dict)
+    """What tokens grant that were good before; they stay so until they end."""
 
     def verify(self, token: str | None) -> Grant:
         """Return what the token grants; whether its workspace and worker exist is for others to ask.
@@ -49,6 +52,16 @@ class SigningKey:
             raise refusals.no_token()
         if len(token) > _LONGEST_TOKEN:
             raise refusals.bad_token("it is far too long")
+        known = self._good.get(token)
+        if known is not None and known.expires_at > time.time():
+            return known
+        grant = self._verified(token)
+        if len(self._good) >= _KNOWN_TOKENS:
+            self._good.clear()
+        self._good[token] = grant
+        return grant
+
+    def _verified(self, token: str) -> Grant:
         claims = self._claims(token)
         if claims["iss"] != self.sid:
             raise refusals.bad_token("its issuer is not the signing key of this account")
