@@ -136,18 +136,22 @@ class LocalTaskRouter:
             OSError: it cannot listen there; the message says why.
             StoreError: its file cannot be used; the message says why and what would help.
             SeedError: its seed file is not what it should be; the message has the place and what would be right.
-            StateError: it was started before.
+            StateError: it was started or stopped before.
         """
-        if self._started:
+        if self._started or self._stopped:
             raise StateError("A LocalTaskRouter is started once; make a new one.")
         self._started = True
         self._host.start(self._make_service)
         return self
 
     def stop(self) -> None:
-        """End all connections (close code 1001), and return when they and the thread are gone; idempotent."""
-        self._stopped = True
+        """End all connections (close code 1001), and return when they and the thread are gone; idempotent.
+
+        Raises:
+            StateError: called on the service's own thread, or in a child process; it goes on.
+        """
         self._host.stop()
+        self._stopped = True
 
     def __enter__(self) -> LocalTaskRouter:
         return self.start()
@@ -215,8 +219,10 @@ class LocalTaskRouter:
 
     @property
     def workspace_sid(self) -> str:
-        """The workspace everything below works in."""
+        """The workspace everything below works in: the oldest one at the start, else the first one that was made."""
         self._running()
+        if self._workspace_sid is None:
+            self._workspace_sid = self._ask(_oldest_workspace)
         if self._workspace_sid is None:
             raise StateError("There is no workspace in this LocalTaskRouter.")
         return self._workspace_sid
@@ -438,7 +444,7 @@ class LocalTaskRouter:
         except BaseException:
             service.keeper.abandon()
             raise
-        self._workspace_sid = next((workspace.sid for workspace in service.engine.workspaces()), None)
+        self._workspace_sid = _oldest_workspace(service.engine)
         self._credentials = opened.credentials
         self._opened = opened
         return service
@@ -504,6 +510,10 @@ class LocalTaskRouter:
         if activity in known.values():
             return activity
         raise ValueError(f"There is no activity {activity!r}; there are {', '.join(known)}.")
+
+
+def _oldest_workspace(engine: Engine) -> str | None:
+    return next((workspace.sid for workspace in engine.workspaces()), None)
 
 
 def _clock(clock: Clock | Literal["real", "virtual"]) -> Clock:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +13,8 @@ import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -20,6 +24,7 @@ from tests.tools.wait import no_leftover_sockets, no_leftover_threads
 from twilio_taskrouter_worker import local
 from twilio_taskrouter_worker.errors import ForkedProcessError, NotFoundError, RequestRejectedError, StateError
 from twilio_taskrouter_worker.local import Clock, LocalTaskRouter
+from twilio_taskrouter_worker.local.server.service import Service
 
 
 def test_starts_and_stops_without_a_trace() -> None:
@@ -239,7 +244,59 @@ def test_own_thread_cannot_stop_it(router: LocalTaskRouter) -> None:
         return router._host.call(lambda: "answered")
 
     assert router._host.call(inside) == "answered"
-    router._stopped = False
+    assert router.create_task()
+
+
+def test_is_started_once() -> None:
+    """One that was started, or stopped before it ever was, is not started again, and says so."""
+    router = LocalTaskRouter()
+    with no_leftover_threads(), no_leftover_sockets():
+        router.stop()
+        with pytest.raises(StateError, match="make a new one"):
+            router.start()
+    with LocalTaskRouter() as running, pytest.raises(StateError, match="make a new one"):
+        running.start()
+
+
+def test_interrupted_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while a long journal is read ends the start, and the service does not come up behind one's back."""
+    reading, go_on = threading.Event(), threading.Event()
+    make_service = LocalTaskRouter._make_service
+
+    def slow(self: LocalTaskRouter, loop: asyncio.AbstractEventLoop) -> Service:
+        reading.set()
+        go_on.wait(10)
+        return make_service(self, loop)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        go_on.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalTaskRouter, "_make_service", slow)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    main = threading.main_thread().ident
+    assert main is not None
+    sender = threading.Thread(target=lambda: reading.wait(10) and signal.pthread_kill(main, signal.SIGUSR1))
+    try:
+        with no_leftover_threads(), no_leftover_sockets():
+            sender.start()
+            with pytest.raises(KeyboardInterrupt):
+                LocalTaskRouter().start()
+            sender.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_first_workspace_may_come_later(tmp_path: Path) -> None:
+    """A service that begins without a workspace works in the first one that it gets."""
+    empty = tmp_path / "empty.json"
+    empty.write_text('{"workspaces": []}')
+    with LocalTaskRouter(seed_file=empty) as router:
+        with pytest.raises(StateError, match="no workspace"):
+            router.add_worker("Alice")
+        [sid] = router.load({"workspaces": [{"friendly_name": "Support"}]})
+        assert router.workspace_sid == sid
+        assert router.add_worker("Alice")
 
 
 def test_failing_start_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,9 +54,10 @@ class Host:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
-        # Guards _open: while it is held and _open is true, a callback that is posted is sure to run.
+        # Guards _open and _ended: while it is held and _open is true, a callback that is posted is sure to run.
         self._lock = threading.Lock()
         self._open = False
+        self._ended = False
         self.url = ""
         """Where clients on this machine reach it; empty before the start."""
 
@@ -79,7 +80,8 @@ class Host:
         try:
             started.result()
         except BaseException:
-            self._thread.join()
+            # It did not start; or whoever waits here was interrupted, and then it is not to stay.
+            self.stop()
             raise
 
     def call(self, function: Callable[[], T]) -> T:
@@ -115,6 +117,7 @@ class Host:
         if self._thread is not None and threading.get_ident() == self._thread.ident:
             raise StateError("The local TaskRouter cannot be stopped from its own thread.")
         with self._lock:
+            self._ended = True
             if self._open and self._loop is not None:
                 self._open = False
                 self._loop.call_soon_threadsafe(self._loop.stop)
@@ -141,9 +144,10 @@ class Host:
                 return
             with self._lock:
                 self._loop = loop
-                self._open = True
+                self._open = not self._ended
             started.set_result(None)
-            loop.run_forever()
+            if self._open:
+                loop.run_forever()
             loop.run_until_complete(_close(service, http, server))
         finally:
             self._socket.close()
