@@ -25,7 +25,6 @@ from urllib.parse import urlsplit
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 3.0
 
 
 class Service:
@@ -72,10 +71,12 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, messa
         raise RuntimeError(head.decode())
 
 
-async def _rate(facts: dict[str, Any], message: bytes, connections: int) -> float:
+async def rate(facts: dict[str, Any], message: bytes, connections: int, seconds: float) -> float:
+    """Return how often a second the service answers a request that several connections repeat."""
     address = urlsplit(facts["url"])
     count = 0
-    end = time.perf_counter() + SECONDS
+    begun = time.perf_counter()
+    end = begun + seconds
 
     async def client() -> None:
         nonlocal count
@@ -86,16 +87,17 @@ async def _rate(facts: dict[str, Any], message: bytes, connections: int) -> floa
         writer.close()
 
     await asyncio.gather(*(client() for _ in range(connections)))
-    return count / SECONDS
+    return count / (time.perf_counter() - begun)
 
 
-def requests_per_second(db: str | None, connections: int) -> tuple[float, float]:
+def requests_per_second(db: str | None, connections: int, seconds: float) -> tuple[float, float]:
     """Return how many tasks can be created in a second, and how many can be read."""
     with Service(db) as service:
         facts = service.facts
         creating = request(facts, "POST", "/Tasks", 'Attributes={"order":4711}&WorkflowSid=' + facts["workflow_sid"])
         reading = request(facts, "GET", f"/Workers/{facts['worker_sid']}")
-        return asyncio.run(_rate(facts, creating, connections)), asyncio.run(_rate(facts, reading, connections))
+        created, read = (asyncio.run(rate(facts, each, connections, seconds)) for each in (creating, reading))
+        return created, read
 
 
 def restart(folder: str, count: int) -> tuple[float, float, int]:
@@ -135,16 +137,17 @@ def _start_seconds(db: str) -> float:
         return time.perf_counter() - started
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--commands", type=int, default=100_000, help="length of the journal for the restart")
-    options = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long each kind of request is repeated")
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         print("connections   tasks created/s: memory, file, ratio     workers read/s: memory, file, ratio")
         for connections in (1, 10, 50):
-            memory = requests_per_second(None, connections)
-            kept = requests_per_second(os.path.join(folder, f"{connections}.db"), connections)
+            memory = requests_per_second(None, connections, options.seconds)
+            kept = requests_per_second(os.path.join(folder, f"{connections}.db"), connections, options.seconds)
             pairs = [f"{m:9.0f} {k:9.0f} {k / m:6.2f}" for m, k in zip(memory, kept, strict=True)]
             print(f"{connections:11}   {pairs[0]:>38}     {pairs[1]:>38}")
         empty, full, size = restart(folder, options.commands)

@@ -1,0 +1,55 @@
+"""The benchmarks run, with tiny numbers: nothing here is about speed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.benchmarks import engine, keeping, service
+
+
+def test_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    """The engine's benchmark keeps as many tasks waiting as it says, and every worker busy."""
+    assert engine.main(["--workers", "20", "--queues", "4", "--pending", "5", "30", "--lives", "40"]) == 0
+    rows = re.findall(r"^ *(\d+) pending +(\d+) busy +(\d+) lives/s", capsys.readouterr().out, re.MULTILINE)
+    assert [int(pending) for pending, _, _ in rows] == [5, 30]
+    assert all(0 < int(busy) <= 20 and int(rate) > 0 for _, busy, rate in rows)
+
+
+def test_engine_profile(capsys: pytest.CaptureFixture[str]) -> None:
+    """The profile is printed when it is asked for."""
+    shape = ["--workers", "5", "--queues", "2", "--pending", "3", "--lives", "10"]
+    assert engine.main([*shape, "--profile"]) == 0
+    assert "cumtime" in capsys.readouterr().out
+
+
+def test_a_life_is_a_whole_life() -> None:
+    """What is counted as a life completes one task, accepts one and creates one."""
+    shop = engine.Shop(workers=10, queues=3)
+    shop.fill(15)
+    for _ in range(30):
+        before = {task.sid: task.assignment_status for task in shop.engine.tasks(shop.workspace)}
+        shop.life()
+        after = {task.sid: task.assignment_status for task in shop.engine.tasks(shop.workspace)}
+        changes = sorted((before.get(sid, "new"), status) for sid, status in after.items() if before.get(sid) != status)
+        assert changes == [("assigned", "completed"), ("new", "pending"), ("pending", "assigned")]
+
+
+def test_service(capsys: pytest.CaptureFixture[str]) -> None:
+    """The service's benchmark measures lives and creation, in memory and with a file, and idle sessions."""
+    shape = ["--workers", "2", "--tasks", "10", "--seconds", "0.6", "--sessions", "3", "--kept", "20"]
+    assert service.main(shape) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:10].strip() for line in lines] == ["in memory", "in memory", "with db=", "with db=", "", ""]
+    found = [re.search(r"(lives/s|created/s|idle sessions|20 tasks)", line) for line in lines]
+    wanted = ["lives/s", "created/s", "lives/s", "created/s", "idle sessions", "20 tasks"]
+    assert [each[0] for each in found if each is not None] == wanted
+
+
+def test_keeping(capsys: pytest.CaptureFixture[str]) -> None:
+    """The benchmark of the file measures requests with one and without, and restarts."""
+    keeping.main(["--commands", "30", "--seconds", "0.1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == ["1", "10", "50"]
+    assert "with 30 commands" in lines[4]
