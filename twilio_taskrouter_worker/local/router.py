@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -13,6 +13,7 @@ import attrs
 
 from ..errors import NotFoundError, RequestRejectedError, StateError, VersionConflictError
 from . import seeds
+from .arguments import attributes_of, clock_of, file_of, port_of, reason_code_of, rules_of, seed_of, start_time_of
 from .clock import Clock
 from .credentials import Credentials, credentials
 from .engine import Engine, Explanation, Rejected, Rules, commands, model
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import asyncio
 
 __all__ = ["LocalTaskRouter"]
+
+log = logging.getLogger("twilio_taskrouter_worker.local")
 
 T = TypeVar("T")
 
@@ -91,33 +94,27 @@ class LocalTaskRouter:
         rules: Rules | None = None,
         clock: Clock | Literal["real", "virtual"] = "real",
     ) -> None:
-        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-            raise ValueError(f"port must be an integer from 0 to 65535, not {port!r}.")
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-            raise ValueError(f"seed must be an integer or None, not {seed!r}.")
         given = {
             "account_sid": account_sid,
             "auth_token": auth_token,
             "signing_key_sid": signing_key_sid,
             "signing_key_secret": signing_key_secret,
         }
-        if rules is not None and not isinstance(rules, Rules):
-            raise ValueError(f"rules must be Rules or None, not {type(rules).__name__}.")
-        made = credentials(seed, **given)
+        made = credentials(seed_of(seed), **given)
         self._wishes = Wishes(
-            db=_file(db),
+            db=file_of(db),
             seed=seed,
-            rules=rules,
+            rules=rules_of(rules),
             # In memory the credentials are known, and usable, before the start.
             credentials=given if db is not None else attrs.asdict(made),
             own_clock=isinstance(clock, Clock),
         )
         self._seed_file = seed_file
         self._credentials: Credentials | None = made if db is None else None
-        self.clock = _clock(clock)
+        self._host = Host(host, port_of(port))
+        self.clock = clock_of(clock)
         self.clock.bind(self._move_clock, self._next_deadline)
         self.faults = Faults(lambda work: self._call(lambda: work(self._running())))
-        self._host = Host(host, port)
         self._opened: Opened | None = None
         self._workspace_sid: str | None = None
         self._started = False
@@ -261,7 +258,7 @@ class LocalTaskRouter:
             workspace_sid=self.workspace_sid,
             friendly_name=name,
             activity_sid=self._activity_sid(activity),
-            attributes=_json(attributes),
+            attributes=attributes_of(attributes),
         )
         sid: str = self._execute(command).sid
         return sid
@@ -296,18 +293,16 @@ class LocalTaskRouter:
             ValueError: the attributes are not JSON, or the start time is naive.
             RequestRejectedError: TaskRouter refuses it; the message says why.
         """
-        if virtual_start_time is not None and virtual_start_time.tzinfo is None:
-            raise ValueError("virtual_start_time must be an aware datetime, such as datetime.now(timezone.utc).")
         command = commands.CreateTask(
             workspace_sid=self.workspace_sid,
-            attributes=_json(attributes),
+            attributes=attributes_of(attributes),
             workflow_sid=workflow_sid,
             task_channel=task_channel,
             priority=priority,
             routing_target=routing_target,
             ignore_capacity=ignore_capacity,
             task_queue_sid=task_queue_sid,
-            virtual_start_time=None if virtual_start_time is None else virtual_start_time.timestamp(),
+            virtual_start_time=start_time_of(virtual_start_time),
             **({} if timeout is None else {"timeout": timeout}),
         )
         sid: str = self._execute(command).sid
@@ -359,7 +354,7 @@ class LocalTaskRouter:
         Raises:
             ValueError: the code is no integer, or 0.
         """
-        self._resolve(None, _reason_code(canceled_reason_code))
+        self._resolve(None, reason_code_of(canceled_reason_code))
 
     def resolve_instruction(self, reservation_sid: str, canceled_reason_code: int | None = None) -> None:
         """Let the call of a reservation that waits for a voice instruction stand, or fail with a reason code.
@@ -375,7 +370,7 @@ class LocalTaskRouter:
             RequestRejectedError: it does not wait for a voice instruction.
             ValueError: the code is no integer, or 0.
         """
-        self._resolve(reservation_sid, None if canceled_reason_code is None else _reason_code(canceled_reason_code))
+        self._resolve(reservation_sid, None if canceled_reason_code is None else reason_code_of(canceled_reason_code))
 
     def _resolve(self, reservation_sid: str | None, canceled_reason_code: int | None) -> None:
         self._execute(
@@ -435,6 +430,8 @@ class LocalTaskRouter:
         service = opened.service
         try:
             if not opened.new:
+                if self._seed_file is not None:
+                    log.warning("%s goes on with what is in it: the seed file is not looked at", self._wishes.db)
                 catch_up(service)
             elif self._seed_file is not None:
                 plant(service, seeds.read(self._seed_file))
@@ -514,39 +511,3 @@ class LocalTaskRouter:
 
 def _oldest_workspace(engine: Engine) -> str | None:
     return next((workspace.sid for workspace in engine.workspaces()), None)
-
-
-def _clock(clock: Clock | Literal["real", "virtual"]) -> Clock:
-    if isinstance(clock, Clock):
-        return clock
-    if clock == "real":
-        return Clock()
-    if clock == "virtual":
-        return Clock.virtual()
-    raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
-
-
-def _reason_code(code: int) -> int:
-    if isinstance(code, bool) or not isinstance(code, int) or not code:
-        raise ValueError(f"canceled_reason_code must be an integer other than 0, such as 13223, not {code!r}.")
-    return code
-
-
-def _file(db: str | os.PathLike[str] | None) -> str | None:
-    if db is None:
-        return None
-    name = os.fspath(db) if isinstance(db, (str, os.PathLike)) else None
-    if not isinstance(name, str) or not name or name.startswith((":memory:", "file:")) or "\0" in name:
-        raise ValueError(f"db must be the name of a file, or None to keep everything in memory, not {db!r}.")
-    return name
-
-
-def _json(attributes: Mapping[str, Any] | None) -> str:
-    if attributes is None:
-        return "{}"
-    if not isinstance(attributes, Mapping):
-        raise ValueError(f"attributes must be a mapping, not {type(attributes).__name__}.")
-    try:
-        return json.dumps(dict(attributes), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"The attributes are not JSON: {error}.") from None

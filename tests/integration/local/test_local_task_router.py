@@ -85,6 +85,11 @@ def test_refusals_are_exceptions(router: LocalTaskRouter) -> None:
         router.add_worker("Bob", activity="Asleep")
     with pytest.raises(ValueError, match="not JSON"):
         router.create_task({"when": datetime.now(timezone.utc)})
+    deep: dict[str, Any] = {}
+    for _ in range(100_000):
+        deep = {"in": deep}
+    with pytest.raises(ValueError, match="too deeply"):
+        router.create_task(deep)
     with pytest.raises(ValueError, match="mapping"):
         router.create_task(["no"])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="aware"):

@@ -40,6 +40,17 @@ def test_exported_and_loaded(tmp_path: Path, name: str) -> None:
         assert router.export(tasks=True) == document
 
 
+def test_a_file_that_goes_on_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A seed file beside a file that has something in it changes nothing, and the log says that it is not looked at."""
+    db = tmp_path / "kept.db"
+    with LocalTaskRouter(db=db):
+        pass
+    assert "seed file" not in caplog.text
+    with LocalTaskRouter(db=db, seed_file=SEED_FILE) as router:
+        assert list(router.activities) == ["Offline", "Available", "Unavailable"]
+    assert "kept.db goes on with what is in it: the seed file is not looked at" in caplog.text
+
+
 def test_loaded_beside_what_is_there(router: LocalTaskRouter) -> None:
     """Loading adds workspaces; those that are there stay, and the first one is still the one of the shortcuts."""
     before = router.workspace_sid

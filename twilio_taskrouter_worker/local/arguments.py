@@ -1,0 +1,87 @@
+"""What may be given to a LocalTaskRouter: each function returns its argument as the service takes it.
+
+All raise ValueError for what cannot be; the message says what would be right.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from .clock import Clock
+from .engine import Rules
+
+
+def port_of(port: int) -> int:
+    """A port to listen on; 0 for a free one."""
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+        raise ValueError(f"port must be an integer from 0 to 65535, not {port!r}.")
+    return port
+
+
+def seed_of(seed: int | None) -> int | None:
+    """What sids and secrets are made from; None for chance."""
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise ValueError(f"seed must be an integer or None, not {seed!r}.")
+    return seed
+
+
+def rules_of(rules: Rules | None) -> Rules | None:
+    """The switches; None for those of the file, else the defaults."""
+    if rules is not None and not isinstance(rules, Rules):
+        raise ValueError(f"rules must be Rules or None, not {type(rules).__name__}.")
+    return rules
+
+
+def clock_of(clock: Clock | Literal["real", "virtual"]) -> Clock:
+    """A clock, given as it is or by its kind."""
+    if isinstance(clock, Clock):
+        return clock
+    if clock == "real":
+        return Clock()
+    if clock == "virtual":
+        return Clock.virtual()
+    raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
+
+
+def file_of(db: str | os.PathLike[str] | None) -> str | None:
+    """The name of the file to keep everything in; None for memory. SQLite's special names are none."""
+    if db is None:
+        return None
+    name = os.fspath(db) if isinstance(db, (str, os.PathLike)) else None
+    if not isinstance(name, str) or not name or name.startswith((":memory:", "file:")) or "\0" in name:
+        raise ValueError(f"db must be the name of a file, or None to keep everything in memory, not {db!r}.")
+    return name
+
+
+def attributes_of(attributes: Mapping[str, Any] | None) -> str:
+    """The attributes of a worker or task as JSON text; None for none. The message does not quote them."""
+    if attributes is None:
+        return "{}"
+    if not isinstance(attributes, Mapping):
+        raise ValueError(f"attributes must be a mapping, not {type(attributes).__name__}.")
+    try:
+        return json.dumps(dict(attributes), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The attributes are not JSON: {error}.") from None
+    except RecursionError:
+        raise ValueError("The attributes are nested too deeply.") from None
+
+
+def start_time_of(start: datetime | None) -> float | None:
+    """A virtual start time in unix seconds; None for now."""
+    if start is None:
+        return None
+    if start.tzinfo is None:
+        raise ValueError("virtual_start_time must be an aware datetime, such as datetime.now(timezone.utc).")
+    return start.timestamp()
+
+
+def reason_code_of(code: int) -> int:
+    """Why a call has failed."""
+    if isinstance(code, bool) or not isinstance(code, int) or not code:
+        raise ValueError(f"canceled_reason_code must be an integer other than 0, such as 13223, not {code!r}.")
+    return code
