@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from . import checks, errors, pending, reservations, workflow
@@ -17,7 +18,7 @@ from .lifecycle import (
     set_reservation,
     set_task_status,
 )
-from .model import ACCEPTED, ASSIGNED, CANCELED, COMPLETED, PENDING, RESERVED, WRAPPING, Task
+from .model import ACCEPTED, ASSIGNED, CANCELED, COMPLETED, PENDING, RESERVED, WRAPPING, Task, TaskChannel
 from .rules import EARLIEST_START, MAX_PRIORITY, MAX_TASK_TIMEOUT, REASON_SLA, REASON_TTL
 from .sids import canonical, well_formed
 from .state import QueueState, TaskState, WorkflowState, WorkspaceState
@@ -32,19 +33,15 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
     attributes = checks.attributes(command.attributes)
     checks.integer(command.priority, 0, MAX_PRIORITY, "Priority")
     checks.integer(command.timeout, 1, MAX_TASK_TIMEOUT, "Timeout")
-    channel = ws.find_task_channel(command.task_channel or _DEFAULT_CHANNEL)
-    if channel is None:
-        raise invalid(f"TaskChannel '{command.task_channel}' does not exist in this workspace")
-    start = command.virtual_start_time
-    start = kernel.now if start is None else _start_time(kernel, start)
+    channel = _channel(ws, command.task_channel or _DEFAULT_CHANNEL)
+    start = _start_time(kernel, command.virtual_start_time)
     route, target = _target(ws, command.routing_target)
     flow = _workflow(kernel, ws, command, route, target)
     queue = _queue(ws, command.task_queue_sid)
     if command.ignore_capacity and route != "worker":
         raise invalid("IgnoreCapacity is only valid together with a worker as RoutingTarget")
-    if kernel.rules.refuse_unmatched_tasks and route == "workflow" and flow is not None:
-        if not workflow.takes(flow.plan, TaskScope(attributes)):
-            raise invalid(f"No filter of workflow {flow.record.sid} matches the task, and it has no default_filter")
+    if route == "workflow" and flow is not None:
+        _check_match(kernel, flow, attributes)
     kernel.task_count += 1
     record = Task(
         account_sid=kernel.account_sid,
@@ -99,7 +96,22 @@ def _begin(kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueStat
     kernel.place(ws, task)
 
 
-def _start_time(kernel: Kernel, value: float) -> float:
+def _channel(ws: WorkspaceState, reference: str) -> TaskChannel:
+    found = ws.find_task_channel(reference)
+    if found is None:
+        raise invalid(f"TaskChannel '{reference}' does not exist in this workspace")
+    return found
+
+
+def _check_match(kernel: Kernel, flow: WorkflowState, attributes: Mapping[str, Any]) -> None:
+    """Refuse a task that its workflow has no place for, where the rules say so."""
+    if kernel.rules.refuse_unmatched_tasks and not workflow.takes(flow.plan, TaskScope(attributes)):
+        raise invalid(f"No filter of workflow {flow.record.sid} matches the task, and it has no default_filter")
+
+
+def _start_time(kernel: Kernel, value: float | None) -> float:
+    if value is None:
+        return kernel.now
     if value > kernel.now:
         raise errors.start_in_future()
     if value < EARLIEST_START:
@@ -207,9 +219,7 @@ def _data_changes(kernel: Kernel, ws: WorkspaceState, task: TaskState, command: 
     if command.virtual_start_time is not UNSET:
         given["virtual_start_time"] = _start_time(kernel, command.virtual_start_time)
     if command.task_channel is not UNSET:
-        channel = ws.find_task_channel(command.task_channel)
-        if channel is None:
-            raise invalid(f"TaskChannel '{command.task_channel}' does not exist in this workspace")
+        channel = _channel(ws, command.task_channel)
         given["task_channel_sid"] = channel.sid
         given["task_channel_unique_name"] = channel.unique_name
     parsed = None

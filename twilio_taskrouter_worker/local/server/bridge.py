@@ -12,6 +12,7 @@ from . import params, refusals
 from .connections import Connection
 from .service import Service
 from .sessions import Session
+from .tokens import Grant
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
 
@@ -32,11 +33,7 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
         Rejected: it is not a handshake (400), or its token is not good for one (401, 403).
     """
     query = params.parse_form(request.raw_path.partition("?")[2].encode())
-    token = query.get("token")
-    grant = service.signing_key.verify(token if isinstance(token, str) else None)
-    service.check_grant(grant)
-    if grant.worker_sid is None:
-        raise refusals.forbidden("A token without a worker cannot open a websocket", service.engine.rules)
+    grant, worker_sid = _admit(service, query.get("token"))
     socket = web.WebSocketResponse(
         timeout=_CLOSE_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE, autoping=False
     )
@@ -59,7 +56,7 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
     offline = query.get("setWorkerOfflineIfDisconnected")
     session = Session(
         grant.workspace_sid,
-        grant.worker_sid,
+        worker_sid,
         transport,
         close_politely,
         expires_at=grant.expires_at,
@@ -80,6 +77,15 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
     finally:
         service.sessions.remove(session)
     return socket
+
+
+def _admit(service: Service, token: Any) -> tuple[Grant, str]:
+    """Return what a token grants, and whose session it opens."""
+    grant = service.signing_key.verify(token if isinstance(token, str) else None)
+    service.check_grant(grant)
+    if grant.worker_sid is None:
+        raise refusals.forbidden("A token without a worker cannot open a websocket", service.engine.rules)
+    return grant, grant.worker_sid
 
 
 async def _listen(socket: web.WebSocketResponse, loop: asyncio.AbstractEventLoop) -> bool:
