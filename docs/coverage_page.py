@@ -53,12 +53,14 @@ _GROUPS = {
     "Statistics": "Statistics",
 }
 
+_CHANNEL_EVENTS = frozenset({"worker.capacity.update", "worker.channel.availability.update"})
 _KINDS = (
-    ("Worker", events.WORKER_EVENTS),
+    ("Worker", events.WORKER_EVENTS - _CHANNEL_EVENTS),
+    ("Worker channel", _CHANNEL_EVENTS),
     ("Reservation", events.RESERVATION_EVENTS),
     ("Task", events.TASK_EVENTS),
     ("Transfer", events.TRANSFER_EVENTS),
-    ("Worker, about a task", frozenset({events.RESERVATION_FAILED})),
+    ("Task", frozenset({events.RESERVATION_FAILED})),
 )
 
 _INTRODUCTION = """\
@@ -209,7 +211,7 @@ def wire() -> Iterator[str]:
     """The events of the websocket."""
     assert events.BRIDGE_EVENTS == frozenset().union(*(types for _, types in _KINDS))
     rows = [(f"``{each}``", kind) for kind, types in _KINDS for each in sorted(types)]
-    yield from table(("``event_type``", "About a"), rows, "60 40")
+    yield from table(("``event_type``", "Payload"), rows, "60 40")
 
 
 def page() -> str:

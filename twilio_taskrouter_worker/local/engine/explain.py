@@ -18,6 +18,10 @@ def failing_parts(verdict: Verdict) -> str:
     return "; ".join(str(part).removeprefix("false:").strip() for part in verdict.failing())
 
 
+def _members(count: int) -> str:
+    return "1 member" if count == 1 else f"{count} members"
+
+
 @attrs.frozen(kw_only=True)
 class ExpressionResult:
     """An expression of the configuration and what came of it."""
@@ -116,7 +120,7 @@ class TargetVerdict:
         return data
 
     def __str__(self) -> str:
-        parts = [f"target {self.index + 1}: queue '{self.queue_name}', suits {self.suited} of {self.members} members"]
+        parts = [f"target {self.index + 1}: queue '{self.queue_name}', suits {self.suited} of {_members(self.members)}"]
         if self.expression is not None:
             parts.append(f"expression {self.expression}")
         if self.known_worker is not None:
@@ -175,7 +179,7 @@ class QueueVerdict:
 
     def __str__(self) -> str:
         return (
-            f"{self.friendly_name}: {self.members} members, {self.available} available, {self.free} free,"
+            f"{self.friendly_name}: {_members(self.members)}, {self.available} available, {self.free} free,"
             f" {self.waiting} waiting" + ("   <- here" if self.current else "")
         )
 
