@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -125,6 +126,12 @@ class Listener:
 # thousands of reservations. Reading needs none: tuples are replaced, never changed.
 registration = threading.Lock()
 
+if hasattr(os, "register_at_fork"):
+    # A child must not inherit it held by a thread that it does not have.
+    os.register_at_fork(
+        before=registration.acquire, after_in_parent=registration.release, after_in_child=registration.release
+    )
+
 
 class Emitter:
     """An object with events.
@@ -212,14 +219,11 @@ class Emitter:
         that is running is not interrupted. Raises ValueError for an unknown event name.
         """
         name = None if event is None else self._event(event)
-        with registration:
-            table = self._listener_table()
-            for key in [key for key in table if name is None or key == name]:
-                kept = tuple(each for each in table[key] if callback is not None and each.callback != callback)
-                if kept:
-                    table[key] = kept
-                else:
-                    del table[key]
+        for key in self._events if name is None else (name,):
+            for listener in self._listening(key):
+                # Without the lock: the comparison may be the user's code.
+                if callback is None or listener.callback == callback:
+                    self._detach(key, listener)
 
     def wait_for(
         self, event: str, timeout: float | None = None, predicate: Callable[..., object] | None = None

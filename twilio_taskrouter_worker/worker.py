@@ -260,6 +260,10 @@ class Worker(WorkerFields, WorkerEmitter):
     def _start(self) -> tuple[Connection, Future[None]]:
         """The connection, begun if there is none, and the Future that tells when it is ready."""
         self._check_process()
+        connection = self._connection
+        if connection is not None and connection.given_up:
+            # Its last callbacks are still to come; this may be one of them.
+            self._close(connection, "the connection had ended", 0.0)
         with self._lock:
             if self._connection is None:
                 self._pid = os.getpid()
@@ -298,13 +302,15 @@ class Worker(WorkerFields, WorkerEmitter):
         self._close(connection, error.message, 0.0)
 
     def _close(self, connection: Connection, why: str, timeout: float) -> None:
+        give_up: Callable[[], None] | None = None
         with self._lock:
-            current = self._connection is connection
-            if current:
+            if self._connection is connection:
                 self._connection, self._ending = None, connection
-        if current:
+                # Not after the lock: the next connection opens them again, and may begin at once.
+                give_up = self._calls.close(why)
+        if give_up is not None:
             connection.stop()
-            self._calls.close(why)
+            give_up()
         if self._waits.on_dispatch_thread():
             return
         deadline = time.monotonic() + timeout
@@ -393,7 +399,7 @@ class Worker(WorkerFields, WorkerEmitter):
 
     def __repr__(self) -> str:
         if self._state.record is None:
-            return "<Worker not connected>"
+            return f"<{type(self).__name__} not connected>"
         state = "ready" if self.ready else "connected" if self.connected else "disconnected"
         return f"<{type(self).__name__} {self.sid} {self.activity_name!r} {state}>"
 
@@ -484,12 +490,9 @@ class Worker(WorkerFields, WorkerEmitter):
         self._check_process()
         self._token = _check_token(token)
         connection = self._connection
-        if connection is not None:
-            if connection.change_token(token, _monotonic_expiry(token)):
-                return
-            # It has given up, and its last callbacks are still to come; this may be one of them.
-            self._close(connection, "the connection had ended", 0.0)
-        if self._calls.closed:
+        if connection is not None and connection.change_token(token, _monotonic_expiry(token)):
+            return
+        if connection is not None or self._calls.closed:
             restarted, _ = self._start()
             restarted.announce("token_updated")
 
@@ -589,10 +592,14 @@ class _ReadyFuture(Future["Worker"]):
 
 def _pass_on(done: Future[None], future: Future[Worker], worker: Worker) -> None:
     error = done.exception()
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(worker)
+    try:
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(worker)
+    except BaseException as escaped:
+        # Out of the user's callbacks of the Future, SystemExit for one: this is the dispatch thread, which goes on.
+        log.error("A callback of the Future of start() raised", exc_info=escaped)
 
 
 class _StopSignals:

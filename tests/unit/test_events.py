@@ -153,6 +153,27 @@ def test_off(worker: Worker) -> None:
     assert heard(worker, "connected") == []
 
 
+def test_off_asks_the_callbacks_without_holding_a_lock(worker: Worker) -> None:
+    """Comparing two callbacks may be the user's code, which may listen to something itself."""
+
+    class Sociable:
+        def __call__(self, worker: Worker) -> None: ...
+
+        def __eq__(self, other: object) -> bool:
+            worker.on("error", repr)
+            return self is other
+
+        __hash__ = object.__hash__
+
+    first, second = Sociable(), Sociable()
+    worker.on("ready", first)
+    thread = threading.Thread(target=worker.off, args=("ready", second), daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert [listener.callback for listener in worker._listening("ready")] == [first]
+
+
 def test_taking_off_what_is_not_there(worker: Worker) -> None:
     """That does nothing."""
     worker.off()

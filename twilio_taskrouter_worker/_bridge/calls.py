@@ -177,13 +177,18 @@ class Calls:
         with self._lock:
             self._closed_by = None
 
-    def close(self, why: str) -> None:
-        """Refuse further calls, and fail those under way with ClosedError."""
+    def close(self, why: str) -> Callable[[], None]:
+        """Refuse further calls. What it returns fails those under way with ClosedError: to be called without a lock,
+        since their callbacks run in it."""
         with self._lock:
             self._closed_by = why
             calls = list(self._open)
-        for call in calls:
-            call.give_up(ClosedError(f"The call was given up: {why}. TaskRouter may or may not have acted on it"))
+
+        def give_up() -> None:
+            for call in calls:
+                call.give_up(ClosedError(f"The call was given up: {why}. TaskRouter may or may not have acted on it"))
+
+        return give_up
 
     def _done(self, call: _Call[Any]) -> None:
         with self._lock:
@@ -225,6 +230,9 @@ class _Call(Generic[T]):
     def start(self) -> None:
         # Not on the timers' thread: a callback of the Future could block every deadline.
         self._timeout = TIMERS.at(self._deadline, lambda: POOL.submit(self._expire))
+        if self._ended:
+            # Closed before there was a timer to cancel.
+            self._timeout.cancel()
         POOL.submit(self._try)
 
     def give_up(self, error: TaskRouterError) -> None:

@@ -100,6 +100,7 @@ class Connection:
         self._lock = threading.Lock()
         self._session = Session(options.session, random.random)
         self._socket: Socket | None = None
+        self._loader: Loader | None = None
         self._settings: Settings | None = None
         self._to_connect: Connect | None = None
         self._wake = threading.Condition(self._lock)
@@ -132,6 +133,11 @@ class Connection:
     def is_ready(self) -> bool:
         return self._session.state is State.READY
 
+    @property
+    def given_up(self) -> bool:
+        """Whether it will never be ready again; its last callbacks may still be to come."""
+        return self._session.state is State.CLOSED
+
     def start(self, token: str, expires_at: float | None) -> None:
         """Start the threads and connect; returns at once. ``expires_at`` is on the monotonic clock."""
         self._token_expires_at = expires_at
@@ -143,7 +149,7 @@ class Connection:
         """Use another token; False where it is too late, since this connection has ended."""
         self._token_expires_at = expires_at
         self._tell(lambda now: self._session.token_changed(token, expires_at, now))
-        return self._session.state is not State.CLOSED
+        return not self.given_up
 
     def renewal_failed(self, error: Exception) -> None:
         """The token provider raised; it is asked again later."""
@@ -176,6 +182,8 @@ class Connection:
             self._wake.notify_all()
             if self._timer is not None:
                 self._timer.cancel()
+            if self._loader is not None:
+                self._loader.give_up()
             if socket is not None and greeted:
                 self._timer = TIMERS.at(time.monotonic() + GOODBYE_SECONDS, socket.hang_up)
             elif socket is not None:
@@ -331,8 +339,6 @@ class Connection:
                 break
             now = time.monotonic()
             with lock:
-                if self._socket is not socket:
-                    return
                 if frame is None:
                     session.beat(now)
                     continue
@@ -341,8 +347,7 @@ class Connection:
                 if session.state is not State.READY:
                     self._schedule()
         with lock:
-            if self._socket is socket:
-                self._socket = None
+            self._socket = None
         self._tell(lambda now: session.closed(closed.code, closed.reason, now))
 
     def _with_expiry(self, error: TaskRouterError) -> TaskRouterError:
@@ -372,13 +377,16 @@ class Connection:
             lambda snapshot: self.dispatcher.put(lambda: self._loaded(load, loader, snapshot)),
             lambda error: self._load_failed(load, error),
         )
+        with self._lock:
+            if self._over:
+                return
+            self._loader = loader
         if first and self._options.connect_activity_sid:
-            then, loader._loaded = loader._loaded, lambda snapshot: self._set_connect_activity(loader, snapshot, then)
-        loader.load()
+            loader.load(lambda snapshot: self._set_connect_activity(load, loader, snapshot))
+        else:
+            loader.load()
 
-    def _set_connect_activity(self, loader: Loader, snapshot: Snapshot, then: Callable[[Snapshot], None]) -> None:
-        loader._loaded = then
-
+    def _set_connect_activity(self, load: Load, loader: Loader, snapshot: Snapshot) -> None:
         def tried(error: RequestError | None) -> None:
             if error is not None:
                 failure = InitializationError(
@@ -388,11 +396,14 @@ class Connection:
                 )
                 failure.__cause__ = error
                 self.dispatcher.put(lambda: self.dispatcher.report(failure))
-            then(snapshot)
+            self.dispatcher.put(lambda: self._loaded(load, loader, snapshot))
 
         loader.set_activity(self._options.connect_activity_sid, snapshot, tried)
 
     def _load_failed(self, load: Load, error: TaskRouterError) -> None:
+        if isinstance(error, ClosedError):
+            # The worker is being disconnected: nobody waits for the lists.
+            return
         final = isinstance(error, NotFoundError)
         if isinstance(error, AuthorizationError):
             failure: TaskRouterError = self._with_expiry(

@@ -141,17 +141,22 @@ class Dispatcher:
                 future.add_done_callback(lambda done: self._executed(emitter, event, done))
         except BaseException as error:
             # SystemExit too: it would end this thread, and with it all further events, without a word.
-            self._callback_failed(emitter, event, error)
+            self._log_failed(event, error)
+            self._report_failed(emitter, event, error)
 
     def _executed(self, emitter: Emitter, event: str, done: Any) -> None:
         if done.cancelled() or done.exception() is None:
             return
         error = done.exception()
-        self.put(lambda: self._callback_failed(emitter, event, error))
+        # Here and now: where the connection has ended meanwhile, nothing comes after it.
+        self._log_failed(event, error)
+        self.put(lambda: self._report_failed(emitter, event, error))
 
-    def _callback_failed(self, emitter: Emitter, event: str, error: BaseException) -> None:
+    def _log_failed(self, event: str, error: BaseException) -> None:
         # The traceback is the user's own, and so is what their exception says.
         log.error("A callback of %r raised", event, exc_info=error)
+
+    def _report_failed(self, emitter: Emitter, event: str, error: BaseException) -> None:
         if emitter is self._state.worker and event == "error":
             return
         failure = TaskRouterError(f"A callback of {event!r} raised {type(error).__name__}")

@@ -280,10 +280,16 @@ class Exchange:
 def _never_connected(error: BaseException) -> bool:
     reason = error.args[0] if error.args else None
     reason = getattr(reason, "reason", reason)
-    return isinstance(
-        reason,
-        (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProxyError, urllib3.exceptions.NameResolutionError),
-    )
+    return isinstance(reason, _BEFORE_CONNECTING)
+
+
+_BEFORE_CONNECTING = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.NameResolutionError,
+    # close_idle came between the choice of a pool of connections and the use of one.
+    urllib3.exceptions.ClosedPoolError,
+)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -17,7 +17,7 @@ from . import routes
 from .resync import Snapshot
 from .routes import Route
 from .state import Caller
-from .threads import POOL, TIMERS
+from .threads import POOL, TIMERS, Timer
 
 __all__ = ["Gather", "Loader", "connect_activity_delay", "list_pages"]
 
@@ -131,9 +131,10 @@ class Loader:
         self._sids = {"ws": workspace_sid, "wk": worker_sid}
         self._loaded = loaded
         self._failed = failed
+        self._retry: Timer | None = None
 
-    def load(self) -> None:
-        """Ask for the worker and its three lists; returns at once."""
+    def load(self, then: Callable[[Snapshot], None] | None = None) -> None:
+        """Ask for the worker and its three lists; returns at once. ``then`` is told in place of ``loaded``."""
         page_size = {"PageSize": routes.PAGE_SIZE}
         Gather(
             [
@@ -142,7 +143,7 @@ class Loader:
                 self._list(routes.LIST_CHANNELS, page_size),
                 self._list(routes.LIST_RESERVATIONS, {"Active": "true", **page_size}),
             ],
-            lambda results: self._loaded(Snapshot(*results)),
+            lambda results: (then or self._loaded)(Snapshot(*results)),
             self._fail,
         )
 
@@ -161,17 +162,19 @@ class Loader:
                 self._fail(error)
             elif error.status in CONNECT_ACTIVITY_STATUS and retries < CONNECT_ACTIVITY_RETRIES:
                 delay = connect_activity_delay(retries + 1, random.random)
-                TIMERS.at(
+                self._retry = TIMERS.at(
                     time.monotonic() + delay,
                     lambda: POOL.submit(lambda: self.set_activity(activity_sid, snapshot, then, retries + 1)),
                 )
             else:
                 then(error)
 
-        try:
-            self._call(routes.UPDATE_WORKER, {"ActivitySid": activity_sid}).add_done_callback(answered)
-        except TaskRouterError as error:
-            self._fail(error)
+        self._call(routes.UPDATE_WORKER, {"ActivitySid": activity_sid}).add_done_callback(answered)
+
+    def give_up(self) -> None:
+        """Try nothing again: the connection is over."""
+        if self._retry is not None:
+            self._retry.cancel()
 
     def look_up(self, sids: list[str], snapshot: Snapshot) -> None:
         """Find out how these reservations ended; the snapshot is complete then, and ``loaded`` is told again."""
@@ -197,7 +200,8 @@ class Loader:
                 payload = future.result()
                 task_sid = payload.get("task_sid") if isinstance(payload, dict) and "task" not in payload else None
                 if isinstance(task_sid, str) and task_sid:
-                    self._ask(result, routes.GET_TASK, lambda task: got_task(payload, task), task=task_sid)
+                    task = self._call(routes.GET_TASK, {}, task=task_sid)
+                    task.add_done_callback(lambda done: got_task(payload, done))
                 else:
                     result.set_result(payload)
 
@@ -205,20 +209,19 @@ class Loader:
             # The short form of a reservation has no task. If the task is gone, what was known of it stays.
             result.set_result(payload if future.exception() else {**payload, "task": future.result()})
 
-        self._ask(result, routes.GET_RESERVATION, got_reservation, reservation=sid)
+        self._call(routes.GET_RESERVATION, {}, reservation=sid).add_done_callback(got_reservation)
         return result
-
-    def _ask(self, result: Future[Any], route: Route, then: Callable[[Future[Any]], None], **sids: str) -> None:
-        try:
-            self._call(route, {}, **sids).add_done_callback(then)
-        except TaskRouterError as error:
-            result.set_exception(error)
 
     def _list(self, route: Route, params: dict[str, Any]) -> Future[list[Any]]:
         return list_pages(lambda page: self._call(route, page), params)
 
     def _call(self, route: Route, params: dict[str, Any], **sids: str) -> Future[Any]:
-        return self._caller(route, params, _as_it_is, None, {**self._sids, **sids})
+        try:
+            return self._caller(route, params, _as_it_is, None, {**self._sids, **sids})
+        except TaskRouterError as error:
+            refused: Future[Any] = Future()
+            refused.set_exception(error)
+            return refused
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, TaskRouterError):

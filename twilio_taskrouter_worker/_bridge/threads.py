@@ -76,6 +76,9 @@ class Pool:
                 job()
             except Exception:
                 log.exception("A job of the pool failed; this is a defect of the library")
+            except BaseException as error:
+                # SystemExit out of a user's callback of a Future: it must not take this thread along.
+                log.error("A callback of a Future raised", exc_info=error)
             del job
         with self._condition:
             last = self._draining and not self._threads

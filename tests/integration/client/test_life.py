@@ -159,6 +159,30 @@ other.disconnect()
     assert len(bridge.connections) == 6
 
 
+def test_a_fork_while_another_thread_listens(bridge: RecordingBridge) -> None:
+    """The lock of all listener tables is not inherited as held by a thread that the child does not have."""
+    script = """
+from twilio_taskrouter_worker.events import registration
+held, forking = threading.Event(), threading.Event()
+
+def hold():
+    with registration:
+        held.set()
+        forking.wait(0.3)
+
+def child():
+    signal.alarm(5)
+    new_worker().on("ready", print)
+
+holder = threading.Thread(target=hold)
+holder.start()
+held.wait()
+in_child(child)
+holder.join()
+"""
+    succeeded(run(bridge, script))
+
+
 def test_a_fork_in_the_midst_of_calls(bridge: RecordingBridge) -> None:
     """Locks and pooled connections that were in use while forking do not reach the child."""
     script = """

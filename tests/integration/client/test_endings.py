@@ -1,0 +1,227 @@
+"""Connections that end while something else begins: nothing hangs, nothing is lost, nothing is blamed on the wrong."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import pytest
+
+from tests.integration.client.ears import Ears, connected, new_worker
+from tests.tools.bridge import RecordingBridge
+from tests.tools.wait import eventually, no_leftover_threads
+from twilio_taskrouter_worker import ClosedError, GatewayDisconnectedError, Reservation, Worker
+from twilio_taskrouter_worker._bridge import http, loading
+from twilio_taskrouter_worker._bridge.connection import Connection
+from twilio_taskrouter_worker._bridge.threads import TIMERS, Timer
+
+SOON = 10.0
+REPLACED = 4001
+
+
+@pytest.fixture
+def bridge() -> Iterator[RecordingBridge]:
+    """Give a bridge without heartbeats."""
+    with RecordingBridge() as bridge:
+        yield bridge
+
+
+class Late(Executor):
+    """Runs nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.todo: list[tuple[Future[Any], Any, tuple[Any, ...]]] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.todo.append((future, fn, args))
+        return future
+
+    def run(self) -> None:
+        for future, function, args in self.todo:
+            try:
+                future.set_result(function(*args))
+            except Exception as error:
+                future.set_exception(error)
+
+
+def test_connecting_while_another_thread_disconnects(
+    bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of one connection does not close the calls of the next, which began in the middle of it."""
+    stopping, go_on = threading.Event(), threading.Event()
+    stop = Connection.stop
+
+    def slow_stop(connection: Connection) -> None:
+        stop(connection)
+        stopping.set()
+        assert go_on.wait(SOON)
+
+    with no_leftover_threads(), connected(bridge) as (worker, _):
+        monkeypatch.setattr(Connection, "stop", slow_stop)
+        leaving = threading.Thread(target=worker.disconnect)
+        leaving.start()
+        assert stopping.wait(SOON)
+        monkeypatch.setattr(Connection, "stop", stop)
+        ready = worker.start()
+        go_on.set()
+        leaving.join(SOON)
+        assert ready.result(SOON) is worker
+        assert worker.fetch_latest_version().result(SOON) is worker
+
+
+def test_disconnecting_before_the_lists_are_asked_for(
+    bridge: RecordingBridge, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists that nobody wants any more are not asked for, without a word of a defect."""
+    load = Connection._load
+    begun, go_on, over = threading.Event(), threading.Event(), threading.Event()
+
+    def slow_load(connection: Connection, action: Any) -> None:
+        begun.set()
+        assert go_on.wait(SOON)
+        try:
+            load(connection, action)
+        finally:
+            over.set()
+
+    monkeypatch.setattr(Connection, "_load", slow_load)
+    with no_leftover_threads(), caplog.at_level(logging.ERROR):
+        worker = new_worker(bridge)
+        ready = worker.start()
+        assert begun.wait(SOON)
+        worker.disconnect()
+        go_on.set()
+        assert over.wait(SOON)
+        assert isinstance(ready.exception(SOON), ClosedError)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("how", ["start", "update_token"])
+def test_taking_the_worker_back_inside_the_callback_that_says_it_was_replaced(
+    bridge: RecordingBridge, how: str
+) -> None:
+    """The last error of a connection comes before its end; what it advises works there, too."""
+    futures: list[Future[Worker]] = []
+
+    def take_back(error: Exception) -> None:
+        if isinstance(error, GatewayDisconnectedError):
+            if how == "update_token":
+                worker.update_token("another.good.token")
+            futures.append(worker.start())
+
+    with no_leftover_threads(), connected(bridge) as (worker, ears):
+        worker.on("error", take_back)
+        bridge.close(REPLACED, "replaced")
+        ears.wait_for("ready", 2)
+        assert futures[0].result(SOON) is worker
+        assert worker.ready and len(bridge.connections) == 2
+        assert worker.fetch_latest_version().result(SOON) is worker
+
+
+def test_a_callback_of_start_that_exits_ends_nothing(
+    bridge: RecordingBridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SystemExit out of a callback of a Future, on the dispatch thread, costs itself only."""
+
+    def leave(_: Future[Worker]) -> None:
+        raise SystemExit(1)
+
+    with no_leftover_threads():
+        worker = new_worker(bridge)
+        ears = Ears(worker)
+        bridge.hold_init()
+        worker.start().add_done_callback(leave)
+        bridge.release_init()
+        worker.connect(SOON)
+        bridge.add_reservation(announce=True)
+        ears.wait_for("reservation_created")
+        worker.disconnect()
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [SystemExit]
+
+
+def test_a_callback_of_a_call_that_exits_costs_no_thread(bridge: RecordingBridge) -> None:
+    """SystemExit out of a callback of a Future, on a pool thread, leaves the pool as it was."""
+
+    def leave(_: Future[Worker]) -> None:
+        raise SystemExit(1)
+
+    with no_leftover_threads(), connected(bridge) as (worker, _):
+        for _ in range(5):
+            future = worker.fetch_latest_version()
+            future.add_done_callback(leave)
+            future.result(SOON)
+        worker.disconnect()
+        eventually(lambda: not http.POOL._threads)
+
+
+def test_an_executor_that_fails_after_the_end_is_heard(
+    bridge: RecordingBridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A callback handed to an executor may outlive the connection; what it raises is in the log all the same."""
+
+    def fail(reservation: Reservation) -> None:
+        raise LookupError("too late")
+
+    executor = Late()
+    with no_leftover_threads(), connected(bridge) as (worker, ears):
+        worker.on("reservation_created", fail, executor=executor)
+        bridge.add_reservation(announce=True)
+        eventually(lambda: executor.todo)
+    with caplog.at_level(logging.ERROR):
+        executor.run()
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [LookupError]
+
+
+def test_connections_put_away_under_a_call_are_made_again(
+    bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the last call of one client puts the idle connections away, a call that another just begins is sent."""
+    send = http._Adapter.get_connection_with_tls_context if hasattr(
+        http._Adapter, "get_connection_with_tls_context"
+    ) else http._Adapter.get_connection
+    once = iter([True])
+
+    def put_away(adapter: Any, *args: Any, **kwargs: Any) -> Any:
+        pool = send(adapter, *args, **kwargs)
+        if next(once, False):
+            http.close_idle()
+        return pool
+
+    with no_leftover_threads(), connected(bridge) as (worker, _):
+        monkeypatch.setattr(http._Adapter, send.__name__, put_away)
+        assert worker.set_attributes({"languages": ["en"]}).result(SOON) is worker
+
+
+def test_disconnecting_between_two_tries_at_the_activity(
+    bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next try is not waited for, and no timer stays behind."""
+    monkeypatch.setattr(loading, "connect_activity_delay", lambda retry, rand: 60.0)
+    bridge.on_call("Workers/", [503], method="POST")
+    with no_leftover_threads(timeout=2.0):
+        worker = new_worker(bridge, connect_activity_sid="WA1")
+        worker.start()
+        bridge.wait_for_call("Workers/", method="POST")
+        eventually(lambda: any(each.at > time.monotonic() + 30 and each.action for each in TIMERS._heap))
+        worker.disconnect()
+
+
+def test_disconnecting_while_a_call_begins(bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that is given up before it has its timer leaves no timer behind."""
+    at, once = TIMERS.at, iter([True])
+
+    def disconnect_first(when: float, action: Any) -> Timer:
+        if next(once, False):
+            worker.disconnect()
+        return at(when, action)
+
+    with connected(bridge, request_timeout=600.0) as (worker, _):
+        monkeypatch.setattr(TIMERS, "at", disconnect_first)
+        future = worker.fetch_latest_version()
+        assert isinstance(future.exception(SOON), ClosedError)
+        assert not [timer for timer in TIMERS._heap if timer.action and timer.at > time.monotonic() + 300]
