@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -117,4 +118,8 @@ def _checked(name: str, url: str, *schemes: str) -> str:
         raise ValueError(
             f"{name} should be a URL that starts with {' or '.join(f'{each}://' for each in schemes)}, not {url!r}"
         )
+    try:
+        urlsplit(url).port
+    except ValueError as error:
+        raise ValueError(f"{name} should have a port from 0 to 65535, or none, not {url!r}") from error
     return url

@@ -152,3 +152,10 @@ def test_a_token_provider_is_callable() -> None:
     """A function, or anything that can be called."""
     provider = "token".upper
     assert Options(token_provider=provider).token_provider is provider
+
+
+@pytest.mark.parametrize("port", ["x", "99999", "-1"])
+def test_a_port_that_cannot_be(port: str) -> None:
+    """It is refused when the client is made, with the address."""
+    with pytest.raises(ValueError, match=f"ws_server should have a port from 0 to 65535.*:{port}"):
+        bridge_urls(None, None, None, f"ws://127.0.0.1:{port}")
