@@ -119,7 +119,7 @@ def _checked(name: str, url: str, *schemes: str) -> str:
             f"{name} should be a URL that starts with {' or '.join(f'{each}://' for each in schemes)}, not {url!r}"
         )
     try:
-        urlsplit(url).port
+        _ = urlsplit(url).port
     except ValueError as error:
         raise ValueError(f"{name} should have a port from 0 to 65535, or none, not {url!r}") from error
     return url

@@ -5,5 +5,6 @@ Two walks lead through this folder::
     event:  signaling (frame) -> session -> dispatch -> messages -> state (resource updated) -> your callback
     call:   routes (url, params) -> calls (one HTTP POST on a pool thread) -> state (resource updated) -> Future
 
-``messages``, ``wire``, ``session``, ``state`` and ``resync`` are pure: no socket, no thread, no clock, no HTTP.
+``messages``, ``wire``, ``routes``, ``session``, ``failures``, ``state``, ``announced``, ``updates`` and ``resync`` are
+pure: no socket, no thread, no clock, no HTTP.
 """

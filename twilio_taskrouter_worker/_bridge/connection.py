@@ -22,18 +22,15 @@ from concurrent.futures import Future
 import attrs
 
 from ..errors import (
-    AuthorizationError,
     ClosedError,
     GatewayConnectionError,
-    InitializationError,
     InvalidMessageError,
     NotFoundError,
     RequestError,
     TaskRouterError,
-    TokenError,
-    TokenExpiredError,
 )
 from .dispatch import Dispatcher
+from .failures import activity_failure, connect_timeout, load_failure, renewal_failure, with_age
 from .http import Settings
 from .loading import Loader
 from .messages import Init, Message, parse
@@ -51,7 +48,6 @@ from .session import (
     Session,
     SessionOptions,
     State,
-    connect_timeout,
 )
 from .signaling import Closed, Socket, websocket_settings
 from .state import Caller, Notice
@@ -153,8 +149,7 @@ class Connection:
 
     def renewal_failed(self, error: Exception) -> None:
         """The token provider raised; it is asked again later."""
-        failure = TokenError(f"The token_provider raised {type(error).__name__}; it will be asked again")
-        failure.__cause__ = error
+        failure = renewal_failure(error)
         self.dispatcher.put(lambda: self.dispatcher.report(failure))
         self._tell(self._session.renewal_failed)
 
@@ -318,7 +313,7 @@ class Connection:
                 self._socket = socket
             socket.open(HANDSHAKE_TIMEOUT)
         except TaskRouterError as error:
-            failure = self._with_expiry(error)
+            failure = self._with_age(error)
         except Exception as error:
             failure = GatewayConnectionError(f"Could not connect to {self._options.ws_server}: {type(error).__name__}")
             failure.__cause__ = error
@@ -350,19 +345,8 @@ class Connection:
             self._socket = None
         self._tell(lambda now: session.closed(closed.code, closed.reason, now))
 
-    def _with_expiry(self, error: TaskRouterError) -> TaskRouterError:
-        """Name the token's age where that is why it was refused."""
-        expires_at = self._token_expires_at
-        if not isinstance(error, TokenError) or expires_at is None or expires_at > time.monotonic():
-            return error
-        expired = TokenExpiredError(
-            f"The token expired {_ago(time.monotonic() - expires_at)} ago; get a new one and pass it to "
-            f"update_token(), or give a token_provider. {error.message}",
-            status=error.status,
-            code=error.code,
-        )
-        expired.__cause__ = error
-        return expired
+    def _with_age(self, error: TaskRouterError) -> TaskRouterError:
+        return with_age(error, self._token_expires_at, time.monotonic())
 
     # -- loading (pool threads), and taking over (dispatch thread) -------------------------------------------------
 
@@ -389,12 +373,7 @@ class Connection:
     def _set_connect_activity(self, load: Load, loader: Loader, snapshot: Snapshot) -> None:
         def tried(error: RequestError | None) -> None:
             if error is not None:
-                failure = InitializationError(
-                    "The worker could not be moved to connect_activity_sid. " + error.message,
-                    status=error.status,
-                    code=error.code,
-                )
-                failure.__cause__ = error
+                failure = activity_failure(error)
                 self.dispatcher.put(lambda: self.dispatcher.report(failure))
             self.dispatcher.put(lambda: self._loaded(load, loader, snapshot))
 
@@ -405,19 +384,7 @@ class Connection:
             # The worker is being disconnected: nobody waits for the lists.
             return
         final = isinstance(error, NotFoundError)
-        if isinstance(error, AuthorizationError):
-            failure: TaskRouterError = self._with_expiry(
-                TokenError(f"TaskRouter refused the token: {error.message}", status=error.status, code=error.code)
-            )
-        else:
-            failure = InitializationError(
-                f"Failed to initialize Worker {load.init.worker_sid}. {error.message}",
-                status=error.status,
-                code=error.code,
-                retry_after=error.retry_after,
-            )
-        if failure.__cause__ is None:
-            failure.__cause__ = error
+        failure = self._with_age(load_failure(load.init.worker_sid, error))
         self._tell(lambda now: self._session.load_failed(load.generation, failure, final, now))
 
     def _loaded(self, load: Load, loader: Loader, snapshot: Snapshot) -> None:
@@ -481,7 +448,3 @@ def _rest() -> None:
 
 def _call(function: Callable[[], object]) -> None:
     function()
-
-
-def _ago(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

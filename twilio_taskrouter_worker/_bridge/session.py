@@ -35,6 +35,7 @@ from ..events import DisconnectReason
 from .messages import CLOSE_SESSION_REPLACED, INIT, Init, parse, read_init
 
 __all__ = [
+    "CONNECTED",
     "Action",
     "Connect",
     "Deliver",
@@ -479,24 +480,3 @@ class Session:
 
 def _wire_bool(value: bool) -> str:
     return "true" if value else "false"
-
-
-def connect_timeout(session: Session, timeout: float, url: str) -> ConnectTimeoutError:
-    """The error of a connect() that ran out of time: how far it came, and what to look at."""
-    remedy = {
-        State.CONNECTING: "the host does not answer; check eb_server, ws_server, region and the network",
-        State.BACKING_OFF: "is the service running, and are eb_server, ws_server and region right?",
-        State.GREETING: "the connection was accepted, but no init message came; is this an event bridge?",
-        State.LOADING: "the worker and its lists could not be read in time; is eb_server right?",
-        State.PAUSED: "a new token is needed; call update_token() or check the token_provider",
-    }.get(session.state, "the connection was given up")
-    cause = f" Last failure: {session.last_error.message}" if session.last_error else ""
-    error = ConnectTimeoutError(
-        f"The worker was not ready within {timeout:g} s; it was {session.state.value}, attempt {session.attempts}, "
-        f"at {url}: {remedy}{'' if remedy.endswith('?') else '.'}{cause}"
-    )
-    error.__cause__ = session.last_error
-    return error
-
-
-__all__ += ["CONNECTED", "connect_timeout"]

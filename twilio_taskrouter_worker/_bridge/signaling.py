@@ -186,33 +186,7 @@ def connection_error(error: Exception, url: str, timeout: float, token: str = ""
     """The public error for whatever went wrong while connecting; it names the address, never the query (the token)."""
     where = url.split("?", 1)[0]
     if isinstance(error, (websocket.WebSocketBadStatusException, Redirected)):
-        status = error.status_code
-        if status in (401, 403):
-            code, message = _refusal(error, token)
-            refused = f"The event bridge at {where} refused the token with status {status}{message}."
-            if code == TOKEN_EXPIRED:
-                return TokenExpiredError(
-                    f"{refused} Get a new one and pass it to update_token(), or give a token_provider",
-                    status=status,
-                    code=code,
-                )
-            return TokenError(
-                f"{refused} Check that it is signed with the right key and secret, names an existing worker, and is "
-                "not expired",
-                status=status,
-                code=code,
-            )
-        if 300 <= status < 400:
-            return GatewayConnectionError(
-                f"The event bridge at {where} redirects (status {status}), which is not followed, since the "
-                "address carries a token",
-                status=status,
-            )
-        return GatewayConnectionError(
-            f"Could not connect to {where}: it answered with status {status} instead of a websocket; check "
-            "ws_server and region",
-            status=status,
-        )
+        return _status_error(error, where, token)
     if isinstance(error, (websocket.WebSocketTimeoutException, TimeoutError)):
         why = f"no answer within {timeout:.1f} s"
     elif isinstance(error, socket.gaierror):
@@ -235,6 +209,39 @@ def connection_error(error: Exception, url: str, timeout: float, token: str = ""
     else:
         why = f"{type(error).__name__}; is it an event bridge?"
     return GatewayConnectionError(f"Could not connect to {where}: {why}")
+
+
+def _status_error(
+    error: websocket.WebSocketBadStatusException | Redirected, where: str, token: str
+) -> TaskRouterError:
+    """The peer answered the upgrade, but not with a websocket."""
+    status = error.status_code
+    if status in (401, 403):
+        code, message = _refusal(error, token)
+        refused = f"The event bridge at {where} refused the token with status {status}{message}."
+        if code == TOKEN_EXPIRED:
+            return TokenExpiredError(
+                f"{refused} Get a new one and pass it to update_token(), or give a token_provider",
+                status=status,
+                code=code,
+            )
+        return TokenError(
+            f"{refused} Check that it is signed with the right key and secret, names an existing worker, and is "
+            "not expired",
+            status=status,
+            code=code,
+        )
+    if 300 <= status < 400:
+        return GatewayConnectionError(
+            f"The event bridge at {where} redirects (status {status}), which is not followed, since the address "
+            "carries a token",
+            status=status,
+        )
+    return GatewayConnectionError(
+        f"Could not connect to {where}: it answered with status {status} instead of a websocket; check ws_server and "
+        "region",
+        status=status,
+    )
 
 
 def _refusal(error: websocket.WebSocketBadStatusException | Redirected, token: str) -> tuple[int | None, str]:

@@ -10,7 +10,7 @@ import pytest
 import twilio_taskrouter_worker._bridge as bridge
 
 FOLDER = Path(bridge.__file__).parent
-PURE = ["announced", "messages", "resync", "routes", "session", "state", "updates", "wire"]
+PURE = ["announced", "failures", "messages", "resync", "routes", "session", "state", "updates", "wire"]
 IMPURE = {
     "asyncio",
     "http",

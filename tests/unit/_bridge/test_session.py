@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit._bridge.driver import Driver, event_frame, events, generation, init_frame, only, query
+from twilio_taskrouter_worker._bridge.failures import connect_timeout
 from twilio_taskrouter_worker._bridge.session import (
     Connect,
     Deliver,
@@ -18,7 +19,6 @@ from twilio_taskrouter_worker._bridge.session import (
     Notify,
     RenewToken,
     State,
-    connect_timeout,
 )
 from twilio_taskrouter_worker.errors import (
     ConnectTimeoutError,

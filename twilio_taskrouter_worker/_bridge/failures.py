@@ -1,0 +1,86 @@
+"""The public errors of a connection: which kind a failure is, and what it says. Pure."""
+
+from __future__ import annotations
+
+from ..errors import (
+    AuthorizationError,
+    ConnectTimeoutError,
+    InitializationError,
+    RequestError,
+    TaskRouterError,
+    TokenError,
+    TokenExpiredError,
+)
+from .session import Session, State
+
+__all__ = ["activity_failure", "connect_timeout", "load_failure", "renewal_failure", "with_age"]
+
+
+def connect_timeout(session: Session, timeout: float, url: str) -> ConnectTimeoutError:
+    """The error of a connect() that ran out of time: how far it came, and what to look at."""
+    remedy = {
+        State.CONNECTING: "the host does not answer; check eb_server, ws_server, region and the network",
+        State.BACKING_OFF: "is the service running, and are eb_server, ws_server and region right?",
+        State.GREETING: "the connection was accepted, but no init message came; is this an event bridge?",
+        State.LOADING: "the worker and its lists could not be read in time; is eb_server right?",
+        State.PAUSED: "a new token is needed; call update_token() or check the token_provider",
+    }.get(session.state, "the connection was given up")
+    cause = f" Last failure: {session.last_error.message}" if session.last_error else ""
+    error = ConnectTimeoutError(
+        f"The worker was not ready within {timeout:g} s; it was {session.state.value}, attempt {session.attempts}, "
+        f"at {url}: {remedy}{'' if remedy.endswith('?') else '.'}{cause}"
+    )
+    error.__cause__ = session.last_error
+    return error
+
+
+def with_age(error: TaskRouterError, expires_at: float | None, now: float) -> TaskRouterError:
+    """The error; where a token was refused that had expired, one that names its age. None: it is not known when."""
+    if not isinstance(error, TokenError) or expires_at is None or expires_at > now:
+        return error
+    expired = TokenExpiredError(
+        f"The token expired {_ago(now - expires_at)} ago; get a new one and pass it to update_token(), or give a "
+        f"token_provider. {error.message}",
+        status=error.status,
+        code=error.code,
+    )
+    expired.__cause__ = error
+    return expired
+
+
+def load_failure(worker_sid: str, error: TaskRouterError) -> TaskRouterError:
+    """The worker or its lists could not be read: a TokenError where the token was refused."""
+    failure: TaskRouterError
+    if isinstance(error, AuthorizationError):
+        failure = TokenError(f"TaskRouter refused the token: {error.message}", status=error.status, code=error.code)
+    else:
+        failure = InitializationError(
+            f"Failed to initialize Worker {worker_sid}. {error.message}",
+            status=error.status,
+            code=error.code,
+            retry_after=error.retry_after,
+        )
+    failure.__cause__ = error
+    return failure
+
+
+def activity_failure(error: RequestError) -> InitializationError:
+    """The activity chosen for connecting could not be taken."""
+    failure = InitializationError(
+        "The worker could not be moved to connect_activity_sid. " + error.message,
+        status=error.status,
+        code=error.code,
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def renewal_failure(error: Exception) -> TokenError:
+    """The token provider raised, or gave something else than a token."""
+    failure = TokenError(f"The token_provider raised {type(error).__name__}; it will be asked again")
+    failure.__cause__ = error
+    return failure
+
+
+def _ago(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
