@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.tools.wait import no_leftover_threads
 from twilio_taskrouter_worker.errors import SeedError, StateError
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
+LOG = "twilio_taskrouter_worker.local"
 SEED_FILE = Path(__file__).resolve().parents[3] / "examples" / "seed.yaml"
 
 
@@ -46,7 +48,7 @@ def test_a_file_that_goes_on_says_so(tmp_path: Path, caplog: pytest.LogCaptureFi
     with LocalTaskRouter(db=db):
         pass
     assert "seed file" not in caplog.text
-    with LocalTaskRouter(db=db, seed_file=SEED_FILE) as router:
+    with caplog.at_level(logging.WARNING, LOG), LocalTaskRouter(db=db, seed_file=SEED_FILE) as router:
         assert list(router.activities) == ["Offline", "Available", "Unavailable"]
     assert "kept.db goes on with what is in it: the seed file is not looked at" in caplog.text
 
