@@ -150,8 +150,8 @@ Own limits on single requests
     line and {headers} headers (400); {body:g} s for a body to arrive (408); {first:g} s for the first request of a
     connection, and {idle:g} s between two, after which it is closed. At most {most} connections at a time, and three
     quarters of the files that the process may have open: the one that has asked for nothing for longest makes room,
-    sessions do not. A session ends whose client leaves {unread} MiB of events unread, or sends more than {frames}
-    frames in a minute.
+    clients without good credentials before the others, sessions never. A session ends whose client leaves {unread} MiB
+    of events unread, or sends more than {frames} frames in a minute.
 The event log ends sooner
     The latest {entries} events are kept, and statistics look at the latest {facts} facts; Twilio keeps 30 days.
 Time can be moved

@@ -65,6 +65,31 @@ def test_the_oldest_connection_makes_room(
     assert [record.levelno for record in caplog.records if "make room" in record.getMessage()] == [logging.WARNING]
 
 
+def test_strangers_make_room_first(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of newer connections does not close one on which somebody with credentials was served."""
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 10)
+    url = f"{router.url}/v1/Workspaces"
+    with requests.Session() as guest, requests.Session() as stranger:
+        guest.auth = (router.account_sid, router.auth_token)
+        ports = set()
+
+        def ask(session: requests.Session) -> int:
+            with session.get(url, timeout=TIMEOUT, stream=True) as response:
+                ports.add(response.raw.connection.sock.getsockname())
+                return len(response.content) and response.status_code
+
+        assert (ask(guest), ask(stranger)) == (200, 401)
+        idle = [connect(router) for _ in range(30)]
+        assert all(ended(connection) for connection in idle[:20])
+        assert len(ports) == 2
+        assert ask(guest) == 200
+        assert len(ports) == 2
+        assert ask(stranger) == 401
+        assert len(ports) == 3
+    for connection in idle:
+        connection.close()
+
+
 def test_sessions_fill_the_house(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all are sessions, the new connection is the one that goes."""
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)

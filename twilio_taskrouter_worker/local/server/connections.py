@@ -47,11 +47,13 @@ JSON: Final = "application/json; charset=utf-8"
 class Connection(web.RequestHandler):
     """One HTTP connection; what is not HTTP is answered in JSON as well."""
 
-    __slots__ = ("_server", "received")
+    __slots__ = ("_server", "known", "received")
 
     def __init__(self, server: HttpServer, **options: Any) -> None:
         super().__init__(server, **options)
         self._server: HttpServer | None = server
+        self.known = False
+        """It has got what it asked for, which takes good credentials."""
         self.received = 0
         """Bytes since the latest request was answered."""
 
@@ -94,9 +96,9 @@ class Connection(web.RequestHandler):
 class HttpServer(web.Server):
     """Makes a :class:`Connection` for each peer, and closes those that never say anything whole or are too many.
 
-    A connection that has become a websocket session stays. Of the others, the one that asked for something longest ago
-    makes room when there are too many, or when they have sent too much that is not whole. What it was in the middle of,
-    if anything, has taken far longer than any request does.
+    A connection that has become a websocket session stays. Of the others one makes room when they are too many, or when
+    they have sent too much that is not whole: strangers first, who have not shown good credentials by getting what they
+    asked for; among these, and then among the guests, the one that asked for something longest ago.
     """
 
     def __init__(self, handler: Handler, loop: asyncio.AbstractEventLoop) -> None:
@@ -116,8 +118,9 @@ class HttpServer(web.Server):
         self._sweeper: asyncio.TimerHandle | None = None
         self._count = 0
         self._waiting = 0
-        self._removable: OrderedDict[Connection, None] = OrderedDict()
-        """Connections without a session, by when they came or last asked for something."""
+        # Connections without a session, by when they came or last asked for something.
+        self._strangers: OrderedDict[Connection, None] = OrderedDict()
+        self._guests: OrderedDict[Connection, None] = OrderedDict()
         self._warned = False
 
     def __call__(self) -> web.RequestHandler:
@@ -129,7 +132,7 @@ class HttpServer(web.Server):
         super().connection_made(handler, transport)
         assert isinstance(handler, Connection)
         self._count += 1
-        self._removable[handler] = None
+        self._strangers[handler] = None
         self._silent[handler] = self._loop_here.time() + FIRST_REQUEST_SECONDS
         if self._sweeper is None:
             self._sweeper = self._loop_here.call_later(FIRST_REQUEST_SECONDS / 5, self._sweep)
@@ -145,30 +148,46 @@ class HttpServer(web.Server):
 
     def received(self, connection: Connection, size: int) -> None:
         """Count what a connection has sent."""
-        if connection in self._removable:
+        if connection in self._line(connection):
             connection.received += size
             self._waiting += size
-        while self._waiting > WAITING_BYTES and self._removable:
+        while self._waiting > WAITING_BYTES and (self._strangers or self._guests):
             self._make_room(f"{self._waiting} bytes of requests that are not whole")
 
     def _counted(self, handler: Handler) -> Handler:
         async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            response = None
             try:
-                return await handler(request)
+                response = await handler(request)
+                return response
             finally:
                 connection = request.protocol
                 assert isinstance(connection, Connection)
-                if connection in self._removable:
-                    self._waiting -= connection.received
-                    connection.received = 0
+                # Who asks what is allowed need not be known.
+                good = response is not None and response.status < 300 and request.method != "OPTIONS"
+                self._answered(connection, good)
 
         return answer
+
+    def _answered(self, connection: Connection, good: bool) -> None:
+        if connection not in self._line(connection):
+            return
+        self._waiting -= connection.received
+        connection.received = 0
+        if good and not connection.known:
+            del self._strangers[connection]
+            connection.known = True
+            self._guests[connection] = None
+
+    def _line(self, connection: Connection) -> OrderedDict[Connection, None]:
+        return self._guests if connection.known else self._strangers
 
     def forget(self, connection: Connection) -> None:
         """Do not count a connection's bytes any more, nor let it make room for others; a second time does nothing."""
         self._silent.pop(connection, None)
-        if connection in self._removable:
-            del self._removable[connection]
+        line = self._line(connection)
+        if connection in line:
+            del line[connection]
             self._waiting -= connection.received
 
     def stop(self) -> None:
@@ -181,7 +200,7 @@ class HttpServer(web.Server):
         if not self._warned:
             self._warned = True
             log.warning("There are %s: from now on connections that ask for nothing make room", why)
-        connection = next(iter(self._removable))
+        connection = next(iter(self._strangers or self._guests))
         self.forget(connection)
         # Aborted, because what still waits to be written to somebody who does not read would keep the socket open.
         transport = connection.transport
@@ -207,8 +226,9 @@ class HttpServer(web.Server):
     ) -> web.BaseRequest:
         assert isinstance(protocol, Connection)
         self._silent.pop(protocol, None)
-        if protocol in self._removable:
-            self._removable.move_to_end(protocol)
+        line = self._line(protocol)
+        if protocol in line:
+            line.move_to_end(protocol)
         return web.BaseRequest(
             message, payload, protocol, writer, task, self._loop_here, client_max_size=BODY_BYTES
         )
