@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-__all__ = ["LOG_LEVELS", "LogLevel", "Options", "bridge_urls"]
+__all__ = ["LOG_LEVELS", "LogLevel", "Options", "bridge_urls", "set_log_level"]
 
 LogLevel = Literal["trace", "debug", "info", "warn", "error", "silent"]
 
@@ -123,3 +123,15 @@ def _checked(name: str, url: str, *schemes: str) -> str:
     except ValueError as error:
         raise ValueError(f"{name} should have a port from 0 to 65535, or none, not {url!r}") from error
     return url
+
+
+def set_log_level(name: str) -> None:
+    """Set the level of the package's logger, unless the application has set one."""
+    global _level_set
+    package = logging.getLogger(__package__)
+    if package.level in (logging.NOTSET, _level_set):
+        _level_set = LOG_LEVELS[name]
+        package.setLevel(_level_set)
+
+
+_level_set = logging.NOTSET

@@ -94,3 +94,15 @@ def expiry(token: str) -> float | None:
     if isinstance(exp, bool) or not isinstance(exp, (int, float)) or not 0 <= exp < 1e12:
         return None
     return float(exp)
+
+
+def check_token(token: object) -> str:
+    """The token; TypeError or ValueError for what cannot be one, without quoting it."""
+    if not isinstance(token, str):
+        raise TypeError(f"A token is a string, not {type(token).__name__}")
+    if not token or not token.isascii() or any(character.isspace() for character in token):
+        raise ValueError(
+            "A token is a JWT: ASCII text without white space. This one is "
+            + ("empty" if not token else "something else")
+        )
+    return token

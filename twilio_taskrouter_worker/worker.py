@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from datetime import datetime
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._bridge import routes
 from ._bridge.routes import Route
+from ._bridge.signals import StopSignals
 from ._bridge.state import Directory, Named, State
 from ._bridge.threads import POOL, TIMERS
-from ._bridge.waiting import Waiting, check_timeout
+from ._bridge.waiting import Waiting, WhenReady, check_timeout
 from ._bridge.wire import Record
 from ._version import __version__
 from ._worker_events import WorkerEmitter
 from .activity import Activity
 from .channel import Channel
 from .errors import ConnectTimeoutError, ForkedProcessError, InvalidMessageError, NotReadyError, TaskRouterError
-from .options import LOG_LEVELS, Options
+from .options import Options, set_log_level
 from .reservation import Reservation
-from .tokens import expiry
+from .tokens import check_token, expiry
 from .worker_info import WorkerFields
 
 if TYPE_CHECKING:
@@ -36,10 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Worker"]
 
-log = logging.getLogger(__package__)
-
 T = TypeVar("T")
-R = TypeVar("R")
 W = TypeVar("W", bound="Worker")
 
 DISCONNECT_TIMEOUT = 10.0
@@ -136,7 +132,7 @@ class Worker(WorkerFields, WorkerEmitter):
         token_provider: Callable[[], str] | None = None,
         request_timeout: float = 15.0,
     ) -> None:
-        self._token = _check_token(token)
+        self._token = check_token(token)
         self._options = Options(
             connect_activity_sid=connect_activity_sid,
             close_existing_sessions=close_existing_sessions,
@@ -203,10 +199,9 @@ class Worker(WorkerFields, WorkerEmitter):
         reported as ``error`` meanwhile. A second call while connected gives a Future for the same connection. Waiting
         for it inside a callback before it is done raises DispatchThreadError: it gets done on that very thread.
         """
-        future = _ReadyFuture(self._waits)
-        future.set_running_or_notify_cancel()
+        future: WhenReady[Worker] = WhenReady(self._waits)
         _, ready = self._start()
-        ready.add_done_callback(lambda done: _pass_on(done, future, self))
+        ready.add_done_callback(lambda done: future.follow(done, self))
         return future
 
     def run_forever(self) -> None:
@@ -218,7 +213,7 @@ class Worker(WorkerFields, WorkerEmitter):
         inside a callback.
         """
         self._waits.refuse_on_dispatch_thread("run_forever()")
-        with _StopSignals() as signals:
+        with StopSignals() as signals:
             connection, _ = self._start()
             try:
                 # Bounded waits: a signal handler can set a flag safely, but not wake a lock it may have interrupted.
@@ -271,7 +266,7 @@ class Worker(WorkerFields, WorkerEmitter):
                 self._connection = self._new_connection()
                 self._ending = None
                 self._connection.start(self._token, _monotonic_expiry(self._token))
-            return self._connection, self._connection.ready
+            return self._connection, self._connection.when_ready()
 
     def _new_connection(self) -> Connection:
         from ._bridge.connection import Connection, ConnectionOptions
@@ -488,7 +483,7 @@ class Worker(WorkerFields, WorkerEmitter):
         cannot be a token (empty, not ASCII, with white space).
         """
         self._check_process()
-        self._token = _check_token(token)
+        self._token = check_token(token)
         connection = self._connection
         if connection is not None and connection.change_token(token, _monotonic_expiry(token)):
             return
@@ -505,10 +500,11 @@ class Worker(WorkerFields, WorkerEmitter):
                 return
             self._renewing = True
         token: str | None = None
-        failure: Exception | None = None
+        failure: BaseException | None = None
         try:
-            token = _check_token(provider())
-        except Exception as error:
+            token = check_token(provider())
+        except BaseException as error:
+            # SystemExit too: nobody else on this thread would hear of it, and the provider is to be asked again.
             failure = error
         finally:
             self._renewing = False
@@ -535,29 +531,6 @@ class Worker(WorkerFields, WorkerEmitter):
         return self._waits
 
 
-def set_log_level(name: str) -> None:
-    """Set the level of the package's logger, unless the application has set one."""
-    global _level_set
-    package = logging.getLogger(__package__)
-    if package.level in (logging.NOTSET, _level_set):
-        _level_set = LOG_LEVELS[name]
-        package.setLevel(_level_set)
-
-
-_level_set = logging.NOTSET
-
-
-def _check_token(token: object) -> str:
-    if not isinstance(token, str):
-        raise TypeError(f"A token is a string, not {type(token).__name__}")
-    if not token or not token.isascii() or any(character.isspace() for character in token):
-        raise ValueError(
-            "A token is a JWT: ASCII text without white space. This one is "
-            + ("empty" if not token else "something else")
-        )
-    return token
-
-
 def _monotonic_expiry(token: str) -> float | None:
     at = expiry(token)
     return None if at is None else time.monotonic() + at - time.time()
@@ -568,57 +541,3 @@ def _sid(payload: Any) -> str:
     if not isinstance(sid, str):
         raise InvalidMessageError("Task: the payload lacks sid")
     return sid
-
-
-class _ReadyFuture(Future["Worker"]):
-    """The result of ``start``; waiting for it where it can never come is refused."""
-
-    def __init__(self, waits: Waiting) -> None:
-        super().__init__()
-        self._waits = waits
-
-    def result(self, timeout: float | None = None) -> Worker:
-        self._refuse("result")
-        return super().result(timeout)
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        self._refuse("exception")
-        return super().exception(timeout)
-
-    def _refuse(self, what: str) -> None:
-        if not self.done():
-            self._waits.refuse_on_dispatch_thread(f"start().{what}()")
-
-
-def _pass_on(done: Future[None], future: Future[Worker], worker: Worker) -> None:
-    error = done.exception()
-    try:
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(worker)
-    except BaseException as escaped:
-        # Out of the user's callbacks of the Future, SystemExit for one: this is the dispatch thread, which goes on.
-        log.error("A callback of the Future of start() raised", exc_info=escaped)
-
-
-class _StopSignals:
-    """Notes SIGINT and SIGTERM while it is entered; does nothing outside the main thread."""
-
-    def __init__(self) -> None:
-        self.received = 0
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _StopSignals:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.received += 1
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            # None: a handler that was not installed from Python, and cannot be put back from here.
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)

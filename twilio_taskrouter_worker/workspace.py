@@ -12,11 +12,10 @@ from ._bridge.routes import PAGE_SIZE, Parameters, Route
 from ._bridge.wire import Resource
 from ._version import __version__
 from .errors import InvalidAnswerError, InvalidMessageError, TokenError
-from .options import Options
+from .options import Options, set_log_level
 from .task_info import TaskInfo
 from .task_queue import TaskQueue
-from .tokens import decode_unverified
-from .worker import _check_token, set_log_level
+from .tokens import check_token, decode_unverified
 from .worker_info import WorkerInfo
 
 __all__ = ["Workspace"]
@@ -45,7 +44,7 @@ class Workspace:
     ) -> None:
         self.workspace_sid: str = workspace_sid or ""
         """Sid of the workspace."""
-        self._token = _check_token(token)
+        self._token = check_token(token)
         if workspace_sid is not None:
             routes.string("workspace_sid", workspace_sid)
         if isinstance(page_size, bool) or not isinstance(page_size, int):
@@ -93,7 +92,7 @@ class Workspace:
         Raises TypeError or ValueError for what is no token, and TokenError where no workspace is known then; the old
         one stays in use.
         """
-        _check_token(token)
+        check_token(token)
         self._read_token(token)
         self._token = token
 

@@ -12,7 +12,6 @@ non-blocking steps only, never while user code runs; the state's lock may be tak
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -56,8 +55,6 @@ from .threads import POOL, TIMERS, Timer
 from .waiting import Waiting
 
 __all__ = ["Connection", "ConnectionOptions"]
-
-log = logging.getLogger(__package__)
 
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds for one try to connect as a whole: the name, TCP, a proxy, TLS, and the upgrade."""
@@ -129,6 +126,13 @@ class Connection:
     def is_ready(self) -> bool:
         return self._session.state is State.READY
 
+    def when_ready(self) -> Future[None]:
+        """Done while the worker is ready, and otherwise when it is ready next, or can never be again."""
+        with self._lock:
+            if self.ready.done() and not self.is_ready and not self.given_up:
+                self.ready = Future()
+            return self.ready
+
     @property
     def given_up(self) -> bool:
         """Whether it will never be ready again; its last callbacks may still be to come."""
@@ -147,7 +151,7 @@ class Connection:
         self._tell(lambda now: self._session.token_changed(token, expires_at, now))
         return not self.given_up
 
-    def renewal_failed(self, error: Exception) -> None:
+    def renewal_failed(self, error: BaseException) -> None:
         """The token provider raised; it is asked again later."""
         failure = renewal_failure(error)
         self.dispatcher.put(lambda: self.dispatcher.report(failure))
@@ -353,7 +357,7 @@ class Connection:
     def _load(self, load: Load) -> None:
         init = load.init
         # Not again after a mere reconnection: the agent may have chosen another activity since.
-        first = not self.ready.done()
+        first = not self._session.ever_ready
         loader = Loader(
             self._caller,
             init.workspace_sid,

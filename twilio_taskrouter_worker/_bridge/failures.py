@@ -75,7 +75,7 @@ def activity_failure(error: RequestError) -> InitializationError:
     return failure
 
 
-def renewal_failure(error: Exception) -> TokenError:
+def renewal_failure(error: BaseException) -> TokenError:
     """The token provider raised, or gave something else than a token."""
     failure = TokenError(f"The token_provider raised {type(error).__name__}; it will be asked again")
     failure.__cause__ = error

@@ -14,7 +14,7 @@ import attrs
 
 from .jsontext import dumps, loads
 
-__all__ = ["Parameter", "Parameters", "Route", "boolean", "check_reason", "instant", "integer", "json_object", "string"]
+__all__ = ["Parameter", "Parameters", "Route", "boolean", "instant", "integer", "json_object", "string"]
 
 
 @attrs.frozen
@@ -112,10 +112,6 @@ def non_negative(name: str, value: object) -> int:
     if number < 0:
         raise ValueError(f"{name} should be 0 or more, not {number}")
     return number
-
-
-def check_reason(value: object) -> str:
-    return string("reason", value)
 
 
 # -- options -------------------------------------------------------------------------------------------------------

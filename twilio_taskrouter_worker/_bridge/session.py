@@ -168,7 +168,8 @@ class Session:
         """Tokens refused since the worker was last ready."""
         self.generation = 0
         """Number of the present connection; what belongs to an earlier one is out of date."""
-        self._ever_ready = False
+        self.ever_ready = False
+        """Whether the worker was ready since ``start``."""
         self._greeted_once = False
         self._opened_at = 0.0
         self._last_beat = 0.0
@@ -212,7 +213,7 @@ class Session:
         self._set_token(token, expires_at, now)
         self.attempts = 0
         self.last_error = None
-        self._ever_ready = False
+        self.ever_ready = False
         self._refusals = 0
         return self._connect()
 
@@ -275,7 +276,7 @@ class Session:
         self.state = State.READY
         self.attempts = 0
         self.last_error = None
-        self._ever_ready = True
+        self.ever_ready = True
         self._refusals = 0
         self._load_failures = 0
         frames, self._buffer = tuple(self._buffer), []
@@ -401,7 +402,7 @@ class Session:
                 return [Notify("error", (error,)), RenewToken()]
             self._renewal_failures = self._refusals - 2
             return [Notify("error", (error,)), *self.renewal_failed(now)]
-        if not self._ever_ready:
+        if not self.ever_ready:
             return self._finish(error)
         self.state = State.PAUSED
         expired: list[Action] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -10,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ClosedError, DispatchThreadError, ForkedProcessError
 from ..events import Listener, registration
@@ -18,7 +19,11 @@ from ..events import Listener, registration
 if TYPE_CHECKING:
     from ..events import Emitter
 
-__all__ = ["Stream", "Waiting", "check_timeout"]
+__all__ = ["Stream", "Waiting", "WhenReady", "check_timeout"]
+
+log = logging.getLogger(__package__)
+
+T = TypeVar("T")
 
 _END = object()
 
@@ -90,7 +95,7 @@ class Waiting:
             try:
                 if predicate is None or predicate(*args):
                     found.set_result(args)
-            except Exception as error:
+            except BaseException as error:
                 found.set_exception(error)
 
         def closed(error: ClosedError) -> None:
@@ -98,25 +103,23 @@ class Waiting:
                 found.set_exception(error)
 
         listener = Listener(heard)
-        with self._ending(closed):
-            emitter._attach(event, listener)
-            try:
-                return found.result(timeout)
-            except FutureTimeoutError:
-                if found.done():
-                    return found.result()
-                raise TimeoutError(f"{event!r} did not come within {timeout:g} s") from None
-            finally:
-                emitter._detach(event, listener)
+        self._register(closed)
+        emitter._attach(event, listener)
+        try:
+            return found.result(timeout)
+        except FutureTimeoutError:
+            if found.done():
+                return found.result()
+            raise TimeoutError(f"{event!r} did not come within {timeout:g} s") from None
+        finally:
+            emitter._detach(event, listener)
+            self._unregister(closed)
 
     def stream(self, emitter: Emitter, events: list[str], timeout: float | None) -> Stream:
         """See Emitter.stream."""
         check_timeout(timeout)
         self.refuse_on_dispatch_thread("stream()")
         return Stream(self, emitter, events, timeout)
-
-    def _ending(self, end: Callable[[ClosedError], None]) -> _Registration:
-        return _Registration(self, end)
 
     def _register(self, end: Callable[[ClosedError], None]) -> None:
         sweep()
@@ -130,18 +133,6 @@ class Waiting:
     def _unregister(self, end: Callable[[ClosedError], None]) -> None:
         with self._lock:
             self._ends.pop(end, None)
-
-
-class _Registration:
-    def __init__(self, waiting: Waiting, end: Callable[[ClosedError], None]) -> None:
-        self._waiting = waiting
-        self._end = end
-
-    def __enter__(self) -> None:
-        self._waiting._register(self._end)
-
-    def __exit__(self, *_: object) -> None:
-        self._waiting._unregister(self._end)
 
 
 class Stream(Iterator[Any]):
@@ -195,6 +186,40 @@ class Stream(Iterator[Any]):
         if self._open:
             _dropped.append((self._emitter, self._listeners, self._waiting, self._end))
             sweep(in_the_open=False)
+
+
+class WhenReady(Future[T]):
+    """The result of ``start``; waiting for it where it can never come is refused."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        super().__init__()
+        self._waiting = waiting
+        # Not to be cancelled: others may wait for the same connection.
+        self.set_running_or_notify_cancel()
+
+    def follow(self, ready: Future[None], result: T) -> None:
+        """Resolve to the result when ``ready`` has; on the thread that settles it."""
+        error = ready.exception()
+        try:
+            if error is not None:
+                self.set_exception(error)
+            else:
+                self.set_result(result)
+        except BaseException as escaped:
+            # Out of the user's callbacks of this Future, SystemExit for one: the dispatch thread goes on.
+            log.error("A callback of the Future of start() raised", exc_info=escaped)
+
+    def result(self, timeout: float | None = None) -> T:
+        self._refuse("result")
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._refuse("exception")
+        return super().exception(timeout)
+
+    def _refuse(self, what: str) -> None:
+        if not self.done():
+            self._waiting.refuse_on_dispatch_thread(f"start().{what}()")
 
 
 # Streams that were dropped and not closed: emitter, listeners, and what ends them.

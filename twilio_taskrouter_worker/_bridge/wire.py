@@ -274,8 +274,8 @@ class Resource:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError(
-            f"{type(self).__name__} belongs to a live connection and cannot be pickled or copied; "
-            "use to_dict() for a snapshot"
+            f"{type(self).__name__} cannot be pickled or copied, as the copy would be out of date; use to_dict() for "
+            "a snapshot"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,16 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.integration.client.ears import Ears, connected, new_worker
+from tests.integration.client.ears import Ears, connected, make_token, new_worker
 from tests.tools.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import ClosedError, GatewayDisconnectedError, Reservation, Worker
-from twilio_taskrouter_worker._bridge import http, loading
+from twilio_taskrouter_worker._bridge import http, loading, session
 from twilio_taskrouter_worker._bridge.connection import Connection
 from twilio_taskrouter_worker._bridge.threads import TIMERS, Timer
 
@@ -225,3 +225,57 @@ def test_disconnecting_while_a_call_begins(bridge: RecordingBridge, monkeypatch:
         future = worker.fetch_latest_version()
         assert isinstance(future.exception(SOON), ClosedError)
         assert not [timer for timer in TIMERS._heap if timer.action and timer.at > time.monotonic() + 300]
+
+
+def test_connecting_while_it_reconnects(bridge: RecordingBridge) -> None:
+    """A worker that has lost its connection is not ready, and whoever connects it waits until it is again."""
+    with no_leftover_threads(), connected(bridge) as (worker, ears):
+        bridge.hold_init()
+        bridge.abort()
+        ears.wait_for("disconnected")
+        ready = worker.start()
+        assert not ready.done()
+        bridge.release_init()
+        assert worker.connect(SOON) is worker
+        assert worker.ready and ready.result(SOON) is worker
+        assert len(bridge.connections) == 2
+
+
+def test_disconnecting_while_it_reconnects(bridge: RecordingBridge) -> None:
+    """Whoever waits for it to be ready again hears that it never will."""
+    with no_leftover_threads(), connected(bridge) as (worker, ears):
+        bridge.hold_init()
+        bridge.abort()
+        ears.wait_for("disconnected")
+        ready = worker.start()
+        worker.disconnect()
+        assert isinstance(ready.exception(SOON), ClosedError)
+
+
+def test_a_token_provider_that_exits_is_asked_again(bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SystemExit out of the provider, on a pool thread, is a failure like any other: reported, and tried again."""
+    monkeypatch.setattr(session, "RENEWAL_RETRY", 0.05)
+    answers = iter([SystemExit(1)])
+
+    def provide() -> str:
+        for answer in answers:
+            raise answer
+        return make_token()
+
+    with no_leftover_threads(), connected(bridge, make_token(6), token_provider=provide) as (_, ears):
+        assert "SystemExit" in ears.wait_for("error").message
+        ears.wait_for("token_updated")
+
+
+def test_a_predicate_that_exits_ends_the_wait(bridge: RecordingBridge) -> None:
+    """Whatever the predicate raises is raised where the event is waited for, SystemExit too."""
+
+    def leave(_: Reservation) -> bool:
+        raise SystemExit(3)
+
+    with no_leftover_threads(), connected(bridge) as (worker, ears), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(worker.wait_for, "reservation_created", SOON, leave)
+        eventually(lambda: len(worker._listening("reservation_created")) == 2)
+        bridge.add_reservation(announce=True)
+        assert isinstance(waiting.exception(SOON), SystemExit)
+        assert not ears.all("error")

@@ -42,6 +42,7 @@ IMPURE_SIBLINGS = {
     "http",
     "loading",
     "signaling",
+    "signals",
     "threads",
     "waiting",
 }

@@ -136,13 +136,6 @@ def test_bad_values(check: Any, bad: Any, error: type[Exception], says: str) -> 
     assert str(refused.value) == says
 
 
-def test_reason() -> None:
-    """A reason is a string."""
-    assert routes.check_reason("done") == "done"
-    with pytest.raises(TypeError, match="reason should be a string"):
-        routes.check_reason(None)
-
-
 # -- objects and dates -----------------------------------------------------------------------------------------------
 
 
