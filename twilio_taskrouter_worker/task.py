@@ -55,7 +55,7 @@ class Task(TaskFields, Emitter):
         self._state = state
         self._reservation_sid = reservation_sid
         self._transfers = Transfers()
-        # Dispatch thread only: see updates.admit.
+        # Dispatch thread only: see announced.admit.
         self._announced: Announced = NOTHING_ANNOUNCED
         # Dispatch thread only: the record as of the last event; an answer of a call may be ahead of it.
         self._told_record = record
@@ -224,7 +224,7 @@ class Task(TaskFields, Emitter):
     def _update(self, params: dict[str, Any]) -> Future[Task]:
         return self._state.call(routes.UPDATE_TASK, params, self._answered, version=self.version, task=self.sid)
 
-    # -- updates (any thread; the caller holds no lock) ------------------------------------------------------------
+    # -- updates -----------------------------------------------------------------------------------------------------
 
     def _answered(self, payload: object) -> Task:
         record = self._own(self._schema.read(payload))

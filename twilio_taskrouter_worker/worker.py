@@ -169,7 +169,8 @@ class Worker(WorkerFields, WorkerEmitter):
         Failures that may pass (no server, network) are retried until ``timeout`` seconds are over. Raises TokenError
         or TokenExpiredError at once when the token is refused, InitializationError when the worker does not exist,
         ConnectTimeoutError otherwise, with the last cause; then nothing is left running. Returns at once if it is
-        ready already. Raises DispatchThreadError inside a callback.
+        ready already; where it is reconnecting, it waits until it is ready again. Raises DispatchThreadError inside a
+        callback.
         """
         self._waits.refuse_on_dispatch_thread("connect()")
         check_timeout(timeout)
@@ -196,8 +197,8 @@ class Worker(WorkerFields, WorkerEmitter):
         """Connect in the background; the Future resolves to this worker when it is ready.
 
         It fails with the errors of ``connect`` except for the timeout: what may pass is retried without limit, and
-        reported as ``error`` meanwhile. A second call while connected gives a Future for the same connection. Waiting
-        for it inside a callback before it is done raises DispatchThreadError: it gets done on that very thread.
+        reported as ``error`` meanwhile. A second call while connected gives a Future for the same connection, done if
+        it is ready. Waiting for it inside a callback before it is done raises DispatchThreadError: it gets done on that very thread.
         """
         future: WhenReady[Worker] = WhenReady(self._waits)
         _, ready = self._start()
