@@ -198,7 +198,8 @@ class Worker(WorkerFields, WorkerEmitter):
 
         It fails with the errors of ``connect`` except for the timeout: what may pass is retried without limit, and
         reported as ``error`` meanwhile. A second call while connected gives a Future for the same connection, done if
-        it is ready. Waiting for it inside a callback before it is done raises DispatchThreadError: it gets done on that very thread.
+        it is ready. Waiting for it inside a callback before it is done raises DispatchThreadError: it gets done on
+        that very thread.
         """
         future: WhenReady[Worker] = WhenReady(self._waits)
         _, ready = self._start()
