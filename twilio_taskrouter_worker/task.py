@@ -224,7 +224,7 @@ class Task(TaskFields, Emitter):
     def _update(self, params: dict[str, Any]) -> Future[Task]:
         return self._state.call(routes.UPDATE_TASK, params, self._answered, version=self.version, task=self.sid)
 
-    # -- updates -----------------------------------------------------------------------------------------------------
+    # -- updates ---------------------------------------------------------------------------------------------------
 
     def _answered(self, payload: object) -> Task:
         record = self._own(self._schema.read(payload))
