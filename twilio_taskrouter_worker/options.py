@@ -126,9 +126,15 @@ def _checked(name: str, url: str, *schemes: str) -> str:
 
 
 def set_log_level(name: str) -> None:
-    """Set the level of the package's logger, unless the application has set one."""
+    """Set the level of the package's logger, unless the application has set one.
+
+    The local service keeps the level it has: a client beside it must not silence what the service warns of.
+    """
     global _level_set
     package = logging.getLogger(__package__)
+    service = logging.getLogger(f"{__package__}.local")
+    if service.level == logging.NOTSET:
+        service.setLevel(package.getEffectiveLevel())
     if package.level in (logging.NOTSET, _level_set):
         _level_set = LOG_LEVELS[name]
         package.setLevel(_level_set)

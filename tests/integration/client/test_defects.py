@@ -703,16 +703,17 @@ def test_defects_36_37_a_supervisor_sees_to_others(bridge: RecordingBridge) -> N
 
 
 def our_loggers() -> dict[str, logging.Logger]:
-    """Every logger of the package."""
+    """Every logger of the clients."""
     known = logging.Logger.manager.loggerDict
     return {
         name: each for name, each in known.items()
         if name.split(".")[0] == "twilio_taskrouter_worker" and isinstance(each, logging.Logger)
+        and name.split(".")[1:2] != ["local"]
     }  # fmt: skip
 
 
 def test_defect_38_one_level_for_all(bridge: RecordingBridge) -> None:
-    """``log_level`` is the level of every logger of the package."""
+    """``log_level`` is the level of every logger of the clients; the local service's own is left alone."""
     root = logging.getLogger("twilio_taskrouter_worker")
     before = root.level
     try:
@@ -721,6 +722,7 @@ def test_defect_38_one_level_for_all(bridge: RecordingBridge) -> None:
             root.setLevel(logging.NOTSET)
             new_worker(bridge, log_level=name)
             assert {each.getEffectiveLevel() for each in our_loggers().values()} == {level}
+            assert logging.getLogger("twilio_taskrouter_worker.local").isEnabledFor(logging.WARNING)
         root.setLevel(logging.INFO)
         new_worker(bridge, log_level="debug")
         assert root.level == logging.INFO, "what the application has set is left alone"
