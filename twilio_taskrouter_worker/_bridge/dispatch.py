@@ -74,7 +74,7 @@ class Dispatcher:
         if self._after is not None:
             self._after.join()
             self._after = None
-        while (item := self._queue.get()) is not None:
+        while (item := self._next()) is not None:
             arrived, what = item
             self._working_on = arrived
             if self._first is not None:
@@ -87,6 +87,15 @@ class Dispatcher:
             self._working_on = None
             del item, what
         self._working_on = None
+
+    def _next(self) -> _Item | None:
+        """What is next in the queue; ended reservations are forgotten on time also when nothing comes."""
+        while (forget_at := self._state.forget_at) is not None:
+            try:
+                return self._queue.get(timeout=max(0.0, forget_at - time.monotonic()))
+            except queue.Empty:
+                self._state.forget_ended(time.monotonic())
+        return self._queue.get()
 
     def _step(self, step: Callable[[], None]) -> None:
         try:

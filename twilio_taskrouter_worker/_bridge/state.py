@@ -198,6 +198,11 @@ class State:
         self.ended[reservation.sid] = reservation
         self._ended_at.append((now, reservation))
 
+    @property
+    def forget_at(self) -> float | None:
+        """When ``forget_ended`` has something to do next; None where nothing ended lately."""
+        return self._ended_at[0][0] + LINGER_SECONDS if self._ended_at else None
+
     def forget_ended(self, now: float) -> None:
         """Drop what ended long enough ago."""
         while self._ended_at and now - self._ended_at[0][0] >= LINGER_SECONDS:

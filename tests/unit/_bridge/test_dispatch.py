@@ -15,6 +15,7 @@ import pytest
 from tests.tools.wait import eventually, no_leftover_threads
 from tests.unit._bridge.service import Client, Service
 from twilio_taskrouter_worker import Reservation, Worker
+from twilio_taskrouter_worker._bridge import state as state_module
 from twilio_taskrouter_worker._bridge.dispatch import Dispatcher
 from twilio_taskrouter_worker._bridge.messages import Message
 from twilio_taskrouter_worker._bridge.state import Notice
@@ -353,6 +354,15 @@ def test_fire(desk: Desk) -> None:
     )
     desk.settle()
     assert heard == [reservation]
+
+
+def test_ended_reservations_are_forgotten_when_nothing_comes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ended is let go of on time, without another frame."""
+    monkeypatch.setattr(state_module, "LINGER_SECONDS", 0.05)
+    desk.reserve()
+    desk.put(desk.service.change("WR1", "rejected"))
+    desk.settle()
+    eventually(lambda: desk.client.state.ended == {} and desk.client.state.by_task == {}, 5, "it is still there")
 
 
 def test_heartbeats_forget_ended_reservations(desk: Desk) -> None:
