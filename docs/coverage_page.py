@@ -95,8 +95,6 @@ Updates of reservations, in both forms: whatever describes a phone call
 
     There is no telephony. The instructions themselves work: the reservation is still ``pending`` in the answer and
     accepted right after it, or canceled with a reason code; see ``voice_answer_delay`` in :doc:`switches`.
-``ChannelOptimizedRouting`` of task channels
-    It is kept and shown. Routing does not look at it.
 ``HasAddons`` of the list of tasks
     It filters, but no task has add-ons.
 ``TaskChannel`` of the workers' real-time statistics
