@@ -40,6 +40,10 @@ RETRY_MAX = 4.0
 """Seconds: delay before the n-th retry, uniform between half of and the whole ``RETRY_FIRST * 2**(n-1)``, at most
 RETRY_MAX, unless the service said ``Retry-After``."""
 
+LAST_TRY = 0.2
+"""Seconds a further try must have left: with less, the reason of the last failure serves the caller better than a timeout
+that hides it."""
+
 RETRIED_GET_STATUS = frozenset({429, 502, 503, 504})
 
 
@@ -302,7 +306,7 @@ class _Call(Generic[T]):
 
     def _failed(self, failure: HttpFailure | RequestError) -> None:
         delay = retry_delay(self._route.method, failure, self._tries, random.random)
-        if delay is not None and time.monotonic() + delay < self._deadline:
+        if delay is not None and time.monotonic() + delay + LAST_TRY < self._deadline:
             self._last_failure = f"; the last of {self._tries} tries: {failure}"
             log.debug("%s %s: try %d failed, next in %.2f s", self._route.method, self._route.path, self._tries, delay)
             self._retry = TIMERS.at(time.monotonic() + delay, lambda: POOL.submit(self._try))

@@ -38,12 +38,11 @@ def with_age(error: TaskRouterError, expires_at: float | None, now: float) -> Ta
     """The error; where a token was refused that had expired, one that names its age. None: it is not known when."""
     if not isinstance(error, TokenError) or expires_at is None or expires_at > now:
         return error
-    expired = TokenExpiredError(
-        f"The token expired {_ago(now - expires_at)} ago; get a new one and pass it to update_token(), or give a "
-        f"token_provider. {error.message}",
-        status=error.status,
-        code=error.code,
-    )
+    age = f"The token expired {_ago(now - expires_at)} ago"
+    if not isinstance(error, TokenExpiredError):
+        # Where the service says so itself, its error names the remedy already.
+        age += "; get a new one and pass it to update_token(), or give a token_provider"
+    expired = TokenExpiredError(f"{age}. {error.message}", status=error.status, code=error.code)
     expired.__cause__ = error
     return expired
 

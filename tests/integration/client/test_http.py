@@ -203,10 +203,10 @@ def test_a_call_whose_connection_was_never_made_is_tried_again(
 @METHODS
 def test_a_service_that_stays_away_fails_with_its_cause(bridge: RecordingBridge, method: str, make: Make) -> None:
     """The error names the call, the reason and what to look at."""
-    with Relay("127.0.0.1", bridge.port) as relay, connected(relay, request_timeout=0.6) as (worker, _):
+    with Relay("127.0.0.1", bridge.port) as relay, connected(relay, request_timeout=1.0) as (worker, _):
         relay.refuse()
         relay.abort_all()
-        error = fails(make(worker), 0.6)
+        error = fails(make(worker), 1.0)
         assert type(error) is NetworkError and error.name == "NETWORK_ERROR" and error.status is None
         assert method in error.message and "refused" in error.message and "Check eb_server" in error.message
         assert error.__cause__ is not None
