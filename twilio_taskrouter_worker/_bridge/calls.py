@@ -41,8 +41,8 @@ RETRY_MAX = 4.0
 RETRY_MAX, unless the service said ``Retry-After``."""
 
 LAST_TRY = 0.2
-"""Seconds a further try must have left: with less, the reason of the last failure serves the caller better than a timeout
-that hides it."""
+"""Seconds a further try must have left: with less, the reason of the last failure serves the caller better than a
+timeout that hides it."""
 
 RETRIED_GET_STATUS = frozenset({429, 502, 503, 504})
 
