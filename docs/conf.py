@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from twilio_taskrouter_worker import Transfers, Worker  # noqa: E402
-from twilio_taskrouter_worker._bridge import wire  # noqa: E402
+from twilio_taskrouter_worker._bridge import schema  # noqa: E402
 from twilio_taskrouter_worker._version import __version__  # noqa: E402
 
 project = "twilio_taskrouter_worker"
@@ -44,17 +44,17 @@ def annotate_attributes() -> None:
     module that defines them.
     """
     kinds = {
-        id(getattr(wire, name)): kind.removeprefix("Kind[").removesuffix("]")
-        for name, kind in wire.__annotations__.items()
+        id(getattr(schema, name)): kind.removeprefix("Kind[").removesuffix("]")
+        for name, kind in schema.__annotations__.items()
         if isinstance(kind, str) and kind.startswith("Kind[")
     }
-    todo = [wire.Resource]
+    todo = [schema.Resource]
     while todo:
         owner = todo.pop()
         todo += owner.__subclasses__()
         # Inherited ones too: where annotations cannot be evaluated, autodoc looks at the class itself only.
         fields = {name: value for base in reversed(owner.__mro__) for name, value in vars(base).items()}
-        wires = {name: kinds[id(value.kind)] for name, value in fields.items() if isinstance(value, wire.Wire)}
+        wires = {name: kinds[id(value.kind)] for name, value in fields.items() if isinstance(value, schema.Wire)}
         owner.__annotations__ = {**owner.__dict__.get("__annotations__", {}), **wires}
 
 
@@ -83,7 +83,7 @@ def check_reference(app: Any, env: Any) -> None:
 
 def hide_constructor(app: Any, what: str, name: str, obj: Any, options: Any, signature: Any, returns: Any) -> Any:
     """Resources are made by clients, not by users: how is nobody's business."""
-    made_here = inspect.isclass(obj) and issubclass(obj, (wire.Resource, Transfers)) and not issubclass(obj, Worker)
+    made_here = inspect.isclass(obj) and issubclass(obj, (schema.Resource, Transfers)) and not issubclass(obj, Worker)
     return ("", None) if made_here else None
 
 

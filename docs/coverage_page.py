@@ -18,7 +18,9 @@ if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent))
 
 from twilio_taskrouter_worker.local.engine import events  # noqa: E402
-from twilio_taskrouter_worker.local.server import bridge, connections, event_log, ledger, sessions, tunnel  # noqa: E402
+from twilio_taskrouter_worker.local.server.bridge import tunnel, websocket  # noqa: E402
+from twilio_taskrouter_worker.local.server.events import event_log, facts, sessions  # noqa: E402
+from twilio_taskrouter_worker.local.server.http import connections  # noqa: E402
 from twilio_taskrouter_worker.local.server.rest.call import Operation  # noqa: E402
 from twilio_taskrouter_worker.local.server.rest.operations import OPERATIONS  # noqa: E402
 
@@ -235,9 +237,9 @@ def page() -> str:
             idle=connections.IDLE_SECONDS,
             most=connections.MOST_CONNECTIONS,
             unread=sessions.SEND_BUFFER_BYTES // 2**20,
-            frames=bridge.MOST_FRAMES,
+            frames=websocket.MOST_FRAMES,
             entries=event_log.KEPT_EVENTS,
-            facts=ledger.KEPT_FACTS,
+            facts=facts.KEPT_FACTS,
         ),
     ]
     return "".join(parts)

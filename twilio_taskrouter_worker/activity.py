@@ -5,11 +5,11 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from ._bridge import wire
-from ._bridge.wire import Record, Resource, Wire
+from ._bridge import schema
+from ._bridge.schema import Record, Resource, Wire
 
 if TYPE_CHECKING:
-    from ._bridge.state import State
+    from ._bridge.mirror import Mirror
 
 __all__ = ["Activity"]
 
@@ -23,22 +23,22 @@ class Activity(Resource):
 
     __slots__ = ("_state",)
 
-    account_sid = Wire("account_sid", wire.TEXT)
+    account_sid = Wire("account_sid", schema.TEXT)
     """Sid of the account."""
-    available = Wire("available", wire.BOOLEAN)
+    available = Wire("available", schema.BOOLEAN)
     """Whether a worker in this activity is offered tasks."""
-    date_created = Wire("date_created", wire.SECONDS)
+    date_created = Wire("date_created", schema.SECONDS)
     """When it was created, in UTC."""
-    date_updated = Wire("date_updated", wire.SECONDS)
+    date_updated = Wire("date_updated", schema.SECONDS)
     """When it last changed, in UTC."""
-    name = Wire("friendly_name", wire.TEXT)
+    name = Wire("friendly_name", schema.TEXT)
     """Its name."""
-    sid = Wire("sid", wire.TEXT)
+    sid = Wire("sid", schema.TEXT)
     """Its sid."""
-    workspace_sid = Wire("workspace_sid", wire.TEXT)
+    workspace_sid = Wire("workspace_sid", schema.TEXT)
     """Sid of the workspace."""
 
-    def __init__(self, state: State, record: Record) -> None:
+    def __init__(self, state: Mirror, record: Record) -> None:
         super().__init__(record)
         self._state = state
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._bridge import wire
-from ._bridge.wire import Record, Resource, Wire
+from ._bridge import schema
+from ._bridge.schema import Record, Resource, Wire
 from .events import ChannelEvent, Listenable, names
 
 if TYPE_CHECKING:
-    from ._bridge.state import State
+    from ._bridge.mirror import Mirror
     from ._bridge.waiting import Waiting
 
 __all__ = ["Channel"]
@@ -25,34 +25,34 @@ class Channel(Resource, Listenable[ChannelEvent, "Channel"]):
     __slots__ = ("_listeners", "_state")
     _events = names(ChannelEvent)
 
-    account_sid = Wire("account_sid", wire.TEXT)
+    account_sid = Wire("account_sid", schema.TEXT)
     """Sid of the account."""
-    assigned_tasks = Wire("assigned_tasks", wire.INTEGER)
+    assigned_tasks = Wire("assigned_tasks", schema.INTEGER)
     """Number of accepted reservations on this channel."""
-    available = Wire("available", wire.FLAG)
+    available = Wire("available", schema.FLAG)
     """Whether the channel is switched on; it says nothing of the worker's activity."""
-    available_capacity_percentage = Wire("available_capacity_percentage", wire.INTEGER)
+    available_capacity_percentage = Wire("available_capacity_percentage", schema.INTEGER)
     """Share of the capacity that is free, 0 to 100."""
-    capacity = Wire("configured_capacity", wire.INTEGER)
+    capacity = Wire("configured_capacity", schema.INTEGER)
     """Number of reservations the worker can hold on this channel."""
-    date_created = Wire("date_created", wire.SECONDS)
+    date_created = Wire("date_created", schema.SECONDS)
     """When it was created, in UTC."""
-    date_updated = Wire("date_updated", wire.SECONDS)
+    date_updated = Wire("date_updated", schema.SECONDS)
     """When it last changed, in UTC."""
-    last_reserved_time = Wire("last_reserved_time", wire.MILLISECONDS)
+    last_reserved_time = Wire("last_reserved_time", schema.MILLISECONDS)
     """When the worker was last reserved on this channel, in UTC; None if never."""
-    sid = Wire("sid", wire.TEXT)
+    sid = Wire("sid", schema.TEXT)
     """Its sid."""
-    task_channel_sid = Wire("task_channel_sid", wire.TEXT)
+    task_channel_sid = Wire("task_channel_sid", schema.TEXT)
     """Sid of the task channel."""
-    task_channel_unique_name = Wire("task_channel_unique_name", wire.TEXT)
+    task_channel_unique_name = Wire("task_channel_unique_name", schema.TEXT)
     """Unique name of the task channel, e.g. ``voice``."""
-    worker_sid = Wire("worker_sid", wire.TEXT)
+    worker_sid = Wire("worker_sid", schema.TEXT)
     """Sid of the worker."""
-    workspace_sid = Wire("workspace_sid", wire.TEXT)
+    workspace_sid = Wire("workspace_sid", schema.TEXT)
     """Sid of the workspace."""
 
-    def __init__(self, state: State, record: Record) -> None:
+    def __init__(self, state: Mirror, record: Record) -> None:
         super().__init__(record)
         self._state = state
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._bridge import routes, wire
-from ._bridge.announced import NOTHING_ANNOUNCED, Announced
-from ._bridge.wire import Record, Resource, Wire
+from ._bridge import routes, schema
+from ._bridge.schema import Record, Resource, Wire
+from ._bridge.tracking import NOTHING_ANNOUNCED, Announced
 from .errors import InvalidMessageError
 from .events import Listenable, ReservationEvent, names
 from .task import Task
 from .transfer import IncomingTransfer, Transfer
 
 if TYPE_CHECKING:
-    from ._bridge.state import State
+    from ._bridge.mirror import Mirror
     from ._bridge.waiting import Waiting
 
 __all__ = ["Reservation"]
@@ -37,29 +37,29 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
     __slots__ = ("_announced", "_listeners", "_state", "_task", "_told_status", "_transfer")
     _events = names(ReservationEvent)
 
-    account_sid = Wire("account_sid", wire.TEXT)
+    account_sid = Wire("account_sid", schema.TEXT)
     """Sid of the account."""
-    date_created = Wire("date_created", wire.SECONDS)
+    date_created = Wire("date_created", schema.SECONDS)
     """When it was created, in UTC."""
-    date_updated = Wire("date_updated", wire.SECONDS)
+    date_updated = Wire("date_updated", schema.SECONDS)
     """When it last changed, in UTC."""
-    status = Wire("reservation_status", wire.TEXT)
+    status = Wire("reservation_status", schema.TEXT)
     """``pending``, ``accepted``, ``rejected``, ``timeout``, ``canceled``, ``rescinded``, ``wrapping`` or
     ``completed``."""
-    sid = Wire("sid", wire.TEXT)
+    sid = Wire("sid", schema.TEXT)
     """Its sid."""
-    worker_sid = Wire("worker_sid", wire.TEXT)
+    worker_sid = Wire("worker_sid", schema.TEXT)
     """Sid of the worker it is for."""
-    workspace_sid = Wire("workspace_sid", wire.TEXT)
+    workspace_sid = Wire("workspace_sid", schema.TEXT)
     """Sid of the workspace."""
-    version = Wire("version", wire.VERSION)
+    version = Wire("version", schema.VERSION)
     """Version, a decimal number as text."""
-    timeout = Wire("reservation_timeout", wire.INTEGER, required=False)
+    timeout = Wire("reservation_timeout", schema.INTEGER, required=False)
     """Seconds it stays pending before it times out."""
-    canceled_reason_code = Wire("canceled_reason_code", wire.OPTIONAL_INTEGER, required=False)
+    canceled_reason_code = Wire("canceled_reason_code", schema.OPTIONAL_INTEGER, required=False)
     """Twilio's error code where setting up its call failed; None otherwise."""
 
-    def __init__(self, state: State, update: ReservationUpdate) -> None:
+    def __init__(self, state: Mirror, update: ReservationUpdate) -> None:
         super().__init__(update.record)
         assert update.task is not None
         self._state = state

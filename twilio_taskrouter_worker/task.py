@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._bridge import routes
-from ._bridge.announced import NOTHING_ANNOUNCED, Announced
 from ._bridge.futures import Following
-from ._bridge.wire import Record
+from ._bridge.schema import Record
+from ._bridge.tracking import NOTHING_ANNOUNCED, Announced
 from .events import Emitter, TaskEvent, TaskTransferEvent, names
 from .task_info import TaskFields
 from .transfer import OutgoingTransfer, Transfers
 
 if TYPE_CHECKING:
-    from ._bridge.state import State
+    from ._bridge.mirror import Mirror
     from ._bridge.waiting import Waiting
 
 __all__ = ["Task"]
@@ -50,7 +50,7 @@ class Task(TaskFields, Emitter):
     )
     _events = names(TaskEvent, TaskTransferEvent)
 
-    def __init__(self, state: State, reservation_sid: str, record: Record) -> None:
+    def __init__(self, state: Mirror, reservation_sid: str, record: Record) -> None:
         super().__init__(record)
         self._state = state
         self._reservation_sid = reservation_sid

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._bridge import wire
-from ._bridge.wire import Resource, Wire
+from ._bridge import schema
+from ._bridge.schema import Resource, Wire
 
 __all__ = ["TaskFields", "TaskInfo"]
 
@@ -13,43 +13,43 @@ class TaskFields(Resource):
 
     __slots__ = ()
 
-    add_ons = Wire("addons", wire.OBJECT_TEXT)
+    add_ons = Wire("addons", schema.OBJECT_TEXT)
     """Results of add-ons, as parsed JSON."""
-    age = Wire("age", wire.AGE)
+    age = Wire("age", schema.AGE)
     """Seconds since it was created, as of the latest message about it."""
-    attributes = Wire("attributes", wire.OBJECT_TEXT)
+    attributes = Wire("attributes", schema.OBJECT_TEXT)
     """The task's attributes, as parsed JSON. Treat them as read-only; ``Task.set_attributes`` changes them."""
-    date_created = Wire("date_created", wire.SECONDS)
+    date_created = Wire("date_created", schema.SECONDS)
     """When it was created, in UTC."""
-    date_updated = Wire("date_updated", wire.SECONDS)
+    date_updated = Wire("date_updated", schema.SECONDS)
     """When it last changed, in UTC."""
-    priority = Wire("priority", wire.INTEGER)
+    priority = Wire("priority", schema.INTEGER)
     """Its priority; higher goes first."""
-    queue_name = Wire("queue_name", wire.OPTIONAL_TEXT)
+    queue_name = Wire("queue_name", schema.OPTIONAL_TEXT)
     """Name of the queue it is in; None if it is in none."""
-    queue_sid = Wire("queue_sid", wire.OPTIONAL_TEXT)
+    queue_sid = Wire("queue_sid", schema.OPTIONAL_TEXT)
     """Sid of that queue; None if it is in none."""
-    reason = Wire("reason", wire.OPTIONAL_TEXT)
+    reason = Wire("reason", schema.OPTIONAL_TEXT)
     """Why it was canceled or completed; None if nobody said so."""
-    routing_target = Wire("routing_target", wire.OPTIONAL_TEXT)
+    routing_target = Wire("routing_target", schema.OPTIONAL_TEXT)
     """Sid of the worker, queue or workflow it was created for; None for ordinary routing."""
-    sid = Wire("sid", wire.TEXT)
+    sid = Wire("sid", schema.TEXT)
     """Its sid."""
-    status = Wire("assignment_status", wire.TEXT)
+    status = Wire("assignment_status", schema.TEXT)
     """``pending``, ``reserved``, ``assigned``, ``wrapping``, ``completed`` or ``canceled``."""
-    task_channel_unique_name = Wire("task_channel_unique_name", wire.TEXT)
+    task_channel_unique_name = Wire("task_channel_unique_name", schema.TEXT)
     """Unique name of its channel."""
-    task_channel_sid = Wire("task_channel_sid", wire.TEXT)
+    task_channel_sid = Wire("task_channel_sid", schema.TEXT)
     """Sid of its channel."""
-    timeout = Wire("timeout", wire.INTEGER)
+    timeout = Wire("timeout", schema.INTEGER)
     """Seconds it may wait before it is canceled."""
-    workflow_name = Wire("workflow_name", wire.OPTIONAL_TEXT)
+    workflow_name = Wire("workflow_name", schema.OPTIONAL_TEXT)
     """Name of its workflow; None if it has none."""
-    workflow_sid = Wire("workflow_sid", wire.OPTIONAL_TEXT)
+    workflow_sid = Wire("workflow_sid", schema.OPTIONAL_TEXT)
     """Sid of its workflow; None if it has none."""
-    version = Wire("version", wire.VERSION)
+    version = Wire("version", schema.VERSION)
     """Version, a decimal number as text."""
-    virtual_start_time = Wire("virtual_start_time", wire.SECONDS)
+    virtual_start_time = Wire("virtual_start_time", schema.SECONDS)
     """From when its age counts for routing, in UTC."""
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._bridge import wire
-from ._bridge.wire import Resource, Wire
+from ._bridge import schema
+from ._bridge.schema import Resource, Wire
 
 __all__ = ["TaskQueue"]
 
@@ -13,33 +13,33 @@ class TaskQueue(Resource):
 
     __slots__ = ()
 
-    account_sid = Wire("account_sid", wire.TEXT)
+    account_sid = Wire("account_sid", schema.TEXT)
     """Sid of the account."""
-    assignment_activity_name = Wire("assignment_activity_name", wire.OPTIONAL_TEXT)
+    assignment_activity_name = Wire("assignment_activity_name", schema.OPTIONAL_TEXT)
     """Name of the activity on assignment (single-tasking workspaces); None if there is none."""
-    assignment_activity_sid = Wire("assignment_activity_sid", wire.OPTIONAL_TEXT)
+    assignment_activity_sid = Wire("assignment_activity_sid", schema.OPTIONAL_TEXT)
     """Sid of that activity; None if there is none."""
-    date_created = Wire("date_created", wire.SECONDS)
+    date_created = Wire("date_created", schema.SECONDS)
     """When the queue was created, in UTC."""
-    date_updated = Wire("date_updated", wire.SECONDS)
+    date_updated = Wire("date_updated", schema.SECONDS)
     """When the queue last changed, in UTC."""
-    lifo_queue = Wire("lifo_queue", wire.BOOLEAN)
+    lifo_queue = Wire("lifo_queue", schema.BOOLEAN)
     """Whether the order is LIFO."""
-    max_reserved_workers = Wire("max_reserved_workers", wire.INTEGER)
+    max_reserved_workers = Wire("max_reserved_workers", schema.INTEGER)
     """Number of workers reserved for a task at the same time."""
-    name = Wire("friendly_name", wire.TEXT)
+    name = Wire("friendly_name", schema.TEXT)
     """The queue's name."""
-    reservation_activity_name = Wire("reservation_activity_name", wire.OPTIONAL_TEXT)
+    reservation_activity_name = Wire("reservation_activity_name", schema.OPTIONAL_TEXT)
     """Name of the activity on reservation (single-tasking workspaces); None if there is none."""
-    reservation_activity_sid = Wire("reservation_activity_sid", wire.OPTIONAL_TEXT)
+    reservation_activity_sid = Wire("reservation_activity_sid", schema.OPTIONAL_TEXT)
     """Sid of that activity; None if there is none."""
-    sid = Wire("sid", wire.TEXT)
+    sid = Wire("sid", schema.TEXT)
     """The queue's sid."""
-    target_workers = Wire("target_workers", wire.OPTIONAL_TEXT)
+    target_workers = Wire("target_workers", schema.OPTIONAL_TEXT)
     """The expression that chooses its workers; None chooses nobody."""
-    task_order = Wire("task_order", wire.TEXT)
+    task_order = Wire("task_order", schema.TEXT)
     """``FIFO`` or ``LIFO``."""
-    workspace_sid = Wire("workspace_sid", wire.TEXT)
+    workspace_sid = Wire("workspace_sid", schema.TEXT)
     """Sid of the workspace."""
 
     @property

@@ -5,12 +5,12 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from ._bridge import routes, wire
-from ._bridge.wire import Record, Resource, Wire
+from ._bridge import routes, schema
+from ._bridge.schema import Record, Resource, Wire
 from .events import Listenable, TransferEvent, names
 
 if TYPE_CHECKING:
-    from ._bridge.state import State
+    from ._bridge.mirror import Mirror
     from ._bridge.waiting import Waiting
     from .task import Task
 
@@ -27,29 +27,29 @@ class Transfer(Resource):
 
     __slots__ = ()
 
-    date_created = Wire("date_created", wire.SECONDS)
+    date_created = Wire("date_created", schema.SECONDS)
     """When it was created, in UTC."""
-    date_updated = Wire("date_updated", wire.SECONDS)
+    date_updated = Wire("date_updated", schema.SECONDS)
     """When it last changed, in UTC."""
-    reservation_sid = Wire("initiating_reservation_sid", wire.TEXT)
+    reservation_sid = Wire("initiating_reservation_sid", schema.TEXT)
     """Sid of the reservation it was started from."""
-    worker_sid = Wire("initiating_worker_sid", wire.TEXT)
+    worker_sid = Wire("initiating_worker_sid", schema.TEXT)
     """Sid of the worker who started it."""
-    queue_sid = Wire("initiating_queue_sid", wire.OPTIONAL_TEXT)
+    queue_sid = Wire("initiating_queue_sid", schema.OPTIONAL_TEXT)
     """Sid of the queue the task was in."""
-    workflow_sid = Wire("initiating_workflow_sid", wire.OPTIONAL_TEXT)
+    workflow_sid = Wire("initiating_workflow_sid", schema.OPTIONAL_TEXT)
     """Sid of the workflow the task was in."""
-    sid = Wire("sid", wire.TEXT)
+    sid = Wire("sid", schema.TEXT)
     """Its sid."""
-    mode = Wire("transfer_mode", wire.TEXT)
+    mode = Wire("transfer_mode", schema.TEXT)
     """``WARM`` or ``COLD``."""
-    to = Wire("transfer_to", wire.TEXT)
+    to = Wire("transfer_to", schema.TEXT)
     """Sid of the worker or queue it goes to."""
-    type = Wire("transfer_type", wire.TEXT)
+    type = Wire("transfer_type", schema.TEXT)
     """``WORKER`` or ``QUEUE``."""
-    status = Wire("transfer_status", wire.TEXT)
+    status = Wire("transfer_status", schema.TEXT)
     """Where it stands, see above."""
-    transfer_failed_reason = Wire("transfer_failed_reason", wire.OPTIONAL_TEXT, required=False)
+    transfer_failed_reason = Wire("transfer_failed_reason", schema.OPTIONAL_TEXT, required=False)
     """Why it, or its latest attempt, failed; None if it did not."""
 
     def _renew(self, record: Record) -> bool:
@@ -77,7 +77,7 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
     __slots__ = ("_listeners", "_state", "_task", "_told")
     _events = names(TransferEvent)
 
-    def __init__(self, state: State, task: Task, record: Record) -> None:
+    def __init__(self, state: Mirror, task: Task, record: Record) -> None:
         super().__init__(record)
         self._state = state
         self._task = task

@@ -12,12 +12,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._bridge import routes
+from ._bridge.mirror import Directory, Mirror, Named
 from ._bridge.routes import Route
-from ._bridge.signals import StopSignals
-from ._bridge.state import Directory, Named, State
+from ._bridge.schema import Record
 from ._bridge.threads import POOL, TIMERS
 from ._bridge.waiting import Waiting, WhenReady, check_timeout
-from ._bridge.wire import Record
+from ._signals import StopSignals
 from ._version import __version__
 from ._worker_events import WorkerEmitter
 from .activity import Activity
@@ -153,7 +153,7 @@ class Worker(WorkerFields, WorkerEmitter):
         self._pid = os.getpid()
         self._waits = Waiting()
         self._calls = Calls(http_url, lambda: self._token, __version__, self._options.request_timeout)
-        self._state = State(self, self._call, self._waits)
+        self._state = Mirror(self, self._call, self._waits)
         # Guards the three below: starting and stopping exclude each other.
         self._lock = threading.Lock()
         self._connection: Connection | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ._bridge import wire
-from ._bridge.wire import Resource, Wire
+from ._bridge import schema
+from ._bridge.schema import Resource, Wire
 
 __all__ = ["WorkerFields", "WorkerInfo"]
 
@@ -15,29 +15,29 @@ class WorkerFields(Resource):
 
     __slots__ = ()
 
-    account_sid = Wire("account_sid", wire.TEXT)
+    account_sid = Wire("account_sid", schema.TEXT)
     """Sid of the account."""
-    activity_name = Wire("activity_name", wire.TEXT)
+    activity_name = Wire("activity_name", schema.TEXT)
     """Name of the activity."""
-    activity_sid = Wire("activity_sid", wire.TEXT)
+    activity_sid = Wire("activity_sid", schema.TEXT)
     """Sid of the activity."""
-    attributes = Wire("attributes", wire.OBJECT_TEXT)
+    attributes = Wire("attributes", schema.OBJECT_TEXT)
     """The worker's attributes, as parsed JSON. Treat them as read-only."""
-    available = Wire("available", wire.BOOLEAN)
+    available = Wire("available", schema.BOOLEAN)
     """Whether the activity is an available one, in which tasks are offered."""
-    date_created = Wire("date_created", wire.SECONDS)
+    date_created = Wire("date_created", schema.SECONDS)
     """When the worker was created, in UTC."""
-    date_status_changed = Wire("date_status_changed", wire.SECONDS)
+    date_status_changed = Wire("date_status_changed", schema.SECONDS)
     """When the activity last changed, in UTC."""
-    date_updated = Wire("date_updated", wire.SECONDS)
+    date_updated = Wire("date_updated", schema.SECONDS)
     """When the worker last changed, in UTC."""
-    friendly_name = Wire("friendly_name", wire.TEXT)
+    friendly_name = Wire("friendly_name", schema.TEXT)
     """The worker's name."""
-    sid = Wire("sid", wire.TEXT)
+    sid = Wire("sid", schema.TEXT)
     """The worker's sid."""
-    workspace_sid = Wire("workspace_sid", wire.TEXT)
+    workspace_sid = Wire("workspace_sid", schema.TEXT)
     """Sid of the workspace."""
-    version = Wire("version", wire.VERSION)
+    version = Wire("version", schema.VERSION)
     """Version, a decimal number as text."""
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ._bridge import routes
 from ._bridge.routes import PAGE_SIZE, Parameters, Route
-from ._bridge.wire import Resource
+from ._bridge.schema import Resource
 from ._version import __version__
 from .errors import InvalidAnswerError, InvalidMessageError, TokenError
 from .options import Options, set_log_level

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.chaos.raw_http import RawAnswer, answered
+from tests.oracle.bridge import frame
 from tests.tools import payloads
-from tests.tools.bridge import frame
 
 SECRET = "PRIVATE-DATA-OF-A-CUSTOMER"
 """Stands in every attribute, and must not stand in any error."""

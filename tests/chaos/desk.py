@@ -11,9 +11,9 @@ from typing import Any
 from tests.chaos import answers, cases, oracle
 from tests.chaos.oracle import Fate
 from tests.chaos.raw_http import RawAnswer, RawHttp
+from tests.oracle.bridge import RecordingBridge, frame
 from tests.tools import payloads
 from tests.tools.answers import Reply
-from tests.tools.bridge import RecordingBridge, frame
 from twilio_taskrouter_worker import InvalidMessageError, RequestError, TaskRouterError, Worker
 from twilio_taskrouter_worker.reservation import Reservation
 

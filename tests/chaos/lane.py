@@ -11,12 +11,12 @@ from concurrent.futures import Future
 from typing import Any
 
 from tests.chaos.ledger import ENDINGS, Ledger
-from tests.tools.relay import Relay
+from tests.oracle.relay import Relay
 from twilio_taskrouter_worker import TaskRouterError, Worker
 from twilio_taskrouter_worker.events import DisconnectReason
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.engine import commands
-from twilio_taskrouter_worker.local.server.sessions import Close
+from twilio_taskrouter_worker.local.server.events.sessions import Close
 from twilio_taskrouter_worker.reservation import Reservation
 
 REQUEST_TIMEOUT = 3.0

@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos import chaos
 from twilio_taskrouter_worker._bridge import session
-from twilio_taskrouter_worker.local.server import sessions
+from twilio_taskrouter_worker.local.server.events import sessions
 
 
 @pytest.mark.slow

@@ -7,15 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twilio_taskrouter_worker import (
-    Channel,
-    OutgoingTransfer,
-    Reservation,
-    Supervisor,
-    Task,
-    Worker,
-    Workspace,
-)
+from twilio_taskrouter_worker import Channel, OutgoingTransfer, Reservation, Supervisor, Task, Worker, Workspace
 
 
 def on_worker(worker: Worker) -> None: ...

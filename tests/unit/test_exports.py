@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import twilio_taskrouter_worker as package
-from twilio_taskrouter_worker._bridge.wire import Resource, Wire
+from twilio_taskrouter_worker._bridge.schema import Resource, Wire
 
 MODULES = [
     name

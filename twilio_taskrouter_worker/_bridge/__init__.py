@@ -2,9 +2,9 @@
 
 Two walks lead through this folder::
 
-    event:  signaling (frame) -> session -> dispatch -> messages -> state (resource updated) -> your callback
-    call:   routes (url, params) -> calls (one HTTP POST on a pool thread) -> state (resource updated) -> Future
+    event:  signaling (frame) -> connection -> session -> dispatch -> messages -> updates -> mirror -> your callback
+    call:   mirror -> calls (routes: url, params) -> http (one POST on a pool thread) -> mirror -> Future
 
-``messages``, ``wire``, ``routes``, ``session``, ``failures``, ``state``, ``announced``, ``updates`` and ``resync`` are
-pure: no socket, no thread, no clock, no HTTP.
+Pure, with no socket, thread, clock or HTTP, are ``messages``, ``schema``, ``routes``, ``session``, ``failures``,
+``mirror``, ``tracking``, ``updates`` and ``resync``.
 """

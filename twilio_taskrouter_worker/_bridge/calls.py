@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
+from .._json import dumps, loads
 from ..errors import (
     ClosedError,
     InvalidAnswerError,
@@ -25,7 +26,6 @@ from ..errors import (
     rejected,
 )
 from .http import Answer, Exchange, HttpFailure, HttpTimeout, NotSent, Settings, hide, settings_for
-from .jsontext import dumps, loads
 from .routes import Route
 from .threads import POOL, TIMERS, Timer
 

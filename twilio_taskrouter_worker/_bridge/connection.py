@@ -33,6 +33,7 @@ from .failures import activity_failure, connect_timeout, load_failure, renewal_f
 from .http import Settings
 from .loading import Loader
 from .messages import Init, Message, parse
+from .mirror import Caller, Mirror, Notice
 from .resync import Snapshot, missing, take_over
 from .session import (
     CONNECTED,
@@ -49,8 +50,6 @@ from .session import (
     State,
 )
 from .signaling import Closed, Socket, websocket_settings
-from .state import Caller, Notice
-from .state import State as WorkerState
 from .threads import POOL, TIMERS, Timer
 from .waiting import Waiting
 
@@ -79,7 +78,7 @@ class Connection:
     def __init__(
         self,
         options: ConnectionOptions,
-        state: WorkerState,
+        state: Mirror,
         caller: Caller,
         waiting: Waiting,
         on_finished: Callable[[Connection, TaskRouterError], None],

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import InvalidMessageError, TaskRouterError
 from ..events import Emitter, Listener
 from .messages import Message, parse
-from .state import Notice, State
+from .mirror import Mirror, Notice
 from .updates import apply
 
 __all__ = ["Dispatcher"]
@@ -36,7 +36,7 @@ class Dispatcher:
     by side, also where it is connected again while a callback still runs.
     """
 
-    def __init__(self, state: State, name: str, after: threading.Thread | None = None) -> None:
+    def __init__(self, state: Mirror, name: str, after: threading.Thread | None = None) -> None:
         self._state = state
         self._after = after
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()

@@ -14,9 +14,9 @@ from typing import Any
 
 from ..errors import InvalidAnswerError, NotFoundError, RequestError, TaskRouterError
 from . import routes
+from .mirror import Caller
 from .resync import Snapshot
 from .routes import Route
-from .state import Caller
 from .threads import POOL, TIMERS, Timer
 
 __all__ = ["Gather", "Loader", "connect_activity_delay", "list_pages"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
+from .._json import NotUtf8, loads
 from ..errors import InvalidMessageError
-from .jsontext import NotUtf8, loads
 
 __all__ = ["CLOSE_SESSION_REPLACED", "EVENT_TYPES", "INIT", "Init", "Message", "parse", "read_init"]
 

@@ -18,11 +18,11 @@ from ..errors import InvalidMessageError
 from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
 from ..worker_info import WorkerFields
-from .announced import listed
 from .messages import Message
-from .state import Directory, Notice, State
+from .mirror import Directory, Mirror, Notice
+from .schema import Record, Schema
+from .tracking import listed
 from .updates import ENDINGS
-from .wire import Record, Schema
 
 __all__ = ["Snapshot", "missing", "take_over"]
 
@@ -42,7 +42,7 @@ class Snapshot:
     longer knows them."""
 
 
-def missing(state: State, snapshot: Snapshot) -> list[str]:
+def missing(state: Mirror, snapshot: Snapshot) -> list[str]:
     """Sids of open reservations that the list lacks, and of which it is not known how they ended."""
     listed = {
         payload["sid"]
@@ -52,7 +52,7 @@ def missing(state: State, snapshot: Snapshot) -> list[str]:
     return [sid for sid in state.reservations if sid not in listed and sid not in snapshot.ended]
 
 
-def take_over(state: State, snapshot: Snapshot, buffered: Iterable[Message], now: float) -> list[Notice]:
+def take_over(state: Mirror, snapshot: Snapshot, buffered: Iterable[Message], now: float) -> list[Notice]:
     """Use the lists; gives the events to fire.
 
     A record that cannot be used costs itself only, and is reported as an ``error``; an unusable worker, or one whose
@@ -86,7 +86,7 @@ def _created(messages: Iterable[Message]) -> frozenset[str]:
 class _Taking:
     """One take-over under way."""
 
-    def __init__(self, state: State, now: float, quiet: bool) -> None:
+    def __init__(self, state: Mirror, now: float, quiet: bool) -> None:
         self._state = state
         self._now = now
         self._quiet = quiet

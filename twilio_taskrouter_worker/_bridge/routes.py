@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import attrs
 
-from .jsontext import dumps, loads
+from .._json import dumps, loads
 
 __all__ = ["Parameter", "Parameters", "Route", "boolean", "instant", "integer", "json_object", "string"]
 

@@ -14,10 +14,10 @@ from urllib.parse import urlencode
 
 import websocket
 
+from .._json import loads
 from ..errors import GatewayConnectionError, TaskRouterError, TokenError, TokenExpiredError
 from .dialing import Dialing, GivenUp, ProxyRefused
 from .http import Settings, hide, settings_for
-from .jsontext import loads
 from .threads import TIMERS
 
 __all__ = ["Closed", "Socket", "connection_error", "websocket_settings"]

@@ -15,17 +15,17 @@ from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
 from ..transfer import INITIATED, OutgoingTransfer, Transfer
 from ..worker_info import WorkerFields
-from .announced import admit
 from .messages import INIT, Message
-from .state import Notice, State
-from .wire import Record
+from .mirror import Mirror, Notice
+from .schema import Record
+from .tracking import admit
 
 __all__ = ["ENDINGS", "apply"]
 
 log = logging.getLogger(__package__)
 
 
-def apply(state: State, message: Message, now: float) -> list[Notice]:
+def apply(state: Mirror, message: Message, now: float) -> list[Notice]:
     """Use one message; InvalidMessageError says why it cannot be, and then nothing has changed."""
     state.forget_ended(now)
     handler = _HANDLERS.get(message.event_type)
@@ -46,7 +46,7 @@ _CHANNEL_EVENTS = {
 }
 
 
-def _worker_updated(state: State, message: Message, now: float) -> list[Notice]:
+def _worker_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     activity = message.event_type == "worker.activity.update"
     record = (state.read_known_activity if activity else state.read_worker)(message.payload)
     announced = admit(state.announced, message.event_type, record[_WORKER["version"]], record[-1], state.worker_trust)
@@ -61,7 +61,7 @@ def _worker_updated(state: State, message: Message, now: float) -> list[Notice]:
     return [Notice(state.worker, _WORKER_EVENTS[message.event_type], (state.worker,))]
 
 
-def _channel_updated(state: State, message: Message, now: float) -> list[Notice]:
+def _channel_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     record = Channel._schema.read(message.payload)
     channel = state.channels._entries.get(record[Channel._schema.index["sid"]])
     if channel is None:
@@ -89,7 +89,7 @@ ENDINGS = frozenset({"completed", "rejected", "timeout", "canceled", "rescinded"
 """Statuses, and events of the same name, after which a reservation is over."""
 
 
-def _reservation_created(state: State, message: Message, now: float) -> list[Notice]:
+def _reservation_created(state: Mirror, message: Message, now: float) -> list[Notice]:
     update = ReservationUpdate.read(message.payload)
     index = Reservation._schema.index
     sid, version = update.record[index["sid"]], update.record[index["version"]]
@@ -110,7 +110,7 @@ def _reservation_created(state: State, message: Message, now: float) -> list[Not
     return [Notice(state.worker, "reservation_created", (reservation,))]
 
 
-def _reservation_updated(state: State, message: Message, now: float) -> list[Notice]:
+def _reservation_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     update = ReservationUpdate.read(message.payload)
     index = Reservation._schema.index
     sid = update.record[index["sid"]]
@@ -140,7 +140,7 @@ def _reservation_updated(state: State, message: Message, now: float) -> list[Not
     return [Notice(reservation, event, (reservation,))]
 
 
-def _renew(state: State, reservation: Reservation, update: ReservationUpdate, *, ending: bool = False) -> None:
+def _renew(state: Mirror, reservation: Reservation, update: ReservationUpdate, *, ending: bool = False) -> None:
     with state.lock:
         reservation._renew(update, ending=ending)
     reservation._told_status = update.record[Reservation._schema.index["status"]]
@@ -149,7 +149,7 @@ def _renew(state: State, reservation: Reservation, update: ReservationUpdate, *,
         reservation.task._told_record = update.task
 
 
-def _reservation_failed(state: State, message: Message, now: float) -> list[Notice]:
+def _reservation_failed(state: Mirror, message: Message, now: float) -> list[Notice]:
     return [Notice(state.worker, "reservation_failed", (message.payload,))]
 
 
@@ -172,7 +172,7 @@ _TRANSFER_EVENTS = {
 }
 
 
-def _task_updated(state: State, message: Message, now: float) -> list[Notice]:
+def _task_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     record = Task._schema.read(message.payload)
     index = Task._schema.index
     ending = message.event_type in _TASK_ENDINGS
@@ -192,7 +192,7 @@ def _task_updated(state: State, message: Message, now: float) -> list[Notice]:
     return notices
 
 
-def _transfer_updated(state: State, message: Message, now: float) -> list[Notice]:
+def _transfer_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     record = Transfer._schema.read(message.payload)
     index = Transfer._schema.index
     task_sid = message.payload.get("task_sid")
@@ -241,7 +241,7 @@ def _is_old(task: Task, known: OutgoingTransfer | None, mark: object, record: Re
     return started and current is not None and current._created_after(record)
 
 
-Handler = Callable[[State, Message, float], list[Notice]]
+Handler = Callable[[Mirror, Message, float], list[Notice]]
 
 _HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_WORKER_EVENTS, _worker_updated),

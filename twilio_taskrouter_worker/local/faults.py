@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import StateError
 from .engine import Rejected
-from .server.disturbances import Disturbance, reset
-from .server.frame_faults import Delay, Duplicate, HalfOpen, Reorder, StallHeartbeats
-from .server.request_faults import HttpLatency, HttpStatus, RefuseConnections, RefuseHandshakes
-from .server.sessions import Close
+from .server.events.sessions import Close
+from .server.faults.active import Disturbance, reset
+from .server.faults.frames import Delay, Duplicate, HalfOpen, Reorder, StallHeartbeats
+from .server.faults.requests import HttpLatency, HttpStatus, RefuseConnections, RefuseHandshakes
 
 if TYPE_CHECKING:
     from .server.service import Service

@@ -18,9 +18,9 @@ from . import seeds
 from .clock import Clock
 from .credentials import Credentials, credentials
 from .engine import DEFAULT_RULES, Engine, Rejected, Rules, commands
-from .server.keeping import Keeper
+from .server.auth.tokens import SigningKey
+from .server.commits import Keeper
 from .server.service import Service
-from .server.tokens import SigningKey
 from .store import Header, Store, differences
 
 if TYPE_CHECKING:

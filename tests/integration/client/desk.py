@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.data import attributes
+from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
 from tests.tools.answers import Call
-from tests.tools.bridge import RecordingBridge
 from twilio_taskrouter_worker import Reservation, Supervisor, TaskRouterError, Worker, Workspace
 
 TOKEN = "the.first.token"

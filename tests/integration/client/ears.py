@@ -10,7 +10,7 @@ from typing import Any
 
 import jwt
 
-from tests.tools.bridge import RecordingBridge
+from tests.oracle.bridge import RecordingBridge
 from twilio_taskrouter_worker import Worker, tokens
 
 TOKEN = "a.plain.token"

@@ -15,8 +15,8 @@ import pytest
 from tests.data import attributes
 from tests.data.attributes import EXAMPLES, LOCAL, LONG_FORM, TABLES, UNREAD, WRONG, Attribute, changed, shown
 from tests.integration.client.desk import TOKEN, Desk, done, open_desk
+from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
-from tests.tools.bridge import RecordingBridge
 from twilio_taskrouter_worker import (
     Activity,
     Channel,
@@ -34,7 +34,7 @@ from twilio_taskrouter_worker import (
     WorkerInfo,
     Workspace,
 )
-from twilio_taskrouter_worker._bridge.wire import Resource, Wire
+from twilio_taskrouter_worker._bridge.schema import Resource, Wire
 
 CLASSES: dict[str, tuple[type[Resource], ...]] = {
     "Worker": (Worker, Supervisor, WorkerInfo),

@@ -13,8 +13,8 @@ import pytest
 from tests.data import attributes, calls
 from tests.data.calls import ARGUMENTS, CONSTRUCTOR, KINDS, OPTIONS, ROWS, Option, Row, fill
 from tests.integration.client.desk import TOKEN, Desk, done, open_desk, same_json
+from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Call
-from tests.tools.bridge import RecordingBridge
 from twilio_taskrouter_worker import (
     Activity,
     Channel,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.integration.client.ears import TOKEN, Ears, connected, make_token, marker, new_worker
-from tests.tools.bridge import RecordingBridge
-from tests.tools.relay import Relay
+from tests.oracle.bridge import RecordingBridge
+from tests.oracle.relay import Relay
 from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
 from twilio_taskrouter_worker import (
     ClosedError,

@@ -17,8 +17,8 @@ from tests.data.calls import ROWS, Row, fill
 from tests.integration.client.desk import TOKEN, Desk, open_desk
 from tests.integration.client.ears import Ears, connected, marker, new_worker
 from tests.integration.client.watchdog import run_all
+from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Hang
-from tests.tools.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import (
     Activity,

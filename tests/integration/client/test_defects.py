@@ -20,9 +20,9 @@ import pytest
 
 from tests.integration.client.ears import TOKEN, Ears, connected, make_token, marker, new_worker
 from tests.integration.client.watchdog import run_all
+from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
 from tests.tools.answers import Drip, Hang, Reply, error
-from tests.tools.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import (
     ClosedError,
@@ -41,7 +41,7 @@ from twilio_taskrouter_worker import (
     Workspace,
 )
 from twilio_taskrouter_worker._bridge import loading, session
-from twilio_taskrouter_worker._bridge import state as state_module
+from twilio_taskrouter_worker._bridge import mirror as state_module
 from twilio_taskrouter_worker.workspace import TaskInfo
 
 COUNT = 62

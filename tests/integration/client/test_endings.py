@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.client.ears import Ears, connected, make_token, new_worker
-from tests.tools.bridge import RecordingBridge
+from tests.oracle.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import ClosedError, GatewayDisconnectedError, Reservation, Worker
 from twilio_taskrouter_worker._bridge import http, loading, session

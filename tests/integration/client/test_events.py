@@ -12,9 +12,9 @@ import pytest
 from tests.data import attributes, events
 from tests.data.events import EVENTS, PUBLIC, Event, Public
 from tests.integration.client.desk import TOKEN, Desk, done, open_desk
+from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
 from tests.tools.answers import Call, Hang
-from tests.tools.bridge import RecordingBridge
 from twilio_taskrouter_worker import (
     Activity,
     Channel,
@@ -30,7 +30,7 @@ from twilio_taskrouter_worker import (
 )
 from twilio_taskrouter_worker._bridge import updates
 from twilio_taskrouter_worker._bridge.messages import EVENT_TYPES, Message
-from twilio_taskrouter_worker._bridge.state import LINGER_SECONDS
+from twilio_taskrouter_worker._bridge.mirror import LINGER_SECONDS
 from twilio_taskrouter_worker.events import Emitter
 
 EMITTERS = {each.__name__: each for each in (Worker, Channel, Reservation, Task, OutgoingTransfer)}

@@ -15,9 +15,9 @@ import pytest
 
 from tests.integration.client.ears import TOKEN, connected
 from tests.integration.client.watchdog import run_all
+from tests.oracle.bridge import PATH, RecordingBridge
+from tests.oracle.relay import Relay
 from tests.tools.answers import Act, Drip, Hang, Reply, Reset
-from tests.tools.bridge import PATH, RecordingBridge
-from tests.tools.relay import Relay
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import (
     AuthorizationError,

@@ -15,8 +15,8 @@ import pytest
 
 from tests.integration.client.ears import TOKEN, Ears, new_worker
 from tests.integration.client.watchdog import run_all
+from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Hang
-from tests.tools.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
 from twilio_taskrouter_worker import DispatchThreadError, TokenError, Worker
 

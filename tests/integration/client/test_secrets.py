@@ -19,10 +19,10 @@ from tests.data.calls import ROWS, Row, fill
 from tests.integration.client import desk as desk_module
 from tests.integration.client.desk import Desk
 from tests.integration.client.ears import SECRET, make_token
+from tests.oracle.bridge import RecordingBridge
+from tests.oracle.relay import Relay
 from tests.tools import payloads
 from tests.tools.answers import Hang, Reply, Reset
-from tests.tools.bridge import RecordingBridge
-from tests.tools.relay import Relay
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker import TaskRouterError, TokenError, Worker, Workspace, tokens
 

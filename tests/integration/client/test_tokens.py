@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.client.ears import TOKEN, Ears, connected, make_token, marker, new_worker
-from tests.tools.bridge import RecordingBridge
+from tests.oracle.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import TokenError, TokenExpiredError, Worker
 from twilio_taskrouter_worker._bridge import connection, session

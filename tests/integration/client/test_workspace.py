@@ -11,8 +11,8 @@ import pytest
 
 from tests.data.calls import KINDS
 from tests.integration.client.desk import TOKEN, done, same_json
+from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Call, Hang
-from tests.tools.bridge import RecordingBridge
 from twilio_taskrouter_worker import (
     AuthorizationError,
     InvalidAnswerError,

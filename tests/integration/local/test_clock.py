@@ -14,7 +14,7 @@ from tests.tools.wait import eventually
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.errors import NotFoundError, StateError
 from twilio_taskrouter_worker.local import Clock, LocalTaskRouter
-from twilio_taskrouter_worker.local.server import sessions
+from twilio_taskrouter_worker.local.server.events import sessions
 
 TIMEOUT = 10.0
 

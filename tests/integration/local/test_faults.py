@@ -29,7 +29,8 @@ from twilio_taskrouter_worker.errors import (
     TokenExpiredError,
 )
 from twilio_taskrouter_worker.local import LocalTaskRouter
-from twilio_taskrouter_worker.local.server import disturbances, frame_faults, sessions
+from twilio_taskrouter_worker.local.server.events import sessions
+from twilio_taskrouter_worker.local.server.faults import active, frames
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_old_tokens_are_forgotten(
     router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The memory for tokens is bounded, whatever is sent as one."""
-    monkeypatch.setattr(disturbances, "REMEMBERED_TOKENS", 3)
+    monkeypatch.setattr(active, "REMEMBERED_TOKENS", 3)
     with BridgeClient(router, alice) as client:
         client.get(client.own)
         for token in ("a", "b", "c"):
@@ -380,7 +381,7 @@ def test_half_open_keeps_only_so_much(
     router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits for a half-open session is bounded as for any client that does not read."""
-    monkeypatch.setattr(frame_faults, "SEND_BUFFER_BYTES", 2000)
+    monkeypatch.setattr(frames, "SEND_BUFFER_BYTES", 2000)
     with BridgeClient(router, alice).open() as client:
         client.event()
         with router.faults.half_open(worker=alice):

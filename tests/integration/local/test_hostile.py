@@ -16,9 +16,10 @@ import requests
 from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.engine import Engine
-from twilio_taskrouter_worker.local.server import app, connections
+from twilio_taskrouter_worker.local.server import app
+from twilio_taskrouter_worker.local.server.http import connections
+from twilio_taskrouter_worker.local.server.http.paths import PathTable
 from twilio_taskrouter_worker.local.server.rest.call import Operation
-from twilio_taskrouter_worker.local.server.routing import PathTable
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ import websocket
 from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.local import LocalTaskRouter
-from twilio_taskrouter_worker.local.server import bridge, connections
+from twilio_taskrouter_worker.local.server.bridge import websocket as bridge
+from twilio_taskrouter_worker.local.server.http import connections
 
 
 @pytest.fixture(autouse=True)

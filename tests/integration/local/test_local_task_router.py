@@ -381,7 +381,7 @@ def test_missing_library_names_the_extra() -> None:
         "ModuleNotFoundError: The local TaskRouter needs aiohttp, which is not installed:"
         ' pip install "twilio_taskrouter_worker[local]"'
     )
-    assert "needs aiohttp" not in _run(program.format("twilio_taskrouter_worker.local.server.bridge")).stderr
+    assert "needs aiohttp" not in _run(program.format("twilio_taskrouter_worker.local.server.bridge.websocket")).stderr
 
 
 def test_names_that_are_not_there() -> None:

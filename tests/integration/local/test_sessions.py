@@ -17,8 +17,8 @@ from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.engine import Rules
-from twilio_taskrouter_worker.local.server import sessions
-from twilio_taskrouter_worker.local.server.frames import HEARTBEAT
+from twilio_taskrouter_worker.local.server.events import sessions
+from twilio_taskrouter_worker.local.server.events.frames import HEARTBEAT
 
 
 def rest(router: LocalTaskRouter, path: str, **form: str) -> requests.Response:

@@ -20,7 +20,7 @@ from tests.tools.receiver import Post, Receiver
 from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
 from twilio_taskrouter_worker.errors import StoreError
 from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
-from twilio_taskrouter_worker.local.server import posting, webhooks
+from twilio_taskrouter_worker.local.server.events import posting, webhooks
 from twilio_taskrouter_worker.local.store import Store
 
 TIMEOUT = 5.0

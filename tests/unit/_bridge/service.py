@@ -10,8 +10,8 @@ from typing import Any
 from tests.tools import payloads
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker._bridge.messages import Message
+from twilio_taskrouter_worker._bridge.mirror import Mirror, Notice
 from twilio_taskrouter_worker._bridge.resync import Snapshot, missing, take_over
-from twilio_taskrouter_worker._bridge.state import Notice, State
 from twilio_taskrouter_worker._bridge.updates import apply
 
 ACTIVITIES = ("Available", "Break", "Offline")
@@ -140,7 +140,7 @@ class Client:
         self.worker = Worker("token")
         self.calls: list[tuple[Any, ...]] = []
         self.futures: list[Future[Any]] = []
-        self.state = State(self.worker, self._call, self.worker._waits)
+        self.state = Mirror(self.worker, self._call, self.worker._waits)
         self.worker._state = self.state
         self.state.worker_sid = service.worker["sid"]
         self.state.release = self.released = []  # type: ignore[assignment]

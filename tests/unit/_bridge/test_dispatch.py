@@ -15,10 +15,10 @@ import pytest
 from tests.tools.wait import eventually, no_leftover_threads
 from tests.unit._bridge.service import Client, Service
 from twilio_taskrouter_worker import Reservation, Worker
-from twilio_taskrouter_worker._bridge import state as state_module
+from twilio_taskrouter_worker._bridge import mirror as state_module
 from twilio_taskrouter_worker._bridge.dispatch import Dispatcher
 from twilio_taskrouter_worker._bridge.messages import Message
-from twilio_taskrouter_worker._bridge.state import Notice
+from twilio_taskrouter_worker._bridge.mirror import Notice
 from twilio_taskrouter_worker.errors import InvalidMessageError, TaskRouterError
 
 SOON = 5.0

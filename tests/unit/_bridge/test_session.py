@@ -10,16 +10,7 @@ import pytest
 
 from tests.unit._bridge.driver import Driver, event_frame, events, generation, init_frame, only, query
 from twilio_taskrouter_worker._bridge.failures import connect_timeout
-from twilio_taskrouter_worker._bridge.session import (
-    Connect,
-    Deliver,
-    Finish,
-    HangUp,
-    Load,
-    Notify,
-    RenewToken,
-    State,
-)
+from twilio_taskrouter_worker._bridge.session import Connect, Deliver, Finish, HangUp, Load, Notify, RenewToken, State
 from twilio_taskrouter_worker.errors import (
     ConnectTimeoutError,
     GatewayConnectionError,

@@ -15,7 +15,7 @@ import pytest
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker._bridge.dispatch import Dispatcher
-from twilio_taskrouter_worker._bridge.state import Notice, State
+from twilio_taskrouter_worker._bridge.mirror import Mirror, Notice
 from twilio_taskrouter_worker._bridge.waiting import Waiting, sweep
 from twilio_taskrouter_worker.errors import ClosedError, DispatchThreadError
 
@@ -33,7 +33,7 @@ class Desk:
         self.executor = ThreadPoolExecutor(2, "unit-waiting")
 
     def connect(self) -> Dispatcher:
-        dispatcher = Dispatcher(State(self.worker, lambda *_: None, self.waiting), "unit-dispatch")  # type: ignore[arg-type, return-value]
+        dispatcher = Dispatcher(Mirror(self.worker, lambda *_: None, self.waiting), "unit-dispatch")  # type: ignore[arg-type, return-value]
         dispatcher.thread.start()
         self.waiting.open(dispatcher.thread)
         return dispatcher

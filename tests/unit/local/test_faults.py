@@ -9,8 +9,8 @@ import pytest
 
 from tests.tools.rst import DOCS, literals, tables
 from twilio_taskrouter_worker.local import Faults
-from twilio_taskrouter_worker.local.server.disturbances import REST, TUNNEL, Arrival
-from twilio_taskrouter_worker.local.server.request_faults import Route
+from twilio_taskrouter_worker.local.server.faults.active import REST, TUNNEL, Arrival
+from twilio_taskrouter_worker.local.server.faults.requests import Route
 
 PAGE = DOCS / "faults.rst"
 

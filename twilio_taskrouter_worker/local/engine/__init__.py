@@ -16,8 +16,8 @@ from .commands import UNSET, Unset
 from .engine import Engine, Outcome
 from .errors import Rejected
 from .events import BRIDGE_EVENTS, LOG_EVENTS, Event
-from .explain import Explanation
 from .journal import JournalEntry
+from .routing.verdicts import Explanation
 from .rules import DEFAULT_RULES, Rules
 
 __all__ = [

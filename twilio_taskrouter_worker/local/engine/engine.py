@@ -7,33 +7,32 @@ from typing import Any
 
 import attrs
 
-from . import (
+from . import commands as c
+from .commands import AdvanceTime, Command
+from .core import checks
+from .core.digest import digest, snapshot
+from .core.kernel import Kernel
+from .errors import Rejected
+from .events import Event
+from .handlers import (
     channels,
-    checks,
     instructions,
     participants,
-    presence,
     queues,
     reservations,
-    routing,
+    sessions,
     tasks,
     transfers,
     unaccepted,
     workers,
-    workflow,
     workflows,
     workspaces,
 )
-from . import commands as c
-from .commands import AdvanceTime, Command
-from .digest import digest, snapshot
-from .errors import Rejected
-from .events import Event
 from .journal import JournalEntry
-from .kernel import Kernel
-from .lifecycle import remove_task
 from .queries import Queries
+from .routing import matching, walk
 from .rules import DEFAULT_RULES, Rules
+from .transitions import remove_task
 
 _HANDLERS: dict[type[Command], Callable[[Kernel, Any], Any]] = {
     c.CreateWorkspace: workspaces.create,
@@ -67,19 +66,19 @@ _HANDLERS: dict[type[Command], Callable[[Kernel, Any], Any]] = {
     c.UpdateWorkerParticipant: participants.update_worker,
     c.HoldWorkerParticipant: participants.hold_worker,
     c.KickWorkerParticipant: participants.kick_worker,
-    c.SessionOpened: presence.opened,
-    c.SessionClosed: presence.closed,
+    c.SessionOpened: sessions.opened,
+    c.SessionClosed: sessions.closed,
 }
 
 _TIMERS: dict[str, Callable[..., None]] = {
     "reservation-timeout": unaccepted.timed_out,
     "task-timeout": tasks.time_out,
-    "step-timeout": workflow.step_timeout,
+    "step-timeout": walk.step_timeout,
     "sla": tasks.miss_target,
     "assigned-limit": tasks.stay_too_long,
     "purge": remove_task,
     "voice": instructions.answered,
-    "offline": presence.go_offline,
+    "offline": sessions.go_offline,
 }
 
 
@@ -171,7 +170,7 @@ class Engine(Queries):
                 if ran:
                     self._note(AdvanceTime(), now)
                 raise
-            routing.settle(kernel)
+            matching.settle(kernel)
         if ran or handler is not None:
             self._note(command, now)
         return Outcome(result, self._take_events())
@@ -184,7 +183,7 @@ class Engine(Queries):
             ran = True
             kernel.now = max(kernel.now, timer.due)
             _TIMERS[timer.kind](kernel, *timer.args)
-            routing.settle(kernel)
+            matching.settle(kernel)
         return ran
 
     def _take_events(self) -> tuple[Event, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from . import availability, queues
-from .kernel import Kernel
+from .core.kernel import Kernel
+from .core.state import WorkerState, WorkspaceState
+from .handlers import queues
+from .index import idle
 from .model import Activity, Worker
-from .state import WorkerState, WorkspaceState
 
 
 def move(
@@ -30,7 +31,7 @@ def move(
     worker.fields["activity_name"] = activity.friendly_name
     queues.activity_changed(worker, before.activity_sid)
     queues.rematch(kernel, ws, worker, attributes=False, fields=False, activity=True)
-    availability.refresh(kernel, ws, worker)
+    idle.refresh(kernel, ws, worker)
     if activity.available:
         kernel.wake(ws, worker)
     if not part_of_update:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from . import channels, model
-from .diagnosis import explain
-from .explain import Explanation
+from . import model
+from .core.kernel import Kernel
+from .core.state import ReservationState, WorkspaceState
 from .expressions import WorkerScope, WorkersScope
-from .kernel import Kernel
-from .routing import workers_scope
-from .state import ReservationState, WorkspaceState
+from .handlers import channels
+from .routing.explaining import explain
+from .routing.matching import workers_scope
+from .routing.verdicts import Explanation
 
 
 class Queries:

@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
+from .applying import load, rehearse
 from .exporting import export
 from .files import read, write
 from .form import check
-from .loading import load, rehearse
 
 __all__ = ["check", "export", "load", "read", "rehearse", "write"]

@@ -7,17 +7,19 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ..._bridge.jsontext import dumps, loads
+from ..._json import dumps, loads
 from ...errors import StoreError
 from ..engine import Rejected
-from . import auth, bridge, params, refusals, tunnel
-from .connections import JSON, TUNNEL_BODY_BYTES, read_body
-from .disturbances import HANDSHAKE, REST, TUNNEL, Arrival, Disturbed
+from .auth import basic
+from .bridge import tunnel, websocket
+from .events.sessions import Batch
+from .faults.active import HANDSHAKE, REST, TUNNEL, Arrival, Disturbed
+from .http import forms, refusals
+from .http.connections import JSON, TUNNEL_BODY_BYTES, read_body
+from .http.paths import MethodNotAllowed
 from .rest.call import Answer, Call, Operation
 from .rest.operations import TABLE
-from .routing import MethodNotAllowed
 from .service import Service
-from .sessions import Batch
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
 
@@ -69,7 +71,7 @@ class App:
     async def _bridge(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "GET":
             await self.service.faults.request(Arrival(HANDSHAKE, "GET", "", request.query.get("token")))
-            return await bridge.serve(self.service, request)
+            return await websocket.serve(self.service, request)
         if request.method == "OPTIONS":
             return await _write(request, web.Response(status=204, headers=_PREFLIGHT))
         if request.method != "POST":
@@ -91,7 +93,7 @@ class App:
     # -- REST ------------------------------------------------------------------------------------------------------
 
     async def _rest(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        auth.check(self.service, request.headers.get("Authorization"))
+        basic.check(self.service, request.headers.get("Authorization"))
         operation, variables = _find(request.method, path)
         if operation.handle is None:
             raise refusals.not_here(operation.name)
@@ -101,9 +103,9 @@ class App:
         call = Call(
             service=self.service,
             path=variables,
-            query=params.parse_form(request.raw_path.partition("?")[2].encode()),
+            query=forms.parse_form(request.raw_path.partition("?")[2].encode()),
             form=form,
-            if_match=params.if_match(request.headers.get("If-Match")),
+            if_match=forms.if_match(request.headers.get("If-Match")),
             base=f"{origin}/v1",
             url=f"{origin}{path}",
             document=document,
@@ -150,7 +152,7 @@ async def _body(request: web.BaseRequest, operation: Operation) -> tuple[dict[st
         return {}, None
     if request.content_type not in ("application/x-www-form-urlencoded", "application/octet-stream"):
         raise refusals.invalid("The request body must be application/x-www-form-urlencoded")
-    return params.parse_form(body), None
+    return forms.parse_form(body), None
 
 
 def _answer(answer: Answer) -> web.Response:

@@ -19,7 +19,7 @@ from ...errors import ForkedProcessError, StateError
 
 try:
     from .app import App
-    from .connections import HttpServer
+    from .http.connections import HttpServer
 except ModuleNotFoundError as missing:
     if missing.name is None or missing.name.partition(".")[0] != "aiohttp":
         raise

@@ -11,15 +11,16 @@ from typing import Any, Final
 from ...errors import StoreError
 from ..clock import Clock
 from ..engine import Engine, Event, JournalEntry, Rejected, commands, model
-from . import frames, refusals, shapes
-from .disturbances import Disturbances
-from .event_log import Entry, EventLog
-from .keeping import Keeper
-from .ledger import Ledger
+from .auth.tokens import Grant, SigningKey
+from .commits import Keeper
+from .events import frames, payloads
+from .events.event_log import Entry, EventLog
+from .events.facts import Ledger
+from .events.sessions import Batch, Close, Session, Sessions
+from .events.webhooks import Webhooks
+from .faults.active import Disturbances
+from .http import refusals
 from .presence import Presence
-from .sessions import Batch, Close, Session, Sessions
-from .tokens import Grant, SigningKey
-from .webhooks import Webhooks
 
 EVENT_DELAY_SECONDS: Final = 0.003
 """How long after the answer to a request its events leave: clients must have read the answer by then."""
@@ -224,7 +225,7 @@ class Service:
         for worker_sid in event.recipients:
             for session in self.sessions.of(worker_sid):
                 if frame is None:
-                    frame = frames.message(event.type, shapes.payload(event))
+                    frame = frames.message(event.type, payloads.payload(event))
                 batch.add(session, frame)
 
     def _note(self, event: Event) -> None:

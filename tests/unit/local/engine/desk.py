@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from twilio_taskrouter_worker.local.engine import Engine, Event, JournalEntry, Outcome, Rejected, Rules, commands, model
+from twilio_taskrouter_worker.local.engine import (
+    Engine,
+    Event,
+    JournalEntry,
+    Outcome,
+    Rejected,
+    Rules,
+    commands,
+    model,
+)
 
 ACCOUNT = "AC" + "0" * 31 + "1"
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from twilio_taskrouter_worker.local.engine import Engine, Event, pending, routing
-from twilio_taskrouter_worker.local.engine.availability import free, percentage
-from twilio_taskrouter_worker.local.engine.lifecycle import derived_status
-from twilio_taskrouter_worker.local.engine.state import TaskState, WorkerState, WorkspaceState
+from twilio_taskrouter_worker.local.engine import Engine, Event
+from twilio_taskrouter_worker.local.engine.core.state import TaskState, WorkerState, WorkspaceState
+from twilio_taskrouter_worker.local.engine.index import waiting as pending
+from twilio_taskrouter_worker.local.engine.index.idle import free, percentage
+from twilio_taskrouter_worker.local.engine.routing import matching
+from twilio_taskrouter_worker.local.engine.transitions import derived_status
 
 ALLOWED = {
     "reservation.created": ("pending", {"reserved"}),
@@ -102,7 +104,7 @@ def _check_task(engine: Engine, ws: WorkspaceState, task: TaskState) -> None:
     assert record.assignment_status == derived_status(task)
     if record.assignment_status == "pending":
         # Nobody who could take it is left idle, and if somebody ever could, it stands in line.
-        assert routing.candidates(engine._kernel, ws, task) == []
+        assert matching.candidates(engine._kernel, ws, task) == []
         assert task.entry is not None or pending._group(ws, task) is None
     else:
         assert task.entry is None

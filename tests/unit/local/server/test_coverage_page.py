@@ -16,7 +16,7 @@ from tests.tools import openapi
 from tests.tools.rst import DOCS
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.engine import Rules
-from twilio_taskrouter_worker.local.server import params, refusals, reservations
+from twilio_taskrouter_worker.local.server.http import forms, refusals, reservations
 from twilio_taskrouter_worker.local.server.rest.operations import OPERATIONS
 
 
@@ -125,8 +125,8 @@ def busy() -> Iterator[tuple[LocalTaskRouter, dict[str, str]]]:
 @pytest.fixture
 def noticed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The names of the parameters that the service looks at."""
-    original = params.parse_form
-    monkeypatch.setattr(params, "parse_form", lambda body: Noticed(original(body)))
+    original = forms.parse_form
+    monkeypatch.setattr(forms, "parse_form", lambda body: Noticed(original(body)))
     # The parameters of an instruction are handed to the engine as a copy.
     monkeypatch.setattr(reservations, "dict", lambda given: given, raising=False)
     Noticed.names = set()

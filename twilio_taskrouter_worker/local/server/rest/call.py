@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 
 from ...engine import Engine
-from ..filters import Scope
-from ..params import Given
+from ..http.filters import Scope
+from ..http.forms import Given
 from ..service import Service
 
 

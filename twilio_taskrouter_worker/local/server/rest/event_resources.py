@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from .. import event_fields, refusals
-from ..dates import iso
-from ..event_log import Entry
-from ..params import convert, sid, text
-from ..windows import window
+from ..events import event_fields
+from ..events.event_log import Entry
+from ..http import refusals
+from ..http.dates import iso
+from ..http.forms import convert, sid, text
+from ..http.windows import window
 from .call import Answer, Call, Operation
 from .paging import page
 

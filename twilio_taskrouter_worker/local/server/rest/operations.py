@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..routing import PathTable
+from ..http.paths import PathTable
 from . import event_resources, statistics_resources, task_resources, worker_resources, workspace_resources
 from .call import Operation
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from .. import refusals
-from ..bridge_lists import page_size
-from ..params import convert, integer, text
+from ..bridge.paging import page_size
+from ..http import refusals
+from ..http.forms import convert, integer, text
 from .call import Call
 from .shapes import Shaper
 

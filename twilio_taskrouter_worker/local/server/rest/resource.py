@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 
 from ...engine import commands
-from ..filters import Filter, Orders, select
-from ..params import Param, read
+from ..http.filters import Filter, Orders, select
+from ..http.forms import Param, read
 from .call import Answer, Call, Operation
 from .paging import page
 from .shapes import Shaper

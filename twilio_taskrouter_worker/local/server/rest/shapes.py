@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...engine import model
-from ..dates import iso
+from ..http.dates import iso
 
 Shape = dict[str, Any]
 Shaper = Callable[[Any, str, float], Shape]

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ...engine import model
-from .. import filters, refusals, statistics
-from ..ledger import Fact
-from ..params import convert, integer, text
-from ..statistics import Figures
-from ..windows import Window, window
+from ..events.facts import Fact
+from ..http import filters, refusals
+from ..http.forms import convert, integer, text
+from ..http.windows import Window, window
+from . import figures as statistics
 from .call import Answer, Call, Operation
+from .figures import Figures
 from .paging import page
 
 _W: Final = "Workspaces/{WorkspaceSid}"

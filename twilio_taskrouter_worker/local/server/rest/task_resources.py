@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ...engine import commands
-from .. import filters, parameters
-from ..reservations import reservation_command
+from ..http import filters, parameters
+from ..http.reservations import reservation_command
 from . import shapes
 from .call import Answer, Call, Operation
 from .resource import Change, Resource

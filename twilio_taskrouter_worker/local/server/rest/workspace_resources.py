@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...engine import commands
-from .. import filters, parameters
+from ..http import filters, parameters
 from . import shapes
 from .resource import Change, Resource
 

@@ -5,12 +5,7 @@ from types import MappingProxyType
 
 import pytest
 
-from twilio_taskrouter_worker.local.engine.expressions import (
-    TASK,
-    Semantics,
-    TaskScope,
-    compile_expression,
-)
+from twilio_taskrouter_worker.local.engine.expressions import TASK, Semantics, TaskScope, compile_expression
 
 NAN = float("nan")
 ATTRIBUTES = {

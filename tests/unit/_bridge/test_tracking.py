@@ -1,0 +1,113 @@
+"""Each event once: versions while they can be trusted, the order of arrival where they cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit._bridge.service import Client, Service
+from twilio_taskrouter_worker._bridge.tracking import (
+    NOTHING_ANNOUNCED,
+    ODD_RESERVATIONS,
+    Announced,
+    Trust,
+    admit,
+    listed,
+)
+
+A, B = 11, 22
+"""Fingerprints of two contents."""
+
+
+def told(*events: tuple[str, int, int], trust: Trust | None = None, start: Announced = NOTHING_ANNOUNCED) -> list[bool]:
+    """Which of these events (type, version, fingerprint) are announced, one after the other."""
+    announced, results = start, []
+    for event_type, version, fingerprint in events:
+        after = admit(announced, event_type, version, fingerprint, trust or Trust())
+        results.append(after is not None)
+        announced = announced if after is None else after
+    return results
+
+
+def test_each_version_once() -> None:
+    """New versions are announced, repetitions and older ones are not."""
+    assert told(("x", 0, A), ("x", 0, A), ("x", 2, A), ("x", 1, A), ("x", 2, A), ("x", 3, A)) == [
+        True,
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_several_events_of_one_version() -> None:
+    """Two kinds of event about one version are each announced."""
+    assert told(("x", 1, A), ("y", 1, A), ("x", 1, A), ("y", 1, A)) == [True, True, False, False]
+
+
+def test_after_a_list() -> None:
+    """What a list told is not announced again, of whatever kind; later versions are."""
+    assert told(("x", 3, A), ("y", 3, A), ("x", 2, B), ("x", 4, B), start=listed(3, A)) == [False, False, False, True]
+
+
+def test_an_ending_is_never_older() -> None:
+    """Nothing comes after an ending, so that it is announced whatever its version says."""
+    trust = Trust()
+    assert admit((5, {"x": A}), "end", 3, B, trust, ending=True) == (3, {"end": B})
+    assert admit((5, {"end": A}), "end", 5, A, trust, ending=True) is None
+    assert trust.in_versions
+
+
+@pytest.mark.parametrize("start", [(1, {"x": A}), listed(1, A)])
+def test_two_contents_of_one_version(start: Announced) -> None:
+    """A version that stands for two contents shows that versions mean nothing: both are announced, and from then on
+    older versions too; an exact repetition is still none."""
+    trust = Trust()
+    assert told(("x", 1, B), ("x", 0, A), ("x", 0, A), ("x", 1, A), trust=trust, start=start) == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert not trust.in_versions
+
+
+def test_odd_versions_of_pending_reservations() -> None:
+    """Pending reservations begin with version 0; some that do not are a chance, several are another way to count."""
+    trust = Trust()
+    for version in [0] * 10 + [1] * (ODD_RESERVATIONS - 1):
+        trust.saw_pending(version)
+    assert trust.in_versions
+    trust.saw_pending(4)
+    assert not trust.in_versions
+
+
+def test_a_service_that_counts_otherwise() -> None:
+    """Where versions mean nothing, the way of a reservation is heard in the order in which it comes."""
+    service = Service()
+    client = Client(service)
+    client.take_over()
+    for number in range(1, ODD_RESERVATIONS + 1):
+        service.made = number - 1
+        event = service.create()
+        event.payload["version"] = 9
+        client.hear(event)
+    assert not client.state.trust.in_versions
+    accepted, completed = service.change("WR1", "accepted"), service.change("WR1", "completed")
+    assert client.hear(accepted, completed) == ["WR1 accepted", "WR1 completed"]
+    assert client.state.ended["WR1"].status == "completed"
+
+
+def test_trust_in_the_worker_is_its_own() -> None:
+    """A worker whose version stands for two contents is heard by arrival; reservations are still heard by version."""
+    service = Service()
+    client = Client(service)
+    client.take_over()
+    first = service.set_attributes(a=1)
+    second = service.set_attributes(a=2)
+    second.payload["version"] = first.payload["version"]
+    first_again = service.set_attributes(a=3)
+    first_again.payload["version"] = 1
+    assert client.hear(first, second, first_again) == ["attributes_updated"] * 3
+    assert client.worker.attributes == {"a": 3}
+    assert (client.state.worker_trust.in_versions, client.state.trust.in_versions) == (False, True)

@@ -1,0 +1,170 @@
+"""Explaining where a task is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.local.engine.desk import Desk
+from twilio_taskrouter_worker.local.engine.routing.verdicts import Explanation
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """A desk with a workflow in which a Spanish task waits for a skilled worker."""
+    desk = Desk()
+    queue = desk.queue("Spanish", 'languages HAS "es" AND level >= 2')
+    steps = [
+        {"queue": queue, "timeout": 30, "expression": "worker.level > task.level", "priority": 4},
+        {"queue": queue, "skip_if": "workers.available == 0", "order_by": "worker.level DESC"},
+        {"queue": queue, "known_worker_sid": "task.agent"},
+    ]
+    desk.workflow(
+        {"filter_friendly_name": "es", "expression": 'lang == "es"', "targets": steps},
+        {"expression": 'lang == "fr"', "targets": [{"queue": queue}]},
+        default={"queue": queue},
+    )
+    return desk
+
+
+def explained(desk: Desk, task: str) -> Explanation:
+    """Explain a task, and check that asking changes nothing."""
+    before = desk.engine.state()
+    found = desk.engine.explain(desk.ws, task)
+    assert desk.engine.state() == before
+    json.dumps(found.to_dict())
+    return found
+
+
+def spanish(desk: Desk, **fields: object) -> str:
+    """Make a task for the first filter."""
+    flow = desk.engine.workflows(desk.ws)[1].sid
+    return desk.task({"lang": "es", "level": 1, "agent": "WK1", **fields}, workflow_sid=flow)
+
+
+def test_each_worker_has_a_verdict_with_the_failing_part_and_its_value(desk: Desk) -> None:
+    """Who is not in the queue, not good enough, away, switched off or full is told so, with the actual values."""
+    desk.worker("Ann", languages=["en"], level=1)
+    desk.worker("Bob", "Offline", languages=["es"], level=2)
+    cyd = desk.worker("Cyd", languages=["es"], level=3)
+    spanish(desk)
+    task = spanish(desk)
+    desk.do("UpdateWorkerChannel", worker_sid=desk.worker("Dee"), channel="default", available=False)
+    found = explained(desk, task)
+    ann, bob, third, dee = found.workers
+    failed = {check.name: check.detail for check in ann.checks if not check.passed}
+    assert 'languages HAS "es"   [languages is ["en"]]' in failed["queue"]
+    assert "level >= 2   [level is 1]" in failed["queue"]
+    assert "worker.level > task.level   [worker.level is 1, task.level is 1]" in failed["target"]
+    assert [c.detail for c in bob.checks if not c.passed] == ["activity Offline is not an available one"]
+    assert [c.detail for c in third.checks if not c.passed] == ["1 of 1 places of channel default are taken"]
+    assert {"queue", "channel"} <= {c.name for c in dee.checks if not c.passed}
+    assert third.sid == cyd and not any(worker.suitable for worker in found.workers)
+    assert found.summary == "it waits in queue 'Spanish'; no worker can take it now"
+    assert (found.route, found.ahead, found.assignment_status) == ("workflow", 0, "pending")
+
+
+def test_filters_and_targets_say_where_the_task_is(desk: Desk) -> None:
+    """Each filter has its verdict, the current step is marked, and its settings are there."""
+    task = spanish(desk)
+    found = explained(desk, task)
+    first, second, default = found.filters
+    assert (first.label, first.current) == ("es", True) and first.matched and first.matched.result
+    assert second.matched and not second.matched.result and (second.label, second.current) == ("filter 2", False)
+    assert default.matched is None and default.label == "default_filter"
+    one, two, three = first.targets
+    assert (one.current, one.timeout, one.priority, one.expression) == (True, 30, 4, "worker.level > task.level")
+    assert two.skip_if and two.skip_if.result and two.order_by == "worker.level DESC"
+    assert three.known_worker == "WK1"
+    for name, level in (("Ann", 2), ("Bob", 1)):
+        desk.worker(name, "Offline", languages=["es"], level=level)
+    desk.worker("Cyd", "Offline", languages=["es"], level=2)
+    one, two, three = explained(desk, task).filters[0].targets
+    assert [(target.suited, target.members) for target in (one, two, three)] == [(2, 2), (2, 2), (0, 2)]
+    desk.advance(30)
+    assert explained(desk, task).filters[0].targets[2].current
+
+
+def test_it_reads_well_as_text(desk: Desk) -> None:
+    """The text names everything in lines, the failing parts with their values."""
+    desk.worker("Ann", languages=["en"], level=1)
+    text = str(explained(desk, spanish(desk)))
+    for line in (
+        "  filter 'es': expression is true: lang == \"es\"   <- here",
+        "    target 1: queue 'Spanish', suits 0 of 0 members, expression worker.level > task.level, priority 4,"
+        " timeout 30 s   <- here",
+        "  filter 'filter 2': expression is false: lang == \"fr\"   [lang is \"es\"]",
+        "  filter 'default_filter': is for what nothing else matches",
+        "  Spanish: 0 members, 0 available, 0 free, 1 waiting   <- here",
+    ):
+        assert line in text.splitlines(), line
+    assert "whose TargetWorkers matches nobody" in text.splitlines()[0]
+    assert "  Ann (Available): TargetWorkers of 'Spanish' is false: languages HAS \"es\"" in text
+
+
+def test_attributes_are_not_in_the_repr(desk: Desk) -> None:
+    """Text and data show values because they are asked to; a repr in a log does not."""
+    desk.worker("Ann", languages=["secret-language"], level=1)
+    found = explained(desk, spanish(desk))
+    assert "secret-language" in str(found)
+    assert "secret-language" not in repr(found)
+
+
+def test_a_task_that_is_with_somebody(desk: Desk) -> None:
+    """Reserved, assigned, wrapping, completed and canceled tasks say so, and list their offers."""
+    cyd = desk.worker("Cyd", languages=["es"], level=3)
+    task = spanish(desk)
+    assert explained(desk, task).summary == "it is with Cyd (pending)"
+    first = desk.pending(cyd)[0]
+    desk.to(first, "rejected")
+    second = desk.pending(cyd)[0]
+    desk.to(second, "accepted")
+    held = explained(desk, task)
+    assert held.summary == "it is with Cyd (accepted)"
+    assert [offer.status for offer in held.offers] == ["rejected", "accepted"]
+    assert "Offers so far" in str(held)
+    assert any(check.name == "held" for check in held.workers[0].checks)
+    desk.to(second, "wrapping")
+    assert explained(desk, task).summary == "it is with Cyd (wrapping)"
+    desk.do("UpdateTask", sid=task, assignment_status="completed", reason="sold")
+    assert explained(desk, task).summary == "it was completed: sold"
+    other = desk.task(workflow_sid=desk.engine.workflows(desk.ws)[0].sid)
+    desk.do("UpdateTask", sid=other, assignment_status="canceled")
+    assert explained(desk, other).summary == "it was canceled: no reason given"
+
+
+def test_a_task_in_line(desk: Desk) -> None:
+    """How many come before it, of its queue and channel, is counted."""
+    desk.worker("Cyd", languages=["es"], level=3)
+    tasks = [spanish(desk) for _ in range(4)]
+    assert [explained(desk, task).ahead for task in tasks[1:]] == [0, 1, 2]
+
+
+def test_a_task_for_one_worker(desk: Desk) -> None:
+    """The routing target is the only one who counts."""
+    ann, _ = desk.worker("Ann", "Offline"), desk.worker("Bob")
+    task = desk.task(
+        routing_target=ann, ignore_capacity=False, workflow_sid=desk.engine.workflows(desk.ws)[0].sid
+    )
+    found = explained(desk, task)
+    assert "waits for its routing target" in found.summary and found.filters == ()
+    assert [check.passed for check in found.workers[0].checks] == [True, False, True, True]
+    assert found.workers[1].checks[0].detail == "is not the routing target"
+
+
+def test_a_known_worker_and_a_worker_who_does_one_task_at_a_time() -> None:
+    """The known worker is told apart from the others; in a single-tasking workspace one task is enough."""
+    desk = Desk(multi_task=False)
+    queue = desk.engine.queues(desk.ws)[0].sid
+    flow = desk.workflow(
+        {"expression": "1==1", "targets": [{"queue": queue, "known_worker_friendly_name": "task.agent"}]}
+    )
+    desk.worker("Ann", "Idle", capacity=5)
+    desk.worker("Bob", "Idle")
+    agent = {"agent": "Ann"}
+    desk.task(agent, workflow_sid=flow)
+    found = explained(desk, desk.task(agent, workflow_sid=flow))
+    ann, bob = found.workers
+    assert "is not the known worker 'Ann'" in str(bob)
+    assert "one task at a time" in str(ann)

@@ -1,0 +1,270 @@
+"""What a Worker knows: its record, activities, channels and reservations. No I/O; calls are handed on.
+
+Objects keep their identity for as long as the service knows their sid. Only the dispatch thread adds and removes them;
+answers of calls may renew one on another thread, under ``lock``, and only with what is not older.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from ..activity import Activity
+from ..channel import Channel
+from ..errors import InvalidMessageError
+from ..reservation import Reservation
+from ..transfer import Transfer
+from ..worker_info import WorkerFields
+from . import routes
+from .routes import Route
+from .schema import Record
+from .tracking import NOTHING_ANNOUNCED, Announced, Trust
+
+if TYPE_CHECKING:
+    from ..events import Emitter
+    from ..task import Task
+    from .waiting import Waiting
+
+__all__ = ["Caller", "Directory", "Named", "Notice", "Mirror"]
+
+T = TypeVar("T")
+R_co = TypeVar("R_co", bound="Activity | Channel | Reservation", covariant=True)
+N_co = TypeVar("N_co", bound="Activity | Channel", covariant=True)
+
+LINGER_SECONDS = 5.0
+"""How long events of a task are still heard after its reservation ended, as in the JS SDK."""
+
+_WORKER = WorkerFields._schema.index
+
+Caller = Callable[..., "Future[Any]"]
+
+
+class Notice(NamedTuple):
+    """A public event to fire."""
+
+    emitter: Emitter
+    event: str
+    args: tuple[Any, ...]
+
+
+class Directory(Mapping[str, R_co], Generic[R_co]):
+    """A live, read-only mapping from sid to object, in server order.
+
+    It may be read on any thread: iterating goes over a snapshot.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Any] = {}
+
+    def __getitem__(self, sid: str) -> R_co:
+        return self._entries[sid]  # type: ignore[no-any-return]
+
+    def __contains__(self, sid: object) -> bool:
+        return sid in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def values(self) -> Any:
+        """The objects, as of now."""
+        return list(self._entries.values())
+
+    def items(self) -> Any:
+        """Pairs of sid and object, as of now."""
+        return list(self._entries.items())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)}: {', '.join(self)}>"
+
+
+class Named(Directory[N_co], Generic[N_co]):
+    """A Directory whose objects have names."""
+
+    def by_name(self, name: str) -> N_co:
+        """The object of this name; KeyError, with the names there are, if none has it."""
+        for entry in self.values():
+            if entry.name == name:
+                return entry  # type: ignore[no-any-return]
+        raise KeyError(f"{name!r}; there are {', '.join(repr(entry.name) for entry in self.values()) or 'none'}")
+
+
+class Mirror:
+    """All of one Worker."""
+
+    def __init__(self, worker: Emitter, caller: Caller, waiting: Waiting) -> None:
+        self.worker = worker
+        self.waiting = waiting
+        self._caller = caller
+        # Guards every replacement of a record, and Task._starting and Task._held. Held for a few assignments, never
+        # while user code runs, and never while another lock is taken.
+        self.lock = threading.Lock()
+        self.worker_sid = self.account_sid = self.workspace_sid = ""
+        self.record: Record | None = None
+        """The worker as the service sent it last."""
+        self.public_record: Record | None = None
+        """The same, with the version counted on where the service does so without sending it."""
+        self.told_record: Record | None = None
+        """The record as of the last event about the worker; an answer of a call may be ahead of it."""
+        self.announced: Announced = NOTHING_ANNOUNCED
+        self.trust = Trust()
+        self.worker_trust = Trust()
+        self.activities: Named[Activity] = Named()
+        self.channels: Named[Channel] = Named()
+        self.reservations: Directory[Reservation] = Directory()
+        self.by_task: dict[str, list[Reservation]] = {}
+        self.ended: dict[str, Reservation] = {}
+        self._ended_at: deque[tuple[float, Reservation]] = deque()
+
+    # -- the worker ------------------------------------------------------------------------------------------------
+
+    @property
+    def worker_activity_sid(self) -> str | None:
+        """Sid of the current activity; None before the first ``ready``."""
+        return None if self.record is None else self.record[_WORKER["activity_sid"]]
+
+    @property
+    def worker_version(self) -> str | None:
+        """The worker's version as the service counts it."""
+        return None if self.public_record is None else str(self.public_record[_WORKER["version"]])
+
+    def count_version(self) -> None:
+        """The service counts a change of the worker without sending its version; called with the lock held."""
+        if self.public_record is not None:
+            record = list(self.public_record)
+            record[_WORKER["version"]] += 1
+            self.public_record = tuple(record)
+
+    def renew_worker(self, record: Record) -> bool:
+        """Take a worker record that is not older; called with the lock held. True if it was taken."""
+        version = _WORKER["version"]
+        old = self.record is not None and record[version] < self.record[version]
+        if old and self.worker_trust.in_versions:
+            return False
+        self.record = self.public_record = record
+        return True
+
+    def read_worker(self, payload: object) -> Record:
+        """Check a worker payload; InvalidMessageError also for another worker's, or an activity that is unknown."""
+        record = WorkerFields._schema.read(payload)
+        if self.worker_sid and record[_WORKER["sid"]] != self.worker_sid:
+            raise InvalidMessageError("Worker: the payload is another worker's")
+        return record
+
+    def read_known_activity(self, payload: object) -> Record:
+        """As ``read_worker``; refuses an activity that is not in the list."""
+        record = self.read_worker(payload)
+        if record[_WORKER["activity_sid"]] not in self.activities:
+            raise InvalidMessageError("Worker: the payload names an activity_sid that is not in the workspace's list")
+        return record
+
+    def with_known_activity(self, record: Record) -> Record:
+        """The record; with the activity of before, where it names one that has been made since the list was read."""
+        if self.record is None or record[_WORKER["activity_sid"]] in self.activities:
+            return record
+        mended = list(record)
+        for name in ("activity_sid", "activity_name", "available"):
+            mended[_WORKER[name]] = self.record[_WORKER[name]]
+        return tuple(mended)
+
+    def worker_answered(self, payload: object) -> Any:
+        """Use the answer of a call about the worker; gives the worker."""
+        record = self.read_known_activity(payload)
+        with self.lock:
+            self.renew_worker(record)
+        return self.worker
+
+    def is_current(self, version: int, known: int) -> bool:
+        """Whether a record of this version may replace one of that version."""
+        return version >= known or not self.trust.in_versions
+
+    # -- reservations ----------------------------------------------------------------------------------------------
+
+    def add(self, reservation: Reservation) -> None:
+        """Dispatch thread only, as the next two."""
+        if reservation.status == "pending":
+            self.trust.saw_pending(int(reservation.version))
+        self.reservations._entries[reservation.sid] = reservation
+        self.by_task.setdefault(reservation.task.sid, []).append(reservation)
+
+    def end(self, reservation: Reservation, now: float) -> None:
+        """Take an ended reservation out; its task is still found for a while."""
+        del self.reservations._entries[reservation.sid]
+        self.ended[reservation.sid] = reservation
+        self._ended_at.append((now, reservation))
+
+    @property
+    def forget_at(self) -> float | None:
+        """When ``forget_ended`` has something to do next; None where nothing ended lately."""
+        return self._ended_at[0][0] + LINGER_SECONDS if self._ended_at else None
+
+    def forget_ended(self, now: float) -> None:
+        """Drop what ended long enough ago."""
+        while self._ended_at and now - self._ended_at[0][0] >= LINGER_SECONDS:
+            reservation = self._ended_at.popleft()[1]
+            if self.ended.get(reservation.sid) is reservation:
+                del self.ended[reservation.sid]
+            others = [each for each in self.by_task.get(reservation.task.sid, ()) if each is not reservation]
+            if others:
+                self.by_task[reservation.task.sid] = others
+            else:
+                self.by_task.pop(reservation.task.sid, None)
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def call(
+        self, route: Route, params: dict[str, Any], then: Callable[[Any], T], *, version: str | None = None, **sids: str
+    ) -> Future[T]:
+        """Hand a call on to whoever makes it; sids of the workspace and the worker are added."""
+        return self._caller(route, params, then, version, {"ws": self.workspace_sid, "wk": self.worker_sid, **sids})
+
+    def set_activity(self, activity: Activity, reject_pending: bool | None) -> Future[Activity]:
+        """POST an activity; see Activity.set_as_current."""
+        params = {
+            "ActivitySid": activity.sid,
+            **routes.SET_ACTIVITY.encode({"reject_pending_reservations": reject_pending}),
+        }
+        if reject_pending and activity.available:
+            raise ValueError(
+                f"reject_pending_reservations needs an unavailable activity, and {activity.name!r} is "
+                "available: the worker would be offered the rejected tasks at once"
+            )
+
+        def answered(payload: Any) -> Activity:
+            self.worker_answered(payload)
+            return activity
+
+        return self.call(routes.UPDATE_WORKER, params, answered, version=self.worker_version)
+
+    def start_transfer(self, task: Task, params: dict[str, Any]) -> Future[Task]:
+        """POST a transfer, and hold back the events of the task's transfers until ``transfer_started``."""
+
+        def answered(payload: Any) -> Task:
+            record = Transfer._schema.read(payload)
+            with self.lock:
+                task._outgoing(record)
+            return task
+
+        with self.lock:
+            task._starting += 1
+        try:
+            return self.call(routes.CREATE_TRANSFER, params, answered)
+        except BaseException:
+            self.transfer_started(task)
+            raise
+
+    def transfer_started(self, task: Task) -> None:
+        """The call is over, whether it succeeded or not, and whoever wants to listen does so."""
+        with self.lock:
+            task._starting -= 1
+            released, task._held = (task._held, []) if task._starting == 0 else ([], task._held)
+        if released:
+            self.release(released)
+
+    release: Callable[[list[Any]], None]
+    """Given by the connection: puts held messages back into the stream of events."""

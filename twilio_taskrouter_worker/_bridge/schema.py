@@ -1,0 +1,293 @@
+"""How a JSON payload becomes the attributes of an object.
+
+A resource class lists its attributes once, each as a :class:`Wire` that names the key in the payload and its
+:class:`Kind`. That list is the table: it checks payloads on arrival, and it reads attributes. A checked payload is
+kept as a tuple, in the order of the list, and an update swaps the whole tuple: an object is never half updated, and a
+refused payload leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from operator import itemgetter
+from typing import Any, ClassVar, Generic, TypeVar, overload
+
+import attrs
+
+from .._json import loads
+from ..errors import InvalidMessageError
+
+__all__ = ["Kind", "Record", "Resource", "Schema", "Wire"]
+
+T = TypeVar("T")
+Record = tuple[Any, ...]
+"""The values of a payload, in the order of its class's table, and last a fingerprint: a hash of all that makes two
+payloads of one version the same."""
+
+_FIRST_SECOND = -62135596800  # 0001-01-01T00:00:00Z
+_LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+
+
+@attrs.frozen
+class Kind(Generic[T]):
+    """A JSON type, and what Python sees of it."""
+
+    name: str
+    """In words, for error messages."""
+
+    types: frozenset[type]
+    """The exact Python types that the JSON parser gives for it."""
+
+    parse: Callable[[Any], Any] | None = None
+    """Runs once, on arrival; raises ValueError for a value of the right type that cannot be."""
+
+    read: Callable[[Any], T] | None = None
+    """Runs at each access; None hands out the parsed value as it is."""
+
+    fleeting: bool = False
+    """It differs from message to message without anything having changed."""
+
+
+def _object_text(text: str | None) -> dict[str, Any]:
+    if not text:
+        return {}
+    value = loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("its text is not a JSON object")
+    return value
+
+
+def _decimal(value: int | str) -> int:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("it is not a decimal number")
+    return int(value)
+
+
+def _instant(value: float | str | None, scale: int) -> float | None:
+    """Seconds since the epoch; the Workspace resources have been seen with ISO dates where others have integers."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value, scale = _iso_seconds(value), 1
+    if not _FIRST_SECOND * scale <= value <= _LAST_SECOND * scale:
+        raise ValueError("it is not a date between the years 1 and 9999")
+    return value if scale == 1 else value / scale
+
+
+def _iso_seconds(text: str) -> float:
+    if _ISO_DATE.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+        except ValueError:
+            # Its own words quote the text.
+            pass
+    raise ValueError("it is not a date")
+
+
+def _seconds(value: float | str | None) -> float | None:
+    return _instant(value, 1)
+
+
+def _milliseconds(value: float | str | None) -> float | None:
+    return _instant(value, 1000)
+
+
+def _utc(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc)
+
+
+_none = type(None)
+_dates: frozenset[type] = frozenset({int, float, str, _none})
+
+TEXT: Kind[str] = Kind("a string", frozenset({str}))
+OPTIONAL_TEXT: Kind[str | None] = Kind("a string or null", frozenset({str, _none}))
+INTEGER: Kind[int] = Kind("an integer", frozenset({int}))
+OPTIONAL_INTEGER: Kind[int | None] = Kind("an integer or null", frozenset({int, _none}))
+BOOLEAN: Kind[bool] = Kind("a boolean", frozenset({bool}))
+FLAG: Kind[bool] = Kind("a boolean, 0 or 1", frozenset({bool, int}), parse=bool)
+VERSION: Kind[str] = Kind("an integer", frozenset({int, str}), parse=_decimal, read=str)
+OBJECT_TEXT: Kind[dict[str, Any]] = Kind("the JSON text of an object", frozenset({str, _none}), parse=_object_text)
+AGE: Kind[int] = Kind("an integer", frozenset({int}), fleeting=True)
+SECONDS: Kind[datetime | None] = Kind("a date in seconds", _dates, parse=_seconds, read=_utc)
+MILLISECONDS: Kind[datetime | None] = Kind("a date in milliseconds", _dates, parse=_milliseconds, read=_utc)
+
+
+class Wire(Generic[T]):
+    """One attribute: the payload's key, its kind, and whether the key has to be there.
+
+    An optional key that an update lacks keeps its value, and is None before it was ever seen. All attributes of a
+    resource stand in one class: a subclass inherits them, but adds none.
+    """
+
+    __slots__ = ("attribute", "index", "key", "kind", "read", "required")
+
+    def __init__(self, key: str, kind: Kind[T], *, required: bool = True) -> None:
+        self.key = key
+        self.kind = kind
+        self.required = required
+        self.read = kind.read
+        self.attribute = key
+        self.index = -1
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.attribute = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Wire[T]: ...
+    @overload
+    def __get__(self, instance: Resource, owner: type) -> T: ...
+    def __get__(self, instance: Resource | None, owner: type) -> Wire[T] | T:
+        if instance is None:
+            return self
+        value = instance._record[self.index]
+        read = self.read
+        return value if read is None else read(value)
+
+    def __set__(self, instance: Resource, value: T) -> None:
+        raise AttributeError(f"{type(instance).__name__}.{self.attribute} is read-only: TaskRouter sets it")
+
+
+class Schema:
+    """All :class:`Wire` attributes of one class, as a check of payloads."""
+
+    def __init__(self, name: str, fields: list[Wire[Any]]) -> None:
+        self.name = name
+        self.fields = [f for f in fields if f.required] + [f for f in fields if not f.required]
+        for index, field in enumerate(self.fields):
+            field.index = index
+        self.index = {field.attribute: field.index for field in self.fields}
+        required = [f.key for f in self.fields if f.required]
+        self._required = required
+        self._optional = [(f.index, f.key) for f in self.fields if not f.required]
+        self._values: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*required)
+        self._fleeting = [f.index for f in self.fields if f.kind.fleeting]
+        self._parse = [(f.index, f.kind.parse) for f in self.fields if f.kind.parse is not None]
+        # Type signatures that passed the check before. There are few: a key has one or two possible types.
+        self._accepted: set[tuple[type, ...]] = set()
+
+    def read(self, payload: Any, previous: Record | None = None) -> Record:
+        """Check a payload and return its record; InvalidMessageError says what is wrong, without any value."""
+        try:
+            values = list(self._values(payload))
+        except (KeyError, TypeError, IndexError):
+            raise self._missing(payload) from None
+        for _, key in self._optional:
+            values.append(payload.get(key))
+        signature = tuple(map(type, values))
+        if signature not in self._accepted:
+            self._check(values)
+            self._accepted.add(signature)
+        fingerprint = self._fingerprint(values)
+        for index, parse in self._parse:
+            try:
+                values[index] = parse(values[index])
+            except ValueError as error:
+                raise self._refused(self.fields[index], self._reason(error)) from None
+        if previous is not None:
+            for index, _ in self._optional:
+                if values[index] is None:
+                    values[index] = previous[index]
+        values.append(fingerprint)
+        return tuple(values)
+
+    def _fingerprint(self, values: list[Any]) -> int:
+        """Of the raw values, which are all hashable."""
+        if not self._fleeting:
+            return hash(tuple(values))
+        return hash(tuple(value for index, value in enumerate(values) if index not in self._fleeting))
+
+    def _check(self, values: list[Any]) -> None:
+        for field, value in zip(self.fields, values, strict=True):
+            if type(value) not in field.kind.types and not (value is None and not field.required):
+                raise self._refused(field, f"it is {_json_type(value)}")
+
+    def _missing(self, payload: Any) -> InvalidMessageError:
+        if not isinstance(payload, dict):
+            return InvalidMessageError(f"{self.name}: expected an object, found {_json_type(payload)}")
+        keys = ", ".join(key for key in self._required if key not in payload)
+        return InvalidMessageError(f"{self.name}: the payload lacks {keys}")
+
+    def _refused(self, field: Wire[Any], why: str) -> InvalidMessageError:
+        return InvalidMessageError(f"{self.name}: {field.key!r} should be {field.kind.name}; {why}")
+
+    @staticmethod
+    def _reason(error: ValueError) -> str:
+        """Our own sentences, but never a parser's: those can quote the text, which is a customer's."""
+        return str(error) if type(error) is ValueError else "its text is not JSON"
+
+
+def _json_type(value: Any) -> str:
+    names = {
+        dict: "an object",
+        list: "an array",
+        str: "a string",
+        bool: "a boolean",
+        int: "an integer",
+        float: "a decimal number",
+        type(None): "null",
+    }
+    return names.get(type(value), type(value).__name__)
+
+
+class Resource:
+    """An object whose attributes come from payloads.
+
+    Equality and hash go by ``sid``. Attributes are read-only and may be read on any thread.
+    """
+
+    __slots__ = ("__weakref__", "_record")
+    _schema: ClassVar[Schema]
+    _record: Record
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        fields = [value for value in vars(cls).values() if isinstance(value, Wire)]
+        if fields:
+            cls._schema = Schema(cls.__name__.removesuffix("Fields"), fields)
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return bool(self._sid() == other._sid())
+
+    def __hash__(self) -> int:
+        return hash(self._sid())
+
+    def _sid(self) -> Any:
+        return self._record[self._schema.index["sid"]]
+
+    def _own(self, record: Record) -> Record:
+        """The record, if it is about this very object; InvalidMessageError where it is about another one."""
+        if record[self._schema.index["sid"]] != self._sid():
+            raise InvalidMessageError(f"{self._schema.name}: the payload is about another one, with another sid")
+        return record
+
+    def __repr__(self) -> str:
+        status = getattr(self, "status", None)
+        return f"<{type(self).__name__} {self._sid()}{'' if status is None else ' ' + status}>"
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled or copied, as the copy would be out of date; use to_dict() for "
+            "a snapshot"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A snapshot of all attributes as plain data: safe for JSON and pickle, dates as ISO 8601 text in UTC."""
+        return {field.attribute: _plain(getattr(self, field.attribute)) for field in self._schema.fields}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

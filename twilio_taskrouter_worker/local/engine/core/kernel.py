@@ -1,0 +1,124 @@
+"""What every part of the engine shares while a command or a timer is at work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import errors
+from ..events import NO_DATA, Event
+from ..model import (
+    Activity,
+    Reservation,
+    Task,
+    TaskChannel,
+    TaskQueue,
+    Transfer,
+    Worker,
+    WorkerChannel,
+    Workflow,
+    Workspace,
+)
+from ..rules import Rules
+from .schedule import Schedule
+from .sids import SidSource, canonical
+from .state import ReservationState, TaskState, WorkerState, WorkspaceState
+
+
+class Kernel:
+    """The present time, the workspaces, the timers, and the events and routing that a change leaves behind."""
+
+    def __init__(self, account_sid: str, seed: int, rules: Rules) -> None:
+        self.account_sid = account_sid
+        self.rules = rules
+        self.sids = SidSource(seed)
+        self.schedule = Schedule()
+        self.now = 0.0
+        self.workspaces: dict[str, WorkspaceState] = {}
+        self.events: list[Event] = []
+        self.event_count = 0
+        self.task_count = 0
+        self.reserve_count = 0
+        self.woken: dict[WorkerState, WorkspaceState] = {}
+        """Workers who may be able to take a waiting task since the last routing."""
+        self.unplaced: dict[TaskState, WorkspaceState] = {}
+        """Tasks that became pending and were not yet offered to anybody."""
+
+    def workspace(self, sid: str) -> WorkspaceState:
+        """Return a workspace, or raise Rejected(404)."""
+        found = self.workspaces.get(sid) or self.workspaces.get(canonical(sid))
+        if found is None:
+            raise errors.not_found(f"/Workspaces/{sid}")
+        return found
+
+    def emit(
+        self,
+        type: str,
+        ws: WorkspaceState,
+        recipients: tuple[str, ...] = (),
+        *,
+        workspace: Workspace | None = None,
+        activity: Activity | None = None,
+        worker: Worker | None = None,
+        channel: WorkerChannel | None = None,
+        task_channel: TaskChannel | None = None,
+        queue: TaskQueue | None = None,
+        workflow: Workflow | None = None,
+        task: Task | None = None,
+        reservation: Reservation | None = None,
+        task_transfer: Transfer | None = None,
+        active_outgoing_task_transfer: Transfer | None = None,
+        transfer: Transfer | None = None,
+        data: Mapping[str, Any] = NO_DATA,
+    ) -> None:
+        """Note that something has happened, at the present time."""
+        self.event_count += 1
+        self.events.append(
+            Event(
+                type=type,
+                at=self.now,
+                sequence=self.event_count,
+                workspace_sid=ws.record.sid,
+                recipients=recipients,
+                workspace=workspace,
+                activity=activity,
+                worker=worker,
+                channel=channel,
+                task_channel=task_channel,
+                queue=queue,
+                workflow=workflow,
+                task=task,
+                reservation=reservation,
+                task_transfer=task_transfer,
+                active_outgoing_task_transfer=active_outgoing_task_transfer,
+                transfer=transfer,
+                data=data,
+            )
+        )
+
+    def emit_reservation(self, type: str, ws: WorkspaceState, reservation: ReservationState) -> None:
+        """Note that something has happened to a reservation; its worker hears it."""
+        record = reservation.record
+        task = reservation.task
+        incoming = ws.transfers.get(record.transfer_sid) if record.transfer_sid is not None else None
+        outgoing = task.transfer
+        if outgoing is not None and outgoing.initiator is not reservation:
+            outgoing = None
+        self.emit(
+            type,
+            ws,
+            (record.worker_sid,),
+            task=task.record,
+            reservation=record,
+            worker=reservation.worker.record,
+            task_transfer=incoming.record if incoming is not None else None,
+            active_outgoing_task_transfer=outgoing.record if outgoing is not None else None,
+        )
+
+    def wake(self, ws: WorkspaceState, worker: WorkerState) -> None:
+        """Ask for waiting tasks to be offered to a worker when the present change is complete."""
+        self.woken[worker] = ws
+
+    def place(self, ws: WorkspaceState, task: TaskState) -> None:
+        """Ask for a pending task to be offered when the present change is complete."""
+        self.unplaced[task] = ws

@@ -1,0 +1,1 @@
+"""One module for each resource: the commands that change it."""

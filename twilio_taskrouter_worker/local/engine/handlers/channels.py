@@ -1,0 +1,158 @@
+"""Task channels, and each worker's channel for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import errors
+from ..commands import UNSET, CreateTaskChannel, DeleteTaskChannel, UpdateTaskChannel, UpdateWorkerChannel
+from ..core import checks
+from ..core.kernel import Kernel
+from ..core.sids import canonical
+from ..core.state import WorkerState, WorkspaceState
+from ..index import idle
+from ..model import TaskChannel, WorkerChannel
+from ..rules import BUILT_IN_CHANNELS
+
+_MAX_CAPACITY = 2147483647
+_BUILT_IN = frozenset(name for name, _ in BUILT_IN_CHANNELS)
+
+
+def make(
+    kernel: Kernel, ws: WorkspaceState, unique_name: str, friendly_name: str, optimized: bool = False
+) -> TaskChannel:
+    """Make a task channel, with a channel for every worker; nothing is emitted."""
+    record = TaskChannel(
+        account_sid=kernel.account_sid,
+        sid=kernel.sids.make("TC"),
+        date_created=kernel.now,
+        date_updated=kernel.now,
+        workspace_sid=ws.record.sid,
+        unique_name=unique_name,
+        friendly_name=friendly_name,
+        channel_optimized_routing=optimized,
+    )
+    ws.task_channels[record.sid] = record
+    ws.channel_names[unique_name] = record.sid
+    for worker in ws.workers.values():
+        add_to_worker(kernel, worker, record)
+        idle.refresh(kernel, ws, worker)
+    return record
+
+
+def add_to_worker(kernel: Kernel, worker: WorkerState, task_channel: TaskChannel) -> None:
+    """Give a worker a channel for a task channel: one place, switched on."""
+    record = WorkerChannel(
+        account_sid=kernel.account_sid,
+        sid=kernel.sids.make("WC"),
+        date_created=kernel.now,
+        date_updated=kernel.now,
+        workspace_sid=worker.record.workspace_sid,
+        worker_sid=worker.record.sid,
+        task_channel_sid=task_channel.sid,
+        task_channel_unique_name=task_channel.unique_name,
+        configured_capacity=1,
+        available=True,
+        assigned_tasks=0,
+        occupied=0,
+        available_capacity_percentage=100,
+        last_reserved_time=kernel.now,
+    )
+    worker.channel_documents[task_channel.unique_name] = {}
+    # A channel that is made later must not make its worker look as if it had just been given a task.
+    worker.last_reserved[task_channel.sid] = (worker.record.date_created, 0)
+    idle.set_channel(worker, record)
+
+
+def create(kernel: Kernel, command: CreateTaskChannel) -> TaskChannel:
+    """Do a CreateTaskChannel."""
+    ws = kernel.workspace(command.workspace_sid)
+    checks.name(command.friendly_name)
+    checks.unique_name(command.unique_name)
+    if command.unique_name in ws.channel_names:
+        raise errors.duplicate("TaskChannel", command.unique_name)
+    record = make(kernel, ws, command.unique_name, command.friendly_name, command.channel_optimized_routing)
+    kernel.emit("task-channel.created", ws, task_channel=record)
+    return record
+
+
+def update(kernel: Kernel, command: UpdateTaskChannel) -> TaskChannel:
+    """Do an UpdateTaskChannel."""
+    ws = kernel.workspace(command.workspace_sid)
+    record = ws.task_channel(command.task_channel)
+    changes: dict[str, Any] = {}
+    if command.friendly_name is not UNSET and command.friendly_name != record.friendly_name:
+        changes["friendly_name"] = checks.name(command.friendly_name)
+    optimized = command.channel_optimized_routing
+    if optimized is not UNSET and optimized != record.channel_optimized_routing:
+        changes["channel_optimized_routing"] = optimized
+    if not changes:
+        return record
+    record = ws.task_channels[record.sid] = record.replaced(date_updated=kernel.now, **changes)
+    if "channel_optimized_routing" in changes:
+        for worker in ws.workers.values():
+            idle.refresh(kernel, ws, worker)
+    kernel.emit("task-channel.updated", ws, task_channel=record)
+    return record
+
+
+def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
+    """Do a DeleteTaskChannel."""
+    ws = kernel.workspace(command.workspace_sid)
+    record = ws.task_channel(command.task_channel)
+    if record.unique_name in _BUILT_IN:
+        raise errors.invalid(f"TaskChannel '{record.unique_name}' is built in and cannot be deleted")
+    for task in ws.tasks.values():
+        if task.record.task_channel_sid == record.sid and not task.record.final:
+            raise errors.invalid(f"TaskChannel '{record.unique_name}' still has tasks")
+    idle.forget_channel(ws, record.sid)
+    for worker in ws.workers.values():
+        del worker.channels[record.sid]
+        del worker.last_reserved[record.sid]
+        del worker.channel_documents[record.unique_name]
+    del ws.task_channels[record.sid]
+    del ws.channel_names[record.unique_name]
+    for worker in ws.workers.values():
+        idle.refresh(kernel, ws, worker)
+    kernel.emit("task-channel.deleted", ws, task_channel=record)
+
+
+def find(ws: WorkspaceState, worker: WorkerState, reference: str) -> WorkerChannel:
+    """Return a worker's channel by its own sid or by task channel, or raise Rejected(404)."""
+    task_channel = ws.find_task_channel(reference)
+    if task_channel is not None:
+        return worker.channels[task_channel.sid]
+    sid = canonical(reference)
+    for channel in worker.channels.values():
+        if channel.sid == sid:
+            return channel
+    raise errors.not_found(ws.path(f"Workers/{worker.record.sid}/Channels", reference))
+
+
+def update_worker_channel(kernel: Kernel, command: UpdateWorkerChannel) -> WorkerChannel:
+    """Do an UpdateWorkerChannel. Each value that changes is an event and a version of the worker of its own."""
+    ws = kernel.workspace(command.workspace_sid)
+    worker = ws.worker(command.worker_sid)
+    before = find(ws, worker, command.channel)
+    after = before
+    types: list[str] = []
+    if command.capacity is not UNSET:
+        checks.integer(command.capacity, 0, _MAX_CAPACITY, "Capacity")
+        if command.capacity != before.configured_capacity:
+            free = idle.percentage(before.occupied, command.capacity)
+            after = after.replaced(configured_capacity=command.capacity, available_capacity_percentage=free)
+            types.append("worker.capacity.update")
+    if command.available is not UNSET and command.available != before.available:
+        after = after.replaced(available=command.available)
+        types.append("worker.channel.availability.update")
+    if not types:
+        return before
+    after = after.replaced(date_updated=kernel.now)
+    idle.set_channel(worker, after)
+    worker.record = worker.record.replaced(version=worker.record.version + len(types))
+    idle.refresh(kernel, ws, worker, after.task_channel_sid)
+    kernel.wake(ws, worker)
+    data = {"previous_capacity": before.configured_capacity}
+    for type in types:
+        kernel.emit(type, ws, (worker.record.sid,), worker=worker.record, channel=after, data=data)
+    return after

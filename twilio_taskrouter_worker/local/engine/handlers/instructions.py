@@ -1,0 +1,151 @@
+"""Instructions posted on reservations, and the voice connections they stand for (without telephony)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from .. import errors
+from ..commands import InstructReservation, ResolveInstruction
+from ..core.kernel import Kernel
+from ..core.sids import canonical
+from ..core.state import ReservationState, WorkspaceState
+from ..errors import invalid
+from ..model import ACCEPTED, PENDING, REJECTED, Reservation, WorkerParticipant
+from . import reservations, unaccepted
+from .workers import check_version
+
+_REQUIRED = {
+    "call": ("CallFrom", "CallUrl"),
+    "redirect": ("RedirectCallSid", "RedirectUrl"),
+    "supervise": ("Supervisor",),
+}
+_ACCEPT_SWITCH = {"call": "CallAccept", "redirect": "RedirectAccept"}
+_POST_WORK = {"conference": "PostWorkActivitySid", "dequeue": "DequeuePostWorkActivitySid"}
+_ON_TRANSFERS = ("accept", "reject", "conference", "supervise")
+_ALL = ("accept", "reject", "call", "dequeue", "redirect", "conference", "supervise")
+_MODES = ("monitor", "whisper", "barge")
+
+
+def truth(value: Any) -> bool:
+    """Return what a boolean parameter says, as a boolean or as text."""
+    return value is True or (isinstance(value, (str, int)) and str(value).lower() in ("true", "1", "yes"))
+
+
+def instruct(kernel: Kernel, command: InstructReservation) -> Reservation:
+    """Do an InstructReservation."""
+    ws = kernel.workspace(command.workspace_sid)
+    reservation = ws.reservation(command.sid, command.task_sid, command.worker_sid)
+    check_version(reservation.record, command.if_match)
+    instruction = command.instruction.lower()
+    _check(reservation, instruction, command)
+    if instruction == "supervise":
+        _supervise(ws, reservation, command)
+    elif instruction == "accept":
+        reservations.check_state(kernel, reservation, ACCEPTED)
+        reservations.accept(kernel, ws, reservation)
+    elif instruction == "reject":
+        activity_sid = command.worker_activity_sid
+        if activity_sid is not None:
+            activity_sid = ws.activity_named(activity_sid).sid
+        reservations.check_state(kernel, reservation, REJECTED)
+        unaccepted.reject(kernel, ws, reservation, activity_sid)
+    else:
+        _voice(kernel, ws, reservation, instruction, command)
+    return reservation.record
+
+
+def _check(reservation: ReservationState, instruction: str, command: InstructReservation) -> None:
+    if instruction not in _ALL:
+        raise errors.unknown_instruction(command.instruction)
+    record = reservation.record
+    if record.transfer_sid is not None and instruction not in _ON_TRANSFERS:
+        raise errors.instruction_on_transfer(instruction, record.sid)
+    for parameter in _REQUIRED.get(instruction, ()):
+        if not command.params.get(parameter):
+            raise invalid(f"{parameter} is required for the instruction {instruction}")
+
+
+def _voice(
+    kernel: Kernel,
+    ws: WorkspaceState,
+    reservation: ReservationState,
+    instruction: str,
+    command: InstructReservation,
+) -> None:
+    """Begin to connect a call; the answer is that the reservation is still pending."""
+    record = reservation.record
+    if record.reservation_status != PENDING or record.on_hold:
+        raise errors.wrong_instruction_state(instruction, record.sid)
+    activity_sid = command.params.get(_POST_WORK.get(instruction, "")) or None
+    if activity_sid is not None:
+        activity_sid = ws.activity_named(str(activity_sid)).sid
+    switch = _ACCEPT_SWITCH.get(instruction)
+    if switch is not None and not truth(command.params.get(switch)):
+        return
+    reservation.record = record.replaced(
+        on_hold=True, post_work_activity_sid=activity_sid, date_updated=kernel.now
+    )
+    # While the call is being set up the offer cannot time out.
+    kernel.schedule.cancel(reservation.timer)
+    reservation.timer = None
+    delay = kernel.rules.voice_answer_delay
+    if ws.armed:
+        due = kernel.now + (delay or 0.0)
+        reservation.voice_timer = kernel.schedule.at(due, "voice", ws, reservation, ws.armed.pop(0))
+    elif delay is not None:
+        reservation.voice_timer = kernel.schedule.at(kernel.now + delay, "voice", ws, reservation, None)
+
+
+def resolve(kernel: Kernel, command: ResolveInstruction) -> Reservation | None:
+    """Do a ResolveInstruction."""
+    ws = kernel.workspace(command.workspace_sid)
+    if command.reservation_sid is None:
+        ws.armed.append(command.canceled_reason_code)
+        return None
+    reservation = ws.reservation(command.reservation_sid)
+    if not reservation.record.on_hold:
+        raise invalid(f"Reservation {reservation.record.sid} is not waiting for a voice instruction")
+    answered(kernel, ws, reservation, command.canceled_reason_code)
+    return reservation.record
+
+
+def answered(
+    kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, reason_code: int | None
+) -> None:
+    """The call of a reservation stands, or has failed with a reason code."""
+    if reason_code is None:
+        reservations.accept(kernel, ws, reservation)
+    else:
+        unaccepted.media_failed(kernel, ws, reservation, reason_code)
+
+
+def _supervise(ws: WorkspaceState, reservation: ReservationState, command: InstructReservation) -> None:
+    """Let a supervisor listen in; this is bookkeeping only."""
+    record = reservation.record
+    if command.task_sid is None and command.worker_sid is not None:
+        raise invalid("The instruction supervise is only possible on a reservation of a task")
+    supervisor = str(command.params["Supervisor"])
+    if canonical(supervisor) not in ws.workers:
+        raise invalid(f"Supervisor '{supervisor}' does not name a worker of this workspace")
+    mode = str(command.params.get("SupervisorMode") or "monitor").lower()
+    if mode not in _MODES:
+        raise invalid(f"SupervisorMode '{mode}' is not one of {', '.join(_MODES)}")
+    if record.reservation_status != ACCEPTED:
+        raise errors.wrong_instruction_state("supervise", record.sid, "Accepted")
+    leg = participant(reservation)
+    others = tuple(entry for entry in leg.supervisors if entry[0] != canonical(supervisor))
+    task = reservation.task
+    task.participants[record.sid] = attrs.evolve(leg, supervisors=(*others, (canonical(supervisor), mode)))
+
+
+def participant(reservation: ReservationState) -> WorkerParticipant:
+    """Return the bookkeeping of a worker's leg, as new if nothing was noted yet."""
+    record = reservation.record
+    found = reservation.task.participants.get(record.sid)
+    if found is not None:
+        return found
+    return WorkerParticipant(
+        task_sid=record.task_sid, reservation_sid=record.sid, worker_sid=record.worker_sid
+    )

@@ -1,0 +1,227 @@
+"""Task queues, and who is a member of which: kept as workers and expressions change, never recomputed for everyone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import errors
+from ..commands import UNSET, CreateTaskQueue, DeleteTaskQueue, UpdateTaskQueue
+from ..core import checks
+from ..core.kernel import Kernel
+from ..core.state import QueueState, WorkerState, WorkspaceState
+from ..expressions import WORKER, Expression
+from ..index import idle, waiting
+from ..model import FIFO, LIFO, Activity, TaskQueue
+from ..rules import MAX_RESERVED_WORKERS
+
+
+def compile_target_workers(kernel: Kernel, text: str | None) -> Expression:
+    """Compile a queue's expression; None and blank match nobody."""
+    return checks.expression(text or "", WORKER, kernel.rules.semantics, "TargetWorkers")
+
+
+def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
+    """Do a CreateTaskQueue."""
+    ws = kernel.workspace(command.workspace_sid)
+    if len(ws.queues) >= kernel.rules.max_queues:
+        raise errors.invalid(f"A workspace can have at most {kernel.rules.max_queues} task queues")
+    name = _free_name(ws, command.friendly_name)
+    expression = compile_target_workers(kernel, command.target_workers)
+    checks.integer(command.max_reserved_workers, 1, MAX_RESERVED_WORKERS, "MaxReservedWorkers")
+    checks.choice(command.task_order, (FIFO, LIFO), "TaskOrder")
+    reservation = _activity(ws, command.reservation_activity_sid)
+    assignment = _activity(ws, command.assignment_activity_sid)
+    _need_activities(ws, reservation, assignment)
+    record = TaskQueue(
+        account_sid=kernel.account_sid,
+        sid=kernel.sids.make("WQ"),
+        date_created=kernel.now,
+        date_updated=kernel.now,
+        workspace_sid=ws.record.sid,
+        friendly_name=name,
+        target_workers=command.target_workers,
+        max_reserved_workers=command.max_reserved_workers,
+        task_order=command.task_order,
+        reservation_activity_sid=reservation.sid if reservation else None,
+        reservation_activity_name=reservation.friendly_name if reservation else None,
+        assignment_activity_sid=assignment.sid if assignment else None,
+        assignment_activity_name=assignment.friendly_name if assignment else None,
+        version=0,
+    )
+    queue = QueueState(record, expression)
+    ws.queues[record.sid] = queue
+    ws.queue_names[name] = record.sid
+    for worker in ws.workers.values():
+        _match(queue, worker)
+    kernel.emit("task-queue.created", ws, queue=record)
+    return record
+
+
+def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
+    checks.name(name)
+    if ws.queue_names.get(name, own) != own:
+        raise errors.duplicate("TaskQueue", name)
+    return name
+
+
+def _activity(ws: WorkspaceState, sid: str | None) -> Activity | None:
+    return ws.activity_named(sid) if sid else None
+
+
+def _need_activities(ws: WorkspaceState, reservation: Activity | None, assignment: Activity | None) -> None:
+    if not ws.record.multi_task_enabled and (reservation is None or assignment is None):
+        raise errors.activities_required()
+
+
+def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
+    """Do an UpdateTaskQueue."""
+    ws = kernel.workspace(command.workspace_sid)
+    queue = ws.queue(command.sid)
+    record = queue.record
+    changes = _changes(ws, queue, command)
+    expression = queue.expression
+    if command.target_workers is not UNSET and command.target_workers != record.target_workers:
+        expression = compile_target_workers(kernel, command.target_workers)
+        changes["target_workers"] = command.target_workers
+    changes = {name: value for name, value in changes.items() if getattr(record, name) != value}
+    if not changes:
+        return record
+    queue.record = record.replaced(version=record.version + 1, date_updated=kernel.now, **changes)
+    if "friendly_name" in changes:
+        _renamed(ws, queue, record.friendly_name)
+    if "target_workers" in changes:
+        queue.expression = expression
+        for worker in ws.workers.values():
+            if _match(queue, worker):
+                kernel.wake(ws, worker)
+        kernel.emit("task-queue.expression.updated", ws, queue=queue.record)
+    if "task_order" in changes:
+        waiting.reorder(ws, queue)
+    kernel.emit("task-queue.updated", ws, queue=queue.record)
+    return queue.record
+
+
+def _changes(ws: WorkspaceState, queue: QueueState, command: UpdateTaskQueue) -> dict[str, Any]:
+    """Check the plain parameters of an update and return what they say."""
+    changes: dict[str, Any] = {}
+    if command.friendly_name is not UNSET:
+        changes["friendly_name"] = _free_name(ws, command.friendly_name, queue.record.sid)
+    if command.max_reserved_workers is not UNSET:
+        high = MAX_RESERVED_WORKERS
+        value = checks.integer(command.max_reserved_workers, 1, high, "MaxReservedWorkers")
+        changes["max_reserved_workers"] = value
+    if command.task_order is not UNSET:
+        changes["task_order"] = checks.choice(command.task_order, (FIFO, LIFO), "TaskOrder")
+    for kind in ("reservation", "assignment"):
+        sid = getattr(command, f"{kind}_activity_sid")
+        if sid is not UNSET:
+            activity = _activity(ws, sid)
+            if activity is None and not ws.record.multi_task_enabled:
+                raise errors.activities_required()
+            changes[f"{kind}_activity_sid"] = activity.sid if activity else None
+            changes[f"{kind}_activity_name"] = activity.friendly_name if activity else None
+    return changes
+
+
+def _renamed(ws: WorkspaceState, queue: QueueState, before: str) -> None:
+    record = queue.record
+    del ws.queue_names[before]
+    ws.queue_names[record.friendly_name] = record.sid
+    for task in ws.tasks.values():
+        if task.record.task_queue_sid == record.sid:
+            task.record = task.record.replaced(task_queue_friendly_name=record.friendly_name)
+
+
+def delete(kernel: Kernel, command: DeleteTaskQueue) -> None:
+    """Do a DeleteTaskQueue."""
+    ws = kernel.workspace(command.workspace_sid)
+    queue = ws.queue(command.sid)
+    sid = queue.record.sid
+    for workflow in ws.workflows.values():
+        if sid in workflow.plan.queue_sids():
+            raise errors.invalid(f"TaskQueue {sid} is referenced by workflow {workflow.record.sid}")
+    if queue.tasks or _on_somebodys_way(ws, sid):
+        raise errors.invalid(f"TaskQueue {sid} still has tasks")
+    for worker in ws.workers.values():
+        worker.queues.pop(sid, None)
+    del ws.queues[sid]
+    del ws.queue_names[queue.record.friendly_name]
+    kernel.emit("task-queue.deleted", ws, queue=queue.record)
+
+
+def _on_somebodys_way(ws: WorkspaceState, queue_sid: str) -> bool:
+    """Whether an open task may still come to a queue: by the configuration it entered with, or back from a transfer."""
+    for workflow in ws.workflows.values():
+        for task in workflow.tasks.values():
+            if task.plan is not None and task.plan is not workflow.plan and queue_sid in task.plan.queue_sids():
+                return True
+    return any(
+        task.transfer is not None
+        and task.transfer.queue_before is not None
+        and task.transfer.queue_before.record.sid == queue_sid
+        for task in ws.tasks.values()
+    )
+
+
+def _match(queue: QueueState, worker: WorkerState) -> bool:
+    """Make a worker a member of a queue or not, by its expression; return whether it has become one."""
+    sid = worker.record.sid
+    was = sid in queue.members
+    belongs = queue.expression.matches(worker.queue_scope)
+    if belongs == was:
+        return False
+    count = queue.activity_counts
+    activity = worker.record.activity_sid
+    if belongs:
+        queue.members[sid] = worker
+        worker.queues[queue.record.sid] = queue
+        count[activity] = count.get(activity, 0) + 1
+        idle.join(queue, worker)
+        return True
+    expel(queue, worker)
+    return False
+
+
+def expel(queue: QueueState, worker: WorkerState) -> None:
+    """Take a worker out of a queue."""
+    del queue.members[worker.record.sid]
+    del worker.queues[queue.record.sid]
+    _uncount(queue, worker.record.activity_sid)
+    idle.leave(queue, worker)
+
+
+def _uncount(queue: QueueState, activity_sid: str) -> None:
+    queue.activity_counts[activity_sid] -= 1
+    if not queue.activity_counts[activity_sid]:
+        del queue.activity_counts[activity_sid]
+
+
+def activity_changed(worker: WorkerState, before: str) -> None:
+    """Count a worker, whose activity has changed, under its new activity in the queues it is in."""
+    after = worker.record.activity_sid
+    for queue in worker.queues.values():
+        _uncount(queue, before)
+        queue.activity_counts[after] = queue.activity_counts.get(after, 0) + 1
+
+
+def rematch(
+    kernel: Kernel, ws: WorkspaceState, worker: WorkerState, *, attributes: bool, fields: bool, activity: bool
+) -> None:
+    """Bring a worker's memberships up to date after changes of the given kinds; wake it if it has joined a queue."""
+    joined = False
+    for queue in ws.queues.values():
+        expression = queue.expression
+        if (
+            (attributes and (expression.worker_attributes or expression.names))
+            or (fields and expression.uses_worker_fields)
+            or (activity and expression.uses_activity)
+        ):
+            joined = _match(queue, worker) or joined
+    if joined:
+        kernel.wake(ws, worker)
+
+
+def match_new_worker(ws: WorkspaceState, worker: WorkerState) -> None:
+    """Find the queues of a worker that has just been made."""
+    for queue in ws.queues.values():
+        _match(queue, worker)

@@ -1,0 +1,291 @@
+"""Tasks: creating, changing, ending and deleting them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import errors
+from ..commands import UNSET, CreateTask, DeleteTask, UpdateTask
+from ..core import checks
+from ..core.kernel import Kernel
+from ..core.sids import canonical, well_formed
+from ..core.state import QueueState, TaskState, WorkflowState, WorkspaceState
+from ..errors import invalid
+from ..expressions import TaskScope
+from ..index import waiting as pending
+from ..model import ACCEPTED, ASSIGNED, CANCELED, COMPLETED, PENDING, RESERVED, WRAPPING, Task, TaskChannel
+from ..routing import walk
+from ..rules import EARLIEST_START, MAX_PRIORITY, MAX_TASK_TIMEOUT, REASON_SLA, REASON_TTL
+from ..transitions import (
+    cancel_task,
+    delete_task,
+    emit_task_and_reservations,
+    end_open,
+    set_reservation,
+    set_task_status,
+)
+from . import reservations
+from .workers import check_version
+
+_DEFAULT_CHANNEL = "default"
+
+
+def create(kernel: Kernel, command: CreateTask) -> Task:
+    """Do a CreateTask; the result is the task as it waits to be offered."""
+    ws = kernel.workspace(command.workspace_sid)
+    attributes = checks.attributes(command.attributes)
+    checks.integer(command.priority, 0, MAX_PRIORITY, "Priority")
+    checks.integer(command.timeout, 1, MAX_TASK_TIMEOUT, "Timeout")
+    channel = _channel(ws, command.task_channel or _DEFAULT_CHANNEL)
+    start = _start_time(kernel, command.virtual_start_time)
+    route, target = _target(ws, command.routing_target)
+    flow = _workflow(kernel, ws, command, route, target)
+    queue = _queue(ws, command.task_queue_sid)
+    if command.ignore_capacity and route != "worker":
+        raise invalid("IgnoreCapacity is only valid together with a worker as RoutingTarget")
+    if route == "workflow" and flow is not None:
+        _check_match(kernel, flow, attributes)
+    kernel.task_count += 1
+    record = Task(
+        account_sid=kernel.account_sid,
+        sid=kernel.sids.make("WT"),
+        date_created=kernel.now,
+        date_updated=kernel.now,
+        workspace_sid=ws.record.sid,
+        assignment_status=PENDING,
+        attributes=command.attributes,
+        addons="{}",
+        priority=command.priority,
+        reason=None,
+        timeout=command.timeout,
+        workflow_sid=flow.record.sid if flow is not None else None,
+        workflow_friendly_name=flow.record.friendly_name if flow is not None else None,
+        task_queue_sid=None,
+        task_queue_friendly_name=None,
+        task_queue_entered_date=None,
+        task_channel_sid=channel.sid,
+        task_channel_unique_name=channel.unique_name,
+        routing_target=target,
+        ignore_capacity=route == "worker" and command.ignore_capacity is not False,
+        virtual_start_time=start,
+        counter=0,
+        version=0,
+    )
+    task = TaskState(record, attributes, kernel.task_count)
+    task.route = route
+    task.workflow = flow
+    ws.tasks[record.sid] = task
+    if flow is not None:
+        flow.tasks[record.sid] = task
+    task.ttl_timer = kernel.schedule.at(kernel.now + command.timeout, "task-timeout", ws, task)
+    _begin(kernel, ws, task, queue)
+    return task.record
+
+
+def _begin(kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueState | None) -> None:
+    """Send a new task to where it is first offered."""
+    if task.route == "workflow":
+        walk.start(kernel, ws, task)
+        return
+    if task.route == "queue":
+        queue = ws.queues[task.record.routing_target or ""]
+    elif not task.record.ignore_capacity:
+        due = kernel.now + kernel.rules.reservation_failed_sla
+        task.sla_timer = kernel.schedule.at(due, "sla", ws, task)
+    if queue is not None:
+        walk.book(kernel, task, queue, None)
+        kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record)
+    walk.created(kernel, ws, task)
+    kernel.place(ws, task)
+
+
+def _channel(ws: WorkspaceState, reference: str) -> TaskChannel:
+    found = ws.find_task_channel(reference)
+    if found is None:
+        raise invalid(f"TaskChannel '{reference}' does not exist in this workspace")
+    return found
+
+
+def _check_match(kernel: Kernel, flow: WorkflowState, attributes: Mapping[str, Any]) -> None:
+    """Refuse a task that its workflow has no place for, where the rules say so."""
+    if kernel.rules.refuse_unmatched_tasks and not walk.takes(flow.plan, TaskScope(attributes)):
+        raise invalid(f"No filter of workflow {flow.record.sid} matches the task, and it has no default_filter")
+
+
+def _start_time(kernel: Kernel, value: float | None) -> float:
+    if value is None:
+        return kernel.now
+    if value > kernel.now:
+        raise errors.start_in_future()
+    if value < EARLIEST_START:
+        raise invalid("VirtualStartTime must not be before the year 1900")
+    return value
+
+
+def _target(ws: WorkspaceState, given: str | None) -> tuple[str, str | None]:
+    """Return how a task with this routing target is routed, and the target's sid as it is kept."""
+    if not given:
+        return "workflow", None
+    sid = canonical(given)
+    if sid in ws.workers:
+        return "worker", sid
+    if sid in ws.queues:
+        return "queue", sid
+    if sid in ws.workflows:
+        return "workflow", sid
+    raise invalid(f"RoutingTarget '{given}' does not name a worker, task queue or workflow of this workspace")
+
+
+def _workflow(
+    kernel: Kernel, ws: WorkspaceState, command: CreateTask, route: str, target: str | None
+) -> WorkflowState | None:
+    """Return the workflow of a new task; only one that is routed without a workflow may have none."""
+    given = command.workflow_sid
+    if given:
+        if target is not None and not well_formed(given, "WW"):
+            raise errors.bad_workflow_for_target(given, ws.record.sid, kernel.account_sid)
+        found = ws.workflows.get(canonical(given))
+        if found is None:
+            raise invalid(f"WorkflowSid '{given}' does not name a workflow of this workspace")
+    if route == "workflow" and target is not None:
+        return ws.workflows[target]
+    if given:
+        return found
+    if len(ws.workflows) == 1:
+        return next(iter(ws.workflows.values()))
+    if route == "workflow":
+        raise errors.workflow_required()
+    return None
+
+
+def _queue(ws: WorkspaceState, given: str | None) -> QueueState | None:
+    if not given:
+        return None
+    queue = ws.queues.get(canonical(given))
+    if queue is None:
+        raise invalid(f"TaskQueueSid '{given}' does not name a task queue of this workspace")
+    return queue
+
+
+def update(kernel: Kernel, command: UpdateTask) -> Task:
+    """Do an UpdateTask. A status and other data in one request: the status counts, the rest is left."""
+    ws = kernel.workspace(command.workspace_sid)
+    task = ws.task(command.sid)
+    check_version(task.record, command.if_match)
+    wanted = command.assignment_status
+    if wanted is not UNSET:
+        checks.choice(wanted, (CANCELED, WRAPPING, COMPLETED), "AssignmentStatus")
+        _change_status(kernel, ws, task, wanted, command.reason)
+        return task.record
+    changes = _data_changes(kernel, ws, task, command)
+    if changes:
+        _change_data(kernel, ws, task, changes)
+    return task.record
+
+
+def _change_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, wanted: str, reason: Any) -> None:
+    record = task.record
+    where = (record.sid, ws.record.sid, kernel.account_sid)
+    status = record.assignment_status
+    if wanted == CANCELED:
+        if status not in (PENDING, RESERVED):
+            raise errors.cannot_cancel(*where)
+        cancel_task(kernel, ws, task, record.reason if reason is UNSET else reason)
+        return
+    changes = {} if reason is UNSET else {"reason": reason}
+    recipients = task.workers()
+    if wanted == WRAPPING:
+        if status != ASSIGNED:
+            raise errors.cannot_wrap_up(*where)
+        changed = [r for r in task.open.values() if r.record.reservation_status == ACCEPTED]
+        for reservation in changed:
+            set_reservation(kernel, ws, reservation, WRAPPING)
+        set_task_status(kernel, ws, task, WRAPPING, **changes)
+        emit_task_and_reservations(kernel, ws, "task.wrapup", task, recipients, changed)
+        return
+    if status not in (ASSIGNED, WRAPPING):
+        raise errors.cannot_complete(*where)
+    ended = end_open(kernel, ws, task)
+    set_task_status(kernel, ws, task, COMPLETED, **changes)
+    emit_task_and_reservations(kernel, ws, "task.completed", task, recipients, ended)
+    # The event log, though no session, has this one as well.
+    kernel.emit("task.updated", ws, task=task.record)
+    reservations.after_work(kernel, ws, ended)
+
+
+def _data_changes(kernel: Kernel, ws: WorkspaceState, task: TaskState, command: UpdateTask) -> dict[str, Any]:
+    """Check the data of an update and return the fields that change, with the parsed attributes beside them."""
+    record = task.record
+    given: dict[str, Any] = {}
+    if command.priority is not UNSET:
+        given["priority"] = checks.integer(command.priority, 0, MAX_PRIORITY, "Priority")
+    if command.virtual_start_time is not UNSET:
+        given["virtual_start_time"] = _start_time(kernel, command.virtual_start_time)
+    if command.task_channel is not UNSET:
+        channel = _channel(ws, command.task_channel)
+        given["task_channel_sid"] = channel.sid
+        given["task_channel_unique_name"] = channel.unique_name
+    parsed = None
+    if command.attributes is not UNSET:
+        parsed = checks.attributes(command.attributes)
+        given["attributes"] = command.attributes
+    if given and record.final:
+        raise invalid(f"Task {record.sid} is {record.assignment_status} and cannot be changed")
+    changes = {name: value for name, value in given.items() if getattr(record, name) != value}
+    if parsed is not None and kernel.rules.identical_attributes_change_version:
+        changes["attributes"] = command.attributes
+    if "attributes" in changes:
+        changes["parsed"] = parsed
+    return changes
+
+
+def _change_data(kernel: Kernel, ws: WorkspaceState, task: TaskState, changes: dict[str, Any]) -> None:
+    parsed = changes.pop("parsed", None)
+    waiting = task.record.assignment_status == PENDING
+    if waiting:
+        pending.remove(task)
+    record = task.record
+    task.record = record.replaced(version=record.version + 1, date_updated=kernel.now, **changes)
+    if parsed is not None:
+        set_attributes(task, parsed)
+    kernel.emit("task.updated", ws, task.workers(), task=task.record)
+    if not waiting:
+        return
+    if parsed is not None and task.route == "workflow" and task.transfer is None:
+        walk.start(kernel, ws, task)
+    else:
+        kernel.place(ws, task)
+
+
+def set_attributes(task: TaskState, parsed: dict[str, Any]) -> None:
+    """Give a task the parsed form of its new attributes."""
+    task.attributes = parsed
+    task.scope = TaskScope(parsed)
+
+
+def delete(kernel: Kernel, command: DeleteTask) -> None:
+    """Do a DeleteTask."""
+    ws = kernel.workspace(command.workspace_sid)
+    task = ws.task(command.sid)
+    check_version(task.record, command.if_match)
+    delete_task(kernel, ws, task, "task.deleted")
+
+
+def time_out(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
+    """Nobody accepted a task in its time."""
+    task.ttl_timer = None
+    cancel_task(kernel, ws, task, REASON_TTL)
+
+
+def miss_target(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
+    """The worker a task is for did not become free in time; that worker is told."""
+    task.sla_timer = None
+    cancel_task(kernel, ws, task, REASON_SLA)
+    kernel.emit("reservation.failed", ws, (task.record.routing_target or "",), task=task.record)
+
+
+def stay_too_long(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
+    """A task was assigned for longer than the system keeps it."""
+    task.assigned_timer = None
+    delete_task(kernel, ws, task, "task.system-deleted")

@@ -1,0 +1,173 @@
+"""Handing a task over to another worker or a queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import errors
+from ..commands import CancelTransfer, CreateTransfer
+from ..core import checks
+from ..core.kernel import Kernel
+from ..core.sids import canonical
+from ..core.state import QueueState, ReservationState, TaskState, TransferState, WorkerState, WorkspaceState
+from ..errors import invalid
+from ..index import idle, waiting
+from ..model import ACCEPTED, ASSIGNED, CANCELED, PENDING, TRANSFER_CANCELED, TRANSFER_INITIATED, WRAPPING, Transfer
+from ..routing import matching
+from ..rules import MAX_PRIORITY
+from ..transitions import book, emit_ended, fall_back, set_reservation, set_task_status
+from .tasks import set_attributes
+from .unaccepted import emit_fallback
+
+
+def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
+    """Do a CreateTransfer."""
+    ws = kernel.workspace(command.workspace_sid)
+    worker = ws.worker(command.worker_sid)
+    initiator = _initiator(worker, command)
+    task = initiator.task
+    mode = checks.choice((command.mode or "WARM").upper(), ("WARM", "COLD"), "Mode")
+    to = _recipient(kernel, ws, initiator, command.to)
+    changes, parsed = _task_changes(command)
+    now = kernel.now
+    record = Transfer(
+        account_sid=kernel.account_sid,
+        sid=kernel.sids.make("TT"),
+        date_created=now,
+        date_updated=now,
+        workspace_sid=ws.record.sid,
+        task_sid=task.record.sid,
+        transfer_type="WORKER" if isinstance(to, WorkerState) else "QUEUE",
+        transfer_mode=mode,
+        transfer_to=to.record.sid,
+        transfer_status=TRANSFER_INITIATED,
+        initiating_reservation_sid=initiator.record.sid,
+        initiating_worker_sid=worker.record.sid,
+        initiating_queue_sid=task.record.task_queue_sid,
+        initiating_workflow_sid=task.record.workflow_sid,
+        transfer_failed_reason=None,
+    )
+    transfer = TransferState(record, initiator, task.queue)
+    ws.transfers[record.sid] = transfer
+    task.transfers[record.sid] = transfer
+    task.transfer = transfer
+    if parsed is not None:
+        set_attributes(task, parsed)
+    if mode == "COLD":
+        set_reservation(kernel, ws, initiator, WRAPPING)
+    _start(kernel, ws, transfer, to, changes)
+    return record
+
+
+def _initiator(worker: WorkerState, command: CreateTransfer) -> ReservationState:
+    """Return the reservation a transfer starts from, or refuse it."""
+    reservation = worker.reservations.get(canonical(command.reservation_sid))
+    if reservation is None:
+        raise invalid(f"ReservationSid '{command.reservation_sid}' is not a reservation of worker {worker.record.sid}")
+    task = reservation.task
+    if task.record.sid != canonical(command.task_sid):
+        raise invalid(f"TaskSid '{command.task_sid}' is not the task of reservation {reservation.record.sid}")
+    if task.transfer is not None:
+        raise invalid(f"Task {task.record.sid} is already being transferred by {task.transfer.record.sid}")
+    if task.record.assignment_status != ASSIGNED or reservation.record.reservation_status != ACCEPTED:
+        raise invalid(f"Task {task.record.sid} cannot be transferred because it is not currently assigned")
+    return reservation
+
+
+def _recipient(
+    kernel: Kernel, ws: WorkspaceState, initiator: ReservationState, to: str
+) -> WorkerState | QueueState:
+    """Return the worker or queue a task is to go to, or refuse it."""
+    sid = canonical(to)
+    queue = ws.queues.get(sid)
+    if queue is not None:
+        return queue
+    worker = ws.workers.get(sid)
+    if worker is None:
+        raise invalid(f"To '{to}' does not name a worker or task queue of this workspace")
+    if worker is initiator.worker:
+        raise invalid(f"A task cannot be transferred to the worker {sid} who has it")
+    if not worker.record.available:
+        raise invalid(f"Worker {sid} is not available for a transfer")
+    task = initiator.task
+    if any(other.worker is worker for other in task.open.values()):
+        raise invalid(f"Worker {sid} already has a reservation on task {task.record.sid}")
+    if kernel.rules.transfer_checks_capacity and not idle.free(ws, worker, task.record.task_channel_sid):
+        raise invalid(f"Worker {sid} has no capacity for a transfer")
+    return worker
+
+
+def _task_changes(command: CreateTransfer) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    changes: dict[str, Any] = {}
+    parsed = None
+    if command.attributes is not None:
+        parsed = checks.attributes(command.attributes)
+        changes["attributes"] = command.attributes
+    if command.priority is not None:
+        changes["priority"] = checks.integer(command.priority, 0, MAX_PRIORITY, "Priority")
+    return changes, parsed
+
+
+def _start(
+    kernel: Kernel, ws: WorkspaceState, transfer: TransferState, to: WorkerState | QueueState, changes: dict[str, Any]
+) -> None:
+    """Reserve whom a transfer can have at once, and emit its beginning as of after that."""
+    initiator = transfer.initiator
+    task = initiator.task
+    if isinstance(to, WorkerState):
+        made = matching.make(kernel, ws, task, [to], **changes)
+    else:
+        made = _into_queue(kernel, ws, task, to, changes)
+    transferor = (initiator.record.worker_sid,)
+    kernel.emit("task.transfer-initiated", ws, transferor, task=task.record, transfer=transfer.record)
+    if initiator.record.reservation_status == WRAPPING:
+        kernel.emit_reservation("reservation.wrapup", ws, initiator)
+    if kernel.rules.task_updated_on_transfer:
+        kernel.emit("task.updated", ws, transferor, task=task.record)
+    matching.emit_created(kernel, ws, made)
+
+
+def _into_queue(
+    kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueState, changes: dict[str, Any]
+) -> list[ReservationState]:
+    """Put a task into the queue it is transferred to; workflow and target expressions no longer apply."""
+    task.step = None
+    changes.update(book(kernel, task, queue))
+    workers = matching.candidates(kernel, ws, task)
+    if workers:
+        return matching.make(kernel, ws, task, workers, **changes)
+    set_task_status(kernel, ws, task, PENDING, **changes)
+    kernel.place(ws, task)
+    return []
+
+
+def cancel(kernel: Kernel, command: CancelTransfer) -> Transfer:
+    """Do a CancelTransfer."""
+    ws = kernel.workspace(command.workspace_sid)
+    transfer = ws.transfer(command.sid)
+    record = transfer.record
+    if record.initiating_worker_sid != canonical(command.worker_sid):
+        raise errors.not_found(ws.path(f"Workers/{command.worker_sid}/Transfers", command.sid))
+    if record.task_sid != canonical(command.task_sid):
+        raise invalid(f"TaskSid '{command.task_sid}' is not the task of transfer {record.sid}")
+    checks.choice(command.transfer_status, (TRANSFER_CANCELED,), "TransferStatus")
+    if record.transfer_status != TRANSFER_INITIATED:
+        raise errors.cannot_cancel_transfer(record.sid, record.transfer_status)
+    _take_back(kernel, ws, transfer)
+    return transfer.record
+
+
+def _take_back(kernel: Kernel, ws: WorkspaceState, transfer: TransferState) -> None:
+    initiator = transfer.initiator
+    task = initiator.task
+    waiting.remove(task)
+    kernel.unplaced.pop(task, None)
+    canceled = task.pending()
+    for reservation in canceled:
+        set_reservation(kernel, ws, reservation, CANCELED)
+    fallback = fall_back(kernel, ws, transfer, TRANSFER_CANCELED)
+    transferor = (transfer.record.initiating_worker_sid,)
+    kernel.emit("task.transfer-canceled", ws, transferor, task=task.record, transfer=transfer.record)
+    kernel.emit("task.updated", ws, transferor, task=task.record)
+    emit_ended(kernel, ws, canceled)
+    emit_fallback(kernel, ws, initiator, fallback)

@@ -1,0 +1,185 @@
+"""Workers: their data, their activity, and what a change of it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import errors
+from ..commands import UNSET, CreateWorker, DeleteWorker, UpdateWorker
+from ..core import checks
+from ..core.kernel import Kernel
+from ..core.state import ReservationState, WorkerState, WorkspaceState
+from ..expressions import WorkerScope
+from ..index import idle
+from ..model import PENDING, Activity, Worker
+from ..movement import emit_moved, move
+from . import channels, queues, unaccepted
+
+
+def create(kernel: Kernel, command: CreateWorker) -> Worker:
+    """Do a CreateWorker."""
+    ws = kernel.workspace(command.workspace_sid)
+    if len(ws.workers) >= kernel.rules.max_workers:
+        raise errors.invalid(f"A workspace can have at most {kernel.rules.max_workers} workers")
+    name = _free_name(ws, command.friendly_name)
+    activity = ws.activity_named(command.activity_sid or ws.record.default_activity_sid or "")
+    attributes = checks.attributes(command.attributes)
+    record = Worker(
+        account_sid=kernel.account_sid,
+        sid=kernel.sids.make("WK"),
+        date_created=kernel.now,
+        date_updated=kernel.now,
+        workspace_sid=ws.record.sid,
+        friendly_name=name,
+        activity_sid=activity.sid,
+        activity_name=activity.friendly_name,
+        available=activity.available,
+        attributes=command.attributes,
+        date_status_changed=kernel.now,
+        version=0,
+    )
+    worker = WorkerState(record, attributes)
+    ws.workers[record.sid] = worker
+    ws.worker_names[name.casefold()] = record.sid
+    set_fields(worker)
+    set_scopes(kernel, worker)
+    for task_channel in ws.task_channels.values():
+        channels.add_to_worker(kernel, worker, task_channel)
+    queues.match_new_worker(ws, worker)
+    idle.refresh(kernel, ws, worker)
+    kernel.wake(ws, worker)
+    kernel.emit("worker.created", ws, worker=record)
+    return record
+
+
+def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
+    checks.name(name)
+    if ws.worker_names.get(name.casefold(), own) != own:
+        raise errors.duplicate_worker()
+    return name
+
+
+def set_fields(worker: WorkerState) -> None:
+    """Bring the fields that expressions can read up to date."""
+    record = worker.record
+    worker.fields["sid"] = record.sid
+    worker.fields["friendly_name"] = record.friendly_name
+    worker.fields["activity_sid"] = record.activity_sid
+    worker.fields["activity_name"] = record.activity_name
+
+
+def set_scopes(kernel: Kernel, worker: WorkerState) -> None:
+    """Make what expressions are tested against; needed again only when the attributes are others."""
+    worker.scope = WorkerScope(worker.attributes, worker.fields, worker.channel_documents)
+    worker.queue_scope = worker.scope
+    if not kernel.rules.workers_see_own_fields:
+        worker.queue_scope = WorkerScope(worker.attributes, {}, worker.channel_documents)
+
+
+def check_version(record: Any, if_match: int | None) -> None:
+    """Refuse a change that was meant for another version of a worker, task or reservation."""
+    if if_match is not None and if_match != record.version:
+        raise errors.version_mismatch(record.sid, record.version, if_match)
+
+
+def update(kernel: Kernel, command: UpdateWorker) -> Worker:
+    """Do an UpdateWorker."""
+    ws = kernel.workspace(command.workspace_sid)
+    worker = ws.worker(command.sid)
+    check_version(worker.record, command.if_match)
+    activity = None if command.activity_sid is UNSET else ws.activity_named(command.activity_sid)
+    rejected = _to_reject(kernel, worker, activity, command)
+    changes, attributes = _data_changes(kernel, ws, worker, command)
+    moving = activity is not None and activity.sid != worker.record.activity_sid
+    if not (changes or moving):
+        unaccepted.reject_all(kernel, ws, rejected)
+        return worker.record
+    # One request is one change of version, however much it says.
+    if changes:
+        changes["date_updated"] = kernel.now
+    before = worker.record
+    worker.record = before.replaced(version=before.version + 1, **changes)
+    if changes:
+        _apply_data(kernel, ws, worker, before, attributes)
+    if activity is not None and moving:
+        move(kernel, ws, worker, activity, part_of_update=True)
+    if changes:
+        kernel.emit("worker.attributes.update", ws, (before.sid,), worker=worker.record)
+    if moving:
+        emit_moved(kernel, ws, worker, before)
+    unaccepted.reject_all(kernel, ws, rejected)
+    return worker.record
+
+
+def _to_reject(
+    kernel: Kernel, worker: WorkerState, activity: Activity | None, command: UpdateWorker
+) -> list[ReservationState]:
+    """Return the pending reservations that an activity change rejects; refuse the flag where it has no place."""
+    pending = [r for r in worker.open.values() if r.record.reservation_status == PENDING and not r.record.on_hold]
+    if command.reject_pending_reservations:
+        if activity is None or activity.available:
+            raise errors.invalid("RejectPendingReservations is only valid together with an unavailable ActivitySid")
+        return pending
+    if (
+        kernel.rules.refuse_unavailable_with_pending
+        and activity is not None
+        and not activity.available
+        and worker.record.available
+        and pending
+    ):
+        raise errors.invalid(f"Worker {worker.record.sid} has pending reservations and cannot become unavailable")
+    return []
+
+
+def _data_changes(
+    kernel: Kernel, ws: WorkspaceState, worker: WorkerState, command: UpdateWorker
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Check name and attributes of an update; return the fields that change and the parsed attributes."""
+    changes: dict[str, Any] = {}
+    attributes: dict[str, Any] | None = None
+    if command.friendly_name is not UNSET:
+        name = _free_name(ws, command.friendly_name, worker.record.sid)
+        if name != worker.record.friendly_name:
+            changes["friendly_name"] = name
+    if command.attributes is not UNSET:
+        attributes = checks.attributes(command.attributes)
+        if command.attributes != worker.record.attributes or kernel.rules.identical_attributes_change_version:
+            changes["attributes"] = command.attributes
+    return changes, attributes
+
+
+def _apply_data(
+    kernel: Kernel, ws: WorkspaceState, worker: WorkerState, before: Worker, attributes: dict[str, Any] | None
+) -> None:
+    record = worker.record
+    renamed = record.friendly_name != before.friendly_name
+    if renamed:
+        del ws.worker_names[before.friendly_name.casefold()]
+        ws.worker_names[record.friendly_name.casefold()] = record.sid
+        worker.fields["friendly_name"] = record.friendly_name
+        for reservation in worker.reservations.values():
+            reservation.record = reservation.record.replaced(worker_name=record.friendly_name)
+    if attributes is not None:
+        worker.attributes = attributes
+        set_scopes(kernel, worker)
+    queues.rematch(kernel, ws, worker, attributes=attributes is not None, fields=renamed, activity=False)
+    kernel.wake(ws, worker)
+
+
+def delete(kernel: Kernel, command: DeleteWorker) -> None:
+    """Do a DeleteWorker."""
+    ws = kernel.workspace(command.workspace_sid)
+    worker = ws.worker(command.sid)
+    record = worker.record
+    check_version(record, command.if_match)
+    if worker.open:
+        raise errors.invalid(f"Worker {record.sid} has open reservations and cannot be deleted")
+    kernel.schedule.cancel(worker.offline_timer)
+    for queue in list(worker.queues.values()):
+        queues.expel(queue, worker)
+    for channel in worker.idle_keys:
+        worker.idle_keys[channel] = None
+    kernel.woken.pop(worker, None)
+    del ws.workers[record.sid]
+    del ws.worker_names[record.friendly_name.casefold()]
+    kernel.emit("worker.deleted", ws, worker=record)

@@ -1,0 +1,110 @@
+"""Workflows as resources; the walk through them is in ``workflow``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import errors
+from ..commands import UNSET, CreateWorkflow, DeleteWorkflow, UpdateWorkflow
+from ..core import checks
+from ..core.kernel import Kernel
+from ..core.state import WorkflowState, WorkspaceState
+from ..model import PENDING, Workflow
+from ..routing import walk
+from ..routing.plan import compile_configuration
+from ..rules import MAX_RESERVATION_TIMEOUT
+
+
+def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
+    """Do a CreateWorkflow."""
+    ws = kernel.workspace(command.workspace_sid)
+    name = _free_name(ws, command.friendly_name)
+    plan = compile_configuration(command.configuration, ws.queues, kernel.rules.semantics)
+    timeout = _timeout(command.task_reservation_timeout)
+    record = Workflow(
+        account_sid=kernel.account_sid,
+        sid=kernel.sids.make("WW"),
+        date_created=kernel.now,
+        date_updated=kernel.now,
+        workspace_sid=ws.record.sid,
+        friendly_name=name,
+        configuration=command.configuration,
+        assignment_callback_url=command.assignment_callback_url,
+        fallback_assignment_callback_url=command.fallback_assignment_callback_url,
+        task_reservation_timeout=timeout,
+    )
+    ws.workflows[record.sid] = WorkflowState(record, plan)
+    ws.workflow_names[name] = record.sid
+    kernel.emit("workflow.created", ws, workflow=record)
+    return record
+
+
+def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
+    checks.name(name)
+    if ws.workflow_names.get(name, own) != own:
+        raise errors.duplicate("Workflow", name)
+    return name
+
+
+def _timeout(value: int) -> int:
+    return checks.integer(value, 1, MAX_RESERVATION_TIMEOUT, "TaskReservationTimeout")
+
+
+def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
+    """Do an UpdateWorkflow. Tasks on their way keep the configuration they entered with, unless re-evaluated."""
+    ws = kernel.workspace(command.workspace_sid)
+    state = ws.workflow(command.sid)
+    record = state.record
+    plan = state.plan
+    if command.configuration is not UNSET and command.configuration != record.configuration:
+        plan = compile_configuration(command.configuration, ws.queues, kernel.rules.semantics)
+    changes = {name: value for name, value in _changes(ws, state, command).items() if getattr(record, name) != value}
+    if changes:
+        state.record = record.replaced(date_updated=kernel.now, **changes)
+        if "friendly_name" in changes:
+            _renamed(ws, state, record.friendly_name)
+        state.plan = plan
+        kernel.emit("workflow.updated", ws, workflow=state.record)
+    if command.re_evaluate_tasks:
+        re_evaluate(kernel, ws, state)
+    return state.record
+
+
+def _changes(ws: WorkspaceState, state: WorkflowState, command: UpdateWorkflow) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if command.friendly_name is not UNSET:
+        changes["friendly_name"] = _free_name(ws, command.friendly_name, state.record.sid)
+    if command.task_reservation_timeout is not UNSET:
+        changes["task_reservation_timeout"] = _timeout(command.task_reservation_timeout)
+    for name in ("configuration", "assignment_callback_url", "fallback_assignment_callback_url"):
+        value = getattr(command, name)
+        if value is not UNSET:
+            changes[name] = value
+    return changes
+
+
+def _renamed(ws: WorkspaceState, state: WorkflowState, before: str) -> None:
+    record = state.record
+    del ws.workflow_names[before]
+    ws.workflow_names[record.friendly_name] = record.sid
+    for task in ws.tasks.values():
+        if task.workflow is state:
+            task.record = task.record.replaced(workflow_friendly_name=record.friendly_name)
+
+
+def re_evaluate(kernel: Kernel, ws: WorkspaceState, state: WorkflowState) -> None:
+    """Send the workflow's pending tasks through its configuration from the top."""
+    for task in list(state.tasks.values()):
+        if task.record.assignment_status == PENDING and task.route == "workflow" and task.transfer is None:
+            walk.start(kernel, ws, task)
+
+
+def delete(kernel: Kernel, command: DeleteWorkflow) -> None:
+    """Do a DeleteWorkflow."""
+    ws = kernel.workspace(command.workspace_sid)
+    state = ws.workflow(command.sid)
+    if state.tasks:
+        raise errors.invalid(f"Workflow {state.record.sid} still has open tasks")
+    del ws.workflows[state.record.sid]
+    del ws.workflow_names[state.record.friendly_name]
+    kernel.emit("workflow.deleted", ws, workflow=state.record)

@@ -1,0 +1,224 @@
+"""Workspaces and their activities."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .. import errors
+from ..commands import (
+    UNSET,
+    CreateActivity,
+    CreateTaskQueue,
+    CreateWorkflow,
+    CreateWorkspace,
+    DeleteActivity,
+    DeleteWorkspace,
+    UpdateActivity,
+    UpdateWorkspace,
+)
+from ..core import checks
+from ..core.kernel import Kernel
+from ..core.state import WorkspaceState
+from ..index import idle
+from ..model import FIFO, LIFO, Activity, Workspace
+from ..rules import (
+    BUILT_IN_CHANNELS,
+    FIFO_QUEUE_NAME,
+    FIFO_TARGET_WORKERS,
+    FIFO_WORKFLOW_NAME,
+    MULTI_TASK_ACTIVITIES,
+    SINGLE_TASK_ACTIVITIES,
+)
+from . import channels, queues, workflows
+
+
+def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
+    """Do a CreateWorkspace."""
+    checks.name(command.friendly_name)
+    template = checks.choice((command.template or "NONE").upper(), ("NONE", "FIFO"), "Template")
+    order = checks.choice(command.prioritize_queue_order, (FIFO, LIFO), "PrioritizeQueueOrder")
+    record = Workspace(
+        account_sid=kernel.account_sid,
+        sid=kernel.sids.make("WS"),
+        date_created=kernel.now,
+        date_updated=kernel.now,
+        friendly_name=command.friendly_name,
+        default_activity_sid=None,
+        default_activity_name=None,
+        timeout_activity_sid=None,
+        timeout_activity_name=None,
+        event_callback_url=command.event_callback_url,
+        events_filter=command.events_filter,
+        multi_task_enabled=command.multi_task_enabled,
+        prioritize_queue_order=order,
+    )
+    ws = WorkspaceState(record)
+    kernel.workspaces[record.sid] = ws
+    names = MULTI_TASK_ACTIVITIES if command.multi_task_enabled else SINGLE_TASK_ACTIVITIES
+    made = [_make_activity(kernel, ws, name, available) for name, available in names]
+    offline = made[0]
+    ws.record = record.replaced(
+        default_activity_sid=offline.sid,
+        default_activity_name=offline.friendly_name,
+        timeout_activity_sid=offline.sid,
+        timeout_activity_name=offline.friendly_name,
+    )
+    kernel.emit("workspace.created", ws, workspace=ws.record)
+    for activity in made:
+        kernel.emit("activity.created", ws, activity=activity)
+    for unique_name, friendly_name in BUILT_IN_CHANNELS:
+        channel = channels.make(kernel, ws, unique_name, friendly_name)
+        kernel.emit("task-channel.created", ws, task_channel=channel)
+    if template == "FIFO":
+        _fifo(kernel, ws, made)
+    return ws.record
+
+
+def _fifo(kernel: Kernel, ws: WorkspaceState, activities: list[Activity]) -> None:
+    """Make the queue and the workflow of the FIFO template."""
+    by_name = {activity.friendly_name: activity.sid for activity in activities}
+    queue = queues.create(
+        kernel,
+        CreateTaskQueue(
+            workspace_sid=ws.record.sid,
+            friendly_name=FIFO_QUEUE_NAME,
+            target_workers=FIFO_TARGET_WORKERS,
+            reservation_activity_sid=by_name.get("Reserved"),
+            assignment_activity_sid=by_name.get("Busy"),
+        ),
+    )
+    configuration = {"task_routing": {"filters": [], "default_filter": {"queue": queue.sid}}}
+    workflows.create(
+        kernel,
+        CreateWorkflow(
+            workspace_sid=ws.record.sid,
+            friendly_name=FIFO_WORKFLOW_NAME,
+            configuration=json.dumps(configuration),
+        ),
+    )
+
+
+def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
+    """Do an UpdateWorkspace."""
+    ws = kernel.workspace(command.workspace_sid)
+    record = ws.record
+    changes: dict[str, Any] = {}
+    if command.friendly_name is not UNSET:
+        changes["friendly_name"] = checks.name(command.friendly_name)
+    for name in ("event_callback_url", "events_filter", "multi_task_enabled"):
+        value = getattr(command, name)
+        if value is not UNSET:
+            changes[name] = value
+    if record.multi_task_enabled and changes.get("multi_task_enabled") is False:
+        raise errors.invalid("MultiTaskEnabled cannot be set to false once a workspace is multi-tasking")
+    if command.prioritize_queue_order is not UNSET:
+        order = checks.choice(command.prioritize_queue_order, (FIFO, LIFO), "PrioritizeQueueOrder")
+        changes["prioritize_queue_order"] = order
+    for kind in ("default", "timeout"):
+        sid = getattr(command, f"{kind}_activity_sid")
+        if sid is not UNSET:
+            activity = ws.activity_named(sid)
+            changes[f"{kind}_activity_sid"] = activity.sid
+            changes[f"{kind}_activity_name"] = activity.friendly_name
+    changes = {name: value for name, value in changes.items() if getattr(record, name) != value}
+    if not changes:
+        return record
+    ws.record = record.replaced(date_updated=kernel.now, **changes)
+    if "multi_task_enabled" in changes:
+        idle.refresh_everybody(kernel, ws)
+    kernel.emit("workspace.updated", ws, workspace=ws.record)
+    return ws.record
+
+
+def delete(kernel: Kernel, command: DeleteWorkspace) -> None:
+    """Do a DeleteWorkspace."""
+    ws = kernel.workspace(command.workspace_sid)
+    for task in ws.tasks.values():
+        for timer in (task.ttl_timer, task.step_timer, task.sla_timer, task.assigned_timer, task.purge_timer):
+            kernel.schedule.cancel(timer)
+    for reservation in ws.reservations.values():
+        kernel.schedule.cancel(reservation.timer)
+        kernel.schedule.cancel(reservation.voice_timer)
+    for worker in ws.workers.values():
+        kernel.schedule.cancel(worker.offline_timer)
+    del kernel.workspaces[ws.record.sid]
+    kernel.emit("workspace.deleted", ws, workspace=ws.record)
+
+
+def _make_activity(kernel: Kernel, ws: WorkspaceState, name: str, available: bool) -> Activity:
+    record = Activity(
+        account_sid=kernel.account_sid,
+        sid=kernel.sids.make("WA"),
+        date_created=kernel.now,
+        date_updated=kernel.now,
+        workspace_sid=ws.record.sid,
+        friendly_name=name,
+        available=available,
+    )
+    ws.activities[record.sid] = record
+    return record
+
+
+def _free_activity_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
+    checks.name(name)
+    for activity in ws.activities.values():
+        if activity.friendly_name.casefold() == name.casefold() and activity.sid != own:
+            raise errors.duplicate("Activity", name)
+    return name
+
+
+def create_activity(kernel: Kernel, command: CreateActivity) -> Activity:
+    """Do a CreateActivity."""
+    ws = kernel.workspace(command.workspace_sid)
+    if len(ws.activities) >= kernel.rules.max_activities:
+        raise errors.invalid(f"A workspace can have at most {kernel.rules.max_activities} activities")
+    name = _free_activity_name(ws, command.friendly_name)
+    record = _make_activity(kernel, ws, name, command.available)
+    kernel.emit("activity.created", ws, activity=record)
+    return record
+
+
+def update_activity(kernel: Kernel, command: UpdateActivity) -> Activity:
+    """Do an UpdateActivity; the new name appears wherever the activity is named."""
+    ws = kernel.workspace(command.workspace_sid)
+    record = ws.activity(command.sid)
+    name = command.friendly_name
+    if name is UNSET or name == record.friendly_name:
+        return record
+    _free_activity_name(ws, name, record.sid)
+    record = ws.activities[record.sid] = record.replaced(friendly_name=name, date_updated=kernel.now)
+    for kind in ("default", "timeout"):
+        if getattr(ws.record, f"{kind}_activity_sid") == record.sid:
+            ws.record = ws.record.replaced(**{f"{kind}_activity_name": name})
+    for queue in ws.queues.values():
+        for kind in ("reservation", "assignment"):
+            if getattr(queue.record, f"{kind}_activity_sid") == record.sid:
+                queue.record = queue.record.replaced(**{f"{kind}_activity_name": name})
+    for worker in ws.workers.values():
+        if worker.record.activity_sid == record.sid:
+            worker.record = worker.record.replaced(activity_name=name)
+            worker.fields["activity_name"] = name
+            queues.rematch(kernel, ws, worker, attributes=False, fields=False, activity=True)
+    kernel.emit("activity.updated", ws, activity=record)
+    return record
+
+
+def delete_activity(kernel: Kernel, command: DeleteActivity) -> None:
+    """Do a DeleteActivity."""
+    ws = kernel.workspace(command.workspace_sid)
+    record = ws.activity(command.sid)
+    sid = record.sid
+    user: str | None = None
+    if sid in (ws.record.default_activity_sid, ws.record.timeout_activity_sid):
+        user = "the workspace's default or timeout activity"
+    for queue in ws.queues.values():
+        if sid in (queue.record.reservation_activity_sid, queue.record.assignment_activity_sid):
+            user = f"an activity of task queue {queue.record.sid}"
+    for worker in ws.workers.values():
+        if worker.record.activity_sid == sid:
+            user = f"the current activity of worker {worker.record.sid}"
+    if user is not None:
+        raise errors.invalid(f"Activity {sid} cannot be deleted because it is {user}")
+    del ws.activities[sid]
+    kernel.emit("activity.deleted", ws, activity=record)

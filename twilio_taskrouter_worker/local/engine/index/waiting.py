@@ -1,0 +1,227 @@
+"""Waiting tasks, kept so that the best one for a worker is found without looking at all of them.
+
+Tasks of one queue and channel for which every worker gets the same verdict form a group: those of a step without a
+target expression, those of one step whose expression reads the same values from each of them, and so on. A decision
+then asks one verdict per group, of the task at its top.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Hashable
+from typing import Any
+
+from ..core.kernel import Kernel
+from ..core.state import QueueState, TaskState, WorkerState, WorkspaceState
+from ..expressions import TargetScope
+from ..model import LIFO, TRANSFER_INITIATED
+from ..routing.plan import Target
+
+OrderKey = tuple[float, float, float]
+"""Smaller is served earlier; comparable only among tasks of queues with the same task order."""
+
+Entry = tuple[OrderKey, int, TaskState]
+GroupKey = Hashable
+Groups = dict[GroupKey, "Group"]
+KnownKey = tuple[str, str, str]
+
+_COMPACT_FROM = 64
+
+
+class Group:
+    """Waiting tasks of one queue and channel that suit the same workers, best first."""
+
+    __slots__ = ("heap", "home", "key", "known", "live")
+
+    def __init__(
+        self, home: Groups, key: GroupKey, known: tuple[dict[KnownKey, Groups], KnownKey] | None = None
+    ) -> None:
+        self.home = home
+        self.key = key
+        self.known = known
+        """Where the home itself is kept, if it is one for a known worker."""
+        self.heap: list[Entry] = []
+        self.live = 0
+        """Entries that are not stale; a task that leaves lets its entry lie until it comes to the top."""
+
+    def top(self) -> Entry:
+        """Return the best entry; a group that stands in its home has one."""
+        heap = self.heap
+        while heap[0][2].entry is not heap[0]:
+            heapq.heappop(heap)
+        return heap[0]
+
+    def add(self, entry: Entry) -> None:
+        """Let a task wait here."""
+        if not self.live:
+            self.home[self.key] = self
+            if self.known is not None:
+                self.known[0][self.known[1]] = self.home
+        heapq.heappush(self.heap, entry)
+        self.live += 1
+
+    def drop(self) -> None:
+        """Forget one task whose entry has just become stale."""
+        self.live -= 1
+        if not self.live:
+            self.heap.clear()
+            del self.home[self.key]
+            # References to known workers come from customers' data: without this each would stay for ever.
+            if self.known is not None and not self.home:
+                del self.known[0][self.known[1]]
+        elif len(self.heap) > _COMPACT_FROM and self.live * 2 < len(self.heap):
+            self.heap = [entry for entry in self.heap if entry[2].entry is entry]
+            heapq.heapify(self.heap)
+
+
+def order_key(task: TaskState) -> OrderKey:
+    """Return the place of a task among others of the same kind of queue."""
+    record = task.record
+    if task.queue is not None and task.queue.record.task_order == LIFO:
+        return (0.0, -record.virtual_start_time, -task.number)
+    return (-record.priority, record.virtual_start_time, task.number)
+
+
+def _signature(target: Target, task: TaskState) -> GroupKey:
+    """Return what the verdicts of a target's expression on this task depend on, besides the worker."""
+    expression = target.expression
+    if expression is None:
+        return None
+    names = sorted(expression.task_attributes)
+    return json.dumps([task.attributes.get(name) for name in names], sort_keys=True) if names else ""
+
+
+def known_reference(target: Target | None, task: TaskState) -> tuple[str, str] | None:
+    """Return the kind and value of a known-worker reference; ``("", "")`` names nobody; None: the step has none."""
+    if target is None:
+        return None
+    for kind, key in (("sid", target.known_sid), ("name", target.known_name)):
+        if key is not None:
+            value: Any = key.value(task.scope)
+            return (kind, value) if isinstance(value, str) and value else ("", "")
+    return None
+
+
+def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
+    """Return the group a task belongs to, or None when nobody could ever be found for it here."""
+    channel = task.record.task_channel_sid
+    if task.route == "worker" and task.transfer is None:
+        worker = ws.workers.get(task.record.routing_target or "")
+        if worker is None:
+            return None
+        group = worker.direct.get(channel)
+        if group is None:
+            # The group lives on the worker, not among the queue's: its home only knows whether it is in use.
+            group = worker.direct[channel] = Group({}, "direct")
+        return group
+    queue = task.queue
+    assert queue is not None
+    target = task.step
+    known = known_reference(target, task)
+    if known == ("", ""):
+        return None
+    owner = None
+    if known is not None:
+        owner = (queue.known, (channel, *known))
+        home = queue.known.get(owner[1], {})
+    else:
+        home = queue.pending.setdefault(channel, {})
+    key: GroupKey
+    if task.open:
+        # A transfer to the queue: whom it suits depends on who holds the task already.
+        key = ("transfer", task.record.sid)
+    elif target is None or target.expression is None:
+        key = None
+    else:
+        key = (target, _signature(target, task))
+    return home.get(key) or Group(home, key, owner)
+
+
+def add(ws: WorkspaceState, task: TaskState) -> None:
+    """Let a task wait for a worker."""
+    if task.entry is not None:
+        return
+    group = _group(ws, task)
+    if group is None:
+        return
+    entry: Entry = (order_key(task), task.number, task)
+    task.entry = entry
+    task.group = group
+    group.add(entry)
+
+
+def remove(task: TaskState) -> None:
+    """Let a task wait no longer; nothing happens if it does not."""
+    if task.entry is None:
+        return
+    group = task.group
+    assert group is not None
+    task.entry = None
+    task.group = None
+    group.drop()
+
+
+def suits(kernel: Kernel, task: TaskState, worker: WorkerState) -> bool:
+    """Whether what the task asks for, besides queue, availability and capacity, is given by the worker."""
+    if task.open and not may_return(kernel, task, worker):
+        return False
+    target = task.step
+    if target is None or target.expression is None:
+        return True
+    return target.expression.matches(TargetScope(task.scope, worker.scope))
+
+
+def may_return(kernel: Kernel, task: TaskState, worker: WorkerState) -> bool:
+    """Whether a task with open reservations may be offered to a worker, who may hold one of them."""
+    held = [r for r in task.open.values() if r.worker is worker]
+    if not held or not kernel.rules.one_reservation_per_worker_and_task:
+        return True
+    transfer = task.transfer
+    if transfer is None or transfer.record.transfer_status != TRANSFER_INITIATED or held != [transfer.initiator]:
+        return False
+    if transfer.record.transfer_mode == "COLD":
+        return kernel.rules.cold_transfer_may_return
+    return kernel.rules.warm_transfer_may_return
+
+
+def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskState | None:
+    """Return the waiting task that this worker, as free as it is now, should be given next."""
+    lifo_first = ws.record.prioritize_queue_order == LIFO
+    best: tuple[bool, OrderKey, int] | None = None
+    found: TaskState | None = None
+    name = worker.record.friendly_name
+    for channel, idle_key in worker.idle_keys.items():
+        if idle_key is None:
+            continue
+        homes: list[tuple[bool, Groups]] = []
+        direct = worker.direct.get(channel)
+        if direct is not None and direct.live:
+            homes.append((lifo_first, {None: direct}))
+        for queue in worker.queues.values():
+            rank = (queue.record.task_order == LIFO) is not lifo_first
+            groups = queue.pending.get(channel)
+            if groups:
+                homes.append((rank, groups))
+            if queue.known:
+                for reference in (("sid", worker.record.sid), ("name", name)):
+                    known = queue.known.get((channel, *reference))
+                    if known:
+                        homes.append((rank, known))
+        for rank, groups in homes:
+            for group in groups.values():
+                key, number, task = group.top()
+                candidate = (rank, key, number)
+                if (best is None or candidate < best) and suits(kernel, task, worker):
+                    best = candidate
+                    found = task
+    return found
+
+
+def reorder(ws: WorkspaceState, queue: QueueState) -> None:
+    """Put the tasks waiting in a queue into the order that the queue has now."""
+    waiting = [task for task in queue.tasks.values() if task.entry is not None]
+    for task in waiting:
+        remove(task)
+    for task in waiting:
+        add(ws, task)

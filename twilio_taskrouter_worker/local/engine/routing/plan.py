@@ -1,0 +1,204 @@
+"""The configuration of a workflow: its JSON document, checked and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+import attrs
+
+from .. import rules
+from ..core import checks
+from ..core.sids import canonical
+from ..errors import invalid
+from ..expressions import (
+    SKIP_IF,
+    TARGET,
+    TASK,
+    Expression,
+    ExpressionContext,
+    ExpressionSyntaxError,
+    Key,
+    Ordering,
+    Semantics,
+    compile_key,
+    compile_order_by,
+)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Target:
+    """One routing step."""
+
+    index: int
+    queue_sid: str
+    expression: Expression | None = None
+    priority: int | None = None
+    timeout: float | None = None
+    skip_if: Expression | None = None
+    order_by: Ordering | None = None
+    known_sid: Key | None = None
+    known_name: Key | None = None
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Filter:
+    """Routing steps for the tasks that an expression matches; without one, the default filter."""
+
+    label: str | None
+    expression: Expression | None
+    targets: tuple[Target, ...]
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Plan:
+    """A whole configuration."""
+
+    filters: tuple[Filter, ...]
+    default: Filter | None
+
+    def queue_sids(self) -> frozenset[str]:
+        """Return the sids of all queues that are named."""
+        every = self.filters if self.default is None else (*self.filters, self.default)
+        return frozenset(target.queue_sid for filter in every for target in filter.targets)
+
+
+@attrs.frozen
+class _Compiler:
+    """Compiles the parts of one configuration."""
+
+    queues: Container[str]
+    semantics: Semantics
+
+    def filter(self, document: object, where: str) -> Filter:
+        """Compile a filter."""
+        fields = _object(document, where)
+        label = fields.get("filter_friendly_name", fields.get("friendly_name"))
+        expression = self.expression(fields, "expression", TASK, where)
+        if expression is None:
+            raise invalid(f"Configuration: {where} has no expression")
+        targets = fields.get("targets")
+        if not isinstance(targets, list) or not targets:
+            raise invalid(f"Configuration: {where} must have a non-empty list of targets")
+        steps: list[Target] = []
+        for index, target in enumerate(targets):
+            before = steps[-1].queue_sid if steps else None
+            steps.append(self.target(target, f"{where}, target {index + 1}", index, before))
+        return Filter(label=None if label is None else str(label), expression=expression, targets=tuple(steps))
+
+    def default(self, document: object) -> Filter:
+        """Compile the default filter."""
+        fields = dict(_object(document, "default_filter"))
+        fields.pop("timeout", None)
+        target = self.target(fields, "default_filter", 0, None)
+        return Filter(label="default_filter", expression=None, targets=(target,))
+
+    def target(self, document: object, where: str, index: int, queue_before: str | None) -> Target:
+        """Compile a target; a later one without a queue takes the one before it."""
+        fields = _object(document, where)
+        queue = fields.get("queue") or queue_before
+        if not isinstance(queue, str):
+            raise invalid(f"Configuration: {where} has no queue")
+        queue = canonical(queue)
+        if queue not in self.queues:
+            raise invalid(f"Configuration: {where} names the queue '{queue}', which is not in this workspace")
+        known_sid = self.key(fields, "known_worker_sid", where)
+        known_name = self.key(fields, "known_worker_friendly_name", where)
+        if known_sid is not None and known_name is not None:
+            raise invalid(f"Configuration: {where} has both known_worker_sid and known_worker_friendly_name")
+        return Target(
+            index=index,
+            queue_sid=queue,
+            expression=self.expression(fields, "expression", TARGET, where),
+            priority=_number(fields, "priority", where, 0, rules.MAX_PRIORITY),
+            timeout=_number(fields, "timeout", where, 1, rules.MAX_TASK_TIMEOUT),
+            skip_if=self.expression(fields, "skip_if", SKIP_IF, where),
+            order_by=self.order_by(fields, where),
+            known_sid=known_sid,
+            known_name=known_name,
+        )
+
+    def expression(
+        self, fields: dict[str, Any], name: str, context: ExpressionContext, where: str
+    ) -> Expression | None:
+        """Compile an expression, or return None where there is none."""
+        text = _text(fields, name, where)
+        if text is None:
+            return None
+        return checks.expression(text, context, self.semantics, f"Configuration: {where}, {name}")
+
+    def order_by(self, fields: dict[str, Any], where: str) -> Ordering | None:
+        """Compile an ``order_by``, or return None where there is none."""
+        text = _text(fields, "order_by", where)
+        try:
+            return None if text is None else compile_order_by(text, self.semantics)
+        except ExpressionSyntaxError as error:
+            raise invalid(f"Configuration: {where}, order_by: {error}") from error
+
+    def key(self, fields: dict[str, Any], name: str, where: str) -> Key | None:
+        """Compile the path to a known worker, or return None where there is none."""
+        text = _text(fields, name, where)
+        try:
+            return None if text is None else compile_key(text, self.semantics)
+        except ExpressionSyntaxError as error:
+            raise invalid(f"Configuration: {where}, {name}: {error}") from error
+
+
+def _object(document: object, where: str) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise invalid(f"Configuration: {where} must be a JSON object")
+    return document
+
+
+def _text(fields: dict[str, Any], name: str, where: str) -> str | None:
+    value = fields.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise invalid(f"Configuration: {where}, {name} must be a string")
+    return value
+
+
+def _number(fields: dict[str, Any], name: str, where: str, low: int, high: int) -> int | None:
+    value = fields.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)) or int(float(value)) != float(value):
+            raise ValueError(value)
+        number = int(float(value))
+    except (ValueError, OverflowError):
+        raise invalid(f"Configuration: {where}, {name} must be a whole number") from None
+    if not low <= number <= high:
+        raise invalid(f"Configuration: {where}, {name} must be between {low} and {high}, not {number}")
+    return number
+
+
+def compile_configuration(text: str, queues: Container[str], semantics: Semantics) -> Plan:
+    """Parse, check and compile a configuration.
+
+    Args:
+        text: the JSON document.
+        queues: sids of the queues that may be named.
+
+    Raises:
+        Rejected: 400, with the place of the fault.
+    """
+    if len(text) > rules.MAX_CONFIGURATION:
+        raise invalid(f"Configuration must have at most {rules.MAX_CONFIGURATION} characters, not {len(text)}")
+    document = checks.json_object(text, "Configuration")
+    routing = document.get("task_routing", document)
+    if routing is document and not {"filters", "default_filter"} & document.keys():
+        raise invalid("Configuration must have the key 'task_routing'")
+    routing = _object(routing, "task_routing")
+    filters = routing.get("filters")
+    if filters is None:
+        filters = []
+    if not isinstance(filters, list):
+        raise invalid("Configuration: filters must be a list")
+    compiler = _Compiler(queues, semantics)
+    default = routing.get("default_filter")
+    return Plan(
+        filters=tuple(compiler.filter(f, f"filter {number}") for number, f in enumerate(filters, 1)),
+        default=None if default is None else compiler.default(default),
+    )

@@ -1,0 +1,172 @@
+"""A task's walk through the filters and targets of its workflow."""
+
+from __future__ import annotations
+
+from .. import transitions
+from ..core.kernel import Kernel
+from ..core.state import QueueState, TaskState, WorkspaceState
+from ..expressions import TaskScope
+from ..index import waiting
+from ..model import PENDING
+from ..rules import REASON_WORKFLOW_SKIP, REASON_WORKFLOW_TIMEOUT
+from ..transitions import cancel_task
+from .plan import Filter, Plan, Target
+
+
+def start(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
+    """Send a task through its workflow from the top."""
+    assert task.workflow is not None
+    _leave_step(kernel, task)
+    task.plan = task.workflow.plan
+    kernel.emit("workflow.entered", ws, task=task.record, workflow=task.workflow.record)
+    _next_filter(kernel, ws, task, 0, default_counts=True, skipped=False)
+
+
+def takes(plan: Plan, scope: TaskScope) -> bool:
+    """Whether a configuration has a place for a task."""
+    matching = (filter.expression is not None and filter.expression.matches(scope) for filter in plan.filters)
+    return plan.default is not None or any(matching)
+
+
+def _plan(task: TaskState) -> Plan:
+    assert task.plan is not None
+    return task.plan
+
+
+def _current(task: TaskState) -> Filter:
+    plan = _plan(task)
+    current = plan.default if task.filter_index is None else plan.filters[task.filter_index]
+    assert current is not None
+    return current
+
+
+def _next_filter(
+    kernel: Kernel, ws: WorkspaceState, task: TaskState, first: int, *, default_counts: bool, skipped: bool
+) -> None:
+    """Enter the next filter that matches, or the default filter if it counts, or leave the workflow."""
+    plan = _plan(task)
+    for index in range(first, len(plan.filters)):
+        expression = plan.filters[index].expression
+        if expression is not None and expression.matches(task.scope):
+            task.filter_index = index
+            _enter(kernel, ws, task, plan.filters[index], 0)
+            return
+    if default_counts and plan.default is not None:
+        task.filter_index = None
+        _enter(kernel, ws, task, plan.default, 0)
+        return
+    _leave(kernel, ws, task, skipped)
+
+
+def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, index: int) -> None:
+    """Enter a target: queue, priority, step timer; the offer follows when the present change is complete."""
+    target = filter.targets[index]
+    _leave_step(kernel, task)
+    task.step = target
+    task.step_expired = False
+    task.entering = True
+    queue = ws.queues[target.queue_sid]
+    before = task.queue
+    book(kernel, task, queue, target.priority)
+    if task.fresh:
+        kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record)
+        created(kernel, ws, task)
+        _matched(kernel, ws, task, filter, target)
+    else:
+        _matched(kernel, ws, task, filter, target)
+        if before is None:
+            kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record)
+        elif before is not queue:
+            data = {"previous_queue_sid": before.record.sid}
+            kernel.emit("task-queue.moved", ws, task=task.record, queue=queue.record, data=data)
+    if target.timeout is not None:
+        task.step_timer = kernel.schedule.at(kernel.now + target.timeout, "step-timeout", ws, task)
+    kernel.place(ws, task)
+
+
+def _matched(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, target: Target) -> None:
+    assert task.workflow is not None
+    kernel.emit(
+        "workflow.target-matched",
+        ws,
+        task=task.record,
+        workflow=task.workflow.record,
+        data={"filter": filter.label, "target": target.index},
+    )
+
+
+def created(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
+    """Note that a task exists now; done once, when it has got the queue it starts in."""
+    task.fresh = False
+    kernel.emit("task.created", ws, task=task.record)
+
+
+def book(kernel: Kernel, task: TaskState, queue: QueueState, priority: int | None) -> None:
+    """Put a task into a queue, and give it a priority if there is one to give."""
+    changes = transitions.book(kernel, task, queue)
+    record = task.record
+    task.record = record.replaced(
+        priority=record.priority if priority is None else priority,
+        version=record.version + (not task.fresh),
+        date_updated=kernel.now,
+        **changes,
+    )
+
+
+def _leave_step(kernel: Kernel, task: TaskState) -> None:
+    kernel.schedule.cancel(task.step_timer)
+    task.step_timer = None
+    waiting.remove(task)
+
+
+def skip(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
+    """Leave a step whose skip_if is true: to the next target, a later filter, or the default filter."""
+    assert task.step is not None
+    filter = _current(task)
+    following = task.step.index + 1
+    if following < len(filter.targets):
+        _enter(kernel, ws, task, filter, following)
+    elif task.filter_index is None:
+        _leave(kernel, ws, task, skipped=True)
+    else:
+        _next_filter(kernel, ws, task, task.filter_index + 1, default_counts=True, skipped=True)
+
+
+def step_timeout(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
+    """The time of a step is over: go on, or remember it while a reservation is pending."""
+    task.step_timer = None
+    task.step_expired = True
+    if task.record.assignment_status == PENDING:
+        expire_step(kernel, ws, task)
+
+
+def expire_step(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
+    """Leave a step whose time is over: to the next target or a later filter; the default filter does not count."""
+    assert task.step is not None and task.queue is not None
+    kernel.emit("task-queue.timeout", ws, task=task.record, queue=task.queue.record)
+    filter = _current(task)
+    following = task.step.index + 1
+    if following < len(filter.targets):
+        _enter(kernel, ws, task, filter, following)
+    elif task.filter_index is None:
+        _leave(kernel, ws, task, skipped=False)
+    else:
+        _next_filter(kernel, ws, task, task.filter_index + 1, default_counts=False, skipped=False)
+
+
+def _leave(kernel: Kernel, ws: WorkspaceState, task: TaskState, skipped: bool) -> None:
+    """Take a task for which the workflow has nothing more out of it: the task is canceled."""
+    if task.fresh:
+        created(kernel, ws, task)
+    if skipped:
+        cancel_task(kernel, ws, task, REASON_WORKFLOW_SKIP, leaving="workflow.skipped")
+    else:
+        cancel_task(kernel, ws, task, REASON_WORKFLOW_TIMEOUT, leaving="workflow.timeout")
+
+
+def come_back(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
+    """A task is pending again: offer it in its step once more, or in the next if the step's time ended meanwhile."""
+    if task.route == "workflow" and task.step is not None and task.step_expired and task.transfer is None:
+        expire_step(kernel, ws, task)
+    else:
+        kernel.place(ws, task)

@@ -1,0 +1,32 @@
+"""REST's credentials: HTTP Basic, as the account or as its API key."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+
+from ..http import refusals
+from ..service import Service
+
+
+def check(service: Service, authorization: str | None) -> None:
+    """Make sure that an Authorization header carries the account's credentials or those of its API key.
+
+    Raises:
+        Rejected: it does not (401).
+    """
+    kind, _, value = (authorization or "").partition(" ")
+    if kind.lower() != "basic":
+        raise refusals.bad_credentials()
+    try:
+        user, divided, password = base64.b64decode(value.strip(), validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        raise refusals.bad_credentials() from None
+    key = service.signing_key
+    known = {key.account_sid.encode(): service.auth_token.encode(), key.sid.encode(): key.secret.encode()}
+    expected = known.get(user)
+    # Compared also for an unknown user: the time taken is not to tell which one is known.
+    same = hmac.compare_digest(expected if expected is not None else b"\0", password)
+    if not (divided and expected is not None and same):
+        raise refusals.bad_credentials()

@@ -1,0 +1,300 @@
+"""The event bridge's requests: what each path does, for whom, and how the answer looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from ...._json import loads
+from ...engine import Engine, commands
+from ..auth import roles
+from ..auth.tokens import Grant
+from ..events import payloads
+from ..http import filters, parameters, refusals
+from ..http.forms import Param, boolean, convert, if_match, read
+from ..http.paths import MethodNotAllowed, PathTable
+from ..http.reservations import reservation_command
+from ..service import Service
+from .paging import page
+
+
+@attrs.frozen
+class Envelope:
+    """A tunnelled request as it arrived."""
+
+    url: str
+    method: str
+    params: Mapping[str, Any]
+    token: str | None = attrs.field(repr=False)
+
+
+def open_envelope(body: bytes) -> Envelope:
+    """Read the body of a tunnel request.
+
+    Raises:
+        Rejected: it is not such an envelope (400).
+    """
+    try:
+        document = loads(body)
+    except ValueError:
+        raise refusals.invalid("The request body is not JSON") from None
+    if not isinstance(document, dict):
+        raise refusals.invalid("The request body is not a JSON object")
+    url, method, token = (document.get(key) for key in ("url", "method", "token"))
+    given = document.get("params", {})
+    if not isinstance(url, str) or not isinstance(method, str):
+        raise refusals.invalid("The request body needs url and method, both strings")
+    if given is not None and not isinstance(given, dict):
+        raise refusals.invalid("The params of the request must be a JSON object")
+    return Envelope(url, method, given or {}, token if isinstance(token, str) else None)
+
+
+@attrs.frozen
+class Call:
+    """A tunnelled request whose token was verified."""
+
+    service: Service
+    grant: Grant
+    path: Mapping[str, str]
+    params: Mapping[str, Any]
+    if_match: int | None
+
+    @property
+    def engine(self) -> Engine:
+        """The routing engine."""
+        return self.service.engine
+
+    @property
+    def workspace_sid(self) -> str:
+        """The workspace of path and token."""
+        return self.grant.workspace_sid
+
+    @property
+    def now(self) -> float:
+        """The engine's time."""
+        return self.service.clock.now()
+
+    def scope(self) -> filters.Scope:
+        """Where lists are read."""
+        return filters.Scope(self.engine, self.workspace_sid)
+
+    def read(self, table: tuple[Param, ...]) -> dict[str, Any]:
+        """Return the command's fields from the parameters."""
+        return read(table, self.params)
+
+
+def answer(service: Service, envelope: Envelope, header: str | None) -> dict[str, Any]:
+    """Do what a request asks, and return the payload of its answer; ``header`` is its If-Match.
+
+    Raises:
+        Rejected: it is not done.
+    """
+    grant = service.signing_key.verify(envelope.token)
+    service.check_grant(grant)
+    if grant.worker_sid is not None:
+        service.sessions.token_seen(grant.worker_sid, grant.expires_at)
+        service.acting(grant.worker_sid)
+    try:
+        found = ROUTES.find(envelope.method, envelope.url)
+    except MethodNotAllowed:
+        raise refusals.method_not_allowed(envelope.method, f"/{envelope.url}") from None
+    if found is None:
+        raise refusals.not_found(f"/{envelope.url}")
+    (check, handle), path = found
+    if path["WorkspaceSid"] != grant.workspace_sid:
+        raise refusals.forbidden("The token is for another workspace", service.engine.rules)
+    check(grant, path, envelope.params, service.engine)
+    return handle(Call(service, grant, path, envelope.params, if_match(header)))
+
+
+# -- workers ---------------------------------------------------------------------------------------------------------
+
+
+def _fetch_worker(call: Call) -> payloads.Shape:
+    return payloads.worker(call.engine.worker(call.workspace_sid, call.path["WorkerSid"]))
+
+
+def _update_worker(call: Call) -> payloads.Shape:
+    command = commands.UpdateWorker(
+        workspace_sid=call.workspace_sid,
+        sid=call.path["WorkerSid"],
+        if_match=call.if_match,
+        **call.read(parameters.UPDATE_WORKER),
+    )
+    return payloads.worker(call.service.execute(command))
+
+
+def _list_workers(call: Call) -> payloads.Shape:
+    found = filters.select(
+        call.engine.workers(call.workspace_sid), call.scope(), call.params, filters.WORKERS, filters.WORKER_ORDERS
+    )
+    return page(found, payloads.worker, call.params, filters.WORKER_ORDERS)
+
+
+def _list_activities(call: Call) -> payloads.Shape:
+    found = filters.select(
+        call.engine.activities(call.workspace_sid), call.scope(), call.params, filters.ACTIVITIES
+    )
+    return page(found, payloads.activity, call.params)
+
+
+def _list_channels(call: Call) -> payloads.Shape:
+    return page(call.engine.channels(call.workspace_sid, call.path["WorkerSid"]), payloads.channel, call.params)
+
+
+# -- queues ----------------------------------------------------------------------------------------------------------
+
+
+def _fetch_queue(call: Call) -> payloads.Shape:
+    return payloads.task_queue(call.engine.queue(call.workspace_sid, call.path["TaskQueueSid"]))
+
+
+def _list_queues(call: Call) -> payloads.Shape:
+    orders = filters.TASK_QUEUE_ORDERS
+    queues = call.engine.queues(call.workspace_sid)
+    found = filters.select(queues, call.scope(), call.params, filters.TASK_QUEUES, orders)
+    return page(found, payloads.task_queue, call.params, orders)
+
+
+# -- tasks -----------------------------------------------------------------------------------------------------------
+
+
+def _fetch_task(call: Call) -> payloads.Shape:
+    return payloads.task(call.engine.task(call.workspace_sid, call.path["TaskSid"]), call.now)
+
+
+def _create_task(call: Call) -> payloads.Shape:
+    command = commands.CreateTask(workspace_sid=call.workspace_sid, **call.read(parameters.CREATE_TASK))
+    return payloads.task(call.service.execute(command), call.now)
+
+
+def _update_task(call: Call) -> payloads.Shape:
+    command = commands.UpdateTask(
+        workspace_sid=call.workspace_sid,
+        sid=call.path["TaskSid"],
+        if_match=call.if_match,
+        **call.read(parameters.UPDATE_TASK),
+    )
+    return payloads.task(call.service.execute(command), call.now)
+
+
+# -- reservations ----------------------------------------------------------------------------------------------------
+
+
+def _fetch_reservation(call: Call) -> payloads.Shape:
+    sid = call.path["Sid"]
+    call.engine.reservation(call.workspace_sid, sid, worker_sid=call.path["WorkerSid"])
+    view = call.engine.reservation_view(call.workspace_sid, sid)
+    # Both forms at once: one official call reads the answer as the long one, others as the short one.
+    return {**payloads.short_reservation(view.reservation), **payloads.reservation_view(view, call.now)}
+
+
+def _list_reservations(call: Call) -> payloads.Shape:
+    active = convert("Active", call.params.get("Active", False), boolean)
+    views = call.engine.reservation_views(call.workspace_sid, call.path["WorkerSid"], active=active)
+    by_sid = {view.reservation.sid: view for view in views}
+    records = [view.reservation for view in views]
+    found = filters.select(records, call.scope(), call.params, filters.RESERVATIONS_OF_WORKER)
+    now = call.now
+    return page(found, lambda record: payloads.reservation_view(by_sid[record.sid], now), call.params)
+
+
+def _update_reservation(call: Call) -> payloads.Shape:
+    command = reservation_command(
+        call.params,
+        workspace_sid=call.workspace_sid,
+        sid=call.path["Sid"],
+        worker_sid=call.path["WorkerSid"],
+        if_match=call.if_match,
+    )
+    return payloads.short_reservation(call.service.execute(command))
+
+
+def _supervise(call: Call) -> payloads.Shape:
+    command = reservation_command(
+        call.params,
+        workspace_sid=call.workspace_sid,
+        sid=call.path["Sid"],
+        task_sid=call.path["TaskSid"],
+        if_match=call.if_match,
+    )
+    return payloads.short_reservation(call.service.execute(command))
+
+
+# -- transfers and participants --------------------------------------------------------------------------------------
+
+
+def _own(command: type[commands.Command], table: tuple[Param, ...]) -> Callable[[Call], Any]:
+    def execute(call: Call) -> Any:
+        fields = call.read(table)
+        return call.service.execute(
+            command(workspace_sid=call.workspace_sid, worker_sid=call.path["WorkerSid"], **fields)  # type: ignore[call-arg]
+        )
+
+    return execute
+
+
+def _create_transfer(call: Call) -> payloads.Shape:
+    return payloads.transfer(_own(commands.CreateTransfer, parameters.CREATE_TRANSFER)(call))
+
+
+def _cancel_transfer(call: Call) -> payloads.Shape:
+    command = commands.CancelTransfer(
+        workspace_sid=call.workspace_sid,
+        worker_sid=call.path["WorkerSid"],
+        sid=call.path["Sid"],
+        **call.read(parameters.CANCEL_TRANSFER),
+    )
+    return payloads.transfer(call.service.execute(command))
+
+
+def _task_of(execute: Callable[[Call], Any]) -> Callable[[Call], payloads.Shape]:
+    return lambda call: payloads.task(execute(call), call.now)
+
+
+_hold_customer = _own(commands.UpdateCustomerParticipant, parameters.CUSTOMER_PARTICIPANT)
+_update_own_leg = _own(commands.UpdateWorkerParticipant, parameters.WORKER_PARTICIPANT)
+_hold_worker = _own(commands.HoldWorkerParticipant, parameters.HOLD_WORKER_PARTICIPANT)
+_kick_worker = _own(commands.KickWorkerParticipant, parameters.KICK_WORKER_PARTICIPANT)
+
+
+# -- the table -------------------------------------------------------------------------------------------------------
+
+Target = tuple[roles.Check, Callable[[Call], payloads.Shape]]
+_W: Final = "Workspaces/{WorkspaceSid}"
+_K: Final = "Workspaces/{WorkspaceSid}/Workers/{WorkerSid}"
+
+REQUESTS: Final[tuple[tuple[str, str, roles.Check, Callable[[Call], payloads.Shape]], ...]] = (
+    ("GET", f"{_W}/Activities", roles.anybody, _list_activities),
+    ("GET", f"{_W}/Workers", roles.staff, _list_workers),
+    ("GET", _K, roles.own_worker_or_staff, _fetch_worker),
+    ("POST", _K, roles.own_worker_or_staff, _update_worker),
+    ("GET", f"{_K}/WorkerChannels", roles.own_worker_or_staff, _list_channels),
+    ("GET", f"{_K}/Reservations", roles.own_worker, _list_reservations),
+    ("GET", f"{_K}/Reservations/{{Sid}}", roles.own_worker, _fetch_reservation),
+    ("POST", f"{_K}/Reservations/{{Sid}}", roles.own_worker, _update_reservation),
+    ("POST", f"{_K}/Transfers", roles.own_worker, _create_transfer),
+    ("POST", f"{_K}/Transfers/{{Sid}}", roles.own_worker, _cancel_transfer),
+    ("POST", f"{_K}/CustomerParticipant", roles.own_worker, _task_of(_hold_customer)),
+    (
+        "POST",
+        f"{_K}/WorkerParticipant",
+        roles.own_worker,
+        lambda call: payloads.short_reservation(_update_own_leg(call)),
+    ),
+    ("POST", f"{_K}/HoldWorkerParticipant", roles.own_worker, _task_of(_hold_worker)),
+    ("POST", f"{_K}/KickWorkerParticipant", roles.own_worker, _task_of(_kick_worker)),
+    ("GET", f"{_W}/TaskQueues", roles.staff, _list_queues),
+    ("GET", f"{_W}/TaskQueues/{{TaskQueueSid}}", roles.staff, _fetch_queue),
+    ("POST", f"{_W}/Tasks", roles.task_creation, _create_task),
+    ("GET", f"{_W}/Tasks/{{TaskSid}}", roles.task_reading, _fetch_task),
+    ("POST", f"{_W}/Tasks/{{TaskSid}}", roles.task_change, _update_task),
+    ("POST", f"{_W}/Tasks/{{TaskSid}}/Reservations/{{Sid}}", roles.supervision, _supervise),
+)
+"""Method, path, who may, and what does it."""
+
+ROUTES: Final[PathTable[Target]] = PathTable()
+for _method, _template, _check, _handle in REQUESTS:
+    ROUTES.add(_method, _template, (_check, _handle))

@@ -1,0 +1,106 @@
+"""Websockets of the event bridge: the handshake, and the life of one session."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from aiohttp import WSMsgType, web
+
+from ..auth.tokens import Grant
+from ..events.sessions import Session
+from ..http import forms, refusals
+from ..http.connections import Connection
+from ..service import Service
+
+log = logging.getLogger("twilio_taskrouter_worker.local")
+
+_CLOSE_SECONDS: Final = 1.0
+"""How long a client may take to answer a close."""
+_LARGEST_MESSAGE: Final = 64 * 1024
+"""Clients send nothing; a longer message ends the session (1009)."""
+MOST_FRAMES: Final = 1000
+"""How many frames of a client are read in a minute, pings included; then it is dropped. None is expected."""
+_MINUTE: Final = 60.0
+_OVER: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+
+
+async def serve(service: Service, request: web.BaseRequest) -> web.StreamResponse:
+    """Take a websocket in and stay with it until it is over.
+
+    Raises:
+        Rejected: it is not a handshake (400), or its token is not good for one (401, 403).
+    """
+    query = forms.parse_form(request.raw_path.partition("?")[2].encode())
+    grant, worker_sid = _admit(service, query.get("token"))
+    socket = web.WebSocketResponse(
+        timeout=_CLOSE_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE, autoping=False
+    )
+    try:
+        await socket.prepare(request)
+    except web.HTTPException:
+        raise refusals.invalid("This address takes a websocket handshake, or a POST with an envelope") from None
+    transport = request.transport
+    if transport is None:
+        return socket
+    if isinstance(request.protocol, Connection):
+        request.protocol.spare()
+
+    async def close_politely(code: int, reason: str) -> None:
+        try:
+            await asyncio.wait_for(socket.close(code=code, message=reason.encode()), _CLOSE_SECONDS)
+        except (asyncio.TimeoutError, ConnectionError, RuntimeError):
+            transport.abort()
+
+    offline = query.get("setWorkerOfflineIfDisconnected")
+    session = Session(
+        grant.workspace_sid,
+        worker_sid,
+        transport,
+        close_politely,
+        expires_at=grant.expires_at,
+        set_offline=None if offline is None else forms.boolean(_one(offline)),
+    )
+    try:
+        service.open_session(session, close_others=forms.boolean(_one(query.get("closeExistingSessions", "false"))))
+        if not await _listen(socket, service.loop):
+            # Not closed politely: that reads on, and frames that are there are read without letting others in between.
+            log.warning("A client of worker %s sends frames without end: dropped", session.worker_sid)
+            transport.abort()
+    except ConnectionError:
+        pass
+    except Exception:
+        # It is a websocket by now: no answer can be given any more.
+        log.exception("A session of worker %s failed", session.worker_sid)
+        transport.abort()
+    finally:
+        service.sessions.remove(session)
+    return socket
+
+
+def _admit(service: Service, token: Any) -> tuple[Grant, str]:
+    """Return what a token grants, and whose session it opens."""
+    grant = service.signing_key.verify(token if isinstance(token, str) else None)
+    service.check_grant(grant)
+    if grant.worker_sid is None:
+        raise refusals.forbidden("A token without a worker cannot open a websocket", service.engine.rules)
+    return grant, grant.worker_sid
+
+
+async def _listen(socket: web.WebSocketResponse, loop: asyncio.AbstractEventLoop) -> bool:
+    """Read until the end, and drop what comes but for pings; False if it is too much."""
+    count, since = 0, loop.time()
+    while (message := await socket.receive()).type not in _OVER:
+        count += 1
+        if message.type is WSMsgType.PING:
+            await socket.pong(message.data)
+        if count > MOST_FRAMES:
+            if loop.time() - since < _MINUTE:
+                return False
+            count, since = 0, loop.time()
+    return True
+
+
+def _one(value: Any) -> str:
+    return str(value[-1]) if isinstance(value, list) else str(value)

@@ -1,0 +1,1 @@
+"""Events on their way out: bridge sessions, frames, payloads, webhooks, the event log and statistics facts."""

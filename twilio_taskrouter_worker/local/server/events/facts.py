@@ -1,0 +1,114 @@
+"""What statistics over a span of time are counted from: one small fact per event that they know of."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from ...engine import Event
+from ..http.windows import Window
+
+KEPT_FACTS: Final = 100_000
+"""How many facts are kept: some 25 MB. Statistics over more than that are of the latest ones."""
+
+_COUNTED: Final = frozenset(
+    {
+        "reservation.created",
+        "reservation.accepted",
+        "reservation.rejected",
+        "reservation.timeout",
+        "reservation.canceled",
+        "reservation.rescinded",
+        "task.created",
+        "task.canceled",
+        "task.completed",
+        "task.deleted",
+        "task.system-deleted",
+        "task-queue.entered",
+        "task-queue.moved",
+        "workflow.entered",
+        "workflow.timeout",
+        "worker.activity.update",
+    }
+)
+
+
+@attrs.frozen(kw_only=True)
+class Fact:
+    """One counted event, without its snapshots."""
+
+    type: str
+    at: float
+    workspace_sid: str
+    queue_sid: str | None = None
+    previous_queue_sid: str | None = None
+    """The queue that a moved task came from."""
+    workflow_sid: str | None = None
+    worker_sid: str | None = None
+    channel_sid: str | None = None
+    channel_name: str | None = None
+    wait: float = 0.0
+    """Seconds since the task was created."""
+    wait_in_queue: float = 0.0
+    """Seconds since the task entered its queue."""
+    activity_sid: str | None = None
+    """The activity that the worker left."""
+    seconds: float = 0.0
+    """How long the worker was in it."""
+
+
+class Ledger:
+    """The latest facts, oldest first."""
+
+    def __init__(self, kept: int = KEPT_FACTS) -> None:
+        self._facts: deque[Fact] = deque(maxlen=kept)
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    def note(self, event: Event) -> None:
+        """Keep what statistics need of an event."""
+        if event.type not in _COUNTED:
+            return
+        if event.type == "worker.activity.update":
+            assert event.worker is not None
+            self._facts.append(
+                Fact(
+                    type=event.type,
+                    at=event.at,
+                    workspace_sid=event.workspace_sid,
+                    worker_sid=event.worker.sid,
+                    activity_sid=event.data["previous_activity_sid"],
+                    seconds=event.data["time_in_previous_activity"],
+                )
+            )
+            return
+        task = event.task
+        assert task is not None
+        entered = task.task_queue_entered_date
+        self._facts.append(
+            Fact(
+                type=event.type,
+                at=event.at,
+                workspace_sid=event.workspace_sid,
+                queue_sid=task.task_queue_sid,
+                previous_queue_sid=event.data.get("previous_queue_sid"),
+                workflow_sid=task.workflow_sid,
+                worker_sid=event.reservation.worker_sid if event.reservation is not None else None,
+                channel_sid=task.task_channel_sid,
+                channel_name=task.task_channel_unique_name,
+                wait=event.at - task.date_created,
+                wait_in_queue=event.at - (task.date_created if entered is None else entered),
+            )
+        )
+
+    def within(self, workspace_sid: str, span: Window) -> Iterator[Fact]:
+        """Return a workspace's facts of a span, latest first."""
+        for fact in reversed(self._facts):
+            if fact.at < span.start:
+                return
+            if fact.workspace_sid == workspace_sid and fact.at <= span.end:
+                yield fact

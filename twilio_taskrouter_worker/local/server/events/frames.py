@@ -1,0 +1,41 @@
+"""Websocket frames as bytes, made once for all sessions that get the same one."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import Any, Final
+
+from ...._json import dumps
+
+_FINAL_TEXT = 0x81
+_SHORT = 125
+_LONG = 0xFFFF
+
+
+class Kind(enum.Enum):
+    """What a frame is for."""
+
+    INIT = "init"
+    """The first one of a session."""
+    EVENT = "event"
+    HEARTBEAT = "heartbeat"
+
+
+def text(data: bytes) -> bytes:
+    """Return an unmasked text frame, as a server sends it; ``data`` is UTF-8."""
+    size = len(data)
+    if size <= _SHORT:
+        return struct.pack("!BB", _FINAL_TEXT, size) + data
+    if size <= _LONG:
+        return struct.pack("!BBH", _FINAL_TEXT, 126, size) + data
+    return struct.pack("!BBQ", _FINAL_TEXT, 127, size) + data
+
+
+def message(event_type: str, payload: dict[str, Any]) -> bytes:
+    """Return the frame of one event."""
+    return text(dumps({"event_type": event_type, "payload": payload}))
+
+
+HEARTBEAT: Final = text(b" ")
+"""What keeps a client from taking the connection for dead."""

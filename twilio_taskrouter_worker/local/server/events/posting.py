@@ -1,0 +1,164 @@
+"""One webhook request: a signed form, sent with a limit of time and size, and what came back."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+import attrs
+
+from ...._version import __version__
+
+if TYPE_CHECKING:
+    import aiohttp
+    from yarl import URL
+
+ANSWER_SECONDS: Final = 5.0
+"""How long a webhook may take, from the first byte sent to the last one read."""
+ANSWER_BYTES: Final = 64 * 1024
+"""What is read of an answer; none that means something is longer."""
+AT_ONCE: Final = 50
+"""How many requests may be under way together; further ones wait, and their seconds begin when it is their turn."""
+
+SIGNATURE: Final = "X-Twilio-Signature"
+_USER_AGENT = f"twilio_taskrouter_worker/{__version__}"
+_FORM = "application/x-www-form-urlencoded; charset=utf-8"
+_LEGAL = re.compile(r"[!#-;=?-\[\]_a-z~]+", re.ASCII)
+"""What may stand in a request line as it is."""
+
+
+class NotDelivered(Exception):
+    """There was no answer; the text says why, without anything secret of the URL."""
+
+
+@attrs.frozen
+class Reply:
+    """What a webhook has answered."""
+
+    status: int
+    content_type: str
+    body: bytes = attrs.field(repr=False)
+
+
+def signature(auth_token: str, url: str, params: Mapping[str, str]) -> str:
+    """Return what Twilio puts in ``X-Twilio-Signature`` for a form that is posted to a URL."""
+    text = url + "".join(name + params[name] for name in sorted(params))
+    digest = hmac.new(auth_token.encode(), text.encode(), hashlib.sha1).digest()
+    return base64.b64encode(digest).decode()
+
+
+def shown(url: str) -> str:
+    """Return a URL as it may stand in a log: without user, password and query."""
+    scheme, slashes, rest = url.partition("#")[0].partition("://")
+    path, mark, _ = (rest if slashes else scheme).partition("?")
+    authority, slash, below = path.partition("/")
+    shown_path = f"{authority.rpartition('@')[2]}{slash}{below}" + ("?..." if mark else "")
+    return f"{scheme}://{shown_path}" if slashes else shown_path
+
+
+class Poster:
+    """Posts forms, signed with the account's token. Belongs to its loop's thread.
+
+    Redirects are not followed (the signature would not fit the new address) and proxies are not used.
+    """
+
+    def __init__(self, auth_token: str) -> None:
+        self._auth_token = auth_token
+        self._client: aiohttp.ClientSession | None = None
+        self._turns: asyncio.Semaphore | None = None
+
+    async def post(self, url: str, params: Mapping[str, str]) -> Reply:
+        """Post a form and return the answer, whatever its status.
+
+        Raises:
+            NotDelivered: there was none within the limits.
+        """
+        target, signed = _address(url)
+        client, turns = self._begin()
+        async with turns:
+            try:
+                headers = {
+                    "Content-Type": _FORM,
+                    "User-Agent": _USER_AGENT,
+                    SIGNATURE: signature(self._auth_token, signed, params),
+                }
+                return await asyncio.wait_for(
+                    _post(client, target, urlencode(params).encode(), headers), ANSWER_SECONDS
+                )
+            except asyncio.TimeoutError:
+                raise NotDelivered(f"no answer within {ANSWER_SECONDS:g} s") from None
+            except _failures() as error:
+                raise NotDelivered(_reason(error)) from error
+
+    async def close(self) -> None:
+        """Let the client go."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _begin(self) -> tuple[aiohttp.ClientSession, asyncio.Semaphore]:
+        if self._client is None or self._turns is None:
+            # The server has imported it by now: this is no work.
+            import aiohttp
+
+            self._turns = asyncio.Semaphore(AT_ONCE)
+            self._client = aiohttp.ClientSession(
+                # A connection kept alive may be closed by its peer just when a form is on its way, and nobody could
+                # tell whether the form was read.
+                connector=aiohttp.TCPConnector(limit=AT_ONCE, force_close=True),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+        return self._client, self._turns
+
+
+async def _post(client: aiohttp.ClientSession, target: URL, form: bytes, headers: dict[str, str]) -> Reply:
+    async with client.post(target, data=form, headers=headers, allow_redirects=False) as response:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(8192):
+            body += chunk
+            if len(body) > ANSWER_BYTES:
+                raise NotDelivered(f"its answer is longer than {ANSWER_BYTES} bytes")
+        return Reply(response.status, response.content_type, bytes(body))
+
+
+def _address(url: str) -> tuple[URL, str]:
+    """Return where to post, and the same as it is signed: as the receiver sees it, without user and password."""
+    from yarl import URL
+
+    try:
+        # What is a URL already is used letter by letter, since that is what the receiver compares with.
+        target = URL(url, encoded=_LEGAL.fullmatch(url) is not None)
+        if target.scheme not in ("http", "https") or not target.raw_host:
+            raise ValueError
+        authority = target.raw_authority.rpartition("@")[2]
+        return target, f"{target.scheme}://{authority}{target.raw_path_qs}"
+    except ValueError:
+        raise NotDelivered("it is not an http or https URL") from None
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a request that nothing comes of may raise."""
+    import aiohttp
+
+    return (aiohttp.ClientError, OSError, ValueError)
+
+
+def _reason(error: Exception) -> str:
+    # Texts of the library quote the URL, which may hold a password.
+    import aiohttp
+
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection without an answer"
+    if isinstance(error, UnicodeEncodeError):
+        return "what it is to be told is not Unicode text"
+    if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError)):
+        return "its answer is not whole, or not HTTP"
+    cause = getattr(error, "os_error", error)
+    return getattr(cause, "strerror", None) or type(error).__name__

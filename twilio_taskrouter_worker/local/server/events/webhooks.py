@@ -1,0 +1,226 @@
+"""Webhooks: assignment callbacks, whose answers are instructions, and event callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import lru_cache
+from typing import Any, Final
+
+from ....errors import StoreError
+from ...engine import Engine, Event, Rejected, commands, model
+from ...engine.events import LOG_EVENTS
+from . import assignments, event_fields
+from .posting import NotDelivered, Poster, Reply, shown
+
+log = logging.getLogger("twilio_taskrouter_worker.local")
+
+WAITING_EVENTS: Final = 1000
+"""How many event callbacks of a workspace may wait for those before them; further ones are left out."""
+
+_JSON = "application/json"
+_TAKEN = (200, 204)
+"""What an event callback is expected to answer."""
+
+
+class Webhooks:
+    """Posts what happens to whoever wants to hear of it. Belongs to its loop's thread.
+
+    Each assignment callback is a task of its own. Event callbacks go out one after the other in each workspace, so that
+    they arrive in order. Nothing here is kept: what is under way when the service stops is given up, and a restart
+    calls nobody about what is past.
+
+    Args:
+        auth_token: signs the requests.
+        engine: knows the workflows.
+        execute: applies a command.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        auth_token: str,
+        engine: Engine,
+        execute: Callable[[commands.Command], Any],
+    ) -> None:
+        self._loop = loop
+        self._engine = engine
+        self._execute = execute
+        self._poster = Poster(auth_token)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lines: dict[str, _Line] = {}
+        """Event callbacks under way, by workspace."""
+        self._failing: set[str] = set()
+        """URLs whose latest event callback failed."""
+        self._closed = False
+
+    def of(self, event: Event, workspace: model.Workspace | None) -> list[Callable[[], None]]:
+        """Return what sends the callbacks of an event; to be called once the event counts.
+
+        ``workspace`` is the event's, as of the event; the URLs are those of now.
+        """
+        calls: list[Callable[[], None]] = []
+        if event.type == "reservation.created":
+            urls = self._assignment_urls(event)
+            if urls:
+                calls.append(lambda: self._start(self._assign(event, urls)))
+        if workspace is not None and workspace.event_callback_url and _wanted(workspace.events_filter, event.type):
+            url, name = workspace.event_callback_url, workspace.friendly_name
+            calls.append(lambda: self._tell(url, event, name))
+        return calls
+
+    async def close(self) -> None:
+        """Give up what is under way, and close the connections."""
+        self._closed = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._poster.close()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._closed:
+            work.close()
+            return
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("A webhook failed in the local TaskRouter itself", exc_info=error)
+
+    # -- assignment ------------------------------------------------------------------------------------------------
+
+    def _assignment_urls(self, event: Event) -> list[str]:
+        """The workflow's URLs in the order in which they are tried; none without the first one."""
+        assert event.task is not None
+        try:
+            workflow = self._engine.workflow(event.workspace_sid, event.task.workflow_sid or "")
+        except Rejected:
+            return []  # the task has none, or it is gone
+        if not workflow.assignment_callback_url:
+            return []
+        return [url for url in (workflow.assignment_callback_url, workflow.fallback_assignment_callback_url) if url]
+
+    async def _assign(self, event: Event, urls: list[str]) -> None:
+        params = assignments.params(event)
+        sid = params["ReservationSid"]
+        for index, url in enumerate(urls):
+            try:
+                reply = await self._poster.post(url, params)
+                _check(reply)
+            except NotDelivered as trouble:
+                then = "trying the fallback URL" if index + 1 < len(urls) else "it stays pending"
+                log.warning("Assignment callback %s for reservation %s: %s; %s", shown(url), sid, trouble, then)
+                continue
+            self._obey(reply, event, url)
+            return
+
+    def _obey(self, reply: Reply, event: Event, url: str) -> None:
+        where = f"{shown(url)} for reservation {event.reservation.sid if event.reservation else ''}"
+        try:
+            asked = assignments.instruction(reply.body, event)
+        except assignments.Unusable as trouble:
+            log.warning("The answer of assignment callback %s is ignored: %s", where, trouble)
+            return
+        if asked is None:
+            return
+        name = asked.command.instruction
+        if asked.ignored:
+            unknown = ", ".join(key[:40] for key in asked.ignored)
+            log.warning("Assignment callback %s: the instruction %s has no %s; ignored", where, name, unknown)
+        try:
+            self._execute(asked.command)
+        except Rejected as refusal:
+            log.warning("Assignment callback %s: the instruction %s is refused: %s", where, name, refusal.message)
+        except StoreError as failure:
+            log.warning("Assignment callback %s: the instruction %s is not done: %s", where, name, failure)
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def _tell(self, url: str, event: Event, workspace_name: str) -> None:
+        """Put an event at the end of its workspace's line."""
+        line = self._lines.get(event.workspace_sid)
+        if line is None:
+            line = self._lines[event.workspace_sid] = _Line()
+            self._start(self._serve(event.workspace_sid, line))
+        line.append(url, event, workspace_name)
+
+    async def _serve(self, workspace_sid: str, line: _Line) -> None:
+        try:
+            while line.waiting:
+                url, event, name = line.waiting.popleft()
+                await self._post_event(url, event, name)
+                line.report_gap(workspace_sid)
+        finally:
+            del self._lines[workspace_sid]
+
+    async def _post_event(self, url: str, event: Event, workspace_name: str) -> None:
+        params = event_fields.callback_params(event, self._engine.account_sid, workspace_name)
+        try:
+            reply = await self._poster.post(url, params)
+            trouble = None if reply.status in _TAKEN else f"it answered {reply.status}, where 200 or 204 is right"
+        except NotDelivered as failure:
+            trouble = str(failure)
+        if trouble is None:
+            if url in self._failing:
+                self._failing.discard(url)
+                log.info("Event callback %s works again", shown(url))
+            return
+        # Said once and not for each event, until it works again.
+        level = logging.DEBUG if url in self._failing else logging.WARNING
+        self._failing.add(url)
+        log.log(level, "Event callback %s missed %s %s: %s", shown(url), event.type, event.sid, trouble)
+
+
+class _Line:
+    """Event callbacks of one workspace that wait for their turn."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[str, Event, str]] = deque()
+        self._left_out = 0
+
+    def append(self, url: str, event: Event, workspace_name: str) -> None:
+        if len(self.waiting) < WAITING_EVENTS:
+            self.waiting.append((url, event, workspace_name))
+            return
+        if not self._left_out:
+            log.warning(
+                "Event callback %s is too slow: %d events of workspace %s wait for it; further ones are left out",
+                shown(url),
+                WAITING_EVENTS,
+                event.workspace_sid,
+            )
+        self._left_out += 1
+
+    def report_gap(self, workspace_sid: str) -> None:
+        """Say how much was left out, once there is room again for a good while."""
+        if self._left_out and len(self.waiting) <= WAITING_EVENTS // 2:
+            log.warning("%d event callbacks of workspace %s were left out", self._left_out, workspace_sid)
+            self._left_out = 0
+
+
+def _check(reply: Reply) -> None:
+    """Make sure that an assignment callback's answer is one that TaskRouter reads."""
+    if reply.status != 200:
+        raise NotDelivered(f"it answered {reply.status}, where 200 is right")
+    if reply.body.strip() and reply.content_type != _JSON:
+        raise NotDelivered(f"its answer is {reply.content_type[:60]}, where {_JSON} is right")
+
+
+def _wanted(events_filter: str | None, event_type: str) -> bool:
+    names = _names(events_filter or "")
+    return not names or event_type in names
+
+
+@lru_cache(maxsize=256)
+def _names(events_filter: str) -> frozenset[str]:
+    names = frozenset(name.strip() for name in events_filter.split(",") if name.strip())
+    unknown = sorted(names - LOG_EVENTS)
+    if unknown:
+        log.warning("The events filter names what is no event: %s", ", ".join(name[:60] for name in unknown))
+    return names

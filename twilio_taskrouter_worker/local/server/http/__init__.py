@@ -1,0 +1,1 @@
+"""HTTP below the resources: connections, URL paths, forms, parameters, filters and errors."""

@@ -1,0 +1,274 @@
+"""HTTP connections: limits on what a peer may send, and in what time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
+
+from ...._json import dumps
+from ...engine import Rejected
+from . import refusals
+
+log = logging.getLogger("twilio_taskrouter_worker.local")
+
+BODY_BYTES: Final = 4 * 1024 * 1024
+"""A workflow's configuration may have 1 MB, which a form can triple."""
+TUNNEL_BODY_BYTES: Final = 1024 * 1024
+HEADER_LINE_BYTES: Final = 16 * 1024
+"""A websocket's token travels in the request line."""
+ALL_HEADERS: Final = 100
+MOST_CONNECTIONS: Final = 8192
+"""How many there may be at a time, if the process may have that many files; some 20 KB each."""
+WAITING_BYTES: Final = 64 * 1024 * 1024
+"""What all connections together may have sent of requests that are not answered; then the oldest ones make room."""
+FILES_FOR_OTHERS: Final = 0.25
+"""The part of the files a process may have open that connections leave to the rest of the program."""
+IDLE_SECONDS: Final = 75.0
+"""How long a connection may stay open between requests."""
+FIRST_REQUEST_SECONDS: Final = 30.0
+"""How long a new connection may take until the headers of its first request are complete."""
+BODY_SECONDS: Final = 30.0
+"""How long the body of a request may take."""
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+"""What answers a request."""
+
+JSON: Final = "application/json; charset=utf-8"
+
+
+class Connection(web.RequestHandler):
+    """One HTTP connection; what is not HTTP is answered in JSON as well."""
+
+    __slots__ = ("_server", "known", "received")
+
+    def __init__(self, server: HttpServer, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._server: HttpServer | None = server
+        self.known = False
+        """It has got what it asked for, which takes good credentials."""
+        self.received = 0
+        """Bytes since the latest request was answered."""
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes, and pass it on."""
+        if self._server is not None:
+            self._server.received(self, len(data))
+        super().data_received(data)
+
+    def spare(self) -> None:
+        """Stay whatever comes: this is a websocket session now."""
+        if self._server is not None:
+            self._server.forget(self)
+            self._server = None
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what never became a request, or made the handler fail."""
+        if isinstance(exc, ConnectionError):
+            # The client went away in the middle of its request: nobody reads this answer, and nothing is wrong here.
+            log.debug("A client closed its connection before its answer was written")
+            refusal = refusals.trouble()
+        elif status >= 500:
+            log.error("A connection failed: %s", type(exc).__name__, exc_info=exc)
+            refusal = refusals.trouble()
+        else:
+            refusal = Rejected(status, 20001, "The request is not well-formed HTTP")
+        response = web.Response(
+            status=refusal.status, body=dumps(refusals.body(refusal)), headers={"Content-Type": JSON}
+        )
+        response.force_close()
+        return response
+
+
+class HttpServer(web.Server):
+    """Makes a :class:`Connection` for each peer, and closes those that never say anything whole or are too many.
+
+    A connection that has become a websocket session stays. Of the others one makes room when they are too many, or when
+    they have sent too much that is not whole: strangers first, who have not shown good credentials by getting what they
+    asked for; among these, and then among the guests, the one that asked for something longest ago.
+    """
+
+    def __init__(self, handler: Handler, loop: asyncio.AbstractEventLoop) -> None:
+        self._options = {
+            "access_log": None,
+            "auto_decompress": False,
+            "keepalive_timeout": IDLE_SECONDS,
+            "max_line_size": HEADER_LINE_BYTES,
+            "max_field_size": HEADER_LINE_BYTES,
+            "max_headers": ALL_HEADERS,
+            "lingering_time": 2.0,
+        }
+        self._loop_here = loop
+        super().__init__(self._counted(handler), request_factory=self._request)
+        # aiohttp's idle timer is for connections between requests; those before their first one are looked after here.
+        self._silent: dict[Connection, float] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._count = 0
+        self._waiting = 0
+        # Connections without a session, by when they came or last asked for something.
+        self._strangers: OrderedDict[Connection, None] = OrderedDict()
+        self._guests: OrderedDict[Connection, None] = OrderedDict()
+        self._warned = False
+
+    def __call__(self) -> web.RequestHandler:
+        """Return the protocol of a new connection."""
+        return Connection(self, loop=self._loop_here, **self._options)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Count a connection, and the seconds in which it has not asked for anything."""
+        super().connection_made(handler, transport)
+        assert isinstance(handler, Connection)
+        self._count += 1
+        self._strangers[handler] = None
+        self._silent[handler] = self._loop_here.time() + FIRST_REQUEST_SECONDS
+        if self._sweeper is None:
+            self._sweeper = self._loop_here.call_later(FIRST_REQUEST_SECONDS / 5, self._sweep)
+        if self._count > most_connections():
+            self._make_room(f"{self._count} connections")
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """Forget a connection."""
+        assert isinstance(handler, Connection)
+        self._count -= 1
+        self.forget(handler)
+        super().connection_lost(handler, exc)
+
+    def received(self, connection: Connection, size: int) -> None:
+        """Count what a connection has sent."""
+        if connection in self._line(connection):
+            connection.received += size
+            self._waiting += size
+        while self._waiting > WAITING_BYTES and (self._strangers or self._guests):
+            self._make_room(f"{self._waiting} bytes of requests that are not whole")
+
+    def _counted(self, handler: Handler) -> Handler:
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            response = None
+            try:
+                response = await handler(request)
+                return response
+            finally:
+                connection = request.protocol
+                assert isinstance(connection, Connection)
+                # Who asks what is allowed need not be known.
+                good = response is not None and response.status < 300 and request.method != "OPTIONS"
+                self._answered(connection, good)
+
+        return answer
+
+    def _answered(self, connection: Connection, good: bool) -> None:
+        if connection not in self._line(connection):
+            return
+        self._waiting -= connection.received
+        connection.received = 0
+        if good and not connection.known:
+            del self._strangers[connection]
+            connection.known = True
+            self._guests[connection] = None
+
+    def _line(self, connection: Connection) -> OrderedDict[Connection, None]:
+        return self._guests if connection.known else self._strangers
+
+    def forget(self, connection: Connection) -> None:
+        """Do not count a connection's bytes any more, nor let it make room for others; a second time does nothing."""
+        self._silent.pop(connection, None)
+        line = self._line(connection)
+        if connection in line:
+            del line[connection]
+            self._waiting -= connection.received
+
+    def stop(self) -> None:
+        """Stop looking for silent connections."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+
+    def _make_room(self, why: str) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning("There are %s: from now on connections that ask for nothing make room", why)
+        connection = next(iter(self._strangers or self._guests))
+        self.forget(connection)
+        # Aborted, because what still waits to be written to somebody who does not read would keep the socket open.
+        transport = connection.transport
+        connection.force_close()
+        if transport is not None:
+            transport.abort()
+
+    def _sweep(self) -> None:
+        now = self._loop_here.time()
+        for handler in [handler for handler, deadline in self._silent.items() if deadline <= now]:
+            del self._silent[handler]
+            handler.force_close()
+        again = bool(self._silent)
+        self._sweeper = self._loop_here.call_later(FIRST_REQUEST_SECONDS / 5, self._sweep) if again else None
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: Any,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        assert isinstance(protocol, Connection)
+        self._silent.pop(protocol, None)
+        line = self._line(protocol)
+        if protocol in line:
+            line.move_to_end(protocol)
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, self._loop_here, client_max_size=BODY_BYTES
+        )
+
+
+def most_connections() -> int:
+    """Return how many connections there may be now; fewer where the process may not have many files open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(1, min(MOST_CONNECTIONS, int(files * (1 - FILES_FOR_OTHERS))))
+
+
+async def read_body(request: web.BaseRequest, limit: int = BODY_BYTES) -> bytes:
+    """Return the whole body of a request.
+
+    Raises:
+        Rejected: it is longer than ``limit`` bytes (413), took too long (408), is compressed (415), or was cut off or
+            garbled (400).
+        ConnectionError: the connection is over.
+    """
+    if not request.body_exists:
+        return b""
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        raise refusals.encoded(encoding)
+    if (request.content_length or 0) > limit:
+        raise refusals.too_large(limit)
+    try:
+        # A body that came with its headers needs no timer.
+        body = await (request.read() if request.content.is_eof() else asyncio.wait_for(request.read(), BODY_SECONDS))
+    except web.HTTPRequestEntityTooLarge:
+        raise refusals.too_large(limit) from None
+    except asyncio.TimeoutError:
+        raise refusals.too_slow() from None
+    except RuntimeError:
+        # What aiohttp makes of a connection that was closed from here meanwhile.
+        raise ConnectionResetError("The connection was closed before the body was there") from None
+    except (web.RequestPayloadError, ValueError):
+        raise refusals.invalid("The request body is garbled") from None
+    if len(body) > limit:
+        raise refusals.too_large(limit)
+    return body

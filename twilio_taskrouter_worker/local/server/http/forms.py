@@ -1,0 +1,198 @@
+"""Reading request parameters: one table per request, the same for REST's forms and the bridge's JSON.
+
+REST sends text only, the bridge sends JSON values; each converter takes both. What is absent is left out of the
+result, so that the command's own default (mostly UNSET) stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import attrs
+
+from ...._json import dumps
+from . import refusals
+from .dates import from_iso
+
+Given = Mapping[str, Any]
+"""Parameters by their names on the wire; a list where REST repeated one."""
+
+_MOST_FIELDS = 1000
+_SID_DIGITS = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
+_TRUE = frozenset({"true", "1", "yes"})
+
+
+class _Bad(ValueError):
+    """A value that a converter does not take; the text says what would be right."""
+
+
+@attrs.frozen
+class Param:
+    """One parameter: its name on the wire, the command's field, and how its value is read."""
+
+    name: str
+    field: str
+    convert: Callable[[Any], Any]
+    required: bool = False
+    also: tuple[str, ...] = ()
+    """Other names under which clients send it."""
+
+
+def read(table: Iterable[Param], given: Given) -> dict[str, Any]:
+    """Return the command's fields for the parameters that are there.
+
+    Raises:
+        Rejected: one is missing, or has a value that cannot be (400).
+    """
+    fields: dict[str, Any] = {}
+    for param in table:
+        for name in (param.name, *param.also):
+            if name in given:
+                fields[param.field] = convert(name, given[name], param.convert)
+                break
+        else:
+            if param.required:
+                raise refusals.invalid(f"The required parameter {param.name} is missing")
+    return fields
+
+
+def convert(name: str, value: Any, converter: Callable[[Any], Any]) -> Any:
+    """Return one value as its converter reads it, or raise Rejected (400) with the parameter's name."""
+    try:
+        return converter(value)
+    except _Bad as error:
+        raise refusals.invalid(f"The value of {name} is invalid: {error}") from None
+
+
+def parse_form(body: bytes) -> dict[str, Any]:
+    """Return the parameters of a form body or query; a repeated one becomes a list.
+
+    Raises:
+        Rejected: it is not UTF-8, or has too many parameters (400).
+    """
+    try:
+        pairs = parse_qsl(
+            body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )
+    except UnicodeDecodeError:
+        raise refusals.invalid("The parameters are not UTF-8 text") from None
+    except ValueError:
+        raise refusals.invalid(f"There are more than {_MOST_FIELDS} parameters") from None
+    form: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in form:
+            form[name] = value
+        elif isinstance(form[name], list):
+            form[name].append(value)
+        else:
+            form[name] = [form[name], value]
+    return form
+
+
+def if_match(header: str | None) -> int | None:
+    """Return the version an If-Match header asks for; None for no header and for ``*``.
+
+    Raises:
+        Rejected: it can equal no version (412).
+    """
+    if header is None or header.strip() == "*":
+        return None
+    match = re.fullmatch(r'(?:W/)?(")?([0-9]{1,18})(?(1)")', header.strip(), re.ASCII)
+    if match is None:
+        raise refusals.version_not_readable(header)
+    return int(match.group(2))
+
+
+# -- converters ----------------------------------------------------------------------------------------------------
+
+
+def text(value: Any) -> str:
+    """A string."""
+    if isinstance(value, str):
+        return value
+    raise _Bad("it must be one string")
+
+
+def optional_text(value: Any) -> str | None:
+    """A string; an empty one (and JSON's null) clears the field."""
+    return text(value) or None if value is not None else None
+
+
+def boolean(value: Any) -> bool:
+    """A JSON boolean, or a text: ``true``, ``1`` and ``yes`` are true, any other is false."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value == 1
+    return text(value).strip().lower() in _TRUE
+
+
+def integer(value: Any) -> int:
+    """A JSON integer, or its text."""
+    if isinstance(value, bool):
+        raise _Bad("it must be an integer")
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value, re.ASCII):
+        return int(value)
+    raise _Bad("it must be an integer")
+
+
+def date(value: Any) -> float:
+    """An ISO 8601 text, as unix seconds."""
+    try:
+        return from_iso(text(value))
+    except _Bad:
+        raise
+    except (ValueError, OverflowError):
+        raise _Bad("it must be a date in ISO 8601, such as 2023-08-02T12:34:56Z") from None
+
+
+def document(value: Any) -> str:
+    """A JSON document: its text as it is, or the bridge's JSON value as text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return dumps(value).decode()
+    raise _Bad("it must be a JSON object")
+
+
+def sid(*prefixes: str) -> Callable[[Any], str]:
+    """Return a converter for a sid with one of these prefixes."""
+
+    def well_formed(value: Any) -> str:
+        given = text(value)
+        if given[:2] in prefixes and _SID_DIGITS.fullmatch(given[2:]):
+            return given
+        shown = " or ".join(prefixes)
+        raise _Bad(f"'{given[:60]}' is not a sid ({shown} and 32 hexadecimal digits)")
+
+    return well_formed
+
+
+def choice(*allowed: str) -> Callable[[Any], str]:
+    """Return a converter for one of a few words."""
+
+    def word(value: Any) -> str:
+        given = text(value)
+        if given in allowed:
+            return given
+        raise _Bad(f"'{given[:60]}' is none of {', '.join(allowed)}")
+
+    return word
+
+
+def words(*allowed: str) -> Callable[[Any], tuple[str, ...]]:
+    """Return a converter for some of a few words: a repeated parameter, or one text with commas."""
+    one = choice(*allowed)
+
+    def several(value: Any) -> tuple[str, ...]:
+        parts: Sequence[Any] = value if isinstance(value, list) else [value]
+        return tuple(one(word.strip()) for part in parts for word in text(part).split(","))
+
+    return several

@@ -1,0 +1,114 @@
+"""Refusals that the server makes itself, before or instead of the engine, and the body that carries any refusal."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ....errors import StoreError
+from ...engine import Rejected, Rules
+
+_MORE_INFO = "https://www.twilio.com/docs/errors/{code}"
+NOT_HERE_CODE = 20501
+"""Code of answers for what Twilio has and the local TaskRouter has not; Twilio itself never uses it."""
+
+
+def body(refusal: Rejected) -> dict[str, Any]:
+    """Return the JSON object that tells a client about a refusal."""
+    return {
+        "code": refusal.code,
+        "message": refusal.message,
+        "more_info": _MORE_INFO.format(code=refusal.code),
+        "status": refusal.status,
+    }
+
+
+def invalid(message: str) -> Rejected:
+    """The request has a value that cannot be."""
+    return Rejected(400, 20001, message)
+
+
+def bad_credentials() -> Rejected:
+    """No Basic credentials, or wrong ones."""
+    return Rejected(401, 20003, "Authenticate")
+
+
+def no_token() -> Rejected:
+    """A bridge request without any access token."""
+    return Rejected(401, 20101, "The access token is missing")
+
+
+def token_expired() -> Rejected:
+    """The access token was good once."""
+    return Rejected(401, 20104, "The access token has expired")
+
+
+def bad_token(reason: str) -> Rejected:
+    """The access token is not one."""
+    return Rejected(403, 20101, f"The access token is invalid: {reason}")
+
+
+def bad_signature() -> Rejected:
+    """The access token was signed with another key."""
+    return Rejected(403, 20107, "The access token's signature does not belong to the signing key of this account")
+
+
+def bad_grant(reason: str) -> Rejected:
+    """The access token is good, but it grants nothing here."""
+    return Rejected(403, 20106, f"The access token's TaskRouter grant is invalid: {reason}")
+
+
+def forbidden(reason: str, rules: Rules) -> Rejected:
+    """The token's role or workspace does not allow this."""
+    return Rejected(403, rules.forbidden_code, reason)
+
+
+def not_found(path: str) -> Rejected:
+    """Nothing is at this path."""
+    shown = re.sub(r"^/v1(?=/)", "", path)
+    return Rejected(404, 20404, f"The requested resource {shown[:500]} was not found")
+
+
+def method_not_allowed(method: str, path: str) -> Rejected:
+    """The path exists, the method on it does not."""
+    return Rejected(405, 20004, f"Method {method[:20]} is not allowed for {path[:500]}")
+
+
+def version_not_readable(given: str) -> Rejected:
+    """An If-Match that can equal no version."""
+    return Rejected(412, 20412, f"The If-Match value {given[:100]!r} is not a version")
+
+
+def too_large(limit: int) -> Rejected:
+    """The request's body is longer than anybody needs."""
+    return Rejected(413, 20001, f"The request body is longer than {limit} bytes")
+
+
+def encoded(encoding: str) -> Rejected:
+    """The request's body is compressed, which could make anything of a few bytes."""
+    return Rejected(415, 20001, f"The request body must not be encoded; its Content-Encoding is {encoding[:60]!r}")
+
+
+def too_slow() -> Rejected:
+    """The request's body did not arrive in time."""
+    return Rejected(408, 20001, "The request body did not arrive in time")
+
+
+def not_here(operation: str) -> Rejected:
+    """Twilio does this, the local TaskRouter does not."""
+    return Rejected(
+        501,
+        NOT_HERE_CODE,
+        f"{operation} is part of Twilio's API, but the local TaskRouter does not have it;"
+        " its documentation lists what it has, under \"Coverage of the local TaskRouter\"",
+    )
+
+
+def trouble() -> Rejected:
+    """Something broke here; the log has the rest."""
+    return Rejected(500, 20500, "The local TaskRouter failed on this request; its log says why")
+
+
+def not_kept(failure: StoreError) -> Rejected:
+    """The file of the service cannot be written any more; whether the request was done is not known."""
+    return Rejected(503, 20503, f"The local TaskRouter cannot keep what it is asked to do: {failure}")

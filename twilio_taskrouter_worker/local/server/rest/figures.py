@@ -1,0 +1,170 @@
+"""Statistics: what is so now, from the engine, and what was in a span of time, from the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from ...engine import Engine, model
+from ..events.facts import Fact
+from ..http.dates import iso
+from ..http.windows import Window
+
+Figures = dict[str, Any]
+
+_OPEN: Final = (model.PENDING, model.RESERVED, model.ASSIGNED, model.WRAPPING)
+_WAITING: Final = frozenset({model.PENDING, model.RESERVED})
+_RESERVATION_COUNTERS: Final = {
+    "reservations_created": "reservation.created",
+    "reservations_accepted": "reservation.accepted",
+    "reservations_rejected": "reservation.rejected",
+    "reservations_timed_out": "reservation.timeout",
+    "reservations_canceled": "reservation.canceled",
+    "reservations_rescinded": "reservation.rescinded",
+}
+
+
+# -- now -------------------------------------------------------------------------------------------------------------
+
+
+def tasks_now(tasks: Iterable[model.Task], now: float) -> Figures:
+    """Return the figures of open tasks: how many in which state, and which one has waited longest."""
+    open_tasks = [task for task in tasks if not task.final]
+    waiting = [task for task in open_tasks if task.assignment_status in _WAITING]
+    longest = min(waiting, key=lambda task: task.date_created, default=None)
+    states = Counter(task.assignment_status for task in open_tasks)
+    priorities = Counter(task.priority for task in open_tasks)
+    return {
+        "longest_task_waiting_age": longest.age(now) if longest is not None else 0,
+        "longest_task_waiting_sid": longest.sid if longest is not None else None,
+        "tasks_by_priority": {str(priority): priorities[priority] for priority in sorted(priorities)},
+        "tasks_by_status": {state: states[state] for state in _OPEN},
+        "total_tasks": len(open_tasks),
+    }
+
+
+def longest_in_queue(tasks: Iterable[model.Task], now: float) -> Figures:
+    """Return which task has waited longest since it entered its queue."""
+    waiting = [
+        (task.task_queue_entered_date, task.sid)
+        for task in tasks
+        if task.assignment_status in _WAITING and task.task_queue_entered_date is not None
+    ]
+    entered, sid = min(waiting, default=(None, None))
+    return {
+        "longest_relative_task_age_in_queue": int(now - entered) if entered is not None else 0,
+        "longest_relative_task_sid_in_queue": sid,
+    }
+
+
+def activities_now(engine: Engine, workspace_sid: str, workers: Iterable[model.Worker]) -> list[Figures]:
+    """Return how many of some workers are in each activity of their workspace."""
+    counts = Counter(worker.activity_sid for worker in workers)
+    return [
+        {"sid": activity.sid, "friendly_name": activity.friendly_name, "workers": counts[activity.sid]}
+        for activity in engine.activities(workspace_sid)
+    ]
+
+
+# -- in a span of time -----------------------------------------------------------------------------------------------
+
+
+def reservations(facts: Iterable[Fact]) -> Figures:
+    """Return the counters of reservations."""
+    counts = Counter(fact.type for fact in facts)
+    return {name: counts[kind] for name, kind in _RESERVATION_COUNTERS.items()}
+
+
+def span_of(span: Window) -> Figures:
+    """Return the bounds of the span, as answers have them."""
+    return {"start_time": iso(span.start), "end_time": iso(span.end)}
+
+
+def tasks_past(facts: list[Fact], entered: str, thresholds: tuple[int, ...] | None) -> Figures:
+    """Return what statistics of queues, workflows and workspaces share.
+
+    Args:
+        facts: those of the queue, workflow or workspace in the span.
+        entered: the type of event by which a task came into it.
+        thresholds: seconds to split by; None: no split.
+    """
+    counts = Counter(fact.type for fact in facts)
+    accepted = [fact for fact in facts if fact.type == "reservation.accepted"]
+    canceled = [fact for fact in facts if fact.type == "task.canceled"]
+    came = "tasks_created" if entered == "task.created" else "tasks_entered"
+    return {
+        **reservations(facts),
+        came: counts[entered],
+        "tasks_canceled": counts["task.canceled"],
+        "tasks_completed": counts["task.completed"],
+        "tasks_deleted": counts["task.deleted"] + counts["task.system-deleted"],
+        "tasks_moved": counts["task-queue.moved"],
+        "avg_task_acceptance_time": _durations(accepted, lambda fact: fact.wait)["avg"],
+        "wait_duration_until_accepted": _durations(accepted, lambda fact: fact.wait),
+        "wait_duration_until_canceled": _durations(canceled, lambda fact: fact.wait),
+        "split_by_wait_time": None if thresholds is None else _split(thresholds, accepted, canceled),
+    }
+
+
+def timed_out_in_workflow(facts: list[Fact]) -> Figures:
+    """Return how many tasks fell out of their workflow."""
+    return {"tasks_timed_out_in_workflow": sum(fact.type == "workflow.timeout" for fact in facts)}
+
+
+def wait_in_queue(facts: list[Fact]) -> Figures:
+    """Return how long accepted tasks had been in their queue."""
+    accepted = [fact for fact in facts if fact.type == "reservation.accepted"]
+    return {"wait_duration_in_queue_until_accepted": _durations(accepted, lambda fact: fact.wait_in_queue)}
+
+
+def activity_durations(
+    engine: Engine, workspace_sid: str, workers: list[model.Worker], facts: list[Fact], span: Window
+) -> list[Figures]:
+    """Return how long workers stayed in each activity: stays that ended in the span, and those that go on.
+
+    What lies outside of the span is not counted.
+    """
+    stays: dict[str, list[float]] = {}
+    for fact in facts:
+        if fact.type == "worker.activity.update" and fact.activity_sid is not None:
+            stays.setdefault(fact.activity_sid, []).append(min(fact.seconds, fact.at - span.start))
+    for worker in workers:
+        began = max(worker.date_status_changed, span.start)
+        if began <= span.end:
+            stays.setdefault(worker.activity_sid, []).append(span.end - began)
+    return [
+        {
+            "sid": activity.sid,
+            "friendly_name": activity.friendly_name,
+            **_figures(stays.get(activity.sid, [])),
+        }
+        for activity in engine.activities(workspace_sid)
+    ]
+
+
+def _durations(facts: list[Fact], seconds: Callable[[Fact], float]) -> Figures:
+    return _figures([seconds(fact) for fact in facts])
+
+
+def _figures(values: list[float]) -> Figures:
+    if not values:
+        return {"avg": 0, "min": 0, "max": 0, "total": 0}
+    total = sum(values)
+    return {"avg": int(total / len(values)), "min": int(min(values)), "max": int(max(values)), "total": int(total)}
+
+
+def _split(thresholds: tuple[int, ...], accepted: list[Fact], canceled: list[Fact]) -> Figures:
+    def count(facts: list[Fact], limit: int, above: bool) -> int:
+        return sum((fact.wait > limit) == above for fact in facts)
+
+    return {
+        str(limit): {
+            side: {
+                "tasks_canceled": count(canceled, limit, above),
+                "reservations_accepted": count(accepted, limit, above),
+            }
+            for side, above in (("above", True), ("below", False))
+        }
+        for limit in thresholds
+    }
