@@ -124,9 +124,7 @@ def _live(router: LocalTaskRouter, count: int) -> None:
             task = service.execute(commands.CreateTask(workspace_sid=workspace, attributes='{"order": 4711}'))
             sid = service.engine.reservations(workspace, task_sid=task.sid)[0].sid
             for status in ("accepted", "completed"):
-                service.execute(
-                    commands.UpdateReservation(workspace_sid=workspace, sid=sid, reservation_status=status)
-                )
+                service.execute(commands.UpdateReservation(workspace_sid=workspace, sid=sid, reservation_status=status))
 
     router._call(lives)
 

@@ -162,7 +162,7 @@ def size(workers: int, tasks: int) -> str:
     """The memory of a service that has so many workers and waiting tasks."""
     with service() as target:
         before = target.memory()
-        worker = "Attributes={\"languages\":[\"en\",\"de\"],\"level\":3}&FriendlyName="
+        worker = 'Attributes={"languages":["en","de"],"level":3}&FriendlyName='
         with requests.Session() as http:
             http.auth = (target.account_sid, target.auth_token)
             http.headers["Content-Type"] = "application/x-www-form-urlencoded"

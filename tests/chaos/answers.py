@@ -109,9 +109,7 @@ CALLS = (
     Call("attributes", lambda worker, reservation: worker.set_attributes({}), "Worker", "rest.worker"),
     Call("worker", lambda worker, reservation: worker.fetch_latest_version(), "Worker", "rest.worker"),
     Call("transfer", lambda _, reservation: reservation.task.transfer("WK" + "0" * 32), "Transfer", "rest.transfer"),
-    Call(
-        "create", lambda worker, reservation: worker.create_task("a", "b", "WW1", "WQ1"), "sid", "rest.task.created"
-    ),
+    Call("create", lambda worker, reservation: worker.create_task("a", "b", "WW1", "WQ1"), "sid", "rest.task.created"),
 )
 
 

@@ -34,9 +34,7 @@ VALUES = {
 """Texts to put in the place of a value; not all of them are JSON."""
 
 EVENT_EXAMPLES = sorted(
-    path.stem.removeprefix("event.")
-    for path in payloads.DIRECTORY.glob("event.*.json")
-    if path.stem != "event.init"
+    path.stem.removeprefix("event.") for path in payloads.DIRECTORY.glob("event.*.json") if path.stem != "event.init"
 )
 
 

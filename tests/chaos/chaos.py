@@ -279,10 +279,7 @@ def _stored(router: LocalTaskRouter, sid: str) -> dict[str, object]:
             )
             for each in reservations
         },
-        "channels": {
-            each.sid: (each.available, each.configured_capacity)
-            for each in channels
-        },
+        "channels": {each.sid: (each.available, each.configured_capacity) for each in channels},
     }
 
 

@@ -384,4 +384,3 @@ class Desk:
 def _difference(before: dict[Any, Any], after: dict[Any, Any]) -> str:
     keys = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
     return ", ".join(str(key) for key in keys)
-

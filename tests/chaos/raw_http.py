@@ -97,7 +97,7 @@ def _request(reader: object) -> tuple[bytes, dict[str, str], bytes] | None:
     if not head:
         return None
     headers = {}
-    while (line := readline().strip()):
+    while line := readline().strip():
         name, _, value = line.decode("latin-1").partition(":")
         headers[name] = value.strip()
     lengths = [value for name, value in headers.items() if name.lower() == "content-length"]

@@ -30,9 +30,7 @@ class Traffic:
         self._lanes = lanes
         self._workspace_sid = router.workspace_sid
         self._do(commands.UpdateWorkflow, sid=router.workflow_sid, task_reservation_timeout=2)
-        crowd = self._do(
-            commands.CreateTaskQueue, friendly_name="Crowd", target_workers="1==1", max_reserved_workers=3
-        )
+        crowd = self._do(commands.CreateTaskQueue, friendly_name="Crowd", target_workers="1==1", max_reserved_workers=3)
         self._queues = (router.task_queue_sid, crowd.sid)
         wide = self._do(
             commands.CreateWorkflow,

@@ -82,9 +82,12 @@ def test_log_of_a_task(day: Day) -> None:
     assert accepted.event_date == START + timedelta(seconds=10)
     assert accepted.event_date_ms == int((START + timedelta(seconds=10)).timestamp() * 1000)
     assert (accepted.resource_type, accepted.resource_sid) == ("reservation", day.reservation_sid)
-    assert requests.get(
-        accepted.resource_url, auth=(day.router.account_sid, day.router.auth_token), timeout=5
-    ).json()["sid"] == day.reservation_sid
+    assert (
+        requests.get(accepted.resource_url, auth=(day.router.account_sid, day.router.auth_token), timeout=5).json()[
+            "sid"
+        ]
+        == day.reservation_sid
+    )
     assert (accepted.actor_type, accepted.actor_sid) == ("workspace", day.router.workspace_sid)
     assert accepted.source_ip_address == "127.0.0.1"
     data = accepted.event_data
@@ -102,9 +105,7 @@ def test_log_filters(day: Day) -> None:
         "reservation.created",
     ]
     moved = events.list(worker_sid=day.bob, event_type="worker.activity.update")
-    assert [event.event_data["worker_previous_activity_sid"] for event in moved] == [
-        day.router.activities["Available"]
-    ]
+    assert [event.event_data["worker_previous_activity_sid"] for event in moved] == [day.router.activities["Available"]]
     assert moved[0].event_data["worker_time_in_previous_activity"] == 240
     assert moved[0].description == "Worker Bob updated to Offline Activity"
     assert {event.event_data["workflow_sid"] for event in events.list(workflow_sid=day.workflow)} == {day.workflow}

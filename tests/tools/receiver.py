@@ -1,9 +1,9 @@
 """A program that webhooks are posted to: it records each request, and answers as the test says.
 
-    with Receiver() as receiver:
-        receiver.answer("/assign", {"instruction": "accept"})
-        ...                                                       # a workflow calls receiver.url + "/assign"
-        [post] = receiver.wait_for("/assign")
+with Receiver() as receiver:
+    receiver.answer("/assign", {"instruction": "accept"})
+    ...                                                       # a workflow calls receiver.url + "/assign"
+    [post] = receiver.wait_for("/assign")
 """
 
 from __future__ import annotations

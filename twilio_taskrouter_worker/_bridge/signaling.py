@@ -211,9 +211,7 @@ def connection_error(error: Exception, url: str, timeout: float, token: str = ""
     return GatewayConnectionError(f"Could not connect to {where}: {why}")
 
 
-def _status_error(
-    error: websocket.WebSocketBadStatusException | Redirected, where: str, token: str
-) -> TaskRouterError:
+def _status_error(error: websocket.WebSocketBadStatusException | Redirected, where: str, token: str) -> TaskRouterError:
     """The peer answered the upgrade, but not with a websocket."""
     status = error.status_code
     if status in (401, 403):

@@ -17,9 +17,7 @@ from twilio_taskrouter_worker.errors import SeedError
 @click.option("--auth-token", envvar="TWILIO_AUTH_TOKEN", required=True, help="Default: TWILIO_AUTH_TOKEN.")
 @click.option("--workspace-sid", default=None, help="Only this workspace; the default is all of them.")
 @click.option("--tasks", is_flag=True, help="Include the tasks that are not over.")
-def export(
-    file: str, url: str, account_sid: str, auth_token: str, workspace_sid: str | None, tasks: bool
-) -> None:
+def export(file: str, url: str, account_sid: str, auth_token: str, workspace_sid: str | None, tasks: bool) -> None:
     """Write the workspaces, queues, workflows and workers of a running service to a seed FILE.
 
     The end of its name says in which form: .json, .yaml or .yml; - is JSON on standard output. The service is a

@@ -51,9 +51,7 @@ class Screen:
 
     def __enter__(self) -> Screen:
         if self.console.is_terminal:
-            self._live = Live(
-                get_renderable=self._board, console=self.console, refresh_per_second=12, transient=True
-            )
+            self._live = Live(get_renderable=self._board, console=self.console, refresh_per_second=12, transient=True)
             self._live.start()
         return self
 

@@ -236,9 +236,7 @@ class Shift:
         found: dict[str, str] = {}
         page: str | None = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Tasks?PageSize=1000"
         while page is not None:
-            answer = requests.get(
-                page, auth=(router.account_sid, router.auth_token), timeout=CALL_TIMEOUT_SECONDS
-            )
+            answer = requests.get(page, auth=(router.account_sid, router.auth_token), timeout=CALL_TIMEOUT_SECONDS)
             answer.raise_for_status()
             body: dict[str, Any] = answer.json()
             found.update((task["sid"], task["assignment_status"]) for task in body["tasks"])

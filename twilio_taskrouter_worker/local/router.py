@@ -240,9 +240,7 @@ class LocalTaskRouter:
         found = self._ask(lambda engine: engine.activities(self.workspace_sid))
         return MappingProxyType({activity.friendly_name: activity.sid for activity in found})
 
-    def add_worker(
-        self, name: str, *, attributes: Mapping[str, Any] | None = None, activity: str = "Offline"
-    ) -> str:
+    def add_worker(self, name: str, *, attributes: Mapping[str, Any] | None = None, activity: str = "Offline") -> str:
         """Make a worker and return its sid.
 
         Args:
@@ -399,9 +397,7 @@ class LocalTaskRouter:
         """Return a task as it is now; NotFoundError if there is none (any more)."""
         return self._ask(lambda engine: engine.task(self.workspace_sid, sid))
 
-    def reservations(
-        self, *, task_sid: str | None = None, worker_sid: str | None = None
-    ) -> list[model.Reservation]:
+    def reservations(self, *, task_sid: str | None = None, worker_sid: str | None = None) -> list[model.Reservation]:
         """Return the reservations of a task, of a worker, or all, as they are now, oldest first."""
         return self._ask(
             lambda engine: engine.reservations(self.workspace_sid, task_sid=task_sid, worker_sid=worker_sid)

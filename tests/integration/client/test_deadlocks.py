@@ -495,9 +495,7 @@ def test_a_stream_collected_amidst_a_lock_does_not_hang(bridge: RecordingBridge)
     ("events", "options", "kind"),
     [((), {}, TypeError), (("nothing_like_it",), {}, ValueError), (("ready",), {"timeout": "1"}, TypeError)],
 )
-def test_stream_checks_its_arguments(
-    bridge: RecordingBridge, events: Any, options: Any, kind: type[Exception]
-) -> None:
+def test_stream_checks_its_arguments(bridge: RecordingBridge, events: Any, options: Any, kind: type[Exception]) -> None:
     """Bad input raises at the call, and nothing listens."""
     worker = new_worker(bridge)
     with pytest.raises(kind):

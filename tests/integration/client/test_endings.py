@@ -49,9 +49,7 @@ class Late(Executor):
                 future.set_exception(error)
 
 
-def test_connecting_while_another_thread_disconnects(
-    bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connecting_while_another_thread_disconnects(bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of one connection does not close the calls of the next, which began in the middle of it."""
     stopping, go_on = threading.Event(), threading.Event()
     stop = Connection.stop
@@ -123,9 +121,7 @@ def test_taking_the_worker_back_inside_the_callback_that_says_it_was_replaced(
         assert worker.fetch_latest_version().result(SOON) is worker
 
 
-def test_a_callback_of_start_that_exits_ends_nothing(
-    bridge: RecordingBridge, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_callback_of_start_that_exits_ends_nothing(bridge: RecordingBridge, caplog: pytest.LogCaptureFixture) -> None:
     """SystemExit out of a callback of a Future, on the dispatch thread, costs itself only."""
 
     def leave(_: Future[Worker]) -> None:
@@ -181,9 +177,11 @@ def test_connections_put_away_under_a_call_are_made_again(
     bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the last call of one client puts the idle connections away, a call that another just begins is sent."""
-    send = http._Adapter.get_connection_with_tls_context if hasattr(
-        http._Adapter, "get_connection_with_tls_context"
-    ) else http._Adapter.get_connection
+    send = (
+        http._Adapter.get_connection_with_tls_context
+        if hasattr(http._Adapter, "get_connection_with_tls_context")
+        else http._Adapter.get_connection
+    )
     once = iter([True])
 
     def put_away(adapter: Any, *args: Any, **kwargs: Any) -> Any:

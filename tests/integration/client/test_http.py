@@ -615,9 +615,7 @@ def test_no_proxy_is_honoured_by_both(bridge: RecordingBridge, environment: pyte
         assert proxy.requests == []
 
 
-def test_a_loopback_address_is_never_asked_of_a_proxy(
-    bridge: RecordingBridge, environment: pytest.MonkeyPatch
-) -> None:
+def test_a_loopback_address_is_never_asked_of_a_proxy(bridge: RecordingBridge, environment: pytest.MonkeyPatch) -> None:
     """A proxy could not reach this machine's own addresses."""
     with Proxy({}) as proxy:
         for variable in ("http_proxy", "https_proxy", "all_proxy"):
@@ -628,9 +626,7 @@ def test_a_loopback_address_is_never_asked_of_a_proxy(
 
 
 @pytest.mark.parametrize("status", [403, 407, 502])
-def test_a_proxy_that_refuses_is_named(
-    bridge: RecordingBridge, environment: pytest.MonkeyPatch, status: int
-) -> None:
+def test_a_proxy_that_refuses_is_named(bridge: RecordingBridge, environment: pytest.MonkeyPatch, status: int) -> None:
     """The message tells that it was the proxy, and with which status."""
     with Proxy({"bridge.invalid": bridge.port}, status=status) as proxy:
         environment.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
@@ -691,9 +687,7 @@ def test_a_ca_that_is_not_the_servers_is_refused_by_both(
     assert bridge.calls == [] and bridge.connections == []
 
 
-def test_a_tls_connection_comes_back_after_a_reset(
-    bridge: RecordingBridge, environment: pytest.MonkeyPatch
-) -> None:
+def test_a_tls_connection_comes_back_after_a_reset(bridge: RecordingBridge, environment: pytest.MonkeyPatch) -> None:
     """Losing and closing work over TLS as they do without."""
     with Relay("127.0.0.1", bridge.port, tls=True) as relay:
         environment.setenv("REQUESTS_CA_BUNDLE", relay.ca_file)

@@ -180,9 +180,7 @@ def test_worker_without_a_provider_waits_for_a_token(router: LocalTaskRouter, wo
     ears.wait_for("ready")
 
 
-def test_old_tokens_are_forgotten(
-    router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_old_tokens_are_forgotten(router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory for tokens is bounded, whatever is sent as one."""
     monkeypatch.setattr(active, "REMEMBERED_TOKENS", 3)
     with BridgeClient(router, alice) as client:
@@ -377,9 +375,7 @@ def test_half_open_and_ended(router: LocalTaskRouter, alice: str) -> None:
             client.frame()
 
 
-def test_half_open_keeps_only_so_much(
-    router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_half_open_keeps_only_so_much(router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for a half-open session is bounded as for any client that does not read."""
     monkeypatch.setattr(frames, "SEND_BUFFER_BYTES", 2000)
     with BridgeClient(router, alice).open() as client:
@@ -463,9 +459,7 @@ def test_status(router: LocalTaskRouter, alice: str) -> None:
         ({"status": 200, "body": {"payload": None}}, b'{"payload": null}', "application/json; charset=utf-8"),
     ],
 )
-def test_bodies(
-    router: LocalTaskRouter, alice: str, options: dict[str, Any], content: bytes, kind: str
-) -> None:
+def test_bodies(router: LocalTaskRouter, alice: str, options: dict[str, Any], content: bytes, kind: str) -> None:
     """The answer's body is whatever the test wants."""
     with router.faults.http_status(**options, retry_after=7):
         envelope = json.dumps({"url": "x", "method": "GET"})

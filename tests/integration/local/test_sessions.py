@@ -174,9 +174,7 @@ def test_a_newer_token_keeps_the_session(strict: LocalTaskRouter) -> None:
         assert time.time() - opened > 1.5
 
 
-def test_a_client_that_does_not_read_is_dropped_alone(
-    router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_that_does_not_read_is_dropped_alone(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Frames for a session that does not read are bounded, and its neighbour hears everything meanwhile."""
     monkeypatch.setattr(sessions, "SEND_BUFFER_BYTES", 64 * 1024)
     alice = router.add_worker("Alice")

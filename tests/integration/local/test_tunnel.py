@@ -51,9 +51,7 @@ def test_pages_by_next_token(router: LocalTaskRouter) -> None:
         found: list[str] = []
         more: dict[str, str] = {}
         while True:
-            page = client.get(
-                f"{client.home}/Workers", PageSize=1, Ordering="DateStatusChanged:desc", **more
-            ).payload
+            page = client.get(f"{client.home}/Workers", PageSize=1, Ordering="DateStatusChanged:desc", **more).payload
             found += [each["sid"] for each in page["contents"]]
             if "next_token" not in page["meta"]:
                 break

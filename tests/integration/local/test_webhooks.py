@@ -128,9 +128,7 @@ def test_answer_comes_before_the_callback(router: LocalTaskRouter, receiver: Rec
     ],
     ids=lambda value: value["instruction"] if isinstance(value, dict) else value,
 )
-def test_instructions_are_done(
-    router: LocalTaskRouter, receiver: Receiver, answer: dict[str, Any], ends: str
-) -> None:
+def test_instructions_are_done(router: LocalTaskRouter, receiver: Receiver, answer: dict[str, Any], ends: str) -> None:
     """Each instruction does to the reservation what the same one does over REST."""
     receiver.answer("/assign", answer)
     receiver.answer("/assign", None)
@@ -145,9 +143,7 @@ def test_calls_without_accept_leave_it_pending(
     router: LocalTaskRouter, receiver: Receiver, caplog: pytest.LogCaptureFixture, instruction: str
 ) -> None:
     """A call or a redirect accepts only if it is told to; there is nothing to complain about."""
-    receiver.answer(
-        "/assign", {"instruction": instruction, "from": "+1", "url": "http://x/", "call_sid": "CA1"}
-    )
+    receiver.answer("/assign", {"instruction": instruction, "from": "+1", "url": "http://x/", "call_sid": "CA1"})
     call_assignments(router, f"{receiver.url}/assign")
     router.add_worker("Alice", activity="Available")
     with caplog.at_level(logging.WARNING, LOG):
@@ -172,9 +168,7 @@ def test_rejecting_with_an_activity(router: LocalTaskRouter, receiver: Receiver)
 
 def test_post_work_activity(router: LocalTaskRouter, receiver: Receiver) -> None:
     """A dequeue's activity for after the work counts when the work is over."""
-    receiver.answer(
-        "/assign", {"instruction": "dequeue", "post_work_activity_sid": router.activities["Unavailable"]}
-    )
+    receiver.answer("/assign", {"instruction": "dequeue", "post_work_activity_sid": router.activities["Unavailable"]})
     call_assignments(router, f"{receiver.url}/assign")
     alice = router.add_worker("Alice", activity="Available")
     task = router.create_task()
@@ -311,9 +305,7 @@ def test_every_reservation_is_posted(router: LocalTaskRouter, receiver: Receiver
     posts = receiver.wait_for("/assign", count)
     assert {post.form["TaskSid"] for post in posts} == tasks
     first = posts[0].form
-    rest(
-        router, f"/Tasks/{first['TaskSid']}/Reservations/{first['ReservationSid']}", ReservationStatus="rejected"
-    )
+    rest(router, f"/Tasks/{first['TaskSid']}/Reservations/{first['ReservationSid']}", ReservationStatus="rejected")
     again = receiver.wait_for("/assign", count + 1)[-1].form
     assert again["TaskSid"] == first["TaskSid"]
     assert again["ReservationSid"] != first["ReservationSid"]
@@ -410,9 +402,7 @@ def test_fields_of_workers_and_channels(router: LocalTaskRouter, receiver: Recei
     assert channel["TaskChannelUniqueName"] == "default"
 
 
-def test_events_filter(
-    router: LocalTaskRouter, receiver: Receiver, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_events_filter(router: LocalTaskRouter, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     """Only events of the filter are posted; what is no event is named in the log."""
     with caplog.at_level(logging.WARNING, LOG):
         call_events(router, f"{receiver.url}/events", "task.created,task.cancelled")
@@ -425,9 +415,7 @@ def test_events_filter(
     ]
 
 
-def test_failing_event_callbacks(
-    router: LocalTaskRouter, receiver: Receiver, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_failing_event_callbacks(router: LocalTaskRouter, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     """A failure loses that event and nothing else; it is said once, and again when it works."""
     for code in (500, 503, 200):
         receiver.answer("/events", None, code)
@@ -466,9 +454,7 @@ def test_slow_event_callbacks(
     assert len(receiver.wait_for("/events", 7)) == 7
 
 
-def test_what_no_form_can_hold(
-    router: LocalTaskRouter, receiver: Receiver, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_no_form_can_hold(router: LocalTaskRouter, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     """Text that is no Unicode costs its own event."""
     call_events(router, f"{receiver.url}/events", "worker.created")
     with caplog.at_level(logging.WARNING, LOG):
@@ -545,6 +531,4 @@ def test_signed_with_a_given_token(receiver: Receiver) -> None:
         router.add_worker("Alice", activity="Available")
         router.create_task()
         [post] = receiver.wait_for("/assign")
-    assert RequestValidator(token).validate(
-        f"{receiver.url}/assign", post.form, post.headers["x-twilio-signature"]
-    )
+    assert RequestValidator(token).validate(f"{receiver.url}/assign", post.form, post.headers["x-twilio-signature"])

@@ -21,9 +21,7 @@ from twilio_taskrouter_worker.local.store import SCHEMA, Header, Store, differen
 
 ROOT = Path(__file__).resolve().parents[3]
 HEADER = Header(
-    credentials=credentials(
-        1, account_sid=None, auth_token=None, signing_key_sid=None, signing_key_secret=None
-    ),
+    credentials=credentials(1, account_sid=None, auth_token=None, signing_key_sid=None, signing_key_secret=None),
     seed=-(2**70),
     rules=Rules(max_assignments=3, offline_default_workspaces=("A", "B"), semantics=Semantics(case_sensitive=False)),
     version="0.1",

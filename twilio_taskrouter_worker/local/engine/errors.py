@@ -42,9 +42,7 @@ def not_found(path: str) -> Rejected:
 
 def version_mismatch(sid: str, current: int, given: int) -> Rejected:
     """Return the refusal of a change that was meant for another version."""
-    return Rejected(
-        412, 20412, f"The If-Match version {given} does not match the current version {current} of {sid}"
-    )
+    return Rejected(412, 20412, f"The If-Match version {given} does not match the current version {current} of {sid}")
 
 
 def duplicate_worker() -> Rejected:
@@ -101,9 +99,7 @@ def wrong_reservation_state(sid: str, expected: str, wanted: str) -> Rejected:
 
 def reservation_gone(sid: str, code: int) -> Rejected:
     """Return the refusal to accept a reservation that was rescinded."""
-    return Rejected(
-        410, code, f"Reservation {sid} not in expected state [pending] and cannot be updated to [accepted]"
-    )
+    return Rejected(410, code, f"Reservation {sid} not in expected state [pending] and cannot be updated to [accepted]")
 
 
 def wrong_instruction_state(instruction: str, sid: str, expected: str = "Pending") -> Rejected:

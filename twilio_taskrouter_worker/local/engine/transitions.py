@@ -80,9 +80,7 @@ def derived_status(task: TaskState) -> str:
     return COMPLETED if task.completed_any else PENDING
 
 
-def set_task_status(
-    kernel: Kernel, ws: WorkspaceState, task: TaskState, status: str, **changes: object
-) -> bool:
+def set_task_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, status: str, **changes: object) -> bool:
     """Bring a task to a status, with all that follows for timers; nothing is emitted. Return whether it changed."""
     record = task.record
     if status == record.assignment_status and not changes:

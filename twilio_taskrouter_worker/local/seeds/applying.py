@@ -173,9 +173,7 @@ class _Workspace:
             "task_reservation_timeout",
         )
         configuration = with_sids(each["configuration"], self._queues, f"{path}.configuration")
-        command = commands.CreateWorkflow(
-            workspace_sid=self._sid, configuration=json.dumps(configuration), **fields
-        )
+        command = commands.CreateWorkflow(workspace_sid=self._sid, configuration=json.dumps(configuration), **fields)
         made = self._do(path, command)
         self._workflows[made.friendly_name] = made.sid
 
@@ -192,9 +190,7 @@ class _Workspace:
         for channel, options in each.get("channels", {}).items():
             where = f"{path}.channels.{channel}"
             self._sid_of("task channel", self._channels, channel, where)
-            update = commands.UpdateWorkerChannel(
-                workspace_sid=self._sid, worker_sid=sid, channel=channel, **options
-            )
+            update = commands.UpdateWorkerChannel(workspace_sid=self._sid, worker_sid=sid, channel=channel, **options)
             self._do(where, update)
 
     def _task(self, each: Document, path: str) -> None:

@@ -138,9 +138,7 @@ class Desk:
 
     def pending(self, worker: str) -> list[str]:
         """Return the sids of a worker's pending reservations."""
-        return [
-            r.sid for r in self.engine.open_reservations(self.ws, worker) if r.reservation_status == "pending"
-        ]
+        return [r.sid for r in self.engine.open_reservations(self.ws, worker) if r.reservation_status == "pending"]
 
     def status(self, task: str) -> str:
         """Return the status of a task."""

@@ -119,9 +119,7 @@ class Histories(RuleBasedStateMachine):
         self.try_to("CreateWorker", friendly_name=name, attributes=json.dumps(attributes), activity_sid=sid)
 
     @rule(worker=picks, activity=st.none() | picks, attributes=st.none() | worker_attributes, reject=st.booleans())
-    def update_worker(
-        self, worker: int, activity: int | None, attributes: dict[str, Any] | None, reject: bool
-    ) -> None:
+    def update_worker(self, worker: int, activity: int | None, attributes: dict[str, Any] | None, reject: bool) -> None:
         """Change a worker's activity, attributes, or both."""
         self.try_to(
             "UpdateWorker",
@@ -169,9 +167,7 @@ class Histories(RuleBasedStateMachine):
     @rule(again=st.booleans(), timeout=st.integers(1, 60))
     def update_workflow(self, again: bool, timeout: int) -> None:
         """Change a workflow, perhaps sending its tasks through it again."""
-        self.try_to(
-            "UpdateWorkflow", sid=self.flow, task_reservation_timeout=timeout, re_evaluate_tasks=again
-        )
+        self.try_to("UpdateWorkflow", sid=self.flow, task_reservation_timeout=timeout, re_evaluate_tasks=again)
 
     # -- tasks -----------------------------------------------------------------------------------------------
 

@@ -163,9 +163,7 @@ def test_a_centre_that_has_been_at_work() -> None:
     desk.do("CreateActivity", friendly_name="Offline")
     flow = engine.workflows(desk.ws)[0].sid
     queue = engine.queues(desk.ws)[0].sid
-    filters = [
-        {"expression": "x == 1", "targets": [{"queue": queue, "timeout": 10}, {"queue": queue, "priority": 50}]}
-    ]
+    filters = [{"expression": "x == 1", "targets": [{"queue": queue, "timeout": 10}, {"queue": queue, "priority": 50}]}]
     configuration = {
         "task_routing": {"filters": filters, "default_filter": {"queue": queue.upper()[:2] + queue[2:].upper()}}
     }
@@ -275,9 +273,7 @@ def test_single_tasking() -> None:
         ),
         (
             workspace(
-                workflows=[
-                    {"friendly_name": "F", "configuration": {"task_routing": {"default_filter": {"queue": 4}}}}
-                ]
+                workflows=[{"friendly_name": "F", "configuration": {"task_routing": {"default_filter": {"queue": 4}}}}]
             ),
             "workspaces[0].workflows[0]: Configuration: default_filter has no queue.",
         ),

@@ -134,9 +134,7 @@ def noticed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 @pytest.mark.parametrize("operation", [each for each in OPERATIONS if described(each.name)], ids=lambda each: each.name)
-def test_every_documented_parameter_is_looked_at(
-    noticed: set[str], generator: ModuleType, operation: Any
-) -> None:
+def test_every_documented_parameter_is_looked_at(noticed: set[str], generator: ModuleType, operation: Any) -> None:
     """No parameter is passed over but those that the page names for this operation, and those really are."""
     lives = [[{"Nothing": "at all", **{name: NEEDED[name] for name in described(operation.name) & set(NEEDED)}}]]
     if operation.name in ("UpdateTaskReservation", "UpdateWorkerReservation"):

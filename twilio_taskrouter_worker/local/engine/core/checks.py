@@ -87,9 +87,7 @@ def unique_name(value: str) -> str:
     name(value, "UniqueName")
     plain = value.replace("$", "_")
     if not (plain.isascii() and plain.isidentifier()):
-        raise invalid(
-            f"UniqueName '{value}' must be of letters, digits, '_' and '$' and must not start with a digit"
-        )
+        raise invalid(f"UniqueName '{value}' must be of letters, digits, '_' and '$' and must not start with a digit")
     return value
 
 

@@ -321,9 +321,7 @@ class WorkspaceState:
             raise errors.not_found(self.path("Tasks", sid))
         return found
 
-    def reservation(
-        self, sid: str, task_sid: str | None = None, worker_sid: str | None = None
-    ) -> ReservationState:
+    def reservation(self, sid: str, task_sid: str | None = None, worker_sid: str | None = None) -> ReservationState:
         """Return a reservation, of that task and that worker where they are given, or raise Rejected(404)."""
         found = self.reservations.get(sid) or self.reservations.get(canonical(sid))
         if found is not None:

@@ -84,9 +84,7 @@ def _voice(
     switch = _ACCEPT_SWITCH.get(instruction)
     if switch is not None and not truth(command.params.get(switch)):
         return
-    reservation.record = record.replaced(
-        on_hold=True, post_work_activity_sid=activity_sid, date_updated=kernel.now
-    )
+    reservation.record = record.replaced(on_hold=True, post_work_activity_sid=activity_sid, date_updated=kernel.now)
     # While the call is being set up the offer cannot time out.
     kernel.schedule.cancel(reservation.timer)
     reservation.timer = None
@@ -111,9 +109,7 @@ def resolve(kernel: Kernel, command: ResolveInstruction) -> Reservation | None:
     return reservation.record
 
 
-def answered(
-    kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, reason_code: int | None
-) -> None:
+def answered(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, reason_code: int | None) -> None:
     """The call of a reservation stands, or has failed with a reason code."""
     if reason_code is None:
         reservations.accept(kernel, ws, reservation)
@@ -146,6 +142,4 @@ def participant(reservation: ReservationState) -> WorkerParticipant:
     found = reservation.task.participants.get(record.sid)
     if found is not None:
         return found
-    return WorkerParticipant(
-        task_sid=record.task_sid, reservation_sid=record.sid, worker_sid=record.worker_sid
-    )
+    return WorkerParticipant(task_sid=record.task_sid, reservation_sid=record.sid, worker_sid=record.worker_sid)

@@ -27,9 +27,7 @@ def update(kernel: Kernel, command: UpdateReservation) -> Reservation:
     ws = kernel.workspace(command.workspace_sid)
     reservation = ws.reservation(command.sid, command.task_sid, command.worker_sid)
     check_version(reservation.record, command.if_match)
-    wanted = choice(
-        command.reservation_status, (ACCEPTED, REJECTED, WRAPPING, COMPLETED), "ReservationStatus"
-    )
+    wanted = choice(command.reservation_status, (ACCEPTED, REJECTED, WRAPPING, COMPLETED), "ReservationStatus")
     activity_sid = command.worker_activity_sid
     if activity_sid is not None:
         activity_sid = ws.activity_named(activity_sid).sid
@@ -99,9 +97,7 @@ def complete(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) 
     after_work(kernel, ws, [reservation])
 
 
-def _follow(
-    kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, recipients: tuple[str, ...]
-) -> None:
+def _follow(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, recipients: tuple[str, ...]) -> None:
     """Let the task follow one reservation's wrap-up or completion, and emit both."""
     task = reservation.task
     changed = set_task_status(kernel, ws, task, derived_status(task))

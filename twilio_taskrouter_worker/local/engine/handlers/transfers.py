@@ -74,9 +74,7 @@ def _initiator(worker: WorkerState, command: CreateTransfer) -> ReservationState
     return reservation
 
 
-def _recipient(
-    kernel: Kernel, ws: WorkspaceState, initiator: ReservationState, to: str
-) -> WorkerState | QueueState:
+def _recipient(kernel: Kernel, ws: WorkspaceState, initiator: ReservationState, to: str) -> WorkerState | QueueState:
     """Return the worker or queue a task is to go to, or refuse it."""
     sid = canonical(to)
     queue = ws.queues.get(sid)

@@ -53,9 +53,7 @@ def media_failed(kernel: Kernel, ws: WorkspaceState, reservation: ReservationSta
     end(kernel, ws, reservation, CANCELED, canceled_reason_code=reason_code)
 
 
-def end(
-    kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, status: str, **changes: object
-) -> None:
+def end(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, status: str, **changes: object) -> None:
     """End a pending reservation unaccepted, emit what that means, and send its task on."""
     task = reservation.task
     set_reservation(kernel, ws, reservation, status, **changes)

@@ -103,9 +103,7 @@ def set_channel(worker: WorkerState, channel: WorkerChannel) -> None:
     document["available_capacity_percentage"] = channel.available_capacity_percentage
 
 
-def occupy(
-    kernel: Kernel, worker: WorkerState, task_channel_sid: str, *, occupied: int = 0, assigned: int = 0
-) -> None:
+def occupy(kernel: Kernel, worker: WorkerState, task_channel_sid: str, *, occupied: int = 0, assigned: int = 0) -> None:
     """Add to the number of places taken, and of accepted reservations, of a worker's channel."""
     channel = worker.channels.get(task_channel_sid)
     if channel is None:

@@ -90,9 +90,7 @@ def candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[Work
     return _queue_candidates(kernel, ws, task, queue)
 
 
-def _queue_candidates(
-    kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueState
-) -> list[WorkerState]:
+def _queue_candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueState) -> list[WorkerState]:
     limit = queue.record.max_reserved_workers
     ordering = task.step.order_by if task.step is not None else None
     suited: list[WorkerState] = []

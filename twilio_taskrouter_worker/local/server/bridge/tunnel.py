@@ -134,9 +134,7 @@ def _list_workers(call: Call) -> payloads.Shape:
 
 
 def _list_activities(call: Call) -> payloads.Shape:
-    found = filters.select(
-        call.engine.activities(call.workspace_sid), call.scope(), call.params, filters.ACTIVITIES
-    )
+    found = filters.select(call.engine.activities(call.workspace_sid), call.scope(), call.params, filters.ACTIVITIES)
     return page(found, payloads.activity, call.params)
 
 

@@ -199,9 +199,7 @@ def reservation(
 
 def reservation_view(view: model.ReservationView, now: float) -> Shape:
     """A reservation as an item of a list."""
-    return reservation(
-        view.reservation, view.task, now, view.task_transfer, view.active_outgoing_task_transfer
-    )
+    return reservation(view.reservation, view.task, now, view.task_transfer, view.active_outgoing_task_transfer)
 
 
 def payload(event: Event) -> Shape:

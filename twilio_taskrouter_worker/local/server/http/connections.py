@@ -229,9 +229,7 @@ class HttpServer(web.Server):
         line = self._line(protocol)
         if protocol in line:
             line.move_to_end(protocol)
-        return web.BaseRequest(
-            message, payload, protocol, writer, task, self._loop_here, client_max_size=BODY_BYTES
-        )
+        return web.BaseRequest(message, payload, protocol, writer, task, self._loop_here, client_max_size=BODY_BYTES)
 
 
 def most_connections() -> int:

@@ -74,9 +74,7 @@ def parse_form(body: bytes) -> dict[str, Any]:
         Rejected: it is not UTF-8, or has too many parameters (400).
     """
     try:
-        pairs = parse_qsl(
-            body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
-        )
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except UnicodeDecodeError:
         raise refusals.invalid("The parameters are not UTF-8 text") from None
     except ValueError:

@@ -100,7 +100,7 @@ def not_here(operation: str) -> Rejected:
         501,
         NOT_HERE_CODE,
         f"{operation} is part of Twilio's API, but the local TaskRouter does not have it;"
-        " its documentation lists what it has, under \"Coverage of the local TaskRouter\"",
+        ' its documentation lists what it has, under "Coverage of the local TaskRouter"',
     )
 
 

@@ -75,9 +75,7 @@ def _list(call: Call) -> Answer:
     call.engine.workspace(call.workspace_sid)
     span = window(call.query, call.now)
     tests = [
-        (test, convert(name, call.query[name], converter))
-        for name, converter, test in _FILTERS
-        if call.query.get(name)
+        (test, convert(name, call.query[name], converter)) for name, converter, test in _FILTERS if call.query.get(name)
     ]
     found = [
         entry

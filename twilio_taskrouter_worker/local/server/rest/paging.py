@@ -38,8 +38,12 @@ def page(call: Call, key: str, records: Sequence[Any], shape: Shaper) -> dict[st
             "page_size": size,
             "first_page_url": _url(call, size, 0, None),
             "previous_page_url": previous,
-            "url": _url(call, size, number, convert("PageToken", call.query["PageToken"], text)
-                        if "PageToken" in call.query else None),
+            "url": _url(
+                call,
+                size,
+                number,
+                convert("PageToken", call.query["PageToken"], text) if "PageToken" in call.query else None,
+            ),
             "next_page_url": following,
         },
     }

@@ -214,9 +214,7 @@ def _list_of_queues(call: Call) -> Answer:
     window(call.query, call.now)
     _channel(call)
     _thresholds(call)
-    queues = filters.select(
-        call.engine.queues(call.workspace_sid), call.scope(), call.query, filters.TASK_QUEUES[:1]
-    )
+    queues = filters.select(call.engine.queues(call.workspace_sid), call.scope(), call.query, filters.TASK_QUEUES[:1])
 
     def shape(queue: Any, base: str, now: float) -> Figures:
         both = {"realtime": _queue_now(call, queue.sid), "cumulative": _queue_past(call, queue.sid)}

@@ -135,9 +135,7 @@ def test_a_changed_order_turns_the_line_round(desk: Desk) -> None:
 def test_a_queue_in_use_cannot_be_deleted(desk: Desk) -> None:
     """Workflows, tasks, and tasks that may still come keep a queue."""
     named, on_the_way, plain = desk.queue("Named"), desk.queue("On the way"), desk.queue("Plain")
-    flow = desk.workflow(
-        {"expression": "1==1", "targets": [{"queue": named, "timeout": 10}, {"queue": on_the_way}]}
-    )
+    flow = desk.workflow({"expression": "1==1", "targets": [{"queue": named, "timeout": 10}, {"queue": on_the_way}]})
     assert "referenced by workflow" in desk.refused("DeleteTaskQueue", sid=named).message
     task = desk.task(workflow_sid=flow)
     new = json.dumps({"task_routing": {"default_filter": {"queue": named}}})

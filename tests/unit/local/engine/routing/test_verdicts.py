@@ -94,7 +94,7 @@ def test_it_reads_well_as_text(desk: Desk) -> None:
         "  filter 'es': expression is true: lang == \"es\"   <- here",
         "    target 1: queue 'Spanish', suits 0 of 0 members, expression worker.level > task.level, priority 4,"
         " timeout 30 s   <- here",
-        "  filter 'filter 2': expression is false: lang == \"fr\"   [lang is \"es\"]",
+        '  filter \'filter 2\': expression is false: lang == "fr"   [lang is "es"]',
         "  filter 'default_filter': is for what nothing else matches",
         "  Spanish: 0 members, 0 available, 0 free, 1 waiting   <- here",
     ):
@@ -144,9 +144,7 @@ def test_a_task_in_line(desk: Desk) -> None:
 def test_a_task_for_one_worker(desk: Desk) -> None:
     """The routing target is the only one who counts."""
     ann, _ = desk.worker("Ann", "Offline"), desk.worker("Bob")
-    task = desk.task(
-        routing_target=ann, ignore_capacity=False, workflow_sid=desk.engine.workflows(desk.ws)[0].sid
-    )
+    task = desk.task(routing_target=ann, ignore_capacity=False, workflow_sid=desk.engine.workflows(desk.ws)[0].sid)
     found = explained(desk, task)
     assert "waits for its routing target" in found.summary and found.filters == ()
     assert [check.passed for check in found.workers[0].checks] == [True, False, True, True]

@@ -76,9 +76,7 @@ def test_event_payloads(story: Story) -> None:
         story.event("reservation.created"), payloads.load("event.reservation.created.incoming-transfer")["payload"]
     )
     assert_like(story.event("reservation.accepted"), payloads.load("event.reservation.accepted")["payload"])
-    assert_like(
-        story.event("task.transfer-initiated"), payloads.load("event.task.transfer-initiated")["payload"]
-    )
+    assert_like(story.event("task.transfer-initiated"), payloads.load("event.task.transfer-initiated")["payload"])
     assert_like(
         story.event("worker.capacity.update"),
         payloads.load("event.worker.capacity.update")["payload"],
