@@ -36,6 +36,11 @@ FloatOrUnset = float | Unset
 class Command:
     """What all commands share."""
 
+    def given(self, *names: str) -> dict[str, Any]:
+        """Return those of the named fields that are not :data:`UNSET`."""
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not UNSET}
+
 
 @attrs.frozen(kw_only=True)
 class AdvanceTime(Command):

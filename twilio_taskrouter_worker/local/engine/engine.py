@@ -12,18 +12,17 @@ from .commands import AdvanceTime, Command
 from .core import checks
 from .core.digest import digest, snapshot
 from .core.kernel import Kernel
+from .core.schedule import TimerKind
 from .errors import Rejected
 from .events import Event
 from .handlers import (
     channels,
     instructions,
-    participants,
     queues,
     reservations,
     sessions,
     tasks,
     transfers,
-    unaccepted,
     workers,
     workflows,
     workspaces,
@@ -62,23 +61,23 @@ _HANDLERS: dict[type[Command], Callable[[Kernel, Any], Any]] = {
     c.ResolveInstruction: instructions.resolve,
     c.CreateTransfer: transfers.create,
     c.CancelTransfer: transfers.cancel,
-    c.UpdateCustomerParticipant: participants.update_customer,
-    c.UpdateWorkerParticipant: participants.update_worker,
-    c.HoldWorkerParticipant: participants.hold_worker,
-    c.KickWorkerParticipant: participants.kick_worker,
+    c.UpdateCustomerParticipant: instructions.update_customer,
+    c.UpdateWorkerParticipant: instructions.update_worker,
+    c.HoldWorkerParticipant: instructions.hold_worker,
+    c.KickWorkerParticipant: instructions.kick_worker,
     c.SessionOpened: sessions.opened,
     c.SessionClosed: sessions.closed,
 }
 
-_TIMERS: dict[str, Callable[..., None]] = {
-    "reservation-timeout": unaccepted.timed_out,
-    "task-timeout": tasks.time_out,
-    "step-timeout": walk.step_timeout,
-    "sla": tasks.miss_target,
-    "assigned-limit": tasks.stay_too_long,
-    "purge": remove_task,
-    "voice": instructions.answered,
-    "offline": sessions.go_offline,
+_TIMERS: dict[TimerKind, Callable[..., None]] = {
+    TimerKind.RESERVATION_TIMEOUT: reservations.timed_out,
+    TimerKind.TASK_TIMEOUT: tasks.time_out,
+    TimerKind.STEP_TIMEOUT: walk.step_timeout,
+    TimerKind.RESERVATION_SLA: tasks.miss_target,
+    TimerKind.ASSIGNED_LIMIT: tasks.stay_too_long,
+    TimerKind.PURGE: remove_task,
+    TimerKind.VOICE_ANSWER: instructions.answered,
+    TimerKind.WORKER_OFFLINE: sessions.go_offline,
 }
 
 

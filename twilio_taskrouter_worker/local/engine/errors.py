@@ -5,10 +5,7 @@ The texts that TaskRouter is known to use stand here, word for word, and nowhere
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .events import Event
+from .events import Event
 
 
 class Rejected(Exception):

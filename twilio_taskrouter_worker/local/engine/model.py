@@ -9,6 +9,7 @@ Dates are floats, unix seconds. Field names are those of the REST API. ``attribu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -50,13 +51,24 @@ class Record:
     date_updated: float
 
     def replaced(self: R, **changes: Any) -> R:
-        """Return a copy with some fields changed."""
+        """Return a copy with some fields changed.
+
+        Raises:
+            TypeError: there is no such field.
+        """
         # attrs.evolve runs the initializer over every field; this is the engine's innermost operation.
         new = object.__new__(type(self))
         fields = new.__dict__
         fields.update(self.__dict__)
         fields.update(changes)
+        if len(fields) != len(self.__dict__):
+            unknown = ", ".join(sorted(changes.keys() - self.__dict__.keys()))
+            raise TypeError(f"{type(self).__name__} has no field {unknown}.")
         return new
+
+    def differing(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of the changes that give a field another value."""
+        return {name: value for name, value in changes.items() if getattr(self, name) != value}
 
 
 @attrs.frozen(slots=False, kw_only=True)

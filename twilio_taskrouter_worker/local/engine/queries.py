@@ -10,7 +10,6 @@ from . import model
 from .core.kernel import Kernel
 from .core.state import ReservationState, WorkspaceState
 from .expressions import WorkerScope, WorkersScope
-from .handlers import channels
 from .routing.explaining import explain
 from .routing.matching import workers_scope
 from .routing.verdicts import Explanation
@@ -60,7 +59,7 @@ class Queries:
     def channel(self, workspace_sid: str, worker_sid: str, channel: str) -> model.WorkerChannel:
         """Return a worker's channel by its sid (WC), or by sid or unique name of the task channel."""
         ws = self._kernel.workspace(workspace_sid)
-        return channels.find(ws, ws.worker(worker_sid), channel)
+        return ws.worker_channel(ws.worker(worker_sid), channel)
 
     def task_channels(self, workspace_sid: str) -> list[model.TaskChannel]:
         """Return the task channels of a workspace."""

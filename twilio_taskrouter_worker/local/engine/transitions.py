@@ -1,11 +1,11 @@
-"""The ways of tasks and reservations through their states, whoever asks for it."""
+"""The states of tasks, reservations and workers, and what a change of each brings with it, whatever its cause."""
 
 from __future__ import annotations
 
 from .core.kernel import Kernel
-from .core.state import QueueState, ReservationState, TaskState, TransferState, WorkspaceState
-from .index import idle
-from .index import waiting as pending
+from .core.schedule import TimerKind
+from .core.state import QueueState, ReservationState, TaskState, TransferState, WorkerState, WorkspaceState
+from .index import idle, membership, waiting
 from .model import (
     ACCEPTED,
     ASSIGNED,
@@ -18,8 +18,9 @@ from .model import (
     TASK_FINAL,
     TRANSFER_FAILED,
     WRAPPING,
+    Activity,
+    Worker,
 )
-from .movement import move
 from .rules import TRANSFER_TASK_ENDED
 
 EVENT_OF_STATUS = {
@@ -90,7 +91,7 @@ def set_task_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, status:
     )
     if status == ASSIGNED and task.assigned_timer is None:
         due = kernel.now + kernel.rules.assigned_limit
-        task.assigned_timer = kernel.schedule.at(due, "assigned-limit", ws, task)
+        task.assigned_timer = kernel.schedule.at(due, TimerKind.ASSIGNED_LIMIT, ws, task)
     elif status == WRAPPING:
         kernel.schedule.cancel(task.assigned_timer)
         task.assigned_timer = None
@@ -101,7 +102,7 @@ def set_task_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, status:
 
 def stop_waiting(kernel: Kernel, task: TaskState) -> None:
     """Stop everything that only matters while nobody has accepted the task."""
-    pending.remove(task)
+    waiting.remove(task)
     kernel.unplaced.pop(task, None)
     for timer in (task.ttl_timer, task.step_timer, task.sla_timer):
         kernel.schedule.cancel(timer)
@@ -118,7 +119,7 @@ def _finish(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
         task.queue.tasks.pop(sid, None)
     if task.workflow is not None:
         task.workflow.tasks.pop(sid, None)
-    task.purge_timer = kernel.schedule.at(kernel.now + kernel.rules.purge_finished_after, "purge", ws, task)
+    task.purge_timer = kernel.schedule.at(kernel.now + kernel.rules.purge_finished_after, TimerKind.PURGE, ws, task)
 
 
 def end_open(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[ReservationState]:
@@ -128,8 +129,8 @@ def end_open(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[Reserv
     """
     ended = list(task.open.values())
     for reservation in ended:
-        waiting = reservation.record.reservation_status == PENDING
-        set_reservation(kernel, ws, reservation, CANCELED if waiting else COMPLETED)
+        unanswered = reservation.record.reservation_status == PENDING
+        set_reservation(kernel, ws, reservation, CANCELED if unanswered else COMPLETED)
     if task.transfer is not None:
         end_transfer(kernel, task.transfer, TRANSFER_FAILED, TRANSFER_TASK_ENDED)
     return ended
@@ -242,3 +243,42 @@ def delete_task(kernel: Kernel, ws: WorkspaceState, task: TaskState, event: str)
     emit_ended(kernel, ws, ended)
     kernel.emit(event, ws, task=task.record)
     remove_task(kernel, ws, task)
+
+
+def move(
+    kernel: Kernel, ws: WorkspaceState, worker: WorkerState, activity: Activity, *, part_of_update: bool = False
+) -> None:
+    """Put a worker into an activity, with all that follows; nothing happens if it is there already.
+
+    Args:
+        part_of_update: the caller counts the version and emits the event, as one of several changes.
+    """
+    before = worker.record
+    if before.activity_sid == activity.sid:
+        return
+    worker.record = before.replaced(
+        activity_sid=activity.sid,
+        activity_name=activity.friendly_name,
+        available=activity.available,
+        date_status_changed=kernel.now,
+        version=before.version + (not part_of_update),
+    )
+    worker.fields["activity_sid"] = activity.sid
+    worker.fields["activity_name"] = activity.friendly_name
+    membership.activity_changed(worker, before.activity_sid)
+    membership.rematch(kernel, ws, worker, attributes=False, fields=False, activity=True)
+    idle.refresh(kernel, ws, worker)
+    if activity.available:
+        kernel.wake(ws, worker)
+    if not part_of_update:
+        emit_moved(kernel, ws, worker, before)
+
+
+def emit_moved(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, before: Worker) -> None:
+    """Emit a worker's change of activity; the worker hears it."""
+    data = {
+        "previous_activity_sid": before.activity_sid,
+        "previous_activity_name": before.activity_name,
+        "time_in_previous_activity": kernel.now - before.date_status_changed,
+    }
+    kernel.emit("worker.activity.update", ws, (before.sid,), worker=worker.record, data=data)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from types import UnionType
+from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
 from .. import rules
-from ..commands import Command, Unset
-from ..errors import invalid
+from ..commands import Command
+from ..errors import Rejected, invalid, version_mismatch
 from ..expressions import Expression, ExpressionContext, ExpressionSyntaxError, Semantics, compile_expression
 
 
@@ -23,50 +24,31 @@ def _number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-_TYPES: dict[str, tuple[str, Callable[[object], bool]]] = {
-    "str": ("a string", lambda v: isinstance(v, str)),
-    "bool": ("a boolean", lambda v: isinstance(v, bool)),
-    "int": ("an integer", _whole),
-    "float": ("a number", _number),
-    "Mapping[str, Any]": ("an object", lambda v: isinstance(v, dict)),
-}
+_WORDS: dict[type, str] = {str: "a string", bool: "a boolean", int: "an integer", float: "a number", dict: "an object"}
+_Check = tuple[str, str, Callable[[object], bool]]
 
 
-def _checker(annotation: str) -> tuple[str, Callable[[object], bool]]:
-    """Return the words for a field's type and the test of a value, from the annotation's text."""
-    name = annotation.removesuffix(" | None")
-    optional = name != annotation
-    unset = name.endswith("OrUnset")
-    name = {"StrOrUnset": "str", "OptionalStrOrUnset": "str", "IntOrUnset": "int"}.get(name, name)
-    name = {"BoolOrUnset": "bool", "FloatOrUnset": "float"}.get(name, name)
-    optional = optional or annotation.startswith("Optional")
-    words, test = _TYPES[name]
-
-    def check(value: object) -> bool:
-        if value is None:
-            return optional
-        if isinstance(value, Unset):
-            return unset
-        return test(value)
-
-    return words, check
+def _checks_of(cls: type[Command]) -> list[_Check]:
+    """Return each field's name, the words for its type, and the test of a value."""
+    hints = get_type_hints(cls)
+    return [(field.name, *_check_of(hints[field.name])) for field in attrs.fields(cls)]
 
 
-_Fields = list[tuple[str, str, Callable[[object], bool]]]
-_fields_of: dict[type[Command], _Fields] = {}
+def _check_of(hint: Any) -> tuple[str, Callable[[object], bool]]:
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    plain = {dict if get_origin(member) is Mapping else member for member in members}
+    wanted = next(member for member in plain if member in _WORDS)
+    others = tuple(plain - {wanted})
+    test: Callable[[object], bool] = {int: _whole, float: _number}.get(wanted, lambda value: isinstance(value, wanted))
+    return _WORDS[wanted], lambda value: test(value) or isinstance(value, others)
 
 
-def _fields(cls: type[Command]) -> _Fields:
-    return [(f.name, *_checker(str(f.type))) for f in attrs.fields(cls)]
-
-
-for _cls in Command.__subclasses__():
-    _fields_of[_cls] = _fields(_cls)
+_FIELDS = {cls: _checks_of(cls) for cls in Command.__subclasses__()}
 
 
 def types(command: Command) -> None:
     """Check that every field of a command holds a value of its type, since commands come from parsed requests."""
-    for name, words, test in _fields_of[type(command)]:
+    for name, words, test in _FIELDS[type(command)]:
         value = getattr(command, name)
         if not test(value):
             parameter = "".join(part.capitalize() for part in name.split("_"))
@@ -79,6 +61,21 @@ def name(value: str, parameter: str = "FriendlyName") -> str:
         raise invalid(f"{parameter} must not be empty")
     if len(value) > rules.MAX_NAME:
         raise invalid(f"{parameter} must have at most {rules.MAX_NAME} characters, not {len(value)}")
+    return value
+
+
+def free_name(value: str, taken: Mapping[str, str], refusal: Rejected, own: str | None = None, key: str = "") -> str:
+    """Check a friendly name, which nothing else may have.
+
+    Args:
+        taken: sid by name, or by what names are compared by.
+        refusal: raised when the name is taken.
+        own: sid of what has, or is to have, the name.
+        key: what this name is compared by, where that is not the name.
+    """
+    name(value)
+    if taken.get(key or value, own) != own:
+        raise refusal
     return value
 
 
@@ -144,3 +141,9 @@ def expression(text: str, context: ExpressionContext, semantics: Semantics, wher
         return compile_expression(text, context, semantics)
     except ExpressionSyntaxError as error:
         raise invalid(f"{where}: {error}") from error
+
+
+def version(record: Any, if_match: int | None) -> None:
+    """Refuse a change that was meant for another version of a worker, task or reservation."""
+    if if_match is not None and if_match != record.version:
+        raise version_mismatch(record.sid, record.version, if_match)

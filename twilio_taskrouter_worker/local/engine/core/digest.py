@@ -67,7 +67,7 @@ def _worker(worker: WorkerState) -> dict[str, Any]:
 def _task(task: TaskState) -> dict[str, Any]:
     return {
         "task": vars(task.record),
-        "route": task.route,
+        "route": task.route.value,
         "filter": task.filter_index,
         "target": task.step.index if task.step is not None else None,
         "expired": task.step_expired,
@@ -82,5 +82,5 @@ def _task(task: TaskState) -> dict[str, Any]:
 def _timer(timer: Timer) -> tuple[float, str, str]:
     for arg in timer.args:
         if isinstance(arg, (TaskState, ReservationState, WorkerState)):
-            return timer.due, timer.kind, arg.record.sid
-    return timer.due, timer.kind, ""
+            return timer.due, timer.kind.value, arg.record.sid
+    return timer.due, timer.kind.value, ""

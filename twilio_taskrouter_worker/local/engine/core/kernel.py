@@ -7,22 +7,10 @@ from typing import Any
 
 from .. import errors
 from ..events import NO_DATA, Event
-from ..model import (
-    Activity,
-    Reservation,
-    Task,
-    TaskChannel,
-    TaskQueue,
-    Transfer,
-    Worker,
-    WorkerChannel,
-    Workflow,
-    Workspace,
-)
 from ..rules import Rules
 from .schedule import Schedule
-from .sids import SidSource, canonical
-from .state import ReservationState, TaskState, WorkerState, WorkspaceState
+from .sids import SidSource
+from .state import ReservationState, TaskState, WorkerState, WorkspaceState, find
 
 
 class Kernel:
@@ -46,7 +34,7 @@ class Kernel:
 
     def workspace(self, sid: str) -> WorkspaceState:
         """Return a workspace, or raise Rejected(404)."""
-        found = self.workspaces.get(sid) or self.workspaces.get(canonical(sid))
+        found = find(self.workspaces, sid)
         if found is None:
             raise errors.not_found(f"/Workspaces/{sid}")
         return found
@@ -57,21 +45,16 @@ class Kernel:
         ws: WorkspaceState,
         recipients: tuple[str, ...] = (),
         *,
-        workspace: Workspace | None = None,
-        activity: Activity | None = None,
-        worker: Worker | None = None,
-        channel: WorkerChannel | None = None,
-        task_channel: TaskChannel | None = None,
-        queue: TaskQueue | None = None,
-        workflow: Workflow | None = None,
-        task: Task | None = None,
-        reservation: Reservation | None = None,
-        task_transfer: Transfer | None = None,
-        active_outgoing_task_transfer: Transfer | None = None,
-        transfer: Transfer | None = None,
         data: Mapping[str, Any] = NO_DATA,
+        **records: Any,
     ) -> None:
-        """Note that something has happened, at the present time."""
+        """Note that something has happened, at the present time.
+
+        Args:
+            recipients: sids of the workers whose sessions are notified.
+            data: more facts, by type of event.
+            records: the snapshots of what it concerns, by their names in :class:`Event`.
+        """
         self.event_count += 1
         self.events.append(
             Event(
@@ -80,19 +63,8 @@ class Kernel:
                 sequence=self.event_count,
                 workspace_sid=ws.record.sid,
                 recipients=recipients,
-                workspace=workspace,
-                activity=activity,
-                worker=worker,
-                channel=channel,
-                task_channel=task_channel,
-                queue=queue,
-                workflow=workflow,
-                task=task,
-                reservation=reservation,
-                task_transfer=task_transfer,
-                active_outgoing_task_transfer=active_outgoing_task_transfer,
-                transfer=transfer,
                 data=data,
+                **records,
             )
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import heapq
 from collections.abc import Iterator
 from typing import Any
@@ -9,12 +10,25 @@ from typing import Any
 _COMPACT_FROM = 256  # cancelled timers that may lie in the heap before it is worth sweeping
 
 
+class TimerKind(enum.Enum):
+    """What a timer does when it is due; ``engine`` names the function of each."""
+
+    RESERVATION_TIMEOUT = "reservation-timeout"
+    TASK_TIMEOUT = "task-timeout"
+    STEP_TIMEOUT = "step-timeout"
+    RESERVATION_SLA = "sla"
+    ASSIGNED_LIMIT = "assigned-limit"
+    PURGE = "purge"
+    VOICE_ANSWER = "voice"
+    WORKER_OFFLINE = "offline"
+
+
 class Timer:
     """One thing that is due at a time, unless it is cancelled."""
 
     __slots__ = ("args", "cancelled", "due", "kind")
 
-    def __init__(self, due: float, kind: str, args: tuple[Any, ...]) -> None:
+    def __init__(self, due: float, kind: TimerKind, args: tuple[Any, ...]) -> None:
         self.due = due
         self.kind = kind
         self.args = args
@@ -29,7 +43,7 @@ class Schedule:
         self._made = 0
         self._cancelled = 0
 
-    def at(self, due: float, kind: str, *args: Any) -> Timer:
+    def at(self, due: float, kind: TimerKind, *args: Any) -> Timer:
         """Add a timer."""
         timer = Timer(due, kind, args)
         self._made += 1

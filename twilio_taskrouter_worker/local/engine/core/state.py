@@ -6,8 +6,10 @@ are dicts, because the order of a Python set of strings differs from process to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import enum
+import heapq
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeVar
 
 from .. import errors
 from ..expressions import Expression, TaskScope, WorkerScope
@@ -26,15 +28,71 @@ from ..model import (
     Workflow,
     Workspace,
 )
+from .plan import Plan, Target
+from .schedule import Timer
 from .sids import canonical
 
-if TYPE_CHECKING:
-    from ..index.waiting import Entry, Group, Groups
-    from ..routing.plan import Plan, Target
-    from .schedule import Timer
+T = TypeVar("T")
 
 IdleKey = tuple[float, int, str]
 """Orders idle workers: when last given a task, a counter that tells apart what happened at one time, sid."""
+
+
+OrderKey = tuple[float, float, float]
+"""Smaller is served earlier; comparable only among tasks of queues with the same task order."""
+
+Entry = tuple[OrderKey, int, "TaskState"]
+GroupKey = Hashable
+Groups = dict[GroupKey, "Group"]
+KnownKey = tuple[str, str, str]
+
+_COMPACT_FROM = 64  # entries of a group before it is worth sweeping out the stale ones
+
+
+class Group:
+    """Waiting tasks of one queue and channel that suit the same workers, best first."""
+
+    __slots__ = ("heap", "home", "key", "known", "live")
+
+    def __init__(
+        self, home: Groups, key: GroupKey, known: tuple[dict[KnownKey, Groups], KnownKey] | None = None
+    ) -> None:
+        self.home = home
+        self.key = key
+        self.known = known
+        """Where the home itself is kept, if it is one for a known worker."""
+        self.heap: list[Entry] = []
+        self.live = 0
+        """Entries that are not stale; a task that leaves lets its entry lie until it comes to the top."""
+
+    def top(self) -> Entry:
+        """Return the best entry; a group that stands in its home has one."""
+        heap = self.heap
+        while heap[0][2].entry is not heap[0]:
+            heapq.heappop(heap)
+        return heap[0]
+
+    def add(self, entry: Entry) -> None:
+        """Let a task wait here."""
+        if not self.live:
+            self.home[self.key] = self
+            if self.known is not None:
+                self.known[0][self.known[1]] = self.home
+        heapq.heappush(self.heap, entry)
+        self.live += 1
+
+    def drop(self) -> None:
+        """Forget one task whose entry has just become stale."""
+        self.live -= 1
+        if not self.live:
+            self.heap.clear()
+            del self.home[self.key]
+            # References to known workers come from customers' data: without this each would stay for ever.
+            if self.known is not None and not self.home:
+                del self.known[0][self.known[1]]
+        elif len(self.heap) > _COMPACT_FROM and self.live * 2 < len(self.heap):
+            self.heap = [entry for entry in self.heap if entry[2].entry is entry]
+            heapq.heapify(self.heap)
 
 
 class WorkerState:
@@ -112,6 +170,16 @@ class WorkflowState:
         """Tasks of this workflow that are not over."""
 
 
+class Route(enum.Enum):
+    """How a task finds workers."""
+
+    WORKFLOW = "workflow"
+    QUEUE = "queue"
+    """It waits in the queue that is its routing target."""
+    WORKER = "worker"
+    """It is offered to nobody but its routing target."""
+
+
 class TaskState:
     """A task, where it stands in its workflow, and its reservations."""
 
@@ -152,8 +220,7 @@ class TaskState:
         self.scope = TaskScope(attributes)
         self.number = number
         """Counts tasks; breaks ties in the order of creation."""
-        self.route = "workflow"
-        """How the task finds workers: ``workflow``, ``queue``, or ``worker`` (its routing target)."""
+        self.route = Route.WORKFLOW
         self.workflow: WorkflowState | None = None
         self.plan: Plan | None = None
         """The configuration the task is walking through: that of its workflow when it entered."""
@@ -187,6 +254,21 @@ class TaskState:
         self.customer: CustomerParticipant | None = None
         self.participants: dict[str, WorkerParticipant] = {}
         """By reservation sid."""
+
+    @property
+    def direct(self) -> bool:
+        """Whether only the routing target may be offered the task as it is now; a transfer suspends that."""
+        return self.route is Route.WORKER and self.transfer is None
+
+    def set_attributes(self, parsed: dict[str, Any]) -> None:
+        """Take over the parsed form of new attributes."""
+        self.attributes = parsed
+        self.scope = TaskScope(parsed)
+
+    def timers(self) -> tuple[Timer | None, ...]:
+        """Return every timer of the task itself and of its reservations."""
+        own = (self.ttl_timer, self.step_timer, self.sla_timer, self.assigned_timer, self.purge_timer)
+        return own + tuple(timer for r in self.open.values() for timer in (r.timer, r.voice_timer))
 
     def pending(self) -> list[ReservationState]:
         """Return the reservations that wait for an answer."""
@@ -222,6 +304,11 @@ class TransferState:
         """Rounds of offers to a queue that nobody accepted."""
         self.queue_before = queue_before
         """The task's queue when the transfer started, which it returns to when the transfer is canceled."""
+
+
+def find(records: Mapping[str, T], sid: str) -> T | None:
+    """Return the record with this sid, whose digits may be in either case, or None."""
+    return records.get(sid) or records.get(canonical(sid))
 
 
 class WorkspaceState:
@@ -267,24 +354,35 @@ class WorkspaceState:
         """Return the path of something in this workspace."""
         return f"/Workspaces/{self.record.sid}/{kind}/{sid}"
 
+    def renamed(self, names: dict[str, str], before: str, record: TaskQueue | Workflow, kind: str) -> None:
+        """Keep a queue or workflow under its new name, and show that in its tasks; ``kind`` begins their fields."""
+        del names[before]
+        names[record.friendly_name] = record.sid
+        for task in self.tasks.values():
+            if getattr(task.record, f"{kind}_sid") == record.sid:
+                task.record = task.record.replaced(**{f"{kind}_friendly_name": record.friendly_name})
+
+    def _found(self, records: Mapping[str, T], kind: str, sid: str) -> T:
+        """Return what has this sid, or raise Rejected(404)."""
+        found = find(records, sid)
+        if found is None:
+            raise errors.not_found(self.path(kind, sid))
+        return found
+
     def activity(self, sid: str) -> Activity:
         """Return an activity, or raise Rejected(404)."""
-        found = self.activities.get(sid) or self.activities.get(canonical(sid))
-        if found is None:
-            raise errors.not_found(self.path("Activities", sid))
-        return found
+        return self._found(self.activities, "Activities", sid)
 
     def activity_named(self, sid: str) -> Activity:
         """Return the activity that a parameter names, or raise Rejected(400)."""
-        found = self.activities.get(sid) or self.activities.get(canonical(sid))
+        found = find(self.activities, sid)
         if found is None:
             raise errors.unknown_activity(sid)
         return found
 
     def find_task_channel(self, reference: str) -> TaskChannel | None:
         """Return a task channel by sid or unique name, or None."""
-        sid = self.channel_names.get(reference, reference)
-        return self.task_channels.get(sid) or self.task_channels.get(canonical(sid))
+        return find(self.task_channels, self.channel_names.get(reference, reference))
 
     def task_channel(self, reference: str) -> TaskChannel:
         """Return a task channel by sid or unique name, or raise Rejected(404)."""
@@ -293,37 +391,33 @@ class WorkspaceState:
             raise errors.not_found(self.path("TaskChannels", reference))
         return found
 
+    def worker_channel(self, worker: WorkerState, reference: str) -> WorkerChannel:
+        """Return a worker's channel by its own sid or by task channel, or raise Rejected(404)."""
+        task_channel = self.find_task_channel(reference)
+        if task_channel is not None:
+            return worker.channels[task_channel.sid]
+        own = {channel.sid: channel for channel in worker.channels.values()}
+        return self._found(own, f"Workers/{worker.record.sid}/Channels", reference)
+
     def worker(self, sid: str) -> WorkerState:
         """Return a worker, or raise Rejected(404)."""
-        found = self.workers.get(sid) or self.workers.get(canonical(sid))
-        if found is None:
-            raise errors.not_found(self.path("Workers", sid))
-        return found
+        return self._found(self.workers, "Workers", sid)
 
     def queue(self, sid: str) -> QueueState:
         """Return a queue, or raise Rejected(404)."""
-        found = self.queues.get(sid) or self.queues.get(canonical(sid))
-        if found is None:
-            raise errors.not_found(self.path("TaskQueues", sid))
-        return found
+        return self._found(self.queues, "TaskQueues", sid)
 
     def workflow(self, sid: str) -> WorkflowState:
         """Return a workflow, or raise Rejected(404)."""
-        found = self.workflows.get(sid) or self.workflows.get(canonical(sid))
-        if found is None:
-            raise errors.not_found(self.path("Workflows", sid))
-        return found
+        return self._found(self.workflows, "Workflows", sid)
 
     def task(self, sid: str) -> TaskState:
         """Return a task, or raise Rejected(404)."""
-        found = self.tasks.get(sid) or self.tasks.get(canonical(sid))
-        if found is None:
-            raise errors.not_found(self.path("Tasks", sid))
-        return found
+        return self._found(self.tasks, "Tasks", sid)
 
     def reservation(self, sid: str, task_sid: str | None = None, worker_sid: str | None = None) -> ReservationState:
         """Return a reservation, of that task and that worker where they are given, or raise Rejected(404)."""
-        found = self.reservations.get(sid) or self.reservations.get(canonical(sid))
+        found = find(self.reservations, sid)
         if found is not None:
             record = found.record
             if task_sid is not None and canonical(task_sid) != record.task_sid:
@@ -337,7 +431,4 @@ class WorkspaceState:
 
     def transfer(self, sid: str) -> TransferState:
         """Return a transfer, or raise Rejected(404)."""
-        found = self.transfers.get(sid) or self.transfers.get(canonical(sid))
-        if found is None:
-            raise errors.not_found(self.path("Transfers", sid))
-        return found
+        return self._found(self.transfers, "Transfers", sid)

@@ -8,7 +8,6 @@ from .. import errors
 from ..commands import UNSET, CreateTaskChannel, DeleteTaskChannel, UpdateTaskChannel, UpdateWorkerChannel
 from ..core import checks
 from ..core.kernel import Kernel
-from ..core.sids import canonical
 from ..core.state import WorkerState, WorkspaceState
 from ..index import idle
 from ..model import TaskChannel, WorkerChannel
@@ -117,23 +116,11 @@ def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
     kernel.emit("task-channel.deleted", ws, task_channel=record)
 
 
-def find(ws: WorkspaceState, worker: WorkerState, reference: str) -> WorkerChannel:
-    """Return a worker's channel by its own sid or by task channel, or raise Rejected(404)."""
-    task_channel = ws.find_task_channel(reference)
-    if task_channel is not None:
-        return worker.channels[task_channel.sid]
-    sid = canonical(reference)
-    for channel in worker.channels.values():
-        if channel.sid == sid:
-            return channel
-    raise errors.not_found(ws.path(f"Workers/{worker.record.sid}/Channels", reference))
-
-
 def update_worker_channel(kernel: Kernel, command: UpdateWorkerChannel) -> WorkerChannel:
     """Do an UpdateWorkerChannel. Each value that changes is an event and a version of the worker of its own."""
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.worker_sid)
-    before = find(ws, worker, command.channel)
+    before = ws.worker_channel(worker, command.channel)
     after = before
     types: list[str] = []
     if command.capacity is not UNSET:

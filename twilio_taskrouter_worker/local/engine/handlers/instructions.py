@@ -1,4 +1,4 @@
-"""Instructions posted on reservations, and the voice connections they stand for (without telephony)."""
+"""Instructions posted on reservations, and the conference legs they change: bookkeeping, without telephony."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from typing import Any
 import attrs
 
 from .. import errors
-from ..commands import InstructReservation, ResolveInstruction
+from ..commands import (
+    HoldWorkerParticipant,
+    InstructReservation,
+    KickWorkerParticipant,
+    ResolveInstruction,
+    UpdateCustomerParticipant,
+    UpdateWorkerParticipant,
+)
+from ..core import checks
 from ..core.kernel import Kernel
+from ..core.schedule import TimerKind
 from ..core.sids import canonical
-from ..core.state import ReservationState, WorkspaceState
+from ..core.state import ReservationState, TaskState, WorkspaceState
 from ..errors import invalid
-from ..model import ACCEPTED, PENDING, REJECTED, Reservation, WorkerParticipant
-from . import reservations, unaccepted
-from .workers import check_version
+from ..model import ACCEPTED, PENDING, REJECTED, CustomerParticipant, Reservation, Task, WorkerParticipant
+from . import reservations
 
 _REQUIRED = {
     "call": ("CallFrom", "CallUrl"),
@@ -37,7 +45,7 @@ def instruct(kernel: Kernel, command: InstructReservation) -> Reservation:
     """Do an InstructReservation."""
     ws = kernel.workspace(command.workspace_sid)
     reservation = ws.reservation(command.sid, command.task_sid, command.worker_sid)
-    check_version(reservation.record, command.if_match)
+    checks.version(reservation.record, command.if_match)
     instruction = command.instruction.lower()
     _check(reservation, instruction, command)
     if instruction == "supervise":
@@ -50,7 +58,7 @@ def instruct(kernel: Kernel, command: InstructReservation) -> Reservation:
         if activity_sid is not None:
             activity_sid = ws.activity_named(activity_sid).sid
         reservations.check_state(kernel, reservation, REJECTED)
-        unaccepted.reject(kernel, ws, reservation, activity_sid)
+        reservations.reject(kernel, ws, reservation, activity_sid)
     else:
         _voice(kernel, ws, reservation, instruction, command)
     return reservation.record
@@ -91,9 +99,9 @@ def _voice(
     delay = kernel.rules.voice_answer_delay
     if ws.armed:
         due = kernel.now + (delay or 0.0)
-        reservation.voice_timer = kernel.schedule.at(due, "voice", ws, reservation, ws.armed.pop(0))
+        reservation.voice_timer = kernel.schedule.at(due, TimerKind.VOICE_ANSWER, ws, reservation, ws.armed.pop(0))
     elif delay is not None:
-        reservation.voice_timer = kernel.schedule.at(kernel.now + delay, "voice", ws, reservation, None)
+        reservation.voice_timer = kernel.schedule.at(kernel.now + delay, TimerKind.VOICE_ANSWER, ws, reservation, None)
 
 
 def resolve(kernel: Kernel, command: ResolveInstruction) -> Reservation | None:
@@ -114,7 +122,7 @@ def answered(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, 
     if reason_code is None:
         reservations.accept(kernel, ws, reservation)
     else:
-        unaccepted.media_failed(kernel, ws, reservation, reason_code)
+        reservations.media_failed(kernel, ws, reservation, reason_code)
 
 
 def _supervise(ws: WorkspaceState, reservation: ReservationState, command: InstructReservation) -> None:
@@ -143,3 +151,64 @@ def participant(reservation: ReservationState) -> WorkerParticipant:
     if found is not None:
         return found
     return WorkerParticipant(task_sid=record.task_sid, reservation_sid=record.sid, worker_sid=record.worker_sid)
+
+
+def _task(ws: WorkspaceState, sid: str) -> TaskState:
+    task = ws.tasks.get(canonical(sid))
+    if task is None:
+        raise invalid(f"TaskSid '{sid}' does not name a task of this workspace")
+    return task
+
+
+def _leg(task: TaskState, worker_sid: str) -> ReservationState:
+    """Return the accepted reservation by which a worker is in the task's conference."""
+    for reservation in task.open.values():
+        record = reservation.record
+        if record.worker_sid == canonical(worker_sid) and record.reservation_status == ACCEPTED:
+            return reservation
+    raise invalid(f"Worker {worker_sid} has no accepted reservation on task {task.record.sid}")
+
+
+def update_customer(kernel: Kernel, command: UpdateCustomerParticipant) -> Task:
+    """Do an UpdateCustomerParticipant."""
+    ws = kernel.workspace(command.workspace_sid)
+    ws.worker(command.worker_sid)
+    task = _task(ws, command.task_sid)
+    _leg(task, command.worker_sid)
+    leg = task.customer or CustomerParticipant(task_sid=task.record.sid)
+    changes = command.given("hold", "hold_url", "hold_method")
+    task.customer = attrs.evolve(leg, **changes)
+    return task.record
+
+
+def update_worker(kernel: Kernel, command: UpdateWorkerParticipant) -> Reservation:
+    """Do an UpdateWorkerParticipant."""
+    ws = kernel.workspace(command.workspace_sid)
+    worker = ws.worker(command.worker_sid)
+    reservation = worker.reservations.get(canonical(command.reservation_sid))
+    if reservation is None or reservation.record.reservation_status != ACCEPTED:
+        raise invalid(f"Reservation {command.reservation_sid} is not an accepted one of worker {worker.record.sid}")
+    changes = command.given("end_conference_on_exit", "mute", "beep_on_exit")
+    reservation.task.participants[reservation.record.sid] = attrs.evolve(participant(reservation), **changes)
+    return reservation.record
+
+
+def hold_worker(kernel: Kernel, command: HoldWorkerParticipant) -> Task:
+    """Do a HoldWorkerParticipant."""
+    ws = kernel.workspace(command.workspace_sid)
+    ws.worker(command.worker_sid)
+    task = _task(ws, command.task_sid)
+    reservation = _leg(task, command.target_worker_sid)
+    changes = command.given("hold", "hold_url", "hold_method")
+    task.participants[reservation.record.sid] = attrs.evolve(participant(reservation), **changes)
+    return task.record
+
+
+def kick_worker(kernel: Kernel, command: KickWorkerParticipant) -> Task:
+    """Do a KickWorkerParticipant; the reservation stays as it is."""
+    ws = kernel.workspace(command.workspace_sid)
+    ws.worker(command.worker_sid)
+    task = _task(ws, command.task_sid)
+    reservation = _leg(task, command.target_worker_sid)
+    task.participants[reservation.record.sid] = attrs.evolve(participant(reservation), kicked=True)
+    return task.record

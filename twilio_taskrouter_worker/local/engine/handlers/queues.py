@@ -1,4 +1,4 @@
-"""Task queues, and who is a member of which: kept as workers and expressions change, never recomputed for everyone."""
+"""Task queues."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from .. import errors
 from ..commands import UNSET, CreateTaskQueue, DeleteTaskQueue, UpdateTaskQueue
 from ..core import checks
 from ..core.kernel import Kernel
-from ..core.state import QueueState, WorkerState, WorkspaceState
+from ..core.state import QueueState, WorkspaceState
 from ..expressions import WORKER, Expression
-from ..index import idle, waiting
+from ..index import membership, waiting
 from ..model import FIFO, LIFO, Activity, TaskQueue
 from ..rules import MAX_RESERVED_WORKERS
 
@@ -52,16 +52,13 @@ def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
     ws.queues[record.sid] = queue
     ws.queue_names[name] = record.sid
     for worker in ws.workers.values():
-        _match(queue, worker)
+        membership.match(queue, worker)
     kernel.emit("task-queue.created", ws, queue=record)
     return record
 
 
 def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
-    checks.name(name)
-    if ws.queue_names.get(name, own) != own:
-        raise errors.duplicate("TaskQueue", name)
-    return name
+    return checks.free_name(name, ws.queue_names, errors.duplicate("TaskQueue", name), own)
 
 
 def _activity(ws: WorkspaceState, sid: str | None) -> Activity | None:
@@ -83,16 +80,16 @@ def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
     if command.target_workers is not UNSET and command.target_workers != record.target_workers:
         expression = compile_target_workers(kernel, command.target_workers)
         changes["target_workers"] = command.target_workers
-    changes = {name: value for name, value in changes.items() if getattr(record, name) != value}
+    changes = record.differing(changes)
     if not changes:
         return record
     queue.record = record.replaced(version=record.version + 1, date_updated=kernel.now, **changes)
     if "friendly_name" in changes:
-        _renamed(ws, queue, record.friendly_name)
+        ws.renamed(ws.queue_names, record.friendly_name, queue.record, "task_queue")
     if "target_workers" in changes:
         queue.expression = expression
         for worker in ws.workers.values():
-            if _match(queue, worker):
+            if membership.match(queue, worker):
                 kernel.wake(ws, worker)
         kernel.emit("task-queue.expression.updated", ws, queue=queue.record)
     if "task_order" in changes:
@@ -121,15 +118,6 @@ def _changes(ws: WorkspaceState, queue: QueueState, command: UpdateTaskQueue) ->
             changes[f"{kind}_activity_sid"] = activity.sid if activity else None
             changes[f"{kind}_activity_name"] = activity.friendly_name if activity else None
     return changes
-
-
-def _renamed(ws: WorkspaceState, queue: QueueState, before: str) -> None:
-    record = queue.record
-    del ws.queue_names[before]
-    ws.queue_names[record.friendly_name] = record.sid
-    for task in ws.tasks.values():
-        if task.record.task_queue_sid == record.sid:
-            task.record = task.record.replaced(task_queue_friendly_name=record.friendly_name)
 
 
 def delete(kernel: Kernel, command: DeleteTaskQueue) -> None:
@@ -161,67 +149,3 @@ def _on_somebodys_way(ws: WorkspaceState, queue_sid: str) -> bool:
         and task.transfer.queue_before.record.sid == queue_sid
         for task in ws.tasks.values()
     )
-
-
-def _match(queue: QueueState, worker: WorkerState) -> bool:
-    """Make a worker a member of a queue or not, by its expression; return whether it has become one."""
-    sid = worker.record.sid
-    was = sid in queue.members
-    belongs = queue.expression.matches(worker.queue_scope)
-    if belongs == was:
-        return False
-    count = queue.activity_counts
-    activity = worker.record.activity_sid
-    if belongs:
-        queue.members[sid] = worker
-        worker.queues[queue.record.sid] = queue
-        count[activity] = count.get(activity, 0) + 1
-        idle.join(queue, worker)
-        return True
-    expel(queue, worker)
-    return False
-
-
-def expel(queue: QueueState, worker: WorkerState) -> None:
-    """Take a worker out of a queue."""
-    del queue.members[worker.record.sid]
-    del worker.queues[queue.record.sid]
-    _uncount(queue, worker.record.activity_sid)
-    idle.leave(queue, worker)
-
-
-def _uncount(queue: QueueState, activity_sid: str) -> None:
-    queue.activity_counts[activity_sid] -= 1
-    if not queue.activity_counts[activity_sid]:
-        del queue.activity_counts[activity_sid]
-
-
-def activity_changed(worker: WorkerState, before: str) -> None:
-    """Count a worker, whose activity has changed, under its new activity in the queues it is in."""
-    after = worker.record.activity_sid
-    for queue in worker.queues.values():
-        _uncount(queue, before)
-        queue.activity_counts[after] = queue.activity_counts.get(after, 0) + 1
-
-
-def rematch(
-    kernel: Kernel, ws: WorkspaceState, worker: WorkerState, *, attributes: bool, fields: bool, activity: bool
-) -> None:
-    """Bring a worker's memberships up to date after changes of the given kinds; wake it if it has joined a queue."""
-    joined = False
-    for queue in ws.queues.values():
-        expression = queue.expression
-        if (
-            (attributes and (expression.worker_attributes or expression.names))
-            or (fields and expression.uses_worker_fields)
-            or (activity and expression.uses_activity)
-        ):
-            joined = _match(queue, worker) or joined
-    if joined:
-        kernel.wake(ws, worker)
-
-
-def match_new_worker(ws: WorkspaceState, worker: WorkerState) -> None:
-    """Find the queues of a worker that has just been made."""
-    for queue in ws.queues.values():
-        _match(queue, worker)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..commands import SessionClosed, SessionOpened
 from ..core.kernel import Kernel
+from ..core.schedule import TimerKind
 from ..core.sids import canonical
 from ..core.state import WorkerState, WorkspaceState
 from ..model import Activity, Worker
-from ..movement import move
+from ..transitions import move
 
 
 def opened(kernel: Kernel, command: SessionOpened) -> Worker:
@@ -34,7 +35,7 @@ def closed(kernel: Kernel, command: SessionClosed) -> Worker | None:
         delay = kernel.rules.session_offline_delay
         if delay > 0:
             kernel.schedule.cancel(worker.offline_timer)
-            worker.offline_timer = kernel.schedule.at(kernel.now + delay, "offline", ws, worker)
+            worker.offline_timer = kernel.schedule.at(kernel.now + delay, TimerKind.WORKER_OFFLINE, ws, worker)
         else:
             go_offline(kernel, ws, worker)
     return worker.record

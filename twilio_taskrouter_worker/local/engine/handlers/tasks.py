@@ -9,11 +9,12 @@ from .. import errors
 from ..commands import UNSET, CreateTask, DeleteTask, UpdateTask
 from ..core import checks
 from ..core.kernel import Kernel
+from ..core.schedule import TimerKind
 from ..core.sids import canonical, well_formed
-from ..core.state import QueueState, TaskState, WorkflowState, WorkspaceState
+from ..core.state import QueueState, Route, TaskState, WorkflowState, WorkspaceState
 from ..errors import invalid
 from ..expressions import TaskScope
-from ..index import waiting as pending
+from ..index import waiting
 from ..model import ACCEPTED, ASSIGNED, CANCELED, COMPLETED, PENDING, RESERVED, WRAPPING, Task, TaskChannel
 from ..routing import walk
 from ..rules import EARLIEST_START, MAX_PRIORITY, MAX_TASK_TIMEOUT, REASON_SLA, REASON_TTL
@@ -26,7 +27,6 @@ from ..transitions import (
     set_task_status,
 )
 from . import reservations
-from .workers import check_version
 
 _DEFAULT_CHANNEL = "default"
 
@@ -42,9 +42,9 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
     route, target = _target(ws, command.routing_target)
     flow = _workflow(kernel, ws, command, route, target)
     queue = _queue(ws, command.task_queue_sid)
-    if command.ignore_capacity and route != "worker":
+    if command.ignore_capacity and route is not Route.WORKER:
         raise invalid("IgnoreCapacity is only valid together with a worker as RoutingTarget")
-    if route == "workflow" and flow is not None:
+    if route is Route.WORKFLOW and flow is not None:
         _check_match(kernel, flow, attributes)
     kernel.task_count += 1
     record = Task(
@@ -67,7 +67,7 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
         task_channel_sid=channel.sid,
         task_channel_unique_name=channel.unique_name,
         routing_target=target,
-        ignore_capacity=route == "worker" and command.ignore_capacity is not False,
+        ignore_capacity=route is Route.WORKER and command.ignore_capacity is not False,
         virtual_start_time=start,
         counter=0,
         version=0,
@@ -78,23 +78,23 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
     ws.tasks[record.sid] = task
     if flow is not None:
         flow.tasks[record.sid] = task
-    task.ttl_timer = kernel.schedule.at(kernel.now + command.timeout, "task-timeout", ws, task)
+    task.ttl_timer = kernel.schedule.at(kernel.now + command.timeout, TimerKind.TASK_TIMEOUT, ws, task)
     _begin(kernel, ws, task, queue)
     return task.record
 
 
 def _begin(kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueState | None) -> None:
     """Send a new task to where it is first offered."""
-    if task.route == "workflow":
+    if task.route is Route.WORKFLOW:
         walk.start(kernel, ws, task)
         return
-    if task.route == "queue":
+    if task.route is Route.QUEUE:
         queue = ws.queues[task.record.routing_target or ""]
     elif not task.record.ignore_capacity:
         due = kernel.now + kernel.rules.reservation_failed_sla
-        task.sla_timer = kernel.schedule.at(due, "sla", ws, task)
+        task.sla_timer = kernel.schedule.at(due, TimerKind.RESERVATION_SLA, ws, task)
     if queue is not None:
-        walk.book(kernel, task, queue, None)
+        walk.enter_queue(kernel, task, queue, None)
         kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record)
     walk.created(kernel, ws, task)
     kernel.place(ws, task)
@@ -123,38 +123,37 @@ def _start_time(kernel: Kernel, value: float | None) -> float:
     return value
 
 
-def _target(ws: WorkspaceState, given: str | None) -> tuple[str, str | None]:
+def _target(ws: WorkspaceState, given: str | None) -> tuple[Route, str | None]:
     """Return how a task with this routing target is routed, and the target's sid as it is kept."""
     if not given:
-        return "workflow", None
+        return Route.WORKFLOW, None
     sid = canonical(given)
     if sid in ws.workers:
-        return "worker", sid
+        return Route.WORKER, sid
     if sid in ws.queues:
-        return "queue", sid
+        return Route.QUEUE, sid
     if sid in ws.workflows:
-        return "workflow", sid
+        return Route.WORKFLOW, sid
     raise invalid(f"RoutingTarget '{given}' does not name a worker, task queue or workflow of this workspace")
 
 
 def _workflow(
-    kernel: Kernel, ws: WorkspaceState, command: CreateTask, route: str, target: str | None
+    kernel: Kernel, ws: WorkspaceState, command: CreateTask, route: Route, target: str | None
 ) -> WorkflowState | None:
     """Return the workflow of a new task; only one that is routed without a workflow may have none."""
     given = command.workflow_sid
-    if given:
+    found = ws.workflows.get(canonical(given)) if given else None
+    if given and found is None:
         if target is not None and not well_formed(given, "WW"):
             raise errors.bad_workflow_for_target(given, ws.record.sid, kernel.account_sid)
-        found = ws.workflows.get(canonical(given))
-        if found is None:
-            raise invalid(f"WorkflowSid '{given}' does not name a workflow of this workspace")
-    if route == "workflow" and target is not None:
+        raise invalid(f"WorkflowSid '{given}' does not name a workflow of this workspace")
+    if route is Route.WORKFLOW and target is not None:
         return ws.workflows[target]
-    if given:
+    if found is not None:
         return found
     if len(ws.workflows) == 1:
         return next(iter(ws.workflows.values()))
-    if route == "workflow":
+    if route is Route.WORKFLOW:
         raise errors.workflow_required()
     return None
 
@@ -172,15 +171,15 @@ def update(kernel: Kernel, command: UpdateTask) -> Task:
     """Do an UpdateTask. A status and other data in one request: the status counts, the rest is left."""
     ws = kernel.workspace(command.workspace_sid)
     task = ws.task(command.sid)
-    check_version(task.record, command.if_match)
+    checks.version(task.record, command.if_match)
     wanted = command.assignment_status
     if wanted is not UNSET:
         checks.choice(wanted, (CANCELED, WRAPPING, COMPLETED), "AssignmentStatus")
         _change_status(kernel, ws, task, wanted, command.reason)
         return task.record
-    changes = _data_changes(kernel, ws, task, command)
+    changes, parsed = _data_changes(kernel, ws, task, command)
     if changes:
-        _change_data(kernel, ws, task, changes)
+        _change_data(kernel, ws, task, changes, parsed)
     return task.record
 
 
@@ -214,8 +213,10 @@ def _change_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, wanted: 
     reservations.after_work(kernel, ws, ended)
 
 
-def _data_changes(kernel: Kernel, ws: WorkspaceState, task: TaskState, command: UpdateTask) -> dict[str, Any]:
-    """Check the data of an update and return the fields that change, with the parsed attributes beside them."""
+def _data_changes(
+    kernel: Kernel, ws: WorkspaceState, task: TaskState, command: UpdateTask
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Check the data of an update; return the fields that change, and the parsed attributes if they are among them."""
     record = task.record
     given: dict[str, Any] = {}
     if command.priority is not UNSET:
@@ -232,43 +233,36 @@ def _data_changes(kernel: Kernel, ws: WorkspaceState, task: TaskState, command: 
         given["attributes"] = command.attributes
     if given and record.final:
         raise invalid(f"Task {record.sid} is {record.assignment_status} and cannot be changed")
-    changes = {name: value for name, value in given.items() if getattr(record, name) != value}
+    changes = record.differing(given)
     if parsed is not None and kernel.rules.identical_attributes_change_version:
         changes["attributes"] = command.attributes
-    if "attributes" in changes:
-        changes["parsed"] = parsed
-    return changes
+    return changes, parsed if "attributes" in changes else None
 
 
-def _change_data(kernel: Kernel, ws: WorkspaceState, task: TaskState, changes: dict[str, Any]) -> None:
-    parsed = changes.pop("parsed", None)
-    waiting = task.record.assignment_status == PENDING
-    if waiting:
-        pending.remove(task)
+def _change_data(
+    kernel: Kernel, ws: WorkspaceState, task: TaskState, changes: dict[str, Any], parsed: dict[str, Any] | None
+) -> None:
+    pending = task.record.assignment_status == PENDING
+    if pending:
+        waiting.remove(task)
     record = task.record
     task.record = record.replaced(version=record.version + 1, date_updated=kernel.now, **changes)
     if parsed is not None:
-        set_attributes(task, parsed)
+        task.set_attributes(parsed)
     kernel.emit("task.updated", ws, task.workers(), task=task.record)
-    if not waiting:
+    if not pending:
         return
-    if parsed is not None and task.route == "workflow" and task.transfer is None:
+    if parsed is not None and task.route is Route.WORKFLOW and task.transfer is None:
         walk.start(kernel, ws, task)
     else:
         kernel.place(ws, task)
-
-
-def set_attributes(task: TaskState, parsed: dict[str, Any]) -> None:
-    """Give a task the parsed form of its new attributes."""
-    task.attributes = parsed
-    task.scope = TaskScope(parsed)
 
 
 def delete(kernel: Kernel, command: DeleteTask) -> None:
     """Do a DeleteTask."""
     ws = kernel.workspace(command.workspace_sid)
     task = ws.task(command.sid)
-    check_version(task.record, command.if_match)
+    checks.version(task.record, command.if_match)
     delete_task(kernel, ws, task, "task.deleted")
 
 

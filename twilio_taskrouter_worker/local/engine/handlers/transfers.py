@@ -16,8 +16,7 @@ from ..model import ACCEPTED, ASSIGNED, CANCELED, PENDING, TRANSFER_CANCELED, TR
 from ..routing import matching
 from ..rules import MAX_PRIORITY
 from ..transitions import book, emit_ended, fall_back, set_reservation, set_task_status
-from .tasks import set_attributes
-from .unaccepted import emit_fallback
+from .reservations import emit_fallback
 
 
 def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
@@ -52,7 +51,7 @@ def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
     task.transfers[record.sid] = transfer
     task.transfer = transfer
     if parsed is not None:
-        set_attributes(task, parsed)
+        task.set_attributes(parsed)
     if mode == "COLD":
         set_reservation(kernel, ws, initiator, WRAPPING)
     _start(kernel, ws, transfer, to, changes)

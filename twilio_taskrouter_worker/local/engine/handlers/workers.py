@@ -10,10 +10,10 @@ from ..core import checks
 from ..core.kernel import Kernel
 from ..core.state import ReservationState, WorkerState, WorkspaceState
 from ..expressions import WorkerScope
-from ..index import idle
+from ..index import idle, membership
 from ..model import PENDING, Activity, Worker
-from ..movement import emit_moved, move
-from . import channels, queues, unaccepted
+from ..transitions import emit_moved, move
+from . import channels, reservations
 
 
 def create(kernel: Kernel, command: CreateWorker) -> Worker:
@@ -45,7 +45,7 @@ def create(kernel: Kernel, command: CreateWorker) -> Worker:
     set_scopes(kernel, worker)
     for task_channel in ws.task_channels.values():
         channels.add_to_worker(kernel, worker, task_channel)
-    queues.match_new_worker(ws, worker)
+    membership.match_new_worker(ws, worker)
     idle.refresh(kernel, ws, worker)
     kernel.wake(ws, worker)
     kernel.emit("worker.created", ws, worker=record)
@@ -53,10 +53,7 @@ def create(kernel: Kernel, command: CreateWorker) -> Worker:
 
 
 def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
-    checks.name(name)
-    if ws.worker_names.get(name.casefold(), own) != own:
-        raise errors.duplicate_worker()
-    return name
+    return checks.free_name(name, ws.worker_names, errors.duplicate_worker(), own, name.casefold())
 
 
 def set_fields(worker: WorkerState) -> None:
@@ -76,23 +73,17 @@ def set_scopes(kernel: Kernel, worker: WorkerState) -> None:
         worker.queue_scope = WorkerScope(worker.attributes, {}, worker.channel_documents)
 
 
-def check_version(record: Any, if_match: int | None) -> None:
-    """Refuse a change that was meant for another version of a worker, task or reservation."""
-    if if_match is not None and if_match != record.version:
-        raise errors.version_mismatch(record.sid, record.version, if_match)
-
-
 def update(kernel: Kernel, command: UpdateWorker) -> Worker:
     """Do an UpdateWorker."""
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.sid)
-    check_version(worker.record, command.if_match)
+    checks.version(worker.record, command.if_match)
     activity = None if command.activity_sid is UNSET else ws.activity_named(command.activity_sid)
     rejected = _to_reject(kernel, worker, activity, command)
     changes, attributes = _data_changes(kernel, ws, worker, command)
     moving = activity is not None and activity.sid != worker.record.activity_sid
     if not (changes or moving):
-        unaccepted.reject_all(kernel, ws, rejected)
+        reservations.reject_all(kernel, ws, rejected)
         return worker.record
     # One request is one change of version, however much it says.
     if changes:
@@ -107,7 +98,7 @@ def update(kernel: Kernel, command: UpdateWorker) -> Worker:
         kernel.emit("worker.attributes.update", ws, (before.sid,), worker=worker.record)
     if moving:
         emit_moved(kernel, ws, worker, before)
-    unaccepted.reject_all(kernel, ws, rejected)
+    reservations.reject_all(kernel, ws, rejected)
     return worker.record
 
 
@@ -162,7 +153,7 @@ def _apply_data(
     if attributes is not None:
         worker.attributes = attributes
         set_scopes(kernel, worker)
-    queues.rematch(kernel, ws, worker, attributes=attributes is not None, fields=renamed, activity=False)
+    membership.rematch(kernel, ws, worker, attributes=attributes is not None, fields=renamed, activity=False)
     kernel.wake(ws, worker)
 
 
@@ -171,12 +162,12 @@ def delete(kernel: Kernel, command: DeleteWorker) -> None:
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.sid)
     record = worker.record
-    check_version(record, command.if_match)
+    checks.version(record, command.if_match)
     if worker.open:
         raise errors.invalid(f"Worker {record.sid} has open reservations and cannot be deleted")
     kernel.schedule.cancel(worker.offline_timer)
     for queue in list(worker.queues.values()):
-        queues.expel(queue, worker)
+        membership.expel(queue, worker)
     for channel in worker.idle_keys:
         worker.idle_keys[channel] = None
     kernel.woken.pop(worker, None)

@@ -8,10 +8,10 @@ from .. import errors
 from ..commands import UNSET, CreateWorkflow, DeleteWorkflow, UpdateWorkflow
 from ..core import checks
 from ..core.kernel import Kernel
-from ..core.state import WorkflowState, WorkspaceState
+from ..core.state import Route, WorkflowState, WorkspaceState
 from ..model import PENDING, Workflow
 from ..routing import walk
-from ..routing.plan import compile_configuration
+from ..routing.configuration import compile_configuration
 from ..rules import MAX_RESERVATION_TIMEOUT
 
 
@@ -40,10 +40,7 @@ def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
 
 
 def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
-    checks.name(name)
-    if ws.workflow_names.get(name, own) != own:
-        raise errors.duplicate("Workflow", name)
-    return name
+    return checks.free_name(name, ws.workflow_names, errors.duplicate("Workflow", name), own)
 
 
 def _timeout(value: int) -> int:
@@ -58,11 +55,11 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
     plan = state.plan
     if command.configuration is not UNSET and command.configuration != record.configuration:
         plan = compile_configuration(command.configuration, ws.queues, kernel.rules.semantics)
-    changes = {name: value for name, value in _changes(ws, state, command).items() if getattr(record, name) != value}
+    changes = record.differing(_changes(ws, state, command))
     if changes:
         state.record = record.replaced(date_updated=kernel.now, **changes)
         if "friendly_name" in changes:
-            _renamed(ws, state, record.friendly_name)
+            ws.renamed(ws.workflow_names, record.friendly_name, state.record, "workflow")
         state.plan = plan
         kernel.emit("workflow.updated", ws, workflow=state.record)
     if command.re_evaluate_tasks:
@@ -71,31 +68,18 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
 
 
 def _changes(ws: WorkspaceState, state: WorkflowState, command: UpdateWorkflow) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
+    changes = command.given("configuration", "assignment_callback_url", "fallback_assignment_callback_url")
     if command.friendly_name is not UNSET:
         changes["friendly_name"] = _free_name(ws, command.friendly_name, state.record.sid)
     if command.task_reservation_timeout is not UNSET:
         changes["task_reservation_timeout"] = _timeout(command.task_reservation_timeout)
-    for name in ("configuration", "assignment_callback_url", "fallback_assignment_callback_url"):
-        value = getattr(command, name)
-        if value is not UNSET:
-            changes[name] = value
     return changes
-
-
-def _renamed(ws: WorkspaceState, state: WorkflowState, before: str) -> None:
-    record = state.record
-    del ws.workflow_names[before]
-    ws.workflow_names[record.friendly_name] = record.sid
-    for task in ws.tasks.values():
-        if task.workflow is state:
-            task.record = task.record.replaced(workflow_friendly_name=record.friendly_name)
 
 
 def re_evaluate(kernel: Kernel, ws: WorkspaceState, state: WorkflowState) -> None:
     """Send the workflow's pending tasks through its configuration from the top."""
     for task in list(state.tasks.values()):
-        if task.record.assignment_status == PENDING and task.route == "workflow" and task.transfer is None:
+        if task.record.assignment_status == PENDING and task.route is Route.WORKFLOW and task.transfer is None:
             walk.start(kernel, ws, task)
 
 

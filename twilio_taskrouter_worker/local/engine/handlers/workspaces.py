@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from .. import errors
 from ..commands import (
@@ -20,7 +19,7 @@ from ..commands import (
 from ..core import checks
 from ..core.kernel import Kernel
 from ..core.state import WorkspaceState
-from ..index import idle
+from ..index import idle, membership
 from ..model import FIFO, LIFO, Activity, Workspace
 from ..rules import (
     BUILT_IN_CHANNELS,
@@ -103,13 +102,9 @@ def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
     """Do an UpdateWorkspace."""
     ws = kernel.workspace(command.workspace_sid)
     record = ws.record
-    changes: dict[str, Any] = {}
+    changes = command.given("event_callback_url", "events_filter", "multi_task_enabled")
     if command.friendly_name is not UNSET:
         changes["friendly_name"] = checks.name(command.friendly_name)
-    for name in ("event_callback_url", "events_filter", "multi_task_enabled"):
-        value = getattr(command, name)
-        if value is not UNSET:
-            changes[name] = value
     if record.multi_task_enabled and changes.get("multi_task_enabled") is False:
         raise errors.invalid("MultiTaskEnabled cannot be set to false once a workspace is multi-tasking")
     if command.prioritize_queue_order is not UNSET:
@@ -121,7 +116,7 @@ def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
             activity = ws.activity_named(sid)
             changes[f"{kind}_activity_sid"] = activity.sid
             changes[f"{kind}_activity_name"] = activity.friendly_name
-    changes = {name: value for name, value in changes.items() if getattr(record, name) != value}
+    changes = record.differing(changes)
     if not changes:
         return record
     ws.record = record.replaced(date_updated=kernel.now, **changes)
@@ -135,11 +130,8 @@ def delete(kernel: Kernel, command: DeleteWorkspace) -> None:
     """Do a DeleteWorkspace."""
     ws = kernel.workspace(command.workspace_sid)
     for task in ws.tasks.values():
-        for timer in (task.ttl_timer, task.step_timer, task.sla_timer, task.assigned_timer, task.purge_timer):
+        for timer in task.timers():
             kernel.schedule.cancel(timer)
-    for reservation in ws.reservations.values():
-        kernel.schedule.cancel(reservation.timer)
-        kernel.schedule.cancel(reservation.voice_timer)
     for worker in ws.workers.values():
         kernel.schedule.cancel(worker.offline_timer)
     del kernel.workspaces[ws.record.sid]
@@ -161,11 +153,8 @@ def _make_activity(kernel: Kernel, ws: WorkspaceState, name: str, available: boo
 
 
 def _free_activity_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
-    checks.name(name)
-    for activity in ws.activities.values():
-        if activity.friendly_name.casefold() == name.casefold() and activity.sid != own:
-            raise errors.duplicate("Activity", name)
-    return name
+    taken = {activity.friendly_name.casefold(): activity.sid for activity in ws.activities.values()}
+    return checks.free_name(name, taken, errors.duplicate("Activity", name), own, name.casefold())
 
 
 def create_activity(kernel: Kernel, command: CreateActivity) -> Activity:
@@ -199,7 +188,7 @@ def update_activity(kernel: Kernel, command: UpdateActivity) -> Activity:
         if worker.record.activity_sid == record.sid:
             worker.record = worker.record.replaced(activity_name=name)
             worker.fields["activity_name"] = name
-            queues.rematch(kernel, ws, worker, attributes=False, fields=False, activity=True)
+            membership.rematch(kernel, ws, worker, attributes=False, fields=False, activity=True)
     kernel.emit("activity.updated", ws, activity=record)
     return record
 

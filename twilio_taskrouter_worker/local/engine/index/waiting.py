@@ -7,72 +7,14 @@ then asks one verdict per group, of the task at its top.
 
 from __future__ import annotations
 
-import heapq
 import json
-from collections.abc import Hashable
 from typing import Any
 
 from ..core.kernel import Kernel
-from ..core.state import QueueState, TaskState, WorkerState, WorkspaceState
+from ..core.plan import Target
+from ..core.state import Entry, Group, GroupKey, Groups, OrderKey, QueueState, TaskState, WorkerState, WorkspaceState
 from ..expressions import TargetScope
 from ..model import LIFO, TRANSFER_INITIATED
-from ..routing.plan import Target
-
-OrderKey = tuple[float, float, float]
-"""Smaller is served earlier; comparable only among tasks of queues with the same task order."""
-
-Entry = tuple[OrderKey, int, TaskState]
-GroupKey = Hashable
-Groups = dict[GroupKey, "Group"]
-KnownKey = tuple[str, str, str]
-
-_COMPACT_FROM = 64
-
-
-class Group:
-    """Waiting tasks of one queue and channel that suit the same workers, best first."""
-
-    __slots__ = ("heap", "home", "key", "known", "live")
-
-    def __init__(
-        self, home: Groups, key: GroupKey, known: tuple[dict[KnownKey, Groups], KnownKey] | None = None
-    ) -> None:
-        self.home = home
-        self.key = key
-        self.known = known
-        """Where the home itself is kept, if it is one for a known worker."""
-        self.heap: list[Entry] = []
-        self.live = 0
-        """Entries that are not stale; a task that leaves lets its entry lie until it comes to the top."""
-
-    def top(self) -> Entry:
-        """Return the best entry; a group that stands in its home has one."""
-        heap = self.heap
-        while heap[0][2].entry is not heap[0]:
-            heapq.heappop(heap)
-        return heap[0]
-
-    def add(self, entry: Entry) -> None:
-        """Let a task wait here."""
-        if not self.live:
-            self.home[self.key] = self
-            if self.known is not None:
-                self.known[0][self.known[1]] = self.home
-        heapq.heappush(self.heap, entry)
-        self.live += 1
-
-    def drop(self) -> None:
-        """Forget one task whose entry has just become stale."""
-        self.live -= 1
-        if not self.live:
-            self.heap.clear()
-            del self.home[self.key]
-            # References to known workers come from customers' data: without this each would stay for ever.
-            if self.known is not None and not self.home:
-                del self.known[0][self.known[1]]
-        elif len(self.heap) > _COMPACT_FROM and self.live * 2 < len(self.heap):
-            self.heap = [entry for entry in self.heap if entry[2].entry is entry]
-            heapq.heapify(self.heap)
 
 
 def order_key(task: TaskState) -> OrderKey:
@@ -106,7 +48,7 @@ def known_reference(target: Target | None, task: TaskState) -> tuple[str, str] |
 def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
     """Return the group a task belongs to, or None when nobody could ever be found for it here."""
     channel = task.record.task_channel_sid
-    if task.route == "worker" and task.transfer is None:
+    if task.direct:
         worker = ws.workers.get(task.record.routing_target or "")
         if worker is None:
             return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ..core.kernel import Kernel
+from ..core.plan import Filter, Target
 from ..core.state import QueueState, TaskState, WorkerState, WorkspaceState
 from ..expressions import Expression, Scope, TargetScope
 from ..index import waiting
 from ..index.idle import free
 from ..model import ASSIGNED, CANCELED, COMPLETED, PENDING, RESERVED
 from . import matching
-from .plan import Filter, Target
 from .verdicts import (
     Check,
     Explanation,
@@ -30,7 +30,7 @@ def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> Explanation:
         task_sid=task.record.sid,
         assignment_status=task.record.assignment_status,
         summary=_summary(ws, task, workers),
-        route=task.route,
+        route=task.route.value,
         age=task.record.age(kernel.now),
         ahead=_ahead(task),
         filters=_filters(ws, task),
@@ -61,7 +61,7 @@ def _summary(ws: WorkspaceState, task: TaskState, workers: tuple[WorkerVerdict, 
     if status in (RESERVED, ASSIGNED) or (holders and status != PENDING):
         return f"it is with {names}"
     where = f"queue '{task.queue.record.friendly_name}'" if task.queue is not None else "no queue"
-    if task.route == "worker":
+    if task.direct:
         return f"it waits for its routing target {record.routing_target}, who cannot take it now"
     if task.queue is not None and not task.queue.members:
         return f"it waits in {where}, whose TargetWorkers matches nobody"
@@ -160,7 +160,7 @@ def _queue(ws: WorkspaceState, task: TaskState, queue: QueueState) -> QueueVerdi
 def _worker(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> WorkerVerdict:
     record = worker.record
     checks: list[Check] = []
-    if task.route == "worker" and task.transfer is None:
+    if task.direct:
         mine = task.record.routing_target == record.sid
         detail = "is the routing target" if mine else "is not the routing target"
         checks.append(Check(name="routing_target", passed=mine, detail=detail))

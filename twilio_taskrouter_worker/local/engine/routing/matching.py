@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ..core.kernel import Kernel
+from ..core.schedule import TimerKind
 from ..core.state import QueueState, ReservationState, TaskState, WorkerState, WorkspaceState
 from ..expressions import WorkersScope
 from ..index import idle, waiting
 from ..model import PENDING, RESERVED, TRANSFER_INITIATED, Reservation
-from ..movement import move
 from ..rules import DEFAULT_RESERVATION_TIMEOUT, REASON_LIMIT
-from ..transitions import cancel_task
+from ..transitions import cancel_task, move
 from . import walk
 
 
@@ -74,7 +74,7 @@ def workers_scope(queue: QueueState) -> WorkersScope:
 def candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[WorkerState]:
     """Return the workers to reserve for a pending task, in order; empty when there is none now."""
     channel = task.record.task_channel_sid
-    if task.route == "worker" and task.transfer is None:
+    if task.direct:
         worker = ws.workers.get(task.record.routing_target or "")
         if worker is None:
             return []
@@ -196,7 +196,7 @@ def _make(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
         version=0,
     )
     state = ReservationState(record, task, worker)
-    state.timer = kernel.schedule.at(now + timeout, "reservation-timeout", ws, state)
+    state.timer = kernel.schedule.at(now + timeout, TimerKind.RESERVATION_TIMEOUT, ws, state)
     ws.reservations[record.sid] = state
     for holder in (task, worker):
         holder.reservations[record.sid] = state

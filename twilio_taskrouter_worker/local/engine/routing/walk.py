@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from .. import transitions
 from ..core.kernel import Kernel
-from ..core.state import QueueState, TaskState, WorkspaceState
+from ..core.plan import Filter, Plan, Target
+from ..core.schedule import TimerKind
+from ..core.state import QueueState, Route, TaskState, WorkspaceState
 from ..expressions import TaskScope
 from ..index import waiting
 from ..model import PENDING
 from ..rules import REASON_WORKFLOW_SKIP, REASON_WORKFLOW_TIMEOUT
 from ..transitions import cancel_task
-from .plan import Filter, Plan, Target
 
 
 def start(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
@@ -67,7 +68,7 @@ def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, 
     task.entering = True
     queue = ws.queues[target.queue_sid]
     before = task.queue
-    book(kernel, task, queue, target.priority)
+    enter_queue(kernel, task, queue, target.priority)
     if task.fresh:
         kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record)
         created(kernel, ws, task)
@@ -80,7 +81,7 @@ def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, 
             data = {"previous_queue_sid": before.record.sid}
             kernel.emit("task-queue.moved", ws, task=task.record, queue=queue.record, data=data)
     if target.timeout is not None:
-        task.step_timer = kernel.schedule.at(kernel.now + target.timeout, "step-timeout", ws, task)
+        task.step_timer = kernel.schedule.at(kernel.now + target.timeout, TimerKind.STEP_TIMEOUT, ws, task)
     kernel.place(ws, task)
 
 
@@ -101,7 +102,7 @@ def created(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     kernel.emit("task.created", ws, task=task.record)
 
 
-def book(kernel: Kernel, task: TaskState, queue: QueueState, priority: int | None) -> None:
+def enter_queue(kernel: Kernel, task: TaskState, queue: QueueState, priority: int | None) -> None:
     """Put a task into a queue, and give it a priority if there is one to give."""
     changes = transitions.book(kernel, task, queue)
     record = task.record
@@ -166,7 +167,7 @@ def _leave(kernel: Kernel, ws: WorkspaceState, task: TaskState, skipped: bool) -
 
 def come_back(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """A task is pending again: offer it in its step once more, or in the next if the step's time ended meanwhile."""
-    if task.route == "workflow" and task.step is not None and task.step_expired and task.transfer is None:
+    if task.route is Route.WORKFLOW and task.step is not None and task.step_expired and task.transfer is None:
         expire_step(kernel, ws, task)
     else:
         kernel.place(ws, task)

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.local.engine.desk import Desk
 from twilio_taskrouter_worker.local.engine.errors import Rejected
 from twilio_taskrouter_worker.local.engine.expressions import DEFAULT_SEMANTICS
-from twilio_taskrouter_worker.local.engine.routing.plan import compile_configuration
+from twilio_taskrouter_worker.local.engine.routing.configuration import compile_configuration
 
 Q = "WQ" + "a" * 32
 R = "WQ" + "b" * 32
