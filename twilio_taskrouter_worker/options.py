@@ -48,6 +48,8 @@ def _optional_boolean(instance: Any, attribute: Any, value: Any) -> None:
 
 
 def _level(instance: Any, attribute: Any, value: Any) -> None:
+    if value is None:
+        return
     _string(instance, attribute, value)
     if value not in LOG_LEVELS:
         raise ValueError(f"log_level should be one of {', '.join(LOG_LEVELS)}, not {value!r}")
@@ -75,7 +77,7 @@ class Options:
     close_existing_sessions: bool = attrs.field(default=False, validator=_boolean)
     set_worker_offline_if_disconnected: bool | None = attrs.field(default=None, validator=_optional_boolean)
     enable_version_check: bool = attrs.field(default=False, validator=_boolean)
-    log_level: str = attrs.field(default="error", validator=_level)
+    log_level: LogLevel | None = attrs.field(default=None, validator=_level)
     region: str | None = attrs.field(default=None, validator=_optional_string)
     edge: str | None = attrs.field(default=None, validator=_optional_string)
     eb_server: str | None = attrs.field(default=None, validator=_optional_string)
@@ -125,12 +127,14 @@ def _checked(name: str, url: str, *schemes: str) -> str:
     return url
 
 
-def set_log_level(name: str) -> None:
-    """Set the level of the package's logger, unless the application has set one.
+def set_log_level(name: LogLevel | None) -> None:
+    """Set the level of the package's logger; None, and a level that the application has set, leave it alone.
 
     The local service keeps the level it has: a client beside it must not silence what the service warns of.
     """
     global _level_set
+    if name is None:
+        return
     package = logging.getLogger(__package__)
     service = logging.getLogger(f"{__package__}.local")
     if service.level == logging.NOTSET:

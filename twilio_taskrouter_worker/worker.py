@@ -23,7 +23,7 @@ from ._worker_events import WorkerEmitter
 from .activity import Activity
 from .channel import Channel
 from .errors import ConnectTimeoutError, ForkedProcessError, InvalidMessageError, NotReadyError, TaskRouterError
-from .options import Options, set_log_level
+from .options import LogLevel, Options, set_log_level
 from .reservation import Reservation
 from .tokens import check_token, expiry
 from .worker_info import WorkerFields
@@ -86,9 +86,9 @@ class Worker(WorkerFields, WorkerEmitter):
         its last session ends; None leaves that to the service.
     :param enable_version_check: send the version of what is changed, so that a change which does not know the latest
         version fails with VersionConflictError.
-    :param log_level: ``trace``, ``debug``, ``info``, ``warn``, ``error`` or ``silent``: level of the logger
-        ``twilio_taskrouter_worker``, which all clients of the process share. It is left alone where the application
-        has set one.
+    :param log_level: for scripts: ``trace``, ``debug``, ``info``, ``warn``, ``error`` or ``silent`` sets the level of
+        the logger ``twilio_taskrouter_worker``, which all clients of the process share, unless the application has
+        set one. None leaves logging to the application.
     :param region: Twilio region, part of the host name; None or ``us1``: none.
     :param edge: withdrawn by Twilio; still composed into the host name, with a DeprecationWarning.
     :param eb_server: address for HTTP (``http://`` or ``https://``) in place of Twilio's, e.g. of a local TaskRouter.
@@ -124,7 +124,7 @@ class Worker(WorkerFields, WorkerEmitter):
         close_existing_sessions: bool = False,
         set_worker_offline_if_disconnected: bool | None = None,
         enable_version_check: bool = False,
-        log_level: str = "error",
+        log_level: LogLevel | None = None,
         region: str | None = None,
         edge: str | None = None,
         eb_server: str | None = None,

@@ -372,7 +372,7 @@ class ConstructorArgument:
 CONSTRUCTOR = (
     ConstructorArgument("token", "token", "token"),
     ConstructorArgument("connectActivitySid", "connect_activity_sid", "string", ""),
-    ConstructorArgument("logLevel", "log_level", "log level", "error"),
+    ConstructorArgument("logLevel", "log_level", "log level", None),
     ConstructorArgument("ebServer", "eb_server", "url", None),
     ConstructorArgument("wsServer", "ws_server", "url", None),
     ConstructorArgument("region", "region", "string", None),

@@ -30,7 +30,7 @@ def test_defaults() -> None:
         False,
     )
     assert (options.set_worker_offline_if_disconnected, options.token_provider) == (None, None)
-    assert (options.log_level, options.request_timeout) == ("error", 15.0)
+    assert (options.log_level, options.request_timeout) == (None, 15.0)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,15 @@ def test_bad_addresses(name: str, url: str) -> None:
 
 
 STRINGS = ("connect_activity_sid", "log_level", "region", "edge", "eb_server", "ws_server")
-NULLABLE = ("region", "edge", "eb_server", "ws_server", "set_worker_offline_if_disconnected", "token_provider")
+NULLABLE = (
+    "region",
+    "edge",
+    "eb_server",
+    "ws_server",
+    "set_worker_offline_if_disconnected",
+    "token_provider",
+    "log_level",
+)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +117,7 @@ NULLABLE = ("region", "edge", "eb_server", "ws_server", "set_worker_offline_if_d
         *[("set_worker_offline_if_disconnected", bad) for bad in (0, "true")],
         *[("request_timeout", bad) for bad in (None, "1", True)],
         *[("token_provider", bad) for bad in ("token", 1)],
-        *[(name, None) for name in ("connect_activity_sid", "log_level")],
+        ("connect_activity_sid", None),
     ],
 )
 def test_wrong_types(name: str, bad: Any) -> None:

@@ -6,5 +6,5 @@ Two walks lead through this folder::
     call:   mirror -> calls (routes: url, params) -> http (one POST on a pool thread) -> mirror -> Future
 
 Pure, with no socket, thread, clock or HTTP, are ``messages``, ``schema``, ``routes``, ``session``, ``failures``,
-``mirror``, ``tracking``, ``updates`` and ``resync``.
+``mirror``, ``tracking``, ``updates``, ``resync`` and ``reporting``.
 """

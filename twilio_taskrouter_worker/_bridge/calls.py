@@ -5,7 +5,6 @@ Retries need no thread: between two tries a call is only an entry of the timers.
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -15,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
 from .._json import dumps, loads
+from .._log import CALLS as log
 from ..errors import (
     ClosedError,
     InvalidAnswerError,
@@ -30,8 +30,6 @@ from .routes import Route
 from .threads import POOL, TIMERS, Timer
 
 __all__ = ["Calls", "read_answer", "retry_delay"]
-
-log = logging.getLogger(__package__)
 
 T = TypeVar("T")
 

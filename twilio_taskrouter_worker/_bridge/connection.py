@@ -28,6 +28,7 @@ from ..errors import (
     RequestError,
     TaskRouterError,
 )
+from . import reporting
 from .dispatch import Dispatcher
 from .failures import activity_failure, connect_timeout, load_failure, renewal_failure, with_age
 from .http import Settings
@@ -228,6 +229,7 @@ class Connection:
         elif isinstance(action, Notify):
             self._notify(action)
         elif isinstance(action, Connect):
+            reporting.step(self._state.worker_sid, "connecting", "connecting to %s", self._options.ws_server)
             self._to_connect = action
             self._wake.notify_all()
         elif isinstance(action, HangUp):
@@ -250,8 +252,24 @@ class Connection:
             error = action.args[0]
             self.dispatcher.put(lambda: self.dispatcher.report(error))
         else:
+            self._log(action)
             notice = Notice(self._state.worker, action.event, action.args)
             self.dispatcher.put(lambda: self.dispatcher.fire([notice]))
+
+    def _log(self, action: Notify) -> None:
+        sid, event = self._state.worker_sid, action.event
+        if event == "reconnecting":
+            reporting.step(sid, event, "reconnecting in %.1f s (attempt %d)", *action.args, self._session.attempts + 1)
+        elif event == "disconnected":
+            reporting.step(sid, event, "disconnected: %s", *action.args)
+        elif event.startswith("token_"):
+            reporting.token_step(
+                sid,
+                event,
+                *(action.args or (0.0,)),
+                renews=self._options.renew_token is not None,
+                heard=bool(self._state.worker._listening(event)),
+            )
 
     def _finish(self, error: TaskRouterError) -> None:
         """On the dispatch thread, after the callbacks of ``error``."""
@@ -413,6 +431,7 @@ class Connection:
         ready = self.is_ready
         if ready:
             self._settle_ready(None)
+            reporting.ready(state)
         self.dispatcher.fire(notices)
         if ready:
             self.dispatcher.fire([Notice(state.worker, "ready", (state.worker,))])

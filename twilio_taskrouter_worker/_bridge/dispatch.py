@@ -6,22 +6,21 @@ as an ``error`` event.
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .._log import CALLBACKS, EVENTS, about
 from ..errors import InvalidMessageError, TaskRouterError
 from ..events import Emitter, Listener
+from . import reporting
 from .messages import Message, parse
 from .mirror import Mirror, Notice
 from .updates import apply
 
 __all__ = ["Dispatcher"]
-
-log = logging.getLogger(__package__)
 
 LAG_WARNING = 5.0
 """Seconds an event may wait before the log says that callbacks are too slow; doubled after each warning."""
@@ -106,7 +105,10 @@ class Dispatcher:
     def _message(self, arrived: float, what: str | bytes | Message) -> None:
         now = time.monotonic()
         if now - arrived > self._warn_after:
-            log.warning("Callbacks are slow: an event waited %.1f s, %d more wait", now - arrived, self.backlog)
+            CALLBACKS.warning(
+                "Worker %s: callbacks are slow: an event waited %.1f s, %d more wait",
+                self._state.worker_sid, now - arrived, self.backlog, extra=about(worker=self._state.worker_sid),
+            )  # fmt: skip
             self._warn_after *= 2
         try:
             message = what if isinstance(what, Message) else parse(what)
@@ -122,7 +124,11 @@ class Dispatcher:
             self.fire(notices)
 
     def _unforeseen(self, error: Exception) -> None:
-        log.error("An event could not be handled; this is a defect of the library", exc_info=error)
+        EVENTS.error(
+            "An event could not be handled; this is a defect of the library",
+            exc_info=error,
+            extra=about(worker=self._state.worker_sid),
+        )
         self.report(TaskRouterError(f"An event could not be handled: {type(error).__name__}"), error)
 
     def report(self, error: TaskRouterError, cause: BaseException | None = None) -> None:
@@ -130,7 +136,7 @@ class Dispatcher:
         if cause is not None:
             error.__cause__ = cause
         if not self._state.worker._listening("error"):
-            log.error("%s: %s", type(error).__name__, error)
+            reporting.failed(self._state.worker_sid, error)
         self.fire([Notice(self._state.worker, "error", (error,))])
 
     def fire(self, notices: Iterable[Notice]) -> None:
@@ -147,23 +153,19 @@ class Dispatcher:
                 listener.callback(*args)
             else:
                 future = listener.executor.submit(listener.callback, *args)
-                future.add_done_callback(lambda done: self._executed(emitter, event, done))
+                future.add_done_callback(lambda done: self._executed(emitter, event, listener, args, done))
         except BaseException as error:
             # SystemExit too: it would end this thread, and with it all further events, without a word.
-            self._log_failed(event, error)
+            reporting.callback_failed(self._state.worker_sid, emitter, event, args, listener, error)
             self._report_failed(emitter, event, error)
 
-    def _executed(self, emitter: Emitter, event: str, done: Any) -> None:
+    def _executed(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...], done: Any) -> None:
         if done.cancelled() or done.exception() is None:
             return
         error = done.exception()
         # Here and now: where the connection has ended meanwhile, nothing comes after it.
-        self._log_failed(event, error)
+        reporting.callback_failed(self._state.worker_sid, emitter, event, args, listener, error)
         self.put(lambda: self._report_failed(emitter, event, error))
-
-    def _log_failed(self, event: str, error: BaseException) -> None:
-        # The traceback is the user's own, and so is what their exception says.
-        log.error("A callback of %r raised", event, exc_info=error)
 
     def _report_failed(self, emitter: Emitter, event: str, error: BaseException) -> None:
         if emitter is self._state.worker and event == "error":

@@ -18,6 +18,7 @@ from ..errors import InvalidMessageError
 from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
 from ..worker_info import WorkerFields
+from . import reporting
 from .messages import Message
 from .mirror import Directory, Mirror, Notice
 from .schema import Record, Schema
@@ -138,6 +139,7 @@ class _Taking:
         if before is None:
             return
         if before[index["activity_sid"]] != record[index["activity_sid"]]:
+            reporting.activity_changed(state.worker_sid, record[index["activity_name"]], record[index["available"]])
             self._notify(state.worker, "activity_updated")
         if any(before[index[name]] != record[index[name]] for name in ("attributes", "friendly_name")):
             self._notify(state.worker, "attributes_updated")
@@ -193,6 +195,7 @@ class _Taking:
         self._state.add(reservation)
         self._settle(reservation, update)
         if not self._quiet:
+            reporting.offered(self._state.worker_sid, reservation)
             self.notices.append(Notice(self._state.worker, "reservation_created", (reservation,)))
         for event in _missed("pending", reservation.status):
             self._notify(reservation, event)
@@ -227,6 +230,7 @@ class _Taking:
         if update is not None:
             self._settle(reservation, update)
         self._state.end(reservation, self._now)
+        reporting.ended(self._state.worker_sid, reservation, ending)
         for event in events:
             self._notify(reservation, event)
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import logging
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
-__all__ = ["POOL", "TIMERS", "Pool", "Timer", "Timers"]
+from .._log import THREADS as log
 
-log = logging.getLogger(__package__)
+__all__ = ["POOL", "TIMERS", "Pool", "Timer", "Timers"]
 
 POOL_SIZE = 100
 """Threads at most. One is made per call in flight, so this is also how many calls run at once."""

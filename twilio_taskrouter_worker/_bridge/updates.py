@@ -6,23 +6,22 @@ of a call may have brought the same change already; the event still fires, once.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
+from .._log import EVENTS
 from ..channel import Channel
 from ..errors import InvalidMessageError
 from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
 from ..transfer import INITIATED, OutgoingTransfer, Transfer
 from ..worker_info import WorkerFields
+from . import reporting
 from .messages import INIT, Message
 from .mirror import Mirror, Notice
 from .schema import Record
 from .tracking import admit
 
 __all__ = ["ENDINGS", "apply"]
-
-log = logging.getLogger(__package__)
 
 
 def apply(state: Mirror, message: Message, now: float) -> list[Notice]:
@@ -31,7 +30,7 @@ def apply(state: Mirror, message: Message, now: float) -> list[Notice]:
     handler = _HANDLERS.get(message.event_type)
     if handler is None:
         if message.event_type != INIT:
-            log.debug("Passed over an event of unknown type")
+            EVENTS.debug("Passed over an event of unknown type")
         return []
     return handler(state, message, now)
 
@@ -58,6 +57,8 @@ def _worker_updated(state: Mirror, message: Message, now: float) -> list[Notice]
         state.renew_worker(record)
     # Not state.record: an answer may have put that ahead, to a change whose event is still to come.
     state.told_record = record
+    if activity:
+        reporting.activity_changed(state.worker_sid, record[_WORKER["activity_name"]], record[_WORKER["available"]])
     return [Notice(state.worker, _WORKER_EVENTS[message.event_type], (state.worker,))]
 
 
@@ -107,6 +108,7 @@ def _reservation_created(state: Mirror, message: Message, now: float) -> list[No
         return []
     reservation._announced = announced
     _renew(state, reservation, update)
+    reporting.offered(state.worker_sid, reservation)
     return [Notice(state.worker, "reservation_created", (reservation,))]
 
 
@@ -119,7 +121,7 @@ def _reservation_updated(state: Mirror, message: Message, now: float) -> list[No
     if reservation is None:
         if event not in ENDINGS and sid not in state.ended:
             raise InvalidMessageError(f"{message.event_type}: the payload names a reservation the worker does not have")
-        log.debug("Passed over %s of a reservation that is not there", message.event_type)
+        EVENTS.debug("Passed over %s of a reservation that is not there", message.event_type)
         return []
     reservation._own_update(update)
     ending = event in ENDINGS
@@ -137,6 +139,8 @@ def _reservation_updated(state: Mirror, message: Message, now: float) -> list[No
     if ending:
         state.end(reservation, now)
     _renew(state, reservation, update, ending=ending)
+    if ending:
+        reporting.ended(state.worker_sid, reservation, event)
     return [Notice(reservation, event, (reservation,))]
 
 
@@ -200,7 +204,7 @@ def _transfer_updated(state: Mirror, message: Message, now: float) -> list[Notic
         raise InvalidMessageError(f"{message.event_type}: the payload lacks task_sid")
     reservation = state.reservations._entries.get(record[index["reservation_sid"]])
     if reservation is None or reservation.task.sid != task_sid:
-        log.debug("Passed over %s of a task that is not there", message.event_type)
+        EVENTS.debug("Passed over %s of a task that is not there", message.event_type)
         return []
     task: Task = reservation.task
     with state.lock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import queue
 import threading
@@ -13,6 +12,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._log import CALLBACKS
 from ..errors import ClosedError, DispatchThreadError, ForkedProcessError
 from ..events import Listener, registration
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ..events import Emitter
 
 __all__ = ["Stream", "Waiting", "WhenReady", "check_timeout"]
-
-log = logging.getLogger(__package__)
 
 T = TypeVar("T")
 
@@ -207,7 +205,7 @@ class WhenReady(Future[T]):
                 self.set_result(result)
         except BaseException as escaped:
             # Out of the user's callbacks of this Future, SystemExit for one: the dispatch thread goes on.
-            log.error("A callback of the Future of start() raised", exc_info=escaped)
+            CALLBACKS.error("A callback of the Future of start() raised", exc_info=escaped)
 
     def result(self, timeout: float | None = None) -> T:
         self._refuse("result")

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from twilio_taskrouter_worker import _log
 from twilio_taskrouter_worker._bridge import connection, session
 
 
@@ -14,6 +15,12 @@ def quick_reconnections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reconnect after 50 ms instead of a second; how the delays grow is tested without a socket."""
     monkeypatch.setattr(session, "BACKOFF_MIN", 0.05)
     monkeypatch.setattr(connection, "random", SimpleNamespace(random=lambda: 0.0))
+
+
+@pytest.fixture(autouse=True)
+def nothing_logged_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold back no line because another test has logged the same a moment ago."""
+    monkeypatch.setattr(_log, "_REPEATS", _log.Repeats())
 
 
 @pytest.fixture

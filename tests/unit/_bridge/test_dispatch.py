@@ -202,7 +202,7 @@ def test_a_callback_of_error_that_raises(desk: Desk, caplog: pytest.LogCaptureFi
     desk.put("{")
     desk.settle()
     assert len(calls) == 1
-    assert "A callback of 'error' raised" in caplog.text
+    assert "of 'error' raised" in caplog.text
 
 
 def test_an_unforeseen_failure(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
@@ -299,7 +299,7 @@ def test_slow_callbacks_are_logged(desk: Desk, caplog: pytest.LogCaptureFixture)
         for waited in (4.0, 6.0, 6.0, 9.0, 11.0, 11.0, 21.0):
             caplog.clear()
             idle._message(time.monotonic() - waited, desk.service.set_attributes(secret=SECRET))
-            warnings.append("Callbacks are slow" in caplog.text)
+            warnings.append("callbacks are slow" in caplog.text)
             assert SECRET not in caplog.text
     assert warnings == [False, True, False, False, True, False, True]
 

@@ -1,0 +1,162 @@
+"""What the log says of a Worker: the steps of its connection, its reservations, and what failed. Pure but for the log.
+
+Steps are INFO, what needs a look is WARNING, what needs a hand is ERROR. Failures go through ``summed_up``: a thousand
+workers that lose the same network say so in a few lines.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from .._log import CALLBACKS, CONNECTION, EVENTS, TOKENS, about, name_of, own_frames, summed_up, where
+from ..errors import (
+    GatewayConnectionError,
+    GatewayDisconnectedError,
+    InitializationError,
+    TaskRouterError,
+    TokenError,
+)
+from ..events import Emitter, Listener
+from ..reservation import Reservation
+from ..task import Task
+from ..transfer import OutgoingTransfer
+from .mirror import Mirror
+
+__all__ = [
+    "activity_changed",
+    "callback_failed",
+    "ended",
+    "failed",
+    "offered",
+    "ready",
+    "step",
+    "subject",
+    "token_step",
+]
+
+
+def step(worker_sid: str, event: str, text: str, *args: object) -> None:
+    """One step in the life of a connection."""
+    CONNECTION.info(
+        "Worker %s: " + text, worker_sid or "(unknown yet)", *args, extra=about(worker=worker_sid, event=event)
+    )
+
+
+def ready(state: Mirror) -> None:
+    """The worker's lists are read and applied."""
+    activity = None if state.worker_activity_sid is None else state.activities.get(state.worker_activity_sid)
+    step(
+        state.worker_sid, "ready", "ready, with activity %r and %d open reservations",
+        activity and activity.name, len(state.reservations),
+    )  # fmt: skip
+
+
+def token_step(worker_sid: str, event: str, seconds: float, *, renews: bool, heard: bool) -> None:
+    """The token's end comes near or has come; *renews*: there is a provider, *heard*: the event has a listener."""
+    extra = about(worker=worker_sid, event=event)
+    if event == "token_updated":
+        TOKENS.info("Worker %s: the token was renewed", worker_sid, extra=extra)
+    elif event == "token_will_expire":
+        if renews or heard:
+            TOKENS.info("Worker %s: the token expires in %.0f s", worker_sid, seconds, extra=extra)
+        else:
+            text = (
+                f"Worker {worker_sid}: the token expires in {seconds:.0f} s, and nothing renews it; give a "
+                "token_provider, or call update_token() on token_will_expire"
+            )
+            summed_up(TOKENS, logging.WARNING, text, extra)
+    elif renews:
+        summed_up(
+            TOKENS, logging.WARNING, f"Worker {worker_sid}: the token expires now, and no other has come yet", extra
+        )
+    else:
+        text = (
+            f"Worker {worker_sid}: the token expires now. Calls will be refused, and a lost connection cannot be made "
+            "again; give a token_provider, or call update_token()"
+        )
+        summed_up(TOKENS, logging.ERROR, text, extra)
+
+
+def offered(worker_sid: str, reservation: Reservation) -> None:
+    """A reservation was announced."""
+    if EVENTS.isEnabledFor(logging.INFO):
+        extra = about(
+            worker=worker_sid, task=reservation.task.sid, reservation=reservation.sid, event="reservation_created"
+        )
+        EVENTS.info(
+            "Worker %s: reservation %s of task %s was offered",
+            worker_sid, reservation.sid, reservation.task.sid, extra=extra,
+        )  # fmt: skip
+
+
+def ended(worker_sid: str, reservation: Reservation, status: str) -> None:
+    """A reservation ended with this status; one that timed out is a WARNING, since it costs the worker its activity."""
+    level = logging.WARNING if status == "timeout" else logging.INFO
+    if not EVENTS.isEnabledFor(level):
+        return
+    extra = about(worker=worker_sid, task=reservation.task.sid, reservation=reservation.sid, event=status)
+    if status == "timeout":
+        text = (
+            f"Worker {worker_sid}: reservation {reservation.sid} of task {reservation.task.sid} timed out; the service "
+            "moves the worker to the workspace's timeout activity, mostly Offline, in which it is offered nothing"
+        )
+        summed_up(EVENTS, level, text, extra)
+        return
+    EVENTS.info(
+        "Worker %s: reservation %s of task %s ended: %s",
+        worker_sid, reservation.sid, reservation.task.sid, status, extra=extra,
+    )  # fmt: skip
+
+
+def activity_changed(worker_sid: str, name: str, available: bool) -> None:
+    """The worker's activity is another one."""
+    EVENTS.info(
+        "Worker %s: the activity is %r now (%s)",
+        worker_sid, name, "available" if available else "not available",
+        extra=about(worker=worker_sid, event="activity_updated"),
+    )  # fmt: skip
+
+
+def failed(worker_sid: str, error: TaskRouterError) -> None:
+    """An ``error`` event that nobody listens to."""
+    # The client mends these by itself, by trying again.
+    passing = isinstance(error, GatewayConnectionError) or (
+        isinstance(error, InitializationError) and (error.status is None or error.status == 429 or error.status >= 500)
+    )
+    level = logging.WARNING if passing else logging.ERROR
+    logger = EVENTS
+    if isinstance(error, TokenError):
+        logger = TOKENS
+    elif isinstance(error, (GatewayConnectionError, GatewayDisconnectedError, InitializationError)):
+        logger = CONNECTION
+    text = f"Worker {worker_sid or '(unknown yet)'}: {type(error).__name__}: {error}"
+    summed_up(logger, level, text, about(worker=worker_sid, event="error"))
+
+
+def callback_failed(
+    worker_sid: str, emitter: Emitter, event: str, args: tuple[Any, ...], listener: Listener, error: BaseException
+) -> None:
+    """A user's function raised. The traceback begins at the user's code; what the exception says is theirs, too."""
+    text = f"The callback {name_of(listener.callback)} of {event!r} raised {type(error).__name__}"
+    extra = subject(worker_sid, emitter, event, args)
+    if isinstance(error, TaskRouterError):
+        # A call that failed: its message says it all, and its causes are frames of HTTP libraries.
+        summed_up(CALLBACKS, logging.ERROR, f"{text} at {where(error) or 'an unknown place'}: {error}", extra)
+    else:
+        summed_up(CALLBACKS, logging.ERROR, text, extra, exc_info=own_frames(error))
+
+
+def subject(worker_sid: str, emitter: object, event: str, args: tuple[Any, ...]) -> Mapping[str, str | None]:
+    """The ``extra`` of a line about an event: the sids of what it is about."""
+    about_what = args[0] if args and isinstance(args[0], (Reservation, Task, OutgoingTransfer)) else emitter
+    task: str | None = None
+    reservation: str | None = None
+    if isinstance(about_what, Reservation):
+        task, reservation = about_what.task.sid, about_what.sid
+    elif isinstance(about_what, Task):
+        task, reservation = about_what.sid, about_what.reservation_sid
+    elif isinstance(about_what, OutgoingTransfer):
+        task, reservation = about_what.task_sid, about_what.reservation_sid
+    return about(worker=worker_sid, task=task, reservation=reservation, event=event)

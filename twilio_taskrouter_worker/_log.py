@@ -1,0 +1,147 @@
+"""The library's loggers, one per topic, and what all its log lines have in common.
+
+The library sets no level unless asked to (``log_level=``) and installs no handler: both are the application's. Where
+nothing is configured, Python itself prints warnings and errors to stderr, so that a script's failures are seen.
+
+Every record carries ``worker_sid``, ``task_sid``, ``reservation_sid`` and ``event``, each None where it does not apply,
+so that a formatter may name them without a filter. No record carries a token, a secret or attributes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = [
+    "CALLBACKS",
+    "CALLS",
+    "CONNECTION",
+    "EVENTS",
+    "NAMES",
+    "THREADS",
+    "TOKENS",
+    "Repeats",
+    "about",
+    "name_of",
+    "own_frames",
+    "summed_up",
+    "where",
+]
+
+_ROOT = "twilio_taskrouter_worker"
+
+CONNECTION = logging.getLogger(f"{_ROOT}.connection")
+"""The life of a connection: connecting, ready, disconnected, reconnecting."""
+
+TOKENS = logging.getLogger(f"{_ROOT}.tokens")
+"""Tokens: renewed, about to end, ended, refused; failures of a token_provider."""
+
+EVENTS = logging.getLogger(f"{_ROOT}.events")
+"""Messages: offered, ended, activity changed; records that cannot be used; events that were passed over."""
+
+CALLBACKS = logging.getLogger(f"{_ROOT}.callbacks")
+"""The user's functions: those that raised, and those that are too slow."""
+
+CALLS = logging.getLogger(f"{_ROOT}.calls")
+"""Requests: retries, and failures nobody looked at."""
+
+THREADS = logging.getLogger(f"{_ROOT}.threads")
+"""The shared threads: jobs and timers that failed, threads that cannot be started."""
+
+NAMES = tuple(logger.name for logger in (CALLBACKS, CALLS, CONNECTION, EVENTS, THREADS, TOKENS))
+"""All loggers of the clients; the local service's is ``twilio_taskrouter_worker.local``."""
+
+_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_FUTURES = os.path.join("concurrent", "futures") + os.sep
+
+
+def about(
+    *, worker: str | None = None, task: str | None = None, reservation: str | None = None, event: str | None = None
+) -> Mapping[str, str | None]:
+    """The ``extra`` of a record: whom it is about."""
+    return {"worker_sid": worker or None, "task_sid": task, "reservation_sid": reservation, "event": event}
+
+
+def name_of(function: Callable[..., object]) -> str:
+    """How a log line names a user's function: module and qualified name."""
+    name = getattr(function, "__qualname__", None)
+    if name is None:
+        # functools.partial and other callable objects: their repr may hold arguments, which are customers' data.
+        wrapped = getattr(function, "func", None)
+        return name_of(wrapped) if callable(wrapped) else type(function).__qualname__
+    return f"{getattr(function, '__module__', None) or '?'}.{name}"
+
+
+def own_frames(error: BaseException) -> tuple[type[BaseException], BaseException, types.TracebackType | None]:
+    """``exc_info`` of what a user's function raised, without the frames of this library that led to it."""
+    trace = error.__traceback__
+    while trace is not None and _is_ours(trace):
+        trace = trace.tb_next
+    return type(error), error, trace
+
+
+def where(error: BaseException) -> str:
+    """File and line at which the user's own code raised, or called what raised; empty where there is none."""
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        if not _is_ours(trace):
+            found = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
+
+
+def _is_ours(trace: types.TracebackType) -> bool:
+    file = trace.tb_frame.f_code.co_filename
+    return file.startswith(_FOLDER) or _FUTURES in file
+
+
+class Repeats:
+    """Sums up the same line from many workers, so that a lost network is some lines and not thousands.
+
+    Two texts are the same line if they differ by sids alone. The first is written at once; of those that follow within
+    *period* seconds of the last one written, every 10th, then every 100th, and so on.
+    """
+
+    def __init__(self, period: float = 10.0, clock: Callable[[], float] = time.monotonic, size: int = 256) -> None:
+        self._period = period
+        self._clock = clock
+        self._size = size
+        self._lock = threading.Lock()
+        # By line: when one was written last, how many were held back since, and at how many the next one is written.
+        self._lines: dict[str, tuple[float, int, int]] = {}
+
+    def count(self, text: str) -> int:
+        """How many occurrences a line written now stands for; 0 where it is held back."""
+        key, now = _SID.sub("*", text), self._clock()
+        with self._lock:
+            written_at, held, limit = self._lines.pop(key, (now, 0, 1))
+            held += 1
+            if now - written_at >= self._period:
+                limit = 1
+            due = held >= limit
+            self._lines[key] = (now, 0, 10 * limit) if due else (written_at, held, limit)
+            if len(self._lines) > self._size:
+                del self._lines[next(iter(self._lines))]
+            return held if due else 0
+
+
+_SID = re.compile(r"\b[A-Z]{2}[0-9A-Za-z]{4,}\b")
+_REPEATS = Repeats()
+
+
+def summed_up(
+    logger: logging.Logger, level: int, text: str, extra: Mapping[str, str | None], *, exc_info: Any = None
+) -> None:
+    """Log a failure that many workers of the process may report at the same moment; see Repeats."""
+    if not logger.isEnabledFor(level):
+        return
+    count = _REPEATS.count(f"{logger.name} {text}")
+    if count:
+        more = f" ({count} of these, from all workers of this process)" if count > 1 else ""
+        logger.log(level, "%s%s", text, more, extra=extra, exc_info=exc_info)
