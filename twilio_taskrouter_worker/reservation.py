@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ._bridge import routes, schema
+from ._bridge.request import NOTHING
+from ._bridge.routes import Route
 from ._bridge.schema import Record, Resource, Wire
 from ._bridge.tracking import NOTHING_ANNOUNCED, Announced
 from .errors import InvalidMessageError
@@ -88,7 +91,7 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
 
     def accept(self) -> Future[Reservation]:
         """Take the task; the Future resolves to this reservation, accepted."""
-        return self._update({"ReservationStatus": "accepted"})
+        return self._update(routes.ACCEPT)
 
     def reject(self, *, activity_sid: str | None = None) -> Future[Reservation]:
         """Refuse the task; the Future resolves to this reservation, rejected.
@@ -96,15 +99,16 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
         ``activity_sid`` moves the worker to that activity, so that it is not offered again; None leaves the worker
         where it is.
         """
-        return self._update({"ReservationStatus": "rejected", **routes.REJECT.encode({"activity_sid": activity_sid})})
+        also = () if activity_sid is None else (self._state.worker_sid,)
+        return self._update(routes.REJECT, {"activity_sid": activity_sid}, also)
 
     def complete(self) -> Future[Reservation]:
         """Complete the reservation, and with the task's last one the task; the Future resolves to this reservation."""
-        return self._update({"ReservationStatus": "completed"})
+        return self._update(routes.COMPLETE_RESERVATION)
 
     def wrap(self) -> Future[Reservation]:
         """Start wrapping up; the Future resolves to this reservation, wrapping."""
-        return self._update({"ReservationStatus": "wrapping"})
+        return self._update(routes.WRAP)
 
     def call(
         self,
@@ -123,19 +127,16 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
         ``do-not-record``; ``timeout`` is in seconds (service default: 60); ``to`` is the worker's address (service
         default: the worker attribute ``contact_uri``). None leaves each to the service.
         """
-        options = {
-            "accept": accept,
-            "record": record,
-            "status_callback_url": status_callback_url,
-            "timeout": timeout,
-            "to": to,
-        }
         return self._instruct(
-            "call",
+            routes.CALL,
             {
-                "CallFrom": routes.string("from_", from_),
-                "CallUrl": routes.string("url", url),
-                **routes.CALL.encode(options),
+                "from_": from_,
+                "url": url,
+                "accept": accept,
+                "record": record,
+                "status_callback_url": status_callback_url,
+                "timeout": timeout,
+                "to": to,
             },
         )
 
@@ -157,31 +158,22 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
         ``status_callback_events`` is a list separated by commas. None leaves each to the service.
         """
         return self._instruct(
-            "dequeue",
-            routes.DEQUEUE.encode(
-                {
-                    "to": to,
-                    "from_": from_,
-                    "post_work_activity_sid": post_work_activity_sid,
-                    "record": record,
-                    "timeout": timeout,
-                    "status_callback_url": status_callback_url,
-                    "status_callback_events": status_callback_events,
-                }
-            ),
+            routes.DEQUEUE,
+            {
+                "to": to,
+                "from_": from_,
+                "post_work_activity_sid": post_work_activity_sid,
+                "record": record,
+                "timeout": timeout,
+                "status_callback_url": status_callback_url,
+                "status_callback_events": status_callback_events,
+            },
         )
 
     def redirect(self, call_sid: str, url: str, *, accept: bool | None = None) -> Future[Reservation]:
         """Send the call ``call_sid`` to the TwiML at ``url``; ``accept`` accepts the reservation (service default:
         no)."""
-        return self._instruct(
-            "redirect",
-            {
-                "RedirectCallSid": routes.string("call_sid", call_sid),
-                "RedirectUrl": routes.string("url", url),
-                **routes.REDIRECT.encode({"accept": accept}),
-            },
-        )
+        return self._instruct(routes.REDIRECT, {"call_sid": call_sid, "url": url, "accept": accept})
 
     def conference(
         self,
@@ -257,7 +249,7 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
         :param transcription_configuration: name of a transcription configuration.
         """
         values = {name: value for name, value in locals().items() if name != "self"}
-        return self._instruct("conference", routes.CONFERENCE.encode(values), use_answer=False)
+        return self._instruct(routes.CONFERENCE, values, use_answer=False)
 
     def update_participant(
         self, *, end_conference_on_exit: bool | None = None, mute: bool | None = None, beep_on_exit: bool | None = None
@@ -267,29 +259,39 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
         ``mute`` mutes the worker, ``end_conference_on_exit`` ends the conference when the worker leaves,
         ``beep_on_exit`` beeps then; None leaves an option as it is.
         """
-        params = {
-            "ReservationSid": self.sid,
-            **routes.WORKER_PARTICIPANT.encode(
-                {"end_conference_on_exit": end_conference_on_exit, "mute": mute, "beep_on_exit": beep_on_exit}
-            ),
+        values = {
+            "reservation_sid": self.sid,
+            "end_conference_on_exit": end_conference_on_exit,
+            "mute": mute,
+            "beep_on_exit": beep_on_exit,
         }
-        return self._state.call(routes.UPDATE_WORKER_PARTICIPANT, params, lambda payload: self)
+        return self._state.call(
+            routes.UPDATE_WORKER_PARTICIPANT, values, lambda payload: self, subjects=(self._task.sid,)
+        )
 
     def fetch_latest_version(self) -> Future[Reservation]:
         """Read it again, and its task where the answer has it; the Future resolves to this reservation."""
         return self._state.call(routes.GET_RESERVATION, {}, self._answered, reservation=self.sid)
 
-    def _update(self, params: dict[str, Any]) -> Future[Reservation]:
+    def _update(
+        self, route: Route, values: Mapping[str, Any] = NOTHING, also: tuple[str, ...] = ()
+    ) -> Future[Reservation]:
         return self._state.call(
-            routes.UPDATE_RESERVATION, params, self._answered, version=self.version, reservation=self.sid
+            route,
+            values,
+            self._answered,
+            subjects=(self._task.sid, *also),
+            version=lambda: self.version,
+            reservation=self.sid,
         )
 
-    def _instruct(self, instruction: str, params: dict[str, Any], *, use_answer: bool = True) -> Future[Reservation]:
+    def _instruct(self, route: Route, values: Mapping[str, Any], *, use_answer: bool = True) -> Future[Reservation]:
         # A conference's answer is passed over: it can be older than an event that has come meanwhile.
         return self._state.call(
-            routes.UPDATE_RESERVATION,
-            {"Instruction": instruction, **params},
+            route,
+            values,
             self._answered if use_answer else lambda payload: self,
+            subjects=(self._task.sid,),
             reservation=self.sid,
         )
 

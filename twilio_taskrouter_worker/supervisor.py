@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from ._bridge import routes
+from ._bridge.request import NOTHING
+from ._bridge.routes import Route
 from .worker import Worker
 from .worker_info import WorkerInfo
 
@@ -43,8 +45,7 @@ class Supervisor(Worker):
 
     def set_worker_attributes(self, worker_sid: str, attributes: Mapping[str, Any]) -> Future[WorkerInfo]:
         """Replace another worker's attributes; the Future resolves to that worker as it is now."""
-        params = {"Attributes": routes.json_object("attributes", attributes)}
-        return self._update_worker(worker_sid, params)
+        return self._update_worker(worker_sid, routes.SET_ATTRIBUTES, attributes=attributes)
 
     def set_worker_activity(
         self, worker_sid: str, activity_sid: str, *, reject_pending_reservations: bool | None = None
@@ -54,30 +55,34 @@ class Supervisor(Worker):
         ``reject_pending_reservations`` rejects their pending reservations in the same step; None leaves that to the
         service (it does not).
         """
-        params = {
-            "ActivitySid": routes.string("activity_sid", activity_sid),
-            **routes.SET_ACTIVITY.encode({"reject_pending_reservations": reject_pending_reservations}),
-        }
-        return self._update_worker(worker_sid, params)
+        return self._update_worker(
+            worker_sid,
+            routes.SET_ACTIVITY,
+            activity_sid=activity_sid,
+            reject_pending_reservations=reject_pending_reservations,
+        )
 
-    def _update_worker(self, worker_sid: str, params: dict[str, Any]) -> Future[WorkerInfo]:
+    def _update_worker(self, worker_sid: str, route: Route, **values: Any) -> Future[WorkerInfo]:
         # No If-Match: the only version known here is our own, and says nothing of another worker's.
+        routes.string("worker_sid", worker_sid)
         return self._state.call(
-            routes.UPDATE_WORKER,
-            params,
+            route,
+            values,
             lambda payload: WorkerInfo(WorkerInfo._schema.read(payload)),
-            wk=routes.string("worker_sid", worker_sid),
+            subjects=(worker_sid,),
+            wk=worker_sid,
         )
 
     def _supervise(
         self, mode: str, task_sid: str, reservation_sid: str, extra_params: Mapping[str, Any] | None
     ) -> Future[None]:
-        extra = {} if extra_params is None else routes.json_object("extra_params", extra_params)
-        params = {**extra, "Instruction": "supervise", "Supervisor": self.sid, "SupervisorMode": mode}
+        routes.string("task_sid", task_sid)
         return self._state.call(
             routes.SUPERVISE,
-            params,
+            {"supervisor_sid": self.sid, "mode": mode},
             lambda payload: None,
-            task=routes.string("task_sid", task_sid),
+            subjects=(task_sid,),
+            extra=NOTHING if extra_params is None else routes.json_object("extra_params", extra_params),
+            task=task_sid,
             reservation=routes.string("reservation_sid", reservation_sid),
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._bridge import routes
-from ._bridge.futures import Following
+from ._bridge.routes import Route
 from ._bridge.schema import Record
 from ._bridge.tracking import NOTHING_ANNOUNCED, Announced
 from .events import Emitter, TaskEvent, TaskTransferEvent, names
@@ -136,21 +136,18 @@ class Task(TaskFields, Emitter):
 
     def complete(self, reason: str) -> Future[Task]:
         """Complete the task; the Future resolves to this task, completed. ``reason`` is text of yours."""
-        return self._update({"AssignmentStatus": "completed", "Reason": routes.string("reason", reason)})
+        return self._update(routes.COMPLETE_TASK, reason=reason)
 
     def wrap_up(self, *, reason: str | None = None) -> Future[Task]:
         """Start wrapping up; the Future resolves to this task, wrapping. None as ``reason`` sends none."""
-        params = {"AssignmentStatus": "wrapping"}
-        if reason is not None:
-            params["Reason"] = routes.string("reason", reason)
-        return self._update(params)
+        return self._update(routes.WRAP_UP, reason=reason)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> Future[Task]:
         """Replace all attributes; the Future resolves to this task with the new ones.
 
         Raises TypeError or ValueError for what JSON cannot carry.
         """
-        return self._update({"Attributes": routes.json_object("attributes", attributes)})
+        return self._update(routes.SET_TASK_ATTRIBUTES, attributes=attributes)
 
     def set_virtual_start_time(self, virtual_start_time: datetime) -> Future[Task]:
         """Change from when its age counts; the Future resolves to this task.
@@ -158,7 +155,7 @@ class Task(TaskFields, Emitter):
         Takes a datetime with a time zone; fractions of seconds are cut. A date in the future is refused by the
         service.
         """
-        return self._update({"VirtualStartTime": routes.instant("virtual_start_time", virtual_start_time)})
+        return self._update(routes.SET_VIRTUAL_START_TIME, virtual_start_time=virtual_start_time)
 
     def fetch_latest_version(self) -> Future[Task]:
         """Read the task again; the Future resolves to this task."""
@@ -179,13 +176,15 @@ class Task(TaskFields, Emitter):
         Events of the new transfer are held back until the Future has resolved, so that a listener added in a
         callback of the Future misses none.
         """
-        params: dict[str, Any] = {
-            "ReservationSid": self._reservation_sid,
-            "TaskSid": self.sid,
-            "To": routes.string("to", to),
+        values = {
+            "reservation_sid": self._reservation_sid,
+            "task_sid": self.sid,
+            "to": to,
+            "mode": mode,
+            "priority": priority,
+            "attributes": attributes,
         }
-        params.update(routes.TRANSFER.encode({"mode": mode, "priority": priority, "attributes": attributes}))
-        return Following(self._state.start_transfer(self, params), lambda: self._state.transfer_started(self))
+        return self._state.start_transfer(self, values)
 
     def update_participant(
         self, *, hold: bool | None = None, hold_url: str | None = None, hold_method: str | None = None
@@ -195,11 +194,8 @@ class Task(TaskFields, Emitter):
         ``hold`` puts the customer on hold or takes them back. ``hold_url`` is what they hear (None: Twilio's hold
         music), requested by ``hold_method`` (None: GET).
         """
-        params = {
-            "TaskSid": self.sid,
-            **routes.CUSTOMER_PARTICIPANT.encode({"hold": hold, "hold_url": hold_url, "hold_method": hold_method}),
-        }
-        return self._state.call(routes.UPDATE_CUSTOMER_PARTICIPANT, params, self._answered)
+        options = {"hold": hold, "hold_url": hold_url, "hold_method": hold_method}
+        return self._conference(routes.UPDATE_CUSTOMER_PARTICIPANT, options)
 
     def hold(
         self, target_worker_sid: str, on_hold: bool, *, hold_url: str | None = None, hold_method: str | None = None
@@ -208,21 +204,26 @@ class Task(TaskFields, Emitter):
 
         Options as in ``update_participant``.
         """
-        params: dict[str, Any] = {
-            "TaskSid": self.sid,
-            "TargetWorkerSid": routes.string("target_worker_sid", target_worker_sid),
-            "Hold": routes.boolean("on_hold", on_hold),
-            **routes.HOLD.encode({"hold_url": hold_url, "hold_method": hold_method}),
+        options = {
+            "target_worker_sid": target_worker_sid,
+            "on_hold": on_hold,
+            "hold_url": hold_url,
+            "hold_method": hold_method,
         }
-        return self._state.call(routes.HOLD_WORKER, params, self._answered)
+        return self._conference(routes.HOLD_WORKER, options)
 
     def kick(self, worker_sid: str) -> Future[Task]:
         """Remove another worker from the conference; the Future resolves to this task."""
-        params = {"TaskSid": self.sid, "TargetWorkerSid": routes.string("worker_sid", worker_sid)}
-        return self._state.call(routes.KICK_WORKER, params, self._answered)
+        return self._conference(routes.KICK_WORKER, {"worker_sid": worker_sid})
 
-    def _update(self, params: dict[str, Any]) -> Future[Task]:
-        return self._state.call(routes.UPDATE_TASK, params, self._answered, version=self.version, task=self.sid)
+    def _update(self, route: Route, **values: Any) -> Future[Task]:
+        return self._state.call(
+            route, values, self._answered, subjects=(self.sid,), version=lambda: self.version, task=self.sid
+        )
+
+    def _conference(self, route: Route, values: Mapping[str, Any]) -> Future[Task]:
+        values = {"task_sid": self.sid, **values}
+        return self._state.call(route, values, self._answered, subjects=(self.sid,))
 
     # -- updates ---------------------------------------------------------------------------------------------------
 

@@ -100,8 +100,13 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
 
         Fails with RequestRejectedError (400) when it has ended already.
         """
-        params = {"TaskSid": self.task_sid, "TransferStatus": "canceled"}
-        return self._state.call(routes.UPDATE_TRANSFER, params, self._canceled, transfer=self.sid)
+        return self._state.call(
+            routes.CANCEL_TRANSFER,
+            {"task_sid": self.task_sid},
+            self._canceled,
+            subjects=(self.task_sid,),
+            transfer=self.sid,
+        )
 
     def _canceled(self, payload: object) -> OutgoingTransfer:
         record = self._own(self._schema.read(payload, self._record))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._bridge import routes
 from ._bridge.mirror import Directory, Mirror, Named
-from ._bridge.routes import Route
+from ._bridge.request import Request
 from ._bridge.schema import Record
 from ._bridge.threads import POOL, TIMERS
 from ._bridge.waiting import Waiting, WhenReady, check_timeout
@@ -152,7 +152,13 @@ class Worker(WorkerFields, WorkerEmitter):
         set_log_level(self._options.log_level)
         self._pid = os.getpid()
         self._waits = Waiting()
-        self._calls = Calls(http_url, lambda: self._token, __version__, self._options.request_timeout)
+        self._calls = Calls(
+            http_url,
+            lambda: self._token,
+            __version__,
+            self._options.request_timeout,
+            send_versions=self._options.enable_version_check,
+        )
         self._state = Mirror(self, self._call, self._waits)
         # Guards the three below: starting and stopping exclude each other.
         self._lock = threading.Lock()
@@ -288,7 +294,7 @@ class Worker(WorkerFields, WorkerEmitter):
                 ),
             ),
             self._state,
-            self._calls.call_with,
+            self._calls.call,
             self._waits,
             self._finished,
             self._ending,
@@ -428,21 +434,18 @@ class Worker(WorkerFields, WorkerEmitter):
         zone, not in the future; None is now. The task's reservation follows as ``reservation_created``, or
         ``reservation_failed`` if none could be made.
         """
-        required = {
-            "WorkflowSid": routes.string("workflow_sid", workflow_sid),
-            "TaskQueueSid": routes.string("task_queue_sid", task_queue_sid),
-            "RoutingTarget": self.sid,
-        }
         content = {} if attributes is None else routes.json_object("attributes", attributes)
         content.update({"outbound_to": routes.string("to", to), "from": routes.string("from_", from_)})
-        options = routes.CREATE_TASK.encode(
-            {
-                "virtual_start_time": virtual_start_time,
-                "task_channel_unique_name": task_channel_unique_name,
-                "task_channel_sid": task_channel_sid,
-            }
-        )
-        return self._state.call(routes.CREATE_TASK_ROUTE, {**required, **options, "Attributes": content}, _sid)
+        values = {
+            "workflow_sid": workflow_sid,
+            "task_queue_sid": task_queue_sid,
+            "worker_sid": self.sid,
+            "virtual_start_time": virtual_start_time,
+            "task_channel_unique_name": task_channel_unique_name,
+            "task_channel_sid": task_channel_sid,
+            "attributes": content,
+        }
+        return self._state.call(routes.CREATE_TASK, values, _sid)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> Future[Worker]:
         """Replace all attributes; the Future resolves to this worker with the new ones.
@@ -450,10 +453,7 @@ class Worker(WorkerFields, WorkerEmitter):
         ``attributes_updated`` fires when the service announces the change. Raises TypeError or ValueError for what
         JSON cannot carry.
         """
-        params = {"Attributes": routes.json_object("attributes", attributes)}
-        return self._state.call(
-            routes.UPDATE_WORKER, params, self._state.worker_answered, version=self._state.worker_version
-        )
+        return self._state.call_worker(routes.SET_ATTRIBUTES, {"attributes": attributes}, self._state.worker_answered)
 
     def set_activity(self, activity: str, *, reject_pending_reservations: bool | None = None) -> Future[Activity]:
         """Change the activity, by name or sid; the Future resolves to the Activity.
@@ -519,13 +519,11 @@ class Worker(WorkerFields, WorkerEmitter):
         elif connection is not None and failure is not None:
             connection.renewal_failed(failure)
 
-    def _call(
-        self, route: Route, params: dict[str, Any], then: Callable[[Any], T], version: str | None, sids: dict[str, str]
-    ) -> Future[T]:
+    def _call(self, request: Request[T]) -> Future[T]:
         self._check_process()
         if self._state.record is None:
             raise NotReadyError("The worker is not ready yet; call connect(), or wait for ready")
-        return self._calls.call_with(route, params, then, version if self._options.enable_version_check else None, sids)
+        return self._calls.call(request)
 
     # -- inside ------------------------------------------------------------------------------------------------
 

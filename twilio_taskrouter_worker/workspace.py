@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ._bridge import routes
-from ._bridge.routes import PAGE_SIZE, Parameters, Route
+from ._bridge.request import Request, as_it_is
+from ._bridge.routes import PAGE_SIZE, Route
 from ._bridge.schema import Resource
 from ._version import __version__
 from .errors import InvalidAnswerError, InvalidMessageError, TokenError
@@ -127,7 +128,7 @@ class Workspace:
             "ordering": ordering,
             "after_sid": after_sid,
         }
-        return self._list(routes.LIST_WORKERS, routes.WORKERS, values, WorkerInfo, max_workers)
+        return self._list(routes.LIST_WORKERS, values, WorkerInfo, max_workers)
 
     def fetch_task_queue(self, sid: str) -> Future[TaskQueue]:
         """Read one task queue; the Future resolves to it, and fails with NotFoundError where there is none."""
@@ -152,7 +153,7 @@ class Workspace:
             "worker_sid": worker_sid,
             "after_sid": after_sid,
         }
-        return self._list(routes.LIST_TASK_QUEUES, routes.TASK_QUEUES, values, TaskQueue, None)
+        return self._list(routes.LIST_TASK_QUEUES, values, TaskQueue, None)
 
     def fetch_task(self, sid: str) -> Future[TaskInfo]:
         """Read one task, as data; the Future resolves to it, and fails with NotFoundError where there is none."""
@@ -172,13 +173,13 @@ class Workspace:
         return self._call(route, {}, lambda payload: kind(kind._schema.read(payload)), **sids)
 
     def _list(
-        self, route: Route, parameters: Parameters, values: Mapping[str, Any], kind: type[ResourceT], most: int | None
+        self, route: Route, values: Mapping[str, Any], kind: type[ResourceT], most: int | None
     ) -> Future[Mapping[str, ResourceT]]:
-        params = {"PageSize": self._page_size, **parameters.encode({k: v for k, v in values.items() if v != ""})}
+        params = {"PageSize": self._page_size, **route.encode({k: v for k, v in values.items() if v != ""})}
         from ._bridge.loading import list_pages
 
         pages = list_pages(
-            lambda page: self._call(route, page, lambda payload: payload),
+            lambda page: self._call(route, page, as_it_is),
             params,
             lambda records: most is not None and len(records) >= most,
         )
@@ -201,4 +202,4 @@ class Workspace:
         return result
 
     def _call(self, route: Route, params: dict[str, Any], then: Callable[[Any], T], **sids: str) -> Future[T]:
-        return self._calls.call_with(route, params, then, None, {"ws": self.workspace_sid, **sids})
+        return self._calls.call(Request(route, {"ws": self.workspace_sid, **sids}, params, then))

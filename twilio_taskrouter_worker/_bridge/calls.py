@@ -25,8 +25,9 @@ from ..errors import (
     TaskRouterError,
     rejected,
 )
+from .futures import Following
 from .http import Answer, Exchange, HttpFailure, HttpTimeout, NotSent, Settings, hide, settings_for
-from .routes import Route
+from .request import Request
 from .threads import POOL, TIMERS, Timer
 
 __all__ = ["Calls", "read_answer", "retry_delay"]
@@ -120,8 +121,17 @@ def _retry_after(text: str | None) -> float | None:
 class Calls:
     """Makes the calls of one client. Safe on any thread."""
 
-    def __init__(self, url: str, token: Callable[[], str], client_version: str, timeout: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: Callable[[], str],
+        client_version: str,
+        timeout: float,
+        *,
+        send_versions: bool = False,
+    ) -> None:
         self._url = url
+        self._send_versions = send_versions
         self._token = token
         self._client_version = client_version
         self._timeout = timeout
@@ -131,39 +141,35 @@ class Calls:
         self._open: set[_Call[Any]] = set()
         self._closed_by: str | None = None
 
-    def call(
-        self, route: Route, url: str, params: dict[str, Any], then: Callable[[Any], T], *, version: str | None = None
-    ) -> Future[T]:
-        """Send one request; the Future resolves to what ``then`` makes of its payload, on the pool thread.
+    def call(self, request: Request[T], /) -> Future[T]:
+        """Send one request; returns at once.
 
-        ``version`` is sent as If-Match. The Future fails with a TaskRouterError, nothing else. ``cancel()`` of it
-        works until the request is sent.
+        Returns:
+            A Future of what the request's ``then`` makes of the payload. It fails with a TaskRouterError, nothing
+            else. ``cancel()`` of it works until the request is sent.
+
+        Raises:
+            ClosedError: The client was closed.
         """
-        headers = {
-            "apiVersion": route.api_version,
-            "clientVersion": self._client_version,
-            "Content-Type": "text/plain;charset=UTF-8",
-        }
-        if version is not None:
-            headers["If-Match"] = version
-        call = _Call(self, route, url, params, headers, then, time.monotonic() + self._timeout)
+        call = _Call(self, request, time.monotonic() + self._timeout)
         with self._lock:
             if self._closed_by is not None:
                 raise ClosedError(f"No call can be made: {self._closed_by}")
             self._open.add(call)
         call.start()
-        return call.future
+        return call.future if request.heard is None else Following(call.future, request.heard)
 
-    def call_with(
-        self,
-        route: Route,
-        params: dict[str, Any],
-        then: Callable[[Any], T],
-        version: str | None,
-        sids: Mapping[str, str],
-    ) -> Future[T]:
-        """As ``call``, with the sids for the route's path."""
-        return self.call(route, route.url(**sids), params, then, version=version)
+    def headers(self, request: Request[Any]) -> dict[str, str]:
+        """The HTTP headers of a request."""
+        headers = {
+            "apiVersion": request.route.api_version,
+            "clientVersion": self._client_version,
+            "Content-Type": "text/plain;charset=UTF-8",
+        }
+        version = request.version() if self._send_versions and request.version is not None else None
+        if version is not None:
+            headers["If-Match"] = version
+        return headers
 
     @property
     def closed(self) -> bool:
@@ -200,23 +206,13 @@ class Calls:
 class _Call(Generic[T]):
     """One call through all its tries."""
 
-    def __init__(
-        self,
-        calls: Calls,
-        route: Route,
-        url: str,
-        params: dict[str, Any],
-        headers: dict[str, str],
-        then: Callable[[Any], T],
-        deadline: float,
-    ) -> None:
+    def __init__(self, calls: Calls, request: Request[T], deadline: float) -> None:
         self.future: Future[T] = Future()
         self._calls = calls
-        self._route = route
-        self._url = url
-        self._params = params
-        self._headers = headers
-        self._then = then
+        self._request = request
+        # Now: a wrong sid raises at the call.
+        self._url = request.url
+        self._headers = calls.headers(request)
         self._deadline = deadline
         self._tries = 0
         self._running = self._cancelled = False
@@ -248,7 +244,7 @@ class _Call(Generic[T]):
     def _expire(self) -> None:
         self.give_up(
             RequestTimeoutError(
-                f"Request timed out. {self._route.method} {self._route.path} had no complete answer within "
+                f"Request timed out. {self._request.route} had no complete answer within "
                 f"{self._calls._timeout:g} s{self._last_failure}"
             )
         )
@@ -296,17 +292,18 @@ class _Call(Generic[T]):
             self._succeed(payload)
 
     def _post(self, token: str) -> Answer:
-        body = dumps({"url": self._url, "method": self._route.method, "params": self._params, "token": token})
+        request = self._request
+        body = dumps({"url": self._url, "method": request.route.method, "params": request.params, "token": token})
         self._exchange = exchange = Exchange(self._calls._url, self._calls.settings())
         if self._ended:
             raise HttpTimeout("given up")
         return exchange.post(body, self._headers, self._deadline)
 
     def _failed(self, failure: HttpFailure | RequestError) -> None:
-        delay = retry_delay(self._route.method, failure, self._tries, random.random)
+        delay = retry_delay(self._request.route.method, failure, self._tries, random.random)
         if delay is not None and time.monotonic() + delay + LAST_TRY < self._deadline:
             self._last_failure = f"; the last of {self._tries} tries: {failure}"
-            log.debug("%s %s: try %d failed, next in %.2f s", self._route.method, self._route.path, self._tries, delay)
+            log.debug("%s: try %d failed, next in %.2f s", self._request.route, self._tries, delay)
             self._retry = TIMERS.at(time.monotonic() + delay, lambda: POOL.submit(self._try))
             if self._ended:
                 self._retry.cancel()
@@ -316,7 +313,7 @@ class _Call(Generic[T]):
             return
         if isinstance(failure, HttpFailure):
             error: RequestError = NetworkError(
-                f"Network error has occurred. {self._route.method} {self._route.path} got no answer: {failure}. "
+                f"Network error has occurred. {self._request.route} got no answer: {failure}. "
                 "Check eb_server, region, the network and the proxy settings"
             )
             error.__cause__ = failure.__cause__
@@ -334,7 +331,7 @@ class _Call(Generic[T]):
             self._apply_late(payload)
             return
         try:
-            result = self._then(payload)
+            result = self._request.then(payload)
         except InvalidMessageError as error:
             invalid = InvalidAnswerError(f"TaskRouter's answer is unusable. {error.message}", status=200)
             invalid.__cause__ = error
@@ -346,6 +343,6 @@ class _Call(Generic[T]):
 
     def _apply_late(self, payload: Any) -> None:
         try:
-            self._then(payload)
+            self._request.then(payload)
         except Exception as error:
             log.debug("A late answer could not be used: %s", type(error).__name__)

@@ -34,7 +34,8 @@ from .failures import activity_failure, connect_timeout, load_failure, renewal_f
 from .http import Settings
 from .loading import Loader
 from .messages import Init, Message, parse
-from .mirror import Caller, Mirror, Notice
+from .mirror import Mirror, Notice
+from .request import Caller
 from .resync import Snapshot, missing, take_over
 from .session import (
     CONNECTED,

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import InvalidAnswerError, NotFoundError, RequestError, TaskRouterError
 from . import routes
-from .mirror import Caller
+from .request import Caller, Request, as_it_is
 from .resync import Snapshot
 from .routes import Route
 from .threads import POOL, TIMERS, Timer
@@ -169,7 +169,7 @@ class Loader:
             else:
                 then(error)
 
-        self._call(routes.UPDATE_WORKER, {"ActivitySid": activity_sid}).add_done_callback(answered)
+        self._call(routes.SET_ACTIVITY, {"ActivitySid": activity_sid}).add_done_callback(answered)
 
     def give_up(self) -> None:
         """Try nothing again: the connection is over."""
@@ -217,7 +217,9 @@ class Loader:
 
     def _call(self, route: Route, params: dict[str, Any], **sids: str) -> Future[Any]:
         try:
-            return self._caller(route, params, _as_it_is, None, {**self._sids, **sids})
+            # The only change made here is that of the worker's activity.
+            subjects = () if route.method == "GET" else (self._sids["wk"],)
+            return self._caller(Request(route, {**self._sids, **sids}, params, as_it_is, subjects))
         except TaskRouterError as error:
             refused: Future[Any] = Future()
             refused.set_exception(error)
@@ -229,7 +231,3 @@ class Loader:
             unforeseen.__cause__ = error
             error = unforeseen
         self._failed(error)
-
-
-def _as_it_is(payload: Any) -> Any:
-    return payload

@@ -19,6 +19,7 @@ from ..reservation import Reservation
 from ..transfer import Transfer
 from ..worker_info import WorkerFields
 from . import routes
+from .request import NOTHING, Caller, Request
 from .routes import Route
 from .schema import Record
 from .tracking import NOTHING_ANNOUNCED, Announced, Trust
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ..task import Task
     from .waiting import Waiting
 
-__all__ = ["Caller", "Directory", "Named", "Notice", "Mirror"]
+__all__ = ["Directory", "Named", "Notice", "Mirror"]
 
 T = TypeVar("T")
 R_co = TypeVar("R_co", bound="Activity | Channel | Reservation", covariant=True)
@@ -38,8 +39,6 @@ LINGER_SECONDS = 5.0
 """How long events of a task are still heard after its reservation ended, as in the JS SDK."""
 
 _WORKER = WorkerFields._schema.index
-
-Caller = Callable[..., "Future[Any]"]
 
 
 class Notice(NamedTuple):
@@ -218,18 +217,51 @@ class Mirror:
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def call(
-        self, route: Route, params: dict[str, Any], then: Callable[[Any], T], *, version: str | None = None, **sids: str
+        self,
+        route: Route,
+        values: Mapping[str, Any],
+        then: Callable[[Any], T],
+        *,
+        subjects: tuple[str, ...] = (),
+        version: Callable[[], str | None] | None = None,
+        heard: Callable[[], None] | None = None,
+        extra: Mapping[str, Any] = NOTHING,
+        **sids: str,
     ) -> Future[T]:
-        """Hand a call on to whoever makes it; sids of the workspace and the worker are added."""
-        return self._caller(route, params, then, version, {"ws": self.workspace_sid, "wk": self.worker_sid, **sids})
+        """Make the request for these arguments and hand it to the caller; returns at once.
+
+        Args:
+            route: Which request.
+            values: Arguments of the public method by name, as in the route's table.
+            then: Makes the result; see Request, as for ``subjects``, ``version`` and ``heard``.
+            subjects: Sids of what the call changes.
+            version: Returns the version the change is based on.
+            heard: Called after the callbacks of the Future.
+            extra: Parameters under their wire names, which the route's own replace.
+            **sids: For the path; those of the workspace and the own worker are added.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong.
+        """
+        return self._caller(
+            Request(
+                route,
+                {"ws": self.workspace_sid, "wk": self.worker_sid, **sids},
+                {**extra, **route.encode(values)},
+                then,
+                subjects,
+                version,
+                heard,
+            )
+        )
+
+    def call_worker(self, route: Route, values: Mapping[str, Any], then: Callable[[Any], T]) -> Future[T]:
+        """Change the own worker."""
+        return self.call(route, values, then, subjects=(self.worker_sid,), version=lambda: self.worker_version)
 
     def set_activity(self, activity: Activity, reject_pending: bool | None) -> Future[Activity]:
         """POST an activity; see Activity.set_as_current."""
-        params = {
-            "ActivitySid": activity.sid,
-            **routes.SET_ACTIVITY.encode({"reject_pending_reservations": reject_pending}),
-        }
-        if reject_pending and activity.available:
+        if reject_pending and activity.available and isinstance(reject_pending, bool):
             raise ValueError(
                 f"reject_pending_reservations needs an unavailable activity, and {activity.name!r} is "
                 "available: the worker would be offered the rejected tasks at once"
@@ -239,9 +271,10 @@ class Mirror:
             self.worker_answered(payload)
             return activity
 
-        return self.call(routes.UPDATE_WORKER, params, answered, version=self.worker_version)
+        values = {"activity_sid": activity.sid, "reject_pending_reservations": reject_pending}
+        return self.call_worker(routes.SET_ACTIVITY, values, answered)
 
-    def start_transfer(self, task: Task, params: dict[str, Any]) -> Future[Task]:
+    def start_transfer(self, task: Task, values: Mapping[str, Any]) -> Future[Task]:
         """POST a transfer, and hold back the events of the task's transfers until ``transfer_started``."""
 
         def answered(payload: Any) -> Task:
@@ -253,13 +286,19 @@ class Mirror:
         with self.lock:
             task._starting += 1
         try:
-            return self.call(routes.CREATE_TRANSFER, params, answered)
+            return self.call(
+                routes.CREATE_TRANSFER,
+                values,
+                answered,
+                subjects=(task.sid,),
+                heard=lambda: self.transfer_started(task),
+            )
         except BaseException:
             self.transfer_started(task)
             raise
 
     def transfer_started(self, task: Task) -> None:
-        """The call is over, whether it succeeded or not, and whoever wants to listen does so."""
+        """The call has ended, whether it succeeded or not, and its Future's callbacks have added their listeners."""
         with self.lock:
             task._starting -= 1
             released, task._held = (task._held, []) if task._starting == 0 else ([], task._held)

@@ -14,20 +14,7 @@ import attrs
 
 from .._json import dumps, loads
 
-__all__ = ["Parameter", "Parameters", "Route", "boolean", "instant", "integer", "json_object", "string"]
-
-
-@attrs.frozen
-class Route:
-    """One tunnelled request; ``path`` has the placeholders ``{ws}`` (workspace), ``{wk}`` (own worker) and others."""
-
-    method: str
-    path: str
-    api_version: str = "v1"
-
-    def url(self, **sids: str) -> str:
-        """The path with sids put in; they are opaque, and escaped."""
-        return self.path.format_map({name: _segment(name, sid) for name, sid in sids.items()})
+__all__ = ["Parameter", "Route", "boolean", "instant", "integer", "json_object", "string"]
 
 
 def _segment(name: str, sid: str) -> str:
@@ -114,150 +101,287 @@ def non_negative(name: str, value: object) -> int:
     return number
 
 
-# -- options -------------------------------------------------------------------------------------------------------
+# -- requests ------------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
 class Parameter:
-    """One keyword argument: its name on the wire and its check."""
+    """One keyword argument: its name on the wire, its check, and whether None is refused instead of left out."""
 
     wire: str
     check: Callable[[str, Any], Any] = string
+    required: bool = False
 
 
-class Parameters:
-    """The keyword arguments of one method."""
+@attrs.frozen
+class Route:
+    """One tunnelled request; ``path`` has the placeholders ``{ws}`` (workspace), ``{wk}`` (own worker) and others.
 
-    def __init__(self, **parameters: Parameter) -> None:
-        self.parameters = parameters
+    ``fixed`` are parameters with the same value in each request, under their wire names.
+    """
+
+    method: str
+    path: str
+    api_version: str = "v1"
+    parameters: Mapping[str, Parameter] = attrs.field(factory=dict, hash=False)
+    fixed: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def url(self, **sids: str) -> str:
+        """The path with sids put in; they are opaque, and escaped."""
+        return self.path.format_map({name: _segment(name, sid) for name, sid in sids.items()})
 
     def encode(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Those that were given (not None), checked, under their wire names, in the order of this table."""
-        return {
-            parameter.wire: parameter.check(name, values[name])
-            for name, parameter in self.parameters.items()
-            if values.get(name) is not None
-        }
+        """The parameters for these arguments, checked, under their wire names, in the order of the table.
+
+        An argument that is None or missing is left out, unless it is required. Raises TypeError or ValueError with
+        the argument's name.
+        """
+        encoded: dict[str, Any] = dict(self.fixed)
+        for name, parameter in self.parameters.items():
+            value = values.get(name)
+            if value is not None or parameter.required:
+                encoded[parameter.wire] = parameter.check(name, value)
+        return encoded
 
 
-P = Parameter
+def P(wire: str, check: Callable[[str, Any], Any] = string) -> Parameter:
+    """An option."""
+    return Parameter(wire, check)
 
-REJECT = Parameters(activity_sid=P("WorkerActivitySid"))
 
-CALL = Parameters(
-    accept=P("CallAccept", boolean),
-    record=P("CallRecord"),
-    status_callback_url=P("CallStatusCallbackUrl"),
-    timeout=P("CallTimeout", integer),
-    to=P("CallTo"),
-)
+def R(wire: str, check: Callable[[str, Any], Any] = string) -> Parameter:
+    """An argument that every request has."""
+    return Parameter(wire, check, required=True)
 
-DEQUEUE = Parameters(
-    to=P("DequeueTo"),
-    from_=P("DequeueFrom"),
-    post_work_activity_sid=P("DequeuePostWorkActivitySid"),
-    record=P("DequeueRecord"),
-    timeout=P("DequeueTimeout", integer),
-    status_callback_url=P("DequeueStatusCallbackUrl"),
-    status_callback_events=P("DequeueStatusCallbackEvents"),
-)
 
-REDIRECT = Parameters(accept=P("RedirectAccept", boolean))
+_WORKERS = "Workspaces/{ws}/Workers"
+_WORKER = "Workspaces/{ws}/Workers/{wk}"
+_RESERVATION = "Workspaces/{ws}/Workers/{wk}/Reservations/{reservation}"
+_TASKS = "Workspaces/{ws}/Tasks"
+_TASK = "Workspaces/{ws}/Tasks/{task}"
+_QUEUES = "Workspaces/{ws}/TaskQueues"
 
-CONFERENCE = Parameters(
-    to=P("To"),
-    from_=P("From"),
-    timeout=P("Timeout", integer),
-    status_callback=P("StatusCallback"),
-    status_callback_method=P("StatusCallbackMethod"),
-    status_callback_event=P("StatusCallbackEvent"),
-    record=P("Record"),
-    muted=P("Muted", boolean),
-    beep=P("Beep", boolean_or_string),
-    start_conference_on_enter=P("StartConferenceOnEnter", boolean),
-    end_conference_on_exit=P("EndConferenceOnExit", boolean),
-    end_conference_on_customer_exit=P("EndConferenceOnCustomerExit", boolean),
-    beep_on_customer_entrance=P("BeepOnCustomerEntrance", boolean),
-    wait_url=P("WaitUrl"),
-    wait_method=P("WaitMethod"),
-    early_media=P("EarlyMedia", boolean),
-    max_participants=P("MaxParticipants", integer),
-    conference_status_callback=P("ConferenceStatusCallback"),
-    conference_status_callback_method=P("ConferenceStatusCallbackMethod"),
-    conference_status_callback_event=P("ConferenceStatusCallbackEvent"),
-    conference_record=P("ConferenceRecord", boolean_or_string),
-    conference_trim=P("ConferenceTrim"),
-    recording_channels=P("RecordingChannels"),
-    recording_status_callback=P("RecordingStatusCallback"),
-    recording_status_callback_method=P("RecordingStatusCallbackMethod"),
-    conference_recording_status_callback=P("ConferenceRecordingStatusCallback"),
-    conference_recording_status_callback_method=P("ConferenceRecordingStatusCallbackMethod"),
-    region=P("Region"),
-    sip_auth_username=P("SipAuthUsername"),
-    sip_auth_password=P("SipAuthPassword"),
-    transcribe=P("Transcribe", boolean),
-    transcription_configuration=P("TranscriptionConfiguration"),
-)
+# The worker
 
-WORKER_PARTICIPANT = Parameters(
-    end_conference_on_exit=P("EndConferenceOnExit", boolean),
-    mute=P("Mute", boolean),
-    beep_on_exit=P("BeepOnExit", boolean),
-)
-
-CUSTOMER_PARTICIPANT = Parameters(hold=P("Hold", boolean), hold_url=P("HoldUrl"), hold_method=P("HoldMethod"))
-
-HOLD = Parameters(hold_url=P("HoldUrl"), hold_method=P("HoldMethod"))
-
-TRANSFER = Parameters(
-    attributes=P("Attributes", json_object),
-    mode=P("Mode", one_of("WARM", "COLD")),
-    priority=P("Priority", non_negative),
-)
-
-CREATE_TASK = Parameters(
-    virtual_start_time=P("VirtualStartTime", instant),
-    task_channel_unique_name=P("TaskChannelUniqueName"),
-    task_channel_sid=P("TaskChannelSid"),
-)
-
-SET_ACTIVITY = Parameters(reject_pending_reservations=P("RejectPendingReservations", boolean))
-
-WORKERS = Parameters(
-    after_sid=P("AfterSid"),
-    friendly_name=P("FriendlyName"),
-    activity_sid=P("ActivitySid"),
-    activity_name=P("ActivityName"),
-    ordering=P("Ordering"),
-    target_workers_expression=P("TargetWorkersExpression"),
-)
-
-TASK_QUEUES = Parameters(
-    after_sid=P("AfterSid"), friendly_name=P("FriendlyName"), ordering=P("Ordering"), worker_sid=P("WorkerSid")
-)
-
-# -- routes --------------------------------------------------------------------------------------------------------
-
-GET_WORKER = Route("GET", "Workspaces/{ws}/Workers/{wk}")
-UPDATE_WORKER = Route("POST", "Workspaces/{ws}/Workers/{wk}")
+GET_WORKER = Route("GET", _WORKER)
 LIST_ACTIVITIES = Route("GET", "Workspaces/{ws}/Activities")
-LIST_CHANNELS = Route("GET", "Workspaces/{ws}/Workers/{wk}/WorkerChannels")
-LIST_RESERVATIONS = Route("GET", "Workspaces/{ws}/Workers/{wk}/Reservations", "v2")
-GET_RESERVATION = Route("GET", "Workspaces/{ws}/Workers/{wk}/Reservations/{reservation}")
-UPDATE_RESERVATION = Route("POST", "Workspaces/{ws}/Workers/{wk}/Reservations/{reservation}")
-UPDATE_WORKER_PARTICIPANT = Route("POST", "Workspaces/{ws}/Workers/{wk}/WorkerParticipant", "v2")
-CREATE_TASK_ROUTE = Route("POST", "Workspaces/{ws}/Tasks")
-GET_TASK = Route("GET", "Workspaces/{ws}/Tasks/{task}")
-UPDATE_TASK = Route("POST", "Workspaces/{ws}/Tasks/{task}")
-CREATE_TRANSFER = Route("POST", "Workspaces/{ws}/Workers/{wk}/Transfers", "v2")
-UPDATE_TRANSFER = Route("POST", "Workspaces/{ws}/Workers/{wk}/Transfers/{transfer}", "v2")
-UPDATE_CUSTOMER_PARTICIPANT = Route("POST", "Workspaces/{ws}/Workers/{wk}/CustomerParticipant", "v2")
-HOLD_WORKER = Route("POST", "Workspaces/{ws}/Workers/{wk}/HoldWorkerParticipant", "v2")
-KICK_WORKER = Route("POST", "Workspaces/{ws}/Workers/{wk}/KickWorkerParticipant", "v2")
-SUPERVISE = Route("POST", "Workspaces/{ws}/Tasks/{task}/Reservations/{reservation}")
-LIST_WORKERS = Route("GET", "Workspaces/{ws}/Workers")
-LIST_TASK_QUEUES = Route("GET", "Workspaces/{ws}/TaskQueues")
-GET_TASK_QUEUE = Route("GET", "Workspaces/{ws}/TaskQueues/{queue}")
+LIST_CHANNELS = Route("GET", _WORKER + "/WorkerChannels")
+LIST_RESERVATIONS = Route("GET", _WORKER + "/Reservations", "v2")
+SET_ATTRIBUTES = Route("POST", _WORKER, parameters={"attributes": R("Attributes", json_object)})
+SET_ACTIVITY = Route(
+    "POST",
+    _WORKER,
+    parameters={
+        "activity_sid": R("ActivitySid"),
+        "reject_pending_reservations": P("RejectPendingReservations", boolean),
+    },
+)
+
+# Reservations
+
+GET_RESERVATION = Route("GET", _RESERVATION)
+ACCEPT = Route("POST", _RESERVATION, fixed={"ReservationStatus": "accepted"})
+REJECT = Route(
+    "POST",
+    _RESERVATION,
+    parameters={"activity_sid": P("WorkerActivitySid")},
+    fixed={"ReservationStatus": "rejected"},
+)
+COMPLETE_RESERVATION = Route("POST", _RESERVATION, fixed={"ReservationStatus": "completed"})
+WRAP = Route("POST", _RESERVATION, fixed={"ReservationStatus": "wrapping"})
+CALL = Route(
+    "POST",
+    _RESERVATION,
+    parameters={
+        "from_": R("CallFrom"),
+        "url": R("CallUrl"),
+        "accept": P("CallAccept", boolean),
+        "record": P("CallRecord"),
+        "status_callback_url": P("CallStatusCallbackUrl"),
+        "timeout": P("CallTimeout", integer),
+        "to": P("CallTo"),
+    },
+    fixed={"Instruction": "call"},
+)
+DEQUEUE = Route(
+    "POST",
+    _RESERVATION,
+    parameters={
+        "to": P("DequeueTo"),
+        "from_": P("DequeueFrom"),
+        "post_work_activity_sid": P("DequeuePostWorkActivitySid"),
+        "record": P("DequeueRecord"),
+        "timeout": P("DequeueTimeout", integer),
+        "status_callback_url": P("DequeueStatusCallbackUrl"),
+        "status_callback_events": P("DequeueStatusCallbackEvents"),
+    },
+    fixed={"Instruction": "dequeue"},
+)
+REDIRECT = Route(
+    "POST",
+    _RESERVATION,
+    parameters={
+        "call_sid": R("RedirectCallSid"),
+        "url": R("RedirectUrl"),
+        "accept": P("RedirectAccept", boolean),
+    },
+    fixed={"Instruction": "redirect"},
+)
+CONFERENCE = Route(
+    "POST",
+    _RESERVATION,
+    parameters={
+        "to": P("To"),
+        "from_": P("From"),
+        "timeout": P("Timeout", integer),
+        "status_callback": P("StatusCallback"),
+        "status_callback_method": P("StatusCallbackMethod"),
+        "status_callback_event": P("StatusCallbackEvent"),
+        "record": P("Record"),
+        "muted": P("Muted", boolean),
+        "beep": P("Beep", boolean_or_string),
+        "start_conference_on_enter": P("StartConferenceOnEnter", boolean),
+        "end_conference_on_exit": P("EndConferenceOnExit", boolean),
+        "end_conference_on_customer_exit": P("EndConferenceOnCustomerExit", boolean),
+        "beep_on_customer_entrance": P("BeepOnCustomerEntrance", boolean),
+        "wait_url": P("WaitUrl"),
+        "wait_method": P("WaitMethod"),
+        "early_media": P("EarlyMedia", boolean),
+        "max_participants": P("MaxParticipants", integer),
+        "conference_status_callback": P("ConferenceStatusCallback"),
+        "conference_status_callback_method": P("ConferenceStatusCallbackMethod"),
+        "conference_status_callback_event": P("ConferenceStatusCallbackEvent"),
+        "conference_record": P("ConferenceRecord", boolean_or_string),
+        "conference_trim": P("ConferenceTrim"),
+        "recording_channels": P("RecordingChannels"),
+        "recording_status_callback": P("RecordingStatusCallback"),
+        "recording_status_callback_method": P("RecordingStatusCallbackMethod"),
+        "conference_recording_status_callback": P("ConferenceRecordingStatusCallback"),
+        "conference_recording_status_callback_method": P("ConferenceRecordingStatusCallbackMethod"),
+        "region": P("Region"),
+        "sip_auth_username": P("SipAuthUsername"),
+        "sip_auth_password": P("SipAuthPassword"),
+        "transcribe": P("Transcribe", boolean),
+        "transcription_configuration": P("TranscriptionConfiguration"),
+    },
+    fixed={"Instruction": "conference"},
+)
+UPDATE_WORKER_PARTICIPANT = Route(
+    "POST",
+    _WORKER + "/WorkerParticipant",
+    "v2",
+    parameters={
+        "reservation_sid": R("ReservationSid"),
+        "end_conference_on_exit": P("EndConferenceOnExit", boolean),
+        "mute": P("Mute", boolean),
+        "beep_on_exit": P("BeepOnExit", boolean),
+    },
+)
+
+# Tasks
+
+GET_TASK = Route("GET", _TASK)
+CREATE_TASK = Route(
+    "POST",
+    _TASKS,
+    parameters={
+        "workflow_sid": R("WorkflowSid"),
+        "task_queue_sid": R("TaskQueueSid"),
+        "worker_sid": R("RoutingTarget"),
+        "virtual_start_time": P("VirtualStartTime", instant),
+        "task_channel_unique_name": P("TaskChannelUniqueName"),
+        "task_channel_sid": P("TaskChannelSid"),
+        "attributes": R("Attributes", json_object),
+    },
+)
+COMPLETE_TASK = Route("POST", _TASK, parameters={"reason": R("Reason")}, fixed={"AssignmentStatus": "completed"})
+WRAP_UP = Route("POST", _TASK, parameters={"reason": P("Reason")}, fixed={"AssignmentStatus": "wrapping"})
+SET_TASK_ATTRIBUTES = Route("POST", _TASK, parameters={"attributes": R("Attributes", json_object)})
+SET_VIRTUAL_START_TIME = Route("POST", _TASK, parameters={"virtual_start_time": R("VirtualStartTime", instant)})
+UPDATE_CUSTOMER_PARTICIPANT = Route(
+    "POST",
+    _WORKER + "/CustomerParticipant",
+    "v2",
+    parameters={
+        "task_sid": R("TaskSid"),
+        "hold": P("Hold", boolean),
+        "hold_url": P("HoldUrl"),
+        "hold_method": P("HoldMethod"),
+    },
+)
+HOLD_WORKER = Route(
+    "POST",
+    _WORKER + "/HoldWorkerParticipant",
+    "v2",
+    parameters={
+        "task_sid": R("TaskSid"),
+        "target_worker_sid": R("TargetWorkerSid"),
+        "on_hold": R("Hold", boolean),
+        "hold_url": P("HoldUrl"),
+        "hold_method": P("HoldMethod"),
+    },
+)
+KICK_WORKER = Route(
+    "POST",
+    _WORKER + "/KickWorkerParticipant",
+    "v2",
+    parameters={"task_sid": R("TaskSid"), "worker_sid": R("TargetWorkerSid")},
+)
+CREATE_TRANSFER = Route(
+    "POST",
+    _WORKER + "/Transfers",
+    "v2",
+    parameters={
+        "reservation_sid": R("ReservationSid"),
+        "task_sid": R("TaskSid"),
+        "to": R("To"),
+        "attributes": P("Attributes", json_object),
+        "mode": P("Mode", one_of("WARM", "COLD")),
+        "priority": P("Priority", non_negative),
+    },
+)
+CANCEL_TRANSFER = Route(
+    "POST",
+    _WORKER + "/Transfers/{transfer}",
+    "v2",
+    parameters={"task_sid": R("TaskSid")},
+    fixed={"TransferStatus": "canceled"},
+)
+SUPERVISE = Route(
+    "POST",
+    "Workspaces/{ws}/Tasks/{task}/Reservations/{reservation}",
+    parameters={"supervisor_sid": R("Supervisor"), "mode": R("SupervisorMode")},
+    fixed={"Instruction": "supervise"},
+)
+
+# The workspace
+
+LIST_WORKERS = Route(
+    "GET",
+    _WORKERS,
+    parameters={
+        "after_sid": P("AfterSid"),
+        "friendly_name": P("FriendlyName"),
+        "activity_sid": P("ActivitySid"),
+        "activity_name": P("ActivityName"),
+        "ordering": P("Ordering"),
+        "target_workers_expression": P("TargetWorkersExpression"),
+    },
+)
+LIST_TASK_QUEUES = Route(
+    "GET",
+    _QUEUES,
+    parameters={
+        "after_sid": P("AfterSid"),
+        "friendly_name": P("FriendlyName"),
+        "ordering": P("Ordering"),
+        "worker_sid": P("WorkerSid"),
+    },
+)
+GET_TASK_QUEUE = Route("GET", _QUEUES + "/{queue}")
 
 PAGE_SIZE = 1000
 """Records asked for at a time, the most the service gives."""

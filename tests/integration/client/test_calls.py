@@ -124,12 +124,12 @@ def test_every_route_is_reached_by_a_row() -> None:
 
 
 def test_every_parameter_of_the_client_has_a_row() -> None:
-    """A parameter that the client can send and that no option names is found."""
-    known = {(option.argument, option.param) for option in OPTIONS} | {("attributes", "Attributes")}
-    for name, table in vars(routes).items():
-        if isinstance(table, routes.Parameters):
-            for argument, parameter in table.parameters.items():
-                assert (argument, parameter.wire) in known, f"{name}: {argument}"
+    """An optional parameter that the client can send and that no option names is found."""
+    known = {(option.argument, option.param) for option in OPTIONS} | {("reason", "Reason")}
+    for name, route in vars(routes).items():
+        if isinstance(route, routes.Route):
+            for argument, parameter in route.parameters.items():
+                assert parameter.required or (argument, parameter.wire) in known, f"{name}: {argument}"
 
 
 def test_the_constructor_has_the_described_arguments() -> None:

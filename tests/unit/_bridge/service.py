@@ -11,6 +11,7 @@ from tests.tools import payloads
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker._bridge.messages import Message
 from twilio_taskrouter_worker._bridge.mirror import Mirror, Notice
+from twilio_taskrouter_worker._bridge.request import Request
 from twilio_taskrouter_worker._bridge.resync import Snapshot, missing, take_over
 from twilio_taskrouter_worker._bridge.updates import apply
 
@@ -138,7 +139,7 @@ class Client:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.worker = Worker("token")
-        self.calls: list[tuple[Any, ...]] = []
+        self.calls: list[Request[Any]] = []
         self.futures: list[Future[Any]] = []
         self.state = Mirror(self.worker, self._call, self.worker._waits)
         self.worker._state = self.state
@@ -147,8 +148,8 @@ class Client:
         self.log: list[str] = []
         self.now = 0.0
 
-    def _call(self, *call: Any) -> Future[Any]:
-        self.calls.append(call)
+    def _call(self, request: Request[Any], /) -> Future[Any]:
+        self.calls.append(request)
         future: Future[Any] = Future()
         self.futures.append(future)
         return future

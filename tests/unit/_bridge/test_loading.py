@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker._bridge import loading, routes
 from twilio_taskrouter_worker._bridge.loading import Gather, Loader, connect_activity_delay, list_pages
+from twilio_taskrouter_worker._bridge.request import Request
 from twilio_taskrouter_worker._bridge.resync import Snapshot
 from twilio_taskrouter_worker._bridge.routes import Route
 from twilio_taskrouter_worker.errors import (
@@ -180,13 +180,13 @@ class Desk:
         self.failed: list[TaskRouterError] = []
         self.loader = Loader(self._call, "WS1", "WK1", self.loaded.append, self.failed.append)
 
-    def _call(self, route: Route, params: dict[str, Any], then: Callable[..., Any], version: Any, sids: Any) -> Any:
-        assert version is None
-        assert then("payload") == "payload"
+    def _call(self, request: Request[Any], /) -> Any:
+        assert request.version is None
+        assert request.then("payload") == "payload"
         if self.refuse is not None:
             raise self.refuse
         future: Future[Any] = Future()
-        self.calls.append((route, params, sids, future))
+        self.calls.append((request.route, request.params, request.sids, future))
         return future
 
     def answer(self, route: Route, result: Any) -> None:
@@ -307,8 +307,8 @@ def told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_setting_the_activity(desk: Desk, told: list[Any]) -> None:
     """One POST, whose answer is the worker from then on."""
-    assert [(route, params) for route, params, _, _ in desk.calls] == [(routes.UPDATE_WORKER, {"ActivitySid": "WA1"})]
-    desk.answer(routes.UPDATE_WORKER, "moved")
+    assert [(route, params) for route, params, _, _ in desk.calls] == [(routes.SET_ACTIVITY, {"ActivitySid": "WA1"})]
+    desk.answer(routes.SET_ACTIVITY, "moved")
     assert told == [(None, "moved")]
 
 
@@ -319,7 +319,7 @@ def test_setting_the_activity_is_tried_again(desk: Desk, told: list[Any], status
         assert told == []
         eventually(lambda tries=tries: len(desk.calls) == tries)  # type: ignore[misc]
         error = ServerError(f"try {tries}", status=status)
-        desk.answer(routes.UPDATE_WORKER, error)
+        desk.answer(routes.SET_ACTIVITY, error)
     assert told == [(error, "w")]
     assert len(desk.calls) == 4
 
@@ -328,15 +328,15 @@ def test_setting_the_activity_is_tried_again(desk: Desk, told: list[Any], status
 def test_setting_the_activity_is_refused(desk: Desk, told: list[Any], status: int) -> None:
     """What cannot pass is told at once, and the worker stays as it was read."""
     error = RequestRejectedError("no", status=status)
-    desk.answer(routes.UPDATE_WORKER, error)
+    desk.answer(routes.SET_ACTIVITY, error)
     assert told == [(error, "w")]
 
 
 def test_setting_the_activity_goes_well_in_the_end(desk: Desk, told: list[Any]) -> None:
     """After a failure the next try counts."""
-    desk.answer(routes.UPDATE_WORKER, ServerError("no", status=503))
+    desk.answer(routes.SET_ACTIVITY, ServerError("no", status=503))
     eventually(lambda: len(desk.calls) == 2)
-    desk.answer(routes.UPDATE_WORKER, "moved")
+    desk.answer(routes.SET_ACTIVITY, "moved")
     assert told == [(None, "moved")]
 
 
@@ -344,7 +344,7 @@ def test_setting_the_activity_when_closed(desk: Desk) -> None:
     """Calls that are given up, or cannot be made, fail the reading; the connection is over."""
     closed = ClosedError("closed")
     desk.loader.set_activity("WA1", snapshot(), lambda error: pytest.fail("it is not told"))
-    desk.answer(routes.UPDATE_WORKER, closed)
+    desk.answer(routes.SET_ACTIVITY, closed)
     desk.refuse = closed
     desk.loader.set_activity("WA1", snapshot(), lambda error: pytest.fail("it is not told"))
     assert desk.failed == [closed, closed]

@@ -143,10 +143,13 @@ def test_a_sid_that_came_again(client: Client, service: Service) -> None:
 def test_calls_have_the_sids(client: Client) -> None:
     """A call gets the sids of the workspace and the worker, and those it names itself."""
     client.state.workspace_sid = "WS1"
-    client.state.call(routes.GET_TASK, {"a": 1}, str, version="3", task="WT1")
-    ((route, params, then, version, sids),) = client.calls
-    assert (route, params, then, version) == (routes.GET_TASK, {"a": 1}, str, "3")
-    assert sids == {"ws": "WS1", "wk": client.service.worker["sid"], "task": "WT1"}
+    client.state.call(routes.COMPLETE_TASK, {"reason": "done"}, str, version=lambda: "3", task="WT1")
+    (request,) = client.calls
+    assert (request.route, request.then) == (routes.COMPLETE_TASK, str)
+    assert request.params == {"AssignmentStatus": "completed", "Reason": "done"}
+    assert request.version() == "3"
+    assert request.sids == {"ws": "WS1", "wk": client.service.worker["sid"], "task": "WT1"}
+    assert request.url == "Workspaces/WS1/Tasks/WT1"
 
 
 @pytest.mark.parametrize(
@@ -157,10 +160,11 @@ def test_setting_an_activity(client: Client, service: Service, reject: bool | No
     """One POST with the worker's version; its answer moves the worker, and gives the activity."""
     activity = client.worker.activities.by_name("Break")
     activity.set_as_current(reject_pending_reservations=reject)
-    ((route, sent, then, version, _),) = client.calls
-    assert (route, sent) == (routes.UPDATE_WORKER, {"ActivitySid": "WABreak", **params})
-    assert version == str(service.worker["version"])
-    assert then(service.set_activity("Break").payload) is activity
+    (request,) = client.calls
+    assert (request.route, request.params) == (routes.SET_ACTIVITY, {"ActivitySid": "WABreak", **params})
+    assert request.version() == str(service.worker["version"])
+    assert request.subjects == (service.worker["sid"],)
+    assert request.then(service.set_activity("Break").payload) is activity
     assert activity.is_current
 
 
@@ -195,7 +199,7 @@ def test_events_are_held_until_the_transfer_has_its_answer(client: Client, servi
     assert client.released == []
     released: list[Any] = []
     client.state.release = released.extend
-    then = client.calls[-1][2]
+    then = client.calls[-1].then
     assert then(service.transfer("WR1", 1)) is task
     outgoing = task.transfers.outgoing
     assert outgoing is not None and outgoing.status == "initiated"
@@ -242,7 +246,7 @@ def test_a_bad_answer_to_a_transfer(client: Client, service: Service) -> None:
     task = client.worker.reservations["WR1"].task
     task.transfer("WKother")
     with pytest.raises(InvalidMessageError):
-        client.calls[-1][2]({"sid": "TT1"})
+        client.calls[-1].then({"sid": "TT1"})
     assert task.transfers.outgoing is None
 
 

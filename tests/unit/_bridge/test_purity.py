@@ -10,7 +10,19 @@ import pytest
 import twilio_taskrouter_worker._bridge as bridge
 
 FOLDER = Path(bridge.__file__).parent
-PURE = ["failures", "messages", "mirror", "reporting", "resync", "routes", "schema", "session", "tracking", "updates"]
+PURE = [
+    "failures",
+    "messages",
+    "mirror",
+    "reporting",
+    "request",
+    "resync",
+    "routes",
+    "schema",
+    "session",
+    "tracking",
+    "updates",
+]
 IMPURE = {
     "asyncio",
     "http",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from twilio_taskrouter_worker._bridge import routes
-from twilio_taskrouter_worker._bridge.routes import Parameter, Parameters, Route
+from twilio_taskrouter_worker._bridge.routes import Parameter, Route
 
 SECRET = "customer's secret"
 
@@ -50,18 +50,29 @@ def test_sids_are_strings(sid: Any) -> None:
 
 TUNNELLED = {
     "GET_WORKER": ("GET", "K", "v1"),
-    "UPDATE_WORKER": ("POST", "K", "v1"),
+    "SET_ATTRIBUTES": ("POST", "K", "v1"),
+    "SET_ACTIVITY": ("POST", "K", "v1"),
     "LIST_ACTIVITIES": ("GET", "W/Activities", "v1"),
     "LIST_CHANNELS": ("GET", "K/WorkerChannels", "v1"),
     "LIST_RESERVATIONS": ("GET", "K/Reservations", "v2"),
     "GET_RESERVATION": ("GET", "K/Reservations/WR1", "v1"),
-    "UPDATE_RESERVATION": ("POST", "K/Reservations/WR1", "v1"),
+    "ACCEPT": ("POST", "K/Reservations/WR1", "v1"),
+    "REJECT": ("POST", "K/Reservations/WR1", "v1"),
+    "COMPLETE_RESERVATION": ("POST", "K/Reservations/WR1", "v1"),
+    "WRAP": ("POST", "K/Reservations/WR1", "v1"),
+    "CALL": ("POST", "K/Reservations/WR1", "v1"),
+    "DEQUEUE": ("POST", "K/Reservations/WR1", "v1"),
+    "REDIRECT": ("POST", "K/Reservations/WR1", "v1"),
+    "CONFERENCE": ("POST", "K/Reservations/WR1", "v1"),
     "UPDATE_WORKER_PARTICIPANT": ("POST", "K/WorkerParticipant", "v2"),
-    "CREATE_TASK_ROUTE": ("POST", "W/Tasks", "v1"),
+    "CREATE_TASK": ("POST", "W/Tasks", "v1"),
     "GET_TASK": ("GET", "W/Tasks/WT1", "v1"),
-    "UPDATE_TASK": ("POST", "W/Tasks/WT1", "v1"),
+    "COMPLETE_TASK": ("POST", "W/Tasks/WT1", "v1"),
+    "WRAP_UP": ("POST", "W/Tasks/WT1", "v1"),
+    "SET_TASK_ATTRIBUTES": ("POST", "W/Tasks/WT1", "v1"),
+    "SET_VIRTUAL_START_TIME": ("POST", "W/Tasks/WT1", "v1"),
     "CREATE_TRANSFER": ("POST", "K/Transfers", "v2"),
-    "UPDATE_TRANSFER": ("POST", "K/Transfers/TT1", "v2"),
+    "CANCEL_TRANSFER": ("POST", "K/Transfers/TT1", "v2"),
     "UPDATE_CUSTOMER_PARTICIPANT": ("POST", "K/CustomerParticipant", "v2"),
     "HOLD_WORKER": ("POST", "K/HoldWorkerParticipant", "v2"),
     "KICK_WORKER": ("POST", "K/KickWorkerParticipant", "v2"),
@@ -210,26 +221,46 @@ def test_bad_dates(bad: Any, error: type[Exception], says: str) -> None:
 
 def test_encode() -> None:
     """What was given goes out under its wire name, in the table's order; None, and what is missing, does not."""
-    table = Parameters(first=Parameter("First"), second=Parameter("Second", routes.boolean), third=Parameter("Third"))
-    assert list(table.encode({"third": "c", "second": False, "first": None}).items()) == [
+    route = Route(
+        "POST",
+        "",
+        parameters={
+            "first": Parameter("First"),
+            "second": Parameter("Second", routes.boolean),
+            "third": Parameter("T"),
+        },
+        fixed={"Status": "done"},
+    )
+    assert list(route.encode({"third": "c", "second": False, "first": None}).items()) == [
+        ("Status", "done"),
         ("Second", False),
-        ("Third", "c"),
+        ("T", "c"),
     ]
-    assert table.encode({}) == {}
+    assert route.encode({}) == {"Status": "done"}
     with pytest.raises(TypeError, match="second should be True or False"):
-        table.encode({"second": "no"})
+        route.encode({"second": "no"})
+
+
+def test_required() -> None:
+    """An argument that every request has is refused where it is None, by name."""
+    assert routes.COMPLETE_TASK.encode({"reason": "done"}) == {"AssignmentStatus": "completed", "Reason": "done"}
+    with pytest.raises(TypeError, match="reason should be a string, not NoneType"):
+        routes.COMPLETE_TASK.encode({"reason": None})
+    with pytest.raises(TypeError, match="on_hold should be True or False, not NoneType"):
+        routes.HOLD_WORKER.encode({"task_sid": "WT1", "target_worker_sid": "WK1"})
 
 
 def test_zero_is_sent() -> None:
     """A transfer's priority 0, and False, are values and not absence."""
-    assert routes.TRANSFER.encode({"priority": 0}) == {"Priority": 0}
-    assert routes.CUSTOMER_PARTICIPANT.encode({"hold": False}) == {"Hold": False}
+    of = {"reservation_sid": "WR1", "task_sid": "WT1", "to": "WK2"}
+    assert routes.CREATE_TRANSFER.encode({**of, "priority": 0})["Priority"] == 0
+    assert routes.UPDATE_CUSTOMER_PARTICIPANT.encode({**of, "hold": False})["Hold"] is False
 
 
 def test_wire_names_are_pascal_case_and_unique() -> None:
     """In no table do two options share a name, and each name is spelt as the service spells them."""
-    for name, table in vars(routes).items():
-        if isinstance(table, Parameters):
-            names = [parameter.wire for parameter in table.parameters.values()]
+    for name, route in vars(routes).items():
+        if isinstance(route, Route):
+            names = [*route.fixed, *(parameter.wire for parameter in route.parameters.values())]
             assert len(names) == len(set(names)), name
             assert all(each[0].isupper() and "_" not in each for each in names), name
