@@ -106,7 +106,7 @@ def test_log_filters(day: Day) -> None:
     ]
     moved = events.list(worker_sid=day.bob, event_type="worker.activity.update")
     assert [event.event_data["worker_previous_activity_sid"] for event in moved] == [day.router.activities["Available"]]
-    assert moved[0].event_data["worker_time_in_previous_activity"] == 240
+    assert moved[0].event_data["worker_time_in_previous_activity"] == "240"
     assert moved[0].description == "Worker Bob updated to Offline Activity"
     assert {event.event_data["workflow_sid"] for event in events.list(workflow_sid=day.workflow)} == {day.workflow}
     of_queue = {event.event_data.get("task_sid") for event in events.list(task_queue_sid=day.queue)}

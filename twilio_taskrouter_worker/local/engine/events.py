@@ -125,9 +125,18 @@ class Event:
     transfer: Transfer | None = None
     """In a ``task.transfer-…`` event: the transfer."""
     data: Mapping[str, Any] = NO_DATA
-    """More facts, by type: ``previous_activity_sid``, ``previous_activity_name``, ``time_in_previous_activity``
-    (seconds) with an activity change; ``previous_capacity`` with a capacity change; ``previous_queue_sid`` with
-    ``task-queue.moved``; ``filter`` (label) and ``target`` (index) with ``workflow.target-matched``."""
+    """More facts, by type.
+
+    * ``worker.activity.update``: ``previous_activity_sid``, ``previous_activity_name``, ``time_in_previous_activity``
+      (seconds);
+    * ``worker.capacity.update``: ``previous_capacity``;
+    * ``workflow.target-matched``: ``filter`` (label), ``filter_expression``, ``target`` (index), ``target_name``,
+      ``target_expression``;
+    * ``task-queue.moved``: ``previous_queue_sid``, ``previous_queue_name``, ``previous_priority``,
+      ``target_changed_reason``;
+    * these two, ``workflow.entered``, ``task-queue.entered`` and ``reservation.created``: ``re_evaluated_reason``, and
+      ``known_worker_sid`` or ``known_worker_name`` where the step asks for one.
+    """
 
     @property
     def sid(self) -> str:

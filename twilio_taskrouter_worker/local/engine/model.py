@@ -50,6 +50,11 @@ class Record:
     date_created: float
     date_updated: float
 
+    @property
+    def operating_unit_sid(self) -> str:
+        """The operating unit of the account, which has one; workers, queues and the events of both name it."""
+        return f"OU{self.account_sid[2:]}"
+
     def replaced(self: R, **changes: Any) -> R:
         """Return a copy with some fields changed.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import errors
 from ..events import NO_DATA, Event
+from ..model import Task
 from ..rules import Rules
 from .schedule import Schedule
 from .sids import SidSource
@@ -53,8 +54,11 @@ class Kernel:
         Args:
             recipients: sids of the workers whose sessions are notified.
             data: more facts, by type of event.
-            records: the snapshots of what it concerns, by their names in :class:`Event`.
+            records: the snapshots of what it concerns, by their names in :class:`Event`; a task brings its queue along.
         """
+        task: Task | None = records.get("task")
+        if task is not None and task.task_queue_sid in ws.queues:
+            records.setdefault("queue", ws.queues[task.task_queue_sid].record)
         self.event_count += 1
         self.events.append(
             Event(
@@ -76,13 +80,18 @@ class Kernel:
         outgoing = task.transfer
         if outgoing is not None and outgoing.initiator is not reservation:
             outgoing = None
+        data: dict[str, Any] = {}
+        if type == "reservation.created":
+            data = {"re_evaluated_reason": task.re_evaluated, **task.known_worker()}
         self.emit(
             type,
             ws,
             (record.worker_sid,),
+            data=data,
             task=task.record,
             reservation=record,
             worker=reservation.worker.record,
+            channel=reservation.worker.channels.get(record.task_channel_sid),
             task_transfer=incoming.record if incoming is not None else None,
             active_outgoing_task_transfer=outgoing.record if outgoing is not None else None,
         )

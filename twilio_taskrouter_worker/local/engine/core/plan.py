@@ -13,6 +13,7 @@ class Target:
 
     index: int
     queue_sid: str
+    label: str | None = None
     expression: Expression | None = None
     priority: int | None = None
     timeout: float | None = None

@@ -200,6 +200,7 @@ class TaskState:
         "plan",
         "purge_timer",
         "queue",
+        "re_evaluated",
         "record",
         "reservations",
         "route",
@@ -232,6 +233,8 @@ class TaskState:
         """The step's time ended while a reservation was pending."""
         self.entering = False
         """The step was entered just now, so its skip_if is still to be asked."""
+        self.re_evaluated: str | None = None
+        """Why the task is on its way again, as events name it; None while it is on its first way or with a worker."""
         self.fresh = True
         """Being created: what happens until it is first routed is no change of version."""
         self.queue: QueueState | None = None
@@ -269,6 +272,12 @@ class TaskState:
         """Return every timer of the task itself and of its reservations."""
         own = (self.ttl_timer, self.step_timer, self.sla_timer, self.assigned_timer, self.purge_timer)
         return own + tuple(timer for r in self.open.values() for timer in (r.timer, r.voice_timer))
+
+    def known_worker(self) -> dict[str, Any]:
+        """Return the known worker that the present step asks for, under the name that events use for it."""
+        step = self.step
+        keys = () if step is None else (("known_worker_sid", step.known_sid), ("known_worker_name", step.known_name))
+        return {name: key.value(self.scope) for name, key in keys if key is not None}
 
     def pending(self) -> list[ReservationState]:
         """Return the reservations that wait for an answer."""

@@ -22,7 +22,16 @@ from ..model import (
     Reservation,
 )
 from ..routing import walk
-from ..rules import ATTEMPT_FAILED, REASON_TARGET_LOST, TRANSFER_MEDIA_FAILED, TRANSFER_REJECTED, TRANSFER_TIMED_OUT
+from ..rules import (
+    ATTEMPT_FAILED,
+    REASON_TARGET_LOST,
+    RESERVATION_CANCELED,
+    RESERVATION_REJECTED,
+    RESERVATION_TIMEOUT,
+    TRANSFER_MEDIA_FAILED,
+    TRANSFER_REJECTED,
+    TRANSFER_TIMED_OUT,
+)
 from ..transitions import (
     EVENT_OF_STATUS,
     derived_status,
@@ -38,6 +47,7 @@ from ..transitions import (
 )
 
 _TRANSFER_REASONS = {REJECTED: TRANSFER_REJECTED, TIMEOUT: TRANSFER_TIMED_OUT, CANCELED: TRANSFER_MEDIA_FAILED}
+_RE_EVALUATED = {REJECTED: RESERVATION_REJECTED, TIMEOUT: RESERVATION_TIMEOUT, CANCELED: RESERVATION_CANCELED}
 _ATTEMPT_WORDS = {REJECTED: "reject", TIMEOUT: "timeout", CANCELED: "cancel"}
 
 
@@ -86,6 +96,7 @@ def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) ->
         set_reservation(kernel, ws, other, RESCINDED)
     stop_waiting(kernel, task)
     task.accepted = True
+    task.re_evaluated = None
     transfer = task.transfer
     if transfer is not None:
         end_transfer(kernel, transfer, TRANSFER_COMPLETE)
@@ -189,6 +200,7 @@ def end(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, statu
     else:
         set_task_status(kernel, ws, task, PENDING)
         kernel.emit_reservation(event, ws, reservation)
+        task.re_evaluated = _RE_EVALUATED[status]
         walk.come_back(kernel, ws, task)
 
 

@@ -17,7 +17,7 @@ from ..expressions import TaskScope
 from ..index import waiting
 from ..model import ACCEPTED, ASSIGNED, CANCELED, COMPLETED, PENDING, RESERVED, WRAPPING, Task, TaskChannel
 from ..routing import walk
-from ..rules import EARLIEST_START, MAX_PRIORITY, MAX_TASK_TIMEOUT, REASON_SLA, REASON_TTL
+from ..rules import EARLIEST_START, MAX_PRIORITY, MAX_TASK_TIMEOUT, REASON_SLA, REASON_TTL, TASK_UPDATED
 from ..transitions import (
     cancel_task,
     delete_task,
@@ -253,7 +253,7 @@ def _change_data(
     if not pending:
         return
     if parsed is not None and task.route is Route.WORKFLOW and task.transfer is None:
-        walk.start(kernel, ws, task)
+        walk.start(kernel, ws, task, TASK_UPDATED)
     else:
         kernel.place(ws, task)
 

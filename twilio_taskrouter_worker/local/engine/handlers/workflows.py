@@ -12,7 +12,7 @@ from ..core.state import Route, WorkflowState, WorkspaceState
 from ..model import PENDING, Workflow
 from ..routing import walk
 from ..routing.configuration import compile_configuration
-from ..rules import MAX_RESERVATION_TIMEOUT
+from ..rules import MAX_RESERVATION_TIMEOUT, WORKFLOW_UPDATED
 
 
 def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
@@ -80,7 +80,7 @@ def re_evaluate(kernel: Kernel, ws: WorkspaceState, state: WorkflowState) -> Non
     """Send the workflow's pending tasks through its configuration from the top."""
     for task in list(state.tasks.values()):
         if task.record.assignment_status == PENDING and task.route is Route.WORKFLOW and task.transfer is None:
-            walk.start(kernel, ws, task)
+            walk.start(kernel, ws, task, WORKFLOW_UPDATED)
 
 
 def delete(kernel: Kernel, command: DeleteWorkflow) -> None:

@@ -73,6 +73,7 @@ class _Compiler:
         return Target(
             index=index,
             queue_sid=queue,
+            label=_text(fields, "target_friendly_name", where) or _text(fields, "friendly_name", where),
             expression=self.expression(fields, "expression", TARGET, where),
             priority=_number(fields, "priority", where, 0, rules.MAX_PRIORITY),
             timeout=_number(fields, "timeout", where, 1, rules.MAX_TASK_TIMEOUT),

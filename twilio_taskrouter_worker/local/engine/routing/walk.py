@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import transitions
 from ..core.kernel import Kernel
 from ..core.plan import Filter, Plan, Target
@@ -10,16 +12,18 @@ from ..core.state import QueueState, Route, TaskState, WorkspaceState
 from ..expressions import TaskScope
 from ..index import waiting
 from ..model import PENDING
-from ..rules import REASON_WORKFLOW_SKIP, REASON_WORKFLOW_TIMEOUT
+from ..rules import REASON_WORKFLOW_SKIP, REASON_WORKFLOW_TIMEOUT, TARGET_SKIPPED, TARGET_TIMEOUT
 from ..transitions import cancel_task
 
 
-def start(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """Send a task through its workflow from the top."""
+def start(kernel: Kernel, ws: WorkspaceState, task: TaskState, re_evaluated: str | None = None) -> None:
+    """Send a task through its workflow from the top; ``re_evaluated`` is why, where it was on its way already."""
+    task.re_evaluated = re_evaluated
     assert task.workflow is not None
     _leave_step(kernel, task)
     task.plan = task.workflow.plan
-    kernel.emit("workflow.entered", ws, task=task.record, workflow=task.workflow.record)
+    data = {"re_evaluated_reason": task.re_evaluated}
+    kernel.emit("workflow.entered", ws, task=task.record, workflow=task.workflow.record, data=data)
     _next_filter(kernel, ws, task, 0, default_counts=True, skipped=False)
 
 
@@ -67,18 +71,22 @@ def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, 
     task.step_expired = False
     task.entering = True
     queue = ws.queues[target.queue_sid]
-    before = task.queue
+    before, priority_before = task.queue, task.record.priority
     enter_queue(kernel, task, queue, target.priority)
+    data: dict[str, Any] = {"re_evaluated_reason": task.re_evaluated, **task.known_worker()}
     if task.fresh:
-        kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record)
+        kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record, data=data)
         created(kernel, ws, task)
         _matched(kernel, ws, task, filter, target)
     else:
         _matched(kernel, ws, task, filter, target)
         if before is None:
-            kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record)
+            kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record, data=data)
         elif before is not queue:
-            data = {"previous_queue_sid": before.record.sid}
+            data["previous_queue_sid"] = before.record.sid
+            data["previous_queue_name"] = before.record.friendly_name
+            data["previous_priority"] = priority_before
+            data["target_changed_reason"] = task.re_evaluated
             kernel.emit("task-queue.moved", ws, task=task.record, queue=queue.record, data=data)
     if target.timeout is not None:
         task.step_timer = kernel.schedule.at(kernel.now + target.timeout, TimerKind.STEP_TIMEOUT, ws, task)
@@ -92,7 +100,15 @@ def _matched(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter
         ws,
         task=task.record,
         workflow=task.workflow.record,
-        data={"filter": filter.label, "target": target.index},
+        data={
+            "filter": filter.label,
+            "filter_expression": filter.expression.text if filter.expression is not None else None,
+            "target": target.index,
+            "target_name": target.label,
+            "target_expression": target.expression.text if target.expression is not None else None,
+            "re_evaluated_reason": task.re_evaluated,
+            **task.known_worker(),
+        },
     )
 
 
@@ -123,6 +139,7 @@ def _leave_step(kernel: Kernel, task: TaskState) -> None:
 def skip(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Leave a step whose skip_if is true: to the next target, a later filter, or the default filter."""
     assert task.step is not None
+    task.re_evaluated = TARGET_SKIPPED
     filter = _current(task)
     following = task.step.index + 1
     if following < len(filter.targets):
@@ -145,6 +162,7 @@ def expire_step(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Leave a step whose time is over: to the next target or a later filter; the default filter does not count."""
     assert task.step is not None and task.queue is not None
     kernel.emit("task-queue.timeout", ws, task=task.record, queue=task.queue.record)
+    task.re_evaluated = TARGET_TIMEOUT
     filter = _current(task)
     following = task.step.index + 1
     if following < len(filter.targets):

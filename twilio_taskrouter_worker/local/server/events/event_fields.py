@@ -1,60 +1,74 @@
-"""What the event log and webhooks say about an event: its fields, its resource, and a sentence."""
+"""What the event log and webhooks say about an event: its facts, its resource, and a sentence.
+
+:data:`FACTS` is the one table of which event has which facts; the documentation is made from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import attrs
+
 from ...engine import Event, model
+from ...engine.events import RESERVATION_EVENTS, RESERVATION_FAILED, TRANSFER_EVENTS
+from ...engine.rules import REASON_TTL
 
-Fields = dict[str, Any]
+Fields = dict[str, str]
 
-# Which record of an event is its resource, and the path of that record below its workspace, by the event's group.
-_RESOURCES: Final[dict[str, tuple[str, str]]] = {
-    "workspace": ("workspace", ""),
-    "activity": ("activity", "/Activities/{sid}"),
-    "worker": ("worker", "/Workers/{sid}"),
-    "task": ("task", "/Tasks/{sid}"),
-    "reservation": ("reservation", "/Tasks/{task_sid}/Reservations/{sid}"),
-    "task-queue": ("queue", "/TaskQueues/{sid}"),
-    "task-channel": ("task_channel", "/TaskChannels/{sid}"),
-    "workflow": ("workflow", "/Workflows/{sid}"),
+# By the event's group: the type of its resource, which record of the event that is, the path of that record below its
+# workspace, and how a sentence names the kind.
+_RESOURCES: Final[dict[str, tuple[str, str, str, str]]] = {
+    "workspace": ("workspace", "workspace", "", "Workspace"),
+    "activity": ("activity", "activity", "/Activities/{sid}", "Activity"),
+    "worker": ("worker", "worker", "/Workers/{sid}", "Worker"),
+    "task": ("task", "task", "/Tasks/{sid}", "Task"),
+    "reservation": ("reservation", "reservation", "/Tasks/{task_sid}/Reservations/{sid}", "Reservation"),
+    "task-queue": ("taskqueue", "queue", "/TaskQueues/{sid}", "TaskQueue"),
+    "task-channel": ("task-channel", "task_channel", "/TaskChannels/{sid}", "Task channel"),
+    "workflow": ("workflow", "workflow", "/Workflows/{sid}", "Workflow"),
 }
 
 
 def resource(event: Event) -> tuple[str, str, str]:
     """Return type and sid of an event's resource, and its path below ``/v1``."""
-    group = event.type.partition(".")[0]
-    attribute, path = _RESOURCES[group]
+    kind, attribute, path, _ = _RESOURCES[_group(event)]
     record = getattr(event, attribute)
-    if record is None:  # reservation.failed has a task only
-        group, record, path = "task", event.task, _RESOURCES["task"][1]
     home = f"Workspaces/{event.workspace_sid}"
-    return group, record.sid, home + path.format(sid=record.sid, task_sid=getattr(record, "task_sid", ""))
+    return kind, record.sid, home + path.format(sid=record.sid, task_sid=getattr(record, "task_sid", ""))
+
+
+def _group(event: Event) -> str:
+    # reservation.failed has a task only: no reservation was made.
+    return "task" if event.type == RESERVATION_FAILED else event.type.partition(".")[0]
 
 
 def description(event: Event) -> str:
     """Return one sentence about an event."""
     if event.type == "worker.activity.update" and event.worker is not None:
         return f"Worker {event.worker.friendly_name} updated to {event.worker.activity_name} Activity"
-    group, _, change = event.type.partition(".")
-    record = getattr(event, _RESOURCES[group][0])
-    name = getattr(record, "friendly_name", None) or resource(event)[1]
-    return f"{group.replace('-', ' ').capitalize()} {name} {change.replace('.', ' ').replace('-', ' ')}"
+    if event.type == "task.canceled" and event.task is not None and event.task.reason == REASON_TTL:
+        return REASON_TTL
+    _, attribute, _, kind = _RESOURCES[_group(event)]
+    record = getattr(event, attribute)
+    # Queues are named by their sid, whatever other resources are named by.
+    name = record.sid if attribute == "queue" else getattr(record, "friendly_name", record.sid)
+    change = event.type.partition(".")[2]
+    return f"{kind} {name} {change.replace('.', ' ').replace('-', ' ')}"
 
 
 def fields(event: Event, workspace_name: str) -> Fields:
-    """Return the facts of an event under the names of the event log; webhooks have the same in CamelCase."""
-    found: Fields = {"workspace_sid": event.workspace_sid, "workspace_name": workspace_name}
-    for attribute, describe in _DESCRIBED:
-        record = getattr(event, attribute)
-        if record is not None:
-            found.update(describe(record, event))
+    """Return the facts of an event as texts, under the names of the event log; what has no value is not there."""
+    found = {"workspace_sid": event.workspace_sid, "workspace_name": workspace_name}
+    for fact in FACTS[event.type]:
+        value = fact.read(event)
+        if value is not None:
+            found[fact.name] = _text(value)
     return found
 
 
-def callback_params(event: Event, account_sid: str, workspace_name: str) -> dict[str, str]:
-    """Return the form that an event callback posts; what has no value is not in it."""
+def callback_params(event: Event, account_sid: str, workspace_name: str) -> Fields:
+    """Return the form that an event callback posts: the same facts under their names in CamelCase, and what it is."""
     kind, sid, _ = resource(event)
     common = {
         "EventType": event.type,
@@ -66,122 +80,220 @@ def callback_params(event: Event, account_sid: str, workspace_name: str) -> dict
         "TimestampMs": str(int(event.at * 1000)),
         "Sid": event.sid,
     }
-    own = {_camel(name): value for name, value in fields(event, workspace_name).items() if value is not None}
-    return {**common, **{name: _form_text(value) for name, value in own.items()}}
+    return {**common, **{camel(name): value for name, value in fields(event, workspace_name).items()}}
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """Return the name under which webhooks have a fact of the event log."""
     return "".join(part.capitalize() for part in name.split("_"))
 
 
-def _form_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # Dates are whole unix seconds.
+    return str(int(value)) if isinstance(value, float) else str(value)
 
 
-def _task(record: model.Task, event: Event) -> Fields:
-    found = {
-        "task_sid": record.sid,
-        "task_attributes": record.attributes,
-        "task_age": record.age(event.at),
-        "task_priority": record.priority,
-        "task_assignment_status": record.assignment_status,
-        "task_queue_sid": record.task_queue_sid,
-        "task_queue_name": record.task_queue_friendly_name,
-        "workflow_sid": record.workflow_sid,
-        "workflow_name": record.workflow_friendly_name,
-        "task_channel_sid": record.task_channel_sid,
-        "task_channel_unique_name": record.task_channel_unique_name,
-    }
-    reasons = {model.CANCELED: "task_canceled_reason", model.COMPLETED: "task_completed_reason"}
-    if record.assignment_status in reasons:
-        found[reasons[record.assignment_status]] = record.reason
-    return found
+# -- facts -----------------------------------------------------------------------------------------------------------
 
 
-def _worker(record: model.Worker, event: Event) -> Fields:
-    found = {
-        "worker_sid": record.sid,
-        "worker_name": record.friendly_name,
-        "worker_attributes": record.attributes,
-        "worker_activity_sid": record.activity_sid,
-        "worker_activity_name": record.activity_name,
-        "worker_version": record.version,
-    }
-    if event.type == "worker.activity.update":
-        seconds = event.data["time_in_previous_activity"]
-        found["worker_previous_activity_sid"] = event.data["previous_activity_sid"]
-        found["worker_time_in_previous_activity"] = int(seconds)
-        found["worker_time_in_previous_activity_ms"] = int(seconds * 1000)
-    return found
+@attrs.frozen
+class Fact:
+    """One fact that events have."""
+
+    name: str
+    """In the event log; webhooks have it in CamelCase."""
+    read: Callable[[Event], Any]
+    """Takes it out of an event; None: this event does not have it."""
+    when: str = ""
+    """When an event that lists it has it; empty: always."""
 
 
-def _channel(record: model.WorkerChannel, event: Event) -> Fields:
-    return {
-        "worker_channel_available": record.available,
-        "worker_channel_available_capacity": max(0, record.configured_capacity - record.occupied),
-        "worker_channel_previous_capacity": event.data.get("previous_capacity"),
-        "worker_channel_task_count": record.occupied,
-        "task_channel_sid": record.task_channel_sid,
-        "task_channel_unique_name": record.task_channel_unique_name,
-    }
+def _of(record: str, **names: str) -> tuple[Fact, ...]:
+    """Facts that are attributes of one record, by their names."""
+
+    def reading(attribute: str) -> Callable[[Event], Any]:
+        return lambda event: getattr(getattr(event, record), attribute, None)
+
+    return tuple(Fact(name, reading(attribute)) for name, attribute in names.items())
 
 
-def _task_channel(record: model.TaskChannel, event: Event) -> Fields:
-    return {
-        "task_channel_sid": record.sid,
-        "task_channel_unique_name": record.unique_name,
-        "task_channel_name": record.friendly_name,
-        "task_channel_optimized_routing": record.channel_optimized_routing,
-    }
+def _when(condition: str, *facts: Fact) -> tuple[Fact, ...]:
+    return tuple(attrs.evolve(fact, when=condition) for fact in facts)
 
 
-def _queue(record: model.TaskQueue, event: Event) -> Fields:
-    return {
-        "task_queue_sid": record.sid,
-        "task_queue_name": record.friendly_name,
-        "task_queue_target_expression": record.target_workers,
-    }
+def _data(name: str, key: str, when: str = "") -> Fact:
+    return Fact(name, lambda event: event.data.get(key), when)
 
 
-def _workflow(record: model.Workflow, event: Event) -> Fields:
-    return {"workflow_sid": record.sid, "workflow_name": record.friendly_name}
+def _reason(status: str) -> Callable[[Event], Any]:
+    def read(event: Event) -> Any:
+        task = event.task
+        return task.reason if task is not None and task.assignment_status == status else None
+
+    return read
 
 
-def _activity(record: model.Activity, event: Event) -> Fields:
-    return {
-        "activity_sid": record.sid,
-        "activity_name": record.friendly_name,
-        "activity_available": record.available,
-    }
+def _age(event: Event) -> Any:
+    return event.task.age(event.at) if event.task is not None else None
 
 
-def _reservation(record: model.Reservation, event: Event) -> Fields:
-    return {"reservation_sid": record.sid, "reservation_status": record.reservation_status}
+def _free(event: Event) -> Any:
+    channel = event.channel
+    return max(0, channel.configured_capacity - channel.occupied) if channel is not None else None
 
 
-def _transfer(record: model.Transfer, event: Event) -> Fields:
-    found = {
-        "transfer_sid": record.sid,
-        "transfer_mode": record.transfer_mode,
-        "transfer_type": record.transfer_type,
-        "transfer_to": record.transfer_to,
-        "transfer_status": record.transfer_status,
-        "transfer_initiating_worker_sid": record.initiating_worker_sid,
-        "transfer_initiating_reservation_sid": record.initiating_reservation_sid,
-    }
-    if record.transfer_failed_reason is not None:
-        found["transfer_failed_reason"] = record.transfer_failed_reason
-    return found
-
-
-_DESCRIBED: Final[tuple[tuple[str, Callable[[Any, Event], Fields]], ...]] = (
-    ("task", _task),
-    ("worker", _worker),
-    ("channel", _channel),
-    ("task_channel", _task_channel),
-    ("queue", _queue),
-    ("workflow", _workflow),
-    ("activity", _activity),
-    ("reservation", _reservation),
-    ("transfer", _transfer),
+_ACTIVITY: Final = _of("activity", activity_sid="sid", activity_name="friendly_name", activity_available="available")
+_UNIT_OF_WORKER: Final = _of("worker", operating_unit_sid="operating_unit_sid")
+_WORKER: Final = _of(
+    "worker",
+    worker_sid="sid",
+    worker_name="friendly_name",
+    worker_attributes="attributes",
+    worker_activity_sid="activity_sid",
+    worker_activity_name="activity_name",
+    worker_version="version",
 )
+_ACTIVITY_CHANGE: Final = (
+    _data("worker_previous_activity_sid", "previous_activity_sid"),
+    _data("worker_previous_activity_name", "previous_activity_name"),
+    _data("worker_time_in_previous_activity", "time_in_previous_activity"),
+    Fact("worker_time_in_previous_activity_ms", lambda event: event.data["time_in_previous_activity"] * 1000),
+)
+_CAPACITY: Final = _of(
+    "channel", worker_channel_capacity="configured_capacity", worker_channel_consumed_capacity="occupied"
+)
+_CHANNEL: Final = (
+    *_of(
+        "channel",
+        task_channel_sid="task_channel_sid",
+        task_channel_unique_name="task_channel_unique_name",
+        worker_channel_available="available",
+        worker_channel_task_count="occupied",
+    ),
+    *_CAPACITY,
+    Fact("worker_channel_available_capacity", _free),
+    _data("worker_channel_previous_capacity", "previous_capacity"),
+)
+_QUEUE: Final = _of(
+    "queue",
+    task_queue_sid="sid",
+    task_queue_name="friendly_name",
+    task_queue_target_expression="target_workers",
+    operating_unit_sid="operating_unit_sid",
+)
+_TASK_CHANNEL: Final = _of(
+    "task_channel",
+    task_channel_sid="sid",
+    task_channel_unique_name="unique_name",
+    task_channel_name="friendly_name",
+    task_channel_optimized_routing="channel_optimized_routing",
+)
+_WORKFLOW: Final = _of("workflow", workflow_sid="sid", workflow_name="friendly_name")
+_WORKFLOW_OF_TASK: Final = _when(
+    "the task has a workflow", *_of("task", workflow_sid="workflow_sid", workflow_name="workflow_friendly_name")
+)
+_TASK: Final = (
+    *_of("task", task_sid="sid", task_attributes="attributes"),
+    Fact("task_age", _age),
+    *_of(
+        "task",
+        task_priority="priority",
+        task_assignment_status="assignment_status",
+        task_version="version",
+        task_date_created="date_created",
+        task_virtual_start_time="virtual_start_time",
+        task_ignore_capacity="ignore_capacity",
+        task_channel_sid="task_channel_sid",
+        task_channel_unique_name="task_channel_unique_name",
+    ),
+    *_when("the task has one", *_of("task", task_routing_target="routing_target")),
+    Fact("task_canceled_reason", _reason(model.CANCELED), "the task is canceled, with a reason"),
+    Fact("task_completed_reason", _reason(model.COMPLETED), "the task is completed, with a reason"),
+    *_WORKFLOW_OF_TASK,
+    *_when("the task is in a queue", *_QUEUE, *_of("task", task_queue_entered_date="task_queue_entered_date")),
+)
+_AGAIN: Final = (_data("task_re_evaluated_reason", "re_evaluated_reason", "the task is on its way again"),)
+_KNOWN_WORKER: Final = (
+    _data("known_worker_sid", "known_worker_sid", "the step asks for a worker by sid"),
+    _data("known_worker_friendly_name", "known_worker_name", "the step asks for a worker by name"),
+)
+_TARGET: Final = (
+    _data("workflow_filter_name", "filter", "the filter has a name"),
+    _data("workflow_filter_expression", "filter_expression", "it is not the default filter"),
+    _data("workflow_filter_target_name", "target_name", "the target has a name"),
+    _data("workflow_filter_target_expression", "target_expression", "the target has an expression"),
+)
+_MOVE: Final = (
+    _data("previous_task_queue_sid", "previous_queue_sid"),
+    _data("previous_task_queue_name", "previous_queue_name"),
+    _data("previous_task_priority", "previous_priority"),
+    _data("target_changed_reason", "target_changed_reason"),
+)
+_RESERVATION: Final = (
+    *_of(
+        "reservation",
+        reservation_sid="sid",
+        reservation_status="reservation_status",
+        reservation_version="version",
+    ),
+    *_when("a voice instruction failed", *_of("reservation", reservation_reason_code="canceled_reason_code")),
+)
+
+
+def _transfer(record: str) -> tuple[Fact, ...]:
+    return (
+        *_of(
+            record,
+            task_transfer_sid="sid",
+            transfer_type="transfer_type",
+            transfer_mode="transfer_mode",
+            transfer_to="transfer_to",
+            transfer_status="transfer_status",
+            transfer_started="date_created",
+            transfer_initiating_worker_sid="initiating_worker_sid",
+            transfer_initiating_reservation_sid="initiating_reservation_sid",
+        ),
+        *_when("the transfer has failed", *_of(record, transfer_failed_reason="transfer_failed_reason")),
+    )
+
+
+_OF_RESERVATIONS: Final = (
+    *_RESERVATION,
+    *_TASK,
+    *_WORKER,
+    *_UNIT_OF_WORKER,
+    *_when("the worker still has the channel", *_CAPACITY),
+    *_when("a transfer made the reservation", *_transfer("task_transfer")),
+)
+
+FACTS: Final[Mapping[str, tuple[Fact, ...]]] = {
+    **dict.fromkeys(("workspace.created", "workspace.updated", "workspace.deleted"), ()),
+    **dict.fromkeys(("activity.created", "activity.updated", "activity.deleted"), _ACTIVITY),
+    **dict.fromkeys(("worker.created", "worker.attributes.update", "worker.deleted"), (*_WORKER, *_UNIT_OF_WORKER)),
+    "worker.activity.update": (*_WORKER, *_UNIT_OF_WORKER, *_ACTIVITY_CHANGE),
+    **dict.fromkeys(
+        ("worker.capacity.update", "worker.channel.availability.update"), (*_WORKER, *_UNIT_OF_WORKER, *_CHANNEL)
+    ),
+    **dict.fromkeys(("task-channel.created", "task-channel.updated", "task-channel.deleted"), _TASK_CHANNEL),
+    **dict.fromkeys(
+        ("task-queue.created", "task-queue.updated", "task-queue.deleted", "task-queue.expression.updated"), _QUEUE
+    ),
+    "task-queue.timeout": _TASK,
+    "task-queue.entered": (*_TASK, *_AGAIN, *_KNOWN_WORKER),
+    "task-queue.moved": (*_TASK, *_MOVE, *_AGAIN, *_KNOWN_WORKER),
+    **dict.fromkeys(("workflow.created", "workflow.updated", "workflow.deleted"), _WORKFLOW),
+    **dict.fromkeys(("workflow.timeout", "workflow.skipped"), _TASK),
+    "workflow.entered": (*_TASK, *_AGAIN),
+    "workflow.target-matched": (*_TASK, *_TARGET, *_AGAIN, *_KNOWN_WORKER),
+    **dict.fromkeys(
+        ("task.created", "task.updated", "task.wrapup", "task.completed", "task.deleted", "task.system-deleted"), _TASK
+    ),
+    "task.canceled": (*_TASK, Fact("reason", _reason(model.CANCELED), "the task is canceled, with a reason")),
+    RESERVATION_FAILED: _TASK,
+    **dict.fromkeys(TRANSFER_EVENTS, (*_TASK, *_transfer("transfer"))),
+    **dict.fromkeys(RESERVATION_EVENTS, _OF_RESERVATIONS),
+    "reservation.created": (*_OF_RESERVATIONS, *_AGAIN, *_KNOWN_WORKER),
+}
+"""The facts of each type of event, besides ``workspace_sid`` and ``workspace_name``, which all have."""

@@ -44,7 +44,14 @@ def test_the_first_matching_filter_takes_the_task(desk: Desk) -> None:
     )
     assert where(desk, desk.task({"lang": "es"})) == "Q1"
     matched = desk.event("workflow.target-matched")
-    assert matched.data == {"filter": "es", "target": 0}
+    assert matched.data == {
+        "filter": "es",
+        "filter_expression": 'lang == "es"',
+        "target": 0,
+        "target_name": None,
+        "target_expression": None,
+        "re_evaluated_reason": None,
+    }
     assert desk.types() == ["workflow.entered", "task-queue.entered", "task.created", "workflow.target-matched"]
     assert where(desk, desk.task({"lang": "de"})) == "Q2"
     assert where(desk, desk.task({"lang": "fr"})) == "Q3"
