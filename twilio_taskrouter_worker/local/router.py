@@ -386,16 +386,16 @@ class LocalTaskRouter:
         return self._ask(lambda engine: engine.workers(self.workspace_sid))
 
     def worker(self, sid: str) -> model.Worker:
-        """Return a worker as it is now; NotFoundError if there is none."""
-        return self._ask(lambda engine: engine.worker(self.workspace_sid, sid))
+        """Return a worker of any workspace as it is now; NotFoundError if there is none."""
+        return self._ask_about("worker", sid, lambda engine, home: engine.worker(home, sid))
 
     def tasks(self) -> list[model.Task]:
         """Return the tasks as they are now, oldest first; finished ones stay for some minutes."""
         return self._ask(lambda engine: engine.tasks(self.workspace_sid))
 
     def task(self, sid: str) -> model.Task:
-        """Return a task as it is now; NotFoundError if there is none (any more)."""
-        return self._ask(lambda engine: engine.task(self.workspace_sid, sid))
+        """Return a task of any workspace as it is now; NotFoundError if there is none (any more)."""
+        return self._ask_about("task", sid, lambda engine, home: engine.task(home, sid))
 
     def reservations(self, *, task_sid: str | None = None, worker_sid: str | None = None) -> list[model.Reservation]:
         """Return the reservations of a task, of a worker, or all, as they are now, oldest first."""
@@ -408,7 +408,7 @@ class LocalTaskRouter:
         return self._ask(lambda engine: engine.open_sessions(self.workspace_sid, worker_sid))
 
     def explain(self, task_sid: str) -> Explanation:
-        """Return why a task is, or is not, with a worker.
+        """Return why a task, of any workspace, is, or is not, with a worker.
 
         ``str()`` of it is a text to read, ``to_dict()`` plain data: every filter, target, queue and worker with its
         verdict, and the part of each expression that made it false, with the actual values.
@@ -416,7 +416,7 @@ class LocalTaskRouter:
         Raises:
             NotFoundError: there is no such task (any more).
         """
-        return self._ask(lambda engine: engine.explain(self.workspace_sid, task_sid))
+        return self._ask_about("task", task_sid, lambda engine, home: engine.explain(home, task_sid))
 
     # -- the way to the service's thread -----------------------------------------------------------------------
 
@@ -465,6 +465,15 @@ class LocalTaskRouter:
     def _ask(self, question: Callable[[Engine], T]) -> T:
         service = self._running()
         return self._call(lambda: question(service.engine))
+
+    def _ask_about(self, kind: str, sid: str, question: Callable[[Engine, str], T]) -> T:
+        """Ask about a worker or task, in the workspace it is in."""
+        if not isinstance(sid, str):
+            raise TypeError(f"The sid of a {kind} must be a string, not {type(sid).__name__}.")
+        home = self._ask(lambda engine: engine.workspace_of(sid))
+        if home is None:
+            raise NotFoundError(f"The {kind} {sid!r} was not found in any workspace.", status=404, code=20404)
+        return self._ask(lambda engine: question(engine, home))
 
     def _execute(self, command: commands.Command) -> Any:
         service = self._running()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.interop.rest_client import LocalHttpClient, client_of
 from twilio_taskrouter_worker.errors import NotFoundError
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
@@ -67,6 +68,24 @@ def test_no_attributes_in_a_repr(centre: LocalTaskRouter) -> None:
 
 
 def test_a_task_that_is_not_there(centre: LocalTaskRouter) -> None:
-    """There is nothing to explain about it."""
+    """There is nothing to explain about it, nor about a worker's sid or what is not a sid."""
+    missing = "WT" + "0" * 32
+    for ask in (centre.explain, centre.task, centre.worker):
+        with pytest.raises(NotFoundError, match=f"'{missing}' was not found in any workspace"):
+            ask(missing)
     with pytest.raises(NotFoundError, match="was not found"):
-        centre.explain("WT" + "0" * 32)
+        centre.explain(centre.workers()[0].sid)
+    with pytest.raises(TypeError, match="The sid of a task must be a string, not NoneType"):
+        centre.explain(None)  # type: ignore[arg-type]
+
+
+def test_sids_of_another_workspace_are_found(centre: LocalTaskRouter) -> None:
+    """A task and a worker of the second workspace are found by their sids alone, in either case of letters."""
+    http = LocalHttpClient(centre)
+    other = client_of(centre, http).taskrouter.v1.workspaces.create(friendly_name="Second", template="FIFO")
+    worker = other.workers.create(friendly_name="Cy").sid
+    task = other.tasks.create(attributes="{}").sid
+    http.close()
+    assert centre.worker(worker).workspace_sid == other.sid
+    assert centre.task(task[:2] + task[2:].upper()).workspace_sid == other.sid
+    assert centre.explain(task).task_sid == task

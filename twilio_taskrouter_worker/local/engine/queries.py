@@ -8,7 +8,7 @@ from typing import Any
 
 from . import model
 from .core.kernel import Kernel
-from .core.state import ReservationState, WorkspaceState
+from .core.state import ReservationState, WorkspaceState, find
 from .expressions import WorkerScope, WorkersScope
 from .routing.explaining import explain
 from .routing.matching import workers_scope
@@ -27,6 +27,13 @@ class Queries:
     def workspace(self, workspace_sid: str) -> model.Workspace:
         """Return a workspace."""
         return self._kernel.workspace(workspace_sid).record
+
+    def workspace_of(self, sid: str) -> str | None:
+        """Return the sid of the workspace that a worker or task is in, or None when there is no such sid."""
+        for workspace_sid, ws in self._kernel.workspaces.items():
+            if find(ws.tasks, sid) is not None or find(ws.workers, sid) is not None:
+                return workspace_sid
+        return None
 
     def activities(self, workspace_sid: str) -> list[model.Activity]:
         """Return the activities of a workspace."""

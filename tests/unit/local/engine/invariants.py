@@ -10,6 +10,7 @@ from twilio_taskrouter_worker.local.engine.core.state import TaskState, WorkerSt
 from twilio_taskrouter_worker.local.engine.index import waiting as pending
 from twilio_taskrouter_worker.local.engine.index.idle import free, percentage
 from twilio_taskrouter_worker.local.engine.routing import matching
+from twilio_taskrouter_worker.local.engine.routing.explaining import explain
 from twilio_taskrouter_worker.local.engine.transitions import derived_status
 
 ALLOWED = {
@@ -105,6 +106,8 @@ def _check_task(engine: Engine, ws: WorkspaceState, task: TaskState) -> None:
     if record.assignment_status == "pending":
         # Nobody who could take it is left idle, and if somebody ever could, it stands in line.
         assert matching.candidates(engine._kernel, ws, task) == []
+        suitable = [verdict.friendly_name for verdict in explain(engine._kernel, ws, task).workers if verdict.suitable]
+        assert suitable == [], f"explain says that {suitable} could take task {record.sid}, which is pending"
         assert task.entry is not None or pending._group(ws, task) is None
     else:
         assert task.entry is None

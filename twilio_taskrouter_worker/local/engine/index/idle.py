@@ -11,13 +11,17 @@ from ..model import WorkerChannel
 
 def free(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) -> bool:
     """Whether the worker's activity, switch and capacity allow one more task of this channel."""
-    channel = worker.channels[task_channel_sid]
-    return (
-        worker.record.available
-        and channel.available
-        and channel.occupied < channel.configured_capacity
-        and (ws.record.multi_task_enabled or not worker.open)
-    )
+    activity, switch, room = readiness(ws, worker, task_channel_sid)
+    return activity and switch and room
+
+
+def readiness(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) -> tuple[bool, bool, bool]:
+    """Return whether the worker's activity, the switch of this channel, and its capacity allow one more task."""
+    channel = worker.channels.get(task_channel_sid)
+    if channel is None:
+        return worker.record.available, False, False
+    room = channel.occupied < channel.configured_capacity and (ws.record.multi_task_enabled or not worker.open)
+    return worker.record.available, channel.available, room
 
 
 def refresh(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, only: str | None = None) -> None:

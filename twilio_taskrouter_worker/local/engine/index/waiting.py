@@ -8,13 +8,12 @@ then asks one verdict per group, of the task at its top.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from ..core.kernel import Kernel
 from ..core.plan import Target
 from ..core.state import Entry, Group, GroupKey, Groups, OrderKey, QueueState, TaskState, WorkerState, WorkspaceState
-from ..expressions import TargetScope
-from ..model import LIFO, TRANSFER_INITIATED
+from ..model import LIFO
+from . import conditions
 
 
 def order_key(task: TaskState) -> OrderKey:
@@ -34,17 +33,6 @@ def _signature(target: Target, task: TaskState) -> GroupKey:
     return json.dumps([task.attributes.get(name) for name in names], sort_keys=True) if names else ""
 
 
-def known_reference(target: Target | None, task: TaskState) -> tuple[str, str] | None:
-    """Return the kind and value of a known-worker reference; ``("", "")`` names nobody; None: the step has none."""
-    if target is None:
-        return None
-    for kind, key in (("sid", target.known_sid), ("name", target.known_name)):
-        if key is not None:
-            value: Any = key.value(task.scope)
-            return (kind, value) if isinstance(value, str) and value else ("", "")
-    return None
-
-
 def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
     """Return the group a task belongs to, or None when nobody could ever be found for it here."""
     channel = task.record.task_channel_sid
@@ -60,7 +48,7 @@ def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
     queue = task.queue
     assert queue is not None
     target = task.step
-    known = known_reference(target, task)
+    known = conditions.known_reference(task)
     if known == ("", ""):
         return None
     owner = None
@@ -104,29 +92,6 @@ def remove(task: TaskState) -> None:
     group.drop()
 
 
-def suits(kernel: Kernel, task: TaskState, worker: WorkerState) -> bool:
-    """Whether what the task asks for, besides queue, availability and capacity, is given by the worker."""
-    if task.open and not may_return(kernel, task, worker):
-        return False
-    target = task.step
-    if target is None or target.expression is None:
-        return True
-    return target.expression.matches(TargetScope(task.scope, worker.scope))
-
-
-def may_return(kernel: Kernel, task: TaskState, worker: WorkerState) -> bool:
-    """Whether a task with open reservations may be offered to a worker, who may hold one of them."""
-    held = [r for r in task.open.values() if r.worker is worker]
-    if not held or not kernel.rules.one_reservation_per_worker_and_task:
-        return True
-    transfer = task.transfer
-    if transfer is None or transfer.record.transfer_status != TRANSFER_INITIATED or held != [transfer.initiator]:
-        return False
-    if transfer.record.transfer_mode == "COLD":
-        return kernel.rules.cold_transfer_may_return
-    return kernel.rules.warm_transfer_may_return
-
-
 def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskState | None:
     """Return the waiting task that this worker, as free as it is now, should be given next."""
     lifo_first = ws.record.prioritize_queue_order == LIFO
@@ -154,7 +119,7 @@ def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskSta
             for group in groups.values():
                 key, number, task = group.top()
                 candidate = (rank, key, number)
-                if (best is None or candidate < best) and suits(kernel, task, worker):
+                if (best is None or candidate < best) and conditions.suits(kernel, ws, task, worker):
                     best = candidate
                     found = task
     return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..core.kernel import Kernel
 from ..core.plan import Filter, Target
 from ..core.state import QueueState, TaskState, WorkerState, WorkspaceState
 from ..expressions import Expression, Scope, TargetScope
-from ..index import waiting
+from ..index import conditions
 from ..index.idle import free
 from ..model import ASSIGNED, CANCELED, COMPLETED, PENDING, RESERVED
 from . import matching
@@ -111,7 +113,7 @@ def _filter(
 
 def _target(ws: WorkspaceState, task: TaskState, target: Target) -> TargetVerdict:
     queue = ws.queues.get(target.queue_sid)
-    reference = waiting.known_reference(target, task)
+    reference = conditions.reference_of(target, task)
     skip_if = None
     if target.skip_if is not None and queue is not None:
         skip_if = _test("skip_if", target.skip_if, matching.workers_scope(queue))
@@ -135,8 +137,8 @@ def _suits(ws: WorkspaceState, task: TaskState, target: Target, worker: WorkerSt
     """Whether a member of a target's queue satisfies the target's own conditions."""
     if target.expression is not None and not target.expression.matches(TargetScope(task.scope, worker.scope)):
         return False
-    reference = waiting.known_reference(target, task)
-    return reference is None or matching.known_worker(ws, ws.queues[target.queue_sid], reference) is worker
+    reference = conditions.reference_of(target, task)
+    return reference is None or conditions.known_worker(ws, ws.queues[target.queue_sid], reference) is worker
 
 
 def _queue(ws: WorkspaceState, task: TaskState, queue: QueueState) -> QueueVerdict:
@@ -158,16 +160,13 @@ def _queue(ws: WorkspaceState, task: TaskState, queue: QueueState) -> QueueVerdi
 
 
 def _worker(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> WorkerVerdict:
+    """Ask every condition that the router asks, and keep the answers."""
     record = worker.record
     checks: list[Check] = []
-    if task.direct:
-        mine = task.record.routing_target == record.sid
-        detail = "is the routing target" if mine else "is not the routing target"
-        checks.append(Check(name="routing_target", passed=mine, detail=detail))
-    else:
-        checks.extend(_suitability(kernel, ws, task, worker))
-    if not task.record.ignore_capacity:
-        checks.extend(_readiness(ws, task, worker))
+    for condition in conditions.of(task):
+        passed = condition.holds(kernel, ws, task, worker)
+        detail = _DETAILS[condition.name](ws, task, worker, passed)
+        checks.append(Check(name=condition.name, passed=passed, detail=detail))
     return WorkerVerdict(
         sid=record.sid,
         friendly_name=record.friendly_name,
@@ -176,48 +175,64 @@ def _worker(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerS
     )
 
 
-def _suitability(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> list[Check]:
-    """Check a worker against queue, step, and what it holds already."""
-    checks: list[Check] = []
-    queue = task.queue
-    if queue is not None:
-        test = _test("TargetWorkers", queue.expression, worker.queue_scope)
-        checks.append(_expression_check("queue", f"TargetWorkers of '{queue.record.friendly_name}'", test))
-    step = task.step
-    if step is not None and step.expression is not None:
-        test = _test("expression", step.expression, TargetScope(task.scope, worker.scope))
-        checks.append(_expression_check("target", "expression of the target", test))
-    reference = waiting.known_reference(step, task)
-    if reference is not None and queue is not None:
-        mine = matching.known_worker(ws, queue, reference) is worker
-        detail = f"{'is' if mine else 'is not'} the known worker '{reference[1]}'"
-        checks.append(Check(name="known_worker", passed=mine, detail=detail))
-    if task.open and not waiting.may_return(kernel, task, worker):
-        checks.append(Check(name="held", passed=False, detail="holds a reservation on this task"))
-    return checks
+def _queue_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:
+    if task.queue is None:
+        return "the task is in no queue"
+    what = f"TargetWorkers of '{task.queue.record.friendly_name}'"
+    return _expression_detail(what, task.queue.expression, worker.queue_scope)
 
 
-def _expression_check(name: str, what: str, test: ExpressionResult) -> Check:
-    detail = f"{what} is true"
-    if not test.result and test.verdict is not None:
-        detail = f"{what} is false: {failing_parts(test.verdict)}"
-    return Check(name=name, passed=test.result, detail=detail)
+def _target_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:
+    if task.step is None or task.step.expression is None:
+        return "the target has no expression"
+    scope = TargetScope(task.scope, worker.scope)
+    return _expression_detail("expression of the target", task.step.expression, scope)
 
 
-def _readiness(ws: WorkspaceState, task: TaskState, worker: WorkerState) -> list[Check]:
-    """Check a worker's activity, switch and capacity."""
-    record = worker.record
-    words = "is available" if record.available else "is not an available one"
-    checks = [Check(name="activity", passed=record.available, detail=f"activity {record.activity_name} {words}")]
+def _expression_detail(what: str, expression: Expression, scope: Scope) -> str:
+    verdict = expression.explain(scope)
+    return f"{what} is true" if verdict.result else f"{what} is false: {failing_parts(verdict)}"
+
+
+def _known_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:
+    _, name = conditions.known_reference(task) or ("", "")
+    return f"{'is' if passed else 'is not'} the known worker '{name}'"
+
+
+def _held_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:
+    return "may be offered the task it already holds or held" if passed else "holds a reservation on this task"
+
+
+def _routing_target_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:
+    return "is the routing target" if passed else "is not the routing target"
+
+
+def _activity_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:
+    return f"activity {worker.record.activity_name} {'is available' if passed else 'is not an available one'}"
+
+
+def _channel_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:
+    return f"channel {task.record.task_channel_unique_name} is switched {'on' if passed else 'off'}"
+
+
+def _capacity_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:
     channel = worker.channels.get(task.record.task_channel_sid)
     if channel is None:
-        return checks
-    name = channel.task_channel_unique_name
-    on = "on" if channel.available else "off"
-    checks.append(Check(name="channel", passed=channel.available, detail=f"channel {name} is switched {on}"))
-    room = channel.occupied < channel.configured_capacity
-    taken = f"{channel.occupied} of {channel.configured_capacity} places of channel {name} are taken"
+        return f"channel {task.record.task_channel_unique_name} no longer exists"
     if not ws.record.multi_task_enabled and worker.open:
-        room, taken = False, "has a reservation, and workers here do one task at a time"
-    checks.append(Check(name="capacity", passed=room, detail=taken))
-    return checks
+        return "has a reservation, and workers here do one task at a time"
+    name = channel.task_channel_unique_name
+    return f"{channel.occupied} of {channel.configured_capacity} places of channel {name} are taken"
+
+
+_DETAILS: dict[str, Callable[[WorkspaceState, TaskState, WorkerState, bool], str]] = {
+    conditions.QUEUE.name: _queue_detail,
+    conditions.TARGET.name: _target_detail,
+    conditions.KNOWN_WORKER.name: _known_detail,
+    conditions.HELD.name: _held_detail,
+    conditions.ROUTING_TARGET.name: _routing_target_detail,
+    conditions.ACTIVITY.name: _activity_detail,
+    conditions.CHANNEL.name: _channel_detail,
+    conditions.CAPACITY.name: _capacity_detail,
+}
+"""How each condition's answer is put into words."""

@@ -6,7 +6,7 @@ from ..core.kernel import Kernel
 from ..core.schedule import TimerKind
 from ..core.state import QueueState, ReservationState, TaskState, WorkerState, WorkspaceState
 from ..expressions import WorkersScope
-from ..index import idle, waiting
+from ..index import conditions, idle, waiting
 from ..model import PENDING, RESERVED, TRANSFER_INITIATED, Reservation
 from ..rules import DEFAULT_RESERVATION_TIMEOUT, REASON_LIMIT
 from ..transitions import cancel_task, move
@@ -73,30 +73,29 @@ def workers_scope(queue: QueueState) -> WorkersScope:
 
 def candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[WorkerState]:
     """Return the workers to reserve for a pending task, in order; empty when there is none now."""
-    channel = task.record.task_channel_sid
-    if task.direct:
-        worker = ws.workers.get(task.record.routing_target or "")
-        if worker is None:
-            return []
-        return [worker] if task.record.ignore_capacity or idle.free(ws, worker, channel) else []
-    queue = task.queue
-    assert queue is not None
-    reference = waiting.known_reference(task.step, task)
-    if reference is not None:
-        known = known_worker(ws, queue, reference)
-        if known is None or not idle.free(ws, known, channel) or not waiting.suits(kernel, task, known):
-            return []
-        return [known]
-    return _queue_candidates(kernel, ws, task, queue)
+    reference = None if task.direct else conditions.known_reference(task)
+    if not task.direct and reference is None:
+        return _queue_candidates(kernel, ws, task)
+    if reference is None:
+        only = ws.workers.get(task.record.routing_target or "")
+    else:
+        only = conditions.known_worker(ws, _queue(task), reference)
+    return [only] if only is not None and conditions.met(kernel, ws, task, only) else []
 
 
-def _queue_candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueState) -> list[WorkerState]:
+def _queue(task: TaskState) -> QueueState:
+    assert task.queue is not None
+    return task.queue
+
+
+def _queue_candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[WorkerState]:
+    queue = _queue(task)
     limit = queue.record.max_reserved_workers
     ordering = task.step.order_by if task.step is not None else None
     suited: list[WorkerState] = []
     for _, _, sid in idle.idle_members(queue, task.record.task_channel_sid):
         worker = ws.workers[sid]
-        if waiting.suits(kernel, task, worker):
+        if conditions.suits(kernel, ws, task, worker):
             suited.append(worker)
             if ordering is None and len(suited) == limit:
                 break
@@ -104,18 +103,6 @@ def _queue_candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState, queue
         # The sort is stable, so that ties keep the order of the longest idle.
         suited.sort(key=lambda worker: ordering.key(worker.scope))
     return suited[:limit]
-
-
-def known_worker(ws: WorkspaceState, queue: QueueState, reference: tuple[str, str]) -> WorkerState | None:
-    """Return the worker that a known-worker reference names, if there is one that the step may reserve."""
-    kind, value = reference
-    if kind == "sid":
-        worker = ws.workers.get(value)
-    else:
-        worker = ws.workers.get(ws.worker_names.get(value.casefold(), ""))
-        if worker is not None and worker.record.friendly_name != value:
-            worker = None
-    return worker if worker is not None and worker.record.sid in queue.members else None
 
 
 def _offer(kernel: Kernel, ws: WorkspaceState, task: TaskState, workers: list[WorkerState]) -> bool:

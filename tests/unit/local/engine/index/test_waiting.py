@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.local.engine.desk import Desk
 from tests.unit.local.engine.invariants import check_state
-from twilio_taskrouter_worker.local.engine.index import waiting as pending
+from twilio_taskrouter_worker.local.engine.index import conditions
 
 
 def test_tasks_that_leave_from_the_middle_do_not_pile_up() -> None:
@@ -63,13 +63,13 @@ def test_a_decision_asks_no_more_the_longer_the_line(monkeypatch: pytest.MonkeyP
     """Giving a free worker the next task looks at as many tasks with thousands waiting as with a few."""
     asked = [0]
     decisions: list[int] = []
-    original = pending.suits
+    original = conditions.suits
 
     def counted(*arguments: Any) -> bool:
         asked[-1] += 1
         return original(*arguments)
 
-    monkeypatch.setattr(pending, "suits", counted)
+    monkeypatch.setattr(conditions, "suits", counted)
     for waiting in (10, 2000):
         desk = Desk()
         target: dict[str, Any] = {"queue": desk.engine.queues(desk.ws)[0].sid}

@@ -166,3 +166,19 @@ def test_a_known_worker_and_a_worker_who_does_one_task_at_a_time() -> None:
     ann, bob = found.workers
     assert "is not the known worker 'Ann'" in str(bob)
     assert "one task at a time" in str(ann)
+
+
+def test_a_transfer_ends_the_routing_target_and_its_licence() -> None:
+    """A task that was for one worker and ignored capacity, transferred to a queue, waits for room like any other."""
+    desk = Desk()
+    alice, bob = desk.worker("Alice"), desk.worker("Bob")
+    desk.accepted(bob, routing_target=bob)
+    task, held = desk.accepted(alice, routing_target=alice, ignore_capacity=True)
+    desk.transfer(held, desk.engine.queues(desk.ws)[0].sid)
+    assert desk.status(task) == "pending"
+    found = explained(desk, task)
+    assert found.summary == "it waits in queue 'Sample Queue'; no worker can take it now"
+    assert [str(verdict) for verdict in found.workers] == [
+        "Alice (Available): holds a reservation on this task; 1 of 1 places of channel default are taken",
+        "Bob (Available): 1 of 1 places of channel default are taken",
+    ]
