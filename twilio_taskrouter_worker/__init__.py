@@ -11,7 +11,7 @@ from .activity import Activity
 from .channel import Channel
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
-from .events import DisconnectReason
+from .events import ChannelEvent, DisconnectReason, ReservationEvent, TaskEvent, TransferEvent, WorkerEvent
 from .reservation import Reservation
 from .supervisor import Supervisor
 from .task import Task
@@ -25,16 +25,21 @@ from .workspace import Workspace
 __all__ = [
     "Activity",
     "Channel",
+    "ChannelEvent",
     "DisconnectReason",
     "IncomingTransfer",
     "OutgoingTransfer",
     "Reservation",
+    "ReservationEvent",
     "Supervisor",
     "Task",
+    "TaskEvent",
     "TaskInfo",
     "TaskQueue",
+    "TransferEvent",
     "Transfers",
     "Worker",
+    "WorkerEvent",
     "WorkerInfo",
     "Workspace",
     "__version__",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ._bridge import schema
 from ._bridge.schema import Record, Resource, Wire
-from .events import ChannelEvent, Listenable, names
+from ._listening import Listenable
+from .events import ChannelEvent, names
 
 if TYPE_CHECKING:
     from ._bridge.mirror import Mirror

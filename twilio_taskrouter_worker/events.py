@@ -13,7 +13,8 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import attrs
 
@@ -33,9 +34,6 @@ __all__ = [
 
 Callback = Callable[..., object]
 F = TypeVar("F", bound=Callback)
-E = TypeVar("E", bound=str)
-S = TypeVar("S")
-R = TypeVar("R")
 
 ReservationEvent = Literal["accepted", "rejected", "timeout", "canceled", "rescinded", "completed", "wrapup"]
 """Events of a Reservation; each callback gets the reservation."""
@@ -46,7 +44,7 @@ ChannelEvent = Literal["capacity_updated", "availability_updated", "capacityUpda
 TransferEvent = Literal["attempt_failed", "completed", "failed", "canceled", "attemptFailed"]
 """Events of an OutgoingTransfer; each callback gets the transfer."""
 
-TaskEvent = Literal["updated", "canceled", "completed", "wrapup"]
+TaskSelfEvent = Literal["updated", "canceled", "completed", "wrapup"]
 """Events of a Task whose callback gets the task."""
 
 TaskTransferEvent = Literal[
@@ -62,6 +60,9 @@ TaskTransferEvent = Literal[
     "transferCanceled",
 ]
 """Events of a Task whose callback gets the outgoing transfer."""
+
+TaskEvent = Literal[TaskSelfEvent, TaskTransferEvent]
+"""Every event of a Task."""
 
 WorkerSelfEvent = Literal["ready", "activity_updated", "attributes_updated", "activityUpdated", "attributesUpdated"]
 """Events of a Worker whose callback gets the worker."""
@@ -95,6 +96,10 @@ def names(*literals: Any) -> frozenset[str]:
     return frozenset(name for name in found if name == snake_case(name))
 
 
+PICKLING = frozenset({"dask", "distributed", "ipyparallel", "joblib", "loky", "mpi4py", "parsl", "ray"})
+"""Packages whose executors send their work to other processes."""
+
+
 def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
@@ -113,13 +118,19 @@ class DisconnectReason:
         return self.message
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Listener:
     """One registered callback."""
 
     callback: Callback
     once: bool = False
     executor: Executor | None = None
+    handler: Callback | None = None
+    """The function that the user registered, as ``listeners()`` shows it; None for the listener of a wait."""
+    existing: bool = False
+    """Whether it also gets the reservations that are open at the first ``ready``."""
+    waits: bool = False
+    """Whether those are still to come; until then it gets no event. Changed on the dispatch thread only."""
 
 
 # Guards every change of every listener table. Registering is rare, and a lock per object would be paid by each of
@@ -133,6 +144,56 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+def check_callback(what: str, callback: object) -> None:
+    """Raise TypeError for what cannot be called with an event."""
+    if not callable(callback):
+        raise TypeError(f"{what} should be callable, not {type(callback).__name__}")
+    if inspect.iscoroutinefunction(callback):
+        raise TypeError(
+            f"{what} is a coroutine function, which nothing would await; "
+            "pass a plain function, e.g. one that calls asyncio.run_coroutine_threadsafe()"
+        )
+
+
+def check_executor(executor: object) -> None:
+    """Raise TypeError for what is no executor, or one that would have to pickle what callbacks get."""
+    if executor is None:
+        return
+    if not callable(getattr(executor, "submit", None)):
+        raise TypeError(f"executor should be a concurrent.futures.Executor, not {type(executor).__name__}")
+    for kind in type(executor).__mro__:
+        if re.search("Process|Interpreter", kind.__name__) or kind.__module__.partition(".")[0] in PICKLING:
+            raise TypeError(
+                f"executor should run callbacks on threads of this process, and {type(executor).__name__} sends them "
+                "elsewhere, where a Reservation, Task or Worker cannot go. Put a thread in front, and hand over plain "
+                "data: on(event, callback, executor=ThreadPoolExecutor()), or serve(callback), where the callback "
+                "does pool.submit(work, reservation.to_dict()).result()"
+            )
+
+
+def is_same_function(new: Callback | None, old: Callback | None) -> bool:
+    """Whether ``new`` is ``old`` again: the same one, or another definition of the same module and qualified name.
+
+    One ``def`` that made both, in a loop or in a factory, made two functions where they hold different values.
+    """
+    if new is None or old is None or new is old:
+        return new is not None and new is old
+    if isinstance(new, MethodType) and isinstance(old, MethodType):
+        return new.__self__ is old.__self__ and is_same_function(new.__func__, old.__func__)
+    if not isinstance(new, FunctionType) or not isinstance(old, FunctionType):
+        return False
+    if (new.__module__, new.__qualname__) != (old.__module__, old.__qualname__) or new.__name__ == "<lambda>":
+        return False
+    return new.__code__ is not old.__code__ or _held(new) == _held(old)
+
+
+def _held(function: FunctionType) -> list[int]:
+    """The identity of all that a function holds."""
+    by_keyword = function.__kwdefaults__ or {}
+    values = (*(function.__closure__ or ()), *(function.__defaults__ or ()), *by_keyword.values())
+    return [id(value) for value in values]
+
+
 class Emitter:
     """An object with events.
 
@@ -142,6 +203,8 @@ class Emitter:
     # Empty, and the table a slot of each class: a class can have only one base with slots, and that is Resource.
     __slots__ = ()
     _events: ClassVar[frozenset[str]] = frozenset()
+    _with_existing: ClassVar[str] = ""
+    """The event that can be had for what is there already."""
     _listeners: dict[str, tuple[Listener, ...]]
 
     def _waiting(self) -> Waiting:
@@ -162,24 +225,80 @@ class Emitter:
         hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(cls._events))}"
         raise ValueError(f"{cls.__name__} has no event {name!r}; {hint}")
 
-    def _subscribe(self, event: object, callback: Callback | None, *, once: bool, executor: Executor | None) -> Any:
-        name = self._event(event)
-        if executor is not None and not callable(getattr(executor, "submit", None)):
-            raise TypeError(f"executor should be a concurrent.futures.Executor, not {type(executor).__name__}")
-        if callback is None:
-            return lambda function: self._add(name, function, once, executor)
-        return self._add(name, callback, once, executor)
+    def on(
+        self,
+        event: str,
+        callback: Callback | None = None,
+        *,
+        executor: Executor | None = None,
+        existing: bool = False,
+    ) -> Any:
+        """Call ``callback`` at each such event; without a callback, a decorator.
 
-    def _add(self, name: str, callback: F, once: bool, executor: Executor | None) -> F:
-        if not callable(callback):
-            raise TypeError(f"The callback of {name!r} should be callable, not {type(callback).__name__}")
-        if inspect.iscoroutinefunction(callback):
-            raise TypeError(
-                f"The callback of {name!r} is a coroutine function, which nothing would await; "
-                "pass a plain function, e.g. one that calls asyncio.run_coroutine_threadsafe()"
-            )
-        self._attach(name, Listener(callback, once, executor))
-        return callback
+        It runs on the worker's dispatch thread, in the order of the events. A function that is registered again, i.e.
+        one of the same module and qualified name (a notebook's cell that is run twice, a reloaded module), takes the
+        place of the earlier one.
+
+        Args:
+            event: Name of the event, in snake_case or in the camelCase of the JS SDK.
+            callback: Gets the arguments of the event.
+            executor: Run it there instead, with the order of events given up for this listener. It must run its work
+                on threads of this process: what callbacks get cannot be sent to another process.
+            existing: For ``reservation_created`` of a Worker only: the callback also gets each reservation that is
+                open at the first ``ready`` after connecting, with whatever status it has; or, where the worker has
+                been ready already, each that is open now.
+
+        Returns:
+            The callback, or the decorator.
+
+        Raises:
+            ValueError: There is no such event, or ``existing`` is for another one.
+            TypeError: The callback cannot be called or is a coroutine function, or the executor is unsuitable.
+        """
+        return self._subscribe(event, callback, once=False, executor=executor, existing=existing)
+
+    def once(
+        self,
+        event: str,
+        callback: Callback | None = None,
+        *,
+        executor: Executor | None = None,
+        existing: bool = False,
+    ) -> Any:
+        """As ``on``, for the next such event only: the callback is taken off before it runs."""
+        return self._subscribe(event, callback, once=True, executor=executor, existing=existing)
+
+    def _subscribe(
+        self, event: object, callback: Callback | None, *, once: bool, executor: Executor | None, existing: bool
+    ) -> Any:
+        name = self._event(event)
+        check_executor(executor)
+        if existing and name != self._with_existing:
+            raise ValueError(f"existing=True is for 'reservation_created' of a Worker, not for {name!r}")
+
+        def add(function: F) -> F:
+            check_callback(f"The callback of {name!r}", function)
+            self._register(name, Listener(function, once, executor, function, existing, waits=existing))
+            return function
+
+        return add if callback is None else add(callback)
+
+    def _register(self, name: str, listener: Listener) -> None:
+        """Add a listener of the user's, in place of an earlier one of the same function."""
+        with registration:
+            table = self._listener_table()
+            before = table.get(name, ())
+            old = [each for each in before if is_same_function(listener.handler, each.handler)]
+            if not old:
+                table[name] = (*before, listener)
+            else:
+                renewed = (listener if each is old[0] else each for each in before if each not in old[1:])
+                table[name] = tuple(renewed)
+        if listener.existing:
+            self._announce_existing()
+
+    def _announce_existing(self) -> None:
+        """A listener that wants the open reservations was added; where there are any, it gets them soon."""
 
     def _attach(self, name: str, listener: Listener) -> None:
         with registration:
@@ -222,8 +341,20 @@ class Emitter:
         for key in self._events if name is None else (name,):
             for listener in self._listening(key):
                 # Without the lock: the comparison may be the user's code.
-                if callback is None or listener.callback == callback:
+                if callback is None or listener.handler == callback:
                     self._detach(key, listener)
+
+    def listeners(self) -> dict[str, tuple[Callback, ...]]:
+        """The functions that are registered now, in the order in which they run, by event.
+
+        The handler of ``serve`` is among those of ``reservation_created``.
+        """
+        shown = {}
+        for event in sorted(self._events):
+            handlers = tuple(each.handler for each in self._listening(event) if each.handler is not None)
+            if handlers:
+                shown[event] = handlers
+        return shown
 
     def wait_for(
         self, event: str, timeout: float | None = None, predicate: Callable[..., object] | None = None
@@ -249,33 +380,3 @@ class Emitter:
         if not events:
             raise TypeError("stream() needs the name of at least one event")
         return self._waiting().stream(self, [self._event(event) for event in events], timeout)
-
-
-class Listenable(Emitter, Generic[E, S]):
-    """An Emitter with events ``E`` whose callbacks all get one argument, ``S``."""
-
-    __slots__ = ()
-
-    @overload
-    def on(
-        self, event: E, callback: None = None, *, executor: Executor | None = None
-    ) -> Callable[[Callable[[S], R]], Callable[[S], R]]: ...
-    @overload
-    def on(self, event: E, callback: Callable[[S], R], *, executor: Executor | None = None) -> Callable[[S], R]: ...
-    def on(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
-        """Call ``callback`` at each such event; without a callback, a decorator. Returns the callback.
-
-        It runs on the worker's dispatch thread, or is handed to ``executor``, with the order of events given up for
-        this listener. Raises ValueError for an unknown event, TypeError for what cannot be called.
-        """
-        return self._subscribe(event, callback, once=False, executor=executor)
-
-    @overload
-    def once(
-        self, event: E, callback: None = None, *, executor: Executor | None = None
-    ) -> Callable[[Callable[[S], R]], Callable[[S], R]]: ...
-    @overload
-    def once(self, event: E, callback: Callable[[S], R], *, executor: Executor | None = None) -> Callable[[S], R]: ...
-    def once(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
-        """As ``on``, for the next such event only: the callback is taken off before it runs."""
-        return self._subscribe(event, callback, once=True, executor=executor)

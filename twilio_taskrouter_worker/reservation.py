@@ -13,8 +13,9 @@ from ._bridge.request import NOTHING
 from ._bridge.routes import Route
 from ._bridge.schema import Record, Resource, Wire
 from ._bridge.tracking import NOTHING_ANNOUNCED, Announced
+from ._listening import Listenable
 from .errors import InvalidMessageError
-from .events import Listenable, ReservationEvent, names
+from .events import ReservationEvent, names
 from .task import Task
 from .transfer import IncomingTransfer, Transfer
 

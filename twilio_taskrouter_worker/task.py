@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from collections.abc import Mapping
+from concurrent.futures import Future
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 from ._bridge import routes
 from ._bridge.routes import Route
 from ._bridge.schema import Record
 from ._bridge.tracking import NOTHING_ANNOUNCED, Announced
-from .events import Emitter, TaskEvent, TaskTransferEvent, names
+from ._listening import TaskEmitter
 from .task_info import TaskFields
 from .transfer import OutgoingTransfer, Transfers
 
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Task"]
 
-R = TypeVar("R")
 
-
-class Task(TaskFields, Emitter):
+class Task(TaskFields, TaskEmitter):
     """The task of a reservation.
 
     Events: ``updated``, ``canceled``, ``completed``, ``wrapup`` (callbacks get the task), and ``transfer_initiated``,
@@ -48,7 +46,6 @@ class Task(TaskFields, Emitter):
         "_told_record",
         "_transfers",
     )
-    _events = names(TaskEvent, TaskTransferEvent)
 
     def __init__(self, state: Mirror, reservation_sid: str, record: Record) -> None:
         super().__init__(record)
@@ -74,60 +71,6 @@ class Task(TaskFields, Emitter):
     def transfers(self) -> Transfers:
         """Its transfers, from and to this worker."""
         return self._transfers
-
-    # -- events ----------------------------------------------------------------------------------------------------
-
-    @overload
-    def on(
-        self, event: TaskEvent, callback: None = None, *, executor: Executor | None = None
-    ) -> Callable[[Callable[[Task], R]], Callable[[Task], R]]: ...
-    @overload
-    def on(
-        self, event: TaskEvent, callback: Callable[[Task], R], *, executor: Executor | None = None
-    ) -> Callable[[Task], R]: ...
-    @overload
-    def on(
-        self,
-        event: TaskTransferEvent,
-        callback: None = None,
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Callable[[OutgoingTransfer], R]], Callable[[OutgoingTransfer], R]]: ...
-    @overload
-    def on(
-        self, event: TaskTransferEvent, callback: Callable[[OutgoingTransfer], R], *, executor: Executor | None = None
-    ) -> Callable[[OutgoingTransfer], R]: ...
-    def on(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
-        """Call ``callback`` at each such event; without a callback, a decorator. Returns the callback.
-
-        It runs on the worker's dispatch thread, or is handed to ``executor``, with the order of events given up for
-        this listener. Raises ValueError for an unknown event, TypeError for what cannot be called.
-        """
-        return self._subscribe(event, callback, once=False, executor=executor)
-
-    @overload
-    def once(
-        self, event: TaskEvent, callback: None = None, *, executor: Executor | None = None
-    ) -> Callable[[Callable[[Task], R]], Callable[[Task], R]]: ...
-    @overload
-    def once(
-        self, event: TaskEvent, callback: Callable[[Task], R], *, executor: Executor | None = None
-    ) -> Callable[[Task], R]: ...
-    @overload
-    def once(
-        self,
-        event: TaskTransferEvent,
-        callback: None = None,
-        *,
-        executor: Executor | None = None,
-    ) -> Callable[[Callable[[OutgoingTransfer], R]], Callable[[OutgoingTransfer], R]]: ...
-    @overload
-    def once(
-        self, event: TaskTransferEvent, callback: Callable[[OutgoingTransfer], R], *, executor: Executor | None = None
-    ) -> Callable[[OutgoingTransfer], R]: ...
-    def once(self, event: Any, callback: Any = None, *, executor: Executor | None = None) -> Any:
-        """As ``on``, for the next such event only: the callback is taken off before it runs."""
-        return self._subscribe(event, callback, once=True, executor=executor)
 
     def _waiting(self) -> Waiting:
         return self._state.waiting

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ._bridge import routes, schema
 from ._bridge.schema import Record, Resource, Wire
-from .events import Listenable, TransferEvent, names
+from ._listening import Listenable
+from .events import TransferEvent, names
 
 if TYPE_CHECKING:
     from ._bridge.mirror import Mirror

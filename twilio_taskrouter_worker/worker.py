@@ -17,9 +17,9 @@ from ._bridge.request import Request
 from ._bridge.schema import Record
 from ._bridge.threads import POOL, TIMERS
 from ._bridge.waiting import Waiting, WhenReady, check_timeout
+from ._listening import WorkerEmitter
 from ._signals import StopSignals
 from ._version import __version__
-from ._worker_events import WorkerEmitter
 from .activity import Activity
 from .channel import Channel
 from .errors import ConnectTimeoutError, ForkedProcessError, InvalidMessageError, NotReadyError, TaskRouterError
@@ -529,6 +529,11 @@ class Worker(WorkerFields, WorkerEmitter):
 
     def _waiting(self) -> Waiting:
         return self._waits
+
+    def _announce_existing(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            connection.announce_existing()
 
 
 def _monotonic_expiry(token: str) -> float | None:

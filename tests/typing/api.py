@@ -15,18 +15,23 @@ from typing_extensions import assert_type
 from twilio_taskrouter_worker import (
     Activity,
     Channel,
+    ChannelEvent,
     DisconnectReason,
     IncomingTransfer,
     OutgoingTransfer,
     RequestRejectedError,
     Reservation,
+    ReservationEvent,
     Supervisor,
     Task,
+    TaskEvent,
     TaskInfo,
     TaskQueue,
     TaskRouterError,
+    TransferEvent,
     Transfers,
     Worker,
+    WorkerEvent,
     WorkerInfo,
     Workspace,
 )
@@ -218,10 +223,46 @@ assert_type(created_once, Callable[[Reservation], str])
 worker.off("ready", ready)
 worker.off("ready")
 worker.off()
-assert_type(worker.wait_for("reservation_created", timeout=1), tuple[Any, ...])
-assert_type(worker.wait_for("disconnected", predicate=lambda reason: reason.code), tuple[Any, ...])
-assert_type(worker.stream("reservation_created"), Iterator[Any])
-assert_type(worker.stream("reservation_created", "error", timeout=1), Iterator[Any])
+assert_type(worker.listeners(), dict[str, tuple[Callable[..., object], ...]])
+assert_type(worker.wait_for("reservation_created", timeout=1), tuple[Reservation])
+assert_type(worker.wait_for("disconnected", predicate=lambda reason: reason.code), tuple[DisconnectReason])
+assert_type(worker.wait_for("ready"), tuple[Worker])
+assert_type(worker.wait_for("connected"), tuple[()])
+assert_type(worker.wait_for("reconnecting", 1.0, lambda seconds: seconds > 1), tuple[float])
+assert_type(worker.wait_for("error"), tuple[TaskRouterError])
+assert_type(worker.wait_for("reservation_failed"), tuple[Any])
+assert_type(worker.stream("reservation_created"), Iterator[Reservation])
+assert_type(worker.stream("activityUpdated", timeout=1), Iterator[Worker])
+assert_type(worker.stream("disconnected"), Iterator[DisconnectReason])
+assert_type(worker.stream("error"), Iterator[TaskRouterError])
+assert_type(worker.stream("token_will_expire"), Iterator[float])
+assert_type(worker.stream("reservation_created", "error", timeout=1), Iterator[tuple[Any, ...]])
+assert_type(worker.on("reservation_created", on_reservation, existing=True), Callable[[Reservation], str])
+assert_type(worker.once("reservationCreated", on_reservation, existing=True), Callable[[Reservation], str])
+
+
+@worker.on("reservation_created", existing=True)
+def created_or_open(reservation: Reservation) -> str:
+    return reservation.sid
+
+
+assert_type(created_or_open, Callable[[Reservation], str])
+
+
+def listen(event: WorkerEvent, callback: Callable[..., None]) -> None:
+    worker.on(event, callback)
+    worker.off(event, callback)
+
+
+def listen_to_all(
+    events: tuple[ReservationEvent, TaskEvent, TransferEvent, ChannelEvent],
+    things: tuple[Reservation, Task, OutgoingTransfer, Channel],
+) -> None:
+    things[0].on(events[0], on_anything)
+    things[1].on(events[1], on_anything)
+    things[2].on(events[2], on_anything)
+    things[3].on(events[3], on_anything)
+
 
 # -- attributes and calls of a Worker ------------------------------------------------------------------------------
 
@@ -315,9 +356,14 @@ def reservation(reservation: Reservation) -> None:
     assert_type(reservation.status, str)
     assert_type(reservation.timeout, int)
     assert_type(reservation.canceled_reason_code, int | None)
-    assert_type(reservation.wait_for("accepted", 1.0), tuple[Any, ...])
+    assert_type(reservation.wait_for("accepted", 1.0), tuple[Reservation])
+    assert_type(reservation.wait_for("accepted", predicate=lambda each: each.sid), tuple[Reservation])
     for accepted in reservation.stream("accepted"):
-        assert_type(accepted, Any)
+        assert_type(accepted, Reservation)
+    for name, ended in reservation.stream("completed", "canceled", timeout=1):
+        assert_type(name, str)
+        assert_type(ended, Reservation)
+    reservation.once("accepted", lambda accepted: accepted.task.sid)
 
     assert_type(reservation.on("accepted", on_reservation), Callable[[Reservation], str])
     assert_type(reservation.on("rejected", on_reservation), Callable[[Reservation], str])

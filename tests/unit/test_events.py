@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -97,8 +97,8 @@ def test_on_as_call_and_as_decorator(worker: Worker) -> None:
     assert worker.on("ready", second) is second
     decorated = worker.once("ready")(second)
     assert decorated is second
-    assert heard(worker, "ready") == [first, second, second]
-    assert [listener.once for listener in worker._listening("ready")] == [False, False, True]
+    assert heard(worker, "ready") == [first, second]
+    assert [listener.once for listener in worker._listening("ready")] == [False, True]
 
 
 @pytest.mark.parametrize("callback", [1, "print", [print]])
@@ -130,12 +130,128 @@ def test_executors(worker: Worker) -> None:
 
 
 def test_the_same_callback_twice(worker: Worker) -> None:
-    """Registered twice it is called twice, and taken off together."""
+    """Registered twice it is called once, in its old place, as registered last."""
     worker.on("ready", print)
+    worker.on("ready", repr)
+    worker.once("ready", print)
+    assert heard(worker, "ready") == [print, repr]
+    assert [listener.once for listener in worker._listening("ready")] == [True, False]
+
+
+CELL = """
+@worker.on("ready")
+def serve(worker):
+    return {number}
+
+class Desk:
+    @staticmethod
+    @worker.on("connected")
+    def connected():
+        return {number}
+"""
+
+
+def test_a_cell_that_is_run_twice(worker: Worker) -> None:
+    """A function of the same module and qualified name takes the place of the earlier one; others stay."""
     worker.on("ready", print)
-    assert heard(worker, "ready") == [print, print]
-    worker.off("ready", print)
-    assert heard(worker, "ready") == []
+    for module in ("__main__", "other", "__main__"):
+        for number in (1, 2):
+            exec(CELL.format(number=number), {"worker": worker, "__name__": module})
+    assert [callback(None) for callback in heard(worker, "ready")] == [None, 2, 2]
+    assert [callback() for callback in heard(worker, "connected")] == [2, 2]
+
+
+def test_a_definition_that_is_run_twice(worker: Worker) -> None:
+    """So does a function inside a function, and a method of the same object."""
+    calls: list[int] = []
+
+    class Desk:
+        def ready(self, each: Worker) -> None: ...
+
+    desk = Desk()
+    for _ in range(2):
+
+        @worker.on("ready")
+        def serve(each: Worker) -> None:
+            calls.append(1)
+
+        worker.on("ready", desk.ready)
+    assert heard(worker, "ready") == [serve, desk.ready]
+
+
+def test_functions_that_hold_different_values_are_different(worker: Worker) -> None:
+    """What one def or lambda makes in a factory or a loop is registered each time, and so are objects' methods."""
+
+    def make(name: str) -> Any:
+        def greet(each: Worker) -> str:
+            return name
+
+        return greet
+
+    class Desk:
+        def ready(self, each: Worker) -> str:
+            return "desk"
+
+    for name in ("a", "b"):
+        worker.on("ready", make(name))
+        worker.on("ready", lambda each, name=name: name + name)  # type: ignore[misc]
+        worker.on("ready", Desk().ready)
+    assert [callback(worker) for callback in heard(worker, "ready")] == ["a", "aa", "desk", "b", "bb", "desk"]
+
+
+def test_a_factory_that_is_run_again(worker: Worker) -> None:
+    """All functions of the old definition give way to those of the new one."""
+    source = "def make(name):\n    def greet(worker):\n        return name\n    return greet\n"
+    for names_ in ("ab", "cd"):
+        scope: dict[str, Any] = {"__name__": "module"}
+        exec(source, scope)
+        for name in names_:
+            worker.on("ready", scope["make"](name))
+    assert [callback(worker) for callback in heard(worker, "ready")] == ["c", "d"]
+
+
+def test_listeners(worker: Worker) -> None:
+    """What is registered is shown by event, without the library's own."""
+    assert worker.listeners() == {}
+    worker.on("ready", print)
+    worker.once("reservationCreated", repr)
+    worker.on("reservation_created", print, existing=True)
+    stream = worker.stream("reservation_created")
+    assert worker.listeners() == {"ready": (print,), "reservation_created": (repr, print)}
+    stream.close()  # type: ignore[attr-defined]
+    worker.off()
+    assert worker.listeners() == {}
+
+
+def test_existing_is_for_reservations(worker: Worker) -> None:
+    """No other event can be had for what is there already."""
+    for listen in (worker.on, worker.once):
+        with pytest.raises(ValueError, match="existing=True is for 'reservation_created' of a Worker, not for 'ready'"):
+            listen("ready", print, existing=True)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("concurrent.futures.process", "ProcessPoolExecutor"),
+        ("concurrent.futures.interpreter", "InterpreterPoolExecutor"),
+        ("loky.reusable_executor", "_ReusablePoolExecutor"),
+        ("distributed.cfexecutor", "ClientExecutor"),
+    ],
+)
+def test_executors_of_other_processes(worker: Worker, module: str, name: str) -> None:
+    """An executor that would have to pickle the reservation is refused when it is given, with what works."""
+    base = type(name, (ThreadPoolExecutor,), {"__module__": module})
+    with base(1) as executor, pytest.raises(TypeError, match=r"pool.submit\(work, reservation.to_dict\(\)\)"):
+        worker.on("reservation_created", print, executor=executor)
+    with pytest.raises(TypeError, match=f"and {name} sends them elsewhere"):
+        worker.on("reservation_created", executor=executor)
+
+
+def test_a_process_pool_is_refused(worker: Worker) -> None:
+    """The one of the standard library, which starts no process here."""
+    with ProcessPoolExecutor(1) as executor, pytest.raises(TypeError, match="ProcessPoolExecutor sends them elsewhere"):
+        worker.once("ready", print, executor=executor)
 
 
 def test_off(worker: Worker) -> None:

@@ -162,6 +162,11 @@ class Connection:
         """Fire an event of the worker that has no argument."""
         self._notify(Notify(event))
 
+    def announce_existing(self) -> None:
+        """Give the open reservations to the listeners that wait for them; before the first ``ready`` they wait on."""
+        if self._session.ever_ready:
+            self.dispatcher.put(self.dispatcher.fire_existing)
+
     def timed_out(self, timeout: float) -> TaskRouterError:
         """The error for a connect() that waited this long."""
         with self._lock:
@@ -427,6 +432,8 @@ class Connection:
         except InvalidMessageError as error:
             self._load_failed(load, error)
             return
+        if not self._session.ever_ready:
+            self.dispatcher.hold_existing()
         self._tell(lambda now: self._session.loaded(load.generation, now))
         # Lost again meanwhile: what was learned counts, but it is not ready.
         ready = self.is_ready
@@ -436,6 +443,7 @@ class Connection:
         self.dispatcher.fire(notices)
         if ready:
             self.dispatcher.fire([Notice(state.worker, "ready", (state.worker,))])
+            self.dispatcher.fire_existing()
 
     def _introduce(self, init: Init) -> None:
         """Take the sids over, also into the names of the threads, for whoever reads a stack dump."""

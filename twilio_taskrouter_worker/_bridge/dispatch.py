@@ -143,9 +143,27 @@ class Dispatcher:
         """Run the callbacks of these events; on the dispatch thread only."""
         for emitter, event, args in notices:
             for listener in emitter._listening(event):
-                if listener.once and not emitter._detach(event, listener):
-                    continue
-                self._run_callback(emitter, event, listener, args)
+                if not listener.waits:
+                    self._call_listener(emitter, event, listener, args)
+
+    def hold_existing(self) -> None:
+        """Listeners for what is open wait for ``fire_existing`` from now on; on the dispatch thread only."""
+        for listener in self._state.worker._listening("reservation_created"):
+            listener.waits = listener.existing
+
+    def fire_existing(self) -> None:
+        """Give the open reservations to the listeners that wait for them; on the dispatch thread only."""
+        worker, event = self._state.worker, "reservation_created"
+        listeners = [each for each in worker._listening(event) if each.waits]
+        for listener in listeners:
+            listener.waits = False
+        for reservation in self._state.reservations.values():
+            for listener in listeners:
+                self._call_listener(worker, event, listener, (reservation,))
+
+    def _call_listener(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> None:
+        if not listener.once or emitter._detach(event, listener):
+            self._run_callback(emitter, event, listener, args)
 
     def _run_callback(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> None:
         try:

@@ -40,7 +40,8 @@ LIVE = (Worker, Supervisor, Activity, Channel, Reservation, Task, OutgoingTransf
 WAITING = {"connect", "run_forever", "wait_for", "stream"}
 """Methods that only another callback could end."""
 OTHERS = {
-    "on", "once", "off", "start", "disconnect", "set_activity", "set_as_current", "to_dict", "update_token",
+    "on", "once", "off", "listeners", "start", "disconnect", "set_activity", "set_as_current", "to_dict",
+    "update_token",
 }  # fmt: skip
 """Methods that are no calls, or another way to make one; each is used below."""
 
@@ -93,6 +94,7 @@ def touch(desk: Desk) -> None:
     worker.update_token(TOKEN)
     assert worker.activities.by_name(worker.activity_name) is worker.activity
     worker.set_activity(worker.activity_sid).exception(5)
+    assert worker.listeners() is not None
     worker.activity.set_as_current().exception(5)
 
 

@@ -1,0 +1,159 @@
+"""What is open when a worker becomes ready: listeners with ``existing=True`` hear of it, each of them once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.tools.wait import eventually
+from twilio_taskrouter_worker import Reservation, Worker
+from twilio_taskrouter_worker.local import LocalTaskRouter
+
+
+@pytest.fixture
+def router() -> Iterator[LocalTaskRouter]:
+    """Give a local TaskRouter of the test's own."""
+    with LocalTaskRouter() as router:
+        yield router
+
+
+@pytest.fixture
+def alice(router: LocalTaskRouter) -> str:
+    """Give the sid of a worker who takes three tasks at a time."""
+    sid = router.add_worker("Alice", activity="Available")
+    set_capacity(router, sid, 3)
+    return sid
+
+
+def set_capacity(router: LocalTaskRouter, worker_sid: str, capacity: int) -> None:
+    """Let a worker take this many tasks of the default channel at a time."""
+    from twilio.rest import Client
+
+    client = Client(router.account_sid, router.auth_token)
+    client.taskrouter.base_url = router.url
+    worker = client.taskrouter.v1.workspaces(router.workspace_sid).workers(worker_sid)
+    worker.worker_channels("default").update(capacity=capacity)
+
+
+def new_worker(router: LocalTaskRouter, sid: str) -> Worker:
+    """Make a worker that is not connected yet."""
+    return Worker(router.token(sid), **router.connection)
+
+
+class Heard:
+    """A callback that notes status and task of each reservation it gets."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, str] = {}
+        self.calls = 0
+
+    def __call__(self, reservation: Reservation) -> None:
+        self.calls += 1
+        self.statuses[reservation.task.sid] = reservation.status
+
+
+def leave_open(router: LocalTaskRouter, alice: str) -> dict[str, str]:
+    """One pending, one accepted and one wrapping reservation, and a worker that is gone; status by task sid."""
+    with new_worker(router, alice) as worker:
+        tasks = [router.create_task() for _ in range(3)]
+        eventually(lambda: len(worker.reservations) == 3)
+        by_task = {each.task.sid: each for each in worker.reservations.values()}
+        for sid in tasks[1:]:
+            by_task[sid].accept().result(10)
+        by_task[tasks[2]].wrap().result(10)
+    return dict(zip(tasks, ("pending", "accepted", "wrapping"), strict=True))
+
+
+def test_what_is_open_at_the_first_ready(router: LocalTaskRouter, alice: str) -> None:
+    """Each open reservation is given after ``ready``, whatever its status; what is created later follows, once."""
+    expected = leave_open(router, alice)
+    worker = new_worker(router, alice)
+    order: list[str] = []
+    heard, plain = Heard(), Heard()
+    worker.on("ready", lambda worker: order.append("ready"))
+    worker.on("reservation_created", lambda reservation: order.append("existing"), existing=True)
+    worker.on("reservation_created", heard, existing=True)
+    worker.on("reservation_created", plain)
+    with worker:
+        eventually(lambda: heard.calls == 3)
+        assert heard.statuses == expected
+        assert order == ["ready", "existing", "existing", "existing"]
+        for reservation in worker.reservations.values():
+            (reservation.complete if reservation.status != "pending" else reservation.reject)().result(10)
+        eventually(lambda: plain.calls >= 1)
+        assert heard.calls == 3 + plain.calls
+
+
+def test_a_worker_that_is_ready_already(router: LocalTaskRouter, alice: str) -> None:
+    """A listener that comes late, as in a notebook, gets what is open now, on the dispatch thread."""
+    expected = leave_open(router, alice)
+    threads: list[str] = []
+    heard = Heard()
+    with new_worker(router, alice) as worker:
+        worker.on("reservation_created", heard, existing=True)
+        worker.on("reservation_created", lambda _: threads.append(threading.current_thread().name), existing=True)
+        eventually(lambda: heard.calls == 3 and len(threads) == 3)
+        assert heard.statuses == expected
+        assert set(threads) == {f"taskrouter-worker-{alice}-dispatch"}
+
+
+def test_only_the_first_one(router: LocalTaskRouter, alice: str) -> None:
+    """``once`` with ``existing`` gets one of those that are open, and no more."""
+    leave_open(router, alice)
+    heard, all_ = Heard(), Heard()
+    worker = new_worker(router, alice)
+    worker.once("reservation_created", heard, existing=True)
+    worker.on("reservation_created", all_, existing=True)
+    with worker:
+        eventually(lambda: all_.calls == 3)
+    assert heard.calls == 1
+
+
+def test_a_reconnection_announces_nothing_twice(router: LocalTaskRouter, alice: str) -> None:
+    """After a lost connection only what came meanwhile is announced."""
+    leave_open(router, alice)
+    heard = Heard()
+    worker = new_worker(router, alice)
+    worker.on("reservation_created", heard, existing=True)
+    with worker:
+        eventually(lambda: heard.calls == 3)
+        router.faults.drop(alice)
+        worker.wait_for("ready", 10)
+        assert heard.calls == 3
+
+
+def test_connected_again(router: LocalTaskRouter, alice: str) -> None:
+    """After disconnect() and connect() all that is open is given again, and what came meanwhile only once."""
+    heard, plain = Heard(), Heard()
+    worker = new_worker(router, alice)
+    worker.on("reservation_created", heard, existing=True)
+    worker.on("reservation_created", plain)
+    router.create_task()
+    with worker:
+        eventually(lambda: heard.calls == 1)
+        assert plain.calls == 0
+    second = router.create_task()
+    with worker:
+        eventually(lambda: heard.calls == 3)
+        worker.fetch_latest_version().result(10)
+    assert heard.calls == 3
+    assert list(plain.statuses) == [second]
+
+
+def test_a_handler_that_is_defined_again(router: LocalTaskRouter, alice: str) -> None:
+    """The new version takes over what is open, and the old one is called no more."""
+    cell = "@worker.on('reservation_created', existing=True)\ndef serve(reservation):\n    calls.append(version)\n"
+    calls: list[int] = []
+    scope = {"calls": calls, "__name__": "__main__"}
+    with new_worker(router, alice) as worker:
+        router.create_task()
+        eventually(lambda: worker.reservations)
+        for version in (1, 2):
+            exec(cell, scope | {"worker": worker, "version": version})
+            eventually(lambda version=version: calls[-1:] == [version])
+        router.create_task()
+        eventually(lambda: len(calls) == 3)
+        assert calls == [1, 2, 2]
+        assert [each.__name__ for each in worker.listeners()["reservation_created"]] == ["serve"]

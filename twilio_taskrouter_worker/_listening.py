@@ -1,0 +1,330 @@
+"""Listening, with a type for each event's callback.
+
+``on`` and ``once`` take the same arguments, so each kind of object has one protocol for both. At run time they are the
+methods of :class:`~twilio_taskrouter_worker.events.Emitter`; a type checker sees the protocols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
+
+from .errors import TaskRouterError
+from .events import (
+    DisconnectReason,
+    Emitter,
+    TaskEvent,
+    TaskSelfEvent,
+    TaskTransferEvent,
+    WorkerBareEvent,
+    WorkerEvent,
+    WorkerSecondsEvent,
+    WorkerSelfEvent,
+    names,
+)
+
+if TYPE_CHECKING:
+    from .reservation import Reservation
+    from .task import Task
+    from .transfer import OutgoingTransfer
+    from .worker import Worker
+
+__all__ = ["Listenable", "TaskEmitter", "WorkerEmitter"]
+
+E = TypeVar("E", bound=str)
+S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
+R = TypeVar("R")
+A = TypeVar("A")
+E_contra = TypeVar("E_contra", bound=str, contravariant=True)
+
+Predicate = Callable[[A], object]
+
+ReservationCreated = Literal["reservation_created", "reservationCreated"]
+ReservationFailed = Literal["reservation_failed", "reservationFailed"]
+
+
+class Decorator(Protocol[A]):
+    """Registers a callback that gets one argument."""
+
+    def __call__(self, callback: Callable[[A], R], /) -> Callable[[A], R]: ...
+
+
+class BareDecorator(Protocol):
+    """Registers a callback that gets nothing."""
+
+    def __call__(self, callback: Callable[[], R], /) -> Callable[[], R]: ...
+
+
+# -- objects whose callbacks all get one argument: the object ------------------------------------------------------
+
+
+class On(Protocol[E_contra, S]):
+    """``on`` and ``once`` of a Listenable."""
+
+    @overload
+    def __call__(self, event: E_contra, callback: None = None, *, executor: Executor | None = None) -> Decorator[S]: ...
+    @overload
+    def __call__(
+        self, event: E_contra, callback: Callable[[S], R], *, executor: Executor | None = None
+    ) -> Callable[[S], R]: ...
+
+
+class StreamOf(Protocol[E_contra, S_co]):
+    """``stream`` of a Listenable."""
+
+    @overload
+    def __call__(self, event: E_contra, /, *, timeout: float | None = None) -> Iterator[S_co]: ...
+    @overload
+    def __call__(
+        self, event: E_contra, second: E_contra, /, *more: E_contra, timeout: float | None = None
+    ) -> Iterator[tuple[str, S_co]]: ...
+
+
+class Listenable(Emitter, Generic[E, S]):
+    """An Emitter with events ``E`` whose callbacks all get one argument, ``S``."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def on(self) -> On[E, S]: ...  # type: ignore[override]
+        @property
+        def once(self) -> On[E, S]: ...  # type: ignore[override]
+        @property
+        def stream(self) -> StreamOf[E, S]: ...  # type: ignore[override]
+
+        def wait_for(  # type: ignore[override]
+            self, event: E, timeout: float | None = None, predicate: Predicate[S] | None = None
+        ) -> tuple[S]: ...
+
+
+# -- tasks ---------------------------------------------------------------------------------------------------------
+
+
+class OnTask(Protocol):
+    """``on`` and ``once`` of a Task."""
+
+    @overload
+    def __call__(
+        self, event: TaskSelfEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Decorator[Task]: ...
+    @overload
+    def __call__(
+        self, event: TaskSelfEvent, callback: Callable[[Task], R], *, executor: Executor | None = None
+    ) -> Callable[[Task], R]: ...
+    @overload
+    def __call__(
+        self, event: TaskTransferEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Decorator[OutgoingTransfer]: ...
+    @overload
+    def __call__(
+        self, event: TaskTransferEvent, callback: Callable[[OutgoingTransfer], R], *, executor: Executor | None = None
+    ) -> Callable[[OutgoingTransfer], R]: ...
+
+
+class WaitForTask(Protocol):
+    """``wait_for`` of a Task."""
+
+    @overload
+    def __call__(
+        self, event: TaskSelfEvent, timeout: float | None = None, predicate: Predicate[Task] | None = None
+    ) -> tuple[Task]: ...
+    @overload
+    def __call__(
+        self,
+        event: TaskTransferEvent,
+        timeout: float | None = None,
+        predicate: Predicate[OutgoingTransfer] | None = None,
+    ) -> tuple[OutgoingTransfer]: ...
+
+
+class StreamOfTask(Protocol):
+    """``stream`` of a Task."""
+
+    @overload
+    def __call__(self, event: TaskSelfEvent, /, *, timeout: float | None = None) -> Iterator[Task]: ...
+    @overload
+    def __call__(self, event: TaskTransferEvent, /, *, timeout: float | None = None) -> Iterator[OutgoingTransfer]: ...
+    @overload
+    def __call__(
+        self, event: TaskEvent, second: TaskEvent, /, *more: TaskEvent, timeout: float | None = None
+    ) -> Iterator[tuple[str, Task | OutgoingTransfer]]: ...
+
+
+class TaskEmitter(Emitter):
+    """The events of a Task, and what their callbacks get."""
+
+    __slots__ = ()
+    _events = names(TaskEvent)
+
+    if TYPE_CHECKING:
+
+        @property
+        def on(self) -> OnTask: ...  # type: ignore[override]
+        @property
+        def once(self) -> OnTask: ...  # type: ignore[override]
+        @property
+        def wait_for(self) -> WaitForTask: ...  # type: ignore[override]
+        @property
+        def stream(self) -> StreamOfTask: ...  # type: ignore[override]
+
+
+# -- workers -------------------------------------------------------------------------------------------------------
+
+
+class OnWorker(Protocol):
+    """``on`` and ``once`` of a Worker."""
+
+    @overload
+    def __call__(
+        self, event: WorkerSelfEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Decorator[Worker]: ...
+    @overload
+    def __call__(
+        self, event: WorkerSelfEvent, callback: Callable[[Worker], R], *, executor: Executor | None = None
+    ) -> Callable[[Worker], R]: ...
+    @overload
+    def __call__(
+        self, event: WorkerBareEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> BareDecorator: ...
+    @overload
+    def __call__(
+        self, event: WorkerBareEvent, callback: Callable[[], R], *, executor: Executor | None = None
+    ) -> Callable[[], R]: ...
+    @overload
+    def __call__(
+        self, event: WorkerSecondsEvent, callback: None = None, *, executor: Executor | None = None
+    ) -> Decorator[float]: ...
+    @overload
+    def __call__(
+        self, event: WorkerSecondsEvent, callback: Callable[[float], R], *, executor: Executor | None = None
+    ) -> Callable[[float], R]: ...
+    @overload
+    def __call__(
+        self,
+        event: ReservationCreated,
+        callback: None = None,
+        *,
+        executor: Executor | None = None,
+        existing: bool = False,
+    ) -> Decorator[Reservation]: ...
+    @overload
+    def __call__(
+        self,
+        event: ReservationCreated,
+        callback: Callable[[Reservation], R],
+        *,
+        executor: Executor | None = None,
+        existing: bool = False,
+    ) -> Callable[[Reservation], R]: ...
+    @overload
+    def __call__(
+        self, event: ReservationFailed, callback: None = None, *, executor: Executor | None = None
+    ) -> Decorator[Any]: ...
+    @overload
+    def __call__(
+        self, event: ReservationFailed, callback: Callable[[Any], R], *, executor: Executor | None = None
+    ) -> Callable[[Any], R]: ...
+    @overload
+    def __call__(
+        self, event: Literal["disconnected"], callback: None = None, *, executor: Executor | None = None
+    ) -> Decorator[DisconnectReason]: ...
+    @overload
+    def __call__(
+        self,
+        event: Literal["disconnected"],
+        callback: Callable[[DisconnectReason], R],
+        *,
+        executor: Executor | None = None,
+    ) -> Callable[[DisconnectReason], R]: ...
+    @overload
+    def __call__(
+        self, event: Literal["error"], callback: None = None, *, executor: Executor | None = None
+    ) -> Decorator[TaskRouterError]: ...
+    @overload
+    def __call__(
+        self, event: Literal["error"], callback: Callable[[TaskRouterError], R], *, executor: Executor | None = None
+    ) -> Callable[[TaskRouterError], R]: ...
+
+
+class WaitForWorker(Protocol):
+    """``wait_for`` of a Worker."""
+
+    @overload
+    def __call__(
+        self, event: WorkerSelfEvent, timeout: float | None = None, predicate: Predicate[Worker] | None = None
+    ) -> tuple[Worker]: ...
+    @overload
+    def __call__(
+        self, event: WorkerBareEvent, timeout: float | None = None, predicate: Callable[[], object] | None = None
+    ) -> tuple[()]: ...
+    @overload
+    def __call__(
+        self, event: WorkerSecondsEvent, timeout: float | None = None, predicate: Predicate[float] | None = None
+    ) -> tuple[float]: ...
+    @overload
+    def __call__(
+        self, event: ReservationCreated, timeout: float | None = None, predicate: Predicate[Reservation] | None = None
+    ) -> tuple[Reservation]: ...
+    @overload
+    def __call__(
+        self, event: ReservationFailed, timeout: float | None = None, predicate: Predicate[Any] | None = None
+    ) -> tuple[Any]: ...
+    @overload
+    def __call__(
+        self,
+        event: Literal["disconnected"],
+        timeout: float | None = None,
+        predicate: Predicate[DisconnectReason] | None = None,
+    ) -> tuple[DisconnectReason]: ...
+    @overload
+    def __call__(
+        self, event: Literal["error"], timeout: float | None = None, predicate: Predicate[TaskRouterError] | None = None
+    ) -> tuple[TaskRouterError]: ...
+
+
+class StreamOfWorker(Protocol):
+    """``stream`` of a Worker."""
+
+    @overload
+    def __call__(self, event: WorkerSelfEvent, /, *, timeout: float | None = None) -> Iterator[Worker]: ...
+    @overload
+    def __call__(self, event: WorkerBareEvent, /, *, timeout: float | None = None) -> Iterator[tuple[()]]: ...
+    @overload
+    def __call__(self, event: WorkerSecondsEvent, /, *, timeout: float | None = None) -> Iterator[float]: ...
+    @overload
+    def __call__(self, event: ReservationCreated, /, *, timeout: float | None = None) -> Iterator[Reservation]: ...
+    @overload
+    def __call__(self, event: ReservationFailed, /, *, timeout: float | None = None) -> Iterator[Any]: ...
+    @overload
+    def __call__(
+        self, event: Literal["disconnected"], /, *, timeout: float | None = None
+    ) -> Iterator[DisconnectReason]: ...
+    @overload
+    def __call__(self, event: Literal["error"], /, *, timeout: float | None = None) -> Iterator[TaskRouterError]: ...
+    @overload
+    def __call__(
+        self, event: WorkerEvent, second: WorkerEvent, /, *more: WorkerEvent, timeout: float | None = None
+    ) -> Iterator[tuple[Any, ...]]: ...
+
+
+class WorkerEmitter(Emitter):
+    """The events of a Worker, and what their callbacks get."""
+
+    __slots__ = ()
+    _events = names(WorkerEvent)
+    _with_existing = "reservation_created"
+
+    if TYPE_CHECKING:
+
+        @property
+        def on(self) -> OnWorker: ...  # type: ignore[override]
+        @property
+        def once(self) -> OnWorker: ...  # type: ignore[override]
+        @property
+        def wait_for(self) -> WaitForWorker: ...  # type: ignore[override]
+        @property
+        def stream(self) -> StreamOfWorker: ...  # type: ignore[override]
