@@ -3,6 +3,11 @@
 Every applied command is a row, in order, with its time. That is the whole state: a restart applies the rows again. The
 file also has the credentials, the engine's seed and rules, and what the clock showed. Nothing is ever changed or taken
 out but the clock and replaced secrets.
+
+SQLite keeps the latest commits in a second file, ``-wal``, and moves them into the first one now and then. It does not
+notice that the second file is missing or cut short: it goes on with fewer rows. Two marks make up for that. While a
+service runs, the database carries a random text (``running``), so that a copy without its ``-wal`` is recognized. And
+the lock file has the same text with the number of rows that were committed.
 """
 
 from __future__ import annotations
@@ -10,6 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -21,7 +27,9 @@ import attrs
 from ..errors import StoreError
 from .clock import ClockState
 from .credentials import Credentials
+from .database_files import DatabaseFiles, damaged
 from .engine import JournalEntry, Rules
+from .locking import DatabaseLock
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
 
@@ -32,7 +40,7 @@ SCHEMA: Final = 1
 """Grows with each change of the tables; a file with a higher one was written by a newer version."""
 
 _LOCK_SECONDS: Final = 0.5
-"""How long a start waits for another process that is just about to let the file go."""
+"""How long SQLite waits for another program that has the file open."""
 
 _TABLES: Final = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -77,14 +85,24 @@ class Store:
     What is appended counts from the next :meth:`commit` on, which writes it through to the disk.
     """
 
-    def __init__(self, path: str, connection: sqlite3.Connection, *, created: bool) -> None:
-        self.path = path
+    def __init__(
+        self, files: DatabaseFiles, connection: sqlite3.Connection, lock: DatabaseLock, *, created: bool, had_wal: bool
+    ) -> None:
+        self.path = files.path
+        self._files = files
         self._connection = connection
+        self._lock = lock
         self._created = created
         """The file was not there before and nothing was committed to it yet."""
+        self._had_wal = had_wal
+        self._left_by: str | None = None
+        """The mark of a service that did not close the file."""
+        self._mark: str | None = None
+        """The mark of this one, from its first commit on."""
         self._entries: list[tuple[str, int, str | None, str | None]] = []
         self._clock: ClockState | None = None
         self._sum = 0
+        self._count = 0
 
     def __repr__(self) -> str:
         return f"<Store {self.path}>"
@@ -98,22 +116,30 @@ class Store:
         Raises:
             StoreError: it cannot be used; the message says why and what would help. Nothing in it was changed.
         """
-        name = os.fspath(path)
-        created = _create_if_missing(name)
+        files = DatabaseFiles(os.fspath(path))
+        files.check_place()
+        lock = DatabaseLock(files.lock, files.path)
+        created = False
         try:
-            with _in_words(name):
-                connection = sqlite3.connect(name, isolation_level=None, timeout=_LOCK_SECONDS)
+            created = files.create_if_missing()
+            if not created and os.path.getsize(files.path) == 0 and lock.note():
+                raise damaged(files.path, f"it is empty, but was in use (delete {files.lock} to begin anew)")
+            had_wal = not created and files.spare_wal()
+            with _sqlite_errors(files.path):
+                connection = sqlite3.connect(files.path, isolation_level=None, timeout=_LOCK_SECONDS)
             try:
-                with _in_words(name):
-                    _check_and_lock(connection, name)
+                with _sqlite_errors(files.path):
+                    _check_and_claim(connection, files)
             except BaseException:
                 connection.close()
                 raise
         except BaseException:
             if created:
-                _remove(name)
+                files.remove()
+            files.restore_wal()
+            lock.release(remove=not lock.note())
             raise
-        return cls(name, connection, created=created)
+        return cls(files, connection, lock, created=created, had_wal=had_wal)
 
     def header(self) -> Header | None:
         """Return what the file is opened with; None if it is new.
@@ -121,10 +147,17 @@ class Store:
         Raises:
             StoreError: it is damaged.
         """
-        with _in_words(self.path):
+        with _sqlite_errors(self.path):
             if not _tables(self._connection):
                 return None
             about = dict(self._connection.execute("SELECT name, value FROM about"))
+        self._left_by = about.get("running") or None
+        if self._left_by is not None and not self._had_wal:
+            raise damaged(
+                self.path,
+                f"it comes from a running service, whose latest commits are in {self.path}-wal, which is missing"
+                " (a copy takes both files, or is made when the service has stopped)",
+            )
         try:
             return Header(
                 credentials=Credentials(**{field.name: about[field.name] for field in attrs.fields(Credentials)}),
@@ -133,7 +166,7 @@ class Store:
                 version=about["version"],
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(self.path, f"its header is incomplete ({type(error).__name__}: {error})") from error
+            raise damaged(self.path, f"its header is incomplete ({type(error).__name__}: {error})") from error
 
     def begin(self, header: Header) -> None:
         """Make the tables of a new file, as part of what the next commit writes."""
@@ -143,7 +176,7 @@ class Store:
             "rules": json.dumps(header.rules.to_dict()),
             "version": header.version,
         }
-        with _in_words(self.path):
+        with _sqlite_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             for table in _TABLES:
                 self._connection.execute(table)
@@ -153,7 +186,7 @@ class Store:
 
     def replace_credentials(self, credentials: Credentials) -> None:
         """Keep other secrets than those so far."""
-        with _in_words(self.path):
+        with _sqlite_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             rows = [(value, name) for name, value in attrs.asdict(credentials).items()]
             self._connection.executemany("UPDATE about SET value = ? WHERE name = ?", rows)
@@ -168,14 +201,14 @@ class Store:
             StoreError: an entry is damaged or missing, or unknown to this version.
         """
         count = 0
-        with _in_words(self.path):
+        with _sqlite_errors(self.path):
             for number, text, events, actor, address, total in self._connection.execute(
                 "SELECT number, entry, events, actor, address, sum FROM journal ORDER BY number"
             ):
                 count += 1
                 self._sum = _chained((text, events, actor, address), self._sum)
                 if number != count or self._sum != total:
-                    raise _damaged(self.path, f"entry {count} of its journal is not what was written there")
+                    raise damaged(self.path, f"entry {count} of its journal is not what was written there")
                 try:
                     entry = JournalEntry.from_json(text)
                 except ValueError as error:
@@ -184,10 +217,24 @@ class Store:
                         f"Entry {number} of the journal in {self.path} is unknown to this version: {error}"
                     ) from error
                 yield Kept(entry=entry, events=events, actor_sid=actor, address=address)
+        self._count = count
+        self._check_count()
+
+    def _check_count(self) -> None:
+        """Compare the journal with the number that was committed, if the lock file still has it."""
+        if self._left_by is None:
+            return
+        mark, _, committed = self._lock.note().partition(" ")
+        if mark == self._left_by and committed.isdecimal() and int(committed) > self._count:
+            raise damaged(
+                self.path,
+                f"{committed} entries were committed and {self._count} are left; the others were in {self.path}-wal",
+            )
+        log.warning("%s was not closed by its last service; %d entries recovered", self.path, self._count)
 
     def clock(self) -> ClockState | None:
         """Return what the clock showed when it was last set; None in a new file."""
-        with _in_words(self.path):
+        with _sqlite_errors(self.path):
             row = self._connection.execute("SELECT shown, since, running FROM clock").fetchone()
         return None if row is None else ClockState(shown=row[0], since=row[1], running=bool(row[2]))
 
@@ -219,9 +266,12 @@ class Store:
         for row in self._entries:
             total = _chained(row, total)
             rows.append((*row, total))
-        with _in_words(self.path):
+        self._files.check_in_place()
+        with _sqlite_errors(self.path):
             if not self._connection.in_transaction:
                 self._connection.execute("BEGIN IMMEDIATE")
+            if self._mark is None:
+                self._set_mark(secrets.token_hex(16))
             if rows:
                 self._connection.executemany(_INSERT, rows)
             if self._clock is not None:
@@ -230,53 +280,49 @@ class Store:
                     (self._clock.shown, self._clock.since, self._clock.running),
                 )
             self._connection.execute("COMMIT")
+            if not self._files.remembered:
+                # The header and the mark have to be in the database itself before anything is answered.
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._files.remember()
+                self._files.discard_spare()
         self._sum = total
+        self._count += len(rows)
         self._entries.clear()
         self._clock = None
         self._created = False
+        with suppress(OSError):  # only a precaution: what is committed is committed
+            self._lock.write(f"{self._mark} {self._count}")
+
+    def _set_mark(self, mark: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO about VALUES ('running', ?)", (mark,))
+        self._mark = mark
 
     def close(self) -> None:
-        """Let the file go, without what was not committed; a new file without any commit is taken away again."""
+        """Close the file, without what was not committed; a new file without any commit is deleted again."""
+        complete = False
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            if self._files.remembered:
+                self._set_mark("")
+                # Closing does this as well, but not for a file that was moved.
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                complete = True
         with suppress(sqlite3.Error):
             self._connection.close()
         if self._created:
             self._created = False
-            _remove(self.path)
+            self._files.remove()
+        self._files.restore_wal()
+        self._lock.release(remove=complete or not self._lock.note())
 
 
-# -- the file itself -------------------------------------------------------------------------------------------------
+# -- the database itself ----------------------------------------------------------------------------------------------
 
 
-def _create_if_missing(path: str) -> bool:
-    """Make an empty file that only its owner may read, since it will hold secrets; return whether it was missing."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path):
-        raise StoreError(f"{path} is a folder; db= takes the name of a file in it.")
-    if not os.path.isdir(folder):
-        raise StoreError(f"The folder {folder} does not exist; make it first, or choose another place for {path}.")
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise StoreError(f"Cannot make the file {path}: {error.strerror}. Choose a folder you may write to.") from error
-    else:
-        return True
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise StoreError(f"Cannot use the file {path}: this user may not read and write it.")
-    if not os.access(folder, os.W_OK):
-        raise StoreError(
-            f"Cannot use the file {path}: this user may not write to its folder, where SQLite keeps a second file"
-            " beside it."
-        )
-    return False
-
-
-def _check_and_lock(connection: sqlite3.Connection, path: str) -> None:
+def _check_and_claim(connection: sqlite3.Connection, files: DatabaseFiles) -> None:
     """Make sure that the file is ours, is whole, and stays ours; nothing is written to a file that is not."""
+    path = files.path
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     # The first access takes the lock of a file that is in WAL mode, and fails on what is no database.
     application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -292,7 +338,9 @@ def _check_and_lock(connection: sqlite3.Connection, path: str) -> None:
             )
         trouble = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if trouble != "ok" or not {"about", "journal", "clock"} <= tables:
-            raise _damaged(path, trouble if trouble != "ok" else "a table is missing")
+            raise damaged(path, trouble if trouble != "ok" else "a table is missing")
+    # Before SQLite makes the second file, which gets the permissions of the first one.
+    files.close_to_others()
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise StoreError(f"SQLite cannot keep {path} safely (journal mode {mode}); choose a file on a local disk.")
@@ -310,33 +358,25 @@ def _chained(row: tuple[Any, ...], before: int) -> int:
     return zlib.crc32(repr(row).encode(errors="backslashreplace"), before)
 
 
-def _remove(path: str) -> None:
-    for name in (path, f"{path}-wal", f"{path}-shm", f"{path}-journal"):
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-
-
-def _damaged(path: str, how: str) -> StoreError:
-    return StoreError(f"{path} is damaged: {how}. Restore it from a copy, or start with another file.")
-
-
 @contextmanager
-def _in_words(path: str) -> Iterator[None]:
-    """Turn what SQLite raises into a StoreError that says what is wrong and what would help."""
+def _sqlite_errors(path: str) -> Iterator[None]:
+    """Turn SQLite's exceptions into a StoreError that says what is wrong and what would help."""
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(_words(path, error)) from error
+        raise StoreError(_explained(path, error)) from error
+    except UnicodeError as error:
+        raise damaged(path, "a text in it is not UTF-8") from error
 
 
-def _words(path: str, error: sqlite3.Error) -> str:
+def _explained(path: str, error: sqlite3.Error) -> str:
     text = str(error)
     if "locked" in text:
         return f"{path} is in use by another LocalTaskRouter, in this process or another; stop that one first."
     if "not a database" in text:
         return f"{path} is not an SQLite file; choose another name, or move it away."
     if "malformed" in text:
-        return str(_damaged(path, text))
+        return str(damaged(path, text))
     if "full" in text:
         return f"Cannot write to {path}: the disk is full."
     return f"Cannot use {path}: {text}."

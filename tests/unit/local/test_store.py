@@ -236,6 +236,27 @@ def test_damage_by_the_disk(path: Path) -> None:
     assert "is damaged" in refusal(path)
 
 
+def test_a_bit_flipped_in_the_schema(path: Path) -> None:
+    """Damage to the table of tables is a StoreError too, whatever SQLite makes of it, or changes nothing."""
+    filled(path)
+    whole = path.read_bytes()
+    found = []
+    for place in [*range(20, 120, 3), *range(3200, 4096, 11)]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x80]) + whole[place + 1 :])
+        try:
+            store = Store.open(path)
+            try:
+                assert store.header() == HEADER
+                assert len(list(store.entries())) == 2
+            finally:
+                store.close()
+        except StoreError as error:
+            assert str(path) in str(error)
+            found.append(str(error))
+        path.with_name("state.db-wal").unlink(missing_ok=True)
+    assert any("is not UTF-8" in each for each in found)
+
+
 def test_an_entry_of_a_later_version(path: Path) -> None:
     """A command this version does not have is no damage, and is said so."""
     store = Store.open(path)

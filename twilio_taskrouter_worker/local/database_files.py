@@ -1,0 +1,159 @@
+"""The files of one SQLite database: where they may be, who may read them, and how SQLite is kept from losing one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import stat
+from contextlib import suppress
+from typing import Final
+
+from ..errors import StoreError
+
+log = logging.getLogger("twilio_taskrouter_worker.local")
+
+_ENDINGS: Final = ("", "-wal", "-shm", "-journal")
+
+
+def damaged(path: str, how: str) -> StoreError:
+    """Return the error for a database that is not as it was written."""
+    return StoreError(f"{path} is damaged: {how}. Restore it from a copy, or start with another file.")
+
+
+class DatabaseFiles:
+    """The database, SQLite's files beside it, and the lock file.
+
+    Args:
+        path: the name as the user gave it. SQLite resolves symbolic links before it names its own files.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.main = os.path.realpath(path)
+        self.wal = f"{self.main}-wal"
+        self.lock = f"{self.main}-lock"
+        self._spare = f"{self.wal}-spare"
+        self._identities: dict[str, tuple[int, int] | None] = {}
+
+    # -- before the database is opened ---------------------------------------------------------------------------
+
+    def check_place(self) -> None:
+        """Raise StoreError if there cannot be a database here, or this user may not use it."""
+        path, folder = self.path, os.path.dirname(self.main)
+        if os.path.isdir(path):
+            raise StoreError(f"{path} is a folder; db= takes the name of a file in it.")
+        if os.path.islink(path) and not os.path.exists(path):
+            raise StoreError(
+                f"{path} is a link to {self.main}, which does not exist; remove the link or restore the file."
+            )
+        if not os.path.isdir(folder):
+            raise StoreError(f"The folder {folder} does not exist; make it first, or choose another place for {path}.")
+        exists = os.path.exists(path)
+        if exists and not os.access(path, os.R_OK | os.W_OK):
+            raise StoreError(f"Cannot use the file {path}: this user may not read and write it.")
+        if exists and not os.access(folder, os.W_OK):
+            raise StoreError(
+                f"Cannot use the file {path}: this user may not write to its folder, where a lock file and SQLite's"
+                " second file are kept beside it."
+            )
+        if not os.access(folder, os.W_OK):
+            raise StoreError(f"Cannot make the file {path}: permission denied. Choose a folder you may write to.")
+
+    def create_if_missing(self) -> bool:
+        """Make an empty file that only its owner may use, as it will hold secrets; return whether it was missing."""
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise StoreError(
+                f"Cannot make the file {self.path}: {error.strerror}. Choose a folder you may write to."
+            ) from error
+        return True
+
+    def close_to_others(self) -> None:
+        """Take all permissions from others: the files hold the auth token and the signing key.
+
+        Raises:
+            StoreError: they have some, and this user may not change that.
+        """
+        for name in (f"{self.main}{ending}" for ending in _ENDINGS):
+            with suppress(FileNotFoundError):
+                mode = stat.S_IMODE(os.stat(name).st_mode)
+                if not mode & 0o077:
+                    continue
+                try:
+                    os.chmod(name, mode & 0o700)
+                except OSError as error:
+                    raise StoreError(
+                        f"{name} holds secrets, but others may use it (mode {mode:03o}), and this user may not change"
+                        " that: its owner can, with chmod 600."
+                    ) from error
+                log.info("%s holds secrets and was open to others (mode %03o): closed to them", name, mode)
+
+    def remove(self) -> None:
+        """Delete the database."""
+        for ending in _ENDINGS:
+            _discard(f"{self.main}{ending}")
+
+    # -- SQLite deletes the -wal of a killed service when it closes the database ------------------------------------
+
+    def spare_wal(self) -> bool:
+        """Keep a copy of the ``-wal`` until its rows were checked; return whether there is one.
+
+        Otherwise a start that is refused would leave less than it found, and the next one could not tell that
+        something is missing.
+        """
+        _discard(self._spare)
+        if not os.path.exists(self.wal):
+            return False
+        try:
+            os.close(os.open(self._spare, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            shutil.copyfile(self.wal, self._spare)
+        except OSError as error:
+            _discard(self._spare)
+            raise StoreError(f"Cannot make the file {self._spare}: {error.strerror}.") from error
+        return True
+
+    def restore_wal(self) -> None:
+        """Put the copy back, if there still is one."""
+        with suppress(FileNotFoundError):
+            os.rename(self._spare, self.wal)
+
+    def discard_spare(self) -> None:
+        """Delete the copy: the rows are in the database."""
+        _discard(self._spare)
+
+    # -- while it is open ------------------------------------------------------------------------------------------
+
+    def remember(self) -> None:
+        """Note which files these are."""
+        self._identities = {name: _identity(name) for name in (self.main, self.wal)}
+
+    @property
+    def remembered(self) -> bool:
+        """Whether they were noted."""
+        return bool(self._identities)
+
+    def check_in_place(self) -> None:
+        """Raise StoreError if one was moved, deleted or replaced: a restart would not find what is written to it."""
+        for name, identity in self._identities.items():
+            if _identity(name) != identity:
+                raise StoreError(
+                    f"{name} was moved, deleted or replaced while the service runs, so nothing more can be kept in it."
+                    " Stop the service before you touch its files."
+                )
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _discard(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)

@@ -1,0 +1,109 @@
+"""The lock on a database, in a file beside it, which also says how much of the database was committed.
+
+SQLite's own lock is a POSIX lock: the kernel drops it as soon as anything in the process closes any descriptor of the
+database, a backup made in Python for example. A lock by ``flock`` belongs to the open file, and outlives that.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+import weakref
+from contextlib import suppress
+from typing import Final
+
+from ..errors import StoreError
+
+_WAIT_SECONDS: Final = 0.5
+"""How long a start waits for another process that is about to release the lock."""
+_STEP_SECONDS: Final = 0.02
+_NOTE_BYTES: Final = 128
+
+_HELD: Final[weakref.WeakSet[DatabaseLock]] = weakref.WeakSet()
+
+
+class DatabaseLock:
+    """An exclusive lock, held from the constructor until :meth:`release`.
+
+    Args:
+        path: the lock file, which is created if it is missing.
+        database: the name of the database, for messages.
+
+    Raises:
+        StoreError: somebody else holds it, or the file cannot be used.
+    """
+
+    def __init__(self, path: str, database: str) -> None:
+        self.path = path
+        self._descriptor = _acquire(path, database)
+        _HELD.add(self)
+
+    def note(self) -> str:
+        """Return the text of the latest :meth:`write`, by this process or one that was killed; empty if none."""
+        return os.pread(self._descriptor, _NOTE_BYTES, 0).rstrip(b" \n\0").decode("ascii", "replace")
+
+    def write(self, note: str) -> None:
+        """Replace the text. It is not flushed to the disk: it outlives the process, not a loss of power."""
+        os.pwrite(self._descriptor, note.ljust(_NOTE_BYTES - 1).encode("ascii") + b"\n", 0)
+
+    def release(self, *, remove: bool) -> None:
+        """Release the lock; a second time does nothing.
+
+        Args:
+            remove: delete the file as well. Not after a failure, because the next start needs the text in it.
+        """
+        if self._descriptor < 0:
+            return
+        if remove:
+            # While the lock is held: whoever waits for it finds that the file it opened is gone, and opens the new one.
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(self._descriptor), os.stat(self.path)):
+                    os.unlink(self.path)
+        self._close()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        _HELD.discard(self)
+        os.close(descriptor)
+
+
+def _acquire(path: str, database: str) -> int:
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"Cannot use {database}: its lock file {path} cannot be opened ({error.strerror})."
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                    return descriptor
+            # The holder has removed the file meanwhile: there may be a new one, which others lock.
+            os.close(descriptor)
+        except BlockingIOError:
+            os.close(descriptor)
+            if time.monotonic() >= deadline:
+                raise StoreError(
+                    f"{database} is in use by another LocalTaskRouter, in this process or another; stop that one first."
+                ) from None
+            time.sleep(_STEP_SECONDS)
+        except BaseException as error:
+            os.close(descriptor)
+            if isinstance(error, OSError):
+                raise StoreError(
+                    f"Cannot lock {database} ({error.strerror}); choose a file on a local disk."
+                ) from error
+            raise
+
+
+def _close_in_child() -> None:
+    """Close a forked child's copies, which would keep the lock after the parent's end. The parent's lock stays."""
+    for lock in list(_HELD):
+        lock._close()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
