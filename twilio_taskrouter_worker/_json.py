@@ -1,16 +1,18 @@
 """JSON in and out: ``orjson`` where it is installed, the standard library otherwise, with the same rules for both.
 
-``NaN`` and ``Infinity`` are refused (they are not JSON), nesting too deep for the parser is an ordinary
+``NaN`` and ``Infinity`` are refused (they are not JSON), and so are numbers too large for a float, which could not be
+written again; nesting too deep for the parser is an ordinary
 :class:`ValueError`, and bytes must be UTF-8.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["NotJson", "NotUtf8", "dumps", "loads"]
+__all__ = ["NotJson", "NotUtf8", "dumps", "finite", "loads"]
 
 
 class NotJson(ValueError):
@@ -25,7 +27,15 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+def finite(text: str) -> float:
+    """Parse a number with a fraction or an exponent; raise ValueError if it is too large for a float."""
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=finite)
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 

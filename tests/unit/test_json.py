@@ -36,7 +36,8 @@ def test_compact_utf8() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["NaN", "Infinity", "-Infinity", '{"a": NaN}', "{", "", "1 2", "'a'", b"\xff", b'"\xff"']
+    "text",
+    ["1e999", "[-1e400]", "NaN", "Infinity", "-Infinity", '{"a": NaN}', "{", "", "1 2", "'a'", b"\xff", b'"\xff"'],
 )
 def test_what_is_not_json(text: str | bytes) -> None:
     """Constants that JSON does not have, broken text and bytes that are not UTF-8 are a ValueError."""

@@ -126,15 +126,16 @@ class Faults:
         return self._once(work)
 
     def expire_token(self, worker: str | None = None) -> int:
-        """Let every token that the worker has used so far be over, now; return how many websockets that ended.
+        """End every token that the worker has used so far, now; return how many websockets that closed.
 
-        Requests and handshakes with such a token are answered with 401. Tokens that come later are good.
+        Requests and handshakes with such a token are answered with 401. Tokens that come later are valid. The latest
+        4,096 valid tokens are known.
         """
 
         def work(service: Service) -> int:
             sid = _known(service, worker)
             sessions = service.sessions.select(sid)
-            service.faults.expire_tokens(sid)
+            service.signing_key.expire(sid)
             for session in sessions:
                 service.sessions.close(session, Close.TOKEN_EXPIRED)
             return len(sessions)

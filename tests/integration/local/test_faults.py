@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,8 +30,9 @@ from twilio_taskrouter_worker.errors import (
     TokenExpiredError,
 )
 from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.server.auth import tokens
 from twilio_taskrouter_worker.local.server.events import sessions
-from twilio_taskrouter_worker.local.server.faults import active, frames
+from twilio_taskrouter_worker.local.server.faults import frames
 
 
 @pytest.fixture
@@ -180,16 +182,34 @@ def test_worker_without_a_provider_waits_for_a_token(router: LocalTaskRouter, wo
     ears.wait_for("ready")
 
 
-def test_old_tokens_are_forgotten(router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory for tokens is bounded, whatever is sent as one."""
-    monkeypatch.setattr(active, "REMEMBERED_TOKENS", 3)
+def test_texts_that_are_no_tokens_are_not_remembered(router: LocalTaskRouter, alice: str) -> None:
+    """However much is sent as a token by somebody without the key, nothing stays, and no expired token revives."""
+    with BridgeClient(router, alice) as client:
+        assert client.get(client.own).status == 200
+        router.faults.expire_token(alice)
+        tracemalloc.start()
+        try:
+            for number in range(40):
+                with BridgeClient(router, alice, token=f"{number}" + "A" * 500_000) as forger:
+                    assert forger.get(forger.own).refusal == (403, 20101)
+            assert tracemalloc.get_traced_memory()[0] < 5_000_000
+        finally:
+            tracemalloc.stop()
+        assert client.get(client.own).refusal == (401, 20104)
+
+
+def test_expired_tokens_stay_expired_whatever_comes(
+    router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many valid tokens push others out of the memory, but not those that were made to expire."""
+    monkeypatch.setattr(tokens, "KNOWN_TOKENS", 3)
     with BridgeClient(router, alice) as client:
         client.get(client.own)
-        for token in ("a", "b", "c"):
-            with BridgeClient(router, alice, token=token) as forger:
-                assert forger.get(forger.own).status == 403
-        assert router.faults.expire_token(alice) == 0
-        assert client.get(client.own).status == 200
+        router.faults.expire_token()
+        for _ in range(10):
+            with BridgeClient(router, alice) as other:
+                assert other.get(other.own).status == 200
+        assert client.get(client.own).refusal == (401, 20104)
 
 
 # -- frames ----------------------------------------------------------------------------------------------------------

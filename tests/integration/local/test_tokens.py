@@ -42,15 +42,18 @@ def forge(
 
 
 BAD: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
-    "expired": ({"exp": int(time.time()) - 1}, (401, 20104)),
+    "expired": ({"exp": 1_000_000_000}, (401, 20104)),
     "other key": ({"key": "another-secret-of-enough-characters-0123"}, (403, 20107)),
     "alg none": ({"alg": "none"}, (403, 20101)),
     "alg HS512": ({"alg": "HS512"}, (403, 20101)),
     "other issuer": ({"iss": "SK" + "0" * 32}, (403, 20101)),
     "other account": ({"sub": "AC" + "0" * 32}, (403, 20101)),
     "no expiry": ({"exp": None}, (403, 20101)),
-    "more than a day": ({"exp": int(time.time()) + 200_000}, (403, 20101)),
-    "not before": ({"nbf": int(time.time()) + 600}, (403, 20101)),
+    "more than a day": ({"exp": 4_102_444_800}, (403, 20101)),
+    "not before": ({"nbf": 4_102_444_800}, (403, 20101)),
+    "expiry of 400 digits": ({"exp": 10**400}, (403, 20101)),
+    "expiry beyond every number": ({"exp": float("inf")}, (403, 20101)),
+    "expiry is a text": ({"exp": "soon"}, (403, 20101)),
     "no grants": ({"grants": None}, (403, 20106)),
     "grants is a list": ({"grants": []}, (403, 20106)),
     "no role": ({"grant": {"role": None}}, (403, 20106)),

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
+from ..._json import finite
 from ...errors import SeedError
 from .form import check
 
@@ -62,7 +63,7 @@ def _kind(file: Path) -> str:
 
 def _parse_json(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant, parse_float=finite)
     except json.JSONDecodeError as error:
         raise SeedError(f"not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
     except RecursionError:

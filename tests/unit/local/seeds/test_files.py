@@ -59,6 +59,7 @@ def test_the_same_part_twice_is_written_twice(tmp_path: Path) -> None:
         ("seed.json", '{"workspaces": [}', "not valid JSON: Expecting value at line 1, column 17."),
         ("seed.json", '{"workspaces": [], "workspaces": []}', "the key 'workspaces' is there twice in one object."),
         ("seed.json", '{"workspaces": [NaN]}', "NaN is not JSON."),
+        ("seed.json", '{"workspaces": [1e999]}', "a number is too large"),
         ("seed.json", "[" * 100_000, "it is nested too deeply."),
         ("seed.json", b"\xff\xfe", "is not UTF-8 text (byte 1)."),
         ("seed.yaml", "workspaces: [", "not valid YAML: "),

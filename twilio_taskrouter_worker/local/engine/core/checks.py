@@ -106,10 +106,17 @@ def _no_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is too large")
+    return value
+
+
 def json_object(text: str, parameter: str) -> dict[str, Any]:
     """Parse a JSON object. The refusal tells where the fault is but not what is written there."""
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise invalid(
             f"{parameter} is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}"

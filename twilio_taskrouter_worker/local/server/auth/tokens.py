@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections import OrderedDict
+from hashlib import sha256
 from typing import Any, Final
 
 import attrs
@@ -15,8 +16,10 @@ from ..http import refusals
 
 _CLOCK_SLACK_SECONDS: Final = 60
 _ALGORITHM: Final = "HS256"
-_LONGEST_TOKEN = 16384  # characters; real ones have about 600
-_KNOWN_TOKENS = 1024
+LONGEST_TOKEN: Final = 16384
+"""Characters; real ones have about 600."""
+KNOWN_TOKENS: Final = 4096
+"""How many valid tokens are remembered, each by 32 bytes: they are not verified again, and can be made to expire."""
 
 
 @attrs.frozen
@@ -31,35 +34,51 @@ class Grant:
     """Unix seconds."""
 
 
-@attrs.frozen
 class SigningKey:
-    """The key that tokens of an account are signed with."""
+    """The key that tokens of an account are signed with, and the tokens it has verified.
 
-    account_sid: str
-    sid: str
-    secret: str = attrs.field(repr=False)
-    _count: Iterator[int] = attrs.field(init=False, repr=False, eq=False, factory=itertools.count)
-    _good: dict[str, Grant] = attrs.field(init=False, repr=False, eq=False, factory=dict)
-    """What tokens grant that were good before; they stay so until they end."""
+    Only tokens that were valid are remembered, by a hash: anybody can send a text as a token.
+    """
+
+    def __init__(self, account_sid: str, sid: str, secret: str) -> None:
+        self.account_sid = account_sid
+        self.sid = sid
+        self.secret = secret
+        self._count = itertools.count()
+        self._known: OrderedDict[bytes, Grant] = OrderedDict()
+        self._expired: dict[bytes, float] = {}
+        """Tokens that :meth:`expire` has ended, with the time at which they expire by themselves."""
 
     def verify(self, token: str | None) -> Grant:
-        """Return what the token grants; whether its workspace and worker exist is for others to ask.
+        """Return what the token grants; it does not check that its workspace and worker exist.
 
         Raises:
-            Rejected: there is none, it is expired (401), or it is not good (403).
+            Rejected: there is no token, it has expired (401), or it is invalid (403).
         """
         if not token:
             raise refusals.no_token()
-        if len(token) > _LONGEST_TOKEN:
+        if len(token) > LONGEST_TOKEN:
             raise refusals.bad_token("it is far too long")
-        known = self._good.get(token)
-        if known is not None and known.expires_at > time.time():
-            return known
-        grant = self._verified(token)
-        if len(self._good) >= _KNOWN_TOKENS:
-            self._good.clear()
-        self._good[token] = grant
+        digest = sha256(token.encode(errors="surrogatepass")).digest()
+        if digest in self._expired:
+            raise refusals.token_expired()
+        grant = self._known.get(digest)
+        if grant is None or grant.expires_at <= time.time():
+            grant = self._verified(token)
+            self._known[digest] = grant
+            if len(self._known) > KNOWN_TOKENS:
+                self._known.popitem(last=False)
+        self._known.move_to_end(digest)
         return grant
+
+    def expire(self, worker_sid: str | None) -> None:
+        """End every token that was used so far, or those of one worker, before its time."""
+        now = time.time()
+        self._expired = {digest: end for digest, end in self._expired.items() if end > now}
+        for digest, grant in list(self._known.items()):
+            if worker_sid in (None, grant.worker_sid):
+                self._expired[digest] = grant.expires_at
+                del self._known[digest]
 
     def _verified(self, token: str) -> Grant:
         claims = self._claims(token)
@@ -67,10 +86,10 @@ class SigningKey:
             raise refusals.bad_token("its issuer is not the signing key of this account")
         if claims["sub"] != self.account_sid:
             raise refusals.bad_token("its subject is not this account")
-        expires_at = float(claims["exp"])
-        if expires_at - time.time() > MAX_TTL + _CLOCK_SLACK_SECONDS:
+        latest = time.time() + MAX_TTL + _CLOCK_SLACK_SECONDS
+        if claims["exp"] > latest:  # not converted yet: an integer may be too large for a float
             raise refusals.bad_token("it would live for more than 24 hours")
-        return _grant(claims.get("grants"), expires_at)
+        return _grant(claims.get("grants"), float(claims["exp"]))
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -90,8 +109,10 @@ class SigningKey:
             raise refusals.bad_token("its time has not come yet (nbf)") from None
         except jwt.MissingRequiredClaimError as error:
             raise refusals.bad_token(f"it has no claim {error.claim}") from None
-        except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError):
+        except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError, OverflowError):
             raise refusals.bad_token("it cannot be read") from None
+        if isinstance(claims["exp"], str):  # which jwt takes if it is the text of a number
+            claims["exp"] = int(claims["exp"])
         return claims
 
     def sign(self, workspace_sid: str, worker_sid: str, *, role: str, ttl: int, identity: str | None) -> str:

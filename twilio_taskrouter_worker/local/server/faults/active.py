@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Final
@@ -18,12 +17,9 @@ import attrs
 
 from ....errors import TokenError
 from ....tokens import decode_unverified
+from ..auth.tokens import LONGEST_TOKEN
 from ..events.frames import Kind
 from ..events.sessions import Session, Sessions
-from ..http import refusals
-
-REMEMBERED_TOKENS: Final = 4096
-"""How many of the latest tokens are known, so that they can be made to expire."""
 
 HANDSHAKE: Final = "handshake"
 TUNNEL: Final = "tunnel"
@@ -56,9 +52,11 @@ class Arrival:
 
     @cached_property
     def worker_sid(self) -> str | None:
-        """The worker who asks, as the token says; nobody has checked it."""
+        """The worker that the token names; it was not verified."""
+        if not self.token or len(self.token) > LONGEST_TOKEN:
+            return None
         try:
-            claims = decode_unverified(self.token or "")
+            claims = decode_unverified(self.token)
         except TokenError:
             return None
         return _worker(claims)
@@ -118,8 +116,6 @@ class Disturbances:
         self.loop = loop
         self.sessions = sessions
         self._active: list[Disturbance] = []
-        self._tokens: OrderedDict[str, None] = OrderedDict()
-        self._expired: set[str] = set()
         sessions.way = self.frame
 
     # -- which ---------------------------------------------------------------------------------------------------
@@ -158,10 +154,7 @@ class Disturbances:
 
         Raises:
             Disturbed: one of them answers it.
-            Rejected: its token was made to expire (401).
         """
-        if arrival.token:
-            self._see(arrival.token)
         for disturbance in list(self._active):
             if disturbance.active:  # another one may have waited meanwhile
                 await disturbance.request(arrival)
@@ -174,23 +167,6 @@ class Disturbances:
             return _Refusal() if refused else make_protocol()
 
         return answer
-
-    # -- tokens --------------------------------------------------------------------------------------------------
-
-    def expire_tokens(self, worker_sid: str | None) -> None:
-        """Let every token that a worker (None: anybody) has used so far be over."""
-        for token in self._tokens:
-            if worker_sid is None or Arrival(TUNNEL, "", "", token).worker_sid == worker_sid:
-                self._expired.add(token)
-
-    def _see(self, token: str) -> None:
-        if token in self._expired:
-            raise refusals.token_expired()
-        self._tokens[token] = None
-        self._tokens.move_to_end(token)
-        if len(self._tokens) > REMEMBERED_TOKENS:
-            forgotten, _ = self._tokens.popitem(last=False)
-            self._expired.discard(forgotten)
 
 
 def reset(transport: Any) -> None:

@@ -156,7 +156,10 @@ def document(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        return dumps(value).decode()
+        try:
+            return dumps(value).decode()
+        except ValueError as error:
+            raise _Bad(str(error)) from None
     raise _Bad("it must be a JSON object")
 
 

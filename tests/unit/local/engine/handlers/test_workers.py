@@ -33,6 +33,7 @@ def test_a_new_worker_starts_in_the_default_activity(desk: Desk) -> None:
         ({"friendly_name": "Bob", "attributes": "null"}, "not a JSON null"),
         ({"friendly_name": "Bob", "attributes": "{"}, "Attributes is not valid JSON"),
         ({"friendly_name": "Bob", "attributes": '{"a": NaN}'}, "Attributes is not valid JSON"),
+        ({"friendly_name": "Bob", "attributes": '{"a": 1e999}'}, "Attributes is not valid JSON"),
         ({"friendly_name": "Bob", "attributes": "[" * 4000}, "Attributes is not valid JSON"),
         ({"friendly_name": "Bob", "attributes": '{"a": "' + "x" * 4090 + '"}'}, "at most 4096 characters"),
         ({"friendly_name": 5}, "FriendlyName must be a string, not int"),

@@ -53,7 +53,7 @@ def test_a_bad_token_is_not_remembered(key: SigningKey) -> None:
 
 def test_not_more_than_some_are_remembered(key: SigningKey, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many tokens come, a few of them are kept."""
-    monkeypatch.setattr(tokens, "_KNOWN_TOKENS", 3)
+    monkeypatch.setattr(tokens, "KNOWN_TOKENS", 3)
     for number in range(10):
         key.verify(key.sign(WORKSPACE, WORKER, role="worker", ttl=60 + number, identity=None))
-        assert len(key._good) <= 3
+        assert len(key._known) <= 3
