@@ -25,6 +25,7 @@ import requests.adapters
 import urllib3
 
 from .threads import POOL, POOL_SIZE
+from .tls import ca_path
 
 __all__ = [
     "Answer",
@@ -70,7 +71,9 @@ class Settings:
     """What the environment says about one address, read once."""
 
     proxies: Mapping[str, str]
-    verify: bool | str
+    verify: str
+    """File or directory of the CAs to trust."""
+
     cert: Any
 
 
@@ -96,7 +99,7 @@ def settings_for(url: str) -> Settings:
     with requests.Session() as session:
         merged = session.merge_environment_settings(url, {}, None, None, None)
     proxies = {} if is_loopback(url) else {key: value for key, value in merged["proxies"].items() if value}
-    return Settings(proxies, True if merged["verify"] is None else merged["verify"], merged["cert"])
+    return Settings(proxies, ca_path(), merged["cert"])
 
 
 # The connection that each thread of the pool is using, so that another thread can abort it. Entries are replaced at

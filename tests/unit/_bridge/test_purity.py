@@ -48,13 +48,17 @@ MAY = {"mirror": {"threading"}}
 IMPURE_SIBLINGS = {
     "calls",
     "connection",
+    "deadline",
     "dialing",
     "dispatch",
     "futures",
     "http",
     "loading",
+    "resolver",
     "signaling",
+    "stream",
     "threads",
+    "tls",
     "waiting",
 }
 

@@ -1,0 +1,75 @@
+"""CA settings and TLS contexts shared by the process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+from pathlib import Path
+
+import certifi
+import pytest
+
+from twilio_taskrouter_worker._bridge import tls
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that names no CAs."""
+    for name in tls.CA_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_certifi_is_trusted_without_a_word_from_the_environment(environment: pytest.MonkeyPatch) -> None:
+    """Nothing set: the CAs are certifi's, and the peer's certificate and name are checked."""
+    context = tls.context(tls.ca_path())
+    assert tls.ca_path() == certifi.where()
+    assert context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname
+
+
+def test_the_first_variable_that_is_set_counts(environment: pytest.MonkeyPatch) -> None:
+    """From the last to the first, each overrules the one before; an empty one counts as not set."""
+    for name in reversed(tls.CA_VARIABLES):
+        environment.setenv(name, f"/{name}")
+        assert tls.ca_path() == f"/{name}"
+    environment.setenv(tls.CA_VARIABLES[0], "")
+    assert tls.ca_path() == f"/{tls.CA_VARIABLES[1]}"
+
+
+def test_one_context_for_each_bundle(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The bundle is read once, and again when the file has changed."""
+    bundle = tmp_path / "bundle.pem"
+    shutil.copy(certifi.where(), bundle)
+    first = tls.context(str(bundle))
+    assert tls.context(str(bundle)) is first
+    os.utime(bundle, ns=(1, 1))
+    assert tls.context(str(bundle)) is not first
+
+
+def test_the_number_of_contexts_is_bounded(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A bundle that is replaced over and over does not fill the memory."""
+    bundle = tmp_path / "bundle.pem"
+    text = Path(certifi.where()).read_text().split("-----END CERTIFICATE-----", 1)[0] + "-----END CERTIFICATE-----\n"
+    bundle.write_text(text)
+    for moment in range(1, 40):
+        os.utime(bundle, ns=(moment, moment))
+        tls.context(str(bundle))
+    assert len(tls._contexts) <= 32
+
+
+@pytest.mark.parametrize("variable", tls.CA_VARIABLES)
+def test_a_missing_file_is_named_with_its_variable(environment: pytest.MonkeyPatch, variable: str) -> None:
+    """Who mistyped a path learns which one, and where it stands."""
+    environment.setenv(variable, "/no/such/bundle.pem")
+    with pytest.raises(tls.CaError, match=rf"'/no/such/bundle.pem' \(from {variable}\) .*No such file"):
+        tls.context(tls.ca_path())
+
+
+def test_a_file_without_certificates_is_named(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A bundle that holds none would trust nobody: better an error than a failed handshake."""
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing here\n")
+    environment.setenv("SSL_CERT_FILE", str(empty))
+    with pytest.raises(tls.CaError, match=r"empty\.pem' \(from SSL_CERT_FILE\) .*holds no certificate"):
+        tls.context(tls.ca_path())

@@ -1,0 +1,99 @@
+"""CA settings and TLS contexts, for HTTP and the websocket alike.
+
+Reading a bundle of CAs takes tens of milliseconds and half a megabyte, so the process keeps one context per bundle.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+
+import certifi
+
+__all__ = ["CaError", "ca_path", "context", "remember", "resumable"]
+
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Environment variables that name a file or a directory of CAs; the first that is set counts."""
+
+_KEPT = 32
+"""Contexts, and sessions of each, at most: a bundle that is replaced over and over must not fill the memory."""
+
+_Stamp = tuple[str, int, int]
+
+_lock = threading.Lock()
+_contexts: dict[_Stamp, ssl.SSLContext] = {}
+_sessions: dict[ssl.SSLContext, dict[tuple[str, int], ssl.SSLSession]] = {}
+
+
+class CaError(OSError):
+    """The CAs to trust could not be read; the text names the path and the variable it comes from."""
+
+
+def ca_path() -> str:
+    """Return the file or directory of CAs to trust: the environment's, or certifi's."""
+    return next((path for name in CA_VARIABLES if (path := os.environ.get(name))), None) or certifi.where()
+
+
+def context(path: str) -> ssl.SSLContext:
+    """Return the process's client context that trusts the CAs at ``path``; a file that has changed is read again.
+
+    Raises:
+        CaError: There is no such file, it cannot be read, or it holds no certificate.
+    """
+    try:
+        found = os.stat(path)
+        stamp = (path, found.st_mtime_ns, found.st_size)
+        with _lock:
+            known = _contexts.get(stamp)
+            if known is None:
+                if len(_contexts) >= _KEPT:
+                    _sessions.pop(_contexts.pop(next(iter(_contexts))), None)
+                known = _contexts[stamp] = _load(path)
+        return known
+    except (OSError, ValueError) as error:
+        reason = "holds no certificate" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)
+        raise CaError(f"the CA file {path!r}{_source(path)} cannot be used: {reason or 'unreadable'}") from None
+
+
+def _load(path: str) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if os.path.isdir(path):
+        made.load_verify_locations(capath=path)
+    else:
+        made.load_verify_locations(cafile=path)
+    return made
+
+
+def _source(path: str) -> str:
+    name = next((name for name in CA_VARIABLES if os.environ.get(name) == path), None)
+    return f" (from {name})" if name else ""
+
+
+def resumable(trusting: ssl.SSLContext, host: str, port: int) -> ssl.SSLSession | None:
+    """Return a TLS session to resume with this peer, which spares it and us most of the handshake."""
+    with _lock:
+        return _sessions.get(trusting, {}).get((host, port))
+
+
+def remember(trusting: ssl.SSLContext, host: str, port: int, session: ssl.SSLSession | None) -> None:
+    """Keep a session for ``resumable``."""
+    if session is None or not session.has_ticket:
+        return
+    with _lock:
+        sessions = _sessions.setdefault(trusting, {})
+        if len(sessions) >= _KEPT:
+            sessions.pop(next(iter(sessions)))
+        sessions[host, port] = session
+
+
+def _forget() -> None:
+    """In a forked child: the lock may have been held, and a session must not be resumed by two processes."""
+    global _lock
+    _lock = threading.Lock()
+    _contexts.clear()
+    _sessions.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
