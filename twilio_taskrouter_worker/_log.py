@@ -14,6 +14,7 @@ import os
 import re
 import threading
 import time
+import traceback
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -36,22 +37,43 @@ __all__ = [
 
 _ROOT = "twilio_taskrouter_worker"
 
-CONNECTION = logging.getLogger(f"{_ROOT}.connection")
+
+class _Logger(logging.Logger):
+    """A logger whose handlers, the application's code, may raise: that costs the line, and not our thread."""
+
+    def callHandlers(self, record: logging.LogRecord) -> None:
+        try:
+            super().callHandlers(record)
+        except Exception:
+            # As logging treats what a handler of its own raises.
+            if logging.raiseExceptions:
+                traceback.print_exc()
+
+
+def _logger(topic: str) -> logging.Logger:
+    logger = logging.getLogger(f"{_ROOT}.{topic}")
+    if type(logger) is logging.Logger:
+        # Also where the application has made it already, with logging.config before the import.
+        logger.__class__ = _Logger
+    return logger
+
+
+CONNECTION = _logger("connection")
 """The life of a connection: connecting, ready, disconnected, reconnecting."""
 
-TOKENS = logging.getLogger(f"{_ROOT}.tokens")
+TOKENS = _logger("tokens")
 """Tokens: renewed, about to end, ended, refused; failures of a token_provider."""
 
-EVENTS = logging.getLogger(f"{_ROOT}.events")
+EVENTS = _logger("events")
 """Messages: offered, ended, activity changed; records that cannot be used; events that were passed over."""
 
-CALLBACKS = logging.getLogger(f"{_ROOT}.callbacks")
+CALLBACKS = _logger("callbacks")
 """The user's functions: those that raised, and those that are too slow."""
 
-CALLS = logging.getLogger(f"{_ROOT}.calls")
+CALLS = _logger("calls")
 """Requests: retries, and failures nobody looked at."""
 
-THREADS = logging.getLogger(f"{_ROOT}.threads")
+THREADS = _logger("threads")
 """The shared threads: jobs and timers that failed, threads that cannot be started."""
 
 NAMES = tuple(logger.name for logger in (CALLBACKS, CALLS, CONNECTION, EVENTS, THREADS, TOKENS))

@@ -230,8 +230,7 @@ class Connection:
     def _do(self, action: Action) -> None:
         """Called with the lock held: nothing here may block."""
         if isinstance(action, Deliver):
-            for frame in action.frames:
-                self.dispatcher.put(frame)
+            self.dispatcher.put_frames(action.frames)
         elif isinstance(action, Notify):
             self._notify(action)
         elif isinstance(action, Connect):
@@ -355,16 +354,17 @@ class Connection:
         session, lock = self._session, self._lock
         while True:
             try:
-                frame = socket.read()
+                frames = socket.read()
             except Closed as end:
                 closed = end
                 break
+            except Exception as error:
+                # Whatever it is: a reading thread that dies would leave a worker that gets no events.
+                closed = Closed(None, f"The websocket could not be read: {type(error).__name__}")
+                break
             now = time.monotonic()
             with lock:
-                if frame is None:
-                    session.beat(now)
-                    continue
-                for action in session.frame(frame, now):
+                for action in session.frames(frames, now):
                     self._do(action)
                 if session.state is not State.READY:
                     self._schedule()

@@ -5,25 +5,23 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import ssl
-import time
 from base64 import b64encode
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import certifi
-
+from . import tls
+from .deadline import Deadline
 from .http import Settings
-from .threads import POOL
+from .resolver import Addresses, look_up
+from .stream import HandshakeTooLong, Stream
 
 __all__ = ["Dialing", "GivenUp", "ProxyRefused"]
 
-PROXY_ANSWER_LIMIT = 64 * 1024
-"""Bytes of a proxy's answer to CONNECT at most."""
+ADDRESS_SECONDS = 1.0
+"""The least an address of several gets to answer, where the deadline has that much left."""
 
 DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 
@@ -43,42 +41,49 @@ class Dialing:
     that one of the two threads sees the other.
     """
 
-    def __init__(self, url: str, settings: Settings) -> None:
+    def __init__(
+        self, url: str, settings: Settings, look_up: Callable[[str, int], Future[Addresses]] = look_up
+    ) -> None:
         self._url = urlsplit(url)
         self._settings = settings
+        self._look_up = look_up
         self._socket: socket.socket | None = None
-        self._addresses: Future[list[Any]] | None = None
-        self._hung_up = False
-        self._deadline = 0.0
+        self._answer: Future[Addresses] | None = None
+        self.hung_up = False
+        """Whether ``hang_up`` was called: nothing that is still to come counts."""
 
     def hang_up(self) -> None:
         """End it at once: ``connect`` raises GivenUp, or any error of a socket."""
-        self._hung_up = True
-        addresses, sock = self._addresses, self._socket
-        if addresses is not None:
-            _settle(addresses, error=GivenUp())
+        self.hung_up = True
+        answer, sock = self._answer, self._socket
+        if answer is not None:
+            _settle(answer, GivenUp())
         if sock is not None:
             try:
-                # Not SSLSocket.shutdown: it would drop the TLS state under the thread that uses it.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
 
-    def connect(self, deadline: float) -> socket.socket:
-        """A socket to the peer, ready for the upgrade; raises GivenUp, ProxyRefused, TimeoutError or OSError."""
-        self._deadline = deadline
+    def connect(self, deadline: Deadline) -> Stream:
+        """Connect, and return the bytes of the connection, ready for the upgrade.
+
+        Raises:
+            GivenUp: ``hang_up`` was called.
+            ProxyRefused: The proxy opens no tunnel.
+            TimeoutError: The deadline passed.
+            OSError: Anything else, ``tls.CaError`` and ``ssl.SSLError`` among them.
+        """
         proxy = self._proxy()
         try:
-            self._open(urlsplit(proxy) if proxy else self._url)
+            stream = self._open(urlsplit(proxy) if proxy else self._url, deadline)
             if proxy:
-                self._tunnel(urlsplit(proxy))
+                self._tunnel(stream, urlsplit(proxy))
             if self._url.scheme == "wss":
-                self._start_tls(self._host)
+                self._start_tls(stream, self._url)
         except BaseException:
             self.close()
             raise
-        assert self._socket is not None
-        return self._socket
+        return stream
 
     def close(self) -> None:
         """Give the socket back to the system."""
@@ -105,105 +110,83 @@ class Dialing:
             raise ProxyRefused(f"a websocket of this kind cannot go through a proxy of the kind {kind}://; use http://")
         return proxy
 
-    def _open(self, to: SplitResult) -> None:
-        port = to.port or DEFAULT_PORTS[to.scheme]
+    def _open(self, to: SplitResult, deadline: Deadline) -> Stream:
+        addresses = self._addresses(to.hostname or "", to.port or DEFAULT_PORTS[to.scheme], deadline)
         failure: OSError | None = None
-        for family, kind, protocol, _, address in self._look_up(to.hostname or "", port):
+        for index, (family, kind, protocol, _, address) in enumerate(addresses):
             sock = socket.socket(family, kind, protocol)
             self._hold(sock)
             try:
-                sock.settimeout(self._left())
+                # An address that does not answer leaves time for those after it (the spirit of RFC 8305).
+                left = deadline.require()
+                sock.settimeout(min(left, max(ADDRESS_SECONDS, left / (len(addresses) - index))))
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 sock.connect(address)
                 self._check()
-                return
+                return Stream(sock, deadline)
             except OSError as error:
                 sock.close()
                 failure = error
                 self._check()
-        raise failure or OSError("the host has no address")
+        # Without the traceback: its frames would keep the sockets alive for as long as the error.
+        raise failure.with_traceback(None) if failure else OSError("the host has no address")
 
-    def _look_up(self, host: str, port: int) -> list[Any]:
-        """On a thread of the pool, since a resolver takes its time and cannot be interrupted."""
-        found: Future[list[Any]] = Future()
-        self._addresses = found
+    def _addresses(self, host: str, port: int, deadline: Deadline) -> Addresses:
+        answer: Future[Addresses] = Future()
+        self._answer = answer
         self._check()
-
-        def look_up() -> None:
-            try:
-                _settle(found, socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
-            except Exception as error:
-                _settle(found, error=error)
-
-        POOL.submit(look_up)
+        # A Future of its own, which hang_up may settle: the look-up's is shared with others.
+        self._look_up(host, port).add_done_callback(lambda found: _settle(answer, found))
         try:
-            return found.result(self._left())
+            return answer.result(deadline.left())
         except FutureTimeoutError:
             raise TimeoutError("the host name was not resolved in time") from None
 
-    def _tunnel(self, proxy: SplitResult) -> None:
+    def _tunnel(self, stream: Stream, proxy: SplitResult) -> None:
         if proxy.scheme == "https":
-            self._start_tls(proxy.hostname or "")
-        sock = self._socket
-        assert sock is not None
+            self._start_tls(stream, proxy)
         host = f"[{self._host}]" if ":" in self._host else self._host
         target = f"{host}:{self._url.port or DEFAULT_PORTS[self._url.scheme]}"
         lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
         if proxy.username:
             credentials = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
             lines.append(f"Proxy-Authorization: Basic {b64encode(credentials.encode()).decode('ascii')}")
-        sock.settimeout(self._left())
-        sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        answer = b""
+        stream.send_all("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        answer = bytearray()
         # Byte by byte: what follows the empty line is the peer's, not the proxy's.
         while not answer.endswith(b"\r\n\r\n"):
-            sock.settimeout(self._left())
-            received = sock.recv(1)
-            if not received or len(answer) > PROXY_ANSWER_LIMIT:
+            try:
+                received = stream.recv(1)
+            except HandshakeTooLong:
+                received = b""
+            if not received:
                 raise ProxyRefused("the proxy did not answer as a proxy does")
             answer += received
         status = answer.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)[1:2]
         if not status or not ("200" <= status[0] < "300"):
             raise ProxyRefused(f"the proxy refused the tunnel with status {status[0] if status else 'unknown'}")
 
-    def _start_tls(self, host: str) -> None:
-        assert self._socket is not None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        bundle = certifi.where() if self._settings.verify is True else self._settings.verify
-        if not bundle:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif os.path.isdir(bundle):
-            context.load_verify_locations(capath=bundle)
-        else:
-            context.load_verify_locations(cafile=bundle)
-        self._socket.settimeout(self._left())
-        secure = context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
-        self._hold(secure)
-        secure.do_handshake()
+    def _start_tls(self, stream: Stream, to: SplitResult) -> None:
+        stream.start_tls(tls.context(self._settings.verify), to.hostname or "", to.port or DEFAULT_PORTS[to.scheme])
 
     def _hold(self, sock: socket.socket) -> None:
         self._socket = sock
         self._check()
 
     def _check(self) -> None:
-        if self._hung_up:
+        if self.hung_up:
             raise GivenUp
 
-    def _left(self) -> float:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the deadline passed")
-        return left
 
-
-def _settle(future: Future[list[Any]], addresses: list[Any] | None = None, error: Exception | None = None) -> None:
+def _settle(answer: Future[Addresses], outcome: Future[Addresses] | Exception) -> None:
     """Two threads may come to this; the first one counts."""
+    error = outcome if isinstance(outcome, Exception) else outcome.exception()
     try:
         if error is not None:
-            future.set_exception(error)
+            answer.set_exception(error)
         else:
-            future.set_result(addresses or [])
+            assert isinstance(outcome, Future)
+            answer.set_result(outcome.result())
     except InvalidStateError:
         pass

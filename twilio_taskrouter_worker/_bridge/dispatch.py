@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .._log import CALLBACKS, EVENTS, about
@@ -42,12 +42,21 @@ class Dispatcher:
         self._first: Callable[[], None] | None = None
         self._working_on: float | None = None
         self._warn_after = LAG_WARNING
+        # Frames put in batches, and taken out of them, beyond the first of each, which counts as the queue's entry.
+        # Each has one writer at a time: the caller of put_frames, and the dispatch thread.
+        self._more_put = 0
+        self._more_taken = 0
         # A daemon: a callback that blocks for ever must not keep the interpreter from exiting.
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def put(self, item: str | bytes | Message | Callable[[], None]) -> None:
         """Add a frame, a message or a step to the stream."""
         self._queue.put((time.monotonic(), item))
+
+    def put_frames(self, frames: Sequence[str | bytes]) -> None:
+        """Add frames that came together, at the price of one; not to be called by two threads at once."""
+        self._more_put += len(frames) - 1
+        self._queue.put((time.monotonic(), frames))
 
     def put_first(self, step: Callable[[], None]) -> None:
         """Run a step next, after the callback that runs and before all that waits."""
@@ -67,25 +76,35 @@ class Dispatcher:
     @property
     def backlog(self) -> int:
         """Number of frames and steps that wait."""
-        return self._queue.qsize()
+        return self._queue.qsize() + self._more_put - self._more_taken
 
     def _run(self) -> None:
         if self._after is not None:
             self._after.join()
             self._after = None
         while (item := self._next()) is not None:
-            arrived, what = item
-            self._working_on = arrived
-            if self._first is not None:
-                step, self._first = self._first, None
-                self._step(step)
-            if callable(what):
-                self._step(what)
+            self._working_on, what = item
+            if isinstance(what, (list, tuple)):
+                self._batch(what)
             else:
-                self._message(arrived, what)
+                self._one(what)
             self._working_on = None
             del item, what
-        self._working_on = None
+
+    def _batch(self, frames: Sequence[str | bytes]) -> None:
+        self._one(frames[0])
+        for index in range(1, len(frames)):
+            self._more_taken += 1
+            self._one(frames[index])
+
+    def _one(self, what: str | bytes | Message | Callable[[], None]) -> None:
+        if self._first is not None:
+            step, self._first = self._first, None
+            self._step(step)
+        if callable(what):
+            self._step(what)
+        else:
+            self._message(what)
 
     def _next(self) -> _Item | None:
         """What is next in the queue; ended reservations are forgotten on time also when nothing comes."""
@@ -102,26 +121,28 @@ class Dispatcher:
         except Exception as error:
             self._unforeseen(error)
 
-    def _message(self, arrived: float, what: str | bytes | Message) -> None:
+    def _message(self, what: str | bytes | Message) -> None:
         now = time.monotonic()
-        if now - arrived > self._warn_after:
-            CALLBACKS.warning(
-                "Worker %s: callbacks are slow: an event waited %.1f s, %d more wait",
-                self._state.worker_sid, now - arrived, self.backlog, extra=about(worker=self._state.worker_sid),
-            )  # fmt: skip
-            self._warn_after *= 2
+        if now - (self._working_on or now) > self._warn_after:
+            self._warn_slow(now)
         try:
             message = what if isinstance(what, Message) else parse(what)
             if message is None:
                 self._state.forget_ended(now)
                 return
-            notices = apply(self._state, message, now)
+            self.fire(apply(self._state, message, now))
         except InvalidMessageError as error:
             self.report(error)
         except Exception as error:
             self._unforeseen(error)
-        else:
-            self.fire(notices)
+
+    def _warn_slow(self, now: float) -> None:
+        waited = now - (self._working_on or now)
+        CALLBACKS.warning(
+            "Worker %s: callbacks are slow: an event waited %.1f s, %d more wait",
+            self._state.worker_sid, waited, self.backlog, extra=about(worker=self._state.worker_sid),
+        )  # fmt: skip
+        self._warn_after *= 2
 
     def _unforeseen(self, error: Exception) -> None:
         EVENTS.error(

@@ -18,7 +18,7 @@ clocks belong to :mod:`signaling`. Times are seconds of one monotonic clock.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -113,7 +113,7 @@ class Load:
 class Deliver:
     """Hand these frames on, in order."""
 
-    frames: tuple[str | bytes, ...] = attrs.field(repr=False)
+    frames: Sequence[str | bytes] = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -226,8 +226,15 @@ class Session:
         self._buffer = []
         return []
 
+    def frames(self, frames: Sequence[str | bytes], now: float) -> list[Action]:
+        """Text frames came together; none at all is another sign of life, a websocket ping."""
+        self._last_beat = now
+        if self.state is State.READY:
+            return [Deliver(frames)] if frames else []
+        return [action for frame in frames for action in self.frame(frame, now)]
+
     def frame(self, frame: str | bytes, now: float) -> list[Action]:
-        """A text frame came, or another sign of life: an empty one."""
+        """One text frame came."""
         self._last_beat = now
         if self.state is State.READY:
             return [Deliver((frame,))]
@@ -237,10 +244,6 @@ class Session:
         if self.state is State.GREETING:
             return self._greet(frame, now)
         return []
-
-    def beat(self, now: float) -> None:
-        """The peer is alive, without a frame for us (a websocket ping)."""
-        self._last_beat = now
 
     def closed(self, code: int | None, reason: str, now: float) -> list[Action]:
         """The socket ended, by a close frame or without one (code None)."""

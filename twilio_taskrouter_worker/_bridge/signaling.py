@@ -1,36 +1,29 @@
-"""The websocket: opened, read frame by frame, closed.
+"""The websocket: opened, read, closed.
 
-``websocket-client`` shakes hands and reads the frames; between it and the socket stands a buffer, since it asks for
-each frame in three small pieces.
+``websocket-client`` makes the upgrade and the frames that are sent; :mod:`frames` reads those that come.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
-import time
-from typing import Any
 from urllib.parse import urlencode
 
 import websocket
 
 from .._json import loads
 from ..errors import GatewayConnectionError, TaskRouterError, TokenError, TokenExpiredError
+from .deadline import Deadline
 from .dialing import Dialing, GivenUp, ProxyRefused
+from .frames import CLOSE, PONG, Frames
 from .http import Settings, hide, settings_for
-from .threads import TIMERS
+from .stream import HandshakeTooLong, Stream
+from .tls import CaError
 
 __all__ = ["Closed", "Socket", "connection_error", "websocket_settings"]
 
-READ_SIZE = 262144
-
 TOKEN_EXPIRED = 20104
-"""Twilio's error code for a token whose time is over."""
-
-_TEXT = websocket.ABNF.OPCODE_TEXT
-_CLOSE = websocket.ABNF.OPCODE_CLOSE
-_PING = websocket.ABNF.OPCODE_PING
-_PONG = websocket.ABNF.OPCODE_PONG
+"""Twilio's error code for an expired token."""
 
 
 class Closed(Exception):
@@ -40,28 +33,6 @@ class Closed(Exception):
         super().__init__(code, reason)
         self.code = code
         self.reason = reason
-
-
-class _Buffered(websocket.WebSocket):
-    """A WebSocket that takes from the kernel as much as there is, in one call for many frames."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._unread = memoryview(b"")
-
-    def send_close(self, *args: Any, **kwargs: Any) -> None:
-        """Answer the peer's close frame; where the peer is gone already, its code still counts."""
-        try:
-            super().send_close(*args, **kwargs)  # type: ignore[no-untyped-call,unused-ignore]
-        except (OSError, websocket.WebSocketException):
-            pass
-
-    def _recv(self, bufsize: int) -> bytes:
-        unread = self._unread
-        if not unread:
-            unread = memoryview(super()._recv(READ_SIZE))  # type: ignore[no-untyped-call]
-        self._unread = unread[bufsize:]
-        return bytes(unread[:bufsize])
 
 
 def websocket_settings(url: str) -> Settings:
@@ -77,27 +48,26 @@ class Socket:
         self._url = f"{url}?{urlencode(query, safe='')}"
         self._token = dict(query).get("token", "")
         self._dialing = Dialing(url, settings)
-        self._ws = _Buffered(skip_utf8_validation=True)
-        self._late = False
+        self._upgrade = websocket.WebSocket()
+        self._stream: Stream | None = None
+        self._frames = Frames()
+        self._said_goodbye = False
 
     def open(self, timeout: float) -> None:
-        """Connect and shake hands within ``timeout`` seconds; raises a TaskRouterError.
+        """Connect and shake hands within ``timeout`` seconds; ``hang_up`` ends it.
 
-        ``hang_up`` ends it, except for the look-up of a name that takes long: that is left to end by itself.
+        Raises:
+            TaskRouterError: Why there is no websocket; a TokenError where the service refused the token.
         """
-        deadline = time.monotonic() + timeout
-        # The library reads the peer's answer byte by byte, with a time limit for each: this is the limit for all.
-        limit = TIMERS.at(deadline, self._too_late)
         try:
-            sock = self._dialing.connect(deadline)
-            # Set before the handshake, which the library would only do after it: close() must find the socket.
-            self._ws.sock = sock
-            self._ws.connect(  # type: ignore[no-untyped-call]
-                self._url, socket=sock, timeout=timeout, suppress_origin=True, redirect_limit=0
+            stream = self._dialing.connect(Deadline.after(timeout))
+            self._upgrade.connect(  # type: ignore[no-untyped-call]
+                self._url, socket=stream, suppress_origin=True, redirect_limit=0
             )
             if self._redirected():
                 raise websocket.WebSocketException
-            sock.settimeout(None)
+            stream.established()
+            self._stream = stream
             return
         except Exception as error:
             self.close()
@@ -105,57 +75,72 @@ class Socket:
             if not isinstance(error, websocket.WebSocketBadStatusException) or hide(self._token, str(error)) == str(
                 error
             ):
-                failure.__cause__ = error
-        finally:
-            limit.cancel()
+                # Without the traceback: whoever keeps the failure would keep all that its frames hold.
+                failure.__cause__ = error.with_traceback(None)
         # Outside of the handler: a peer's refusal that quotes the token must not stay attached.
         raise failure
 
     def _connection_error(self, error: Exception, timeout: float) -> TaskRouterError:
-        if self._late:
-            error = TimeoutError()
-        elif self._redirected():
-            error = Redirected(self._ws.status)
+        if self._redirected():
+            error = Redirected(self._upgrade.status)
         return connection_error(error, self._url, timeout, self._token)
 
     def _redirected(self) -> bool:
         """Older versions of the library take a redirect for a connection, newer ones for any failure."""
-        return self._ws.status is not None and 300 <= self._ws.status < 400
+        return self._upgrade.status is not None and 300 <= self._upgrade.status < 400
 
-    def _too_late(self) -> None:
-        self._late = True
-        self._dialing.hang_up()
+    def read(self) -> list[bytes]:
+        """Wait for bytes of the peer, and return the text messages that are complete with them.
 
-    def read(self) -> bytes | None:
-        """The next text message, or None for another sign of life; blocks without limit, raises Closed at the end."""
+        Blocks without limit. An empty list is a sign of life, too.
+
+        Raises:
+            Closed: The websocket has ended.
+        """
+        assert self._stream is not None
+        frames = self._frames
         try:
-            opcode, frame = self._ws.recv_data_frame(True)
-        except websocket.WebSocketConnectionClosedException:
-            raise Closed(None, "") from None
-        except websocket.WebSocketException as error:
-            raise Closed(1002, f"Websocket protocol error: {type(error).__name__}") from error
+            while frames.closing is None and frames.failure is None:
+                data = self._stream.receive()
+                if self._dialing.hung_up or not data:
+                    # What the kernel still holds after hang_up is not looked at: it may be a flood.
+                    raise Closed(None, "")
+                texts = frames.feed(data)
+                if frames.ping is not None:
+                    ping, frames.ping = frames.ping, None
+                    self._send(PONG, ping)
+                if texts or frames.closing is None:
+                    return texts
         except OSError as error:
             raise Closed(None, "") from error
-        except Exception as error:
-            # Whatever it is: a reading thread that dies would leave a worker that hears nothing.
-            raise Closed(None, f"The websocket could not be read: {type(error).__name__}") from error
-        if opcode == _TEXT:
-            return frame.data  # type: ignore[no-any-return]
-        if opcode in (_PING, _PONG):
-            return None
-        if opcode == _CLOSE:
-            code, reason = _close_frame(frame.data)
-            raise Closed(code, hide(self._token, reason))
-        return b"\xff"  # a binary message: no text, which the parser will say
+        raise self._ended()
+
+    def _ended(self) -> Closed:
+        """Why the peer's last frame ends it; its close frame is answered."""
+        if (failure := self._frames.failure) is not None:
+            return Closed(failure.code, f"Websocket protocol error: {failure}")
+        closing = self._frames.closing or b""
+        if not self._said_goodbye:
+            try:
+                self._send(CLOSE, closing[:2])
+            except OSError:
+                # The peer is gone already; its code still counts.
+                pass
+        code, reason = _close_frame(closing)
+        return Closed(code, hide(self._token, reason))
+
+    def _send(self, opcode: int, body: bytes) -> None:
+        assert self._stream is not None
+        self._stream.send_all(websocket.ABNF.create_frame(body, opcode).format())
 
     def say_goodbye(self) -> None:
         """Send a close frame without a status, and no more; the reader ends when the peer answers or ends."""
+        self._said_goodbye = True
         try:
-            self._ws.send(b"", _CLOSE)
-            sock = self._ws.sock
-            if sock is not None and not isinstance(sock, ssl.SSLSocket):
-                sock.shutdown(socket.SHUT_WR)
-        except (websocket.WebSocketException, OSError, AttributeError, ValueError):
+            self._send(CLOSE, b"")
+            if self._stream is not None:
+                self._stream.end_writing()
+        except OSError:
             pass
 
     def hang_up(self) -> None:
@@ -164,7 +149,6 @@ class Socket:
 
     def close(self) -> None:
         """Give the socket back to the system; on the reading thread."""
-        self._ws.shutdown()  # type: ignore[no-untyped-call]
         self._dialing.close()
 
 
@@ -187,12 +171,16 @@ def connection_error(error: Exception, url: str, timeout: float, token: str = ""
     where = url.split("?", 1)[0]
     if isinstance(error, (websocket.WebSocketBadStatusException, Redirected)):
         return _status_error(error, where, token)
-    if isinstance(error, (websocket.WebSocketTimeoutException, TimeoutError)):
+    if isinstance(error, CaError):
+        why = str(error)
+    elif isinstance(error, (websocket.WebSocketTimeoutException, TimeoutError)):
         why = f"no answer within {timeout:.1f} s"
     elif isinstance(error, socket.gaierror):
         why = "the host name cannot be resolved; check eb_server, ws_server, region and the name service"
     elif isinstance(error, GivenUp):
         why = "it was given up while it was being made"
+    elif isinstance(error, HandshakeTooLong):
+        why = f"{error}; is it an event bridge?"
     elif isinstance(error, ProxyRefused):
         why = f"{error}; check the proxy settings of the environment"
     elif isinstance(error, websocket.WebSocketConnectionClosedException):

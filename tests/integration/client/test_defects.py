@@ -378,7 +378,7 @@ def test_defect_19_silence_is_noticed_when_it_is_due() -> None:
     machine.start("t", None, 0.0)
     machine.opened(0.0)
     machine.frame(json.dumps(payloads.load("event.init")), 0.5)
-    machine.beat(1.0)
+    machine.frames((), 1.0)
     assert machine.deadline == 31.0 and machine.tick(30.9) == []
     lost = machine.tick(31.0)
     assert [type(each).__name__ for each in lost[:1]] == ["HangUp"]

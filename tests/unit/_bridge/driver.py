@@ -65,7 +65,7 @@ class Driver:
 
     def live(self, seconds: float) -> list[Action]:
         """Let so much time pass with signs of life from the peer, then tick once."""
-        self.session.beat(self.now + seconds)
+        self.session.frames((), self.now + seconds)
         return self.tick(seconds)
 
     def tick_at_deadline(self) -> list[Action]:

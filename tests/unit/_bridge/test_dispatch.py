@@ -298,7 +298,8 @@ def test_slow_callbacks_are_logged(desk: Desk, caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.WARNING, logger="twilio_taskrouter_worker"):
         for waited in (4.0, 6.0, 6.0, 9.0, 11.0, 11.0, 21.0):
             caplog.clear()
-            idle._message(time.monotonic() - waited, desk.service.set_attributes(secret=SECRET))
+            idle._working_on = time.monotonic() - waited
+            idle._message(desk.service.set_attributes(secret=SECRET))
             warnings.append("callbacks are slow" in caplog.text)
             assert SECRET not in caplog.text
     assert warnings == [False, True, False, False, True, False, True]
@@ -376,3 +377,50 @@ def test_heartbeats_forget_ended_reservations(desk: Desk) -> None:
     desk.put(" ")
     desk.settle()
     assert desk.client.state.ended == {}
+
+
+def test_a_log_handler_that_raises_costs_a_line_only(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """A handler is the application's code: where it fails while a callback's failure is logged, events go on."""
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ValueError("no space left")
+
+    def failing(worker: Worker) -> None:
+        raise KeyError("callback")
+
+    desk.worker.on("attributes_updated", failing)
+    desk.worker.on("error", desk.errors.append)
+    logger, handler = logging.getLogger("twilio_taskrouter_worker"), Broken()
+    logger.addHandler(handler)
+    try:
+        desk.put(desk.service.set_attributes(n=1), "{", desk.service.set_attributes(n=2))
+        desk.settle()
+    finally:
+        logger.removeHandler(handler)
+    assert [type(error.__cause__) for error in desk.errors] == [KeyError, type(None), KeyError]
+    assert desk.worker.attributes == {"n": 2} and "no space left" in capsys.readouterr().err
+
+
+def test_frames_put_together_count_one_by_one(desk: Desk) -> None:
+    """A batch is used in order, a step put first comes between two of its frames, and the backlog counts frames."""
+    heard: list[object] = []
+    inside, gate = threading.Event(), threading.Event()
+
+    def first(worker: Worker) -> None:
+        heard.append(worker.attributes["n"])
+        if not inside.is_set():
+            inside.set()
+            assert gate.wait(SOON)
+
+    desk.worker.on("attributes_updated", first)
+    frames = [frame(desk.service.set_attributes(n=number)).encode() for number in range(4)]
+    desk.dispatcher.put_frames(frames)
+    desk.put(lambda: heard.append("after"))
+    assert inside.wait(SOON)
+    assert desk.dispatcher.backlog == 4
+    desk.dispatcher.put_first(lambda: heard.append("first"))
+    gate.set()
+    desk.settle()
+    assert heard == [0, "first", 1, 2, 3, "after"]
+    assert desk.dispatcher.backlog == 0

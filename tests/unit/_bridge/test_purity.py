@@ -12,6 +12,7 @@ import twilio_taskrouter_worker._bridge as bridge
 FOLDER = Path(bridge.__file__).parent
 PURE = [
     "failures",
+    "frames",
     "messages",
     "mirror",
     "reporting",

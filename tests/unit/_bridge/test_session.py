@@ -258,7 +258,7 @@ def test_a_ping_is_a_sign_of_life() -> None:
     """So is a websocket ping, of which there is no frame."""
     driver = ready()
     driver.tick(20.0)
-    driver.session.beat(driver.now)
+    driver.session.frames((), driver.now)
     assert driver.tick(29.9) == []
 
 

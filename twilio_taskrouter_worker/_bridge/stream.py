@@ -1,0 +1,167 @@
+"""A connected socket, plain or under TLS: one thread reads it, any thread may write.
+
+TLS runs in memory (``ssl.SSLObject``), not in an ``SSLSocket``. OpenSSL forbids that one thread writes while another
+reads the same TLS connection; here the reading thread waits on the bare socket, and the TLS object is touched under a
+lock that is never held while waiting for the peer's bytes. One read of the socket also takes in many TLS records.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+
+from . import tls
+from .deadline import Deadline
+
+__all__ = ["HandshakeTooLong", "Stream"]
+
+READ_SIZE = 65536
+"""Bytes taken from the kernel at once."""
+
+HANDSHAKE_LIMIT = 65536
+"""Bytes of a peer's answer to the upgrade, or to CONNECT, at most."""
+
+
+class HandshakeTooLong(Exception):
+    """The peer's answer to a handshake does not end."""
+
+
+class Stream:
+    """The bytes of one connection.
+
+    Until ``deadline`` is set to None, every step keeps it and raises TimeoutError. The socket itself stays its owner's,
+    who may shut it down from any thread to end all steps.
+    """
+
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self._socket = sock
+        self.deadline: Deadline | None = deadline
+        self._tls: ssl.SSLObject | None = None
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        # Held for each use of the TLS object, and until what it made is sent, so that records leave in order.
+        self._lock = threading.Lock()
+        # Read during a handshake, and beyond what that asked for.
+        self._unread = memoryview(b"")
+        self._handshake_left = HANDSHAKE_LIMIT
+        self._to_remember: tuple[ssl.SSLContext, str, int] | None = None
+
+    def start_tls(self, context: ssl.SSLContext, host: str, port: int) -> None:
+        """Shake hands as a client; raises ssl.SSLError, OSError or TimeoutError."""
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=host, session=tls.resumable(context, host, port)
+        )
+        self._incoming.write(self._unread)
+        self._unread = memoryview(b"")
+        while True:
+            try:
+                self._tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self._flush()
+                data = self._receive()
+                if not data:
+                    raise ConnectionResetError("the peer closed it during the TLS handshake") from None
+                self._incoming.write(data)
+            except ssl.SSLError:
+                # The alert says to the peer why.
+                self._flush()
+                raise
+        self._flush()
+        # TLS 1.3 brings the session only after the handshake.
+        self._to_remember = (context, host, port)
+
+    def receive(self) -> bytes:
+        """Wait for bytes; ``b""`` at the end. Raises OSError (ssl.SSLError among them)."""
+        if self._unread:
+            data, self._unread = bytes(self._unread), memoryview(b"")
+            return data
+        while True:
+            data = self._receive()
+            if self._tls is None or not data:
+                return data
+            with self._lock:
+                self._incoming.write(data)
+                decrypted = self._decrypt(self._tls)
+                self._flush()
+            if decrypted is not None:
+                return decrypted
+
+    def _decrypt(self, connection: ssl.SSLObject) -> bytes | None:
+        """All there is; None without a whole record, ``b""`` at the end of the TLS connection."""
+        pieces: list[bytes] = []
+        try:
+            while self._incoming.pending or connection.pending():
+                piece = connection.read(READ_SIZE)
+                if not piece:
+                    return b"".join(pieces)
+                pieces.append(piece)
+        except ssl.SSLWantReadError:
+            pass
+        if pieces and self._to_remember is not None:
+            context, host, port = self._to_remember
+            tls.remember(context, host, port, connection.session)
+            self._to_remember = None
+        return b"".join(pieces) if pieces else None
+
+    def send_all(self, data: bytes) -> None:
+        """Send; raises OSError. Blocks while the peer does not read."""
+        with self._lock:
+            if self._tls is None:
+                self._send(data)
+            else:
+                self._tls.write(data)
+                self._flush()
+
+    def end_writing(self) -> None:
+        """Say that nothing more comes, where that is possible without ending the reading too."""
+        if self._tls is None:
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def _flush(self) -> None:
+        if self._outgoing.pending:
+            self._send(self._outgoing.read())
+
+    def _send(self, data: bytes) -> None:
+        self._limit_time()
+        self._socket.sendall(data)
+
+    def _receive(self) -> bytes:
+        self._limit_time()
+        return self._socket.recv(READ_SIZE)
+
+    def _limit_time(self) -> None:
+        if self.deadline is not None:
+            self._socket.settimeout(self.deadline.require())
+
+    def established(self) -> None:
+        """All handshakes are done: reading and writing block without limit from now on."""
+        self.deadline = None
+        self._socket.settimeout(None)
+
+    # -- what websocket-client asks of a socket, during its handshake ----------------------------------------------
+
+    def recv(self, size: int) -> bytes:
+        """At most ``size`` bytes of a handshake; what is beyond its end stays for ``receive``."""
+        if self._handshake_left <= 0:
+            raise HandshakeTooLong(f"its answer is longer than {HANDSHAKE_LIMIT} bytes")
+        unread = self._unread or memoryview(self.receive())
+        self._unread = unread[size:]
+        self._handshake_left -= min(size, len(unread))
+        return bytes(unread[:size])
+
+    def send(self, data: bytes) -> int:
+        self.send_all(data)
+        return len(data)
+
+    def gettimeout(self) -> float | None:
+        return self._socket.gettimeout()
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Passed over: the deadline counts."""
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
