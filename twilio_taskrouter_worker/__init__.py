@@ -9,6 +9,7 @@ from . import tokens
 from ._version import __version__
 from .activity import Activity
 from .channel import Channel
+from .directory import Directory, Named
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
 from .events import ChannelEvent, DisconnectReason, ReservationEvent, TaskEvent, TransferEvent, WorkerEvent
@@ -26,8 +27,10 @@ __all__ = [
     "Activity",
     "Channel",
     "ChannelEvent",
+    "Directory",
     "DisconnectReason",
     "IncomingTransfer",
+    "Named",
     "OutgoingTransfer",
     "Reservation",
     "ReservationEvent",

@@ -147,7 +147,7 @@ if hasattr(os, "register_at_fork"):
 def check_callback(what: str, callback: object) -> None:
     """Raise TypeError for what cannot be called with an event."""
     if not callable(callback):
-        raise TypeError(f"{what} should be callable, not {type(callback).__name__}")
+        raise TypeError(f"{what} must be callable, not {type(callback).__name__}")
     if inspect.iscoroutinefunction(callback):
         raise TypeError(
             f"{what} is a coroutine function, which nothing would await; "
@@ -160,7 +160,7 @@ def check_executor(executor: object) -> None:
     if executor is None:
         return
     if not callable(getattr(executor, "submit", None)):
-        raise TypeError(f"executor should be a concurrent.futures.Executor, not {type(executor).__name__}")
+        raise TypeError(f"executor must be a concurrent.futures.Executor, not {type(executor).__name__}")
     for kind in type(executor).__mro__:
         if re.search("Process|Interpreter", kind.__name__) or kind.__module__.partition(".")[0] in PICKLING:
             raise TypeError(

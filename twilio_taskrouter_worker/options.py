@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import attrs
+
+from . import _checks
 
 __all__ = ["LOG_LEVELS", "LogLevel", "Options", "bridge_urls", "set_log_level"]
 
@@ -25,48 +28,36 @@ LOG_LEVELS: dict[str, int] = {
 """The JS SDK's names and the levels of :mod:`logging` they stand for."""
 
 _PATH = "/v1/wschannels"
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 
 
-def _string(instance: Any, attribute: Any, value: Any) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{attribute.name} should be a string, not {type(value).__name__}")
+def _host_part(name: str, value: object) -> str:
+    """One label of a host name; empty: none."""
+    part = _checks.string(name, value)
+    if part and not _LABEL.fullmatch(part):
+        raise ValueError(f"{name} must be one part of a host name, e.g. 'ie1', not {part!r}")
+    return part
 
 
-def _optional_string(instance: Any, attribute: Any, value: Any) -> None:
-    if value is not None:
-        _string(instance, attribute, value)
+def _validator(check: _checks.Check) -> Callable[[Any, Any, Any], None]:
+    def validate(instance: Any, attribute: Any, value: Any) -> None:
+        check(attribute.name, value)
+
+    return validate
 
 
-def _boolean(instance: Any, attribute: Any, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise TypeError(f"{attribute.name} should be True or False, not {type(value).__name__}")
-
-
-def _optional_boolean(instance: Any, attribute: Any, value: Any) -> None:
-    if value is not None:
-        _boolean(instance, attribute, value)
-
-
-def _level(instance: Any, attribute: Any, value: Any) -> None:
-    if value is None:
-        return
-    _string(instance, attribute, value)
-    if value not in LOG_LEVELS:
-        raise ValueError(f"log_level should be one of {', '.join(LOG_LEVELS)}, not {value!r}")
-
-
-def _seconds(instance: Any, attribute: Any, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{attribute.name} should be a number of seconds, not {type(value).__name__}")
-    if not 0 < value < 86400:
-        raise ValueError(f"{attribute.name} should be between 0 and 86400 seconds, not {value}")
-
-
-def _optional_callable(instance: Any, attribute: Any, value: Any) -> None:
-    if value is not None and not callable(value):
-        raise TypeError(
-            f"{attribute.name} should be a function without arguments that returns a token, not {type(value).__name__}"
-        )
+_string = _validator(_checks.string)
+_optional_string = _validator(_checks.optional(_checks.string))
+_boolean = _validator(_checks.boolean)
+_optional_boolean = _validator(_checks.optional(_checks.boolean))
+_level = _validator(_checks.optional(_checks.one_of(*LOG_LEVELS)))
+_seconds = _validator(_checks.seconds)
+_optional_provider = _validator(
+    _checks.optional(
+        lambda name, value: _checks.function(name, value, "a function without arguments that returns a token")
+    )
+)
+_optional_host_part = _validator(_checks.optional(_host_part))
 
 
 @attrs.frozen(kw_only=True)
@@ -78,11 +69,11 @@ class Options:
     set_worker_offline_if_disconnected: bool | None = attrs.field(default=None, validator=_optional_boolean)
     enable_version_check: bool = attrs.field(default=False, validator=_boolean)
     log_level: LogLevel | None = attrs.field(default=None, validator=_level)
-    region: str | None = attrs.field(default=None, validator=_optional_string)
-    edge: str | None = attrs.field(default=None, validator=_optional_string)
+    region: str | None = attrs.field(default=None, validator=_optional_host_part)
+    edge: str | None = attrs.field(default=None, validator=_optional_host_part)
     eb_server: str | None = attrs.field(default=None, validator=_optional_string)
     ws_server: str | None = attrs.field(default=None, validator=_optional_string)
-    token_provider: Callable[[], str] | None = attrs.field(default=None, validator=_optional_callable)
+    token_provider: Callable[[], str] | None = attrs.field(default=None, validator=_optional_provider)
     request_timeout: float = attrs.field(default=15.0, validator=_seconds)
 
     def urls(self) -> tuple[str, str]:
@@ -118,12 +109,12 @@ def _checked(name: str, url: str, *schemes: str) -> str:
     scheme, _, rest = url.partition("://")
     if scheme not in schemes or not rest.strip("/"):
         raise ValueError(
-            f"{name} should be a URL that starts with {' or '.join(f'{each}://' for each in schemes)}, not {url!r}"
+            f"{name} must be a URL that starts with {' or '.join(f'{each}://' for each in schemes)}, not {url!r}"
         )
     try:
         _ = urlsplit(url).port
     except ValueError as error:
-        raise ValueError(f"{name} should have a port from 0 to 65535, or none, not {url!r}") from error
+        raise ValueError(f"{name} must have a port from 0 to 65535, or none, not {url!r}") from error
     return url
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
+from . import _checks
 from ._bridge import routes
 from ._bridge.request import NOTHING
 from ._bridge.routes import Route
@@ -64,7 +65,7 @@ class Supervisor(Worker):
 
     def _update_worker(self, worker_sid: str, route: Route, **values: Any) -> Future[WorkerInfo]:
         # No If-Match: the only version known here is our own, and says nothing of another worker's.
-        routes.string("worker_sid", worker_sid)
+        _checks.string("worker_sid", worker_sid)
         return self._state.call(
             route,
             values,
@@ -76,13 +77,13 @@ class Supervisor(Worker):
     def _supervise(
         self, mode: str, task_sid: str, reservation_sid: str, extra_params: Mapping[str, Any] | None
     ) -> Future[None]:
-        routes.string("task_sid", task_sid)
+        _checks.string("task_sid", task_sid)
         return self._state.call(
             routes.SUPERVISE,
             {"supervisor_sid": self.sid, "mode": mode},
             lambda payload: None,
             subjects=(task_sid,),
-            extra=NOTHING if extra_params is None else routes.json_object("extra_params", extra_params),
+            extra=NOTHING if extra_params is None else _checks.json_object("extra_params", extra_params),
             task=task_sid,
-            reservation=routes.string("reservation_sid", reservation_sid),
+            reservation=_checks.string("reservation_sid", reservation_sid),
         )

@@ -14,11 +14,12 @@ class TaskFields(Resource):
     __slots__ = ()
 
     add_ons = Wire("addons", schema.OBJECT_TEXT)
-    """Results of add-ons, as parsed JSON."""
+    """Results of add-ons, as parsed JSON; read-only."""
     age = Wire("age", schema.AGE)
     """Seconds since it was created, as of the latest message about it."""
     attributes = Wire("attributes", schema.OBJECT_TEXT)
-    """The task's attributes, as parsed JSON. Treat them as read-only; ``Task.set_attributes`` changes them."""
+    """The task's attributes, as parsed JSON: read-only, also what is nested in them. ``{**attributes, ...}`` makes a
+    changed copy for ``Task.set_attributes``."""
     date_created = Wire("date_created", schema.SECONDS)
     """When it was created, in UTC."""
     date_updated = Wire("date_updated", schema.SECONDS)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
-from .errors import TokenError
+from . import _checks
+from .errors import TokenError, TokenExpiredError
 
 __all__ = ["create_worker_token", "decode_unverified"]
 
+_SID = re.compile("[A-Z]{2}[0-9a-f]{32}", re.ASCII)
+
 ROLES = ("worker", "supervisor", "admin")
 MAX_TTL = 86400
+"""Seconds; no token of Twilio's is valid for longer."""
+
+CLOCK_SKEW = 60.0
+"""Seconds by which the clocks of the token's maker and of this machine may differ without any harm."""
 
 
 def create_worker_token(
@@ -26,33 +34,45 @@ def create_worker_token(
 ) -> str:
     """Make an access token for a Worker, Supervisor or Workspace: the JWT that Twilio's helper libraries make.
 
-    Call it on a backend, never where users could read the secret. ``role`` is ``worker``, ``supervisor`` or
-    ``admin`` (then ``worker_sid`` may be empty); ``ttl`` is the life time in seconds, at most a day; ``identity`` is
-    a name for logs of Twilio's, by default the worker sid. Raises TypeError or ValueError for anything else.
+    Call it on a backend, never where users could read the secret.
+
+    Args:
+        account_sid: Sid of the account (AC...).
+        signing_key_sid: Sid of the signing key (SK...); it is readable in the token.
+        signing_key_secret: The key's secret, which signs the token.
+        workspace_sid: Sid of the workspace (WS...).
+        worker_sid: Sid of the worker (WK...); it may be empty for the role ``admin``.
+        role: ``worker``, ``supervisor`` or ``admin``.
+        ttl: Seconds until the token expires, at most a day.
+        identity: A name for Twilio's logs; None takes the worker sid.
+
+    Returns:
+        The token.
+
+    Raises:
+        TypeError: An argument is not of its type.
+        ValueError: A sid does not have its prefix (secret and key sid swapped, for example), or another argument is
+            invalid. The message quotes neither the sids nor the secret.
     """
     import jwt
 
-    named = {
-        "account_sid": account_sid,
-        "signing_key_sid": signing_key_sid,
-        "signing_key_secret": signing_key_secret,
-        "workspace_sid": workspace_sid,
-        "worker_sid": worker_sid,
-        "role": role,
+    sids = {
+        "account_sid": (account_sid, "AC"),
+        "signing_key_sid": (signing_key_sid, "SK"),
+        "workspace_sid": (workspace_sid, "WS"),
+        "worker_sid": (worker_sid, "WK"),
     }
-    for name, value in named.items():
-        if not isinstance(value, str):
-            raise TypeError(f"{name} should be a string, not {type(value).__name__}")
-        if not value and not (name == "worker_sid" and role == "admin"):
-            raise ValueError(f"{name} should not be empty")
-    if role not in ROLES:
-        raise ValueError(f"role should be one of {', '.join(ROLES)}, not {role!r}")
-    if isinstance(ttl, bool) or not isinstance(ttl, int):
-        raise TypeError(f"ttl should be a whole number of seconds, not {type(ttl).__name__}")
-    if not 1 <= ttl <= MAX_TTL:
-        raise ValueError(f"ttl should be between 1 and {MAX_TTL} seconds, not {ttl}")
-    if identity is not None and not isinstance(identity, str):
-        raise TypeError(f"identity should be a string, not {type(identity).__name__}")
+    _filled("signing_key_secret", signing_key_secret)
+    _checks.one_of(*ROLES)("role", role)
+    for name, (value, prefix) in sids.items():
+        if name == "worker_sid" and role == "admin" and value == "":
+            continue
+        if not _filled(name, value).startswith(prefix):
+            raise ValueError(f"{name} must start with {prefix}{_misplaced(name, signing_key_secret)}")
+    if _SID.fullmatch(signing_key_secret):
+        raise ValueError("signing_key_secret must be the secret of the signing key, not a sid")
+    _checks.between(1, MAX_TTL, "seconds")("ttl", ttl)
+    _checks.optional(_checks.string)("identity", identity)
     now = int(time.time())
     task_router = {"workspace_sid": workspace_sid, "role": role}
     if worker_sid:
@@ -68,10 +88,29 @@ def create_worker_token(
     return jwt.encode(claims, signing_key_secret, algorithm="HS256", headers={"typ": "JWT", "cty": "twilio-fpa;v=1"})
 
 
-def decode_unverified(token: str) -> dict[str, Any]:
-    """The claims of a token, its signature not checked: only the service can, since only it knows the secret.
+def _filled(name: str, value: object) -> str:
+    text = _checks.string(name, value)
+    if not text:
+        raise ValueError(f"{name} must not be empty")
+    return text
 
-    Raises TokenError for what is not a readable JWT, e.g. an encrypted (JWE) token.
+
+def _misplaced(name: str, secret: str) -> str:
+    swapped = name == "signing_key_sid" and secret.startswith("SK")
+    return "; signing_key_secret does: they are swapped" if swapped else ""
+
+
+def decode_unverified(token: str) -> dict[str, Any]:
+    """Read the claims of a token without checking its signature, which takes the secret.
+
+    Args:
+        token: The token.
+
+    Returns:
+        Its claims.
+
+    Raises:
+        TokenError: It is not a readable JWT, for example because it is encrypted (JWE).
     """
     import jwt
 
@@ -106,3 +145,50 @@ def check_token(token: object) -> str:
             + ("empty" if not token else "something else")
         )
     return token
+
+
+def check_successor(token: object, current: str, workspace_sid: str, worker_sid: str) -> str:
+    """Check a token that is to take the place of another one, as far as it can be read here.
+
+    Args:
+        token: The new token.
+        current: The token in use.
+        workspace_sid: Sid of the workspace that the client belongs to; empty where it is not known yet.
+        worker_sid: Sid of the worker that the client belongs to; empty where it is not known yet.
+
+    Returns:
+        The new token.
+
+    Raises:
+        TypeError: It is not a string.
+        ValueError: It does not have the form of a token.
+        TokenError: It is for another workspace or worker.
+        TokenExpiredError: It expired without doubt: longer ago than any token is valid, or before the token in use
+            does. Less is left to the service, since the clock of this machine may be wrong.
+    """
+    text = check_token(token)
+    if text.count(".") not in (2, 4):
+        raise ValueError("A token must be a JWT: three or five parts separated by dots; this is something else")
+    try:
+        claims = decode_unverified(text)
+    except TokenError:
+        # Encrypted, perhaps; the service will know.
+        return text
+    grant = task_router_grant(claims)
+    for name, known, of in (("workspace_sid", workspace_sid, "workspace"), ("worker_sid", worker_sid, "worker")):
+        named = grant.get(name)
+        if known and isinstance(named, str) and named and named != known:
+            raise TokenError(f"The new token is for the {of} {named}, not for {known}; the token in use is kept")
+    ends = expiry(text)
+    if ends is not None:
+        ago, known_end = time.time() - ends, expiry(current)
+        if ago > MAX_TTL or (ago > CLOCK_SKEW and known_end is not None and ends < known_end):
+            raise TokenExpiredError(f"The new token expired {ago:.0f} s ago; the token in use is kept")
+    return text
+
+
+def task_router_grant(claims: dict[str, Any]) -> dict[str, Any]:
+    """The claims about TaskRouter; empty where there are none."""
+    grants = claims.get("grants")
+    grant = grants.get("task_router") if isinstance(grants, dict) else None
+    return grant if isinstance(grant, dict) else {}

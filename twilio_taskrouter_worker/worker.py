@@ -11,21 +11,23 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import _checks
 from ._bridge import routes
-from ._bridge.mirror import Directory, Mirror, Named
+from ._bridge.mirror import Mirror
 from ._bridge.request import Request
 from ._bridge.schema import Record
 from ._bridge.threads import POOL, TIMERS
-from ._bridge.waiting import Waiting, WhenReady, check_timeout
+from ._bridge.waiting import Waiting, WhenReady
 from ._listening import WorkerEmitter
 from ._signals import StopSignals
 from ._version import __version__
 from .activity import Activity
 from .channel import Channel
+from .directory import Directory, Named
 from .errors import ConnectTimeoutError, ForkedProcessError, InvalidMessageError, NotReadyError, TaskRouterError
 from .options import LogLevel, Options, set_log_level
 from .reservation import Reservation
-from .tokens import check_token, expiry
+from .tokens import check_successor, check_token, expiry
 from .worker_info import WorkerFields
 
 if TYPE_CHECKING:
@@ -179,14 +181,14 @@ class Worker(WorkerFields, WorkerEmitter):
         callback.
         """
         self._waits.refuse_on_dispatch_thread("connect()")
-        check_timeout(timeout)
-        if timeout is None:
-            raise TypeError("timeout should be a number of seconds; to wait without limit, use start().result()")
-        if not timeout > 0:
-            raise ValueError(f"timeout should be more than 0 seconds, not {timeout}")
+        limit = _checks.timeout("timeout", timeout)
+        if limit is None:
+            raise TypeError("timeout must be a number of seconds; to wait without limit, use start().result()")
+        if not limit > 0:
+            raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
         connection, ready = self._start()
         try:
-            wait([ready], timeout)
+            wait([ready], limit)
             if not ready.done():
                 failure = connection.timed_out(timeout)
                 self._close(connection, f"connect() was not ready within {timeout:g} s", CLOSING_GRACE)
@@ -245,7 +247,7 @@ class Worker(WorkerFields, WorkerEmitter):
         over. Inside a callback it returns at once, and they end after that callback. Calls under way fail with
         ClosedError. ``disconnected`` fires last. ``connect`` may be called again afterwards.
         """
-        check_timeout(timeout)
+        timeout = _checks.timeout("timeout", timeout)
         self._check_process()
         connection = self._connection or self._ending
         if connection is not None:
@@ -434,8 +436,8 @@ class Worker(WorkerFields, WorkerEmitter):
         zone, not in the future; None is now. The task's reservation follows as ``reservation_created``, or
         ``reservation_failed`` if none could be made.
         """
-        content = {} if attributes is None else routes.json_object("attributes", attributes)
-        content.update({"outbound_to": routes.string("to", to), "from": routes.string("from_", from_)})
+        content = {} if attributes is None else _checks.json_object("attributes", attributes)
+        content.update({"outbound_to": _checks.string("to", to), "from": _checks.string("from_", from_)})
         values = {
             "workflow_sid": workflow_sid,
             "task_queue_sid": task_queue_sid,
@@ -461,7 +463,7 @@ class Worker(WorkerFields, WorkerEmitter):
         As ``activities.by_name(...).set_as_current(...)``. Raises ValueError for one that is not there, with the names
         that are, and NotReadyError before the first ``ready``.
         """
-        routes.string("activity", activity)
+        _checks.string("activity", activity)
         if self._state.record is None:
             raise NotReadyError("The activities are not known yet: the worker has not been connected; call connect()")
         found = self.activities.get(activity)
@@ -482,16 +484,21 @@ class Worker(WorkerFields, WorkerEmitter):
         Returns at once. Where the worker waits for a token, or to reconnect, it connects at once; where it had been
         disconnected, for whatever reason, it starts anew; where it was never started, the token is only kept.
         ``token_updated`` fires if there is a connection. Raises TypeError for what is not a string, ValueError for what
-        cannot be a token (empty, not ASCII, with white space).
+        is not in the form of a token, TokenError for the token of another worker, and TokenExpiredError for one that
+        expired without doubt; then the token in use is kept.
         """
         self._check_process()
-        self._token = check_token(token)
+        self._token = self._successor(token)
         connection = self._connection
         if connection is not None and connection.change_token(token, _monotonic_expiry(token)):
             return
         if connection is not None or self._calls.closed:
             restarted, _ = self._start()
             restarted.announce("token_updated")
+
+    def _successor(self, token: object) -> str:
+        """The token, if it may take the place of the one in use."""
+        return check_successor(token, self._token, self._state.workspace_sid, self._state.worker_sid)
 
     def _renew_token(self) -> None:
         """Ask the token provider, on a pool thread."""
@@ -504,7 +511,7 @@ class Worker(WorkerFields, WorkerEmitter):
         token: str | None = None
         failure: BaseException | None = None
         try:
-            token = check_token(provider())
+            token = self._successor(provider())
         except BaseException as error:
             # SystemExit too: nobody else on this thread would hear of it, and the provider is to be asked again.
             failure = error

@@ -22,7 +22,8 @@ class WorkerFields(Resource):
     activity_sid = Wire("activity_sid", schema.TEXT)
     """Sid of the activity."""
     attributes = Wire("attributes", schema.OBJECT_TEXT)
-    """The worker's attributes, as parsed JSON. Treat them as read-only."""
+    """The worker's attributes, as parsed JSON: read-only, also what is nested in them. ``{**attributes, ...}`` makes a
+    changed copy for ``set_attributes``."""
     available = Wire("available", schema.BOOLEAN)
     """Whether the activity is an available one, in which tasks are offered."""
     date_created = Wire("date_created", schema.SECONDS)

@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from . import _checks
 from ._bridge import routes
 from ._bridge.request import Request, as_it_is
 from ._bridge.routes import PAGE_SIZE, Route
 from ._bridge.schema import Resource
 from ._version import __version__
 from .errors import InvalidAnswerError, InvalidMessageError, TokenError
-from .options import Options, set_log_level
+from .options import LogLevel, Options, set_log_level
 from .task_info import TaskInfo
 from .task_queue import TaskQueue
-from .tokens import check_token, decode_unverified
+from .tokens import check_successor, check_token, decode_unverified, task_router_grant
 from .worker_info import WorkerInfo
 
 __all__ = ["Workspace"]
@@ -31,28 +32,67 @@ class Workspace:
     It has no connection, no events and no threads of its own. All methods may be called on any thread; each returns a
     Future at once, with a result of its own, and follows all pages.
 
-    :param token: the access token. Without ``workspace_sid`` it is read for the workspace, which an encrypted token
-        does not allow.
-    :param workspace_sid: the workspace; None takes the token's.
-    :param page_size: records asked for at a time, 1 to 1000.
+    Args:
+        token: The access token. Without ``workspace_sid`` it is read for the workspace, which an encrypted token does
+            not allow.
+        workspace_sid: The workspace; None takes the token's.
+        page_size: Records requested at a time, 1 to 1000.
+        log_level: As for :class:`~twilio_taskrouter_worker.Worker`, as are all that follow.
+        region: Twilio region, part of the host name.
+        edge: Withdrawn by Twilio.
+        eb_server: Address for HTTP in place of Twilio's.
+        ws_server: Address of the websocket; only the HTTP address that follows from it is used.
+        request_timeout: Seconds for each request as a whole, retries included.
+        connect_activity_sid: Unused, as are all that follow: they concern the websocket, and are accepted so that one
+            set of options serves all clients.
+        close_existing_sessions: Unused.
+        set_worker_offline_if_disconnected: Unused.
+        enable_version_check: Unused.
+        token_provider: Unused.
 
-    Other options as in :class:`~twilio_taskrouter_worker.Worker`; those about the websocket are accepted and unused.
-    Raises TokenError where no workspace is known.
+    Raises:
+        TokenError: No workspace is known.
+        TypeError: An argument is not of its type.
+        ValueError: An argument is invalid.
     """
 
     def __init__(
-        self, token: str, workspace_sid: str | None = None, *, page_size: int = PAGE_SIZE, **options: Any
+        self,
+        token: str,
+        workspace_sid: str | None = None,
+        *,
+        page_size: int = PAGE_SIZE,
+        log_level: LogLevel | None = None,
+        region: str | None = None,
+        edge: str | None = None,
+        eb_server: str | None = None,
+        ws_server: str | None = None,
+        request_timeout: float = 15.0,
+        connect_activity_sid: str = "",
+        close_existing_sessions: bool = False,
+        set_worker_offline_if_disconnected: bool | None = None,
+        enable_version_check: bool = False,
+        token_provider: Callable[[], str] | None = None,
     ) -> None:
         self.workspace_sid: str = workspace_sid or ""
         """Sid of the workspace."""
         self._token = check_token(token)
         if workspace_sid is not None:
-            routes.string("workspace_sid", workspace_sid)
-        if isinstance(page_size, bool) or not isinstance(page_size, int):
-            raise TypeError(f"page_size should be a whole number, not {type(page_size).__name__}")
-        if not 1 <= page_size <= PAGE_SIZE:
-            raise ValueError(f"page_size should be between 1 and {PAGE_SIZE}, not {page_size}")
-        checked = Options(**options)
+            _checks.string("workspace_sid", workspace_sid)
+        _checks.between(1, PAGE_SIZE)("page_size", page_size)
+        checked = Options(
+            connect_activity_sid=connect_activity_sid,
+            close_existing_sessions=close_existing_sessions,
+            set_worker_offline_if_disconnected=set_worker_offline_if_disconnected,
+            enable_version_check=enable_version_check,
+            log_level=log_level,
+            region=region,
+            edge=edge,
+            eb_server=eb_server,
+            ws_server=ws_server,
+            token_provider=token_provider,
+            request_timeout=request_timeout,
+        )
         set_log_level(checked.log_level)
         self._page_size = page_size
         self._given_sid = workspace_sid
@@ -70,9 +110,7 @@ class Workspace:
             if not self._given_sid:
                 raise
             claims = {}
-        grants = claims.get("grants")
-        grant = grants.get("task_router") if isinstance(grants, dict) else None
-        grant = grant if isinstance(grant, dict) else {}
+        grant = task_router_grant(claims)
         sid = self._given_sid or grant.get("workspace_sid")
         if not isinstance(sid, str) or not sid:
             raise TokenError("The token names no workspace; pass workspace_sid")
@@ -90,10 +128,16 @@ class Workspace:
     def update_token(self, token: str) -> None:
         """Use another token from now on. Where the workspace came from a token, it comes from the new one now.
 
-        Raises TypeError or ValueError for what is no token, and TokenError where no workspace is known then; the old
-        one stays in use.
+        Args:
+            token: The new token.
+
+        Raises:
+            TypeError: It is not a string.
+            ValueError: It does not have the form of a token.
+            TokenError: No workspace would be known with it. The token in use is kept, as for all of these.
+            TokenExpiredError: It expired without doubt.
         """
-        check_token(token)
+        check_successor(token, self._token, "", "")
         self._read_token(token)
         self._token = token
 
@@ -118,8 +162,8 @@ class Workspace:
         ``ordering`` is ``DateStatusChanged:asc`` or ``:desc``; None is the order of creation. ``after_sid`` leaves
         out that worker and those before. ``max_workers`` ends the reading; None reads all.
         """
-        if max_workers is not None and routes.integer("max_workers", max_workers) < 1:
-            raise ValueError(f"max_workers should be 1 or more, not {max_workers}")
+        if max_workers is not None and _checks.integer("max_workers", max_workers) < 1:
+            raise ValueError(f"max_workers must be 1 or more, not {max_workers}")
         values = {
             "friendly_name": friendly_name,
             "activity_sid": activity_sid,

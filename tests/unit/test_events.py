@@ -104,9 +104,9 @@ def test_on_as_call_and_as_decorator(worker: Worker) -> None:
 @pytest.mark.parametrize("callback", [1, "print", [print]])
 def test_callbacks_can_be_called(worker: Worker, callback: Any) -> None:
     """What cannot be called is refused at once."""
-    with pytest.raises(TypeError, match="The callback of 'ready' should be callable, not"):
+    with pytest.raises(TypeError, match="The callback of 'ready' must be callable, not"):
         worker.on("ready", callback)
-    with pytest.raises(TypeError, match="The callback of 'ready' should be callable, not"):
+    with pytest.raises(TypeError, match="The callback of 'ready' must be callable, not"):
         worker.on("ready")(callback)
 
 
@@ -125,7 +125,7 @@ def test_executors(worker: Worker) -> None:
         worker.on("ready", print, executor=executor)
         assert worker._listening("ready")[0].executor is executor
     for bad in (1, "pool"):
-        with pytest.raises(TypeError, match="executor should be a concurrent.futures.Executor"):
+        with pytest.raises(TypeError, match="executor must be a concurrent.futures.Executor"):
             worker.on("ready", executor=bad)  # type: ignore[call-overload]
 
 

@@ -93,7 +93,7 @@ def test_addresses(eb: str | None, ws: str | None, both: tuple[str, str]) -> Non
 def test_bad_addresses(name: str, url: str) -> None:
     """An address of another scheme, or without a host, is refused by name with what would be right."""
     right = "http:// or https://" if name == "eb_server" else "ws:// or wss://"
-    with pytest.raises(ValueError, match=f"{name} should be a URL that starts with {right}, not "):
+    with pytest.raises(ValueError, match=f"{name} must be a URL that starts with {right}, not "):
         Options(**{name: url}).urls()
 
 
@@ -122,7 +122,7 @@ NULLABLE = (
 )
 def test_wrong_types(name: str, bad: Any) -> None:
     """Each option of the wrong type is a TypeError that names it."""
-    with pytest.raises(TypeError, match=f"^{name} should be .*, not {type(bad).__name__}$"):
+    with pytest.raises(TypeError, match=f"^{name} must be .*, not {type(bad).__name__}$"):
         Options(**{name: bad})
 
 
@@ -135,7 +135,7 @@ def test_none(name: str) -> None:
 @pytest.mark.parametrize("bad", [0, -1, 86400, math.inf, math.nan])
 def test_request_timeout(bad: float) -> None:
     """A timeout has an end, and is more than nothing."""
-    with pytest.raises(ValueError, match="request_timeout should be between 0 and 86400 seconds"):
+    with pytest.raises(ValueError, match="request_timeout must be between 0 and 86400 seconds"):
         Options(request_timeout=bad)
     assert Options(request_timeout=0.001).request_timeout == 0.001
 
@@ -165,5 +165,5 @@ def test_a_token_provider_is_callable() -> None:
 @pytest.mark.parametrize("port", ["x", "99999", "-1"])
 def test_a_port_that_cannot_be(port: str) -> None:
     """It is refused when the client is made, with the address."""
-    with pytest.raises(ValueError, match=f"ws_server should have a port from 0 to 65535.*:{port}"):
+    with pytest.raises(ValueError, match=f"ws_server must have a port from 0 to 65535.*:{port}"):
         bridge_urls(None, None, None, f"ws://127.0.0.1:{port}")

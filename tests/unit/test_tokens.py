@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from twilio.jwt.access_token import AccessToken
 from twilio.jwt.access_token.grants import TaskRouterGrant
 
-from twilio_taskrouter_worker.errors import TokenError
-from twilio_taskrouter_worker.tokens import create_worker_token, decode_unverified, expiry
+from twilio_taskrouter_worker.errors import TokenError, TokenExpiredError
+from twilio_taskrouter_worker.tokens import check_successor, create_worker_token, decode_unverified, expiry
 
 SECRET = "s" * 32
 NAMED: dict[str, Any] = {
@@ -77,18 +77,25 @@ def test_defaults() -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
     [
-        *[({name: None}, TypeError, f"{name} should be a string, not NoneType") for name in NAMED],
-        *[({name: ""}, ValueError, f"{name} should not be empty") for name in NAMED],
-        ({"role": 1}, TypeError, "role should be a string"),
-        ({"role": ""}, ValueError, "role should not be empty"),
-        ({"role": "boss"}, ValueError, "role should be one of worker, supervisor, admin, not 'boss'"),
-        ({"role": "supervisor", "worker_sid": ""}, ValueError, "worker_sid should not be empty"),
-        ({"ttl": "60"}, TypeError, "ttl should be a whole number of seconds, not str"),
-        ({"ttl": 1.0}, TypeError, "ttl should be a whole number of seconds, not float"),
-        ({"ttl": True}, TypeError, "ttl should be a whole number of seconds, not bool"),
-        ({"ttl": 0}, ValueError, "ttl should be between 1 and 86400 seconds, not 0"),
-        ({"ttl": 86401}, ValueError, "ttl should be between 1 and 86400 seconds, not 86401"),
-        ({"identity": 1}, TypeError, "identity should be a string, not int"),
+        *[({name: None}, TypeError, f"{name} must be a string, not NoneType") for name in NAMED],
+        *[({name: ""}, ValueError, f"{name} must not be empty") for name in NAMED],
+        ({"role": 1}, TypeError, "role must be a string"),
+        ({"role": ""}, ValueError, "role must be one of worker, supervisor, admin, not ''"),
+        *[
+            ({name: "x" + good}, ValueError, f"{name} must start with")
+            for name, good in NAMED.items()
+            if good != SECRET
+        ],
+        ({"role": "admin", "worker_sid": "AC1"}, ValueError, "worker_sid must start with WK"),
+        ({"signing_key_secret": "SK" + "0" * 32}, ValueError, "signing_key_secret must be the secret"),
+        ({"role": "boss"}, ValueError, "role must be one of worker, supervisor, admin, not 'boss'"),
+        ({"role": "supervisor", "worker_sid": ""}, ValueError, "worker_sid must not be empty"),
+        ({"ttl": "60"}, TypeError, "ttl must be a whole number of seconds, not str"),
+        ({"ttl": 1.0}, TypeError, "ttl must be a whole number of seconds, not float"),
+        ({"ttl": True}, TypeError, "ttl must be a whole number of seconds, not bool"),
+        ({"ttl": 0}, ValueError, "ttl must be between 1 and 86400 seconds, not 0"),
+        ({"ttl": 86401}, ValueError, "ttl must be between 1 and 86400 seconds, not 86401"),
+        ({"identity": 1}, TypeError, "identity must be a string, not int"),
     ],
 )
 def test_bad_arguments(changes: dict[str, Any], error: type[Exception], says: str) -> None:
@@ -97,6 +104,86 @@ def test_bad_arguments(changes: dict[str, Any], error: type[Exception], says: st
         create_worker_token(**{**NAMED, **changes})
     assert str(refused.value).startswith(says)
     assert SECRET not in str(refused.value)
+
+
+def test_swapped_key_and_secret() -> None:
+    """The secret does not become readable in a token, nor in the error, which names the mistake."""
+    with pytest.raises(ValueError, match="signing_key_sid must start with SK; signing_key_secret does") as refused:
+        create_worker_token("AC1", SECRET, "SK" + "0" * 32, "WS1", "WK1")
+    assert SECRET not in str(refused.value)
+
+
+def claimed(**claims: Any) -> str:
+    """A token with these claims."""
+    return jwt.encode(claims, SECRET, algorithm="HS256")
+
+
+def granted(**grant: Any) -> str:
+    """A token with this grant, which does not end."""
+    return claimed(grants={"task_router": grant})
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        granted(workspace_sid="WS1", worker_sid="WK1"),
+        granted(workspace_sid="WS1"),
+        granted(worker_sid=None),
+        claimed(grants="none"),
+        "an.opaque.token",
+        "an.encrypted.token.in.five",
+    ],
+)
+def test_a_good_successor(token: str) -> None:
+    """A token for the same worker passes, and so does what cannot be read here: the service decides."""
+    assert check_successor(token, "old", "WS1", "WK1") == token
+
+
+@pytest.mark.parametrize(
+    ("token", "error", "says"),
+    [
+        (None, TypeError, "string"),
+        ("", ValueError, "JWT"),
+        ("garbage", ValueError, "three or five parts"),
+        ("two.parts", ValueError, "three or five parts"),
+        (granted(workspace_sid="WS1", worker_sid="WK2"), TokenError, "the worker WK2, not for WK1"),
+        (granted(workspace_sid="WS2", worker_sid="WK1"), TokenError, "the workspace WS2, not for WS1"),
+    ],
+)
+def test_a_successor_that_is_visibly_wrong(token: Any, error: type[Exception], says: str) -> None:
+    """What is not a token, or one for somebody else, is refused with the reason and without the token."""
+    with pytest.raises(error, match=says) as refused:
+        check_successor(token, "old", "WS1", "WK1")
+    assert not token or token not in str(refused.value)
+
+
+def test_a_successor_for_a_client_that_is_nobody_yet() -> None:
+    """Before the first connection nothing is known that could differ."""
+    token = granted(workspace_sid="WS2", worker_sid="WK2")
+    assert check_successor(token, "old", "", "") == token
+
+
+@pytest.mark.parametrize(
+    ("ended_ago", "current_ends_in", "refused"),
+    [
+        (61, 3600, True),
+        (61, None, False),
+        (7200, -7300, False),
+        (7200, -7100, True),
+        (90000, None, True),
+        (5, 3600, False),
+        (-5, 3600, False),
+    ],
+)
+def test_an_expired_successor(ended_ago: float, current_ends_in: float | None, refused: bool) -> None:
+    """It is refused where no clock could be so wrong; a clock that is hours off keeps nobody from renewing."""
+    token = claimed(exp=time.time() - ended_ago)
+    current = "opaque" if current_ends_in is None else claimed(exp=time.time() + current_ends_in)
+    if refused:
+        with pytest.raises(TokenExpiredError, match="expired .* s ago"):
+            check_successor(token, current, "WS1", "WK1")
+    else:
+        assert check_successor(token, current, "WS1", "WK1") == token
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "eyJhbGciOiJkaXIifQ....", "\ud800"])

@@ -83,7 +83,7 @@ def parse(frame: str | bytes) -> Message | None:
     except ValueError:
         raise InvalidMessageError(f"The JSON message received was malformed ({len(frame)} bytes)") from None
     if not isinstance(value, dict):
-        raise InvalidMessageError(f"A message should be a JSON object, this one is a {type(value).__name__}")
+        raise InvalidMessageError(f"A message must be a JSON object, this one is a {type(value).__name__}")
     event_type = value.get("event_type")
     if not isinstance(event_type, str):
         raise InvalidMessageError("A message came without an 'event_type' string")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..activity import Activity
 from ..channel import Channel
+from ..directory import Directory, Named
 from ..errors import InvalidMessageError
 from ..reservation import Reservation
 from ..transfer import Transfer
@@ -29,11 +30,9 @@ if TYPE_CHECKING:
     from ..task import Task
     from .waiting import Waiting
 
-__all__ = ["Directory", "Named", "Notice", "Mirror"]
+__all__ = ["Mirror", "Notice"]
 
 T = TypeVar("T")
-R_co = TypeVar("R_co", bound="Activity | Channel | Reservation", covariant=True)
-N_co = TypeVar("N_co", bound="Activity | Channel", covariant=True)
 
 LINGER_SECONDS = 5.0
 """How long events of a task are still heard after its reservation ended, as in the JS SDK."""
@@ -47,50 +46,6 @@ class Notice(NamedTuple):
     emitter: Emitter
     event: str
     args: tuple[Any, ...]
-
-
-class Directory(Mapping[str, R_co], Generic[R_co]):
-    """A live, read-only mapping from sid to object, in server order.
-
-    It may be read on any thread: iterating goes over a snapshot.
-    """
-
-    def __init__(self) -> None:
-        self._entries: dict[str, Any] = {}
-
-    def __getitem__(self, sid: str) -> R_co:
-        return self._entries[sid]  # type: ignore[no-any-return]
-
-    def __contains__(self, sid: object) -> bool:
-        return sid in self._entries
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(list(self._entries))
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def values(self) -> Any:
-        """The objects, as of now."""
-        return list(self._entries.values())
-
-    def items(self) -> Any:
-        """Pairs of sid and object, as of now."""
-        return list(self._entries.items())
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self)}: {', '.join(self)}>"
-
-
-class Named(Directory[N_co], Generic[N_co]):
-    """A Directory whose objects have names."""
-
-    def by_name(self, name: str) -> N_co:
-        """The object of this name; KeyError, with the names there are, if none has it."""
-        for entry in self.values():
-            if entry.name == name:
-                return entry  # type: ignore[no-any-return]
-        raise KeyError(f"{name!r}; there are {', '.join(repr(entry.name) for entry in self.values()) or 'none'}")
 
 
 class Mirror:

@@ -14,13 +14,14 @@ import attrs
 
 from ..activity import Activity
 from ..channel import Channel
+from ..directory import Directory
 from ..errors import InvalidMessageError
 from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
 from ..worker_info import WorkerFields
 from . import reporting
 from .messages import Message
-from .mirror import Directory, Mirror, Notice
+from .mirror import Mirror, Notice
 from .schema import Record, Schema
 from .tracking import listed
 from .updates import ENDINGS

@@ -6,99 +6,32 @@ This is the only place that knows paths and parameter names. Arguments are check
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 
 import attrs
 
-from .._json import dumps, loads
+from .._checks import (
+    boolean,
+    boolean_or_string,
+    instant,
+    integer,
+    json_object,
+    non_negative,
+    one_of,
+    string,
+    wrong_type,
+)
 
-__all__ = ["Parameter", "Route", "boolean", "instant", "integer", "json_object", "string"]
+__all__ = ["Parameter", "Route"]
 
 
 def _segment(name: str, sid: str) -> str:
     if not isinstance(sid, str):
-        raise TypeError(f"{name} should be a sid (a string), not {type(sid).__name__}")
+        raise wrong_type(name, "a sid (a string)", sid)
     if sid in ("", ".", ".."):
-        raise ValueError(f"{name} should be a sid, not {sid!r}")
+        raise ValueError(f"{name} must be a sid, not {sid!r}")
     return quote(sid, safe="")
-
-
-# -- checks of single values: each returns what goes on the wire ---------------------------------------------------
-
-
-def string(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} should be a string, not {type(value).__name__}")
-    return value
-
-
-def boolean(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} should be True or False, not {type(value).__name__}")
-    return value
-
-
-def integer(name: str, value: object) -> int:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} should be a whole number, not {type(value).__name__}")
-    return value
-
-
-def boolean_or_string(name: str, value: object) -> bool | str:
-    if not isinstance(value, (bool, str)):
-        raise TypeError(f"{name} should be True, False or a string, not {type(value).__name__}")
-    return value
-
-
-def json_object(name: str, value: object) -> dict[str, Any]:
-    """A mapping that JSON can carry; it goes out as an object, and later changes of the mapping do not matter."""
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name} should be a mapping, not {type(value).__name__}")
-    plain = dict(value)
-    for key in plain:
-        if not isinstance(key, str):
-            raise TypeError(f"{name} should have strings as keys, not {type(key).__name__}")
-    try:
-        # Rendered and read back: what is inside may change before it is sent.
-        return dict(loads(dumps(plain)))
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-    # Outside of the handler: the encoder's exception can show a customer's value, and would stay attached.
-    raise kind(f"{name} should hold only what JSON can carry")
-
-
-def instant(name: str, value: object) -> str:
-    """A date as the service wants it: UTC, whole seconds (a fraction is cut)."""
-    if not isinstance(value, datetime):
-        raise TypeError(f"{name} should be a datetime, not {type(value).__name__}")
-    if value.tzinfo is None:
-        raise ValueError(
-            f"{name} should be a datetime with a time zone, e.g. datetime.now(timezone.utc); this one has none"
-        )
-    try:
-        return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except OverflowError:
-        raise ValueError(f"{name} should be a date between the years 1 and 9999 in UTC") from None
-
-
-def one_of(*values: str) -> Callable[[str, object], str]:
-    def check(name: str, value: object) -> str:
-        if string(name, value) not in values:
-            raise ValueError(f"{name} should be {' or '.join(map(repr, values))}, not {value!r}")
-        return str(value)
-
-    return check
-
-
-def non_negative(name: str, value: object) -> int:
-    number = integer(name, value)
-    if number < 0:
-        raise ValueError(f"{name} should be 0 or more, not {number}")
-    return number
 
 
 # -- requests ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar, overload
 
 import attrs
 
+from .._frozen import FrozenDict, frozen
 from .._json import loads
 from ..errors import InvalidMessageError
 
@@ -51,13 +52,13 @@ class Kind(Generic[T]):
     """It differs from message to message without anything having changed."""
 
 
-def _object_text(text: str | None) -> dict[str, Any]:
+def _object_text(text: str | None) -> FrozenDict:
     if not text:
-        return {}
+        return FrozenDict()
     value = loads(text)
     if not isinstance(value, dict):
         raise ValueError("its text is not a JSON object")
-    return value
+    return frozen(value)
 
 
 def _decimal(value: int | str) -> int:
@@ -109,7 +110,7 @@ OPTIONAL_INTEGER: Kind[int | None] = Kind("an integer or null", frozenset({int, 
 BOOLEAN: Kind[bool] = Kind("a boolean", frozenset({bool}))
 FLAG: Kind[bool] = Kind("a boolean, 0 or 1", frozenset({bool, int}), parse=bool)
 VERSION: Kind[str] = Kind("an integer", frozenset({int, str}), parse=_decimal, read=str)
-OBJECT_TEXT: Kind[dict[str, Any]] = Kind("the JSON text of an object", frozenset({str, _none}), parse=_object_text)
+OBJECT_TEXT: Kind[Mapping[str, Any]] = Kind("the JSON text of an object", frozenset({str, _none}), parse=_object_text)
 AGE: Kind[int] = Kind("an integer", frozenset({int}), fleeting=True)
 SECONDS: Kind[datetime | None] = Kind("a date in seconds", _dates, parse=_seconds, read=_utc)
 MILLISECONDS: Kind[datetime | None] = Kind("a date in milliseconds", _dates, parse=_milliseconds, read=_utc)
@@ -211,7 +212,7 @@ class Schema:
         return InvalidMessageError(f"{self.name}: the payload lacks {keys}")
 
     def _refused(self, field: Wire[Any], why: str) -> InvalidMessageError:
-        return InvalidMessageError(f"{self.name}: {field.key!r} should be {field.kind.name}; {why}")
+        return InvalidMessageError(f"{self.name}: {field.key!r} must be {field.kind.name}; {why}")
 
     @staticmethod
     def _reason(error: ValueError) -> str:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import _checks
 from .._log import CALLBACKS
 from ..errors import ClosedError, DispatchThreadError, ForkedProcessError
 from ..events import Listener, registration
@@ -19,7 +20,7 @@ from ..events import Listener, registration
 if TYPE_CHECKING:
     from ..events import Emitter
 
-__all__ = ["Stream", "Waiting", "WhenReady", "check_timeout"]
+__all__ = ["Stream", "Waiting", "WhenReady"]
 
 T = TypeVar("T")
 
@@ -81,9 +82,9 @@ class Waiting:
         self, emitter: Emitter, event: str, timeout: float | None, predicate: Callable[..., object] | None
     ) -> tuple[Any, ...]:
         """See Emitter.wait_for."""
-        check_timeout(timeout)
+        timeout = _checks.timeout("timeout", timeout)
         if predicate is not None and not callable(predicate):
-            raise TypeError(f"predicate should be a function, not {type(predicate).__name__}")
+            raise _checks.wrong_type("predicate", "a function", predicate)
         self.refuse_on_dispatch_thread(f"wait_for({event!r})")
         found: Future[tuple[Any, ...]] = Future()
 
@@ -115,7 +116,7 @@ class Waiting:
 
     def stream(self, emitter: Emitter, events: list[str], timeout: float | None) -> Stream:
         """See Emitter.stream."""
-        check_timeout(timeout)
+        timeout = _checks.timeout("timeout", timeout)
         self.refuse_on_dispatch_thread("stream()")
         return Stream(self, emitter, events, timeout)
 
@@ -237,12 +238,6 @@ def sweep(*, in_the_open: bool = True) -> None:
         for event, listener in listeners:
             emitter._detach(event, listener)
         waiting._unregister(end)
-
-
-def check_timeout(timeout: object) -> None:
-    """None, or a number of seconds."""
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float))):
-        raise TypeError(f"timeout should be a number of seconds or None, not {type(timeout).__name__}")
 
 
 def _hearer(heard: queue.SimpleQueue[Any], event: str, several: bool) -> Callable[..., None]:

@@ -11,6 +11,7 @@ from typing import Any
 import jwt
 
 from tests.oracle.bridge import RecordingBridge
+from tests.tools import payloads
 from twilio_taskrouter_worker import Worker, tokens
 
 TOKEN = "a.plain.token"
@@ -20,8 +21,12 @@ SECRET = "secret-of-the-signing-key-0123456789"
 
 
 def make_token(ttl: float = 3600, **claims: Any) -> str:
-    """A signed token that ends in ``ttl`` seconds (below zero: it has ended); fractions of seconds count."""
-    full = tokens.create_worker_token("AC1", "SK1", SECRET, "WS1", "WK1")
+    """A signed token for the bridge's worker that ends in ``ttl`` seconds (below zero: it has ended).
+
+    Fractions of seconds count.
+    """
+    worker = payloads.load("rest.worker")
+    full = tokens.create_worker_token("AC1", "SK1", SECRET, worker["workspace_sid"], worker["sid"])
     content = jwt.decode(full, options={"verify_signature": False})
     content.update({"exp": time.time() + ttl, **claims})
     return jwt.encode(content, SECRET, algorithm="HS256")

@@ -35,6 +35,7 @@ from twilio_taskrouter_worker import (
     Workspace,
 )
 from twilio_taskrouter_worker._bridge.schema import Resource, Wire
+from twilio_taskrouter_worker._frozen import FrozenDict
 
 CLASSES: dict[str, tuple[type[Resource], ...]] = {
     "Worker": (Worker, Supervisor, WorkerInfo),
@@ -196,7 +197,8 @@ def test_every_attribute_after_connecting() -> None:
                     for attribute in row.names:
                         value = read(target, attribute)
                         assert value == expected, f"{name}.{attribute}"
-                        assert type(value) is type(expected), f"{name}.{attribute}"
+                        kind = FrozenDict if isinstance(expected, dict) else type(expected)
+                        assert type(value) is kind, f"{name}.{attribute}"
                         if isinstance(value, datetime):
                             assert value.utcoffset() == timedelta(0), f"{name}.{attribute}"
         finally:

@@ -199,7 +199,7 @@ def test_start_and_disconnect_from_many_threads(bridge: RecordingBridge) -> None
     def begin() -> None:
         for _ in range(6):
             worker.start()
-            worker.update_token("another.token")
+            worker.update_token("another.opaque.token")
 
     with no_leftover_threads():
         run_all([flicker] * 4 + [begin] * 2, 50)
@@ -593,7 +593,7 @@ def test_an_executor_that_was_shut_down_is_reported(bridge: RecordingBridge) -> 
 @pytest.mark.parametrize(
     ("arguments", "options", "words"),
     [
-        (("ready", 3), {}, "should be callable"),
+        (("ready", 3), {}, "must be callable"),
         (("ready", print), {"executor": "pool"}, "concurrent.futures.Executor"),
         ((None, print), {}, "An event's name is a string"),
     ],

@@ -940,7 +940,7 @@ def test_defect_54_sids_cannot_climb(bridge: RecordingBridge) -> None:
     assert isinstance(workspace.fetch_task("../Workers/WK1?a=b").exception(5), NotFoundError)
     assert bridge.calls[-1].url == "Workspaces/WS0eff317b7980fdf60561d4668aa02c69/Tasks/..%2FWorkers%2FWK1%3Fa%3Db"
     for senseless in ("", ".", ".."):
-        with pytest.raises(ValueError, match="should be a sid"):
+        with pytest.raises(ValueError, match="must be a sid"):
             workspace.fetch_task(senseless)
     with pytest.raises(TypeError):
         workspace.fetch_worker_info(None)  # type: ignore[arg-type]

@@ -376,5 +376,5 @@ def test_a_provider_that_answers_a_later_connection(bridge: RecordingBridge) -> 
 @pytest.mark.parametrize("provider", ["token", 3, b"x"])
 def test_a_provider_must_be_callable(bridge: RecordingBridge, provider: Any) -> None:
     """Said at once."""
-    with pytest.raises(TypeError, match="token_provider should be a function"):
+    with pytest.raises(TypeError, match="token_provider must be a function"):
         new_worker(bridge, token_provider=provider)

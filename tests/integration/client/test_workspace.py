@@ -127,7 +127,7 @@ def test_the_page_size(bridge: RecordingBridge) -> None:
     assert len(done(make(bridge, page_size=3).fetch_workers_info())) == 5
     assert [each["PageSize"] for each in params(bridge)] == [3, 3]
     for value in (0, -1, 1001):
-        with pytest.raises(ValueError, match="page_size should be between 1 and 1000"):
+        with pytest.raises(ValueError, match="page_size must be between 1 and 1000"):
             make(bridge, page_size=value)
     for other in (True, 1.5, "10", None):
         with pytest.raises(TypeError, match="page_size"):
@@ -404,7 +404,7 @@ def test_wrong_tokens(value: Any, error: type[Exception]) -> None:
 @pytest.mark.parametrize("value", [1, True, ["WS1"], b"WS1"])
 def test_wrong_workspace_sids(value: Any) -> None:
     """So is a sid that is no text."""
-    with pytest.raises(TypeError, match="workspace_sid should be a string"):
+    with pytest.raises(TypeError, match="workspace_sid must be a string"):
         Workspace(TOKEN, value)
 
 

@@ -73,7 +73,7 @@ def test_repr(client: Client, service: Service) -> None:
     """A repr has the number and the sids, and nothing of a customer's."""
     client.hear(service.create())
     assert repr(client.worker.reservations) == "<Directory of 1: WR1>"
-    assert repr(client.worker.channels) == "<Named of 2: WCvoice, WCchat>"
+    assert repr(client.worker.channels) == "<Named of 2: 'voice', 'chat'>"
 
 
 # -- the worker's record ---------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def test_rejecting_needs_an_unavailable_activity(client: Client) -> None:
     """The worker would be offered the rejected tasks at once; refused before any request."""
     with pytest.raises(ValueError, match="'Available' is available"):
         client.worker.activities.by_name("Available").set_as_current(reject_pending_reservations=True)
-    with pytest.raises(TypeError, match="reject_pending_reservations should be True or False"):
+    with pytest.raises(TypeError, match="reject_pending_reservations must be True or False"):
         client.worker.activities.by_name("Break").set_as_current(reject_pending_reservations=1)  # type: ignore[arg-type]
     assert client.calls == []
 

@@ -116,7 +116,7 @@ def test_every_wrong_json_type(key: str, value: Any) -> None:
     """A value of another JSON type is refused, by key, with what it should be and what it is."""
     message = refusal({**GOOD, key: value})
     kind = next(field.kind for field in Thing._schema.fields if field.key == key)
-    assert message == f"Thing: {key!r} should be {kind.name}; it is {NAMES[type(value)]}"
+    assert message == f"Thing: {key!r} must be {kind.name}; it is {NAMES[type(value)]}"
 
 
 def test_a_type_that_json_does_not_have() -> None:
@@ -185,7 +185,7 @@ def test_what_values_mean(key: str, attribute: str, value: Any, read: Any) -> No
 def test_values_that_cannot_be(key: str, value: Any, why: str) -> None:
     """A value of the right type that means nothing is refused with the reason."""
     kind = next(field.kind for field in Thing._schema.fields if field.key == key)
-    assert refusal({**GOOD, key: value}) == f"Thing: {key!r} should be {kind.name}; {why}"
+    assert refusal({**GOOD, key: value}) == f"Thing: {key!r} must be {kind.name}; {why}"
 
 
 @pytest.mark.parametrize("payload", [None, 1, 1.5, True, "text", [], ["sid"], b"sid"])

@@ -190,15 +190,15 @@ def test_waiting_before_the_first_connection() -> None:
 @pytest.mark.parametrize("timeout", ["1", True, [1]])
 def test_bad_timeouts(desk: Desk, timeout: Any) -> None:
     """A timeout is a number or None."""
-    with pytest.raises(TypeError, match="timeout should be a number of seconds or None"):
+    with pytest.raises(TypeError, match="timeout must be a number of seconds or None"):
         desk.worker.wait_for("token_updated", timeout)
-    with pytest.raises(TypeError, match="timeout should be a number of seconds or None"):
+    with pytest.raises(TypeError, match="timeout must be a number of seconds or None"):
         desk.worker.stream("token_updated", timeout=timeout)
 
 
 def test_a_bad_predicate(desk: Desk) -> None:
     """A predicate is a function."""
-    with pytest.raises(TypeError, match="predicate should be a function, not str"):
+    with pytest.raises(TypeError, match="predicate must be a function, not str"):
         desk.worker.wait_for("token_updated", 1, "yes")  # type: ignore[arg-type]
 
 

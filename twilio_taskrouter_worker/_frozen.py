@@ -1,0 +1,85 @@
+"""JSON values that cannot be changed: what attributes are shown as.
+
+They are subclasses of dict and list, so that ``json``, ``==`` and ``isinstance`` work as for any JSON value. All that
+would change them raises TypeError; ``copy()``, :mod:`copy` and :mod:`pickle` give plain dicts and lists, all the way
+down.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+__all__ = ["FrozenDict", "FrozenList", "frozen"]
+
+
+def _refuse(self: object, *args: object, **kwargs: object) -> NoReturn:
+    raise TypeError(
+        "attributes are read-only, since a change here would not reach TaskRouter; pass a changed copy to "
+        "set_attributes(), e.g. {**attributes, 'key': value}"
+    )
+
+
+def _thawed(value: Any) -> Any:
+    """A plain copy of a JSON value."""
+    if isinstance(value, dict):
+        return {key: _thawed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_thawed(item) for item in value]
+    return value
+
+
+class FrozenDict(dict[str, Any]):
+    """A JSON object."""
+
+    __slots__ = ()
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def copy(self) -> dict[str, Any]:
+        """A plain copy, all the way down."""
+        return _thawed(self)  # type: ignore[no-any-return]
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: object) -> dict[str, Any]:
+        return self.copy()
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return dict, (self.copy(),)
+
+
+class FrozenList(list[Any]):
+    """A JSON array."""
+
+    __slots__ = ()
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = clear = extend = insert = pop = remove = reverse = sort = _refuse
+
+    def copy(self) -> list[Any]:
+        """A plain copy, all the way down."""
+        return _thawed(self)  # type: ignore[no-any-return]
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: object) -> list[Any]:
+        return self.copy()
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return list, (self.copy(),)
+
+
+def frozen(value: dict[str, Any]) -> FrozenDict:
+    """A JSON object as it was parsed, read-only all the way down; nobody else may hold it."""
+    for key, item in value.items():
+        kind = type(item)
+        if kind is dict or kind is list:
+            value[key] = _frozen_item(item)
+    return FrozenDict(value)
+
+
+def _frozen_item(item: Any) -> Any:
+    if type(item) is dict:
+        return frozen(item)
+    if type(item) is list:
+        return FrozenList([_frozen_item(each) for each in item])
+    return item
