@@ -51,7 +51,7 @@ def test_the_example_is_short(reader: ModuleType) -> None:
 def test_the_commands_install_what_is_declared(reader: ModuleType) -> None:
     """Each command installs this project with the extra that it needs, then runs one thing."""
     assert reader.readme_block("demo") == 'pip install ".[local]" && taskrouter demo\n'
-    assert reader.readme_block("tests") == 'pip install ".[test]" && pytest\n'
+    assert reader.readme_block("tests") == 'pip install ".[test]" && pytest -n auto\n'
 
 
 def test_a_block_that_is_not_there_is_an_error(reader: ModuleType) -> None:

@@ -1,0 +1,161 @@
+"""One check, one session: ``nox --list`` names them, ``nox -s lint`` runs one, ``nox -s tests-3.12 -- -k serve`` a test.
+
+``.ci/run`` runs the same sessions, from a clean copy of the checkout.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "format", "types", "docs", "tests"]
+nox.options.error_on_missing_interpreters = True
+
+ROOT = Path(__file__).parent
+JS_PACKAGES = [
+    "npm:twilio-taskrouter@2.1.1",
+]
+"""The official clients from npm that the service is tested with; ``.ci/run`` reads these lines too."""
+COVERAGE_PERCENT = 97
+
+
+def interpreters() -> dict[str, str]:
+    """Return the path of each supported CPython on this machine, by its version: on PATH, or installed by pyenv."""
+    found = {f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
+    pyenv = os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))
+    for minor in range(10, 15):
+        version = f"3.{minor}"
+        # pyenv's shims are on PATH for every version, also where they refuse to start it: its own folders come first.
+        installed = sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin/python"))
+        on_path = shutil.which(f"python{version}")
+        if installed:
+            found.setdefault(version, installed[-1])
+        elif on_path and "/shims/" not in on_path:
+            found.setdefault(version, on_path)
+    return dict(sorted(found.items(), key=lambda item: int(item[0].split(".")[1])))
+
+
+PYTHONS = interpreters()
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Rules of ruff, spelling, and the layers that may import each other."""
+    session.install(".[lint]")
+    session.run("ruff", "check", ".")
+    session.run("codespell")
+    session.run("lint-imports")
+
+
+@nox.session
+def format(session: nox.Session) -> None:
+    """Refuse a file that ruff would format differently; ``-- --fix`` formats instead."""
+    session.install("ruff>=0.9")
+    fix = "--fix" in session.posargs
+    session.run("ruff", "format", *([] if fix else ["--check"]), ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Strict mypy over the package and the statements about its types."""
+    session.install(".[test,types]")
+    session.run("mypy")
+    session.run("pytest", "-p", "no:cacheprovider", "tests/unit/test_typing.py")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install(".[docs]")
+    for page in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY"):
+        if (ROOT / f"{page}.rst").exists():
+            session.run("python", "-m", "docutils", "--report=info", "--halt=warning", f"{page}.rst", os.devnull)
+    output = session.posargs[0] if session.posargs else session.create_tmp()
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", f"{output}/html")
+
+
+@nox.session
+@nox.parametrize("python", list(PYTHONS.values()), ids=list(PYTHONS))
+def tests(session: nox.Session) -> None:
+    """Run the quick tests on one Python; arguments go to pytest."""
+    session.install(".[test]")
+    session.run("pytest", *(session.posargs or ["-n", "auto"]), env=_npm(session))
+
+
+@nox.session(python=PYTHONS.get("3.10", sys.executable))
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest declared version of each direct dependency."""
+    session.run_install("uv", "pip", "install", "--resolution", "lowest-direct", ".[test]", external=True)
+    session.run("pytest", *(session.posargs or ["-n", "auto"]))
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Run the tests with the official clients, of which none may be skipped."""
+    session.install(".[test]")
+    session.run("pytest", "-n", "auto", "tests/interop", *session.posargs, env=_npm(session, needed=True))
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """Run the tests that take long: they are left out of a plain run of pytest."""
+    session.install(".[test]")
+    session.run("pytest", "-m", "slow", *session.posargs, env=_npm(session))
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Run the chaos, garbage, crash, hostile and restart runs at full length, by hand."""
+    session.install(".[test]")
+    session.run("python", "-m", "tests.chaos.chaos", "--seed", "1")
+    session.run("python", "-m", "tests.chaos.garbage", "--seed", "1", "--cases", "10000")
+    session.run("python", "-m", "tests.chaos.crash", "--rounds", "200", "--seed", "2024")
+    session.run("python", "-m", "tests.chaos.hostile", "--sockets", "10000")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the engine and the service; figures of a shared machine are read as ratios."""
+    session.install(".[test,speed]")
+    session.run("python", "-m", "tests.benchmarks.engine")
+    session.run("python", "-m", "tests.benchmarks.service")
+
+
+@nox.session
+def dist(session: nox.Session) -> None:
+    """Build wheel and sdist, check their metadata, and try the wheel in an empty environment."""
+    session.install("build", "twine", "check-wheel-contents")
+    target = session.create_tmp() + "/dist"
+    shutil.rmtree(target, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", target, silent=True)
+    session.run("twine", "check", "--strict", *glob.glob(f"{target}/*"))
+    session.run("check-wheel-contents", *glob.glob(f"{target}/*.whl"))
+    wheel = glob.glob(f"{target}/*.whl")[0]
+    session.run("python", "-m", "venv", f"{target}/empty")
+    session.run(f"{target}/empty/bin/pip", "install", "--quiet", f"{wheel}[local]", external=True)
+    session.run(f"{target}/empty/bin/taskrouter", "demo", external=True)
+
+
+def _npm(session: nox.Session, *, needed: bool = False) -> dict[str, str]:
+    """Install the official clients from npm once, and return the variable that points the tests at them."""
+    variable = "TASKROUTER_TEST_NODE_MODULES"
+    if variable in os.environ:
+        return {variable: os.environ[variable]}
+    if shutil.which("npm") is None:
+        if needed:
+            session.error("npm is not on this machine; the official JavaScript clients come from there")
+        return {}
+    folder = ROOT / ".nox" / "npm"
+    if not (folder / "node_modules").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "package.json").write_text("{}", encoding="utf-8")
+        packages = [name.removeprefix("npm:") for name in JS_PACKAGES]
+        with session.chdir(folder):
+            session.run("npm", "install", "--no-audit", "--no-fund", "--loglevel=error", *packages, external=True)
+    return {variable: str(folder / "node_modules")}
