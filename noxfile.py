@@ -1,4 +1,6 @@
-"""One check, one session: ``nox --list`` names them, ``nox -s lint`` runs one, ``nox -s tests-3.12 -- -k serve`` a test.
+"""One check, one session.
+
+``nox --list`` names them, ``nox -s lint`` runs one, ``nox -s "tests(3.12)" -- -k serve`` some tests on one Python.
 
 ``.ci/run`` runs the same sessions, from a clean copy of the checkout.
 """
