@@ -1,0 +1,451 @@
+"""Receivers of TaskRouter's webhooks: signature check, typed payloads, answers, and views for Flask and Django.
+
+TaskRouter calls an application in two ways. A workflow's *assignment callback* announces a reservation, and its answer
+may carry an instruction; a workspace's *event callback* reports an event. Both are forms with a signature, and one
+address may take both::
+
+    receiver = Receiver(auth_token, on_assignment=assign, on_event=log_event)
+    app.register_blueprint(flask_blueprint(receiver), url_prefix="/taskrouter")        # Flask
+    urlpatterns = [path("taskrouter", django_view(receiver))]                          # Django
+    status, answer = receiver.receive(url, form, signature)                            # anything else
+
+The functions run on the thread of the web server that calls them, and start no thread of their own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timezone
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import attrs
+
+from ._json import loads
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+    from flask import Blueprint
+
+__all__ = [
+    "AssignmentCallback",
+    "EventCallback",
+    "InvalidCallbackError",
+    "Receiver",
+    "accept",
+    "call",
+    "conference",
+    "dequeue",
+    "django_view",
+    "flask_blueprint",
+    "is_signed",
+    "redirect",
+    "reject",
+    "signature",
+]
+
+Form = Mapping[str, str] | Iterable[tuple[str, str]]
+"""A form's fields: a mapping, or pairs where a name may come more than once."""
+Instruction = dict[str, Any]
+"""The JSON object that answers an assignment callback."""
+
+C = TypeVar("C", bound="AssignmentCallback | EventCallback")
+
+_STANDARD_PORTS = {"http": 80, "https": 443}
+
+
+class InvalidCallbackError(ValueError):
+    """A request that is not a callback of TaskRouter: a field is missing, or its value has the wrong form."""
+
+
+# -- signature -------------------------------------------------------------------------------------------------------
+
+
+def signature(auth_token: str, url: str, form: Form) -> str:
+    """Compute the ``X-Twilio-Signature`` of a POST request.
+
+    The scheme is Twilio's: HMAC-SHA1 with the account's auth token over the URL followed by each field's name and
+    value, in the order of the names; a value that comes twice counts once.
+
+    Args:
+        auth_token: the account's auth token.
+        url: the complete URL of the request, as TaskRouter calls it.
+        form: the fields of the request.
+
+    Returns:
+        The signature, in base64.
+    """
+    text = url + "".join(name + value for name, value in sorted(set(_pairs(form))))
+    return base64.b64encode(hmac.new(auth_token.encode(), text.encode(), hashlib.sha1).digest()).decode()
+
+
+def is_signed(auth_token: str, url: str, form: Form, signature_header: str | None) -> bool:
+    """Check the ``X-Twilio-Signature`` of a POST request, in constant time.
+
+    Args:
+        auth_token: the account's auth token.
+        url: the complete URL of the request, as TaskRouter calls it. The signature may have been made with or without
+            the standard port of its scheme.
+        form: the fields of the request.
+        signature_header: the value of the header; None where the request has none.
+
+    Returns:
+        Whether the request was signed with this auth token.
+    """
+    if not signature_header:
+        return False
+    given = signature_header.encode("utf-8", "replace")
+    pairs = list(_pairs(form))
+    return any(hmac.compare_digest(given, signature(auth_token, each, pairs).encode()) for each in _spellings(url))
+
+
+def _pairs(form: Form) -> Iterable[tuple[str, str]]:
+    return form.items() if isinstance(form, Mapping) else form
+
+
+def _spellings(url: str) -> list[str]:
+    """The URL with and without the standard port: TaskRouter's servers have signed either."""
+    parts = urlsplit(url)
+    port = _STANDARD_PORTS.get(parts.scheme)
+    if port is None or parts.hostname is None or parts.port not in (None, port):
+        return [url]
+    bare = parts.netloc.removesuffix(f":{port}")
+    return [urlunsplit(parts._replace(netloc=netloc)) for netloc in (bare, f"{bare}:{port}")]
+
+
+# -- payloads --------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class AssignmentCallback:
+    """A reservation for which TaskRouter asks for an instruction."""
+
+    account_sid: str
+    workspace_sid: str
+    workflow_sid: str
+    task_queue_sid: str
+    reservation_sid: str
+    worker_sid: str
+    worker_attributes: Mapping[str, Any] = attrs.field(repr=False)
+    task_sid: str
+    task_attributes: Mapping[str, Any] = attrs.field(repr=False)
+    task_age: int
+    """Seconds since the task was created."""
+    task_priority: int
+    timestamp: datetime
+    """When the reservation was made, in UTC."""
+    fields: Mapping[str, str] = attrs.field(repr=False)
+    """The form as it was posted."""
+
+    @classmethod
+    def from_form(cls, form: Form) -> AssignmentCallback:
+        """Read a form.
+
+        Raises:
+            InvalidCallbackError: a field is missing or has the wrong form.
+        """
+        fields = dict(_pairs(form))
+        return cls(
+            account_sid=_field(fields, "AccountSid"),
+            workspace_sid=_field(fields, "WorkspaceSid"),
+            workflow_sid=fields.get("WorkflowSid", ""),
+            task_queue_sid=fields.get("TaskQueueSid", ""),
+            reservation_sid=_field(fields, "ReservationSid"),
+            worker_sid=_field(fields, "WorkerSid"),
+            worker_attributes=_attributes(fields, "WorkerAttributes"),
+            task_sid=_field(fields, "TaskSid"),
+            task_attributes=_attributes(fields, "TaskAttributes"),
+            task_age=_integer(fields, "TaskAge"),
+            task_priority=_integer(fields, "TaskPriority"),
+            timestamp=_moment(fields),
+            fields=MappingProxyType(fields),
+        )
+
+
+@attrs.frozen
+class EventCallback:
+    """An event of the workspace, as an event callback reports it.
+
+    The facts that only some events have are in ``fields``, under their names on the wire: ``fields["TaskSid"]``,
+    ``fields.get("WorkerPreviousActivityName")``.
+    """
+
+    event_type: str
+    """For example ``reservation.created``."""
+    sid: str
+    """Sid of the event. A callback that is repeated has the same one."""
+    account_sid: str
+    workspace_sid: str
+    workspace_name: str
+    description: str
+    resource_type: str
+    resource_sid: str
+    timestamp: datetime
+    """When it happened, in UTC."""
+    fields: Mapping[str, str] = attrs.field(repr=False)
+    """The form as it was posted."""
+
+    @classmethod
+    def from_form(cls, form: Form) -> EventCallback:
+        """Read a form.
+
+        Raises:
+            InvalidCallbackError: a field is missing or has the wrong form.
+        """
+        fields = dict(_pairs(form))
+        return cls(
+            event_type=_field(fields, "EventType"),
+            sid=fields.get("Sid", ""),
+            account_sid=_field(fields, "AccountSid"),
+            workspace_sid=_field(fields, "WorkspaceSid"),
+            workspace_name=fields.get("WorkspaceName", ""),
+            description=fields.get("EventDescription", ""),
+            resource_type=_field(fields, "ResourceType"),
+            resource_sid=_field(fields, "ResourceSid"),
+            timestamp=_moment(fields),
+            fields=MappingProxyType(fields),
+        )
+
+    @property
+    def task_attributes(self) -> Mapping[str, Any]:
+        """The task's attributes; empty where the event has no task.
+
+        Raises:
+            InvalidCallbackError: they are not a JSON object.
+        """
+        return _attributes(self.fields, "TaskAttributes") if "TaskAttributes" in self.fields else {}
+
+    @property
+    def worker_attributes(self) -> Mapping[str, Any]:
+        """The worker's attributes; empty where the event has no worker.
+
+        Raises:
+            InvalidCallbackError: they are not a JSON object.
+        """
+        return _attributes(self.fields, "WorkerAttributes") if "WorkerAttributes" in self.fields else {}
+
+
+def _field(fields: Mapping[str, str], name: str) -> str:
+    if name not in fields:
+        raise InvalidCallbackError(f"the form has no field {name}; it is not a callback of TaskRouter")
+    return fields[name]
+
+
+def _integer(fields: Mapping[str, str], name: str) -> int:
+    value = _field(fields, name)
+    if not (value.isascii() and value.removeprefix("-").isdigit() and len(value) < 20):
+        raise InvalidCallbackError(f"the field {name} must be an integer, not {value!r:.40}")
+    return int(value)
+
+
+def _moment(fields: Mapping[str, str]) -> datetime:
+    seconds = _integer(fields, "Timestamp")
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        raise InvalidCallbackError(f"the field Timestamp must be a time in unix seconds, not {seconds}") from None
+
+
+def _attributes(fields: Mapping[str, str], name: str) -> Mapping[str, Any]:
+    text = _field(fields, name)
+    try:
+        value = loads(text) if text else {}
+    except ValueError:
+        raise InvalidCallbackError(f"the field {name} is not JSON") from None
+    if not isinstance(value, dict):
+        raise InvalidCallbackError(f"the field {name} must be a JSON object, not a {type(value).__name__}")
+    return value
+
+
+# -- answers ---------------------------------------------------------------------------------------------------------
+
+
+def accept() -> Instruction:
+    """Accept the reservation for the worker."""
+    return {"instruction": "accept"}
+
+
+def reject(*, activity_sid: str | None = None) -> Instruction:
+    """Reject the reservation.
+
+    Args:
+        activity_sid: activity that the worker moves to; None leaves the worker in its activity, where the same task
+            may be offered again.
+    """
+    return _instruction("reject", {"activity_sid": activity_sid})
+
+
+def dequeue(*, to: str | None = None, from_: str | None = None, **options: Any) -> Instruction:
+    """Connect the caller, who waits in an ``<Enqueue>``, with the worker.
+
+    Args:
+        to: address of the worker; None: the worker's attribute ``contact_uri``.
+        from_: caller id for the worker.
+        options: ``post_work_activity_sid``, ``record``, ``timeout`` (seconds), ``status_callback_url``,
+            ``status_callback_events``.
+    """
+    return _instruction("dequeue", {"to": to, "from": from_, **options})
+
+
+def call(from_: str, url: str, *, to: str | None = None, accept: bool | None = None, **options: Any) -> Instruction:
+    """Call the worker, and run the TwiML at a URL on answer.
+
+    Args:
+        from_: caller id for the worker.
+        url: address of the TwiML.
+        to: address of the worker; None: the worker's attribute ``contact_uri``.
+        accept: whether the answer accepts the reservation; None: no.
+        options: ``record``, ``timeout`` (seconds), ``status_callback_url``.
+    """
+    return _instruction("call", {"from": from_, "url": url, "to": to, "accept": accept, **options})
+
+
+def redirect(call_sid: str, url: str, *, accept: bool | None = None) -> Instruction:
+    """Send a call that is under way to other TwiML.
+
+    Args:
+        call_sid: the call.
+        url: address of the TwiML.
+        accept: whether this accepts the reservation; None: no.
+    """
+    return _instruction("redirect", {"call_sid": call_sid, "url": url, "accept": accept})
+
+
+def conference(**options: Any) -> Instruction:
+    """Put customer and worker into a conference.
+
+    Args:
+        options: those of :meth:`Reservation.conference <twilio_taskrouter_worker.Reservation.conference>`, and
+            ``post_work_activity_sid``.
+    """
+    return _instruction("conference", options)
+
+
+def _instruction(name: str, options: Mapping[str, Any]) -> Instruction:
+    chosen = {key.removesuffix("_"): value for key, value in options.items() if value is not None}
+    return {"instruction": name, **chosen}
+
+
+# -- receiving -------------------------------------------------------------------------------------------------------
+
+
+class Receiver:
+    """Checks callbacks and hands them to functions. Safe on any thread.
+
+    Args:
+        auth_token: the account's auth token. None accepts requests without a signature, which is for tests only.
+        on_assignment: called with an :class:`AssignmentCallback`; returns an instruction (``accept()``, ...), or None
+            to leave the decision to the worker's own program. TaskRouter waits a few seconds for the answer. Without
+            this function each reservation is left to the worker's program.
+        on_event: called with an :class:`EventCallback`. Without it events are acknowledged and dropped.
+        public_url: scheme and host under which TaskRouter calls the application, for example
+            ``https://desk.example.com``, where a proxy in front changes them; None: as the request has them.
+
+    An exception of the two functions is raised by ``receive``: the framework reports it and answers 500.
+    """
+
+    def __init__(
+        self,
+        auth_token: str | None,
+        *,
+        on_assignment: Callable[[AssignmentCallback], Instruction | None] | None = None,
+        on_event: Callable[[EventCallback], object] | None = None,
+        public_url: str | None = None,
+    ) -> None:
+        if auth_token is not None and (not isinstance(auth_token, str) or not auth_token):
+            raise ValueError("auth_token must be the account's auth token, or None to skip the signature check")
+        self._auth_token = auth_token
+        self._on_assignment = on_assignment
+        self._on_event = on_event
+        self._public_url = public_url
+
+    def receive(self, url: str, form: Form, signature_header: str | None) -> tuple[int, Instruction | None]:
+        """Handle one request; blocks until the function it concerns has returned.
+
+        Args:
+            url: the complete URL of the request.
+            form: its fields.
+            signature_header: its header ``X-Twilio-Signature``; None where it has none.
+
+        Returns:
+            The status of the answer, and its JSON body; None: no body. 403 for an invalid signature, 400 for a form
+            that is not a callback.
+        """
+        pairs = list(_pairs(form))
+        if self._auth_token is not None and not is_signed(self._auth_token, self._seen(url), pairs, signature_header):
+            return 403, {"message": "The signature is invalid for this URL, these fields and this auth token."}
+        try:
+            if any(name == "EventType" for name, _ in pairs):
+                event = EventCallback.from_form(pairs)
+                assignment = None
+            else:
+                assignment = AssignmentCallback.from_form(pairs)
+        except InvalidCallbackError as error:
+            return 400, {"message": str(error)}
+        if assignment is not None:
+            answer = self._on_assignment(assignment) if self._on_assignment is not None else None
+            return 200, answer or {}
+        if self._on_event is not None:
+            self._on_event(event)
+        return 204, None
+
+    def _seen(self, url: str) -> str:
+        """The URL as TaskRouter called it."""
+        if self._public_url is None:
+            return url
+        public = urlsplit(self._public_url)
+        return urlunsplit(urlsplit(url)._replace(scheme=public.scheme, netloc=public.netloc))
+
+
+def flask_blueprint(receiver: Receiver, *, name: str = "taskrouter") -> Blueprint:
+    """Make a Flask blueprint that takes callbacks by POST at its root.
+
+    Args:
+        receiver: handles them, on the thread of the request.
+        name: name of the blueprint.
+
+    Returns:
+        The blueprint; ``app.register_blueprint(blueprint, url_prefix="/taskrouter")`` gives it its address.
+    """
+    from flask import Blueprint, jsonify, request
+
+    blueprint = Blueprint(name, __name__)
+
+    @blueprint.post("/")
+    def receive() -> Any:
+        header = request.headers.get("X-Twilio-Signature")
+        status, answer = receiver.receive(request.url, request.form.items(multi=True), header)
+        return ("", status) if answer is None else (jsonify(answer), status)
+
+    # TaskRouter signs the address that was configured, and follows no redirect to the one with a slash.
+    blueprint.add_url_rule("", view_func=receive, endpoint="receive_bare", methods=["POST"])
+    return blueprint
+
+
+def django_view(receiver: Receiver) -> Callable[[HttpRequest], HttpResponse]:
+    """Make a Django view that takes callbacks by POST.
+
+    The view is exempt from the CSRF check, since the signature takes its place.
+
+    Args:
+        receiver: handles them, on the thread of the request.
+
+    Returns:
+        A view for ``urlpatterns``.
+    """
+    from django.http import HttpResponse, JsonResponse
+    from django.views.decorators.csrf import csrf_exempt
+    from django.views.decorators.http import require_POST
+
+    def receive(request: HttpRequest) -> HttpResponse:
+        form = [(name, value) for name, values in request.POST.lists() for value in values]
+        header = request.headers.get("X-Twilio-Signature")
+        status, answer = receiver.receive(request.build_absolute_uri(), form, header)
+        return HttpResponse(status=status) if answer is None else JsonResponse(answer, status=status)
+
+    view: Callable[[HttpRequest], HttpResponse] = csrf_exempt(require_POST(receive))
+    return view
