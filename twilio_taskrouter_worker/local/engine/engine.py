@@ -8,9 +8,10 @@ from typing import Any
 import attrs
 
 from . import commands as c
+from . import snapshots
 from .commands import AdvanceTime, Command
 from .core import checks
-from .core.digest import digest, snapshot
+from .core.digest import digest, plain
 from .core.kernel import Kernel
 from .core.schedule import TimerKind
 from .errors import Rejected
@@ -132,6 +133,22 @@ class Engine(Queries):
             engine.apply(entry.command, entry.now)
         return engine
 
+    def snapshot(self) -> str:
+        """Return the whole state as a text from which :meth:`restore` makes the same engine again."""
+        return snapshots.write(self._kernel, self.seed)
+
+    @classmethod
+    def restore(cls, snapshot: str) -> Engine:
+        """Return a new engine that is where another one was when it wrote a snapshot; nothing is recorded.
+
+        Raises:
+            ValueError: the text is not a snapshot, or one of another version of the engine.
+        """
+        kernel, seed = snapshots.read(snapshot)
+        engine = cls(account_sid=kernel.account_sid, seed=seed, rules=kernel.rules)
+        engine._kernel = kernel
+        return engine
+
     @property
     def now(self) -> float:
         """The latest time the engine was given (unix seconds)."""
@@ -200,7 +217,7 @@ class Engine(Queries):
 
     def state(self) -> dict[str, Any]:
         """Return the whole state as plain data; it is large, and meant for comparing and looking."""
-        return snapshot(self._kernel)
+        return plain(self._kernel)
 
     def state_digest(self) -> str:
         """Return a short text that is the same for two engines if, and only if, their states are the same."""

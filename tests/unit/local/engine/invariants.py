@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from tests.unit.local.engine.desk import ACCOUNT, Desk
 from twilio_taskrouter_worker.local.engine import Engine, Event
 from twilio_taskrouter_worker.local.engine.core.state import TaskState, WorkerState, WorkspaceState
 from twilio_taskrouter_worker.local.engine.index import waiting as pending
 from twilio_taskrouter_worker.local.engine.index.idle import free, percentage
 from twilio_taskrouter_worker.local.engine.routing import matching
-from twilio_taskrouter_worker.local.engine.routing.explaining import explain
+from twilio_taskrouter_worker.local.engine.routing.explaining import verdicts
 from twilio_taskrouter_worker.local.engine.transitions import derived_status
 
 ALLOWED = {
@@ -106,7 +107,7 @@ def _check_task(engine: Engine, ws: WorkspaceState, task: TaskState) -> None:
     if record.assignment_status == "pending":
         # Nobody who could take it is left idle, and if somebody ever could, it stands in line.
         assert matching.candidates(engine._kernel, ws, task) == []
-        suitable = [verdict.friendly_name for verdict in explain(engine._kernel, ws, task).workers if verdict.suitable]
+        suitable = [verdict.friendly_name for verdict in verdicts(engine._kernel, ws, task) if verdict.suitable]
         assert suitable == [], f"explain says that {suitable} could take task {record.sid}, which is pending"
         assert task.entry is not None or pending._group(ws, task) is None
     else:
@@ -181,3 +182,16 @@ class History:
 def _check_room(ws: WorkspaceState, worker: WorkerState, channel_sid: str) -> None:
     channel = worker.channels[channel_sid]
     assert channel.occupied <= channel.configured_capacity
+
+
+def check_snapshot(desk: Desk, moment: int) -> None:
+    """A snapshot after the first entries of the journal, and the rest of it, come to where the whole journal comes."""
+    engine = Engine.replay(desk.journal[:moment], account_sid=ACCOUNT, seed=7, rules=desk.rules)
+    restored = Engine.restore(engine.snapshot())
+    assert restored.state() == engine.state()
+    assert restored.snapshot() == engine.snapshot()
+    check_state(restored)
+    for entry in desk.journal[moment:]:
+        assert restored.apply(entry.command, entry.now).events == engine.apply(entry.command, entry.now).events
+    assert restored.state_digest() == desk.engine.state_digest()
+    assert restored.next_deadline() == desk.engine.next_deadline()

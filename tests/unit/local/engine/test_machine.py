@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.unit.local.engine.desk import Desk
-from tests.unit.local.engine.invariants import History, check_state
+from tests.unit.local.engine.invariants import History, check_snapshot, check_state
 from twilio_taskrouter_worker.local.engine import UNSET, Rejected, Rules, commands
 
 picks = st.integers(0, 30)
@@ -45,9 +45,11 @@ class Histories(RuleBasedStateMachine):
         voice_delay=st.sampled_from([0.0, 5.0, None]),
         optimized=st.booleans(),
         order=st.sampled_from(["FIFO", "LIFO"]),
+        cut=st.integers(0, 100),
     )
-    def begin(self, multi_task: bool, voice_delay: float | None, optimized: bool, order: str) -> None:
+    def begin(self, multi_task: bool, voice_delay: float | None, optimized: bool, order: str, cut: int) -> None:
         """Set up two queues, a workflow with everything in it, and two workers."""
+        self.cut = cut
         self.history = History()
         rules = Rules(max_assignments=6, assigned_limit=2000.0, voice_answer_delay=voice_delay)
         desk = self.desk = Desk(multi_task=multi_task, rules=rules)
@@ -325,9 +327,10 @@ class Histories(RuleBasedStateMachine):
             check_state(self.desk.engine)
 
     def teardown(self) -> None:
-        """The journal gives the same state again."""
+        """The journal gives the same state again; so do a snapshot of any moment and the journal from there on."""
         if hasattr(self, "desk"):
             assert self.desk.replayed().state() == self.desk.engine.state()
+            check_snapshot(self.desk, len(self.desk.journal) * self.cut // 100)
 
 
 _examples = int(os.environ.get("ENGINE_HISTORIES", "25"))

@@ -13,7 +13,7 @@ from .schedule import Timer
 from .state import ReservationState, TaskState, WorkerState, WorkspaceState
 
 
-def snapshot(kernel: Kernel) -> dict[str, Any]:
+def plain(kernel: Kernel) -> dict[str, Any]:
     """Return everything that later behaviour can depend on; the present time is not part of it."""
     return {
         "workspaces": [_workspace(ws) for ws in kernel.workspaces.values()],
@@ -26,8 +26,8 @@ def snapshot(kernel: Kernel) -> dict[str, Any]:
 
 
 def digest(kernel: Kernel) -> str:
-    """Return a short text that is the same if, and only if, the snapshots are."""
-    text = json.dumps(snapshot(kernel), sort_keys=False, default=str)
+    """Return a short text that is the same if, and only if, what :func:`plain` returns is."""
+    text = json.dumps(plain(kernel), sort_keys=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -36,6 +36,8 @@ class Filter:
 class Plan:
     """A whole configuration."""
 
+    text: str = attrs.field(repr=False)
+    """The configuration it was compiled from."""
     filters: tuple[Filter, ...]
     default: Filter | None
 

@@ -40,14 +40,19 @@ class Schedule:
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
-        self._made = 0
+        self.made = 0
+        """How many timers were made; their numbers order those that are due at the same time."""
         self._cancelled = 0
 
     def at(self, due: float, kind: TimerKind, *args: Any) -> Timer:
         """Add a timer."""
+        self.made += 1
+        return self.put(self.made, due, kind, *args)
+
+    def put(self, number: int, due: float, kind: TimerKind, *args: Any) -> Timer:
+        """Add the timer that was made as the ``number``-th one."""
         timer = Timer(due, kind, args)
-        self._made += 1
-        heapq.heappush(self._heap, (due, self._made, timer))
+        heapq.heappush(self._heap, (due, number, timer))
         return timer
 
     def cancel(self, timer: Timer | None) -> None:
@@ -83,4 +88,9 @@ class Schedule:
 
     def __iter__(self) -> Iterator[Timer]:
         """Iterate over the live timers in order."""
-        return (entry[2] for entry in sorted(self._heap, key=lambda e: e[:2]) if not entry[2].cancelled)
+        return (timer for _, timer in self.numbered())
+
+    def numbered(self) -> Iterator[tuple[int, Timer]]:
+        """Iterate over the live timers in order, each with its number."""
+        entries = sorted(self._heap, key=lambda entry: entry[:2])
+        return ((number, timer) for _, number, timer in entries if not timer.cancelled)

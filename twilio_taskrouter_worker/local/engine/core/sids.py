@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 _FORM: Final = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}\Z")
 
@@ -16,6 +16,16 @@ class SidSource:
         self._random = Random(seed)
         self.made = 0
         """How many sids were made."""
+
+    def state(self) -> list[Any]:
+        """Return what :meth:`restore` needs to go on with the same sids, as plain data."""
+        version, numbers, gauss = self._random.getstate()
+        return [self.made, version, list(numbers), gauss]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on where another source was."""
+        self.made, version, numbers, gauss = state
+        self._random.setstate((version, tuple(numbers), gauss))
 
     def make(self, prefix: str) -> str:
         """Return a new sid."""

@@ -12,18 +12,23 @@ def match(queue: QueueState, worker: WorkerState) -> bool:
     sid = worker.record.sid
     was = sid in queue.members
     belongs = queue.expression.matches(worker.queue_scope)
-    if belongs == was:
-        return False
-    count = queue.activity_counts
-    activity = worker.record.activity_sid
-    if belongs:
-        queue.members[sid] = worker
-        worker.queues[queue.record.sid] = queue
-        count[activity] = count.get(activity, 0) + 1
-        idle.join(queue, worker)
-        return True
-    expel(queue, worker)
-    return False
+    if belongs and not was:
+        enrol(queue, worker)
+    elif was and not belongs:
+        expel(queue, worker)
+    return belongs and not was
+
+
+def enrol(queue: QueueState, worker: WorkerState) -> None:
+    """Make a worker a member of a queue."""
+    queue.members[worker.record.sid] = worker
+    worker.queues[queue.record.sid] = queue
+    _count(queue, worker.record.activity_sid)
+    idle.join(queue, worker)
+
+
+def _count(queue: QueueState, activity_sid: str) -> None:
+    queue.activity_counts[activity_sid] = queue.activity_counts.get(activity_sid, 0) + 1
 
 
 def expel(queue: QueueState, worker: WorkerState) -> None:
@@ -45,7 +50,7 @@ def activity_changed(worker: WorkerState, before: str) -> None:
     after = worker.record.activity_sid
     for queue in worker.queues.values():
         _uncount(queue, before)
-        queue.activity_counts[after] = queue.activity_counts.get(after, 0) + 1
+        _count(queue, after)
 
 
 def rematch(

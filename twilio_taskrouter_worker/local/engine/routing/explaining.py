@@ -27,7 +27,7 @@ from .verdicts import (
 
 def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> Explanation:
     """Return why a task is, or is not, with a worker; nothing is changed by asking."""
-    workers = tuple(_worker(kernel, ws, task, worker) for worker in ws.workers.values())
+    workers = verdicts(kernel, ws, task)
     return Explanation(
         task_sid=task.record.sid,
         assignment_status=task.record.assignment_status,
@@ -49,6 +49,11 @@ def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> Explanation:
             for r in task.reservations.values()
         ),
     )
+
+
+def verdicts(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> tuple[WorkerVerdict, ...]:
+    """Return for each worker whether it could take the task now, and why not."""
+    return tuple(_worker(kernel, ws, task, worker) for worker in ws.workers.values())
 
 
 def _summary(ws: WorkspaceState, task: TaskState, workers: tuple[WorkerVerdict, ...]) -> str:

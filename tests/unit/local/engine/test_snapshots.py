@@ -1,0 +1,98 @@
+"""Snapshots: an engine from a text. Random histories are cut at random moments by the machine in ``test_machine``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.local.engine.desk import ACCOUNT, Desk
+from tests.unit.local.engine.invariants import check_snapshot
+from twilio_taskrouter_worker.local.engine import Engine, Rules, commands
+from twilio_taskrouter_worker.local.engine.core import state
+from twilio_taskrouter_worker.local.engine.core.kernel import Kernel
+
+
+def busy() -> Desk:
+    """A desk with everything that a snapshot has to keep."""
+    desk = Desk(rules=Rules(voice_answer_delay=30.0))
+    ann, cyd = desk.worker("Ann", capacity=3), desk.worker("Cyd")
+    desk.worker("Bob", "Offline", level=2)
+    bobs = desk.queue("Bobs", "level == 2", task_order="LIFO")
+    target = {"queue": bobs, "timeout": 50, "expression": "worker.level > task.level"}
+    flow = desk.workflow(
+        {"expression": "level >= 1", "targets": [target, {"queue": bobs, "known_worker_friendly_name": "task.who"}]}
+    )
+    held = [desk.accepted(ann, routing_target=ann, ignore_capacity=True) for _ in range(2)]
+    desk.do("UpdateWorkerParticipant", worker_sid=ann, reservation_sid=held[0][1], mute=True)
+    desk.do("UpdateCustomerParticipant", worker_sid=ann, task_sid=held[0][0], hold=True)
+    desk.do(
+        "InstructReservation", sid=held[0][1], task_sid=held[0][0], instruction="supervise", params={"Supervisor": cyd}
+    )
+    desk.transfer(held[1][1], bobs, "COLD")
+    for level in (1, 1, 3):
+        desk.task({"level": level, "who": "Bob"}, workflow_sid=flow)
+    desk.do("UpdateWorkflow", sid=flow, configuration=json.dumps({"task_routing": {"default_filter": {"queue": bobs}}}))
+    desk.task({"level": 9}, workflow_sid=flow, priority=3)
+    offered = desk.task(routing_target=cyd)
+    desk.do("InstructReservation", sid=desk.pending(cyd)[0], task_sid=offered, instruction="dequeue", params={})
+    desk.do("SessionOpened", worker_sid=ann)
+    desk.do("ResolveInstruction", canceled_reason_code=13224)
+    gone = desk.worker("Gone")
+    task = desk.task(routing_target=gone)
+    desk.to(desk.pending(gone)[0], "rejected")
+    desk.do("DeleteWorker", sid=gone)
+    assert desk.status(task) == "canceled"
+    desk.do("CreateWorkspace", friendly_name="Other")
+    return desk
+
+
+def test_the_future_of_a_restored_engine_is_the_same() -> None:
+    """Whatever is on its way when the snapshot is taken happens as it would have happened."""
+    desk = busy()
+    for seconds in (20, 20, 20, 100, 400, 90000):
+        desk.advance(seconds)
+    for moment in range(0, len(desk.journal) + 1, 3):
+        check_snapshot(desk, moment)
+
+
+def test_a_restored_engine_is_independent() -> None:
+    """What happens to the one does not happen to the other; both may go on."""
+    desk = busy()
+    fork = Engine.restore(desk.engine.snapshot())
+    before = desk.engine.state_digest()
+    fork.apply(
+        commands.CreateTask(workspace_sid=desk.ws, workflow_sid=desk.engine.workflows(desk.ws)[0].sid), desk.now + 1
+    )
+    assert desk.engine.state_digest() == before != fork.state_digest()
+
+
+def test_the_rules_go_with_it() -> None:
+    """A snapshot needs nothing else to go on by the same rules."""
+    assert Engine.restore(busy().engine.snapshot()).rules == Rules(voice_answer_delay=30.0)
+
+
+@pytest.mark.parametrize(
+    ("cls", "slots"),
+    [
+        (state.WorkspaceState, 14),
+        (state.WorkerState, 17),
+        (state.QueueState, 8),
+        (state.WorkflowState, 3),
+        (state.TaskState, 29),
+        (state.ReservationState, 5),
+        (state.TransferState, 4),
+        (Kernel, 12),
+    ],
+)
+def test_nothing_new_is_forgotten(cls: type, slots: int) -> None:
+    """Who gives the state another field must write it into snapshots, or build it again; then correct the number."""
+    names = getattr(cls, "__slots__", None) or vars(Kernel(ACCOUNT, 1, Rules()))
+    assert len(names) == slots
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "0"}'])
+def test_what_is_not_a_snapshot_is_refused(text: str) -> None:
+    """A text of another version, or of something else, is a ValueError."""
+    with pytest.raises(ValueError):
+        Engine.restore(text)

@@ -1,0 +1,336 @@
+"""The whole state as a text, and an engine from it: the same as a replay of the whole journal, only sooner.
+
+The invariant: an engine restored from a snapshot and given the rest of the journal is in the same state, and emits the
+same events, as one that has replayed every entry. A snapshot therefore holds what cannot be derived (records, where
+each task is in its workflow, timers, the state of the random numbers) in the order in which it was made; the rest
+(names, indices of idle workers, groups of waiting tasks) is built again by the functions that keep it.
+
+The text is JSON; each record is the list of its values. It is meant for the version that wrote it: :data:`FORMAT`
+changes with the fields of the records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
+
+import attrs
+
+from .core.kernel import Kernel
+from .core.plan import Plan
+from .core.schedule import Timer, TimerKind
+from .core.state import (
+    QueueState,
+    ReservationState,
+    Route,
+    TaskState,
+    TransferState,
+    WorkerState,
+    WorkflowState,
+    WorkspaceState,
+)
+from .handlers import queues, workers
+from .index import idle, membership, waiting
+from .model import (
+    PENDING,
+    TRANSFER_INITIATED,
+    Activity,
+    CustomerParticipant,
+    Record,
+    Reservation,
+    Task,
+    TaskChannel,
+    TaskQueue,
+    Transfer,
+    Worker,
+    WorkerChannel,
+    WorkerParticipant,
+    Workflow,
+    Workspace,
+)
+from .routing.configuration import compile_configuration
+from .rules import Rules
+
+_NOTES: Final = ("step_expired", "entering", "re_evaluated", "accepted", "completed_any")
+"""What a task's state notes besides its records and places, as plain values."""
+_FIELDS: Final[dict[type[Record], tuple[str, ...]]] = {
+    cls: tuple(field.name for field in attrs.fields(cls)) for cls in Record.__subclasses__()
+}
+FORMAT: Final = hashlib.sha256(repr([1, _NOTES, *_FIELDS.values()]).encode()).hexdigest()[:16]
+"""Tells snapshots apart whose records have other fields."""
+
+_TIMER_OF: Final = {
+    TimerKind.TASK_TIMEOUT: "ttl_timer",
+    TimerKind.STEP_TIMEOUT: "step_timer",
+    TimerKind.RESERVATION_SLA: "sla_timer",
+    TimerKind.ASSIGNED_LIMIT: "assigned_timer",
+    TimerKind.PURGE: "purge_timer",
+    TimerKind.RESERVATION_TIMEOUT: "timer",
+    TimerKind.VOICE_ANSWER: "voice_timer",
+    TimerKind.WORKER_OFFLINE: "offline_timer",
+}
+"""Where the object a timer belongs to keeps it."""
+
+R = TypeVar("R", bound=Record)
+
+
+# -- writing -----------------------------------------------------------------------------------------------------
+
+
+def write(kernel: Kernel, seed: int) -> str:
+    """Return the state as a text."""
+    document = {
+        "format": FORMAT,
+        "account_sid": kernel.account_sid,
+        "seed": seed,
+        "rules": kernel.rules.to_dict(),
+        "now": kernel.now,
+        "counts": [kernel.event_count, kernel.task_count, kernel.reserve_count],
+        "sids": kernel.sids.state(),
+        "timers": [_write_timer(number, timer) for number, timer in kernel.schedule.numbered()],
+        "timers_made": kernel.schedule.made,
+        "workspaces": [_write_workspace(ws) for ws in kernel.workspaces.values()],
+    }
+    return json.dumps(document, separators=(",", ":"))
+
+
+def _values(record: Record) -> list[Any]:
+    return list(vars(record).values())
+
+
+def _write_timer(number: int, timer: Timer) -> list[Any]:
+    ws, owner, *rest = timer.args
+    return [timer.due, number, timer.kind.value, ws.record.sid, owner.record.sid, rest]
+
+
+def _write_workspace(ws: WorkspaceState) -> dict[str, Any]:
+    position = {sid: number for number, sid in enumerate(ws.workers)}
+    deleted = {r.worker.record.sid: r.worker for r in ws.reservations.values() if r.worker.record.sid not in ws.workers}
+    return {
+        "record": _values(ws.record),
+        "armed": ws.armed,
+        "activities": [_values(activity) for activity in ws.activities.values()],
+        "task_channels": [_values(channel) for channel in ws.task_channels.values()],
+        "workers": [_write_worker(worker) for worker in ws.workers.values()],
+        "deleted_workers": [_values(worker.record) for worker in deleted.values()],
+        "queues": [[_values(q.record), [position[sid] for sid in q.members]] for q in ws.queues.values()],
+        "workflows": [_values(workflow.record) for workflow in ws.workflows.values()],
+        "tasks": [_write_task(task) for task in ws.tasks.values()],
+        "reservations": [_values(reservation.record) for reservation in ws.reservations.values()],
+        "transfers": [_write_transfer(transfer) for transfer in ws.transfers.values()],
+    }
+
+
+def _write_worker(worker: WorkerState) -> list[Any]:
+    channels = [_values(channel) for channel in worker.channels.values()]
+    return [_values(worker.record), worker.sessions, channels, [worker.last_reserved[sid] for sid in worker.channels]]
+
+
+def _write_task(task: TaskState) -> list[Any]:
+    older = task.plan is not None and (task.workflow is None or task.plan is not task.workflow.plan)
+    return [
+        _values(task.record),
+        task.number,
+        task.route.value,
+        # Most tasks walk through what their workflow says now: 0. Others have a configuration of their own, or none.
+        task.plan.text if older and task.plan is not None else 0 if task.plan is not None else None,
+        task.filter_index,
+        task.step.index if task.step is not None else None,
+        [getattr(task, name) for name in _NOTES],
+        attrs.asdict(task.customer) if task.customer is not None else None,
+        [attrs.asdict(leg) for leg in task.participants.values()],
+    ]
+
+
+def _write_transfer(transfer: TransferState) -> list[Any]:
+    before = transfer.queue_before
+    return [_values(transfer.record), transfer.attempts, before.record.sid if before is not None else None]
+
+
+# -- reading -----------------------------------------------------------------------------------------------------
+
+
+def read(text: str) -> tuple[Kernel, int]:
+    """Return the kernel that was written, and the engine's seed.
+
+    Raises:
+        ValueError: the text is not a snapshot, or one of another version.
+    """
+    document = json.loads(text)
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ValueError("Not a snapshot of this version of the engine.")
+    kernel = Kernel(document["account_sid"], document["seed"], Rules.from_dict(document["rules"]))
+    kernel.now = document["now"]
+    kernel.event_count, kernel.task_count, kernel.reserve_count = document["counts"]
+    kernel.sids.restore(document["sids"])
+    for part in document["workspaces"]:
+        _Reader(kernel, part).read()
+    kernel.schedule.made = document["timers_made"]
+    for due, number, kind, ws_sid, owner_sid, rest in document["timers"]:
+        ws = kernel.workspaces[ws_sid]
+        owner: Any = ws.tasks.get(owner_sid) or ws.reservations.get(owner_sid) or ws.workers[owner_sid]
+        timer = kernel.schedule.put(number, due, TimerKind(kind), ws, owner, *rest)
+        setattr(owner, _TIMER_OF[timer.kind], timer)
+    return kernel, document["seed"]
+
+
+def _record(cls: type[R], values: Iterable[Any]) -> R:
+    # As Record.replaced does: the values were checked when the record was first made.
+    new = object.__new__(cls)
+    new.__dict__.update(zip(_FIELDS[cls], values, strict=True))
+    return new
+
+
+class _AnyQueue:
+    """Stands for the queues of a workspace when a configuration is compiled that was checked when it was saved."""
+
+    def __contains__(self, sid: object) -> bool:
+        return True
+
+
+class _Reader:
+    """Builds one workspace; the order of the steps is that of what refers to what."""
+
+    def __init__(self, kernel: Kernel, document: dict[str, Any]) -> None:
+        self.kernel = kernel
+        self.document = document
+        self.ws = WorkspaceState(_record(Workspace, document["record"]))
+        self.plans: dict[str, Plan] = {}
+        self.deleted: dict[str, WorkerState] = {}
+
+    def read(self) -> None:
+        """Build the workspace and put it into the kernel."""
+        ws = self.ws
+        self.kernel.workspaces[ws.record.sid] = ws
+        ws.armed = self.document["armed"]
+        self.read_activities_and_channels()
+        for values in self.document["workers"]:
+            self.read_worker(*values)
+        for values in self.document["deleted_workers"]:
+            record = _record(Worker, values)
+            self.deleted[record.sid] = WorkerState(record, {})
+        everybody = list(ws.workers.values())
+        for values, members in self.document["queues"]:
+            self.read_queue(_record(TaskQueue, values), [everybody[number] for number in members])
+        for values in self.document["workflows"]:
+            workflow = _record(Workflow, values)
+            ws.workflows[workflow.sid] = WorkflowState(workflow, self.plan(workflow.configuration))
+            ws.workflow_names[workflow.friendly_name] = workflow.sid
+        for values in self.document["tasks"]:
+            self.read_task(*values)
+        for values in self.document["reservations"]:
+            self.read_reservation(_record(Reservation, values))
+        for values in self.document["transfers"]:
+            self.read_transfer(*values)
+        # Whom a worker suits depends on all of the above.
+        for worker in everybody:
+            idle.refresh(self.kernel, ws, worker)
+        for task in ws.tasks.values():
+            if task.record.assignment_status == PENDING:
+                waiting.add(ws, task)
+
+    def read_activities_and_channels(self) -> None:
+        """Build what stands by itself."""
+        for values in self.document["activities"]:
+            activity = _record(Activity, values)
+            self.ws.activities[activity.sid] = activity
+        for values in self.document["task_channels"]:
+            channel = _record(TaskChannel, values)
+            self.ws.task_channels[channel.sid] = channel
+            self.ws.channel_names[channel.unique_name] = channel.sid
+
+    def read_worker(self, values: list[Any], sessions: int, channels: list[Any], last_reserved: list[Any]) -> None:
+        """Build a worker and its channels."""
+        record = _record(Worker, values)
+        worker = WorkerState(record, json.loads(record.attributes))
+        worker.sessions = sessions
+        self.ws.workers[record.sid] = worker
+        self.ws.worker_names[record.friendly_name.casefold()] = record.sid
+        workers.set_fields(worker)
+        workers.set_scopes(self.kernel, worker)
+        for fields, (at, count) in zip(channels, last_reserved, strict=True):
+            channel = _record(WorkerChannel, fields)
+            worker.channel_documents[channel.task_channel_unique_name] = {}
+            worker.last_reserved[channel.task_channel_sid] = (at, count)
+            idle.set_channel(worker, channel)
+
+    def read_queue(self, record: TaskQueue, members: list[WorkerState]) -> None:
+        """Build a queue with its members."""
+        queue = QueueState(record, queues.compile_target_workers(self.kernel, record.target_workers))
+        self.ws.queues[record.sid] = queue
+        self.ws.queue_names[record.friendly_name] = record.sid
+        for worker in members:
+            membership.enrol(queue, worker)
+
+    def plan(self, text: str) -> Plan:
+        """Compile a configuration once, however many tasks walk through it."""
+        plan = self.plans.get(text)
+        if plan is None:
+            plan = self.plans[text] = compile_configuration(text, _AnyQueue(), self.kernel.rules.semantics)
+        return plan
+
+    def read_task(
+        self,
+        values: list[Any],
+        number: int,
+        route: str,
+        plan: str | int | None,
+        filter_index: int | None,
+        step: int | None,
+        notes: list[Any],
+        customer: dict[str, Any] | None,
+        participants: list[dict[str, Any]],
+    ) -> None:
+        """Build a task where it stands in its workflow and queue."""
+        ws = self.ws
+        record = _record(Task, values)
+        task = TaskState(record, json.loads(record.attributes), number)
+        ws.tasks[record.sid] = task
+        task.route = Route(route)
+        task.fresh = False
+        for name, value in zip(_NOTES, notes, strict=True):
+            setattr(task, name, value)
+        task.workflow = ws.workflows.get(record.workflow_sid or "")
+        task.queue = ws.queues.get(record.task_queue_sid or "")
+        for home in (task.workflow, task.queue):
+            if home is not None and not record.final:
+                home.tasks[record.sid] = task
+        if isinstance(plan, str):
+            task.plan = self.plan(plan)
+        elif plan is not None and task.workflow is not None:
+            task.plan = task.workflow.plan
+        task.filter_index = filter_index
+        if task.plan is not None and step is not None:
+            filter = task.plan.default if filter_index is None else task.plan.filters[filter_index]
+            task.step = filter.targets[step] if filter is not None else None
+        if customer is not None:
+            task.customer = CustomerParticipant(**customer)
+        for leg in participants:
+            leg["supervisors"] = tuple(tuple(entry) for entry in leg["supervisors"])
+            task.participants[leg["reservation_sid"]] = WorkerParticipant(**leg)
+
+    def read_reservation(self, record: Reservation) -> None:
+        """Build a reservation between its task and its worker, who may be deleted by now."""
+        ws = self.ws
+        task = ws.tasks[record.task_sid]
+        worker = ws.workers.get(record.worker_sid) or self.deleted[record.worker_sid]
+        reservation = ReservationState(record, task, worker)
+        ws.reservations[record.sid] = reservation
+        for holder in (task, worker):
+            holder.reservations[record.sid] = reservation
+            if record.open:
+                holder.open[record.sid] = reservation
+
+    def read_transfer(self, values: list[Any], attempts: int, queue_before: str | None) -> None:
+        """Build a transfer, and let its task know it while it is open."""
+        ws = self.ws
+        record = _record(Transfer, values)
+        initiator = ws.reservations[record.initiating_reservation_sid]
+        transfer = TransferState(record, initiator, ws.queues.get(queue_before or ""))
+        transfer.attempts = attempts
+        ws.transfers[record.sid] = transfer
+        initiator.task.transfers[record.sid] = transfer
+        if record.transfer_status == TRANSFER_INITIATED:
+            initiator.task.transfer = transfer
