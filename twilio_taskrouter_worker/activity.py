@@ -42,8 +42,8 @@ class Activity(Resource):
         super().__init__(record)
         self._state = state
 
-    def __repr__(self) -> str:
-        return f"<Activity {self.sid} {self.name!r}{' current' if self.is_current else ''}>"
+    def _shown(self) -> str:
+        return f"{self.sid} {self.name!r}{' current' if self.is_current else ''}"
 
     @property
     def is_current(self) -> bool:

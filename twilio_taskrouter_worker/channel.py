@@ -57,8 +57,8 @@ class Channel(Resource, Listenable[ChannelEvent, "Channel"]):
         super().__init__(record)
         self._state = state
 
-    def __repr__(self) -> str:
-        return f"<Channel {self.sid} {self.task_channel_unique_name!r} {self.assigned_tasks}/{self.capacity}>"
+    def _shown(self) -> str:
+        return f"{self.sid} {self.task_channel_unique_name!r} {self.assigned_tasks}/{self.capacity}"
 
     @property
     def name(self) -> str:

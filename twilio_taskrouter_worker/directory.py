@@ -6,6 +6,8 @@ import difflib
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from .errors import ForkedProcessError
+
 if TYPE_CHECKING:
     from .activity import Activity
     from .channel import Channel
@@ -53,7 +55,14 @@ class Directory(Mapping[str, R_co], Generic[R_co]):
         return dict(self._entries).items()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self)}: {', '.join(self)}>"
+        try:
+            shown = self._shown()
+        except ForkedProcessError:
+            return f"<{type(self).__name__} of another process>"
+        return f"<{type(self).__name__} of {len(shown)}: {', '.join(shown)}>"
+
+    def _shown(self) -> list[str]:
+        return list(self)
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
@@ -90,7 +99,6 @@ class Named(Directory[N_co], Generic[N_co]):
         there = f"there are {', '.join(map(repr, names)) or 'none'}"
         return f"did you mean {near[0]!r}? {there}" if near else there
 
-    def __repr__(self) -> str:
-        current = [" (current)" if getattr(entry, "is_current", False) else "" for entry in self.values()]
-        shown = [f"{entry.name!r}{mark}" for entry, mark in zip(self.values(), current, strict=False)]
-        return f"<{type(self).__name__} of {len(shown)}: {', '.join(shown)}>"
+    def _shown(self) -> list[str]:
+        entries = list(self.values())
+        return [f"{each.name!r}{' (current)' if getattr(each, 'is_current', False) else ''}" for each in entries]

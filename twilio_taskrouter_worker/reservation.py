@@ -214,43 +214,83 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
     ) -> Future[Reservation]:
         """Put the customer and the worker into a conference, and accept when the worker is in.
 
-        None leaves an option to the service, whose defaults stand in brackets.
+        None leaves an option to the service, whose default stands in brackets.
 
-        :param to: the worker's address (attribute ``contact_uri``).
-        :param from_: caller id shown to the worker.
-        :param timeout: seconds the worker's phone rings (60).
-        :param status_callback: URL for progress of the worker's leg.
-        :param status_callback_method: its HTTP method (POST).
-        :param status_callback_event: of initiated, ringing, answered, completed, separated by commas (completed).
-        :param record: recording of the worker's leg (do-not-record).
-        :param muted: whether the worker starts muted (False).
-        :param beep: True, False, ``onEnter`` or ``onExit`` (True).
-        :param start_conference_on_enter: whether the worker's entry starts it (True).
-        :param end_conference_on_exit: whether the worker's leaving ends it (False).
-        :param end_conference_on_customer_exit: whether the customer's leaving ends it (False).
-        :param beep_on_customer_entrance: whether the customer's entry beeps (True).
-        :param wait_url: what is heard while waiting (Twilio's hold music).
-        :param wait_method: its HTTP method (POST).
-        :param early_media: whether the worker's ringback is heard (True).
-        :param max_participants: at most (10).
-        :param conference_status_callback: URL for events of the conference.
-        :param conference_status_callback_method: its HTTP method (POST).
-        :param conference_status_callback_event: of start, end, join, leave, mute, hold, speaker (start,end).
-        :param conference_record: True, False, ``record-from-start`` or ``do-not-record`` (False).
-        :param conference_trim: ``trim-silence`` or ``do-not-trim`` (trim-silence).
-        :param recording_channels: ``mono`` or ``dual`` (mono).
-        :param recording_status_callback: URL told of the leg's recording.
-        :param recording_status_callback_method: its HTTP method (POST).
-        :param conference_recording_status_callback: URL told of the conference's recording.
-        :param conference_recording_status_callback_method: its HTTP method (POST).
-        :param region: where the conference is mixed: us1, ie1, sg1, br1, au1, jp1.
-        :param sip_auth_username: for a SIP address.
-        :param sip_auth_password: for a SIP address.
-        :param transcribe: whether it is transcribed (False).
-        :param transcription_configuration: name of a transcription configuration.
+        Args:
+            to: The worker's address (attribute ``contact_uri``).
+            from_: Caller id shown to the worker.
+            timeout: Seconds the worker's phone rings (60).
+            status_callback: URL for progress of the worker's leg.
+            status_callback_method: Its HTTP method (POST).
+            status_callback_event: Of initiated, ringing, answered, completed, separated by commas (completed).
+            record: Recording of the worker's leg (do-not-record).
+            muted: Whether the worker starts muted (False).
+            beep: True, False, ``onEnter`` or ``onExit`` (True).
+            start_conference_on_enter: Whether the worker's entry starts it (True).
+            end_conference_on_exit: Whether the worker's leaving ends it (False).
+            end_conference_on_customer_exit: Whether the customer's leaving ends it (False).
+            beep_on_customer_entrance: Whether the customer's entry beeps (True).
+            wait_url: What is played while waiting (Twilio's hold music).
+            wait_method: Its HTTP method (POST).
+            early_media: Whether the worker's ringback is heard (True).
+            max_participants: Number of participants at most (10).
+            conference_status_callback: URL for events of the conference.
+            conference_status_callback_method: Its HTTP method (POST).
+            conference_status_callback_event: Of start, end, join, leave, mute, hold, speaker (start,end).
+            conference_record: True, False, ``record-from-start`` or ``do-not-record`` (False).
+            conference_trim: ``trim-silence`` or ``do-not-trim`` (trim-silence).
+            recording_channels: ``mono`` or ``dual`` (mono).
+            recording_status_callback: URL for events of the leg's recording.
+            recording_status_callback_method: Its HTTP method (POST).
+            conference_recording_status_callback: URL for events of the conference's recording.
+            conference_recording_status_callback_method: Its HTTP method (POST).
+            region: Where the conference is mixed: us1, ie1, sg1, br1, au1, jp1.
+            sip_auth_username: For a SIP address.
+            sip_auth_password: For a SIP address.
+            transcribe: Whether it is transcribed (False).
+            transcription_configuration: Name of a transcription configuration.
+
+        Returns:
+            A Future of this reservation, as it was: its change follows with the events.
         """
-        values = {name: value for name, value in locals().items() if name != "self"}
-        return self._instruct(routes.CONFERENCE, values, use_answer=False)
+        return self._instruct(
+            routes.CONFERENCE,
+            {
+                "to": to,
+                "from_": from_,
+                "timeout": timeout,
+                "status_callback": status_callback,
+                "status_callback_method": status_callback_method,
+                "status_callback_event": status_callback_event,
+                "record": record,
+                "muted": muted,
+                "beep": beep,
+                "start_conference_on_enter": start_conference_on_enter,
+                "end_conference_on_exit": end_conference_on_exit,
+                "end_conference_on_customer_exit": end_conference_on_customer_exit,
+                "beep_on_customer_entrance": beep_on_customer_entrance,
+                "wait_url": wait_url,
+                "wait_method": wait_method,
+                "early_media": early_media,
+                "max_participants": max_participants,
+                "conference_status_callback": conference_status_callback,
+                "conference_status_callback_method": conference_status_callback_method,
+                "conference_status_callback_event": conference_status_callback_event,
+                "conference_record": conference_record,
+                "conference_trim": conference_trim,
+                "recording_channels": recording_channels,
+                "recording_status_callback": recording_status_callback,
+                "recording_status_callback_method": recording_status_callback_method,
+                "conference_recording_status_callback": conference_recording_status_callback,
+                "conference_recording_status_callback_method": conference_recording_status_callback_method,
+                "region": region,
+                "sip_auth_username": sip_auth_username,
+                "sip_auth_password": sip_auth_password,
+                "transcribe": transcribe,
+                "transcription_configuration": transcription_configuration,
+            },
+            use_answer=False,
+        )
 
     def update_participant(
         self, *, end_conference_on_exit: bool | None = None, mute: bool | None = None, beep_on_exit: bool | None = None

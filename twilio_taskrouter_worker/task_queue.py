@@ -52,5 +52,5 @@ class TaskQueue(Resource):
         """The same as ``name``."""
         return self.name
 
-    def __repr__(self) -> str:
-        return f"<TaskQueue {self.sid} {self.name!r}>"
+    def _shown(self) -> str:
+        return f"{self.sid} {self.name!r}"

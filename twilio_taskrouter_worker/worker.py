@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _checks
-from ._bridge import routes
+from ._bridge import forking, routes
 from ._bridge.mirror import Mirror
 from ._bridge.request import Request
 from ._bridge.schema import Record
@@ -24,7 +24,7 @@ from ._version import __version__
 from .activity import Activity
 from .channel import Channel
 from .directory import Directory, Named
-from .errors import ConnectTimeoutError, ForkedProcessError, InvalidMessageError, NotReadyError, TaskRouterError
+from .errors import ConnectTimeoutError, InvalidMessageError, NotReadyError, TaskRouterError
 from .options import LogLevel, Options, set_log_level
 from .reservation import Reservation
 from .tokens import check_successor, check_token, expiry
@@ -274,6 +274,7 @@ class Worker(WorkerFields, WorkerEmitter):
                 self._pid = os.getpid()
                 self._calls.reopen()
                 self._connection = self._new_connection()
+                forking.guard(self._state)
                 self._ending = None
                 self._connection.start(self._token, _monotonic_expiry(self._token))
             return self._connection, self._connection.when_ready()
@@ -311,6 +312,7 @@ class Worker(WorkerFields, WorkerEmitter):
         with self._lock:
             if self._connection is connection:
                 self._connection, self._ending = None, connection
+                forking.release(self._state)
                 # Not after the lock: the next connection opens them again, and may begin at once.
                 give_up = self._calls.close(why)
         if give_up is not None:
@@ -329,11 +331,7 @@ class Worker(WorkerFields, WorkerEmitter):
 
     def _check_process(self) -> None:
         if self._connection is not None and self._forked:
-            raise ForkedProcessError(
-                f"This worker was connected in process {self._pid} and cannot be used in process {os.getpid()}, which "
-                "was forked from it: its threads and socket are not here. Make and connect a new Worker after the fork "
-                "(in gunicorn: in the post_fork hook)"
-            )
+            raise forking.forked_error(self._pid)
 
     @property
     def _forked(self) -> bool:
@@ -356,12 +354,14 @@ class Worker(WorkerFields, WorkerEmitter):
     @property
     def lag(self) -> float:
         """Seconds since the event that is being handled arrived: how far callbacks are behind; 0.0 if none is."""
+        self._check_process()
         connection = self._connection
         return 0.0 if connection is None else connection.dispatcher.lag
 
     @property
     def backlog(self) -> int:
         """Number of events that wait for earlier callbacks to end."""
+        self._check_process()
         connection = self._connection
         return 0 if connection is None else connection.dispatcher.backlog
 
@@ -405,6 +405,8 @@ class Worker(WorkerFields, WorkerEmitter):
     def __repr__(self) -> str:
         if self._state.record is None:
             return f"<{type(self).__name__} not connected>"
+        if self._forked and self._connection is not None:
+            return f"<{type(self).__name__} {self.sid} of process {self._pid}>"
         state = "ready" if self.ready else "connected" if self.connected else "disconnected"
         return f"<{type(self).__name__} {self.sid} {self.activity_name!r} {state}>"
 

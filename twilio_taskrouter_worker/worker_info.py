@@ -67,5 +67,5 @@ class WorkerInfo(WorkerFields):
 
     __slots__ = ()
 
-    def __repr__(self) -> str:
-        return f"<WorkerInfo {self.sid} {self.activity_name!r}>"
+    def _shown(self) -> str:
+        return f"{self.sid} {self.activity_name!r}"

@@ -18,7 +18,7 @@ import attrs
 
 from .._frozen import FrozenDict, frozen
 from .._json import loads
-from ..errors import InvalidMessageError
+from ..errors import ForkedProcessError, InvalidMessageError
 
 __all__ = ["Kind", "Record", "Resource", "Schema", "Wire"]
 
@@ -270,8 +270,16 @@ class Resource:
         return record
 
     def __repr__(self) -> str:
+        try:
+            shown = self._shown()
+        except ForkedProcessError:
+            shown = f"{self._sid()} of another process"
+        return f"<{type(self).__name__} {shown}>"
+
+    def _shown(self) -> str:
+        """What ``repr`` shows of it."""
         status = getattr(self, "status", None)
-        return f"<{type(self).__name__} {self._sid()}{'' if status is None else ' ' + status}>"
+        return f"{self._sid()}{'' if status is None else ' ' + status}"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError(

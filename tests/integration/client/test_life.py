@@ -93,6 +93,7 @@ def test_a_connected_worker_is_refused_in_a_forked_child_and_goes_on_in_the_pare
 worker = new_worker()
 worker.connect(10)
 reservation = next(iter(worker.reservations.values()))
+activity, channel = worker.activity, next(iter(worker.channels.values()))
 
 def child():
     assert not worker.connected and not worker.ready
@@ -106,7 +107,23 @@ def child():
         "set_attributes": lambda: worker.set_attributes({}),
         "accept": reservation.accept,
         "complete": lambda: reservation.task.complete("done"),
-        "activity": worker.activity.set_as_current,
+        "activity": activity.set_as_current,
+        "lag": lambda: worker.lag,
+        "backlog": lambda: worker.backlog,
+        "attributes": lambda: worker.attributes,
+        "current activity": lambda: worker.activity,
+        "is_current": lambda: activity.is_current,
+        "to_dict": worker.to_dict,
+        "status": lambda: reservation.status,
+        "priority": lambda: reservation.task.priority,
+        "name": lambda: activity.name,
+        "capacity": lambda: channel.capacity,
+        "len": lambda: len(worker.reservations),
+        "loop": lambda: list(worker.reservations),
+        "values": worker.reservations.values,
+        "get": lambda: worker.reservations.get(reservation.sid),
+        "in": lambda: reservation.sid in worker.reservations,
+        "by_name": lambda: worker.activities.by_name("Available"),
         "wait_for": lambda: worker.wait_for("ready", 5),
         "stream": lambda: worker.stream("ready"),
         "wait_for_accepted": lambda: reservation.wait_for("accepted", 5),
@@ -118,7 +135,10 @@ def child():
             assert "after the fork" in str(error) and str(os.getpid()) in str(error), error
         else:
             raise AssertionError(name)
-    assert worker.sid and reservation.status == "pending" and repr(worker)
+    for shown in (worker, reservation, reservation.task, activity, channel, worker.reservations, worker.channels):
+        assert "process" in repr(shown), repr(shown)
+    # A sid cannot be out of date.
+    assert worker.sid and reservation.sid and reservation.task.sid and {reservation}
 
 in_child(child)
 assert worker.ready

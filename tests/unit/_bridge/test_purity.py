@@ -52,6 +52,7 @@ IMPURE_SIBLINGS = {
     "deadline",
     "dialing",
     "dispatch",
+    "forking",
     "futures",
     "http",
     "loading",

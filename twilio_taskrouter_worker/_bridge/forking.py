@@ -1,0 +1,103 @@
+"""In a forked child, reading a worker that the parent has connected raises; only sids can be read."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ForkedProcessError
+from ..worker_info import WorkerFields
+
+if TYPE_CHECKING:
+    from ..reservation import Reservation
+    from .mirror import Mirror
+    from .schema import Record, Resource, Schema
+
+__all__ = ["forked_error", "guard", "release"]
+
+# The process that each connected worker is connected in.
+_connected: weakref.WeakKeyDictionary[Mirror, int] = weakref.WeakKeyDictionary()
+
+
+def guard(mirror: Mirror) -> None:
+    """From now on a forked child cannot read it."""
+    _connected[mirror] = os.getpid()
+
+
+def release(mirror: Mirror) -> None:
+    """It is not connected any more: it may be read, and connected, in every process."""
+    _connected.pop(mirror, None)
+
+
+def forked_error(parent: int) -> ForkedProcessError:
+    """The error for each use of a worker that was connected in the process ``parent``."""
+    return ForkedProcessError(
+        f"This worker was connected in process {parent} and cannot be used in process {os.getpid()}, which was forked "
+        "from it: its threads and socket are not here, and what it knows is no longer updated. Make and connect a new "
+        "Worker after the fork, or use worker.client() there"
+    )
+
+
+class _Stale:
+    """Stands for a record, or the entries of a Directory, that the child cannot keep up to date.
+
+    ``known`` are the places of a record that never change.
+    """
+
+    def __init__(self, parent: int, known: dict[int, Any] | None = None) -> None:
+        self._parent = parent
+        self._known = known or {}
+
+    def __getitem__(self, place: Any) -> Any:
+        if place in self._known:
+            return self._known[place]
+        raise forked_error(self._parent)
+
+    def __contains__(self, item: object) -> bool:
+        raise forked_error(self._parent)
+
+    def __iter__(self) -> Iterator[Any]:
+        raise forked_error(self._parent)
+
+    def __len__(self) -> int:
+        raise forked_error(self._parent)
+
+    keys = __iter__
+
+
+def _forget() -> None:
+    """In a forked child, where no other thread exists."""
+    for mirror, parent in list(_connected.items()):
+        _make_stale(mirror, parent)
+    _connected.clear()
+
+
+def _make_stale(mirror: Mirror, parent: int) -> None:
+    resources: list[Resource] = [*mirror.activities.values(), *mirror.channels.values()]
+    for reservations in mirror.by_task.values():
+        for reservation in reservations:
+            resources.extend(_of(reservation))
+    for resource in resources:
+        resource._record = _stale_record(resource._schema, resource._record, parent)
+    for directory in (mirror.activities, mirror.channels, mirror.reservations):
+        directory._entries = _Stale(parent)  # type: ignore[assignment]
+    if mirror.record is not None:
+        mirror.record = mirror.public_record = _stale_record(WorkerFields._schema, mirror.record, parent)
+
+
+def _of(reservation: Reservation) -> Iterator[Resource]:
+    task = reservation.task
+    yield from (reservation, task)
+    yield from filter(None, (task.transfers.incoming, task.transfers.outgoing))
+    yield from task._replaced.values()
+
+
+def _stale_record(schema: Schema, record: Record, parent: int) -> Any:
+    sid = schema.index["sid"]
+    return _Stale(parent, {sid: record[sid]})
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
