@@ -68,6 +68,10 @@ def _parse_json(text: str) -> Any:
         raise SeedError(f"not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
     except RecursionError:
         raise SeedError("it is nested too deeply.") from None
+    except SeedError:
+        raise
+    except ValueError as error:  # a number that Python cannot hold
+        raise SeedError(f"not valid JSON: {error}.") from None
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
