@@ -17,7 +17,11 @@ _LATE_SECONDS = 1.0
 """A moment that a running clock has just passed, while it was being asked for, is no mistake."""
 _STEP_SECONDS = 0.005
 _LATEST = 253402300799.0
-"""The last second of the year 9999: dates end there."""
+"""The last second of the year 9999: dates end there, and so does every clock."""
+_EARLIEST = -62135596800.0
+"""The first second of the year 1."""
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Not the time of day, which may be set back. Where the system has such a clock, it goes on while the computer sleeps."""
 
 Drive = Callable[[Callable[[], None]], None]
 """What a running router offers to its clock: it makes the move, and does the work of all timers on the way."""
@@ -33,12 +37,17 @@ class ClockState:
     running: bool
 
 
+def _steady() -> float:
+    return time.clock_gettime(_STEADY)
+
+
 class Clock:
     """What time it is for tasks, reservations and every timer of a local TaskRouter.
 
-    A running clock follows the computer's, plus whatever it was advanced by. A paused one only moves by
-    :meth:`advance` and :meth:`run_until`. Heartbeats, tokens and network timeouts always follow real time: a stopped
-    clock does not cut off the clients, and a token does not grow old by it.
+    A running clock starts with the computer's time of day and goes on as fast, plus whatever it was advanced by; setting
+    the time of day does not move it. A paused one only moves by :meth:`advance` and :meth:`run_until`. Heartbeats, tokens
+    and network timeouts always follow real time: a stopped clock does not cut off the clients, and a token does not grow
+    old by it.
 
     One clock belongs to one router. All methods may be called from any thread. Those that move it return when the
     timers that fell due have done their work; the clients hear of it at that moment.
@@ -51,10 +60,9 @@ class Clock:
     def __init__(self, start: float | None = None, *, running: bool = True) -> None:
         # Guards the three values below; nothing else is called while it is held.
         self._lock = threading.Lock()
-        self._real = time.time
-        self._shown = self._real() if start is None else _moment(start)
+        self._shown = time.time() if start is None else _moment(start)
         self._running = running
-        self._since = self._real()
+        self._since = _steady()
         self._drive: Drive | None = None
         self._next_deadline: Callable[[], float | None] | None = None
 
@@ -69,7 +77,7 @@ class Clock:
 
     @property
     def running(self) -> bool:
-        """Whether it follows the computer's clock."""
+        """Whether it moves by itself."""
         return self._running
 
     def now(self) -> float:
@@ -110,7 +118,7 @@ class Clock:
 
         Raises:
             TimeoutError: the function did not become true; the clock shows the end of the timeout.
-            ValueError: ``when`` has passed, or is a naive datetime or no number.
+            ValueError: ``when`` has passed or is not a moment, or the timeout leads beyond the year 9999.
             StateError: its router has been stopped.
         """
         if callable(when):
@@ -127,7 +135,7 @@ class Clock:
         self._advance_to(moment)
 
     def _run_until_true(self, predicate: Callable[[], object], timeout: float, patience: float) -> None:
-        limit = self.now() + timeout
+        limit = _moment(self.now() + timeout)
         while not _becomes_true(predicate, _span("patience", patience)):
             now = self.now()
             if now >= limit:
@@ -154,7 +162,7 @@ class Clock:
     def state(self) -> ClockState:
         """Return what to give to :meth:`go_on` after a restart."""
         with self._lock:
-            return ClockState(shown=self._now(), since=self._real(), running=self._running)
+            return ClockState(shown=self._now(), since=time.time(), running=self._running)
 
     def go_on(self, state: ClockState) -> None:
         """Show what a clock of that state would show by now; used by a router that is restarted.
@@ -162,7 +170,7 @@ class Clock:
         The time in between has passed if both that clock and this one run by themselves; else none has.
         """
         with self._lock:
-            away = max(0.0, self._real() - state.since) if state.running and self._running else 0.0
+            away = max(0.0, time.time() - state.since) if state.running and self._running else 0.0
             self._set(shown=state.shown + away)
 
     def not_before(self, moment: float) -> None:
@@ -197,13 +205,13 @@ class Clock:
 
     def _set(self, *, shown: float | None = None, running: bool | None = None) -> None:
         """Change the lock's values; the lock is held."""
-        self._shown = self._now() if shown is None else shown
-        self._since = self._real()
+        self._shown = self._now() if shown is None else min(shown, _LATEST)
+        self._since = _steady()
         if running is not None:
             self._running = running
 
     def _now(self) -> float:
-        return self._shown + (self._real() - self._since) if self._running else self._shown
+        return min(self._shown + (_steady() - self._since), _LATEST) if self._running else self._shown
 
 
 def _becomes_true(predicate: Callable[[], object], patience: float) -> bool:
@@ -218,11 +226,25 @@ def _becomes_true(predicate: Callable[[], object], patience: float) -> bool:
 
 
 def _span(name: str, seconds: float) -> float:
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise ValueError(f"{name} takes seconds, 0 or more, not {seconds!r}")
-    if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(f"{name} takes seconds, 0 or more, not {seconds!r}: time does not go back")
+    if not _finite(seconds):
+        raise ValueError(f"{name} takes seconds, 0 or more, not {_shown(seconds)}")
+    if seconds < 0:
+        raise ValueError(f"{name} takes seconds, 0 or more, not {_shown(seconds)}: time does not go back")
     return float(seconds)
+
+
+def _finite(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
+
+
+def _shown(value: object) -> str:
+    # Not the digits of a very long integer.
+    return "such a large number" if isinstance(value, int) and abs(value) > _LATEST else repr(value)
 
 
 def _text(moment: float) -> str:
@@ -234,8 +256,8 @@ def _moment(when: float | datetime) -> float:
         if when.tzinfo is None:
             raise ValueError("A moment must be an aware datetime, such as datetime(..., tzinfo=timezone.utc).")
         return when.timestamp()
-    if isinstance(when, bool) or not isinstance(when, (int, float)) or not math.isfinite(when):
-        raise ValueError(f"A moment is unix seconds or an aware datetime, not {when!r}.")
-    if abs(when) > _LATEST:
-        raise ValueError(f"A moment must lie before the year 10000, not at {when!r} unix seconds.")
+    if not _finite(when):
+        raise ValueError(f"A moment is unix seconds or an aware datetime, not {_shown(when)}.")
+    if not _EARLIEST <= when <= _LATEST:
+        raise ValueError(f"A moment must lie from the year 1 to the year 9999, not at {when!r} unix seconds.")
     return float(when)

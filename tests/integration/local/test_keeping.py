@@ -129,7 +129,8 @@ def test_a_port_that_is_taken_leaves_no_file(db: str, router: LocalTaskRouter) -
 def test_timers_that_were_due_while_it_was_away(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """They happen at the start, each at its own time and in order; later ones are still to come."""
     real = [1_000_000.0]
-    monkeypatch.setattr("twilio_taskrouter_worker.local.clock.time.time", lambda: real[0])
+    for name in ("time.time", "_steady"):
+        monkeypatch.setattr(f"twilio_taskrouter_worker.local.clock.{name}", lambda: real[0])
     router = LocalTaskRouter(db=db).start()
     for name in ("Ann", "Bob"):
         router.add_worker(name, activity="Available")

@@ -11,9 +11,10 @@ from twilio_taskrouter_worker.local.clock import Clock
 
 
 def stopped_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The computer's clock, as the only item of a list that a test may change."""
+    """The computer's clocks, as the only item of a list that a test may change."""
     real = [1000.0]
-    monkeypatch.setattr("twilio_taskrouter_worker.local.clock.time.time", lambda: real[0])
+    for name in ("time.time", "_steady"):
+        monkeypatch.setattr(f"twilio_taskrouter_worker.local.clock.{name}", lambda: real[0])
     return real
 
 
@@ -75,14 +76,14 @@ def test_a_router_makes_the_moves() -> None:
         clock.bind(drive)
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "5"])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "5", 10**400, -(10**400)])
 def test_bad_advance(seconds: float) -> None:
     """Time only goes forward, by a number."""
     with pytest.raises(ValueError, match="0 or more"):
         Clock().advance(seconds)
 
 
-@pytest.mark.parametrize("when", ["noon", True, float("nan"), datetime(2024, 1, 1)])  # noqa: DTZ001
+@pytest.mark.parametrize("when", ["noon", True, float("nan"), datetime(2024, 1, 1), 10**400])  # noqa: DTZ001
 def test_bad_moments(when: float) -> None:
     """A moment is a number or an aware datetime."""
     with pytest.raises(ValueError, match="moment"):
@@ -140,13 +141,42 @@ def test_a_running_clock_forgives_a_moment_that_has_just_passed(monkeypatch: pyt
         clock.run_until(900.0)
 
 
-@pytest.mark.parametrize("move", [lambda clock: clock.advance(1e12), lambda clock: clock.run_until(1e12)])
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda clock: clock.advance(1e12),
+        lambda clock: clock.run_until(1e12),
+        lambda clock: clock.run_until(lambda: True, timeout=1e12),
+    ],
+)
 def test_dates_end_with_the_year_9999(move: Callable[[Clock], None]) -> None:
     """Further on there is no date to show, so a clock does not go there."""
     clock = Clock.virtual(0.0)
-    with pytest.raises(ValueError, match="before the year 10000"):
+    with pytest.raises(ValueError, match="from the year 1 to the year 9999"):
         move(clock)
     assert clock.now() == 0.0
+
+
+def test_a_running_clock_ends_with_the_year_9999(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands still at the last second that has a date; one that begins before the year 1 is refused."""
+    real = stopped_time(monkeypatch)
+    clock = Clock(253402300798.0)
+    real[0] += 500
+    assert clock.now() == 253402300799.0
+    with pytest.raises(ValueError, match="from the year 1"):
+        Clock(-62135596801.0)
+
+
+def test_setting_the_time_of_day_does_not_move_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A running clock goes on as if nothing had happened, forwards and backwards."""
+    real, of_day = stopped_time(monkeypatch), [5000.0]
+    monkeypatch.setattr("twilio_taskrouter_worker.local.clock.time.time", lambda: of_day[0])
+    clock = Clock()
+    for change in (-3600.0, 7200.0):
+        of_day[0] += change
+        real[0] += 3
+    assert clock.now() == 5006.0
+    assert clock.seconds_until(5010.0) == 4.0
 
 
 @pytest.mark.parametrize(("was", "runs", "shown"), [(True, True, 90.0), (True, False, 60.0), (False, True, 60.0)])
