@@ -217,7 +217,7 @@ def endless(target: Target, head: bytes, part: bytes, most: int = 64 * 2**20) ->
 def headers(target: Target, rounds: int, chance: random.Random) -> Outcome:
     """Send headers without end: many, long, and on many connections at a time."""
     outcome = Outcome()
-    start = b"GET /v1/Workspaces HTTP/1.1\r\nHost: x\r\n"
+    start = b"GET /v1/Workspaces HTTP/1.1\r\nHost: localhost\r\n"
     for _ in range(max(1, rounds // 100)):
         many = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
         outcome.answered("twenty thousand headers", exchange(target, start + many + b"\r\n"), {400, "closed"})
@@ -254,7 +254,7 @@ def _ignored() -> Iterator[None]:
 def slow(target: Target, sockets: int, seconds: float) -> Outcome:
     """Open many connections that say nothing, or drip headers or a body; then leave."""
     outcome = Outcome()
-    half = b"GET /v1/Workspaces HTTP/1.1\r\nHost: x\r\nX-Slow: "
+    half = b"GET /v1/Workspaces HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
     begun = http("GET", "/v1/wschannels", Content_Length="100000").replace(b"GET", b"POST", 1)
     openings = (b"", half, begun)
     start, held = time.monotonic(), []

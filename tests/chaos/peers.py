@@ -137,7 +137,7 @@ def whole(answer: bytes) -> bool:
 
 def http(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
     """The bytes of a request; underscores in names of headers are hyphens."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: x"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if body or method == "POST":
         lines.append(f"Content-Length: {len(body)}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import http.client
-import ipaddress
 import os
 import re
 import socket
@@ -24,6 +23,7 @@ import requests
 import requests.adapters
 import urllib3
 
+from .. import _hosts
 from .threads import POOL, POOL_SIZE
 from .tls import ca_path
 
@@ -87,11 +87,7 @@ def hide(token: str, text: str) -> str:
 
 def is_loopback(url: str) -> bool:
     """A proxy is never asked for an address of this very machine: it could not reach it."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return _hosts.is_loopback(urlsplit(url).hostname or "")
 
 
 def settings_for(url: str) -> Settings:

@@ -42,6 +42,13 @@ _SHOWN = (
     "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0 takes a free one."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Further host name by which it is reached, such as that of a container; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="When ready, one JSON line instead of the text.")
 @click.option(
     "--db", type=click.Path(dir_okay=False), default=None, help="Keep everything in this file, and go on with it."
@@ -63,6 +70,7 @@ def local(
     context: click.Context,
     port: int,
     host: str,
+    allowed_hosts: tuple[str, ...],
     as_json: bool,
     db: str | None,
     seed_file: str | None,
@@ -85,6 +93,7 @@ def local(
             router = LocalTaskRouter(
                 host=host,
                 port=port,
+                allowed_hosts=allowed_hosts,
                 seed=random_seed,
                 db=db,
                 seed_file=seed_file,

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 from .clock import Clock
 from .engine import Rules
+from .server.http.guard import EVERY_HOST, host_name
 
 
 def port_of(port: int) -> int:
@@ -20,6 +21,18 @@ def port_of(port: int) -> int:
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
         raise ValueError(f"port must be an integer from 0 to 65535, not {port!r}.")
     return port
+
+
+def hosts_of(names: Sequence[str]) -> list[str]:
+    """Host names in lower case, or ``*``."""
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"allowed_hosts must be a list of host names, not {names!r}.")
+    for name in names:
+        if name != EVERY_HOST and (host_name(name) != name.lower() or not name):
+            raise ValueError(
+                f"allowed_hosts takes host names without scheme and port, such as 'taskrouter', not {name!r}."
+            )
+    return [name.lower() for name in names]
 
 
 def seed_of(seed: int | None) -> int | None:

@@ -21,7 +21,7 @@ _LATEST = 253402300799.0
 _EARLIEST = -62135596800.0
 """The first second of the year 1."""
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Not the time of day, which may be set back. Where the system has such a clock, it goes on while the computer sleeps."""
+"""Not the time of day, which may be set back. It goes on while the computer sleeps, if the system has such a clock."""
 
 Drive = Callable[[Callable[[], None]], None]
 """What a running router offers to its clock: it makes the move, and does the work of all timers on the way."""
@@ -44,10 +44,10 @@ def _steady() -> float:
 class Clock:
     """What time it is for tasks, reservations and every timer of a local TaskRouter.
 
-    A running clock starts with the computer's time of day and goes on as fast, plus whatever it was advanced by; setting
-    the time of day does not move it. A paused one only moves by :meth:`advance` and :meth:`run_until`. Heartbeats, tokens
-    and network timeouts always follow real time: a stopped clock does not cut off the clients, and a token does not grow
-    old by it.
+    A running clock starts with the computer's time of day and goes on as fast, plus whatever it was advanced by; it is
+    not moved when the time of day is set. A paused clock only moves by :meth:`advance` and :meth:`run_until`.
+    Heartbeats, tokens and network timeouts always follow real time: a stopped clock does not cut off the clients, and
+    a token does not grow old by it.
 
     One clock belongs to one router. All methods may be called from any thread. Those that move it return when the
     timers that fell due have done their work; the clients hear of it at that moment.

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from .._version import __version__
-from ..errors import StoreError
+from ..errors import StateError, StoreError
 from . import seeds
 from .clock import Clock
 from .credentials import Credentials, credentials
@@ -27,6 +25,10 @@ if TYPE_CHECKING:
     import asyncio
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
+
+_ENTRIES_AT_ONCE: Final = 256
+"""How many entries of a journal are applied before it is checked whether to stop."""
+_REPORT_SECONDS: Final = 2.0
 
 
 @attrs.frozen(kw_only=True)
@@ -52,23 +54,29 @@ class Opened:
     """There is nothing in it yet."""
 
 
-def open_service(loop: asyncio.AbstractEventLoop, clock: Clock, wishes: Wishes) -> Opened:
+def open_service(loop: asyncio.AbstractEventLoop, clock: Clock, wishes: Wishes, stopping: Callable[[], bool]) -> Opened:
     """Make a service, from its file if there is one. Runs on the service's thread.
+
+    Args:
+        stopping: asked while a journal is applied, which takes its time; True ends it.
 
     Raises:
         StoreError: the file cannot be used, or was made with other things than those that are asked for now.
+        StateError: it was stopped meanwhile.
     """
     if wishes.db is None:
-        return _build(loop, clock, wishes, None)
+        return _build(loop, clock, wishes, None, stopping)
     store = Store.open(wishes.db)
     try:
-        return _build(loop, clock, wishes, store)
+        return _build(loop, clock, wishes, store, stopping)
     except BaseException:
         store.close()
         raise
 
 
-def _build(loop: asyncio.AbstractEventLoop, clock: Clock, wishes: Wishes, store: Store | None) -> Opened:
+def _build(
+    loop: asyncio.AbstractEventLoop, clock: Clock, wishes: Wishes, store: Store | None, stopping: Callable[[], bool]
+) -> Opened:
     kept = store.header() if store is not None else None
     header = _new_header(wishes) if kept is None else _agreed(wishes, kept)
     own = header.credentials
@@ -79,7 +87,7 @@ def _build(loop: asyncio.AbstractEventLoop, clock: Clock, wishes: Wishes, store:
         if kept is None:
             store.begin(header)
         else:
-            _restore(service, store, kept, own_clock=wishes.own_clock)
+            _restore(service, store, kept, stopping, own_clock=wishes.own_clock)
             if own != kept.credentials:
                 store.replace_credentials(own)
         service.record()
@@ -117,11 +125,10 @@ def _agreed(wishes: Wishes, kept: Header) -> Header:
     return attrs.evolve(kept, credentials=attrs.evolve(kept.credentials, **given))
 
 
-def _restore(service: Service, store: Store, header: Header, *, own_clock: bool) -> None:
+def _restore(service: Service, store: Store, header: Header, stopping: Callable[[], bool], *, own_clock: bool) -> None:
     """Replay the journal, and set the clock to where it would be by now."""
     started = time.monotonic()
-    with _without_collector():
-        count = _replay(service, store, header)
+    count = _replay(service, store, header, stopping)
     log.info("%s: %d commands applied again in %.1f s", store.path, count, time.monotonic() - started)
     state = store.clock()
     if state is not None and not own_clock:
@@ -129,11 +136,18 @@ def _restore(service: Service, store: Store, header: Header, *, own_clock: bool)
     service.clock.not_before(service.engine.now)
 
 
-def _replay(service: Service, store: Store, header: Header) -> int:
+def _replay(service: Service, store: Store, header: Header, stopping: Callable[[], bool]) -> int:
     """Apply every entry again and return how many there are."""
     count = 0
+    report = time.monotonic() + _REPORT_SECONDS
     for kept in store.entries():
         count += 1
+        if count % _ENTRIES_AT_ONCE == 0:
+            if stopping():
+                raise StateError(f"The local TaskRouter was stopped while it applied the journal of {store.path}.")
+            if time.monotonic() >= report:
+                report = time.monotonic() + _REPORT_SECONDS
+                log.info("%s: %d of %d commands applied so far", store.path, count, store.journal_length())
         try:
             service.replay(kept.entry, kept.actor_sid, kept.address)
         except Rejected as refusal:
@@ -147,18 +161,6 @@ def _replay(service: Service, store: Store, header: Header) -> int:
             f" ({__version__}) behaves differently: {trouble}. Open it with that version and export what is in it."
         )
     return count
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Let the collector rest: a replay makes much that stays and hardly a cycle; looking for them doubles its time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def catch_up(service: Service) -> None:

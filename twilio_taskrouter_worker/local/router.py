@@ -13,7 +13,17 @@ import attrs
 
 from ..errors import NotFoundError, RequestRejectedError, StateError, VersionConflictError
 from . import seeds
-from .arguments import attributes_of, clock_of, file_of, port_of, reason_code_of, rules_of, seed_of, start_time_of
+from .arguments import (
+    attributes_of,
+    clock_of,
+    file_of,
+    hosts_of,
+    port_of,
+    reason_code_of,
+    rules_of,
+    seed_of,
+    start_time_of,
+)
 from .clock import Clock
 from .credentials import Credentials, credentials
 from .engine import Engine, Explanation, Rejected, Rules, commands, model
@@ -68,6 +78,10 @@ class LocalTaskRouter:
         rules: the choices where Twilio's documentation leaves one; None: those of the file, else the defaults.
         clock: ``"real"``, ``"virtual"`` (stands still until it is moved), or a :class:`~.clock.Clock`. With a file, the
             first two go on from the time that the file knows.
+        allowed_hosts: further host names by which this service is reached (``["taskrouter"]`` in a network of
+            containers), whose web pages may use it as well. Requests for other hosts, and from pages of others, are
+            refused with 403; names and addresses of this machine, the address a request arrives at, and ``host`` need
+            not be named. ``["*"]`` refuses nothing.
 
     Raises:
         ValueError: an argument cannot be; the message says what would be right.
@@ -93,6 +107,7 @@ class LocalTaskRouter:
         signing_key_secret: str | None = None,
         rules: Rules | None = None,
         clock: Clock | Literal["real", "virtual"] = "real",
+        allowed_hosts: Sequence[str] = (),
     ) -> None:
         given = {
             "account_sid": account_sid,
@@ -111,7 +126,7 @@ class LocalTaskRouter:
         )
         self._seed_file = seed_file
         self._credentials: Credentials | None = made if db is None else None
-        self._host = Host(host, port_of(port))
+        self._host = Host(host, port_of(port), hosts_of(allowed_hosts))
         self.clock = clock_of(clock)
         self.clock.bind(self._move_clock, self._next_deadline)
         self.faults = Faults(lambda work: self._call(lambda: work(self._running())))
@@ -422,7 +437,7 @@ class LocalTaskRouter:
 
     def _make_service(self, loop: asyncio.AbstractEventLoop) -> Service:
         """Build the service; runs on its thread, before anything can connect."""
-        opened = open_service(loop, self.clock, self._wishes)
+        opened = open_service(loop, self.clock, self._wishes, lambda: self._host.stopping)
         service = opened.service
         try:
             if not opened.new:

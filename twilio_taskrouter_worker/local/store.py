@@ -232,6 +232,11 @@ class Store:
             )
         log.warning("%s was not closed by its last service; %d entries recovered", self.path, self._count)
 
+    def journal_length(self) -> int:
+        """Return how many entries were committed."""
+        with _sqlite_errors(self.path):
+            return int(self._connection.execute("SELECT COALESCE(MAX(number), 0) FROM journal").fetchone()[0])
+
     def clock(self) -> ClockState | None:
         """Return what the clock showed when it was last set; None in a new file."""
         with _sqlite_errors(self.path):

@@ -126,8 +126,8 @@ def test_methods(router: LocalTaskRouter, method: str) -> None:
 )
 def test_credentials(router: LocalTaskRouter, header: str) -> None:
     """Anything but the account's or its key's credentials is a 401 that asks for Basic, before the body is read."""
-    head = f"POST /v1/Workspaces HTTP/1.1\r\nHost: x\r\nAuthorization: {header}\r\nContent-Length: 99999999\r\n\r\n"
-    answer = raw(router, head.encode())
+    lines = ("POST /v1/Workspaces HTTP/1.1", "Host: localhost", f"Authorization: {header}", "Content-Length: 99999999")
+    answer = raw(router, "".join(f"{line}\r\n" for line in (*lines, "")).encode())
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b"WWW-Authenticate: Basic" in answer
     assert b'"code":20003' in answer
@@ -313,7 +313,7 @@ def test_tunnel_body_limit(router: LocalTaskRouter) -> None:
     """A tunnel request of more than a megabyte is a 413, whether it says so before or not."""
     with BridgeClient(router, router.add_worker("Alice")) as client:
         assert client.send(b" " * (1024 * 1024 + 1)).refusal == (413, 20001)
-    head = b"POST /v1/wschannels HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /v1/wschannels HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert b" 413 " in raw(router, head + b"100001\r\n" + b" " * 0x100001 + b"\r\n0\r\n\r\n").splitlines()[0]
 
 
@@ -322,12 +322,13 @@ def test_tunnel_body_limit(router: LocalTaskRouter) -> None:
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS client\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
-        b"GET /v1/Workspaces HTTP/1.1\r\nHost: x\r\nBroken header\r\n\r\n",
-        b"GET /v1/Workspaces HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 200_000 + b"\r\n\r\n",
-        b"GET /v1/" + b"y" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"POST /v1/wschannels HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-        b"POST /v1/wschannels HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /v1/wschannels HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /v1/Workspaces HTTP/1.1\r\nHost: localhost\r\nBroken header\r\n\r\n",
+        b"GET /v1/Workspaces HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 200_000 + b"\r\n\r\n",
+        b"GET /v1/" + b"y" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /v1/wschannels HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v1/wschannels HTTP/1.1\r\nHost: [::1]\r\n"
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/wschannels HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
 def test_what_is_not_http(router: LocalTaskRouter, data: bytes) -> None:
@@ -346,20 +347,20 @@ def test_ancient_http(router: LocalTaskRouter) -> None:
 def test_header_flood(router: LocalTaskRouter) -> None:
     """Thousands of headers are refused."""
     flood = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
-    answer = raw(router, b"GET /v1/Workspaces HTTP/1.1\r\nHost: x\r\n" + flood + b"\r\n")
+    answer = raw(router, b"GET /v1/Workspaces HTTP/1.1\r\nHost: localhost\r\n" + flood + b"\r\n")
     assert answer.startswith(b"HTTP/1.0 400 ")
 
 
 def test_slow_body(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that does not arrive in time is a 408."""
     monkeypatch.setattr(connections, "BODY_SECONDS", 0.05)
-    answer = raw(router, b"POST /v1/wschannels HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{")
+    answer = raw(router, b"POST /v1/wschannels HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{")
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 def test_cut_off_body(router: LocalTaskRouter) -> None:
     """A client that goes away in the middle of its request leaves nothing behind."""
-    raw(router, b"POST /v1/wschannels HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{", finish=True)
+    raw(router, b"POST /v1/wschannels HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{", finish=True)
     assert router.tasks() == []
 
 
@@ -398,9 +399,9 @@ def test_handshake_without_upgrade(router: LocalTaskRouter) -> None:
 
 
 def test_browsers_may_use_the_bridge_but_not_rest(router: LocalTaskRouter) -> None:
-    """Pages of other origins can tunnel requests, for which they need a token; REST gives them nothing."""
+    """Pages of this machine can tunnel requests, for which they need a token; REST gives them nothing."""
     eb_server = router.connection["eb_server"]
-    preflight = requests.options(eb_server, headers={"Origin": "http://app.example"}, timeout=TIMEOUT)
+    preflight = requests.options(eb_server, headers={"Origin": "http://localhost:3000"}, timeout=TIMEOUT)
     assert preflight.status_code == 204
     assert preflight.headers["Access-Control-Allow-Origin"] == "*"
     assert "apiVersion" in preflight.headers["Access-Control-Allow-Headers"]

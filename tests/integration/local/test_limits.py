@@ -119,7 +119,7 @@ def test_unfinished_requests_together(
 ) -> None:
     """What many clients send of bodies that do not end is bounded in all: the oldest are closed, nothing fails."""
     monkeypatch.setattr(connections, "WAITING_BYTES", 300_000)
-    head = b"POST /v1/wschannels HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"
+    head = b"POST /v1/wschannels HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n\r\n"
     slow = []
     for _ in range(5):
         slow.append(connect(router, head))

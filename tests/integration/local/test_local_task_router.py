@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,10 +21,11 @@ from typing import Any
 import pytest
 import requests
 
-from tests.tools.wait import no_leftover_sockets, no_leftover_threads
+from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
 from twilio_taskrouter_worker import local
 from twilio_taskrouter_worker.errors import ForkedProcessError, NotFoundError, RequestRejectedError, StateError
-from twilio_taskrouter_worker.local import Clock, LocalTaskRouter
+from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, opening
+from twilio_taskrouter_worker.local.server import hosting
 from twilio_taskrouter_worker.local.server.service import Service
 
 
@@ -290,6 +292,83 @@ def test_interrupted_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> No
             sender.join()
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_interrupt_while_the_thread_starts_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C that comes out of ``Thread.start``, before or after the thread exists, ends it and gives the port back."""
+    start = threading.Thread.start
+
+    def interrupted(begin: bool) -> Callable[[threading.Thread], None]:
+        def run(self: threading.Thread) -> None:
+            if begin or not self.name.startswith("taskrouter-local"):
+                start(self)
+            if self.name.startswith("taskrouter-local"):
+                raise KeyboardInterrupt
+
+        return run
+
+    for begin in (True, False):
+        with monkeypatch.context() as patch, no_leftover_threads(), no_leftover_sockets():
+            patch.setattr(hosting, "_BEGIN_SECONDS", 0.5)
+            patch.setattr(threading.Thread, "start", interrupted(begin))
+            with pytest.raises(KeyboardInterrupt):
+                LocalTaskRouter().start()
+
+
+def test_a_system_without_a_free_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The start says what is missing, and leaves no socket; with a thread to be had the same port works."""
+
+    def refused(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch, no_leftover_sockets():
+        patch.setattr(threading.Thread, "start", refused)
+        patch.setattr(hosting, "_BEGIN_SECONDS", 0.1)
+        router = LocalTaskRouter()
+        with pytest.raises(OSError, match="no more threads"):
+            router.start()
+    with LocalTaskRouter(int(router._host.url.rpartition(":")[2])):
+        pass
+
+
+def test_stop_while_a_journal_is_applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that takes long can be stopped by another thread; the file is as it was."""
+    path = tmp_path / "state.db"
+    with LocalTaskRouter(db=path) as router:
+        for number in range(20):
+            router.add_worker(f"W{number}")
+    applied, go_on = threading.Event(), threading.Event()
+    replay = Service.replay
+
+    def slow(self: Service, *entry: Any) -> None:
+        applied.set()
+        go_on.wait(10)
+        replay(self, *entry)
+
+    monkeypatch.setattr(Service, "replay", slow)
+    monkeypatch.setattr(opening, "_ENTRIES_AT_ONCE", 2)
+    router = LocalTaskRouter(db=path)
+    errors: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            router.start()
+        except StateError as error:
+            errors.append(error)
+
+    starter = threading.Thread(target=start)
+    starter.start()
+    assert applied.wait(10)
+    stopper = threading.Thread(target=router.stop)
+    stopper.start()
+    eventually(lambda: router._host.stopping)
+    go_on.set()
+    for thread in (starter, stopper):
+        thread.join(10)
+    assert "was stopped while it applied the journal" in str(errors[0])
+    monkeypatch.undo()
+    with LocalTaskRouter(db=path) as router:
+        assert len(router.workers()) == 20
 
 
 def test_first_workspace_may_come_later(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_events_follow_the_answer(router: LocalTaskRouter) -> None:
                     "token": client.token,
                 }
                 body = json.dumps(envelope).encode()
-                head = f"POST /v1/wschannels HTTP/1.1\r\nHost: local\r\nContent-Length: {len(body)}\r\n\r\n"
+                head = f"POST /v1/wschannels HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
                 http.sendall(head.encode() + body)
                 ready: list[object] = []
                 while client.socket.sock not in ready:
@@ -230,7 +230,7 @@ def test_replaced_client_that_does_not_answer(router: LocalTaskRouter) -> None:
     with socket.create_connection((host, int(port)), TIMEOUT) as dead, BridgeClient(router, alice) as client:
         query = f"token={client.token}&closeExistingSessions=false"
         dead.sendall(
-            f"GET /v1/wschannels?{query} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET /v1/wschannels?{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n".encode()
         )
         received = dead.recv(4096)

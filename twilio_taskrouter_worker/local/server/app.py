@@ -16,6 +16,7 @@ from .events.sessions import Batch
 from .faults.active import HANDSHAKE, REST, TUNNEL, Arrival, Disturbed
 from .http import forms, refusals
 from .http.connections import JSON, TUNNEL_BODY_BYTES, read_body
+from .http.guard import Guard
 from .http.paths import MethodNotAllowed
 from .rest.call import Answer, Call, Operation
 from .rest.operations import TABLE
@@ -38,11 +39,17 @@ _PREFLIGHT: Final = {
 class App:
     """Answers requests for one service."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, guard: Guard) -> None:
         self.service = service
+        self._guard = guard
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; whatever goes wrong becomes an answer too."""
+        try:
+            self._guard.check(request)
+        except Rejected as refusal:
+            # Without any header that would let the page read this.
+            return await _write(request, _json(refusal.status, refusals.body(refusal)))
         path = request.raw_path.partition("?")[0]
         try:
             if path == BRIDGE_PATH:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import os
 import socket
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final, TypeVar
 
+from ..._hosts import is_loopback
 from ...errors import ForkedProcessError, StateError
 
 try:
     from .app import App
     from .http.connections import HttpServer
+    from .http.guard import Guard
 except ModuleNotFoundError as missing:
     if missing.name is None or missing.name.partition(".")[0] != "aiohttp":
         raise
@@ -38,6 +39,8 @@ _BACKLOG: Final = 1024
 """How many connections may wait to be accepted."""
 _ACCEPTED_AT_ONCE: Final = 16
 """How many are accepted in a turn of the loop. It takes a few turns until one is counted and the oldest makes room."""
+_BEGIN_SECONDS: Final = 1.0
+"""How long a thread whose start was interrupted may take to begin."""
 _SHUTDOWN_SECONDS: Final = 2.0
 """How long requests that are being answered may still take when the service stops."""
 
@@ -48,10 +51,13 @@ class Host:
     ``start`` and ``stop`` belong to one owner; ``call`` may be used from any thread.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, allowed_hosts: Iterable[str] = ()) -> None:
         self._address = (host, port)
+        self._guard = Guard(host, allowed_hosts)
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
+        self._begun = threading.Event()
+        """Set by the thread itself, when it begins."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         # Guards _open and _ended: while it is held and _open is true, a callback that is posted is sure to run.
@@ -65,24 +71,30 @@ class Host:
         """Listen, and return when requests are answered.
 
         Raises:
-            OSError: the address cannot be listened on; the message says why.
+            OSError: the address cannot be listened on, or there is no thread; the message says why.
         """
         _warn_unless_loopback(self._address[0])
         self._socket = _listen(*self._address)
-        address, port = self._socket.getsockname()[:2]
-        self.url = _url(address, port)
         started: Future[None] = Future()
-        # Daemonic, so that a program that forgets to stop it can still end.
-        self._thread = threading.Thread(
-            target=self._run, args=(make_service, started), name=THREAD_NAME.format(port=port), daemon=True
-        )
-        self._thread.start()
         try:
+            address, port = self._socket.getsockname()[:2]
+            self.url = _url(address, port)
+            # Daemonic, so that a program that forgets to stop it can still end.
+            self._thread = threading.Thread(
+                target=self._run, args=(make_service, started), name=THREAD_NAME.format(port=port), daemon=True
+            )
+            _start(self._thread)
             started.result()
         except BaseException:
-            # It did not start; or whoever waits here was interrupted, and then it is not to stay.
+            # It did not start, or the caller was interrupted, and then nothing may stay. An interrupt may come out of
+            # Thread.start itself.
             self.stop()
             raise
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it is to end, or has ended; what takes long at the start asks for this."""
+        return self._ended
 
     def call(self, function: Callable[[], T]) -> T:
         """Run a function on the loop's thread and return what it returns, or raise what it raises.
@@ -121,8 +133,11 @@ class Host:
             if self._open and self._loop is not None:
                 self._open = False
                 self._loop.call_soon_threadsafe(self._loop.stop)
-        if self._thread is not None:
-            self._thread.join()
+        if self._thread is None or not self._begun.wait(_BEGIN_SECONDS):
+            if self._socket is not None:
+                self._socket.close()
+            return
+        self._thread.join()
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:
@@ -134,11 +149,13 @@ class Host:
     # -- on the thread -----------------------------------------------------------------------------------------------
 
     def _run(self, make_service: Callable[[asyncio.AbstractEventLoop], Service], started: Future[None]) -> None:
+        self._begun.set()
         assert self._socket is not None
         loop = asyncio.new_event_loop()
         try:
             try:
-                service, http, server = loop.run_until_complete(_open(loop, self._socket, make_service))
+                opening = _open(loop, self._socket, make_service, self._guard)
+                service, http, server = loop.run_until_complete(opening)
             except BaseException as error:
                 started.set_exception(error)
                 return
@@ -160,9 +177,10 @@ async def _open(
     loop: asyncio.AbstractEventLoop,
     listening: socket.socket,
     make_service: Callable[[asyncio.AbstractEventLoop], Service],
+    guard: Guard,
 ) -> tuple[Service, HttpServer, asyncio.Server]:
     service = make_service(loop)
-    http = HttpServer(App(service), loop)
+    http = HttpServer(App(service, guard), loop)
     server = await loop.create_server(service.faults.door(http), sock=listening, backlog=_ACCEPTED_AT_ONCE)
     listening.listen(_BACKLOG)  # asyncio takes one number for both
     return service, http, server
@@ -190,6 +208,17 @@ async def _finish(loop: asyncio.AbstractEventLoop) -> None:
     await loop.shutdown_asyncgens()
 
 
+def _start(thread: threading.Thread) -> None:
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OSError(
+            errno.EAGAIN,
+            "Cannot start the thread of the local TaskRouter: the system gives this process no more threads (ulimit -u,"
+            " or the pids limit of a container)",
+        ) from error
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -212,11 +241,7 @@ def _url(address: str, port: int) -> str:
 
 
 def _warn_unless_loopback(host: str) -> None:
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not is_loopback(host):
         warnings.warn(
             f"The local TaskRouter listens on {host}: every machine that can reach this one can talk to it, without"
             " TLS. It is made for development; prefer 127.0.0.1.",

@@ -58,6 +58,36 @@ def bad_grant(reason: str) -> Rejected:
     return Rejected(403, 20106, f"The access token's TaskRouter grant is invalid: {reason}")
 
 
+def foreign_host(host: str) -> Rejected:
+    """The request is for a host that this service does not have; maybe the name of a web page that resolves to it."""
+    return Rejected(
+        403,
+        20403,
+        f"The host {host[:100]!r} is not a name of this local TaskRouter. If it should be one, add it:"
+        " LocalTaskRouter(allowed_hosts=[...]) or taskrouter local --allowed-host NAME",
+    )
+
+
+def foreign_origin(origin: str) -> Rejected:
+    """The request comes from a web page of another origin."""
+    return Rejected(
+        403,
+        20403,
+        f"Pages of {origin[:100]!r} may not use this local TaskRouter. If they should, add their host:"
+        " LocalTaskRouter(allowed_hosts=[...]) or taskrouter local --allowed-host NAME",
+    )
+
+
+def foreign_page() -> Rejected:
+    """The request comes from a web page of another site, which the browser does not name."""
+    return Rejected(403, 20403, "Pages of other sites may not use this local TaskRouter (Sec-Fetch-Site: cross-site)")
+
+
+def own_webhook() -> Rejected:
+    """The request is a webhook: its events would cause events without end."""
+    return Rejected(508, 20508, "A TaskRouter does not take webhooks: a callback URL leads to this service itself")
+
+
 def forbidden(reason: str, rules: Rules) -> Rejected:
     """The token's role or workspace does not allow this."""
     return Rejected(403, rules.forbidden_code, reason)

@@ -1,0 +1,23 @@
+"""Names and addresses of this machine, which no other machine can have."""
+
+from __future__ import annotations
+
+import ipaddress
+
+__all__ = ["is_loopback"]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address always means this machine; IPv6 addresses without brackets.
+
+    Names below ``localhost`` count as well: no resolver sends them elsewhere (RFC 6761).
+    """
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (address if mapped is None else mapped).is_loopback

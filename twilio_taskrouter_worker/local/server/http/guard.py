@@ -1,0 +1,93 @@
+"""Keeps web pages of other origins out of the service, on every path.
+
+A browser sends requests for any page, also to this machine. A page elsewhere may use a host name of its own that
+resolves to 127.0.0.1 (DNS rebinding), post forms with the Basic credentials that the browser has stored, or open
+websockets, to which the same-origin policy does not apply. A page cannot choose the ``Host``, ``Origin`` and
+``Sec-Fetch-Site`` headers, and a program that is not a browser need not send the latter two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from ...._hosts import is_loopback
+from . import refusals
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+EVERY_HOST: Final = "*"
+"""In ``allowed_hosts``: no host and no origin is refused."""
+
+_HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)(?:%[^\]]*)?\]|([^\s:/@?#\[\]]+))(?::[0-9]*)?", re.ASCII)
+
+
+class Guard:
+    """Decides by its headers whether a request may come in.
+
+    Accepted as ``Host`` are names and addresses of the loopback interface, the address at which the request arrived,
+    the host that the service was told to listen on, and ``allowed_hosts``. The port is ignored: it differs behind a
+    relay, and a page cannot gain anything by it. An ``Origin`` must have one of these hosts too.
+
+    Args:
+        host: what the service was told to listen on.
+        allowed_hosts: further names, in lower case and without a port.
+    """
+
+    def __init__(self, host: str, allowed_hosts: Iterable[str] = ()) -> None:
+        self._names = frozenset({host.lower(), *allowed_hosts})
+
+    def check(self, request: web.BaseRequest) -> None:
+        """Let a request pass.
+
+        Raises:
+            Rejected: it comes from a page of a foreign origin, or is for a host that is not this one (403), or it is a
+                webhook of this service (508).
+        """
+        headers = request.headers
+        if "X-Twilio-Signature" in headers:
+            raise refusals.own_webhook()
+        if EVERY_HOST in self._names:
+            return
+        host = headers.get("Host")
+        name = None if host is None else host_name(host)
+        if host is not None and not (name and self._accepts(name, request)):
+            raise refusals.foreign_host(host)
+        origins = headers.getall("Origin", ())
+        for origin in origins:
+            page = _origin_name(origin)
+            if not page or not (page == name or self._accepts(page, request)):
+                raise refusals.foreign_origin(origin)
+        if not origins and headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
+            raise refusals.foreign_page()
+
+    def _accepts(self, name: str, request: web.BaseRequest) -> bool:
+        return name in self._names or is_loopback(name) or name == _arrived_at(request)
+
+
+@lru_cache(maxsize=256)
+def host_name(host: str) -> str | None:
+    """Return the name in a Host header, in lower case and without the port; None if it is not one."""
+    match = _HOST.fullmatch(host.strip())
+    if match is None:
+        return None
+    return str(match.group(1) or match.group(2)).lower().removesuffix(".")
+
+
+@lru_cache(maxsize=256)
+def _origin_name(origin: str) -> str | None:
+    try:
+        parts = urlsplit(origin.strip())
+    except ValueError:
+        return None
+    return host_name(parts.netloc) if parts.scheme in ("http", "https", "ws", "wss") else None
+
+
+def _arrived_at(request: web.BaseRequest) -> str | None:
+    transport = request.transport
+    address = None if transport is None else transport.get_extra_info("sockname")
+    return str(address[0]).partition("%")[0] if address else None
