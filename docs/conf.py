@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT))
 from twilio_taskrouter_worker import Transfers, Worker  # noqa: E402
 from twilio_taskrouter_worker._bridge import schema  # noqa: E402
 from twilio_taskrouter_worker._version import __version__  # noqa: E402
+from twilio_taskrouter_worker.local.engine.model import Record  # noqa: E402
 
 project = "twilio_taskrouter_worker"
 author = "The twilio_taskrouter_worker authors"
@@ -64,7 +65,8 @@ def undescribed(described: set[str]) -> Iterator[str]:
         module = importlib.import_module(package)
         for exported in module.__all__:
             owner = getattr(module, exported)
-            if not inspect.isclass(owner) or issubclass(owner, BaseException):
+            # Exceptions have a page of their own; records have the fields of Twilio's resources.
+            if not inspect.isclass(owner) or issubclass(owner, (BaseException, Record)):
                 continue
             bases = [base for base in owner.__mro__ if base.__module__.startswith(PACKAGES[0])]
             for name in sorted({name for base in bases for name in vars(base) if not name.startswith("_")}):

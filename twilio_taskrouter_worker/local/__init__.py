@@ -14,25 +14,51 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .clock import Clock
+    from .engine import Explanation
     from .engine.expressions import Semantics
+    from .engine.model import Reservation as ReservationRecord
+    from .engine.model import Task as TaskRecord
+    from .engine.model import Worker as WorkerRecord
     from .engine.rules import Rules
     from .faults import Fault, Faults
+    from .operations import LoggedEvent
     from .router import LocalTaskRouter
 
-__all__ = ["Clock", "Fault", "Faults", "LocalTaskRouter", "Rules", "Semantics"]
+__all__ = [
+    "Clock",
+    "Explanation",
+    "Fault",
+    "Faults",
+    "LocalTaskRouter",
+    "LoggedEvent",
+    "ReservationRecord",
+    "Rules",
+    "Semantics",
+    "TaskRecord",
+    "WorkerRecord",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # All at once: who asks for one of the names is about to use the service.
+    # All at once: a program that takes one of the names is about to use the service.
+    from . import engine, operations, router
     from .clock import Clock
-    from .engine.expressions import Semantics
-    from .engine.rules import Rules
+    from .engine import expressions, model, rules
     from .faults import Fault, Faults
-    from .router import LocalTaskRouter
 
     globals().update(
-        Clock=Clock, Fault=Fault, Faults=Faults, LocalTaskRouter=LocalTaskRouter, Rules=Rules, Semantics=Semantics
+        Clock=Clock,
+        Explanation=engine.Explanation,
+        Fault=Fault,
+        Faults=Faults,
+        LocalTaskRouter=router.LocalTaskRouter,
+        LoggedEvent=operations.LoggedEvent,
+        ReservationRecord=model.Reservation,
+        Rules=rules.Rules,
+        Semantics=expressions.Semantics,
+        TaskRecord=model.Task,
+        WorkerRecord=model.Worker,
     )
     return globals()[name]

@@ -5,30 +5,20 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 import attrs
 
 from ..errors import NotFoundError, RequestRejectedError, StateError, VersionConflictError
 from . import seeds
-from .arguments import (
-    attributes_of,
-    clock_of,
-    file_of,
-    hosts_of,
-    port_of,
-    reason_code_of,
-    rules_of,
-    seed_of,
-    start_time_of,
-)
+from .arguments import clock_of, file_of, hosts_of, port_of, reason_code_of, rules_of, seed_of
 from .clock import Clock
 from .credentials import Credentials, credentials
-from .engine import Engine, Explanation, Rejected, Rules, commands, model
+from .engine import Engine, Rejected, Rules, commands
 from .faults import Faults
 from .opening import Opened, Wishes, catch_up, open_service, plant
+from .operations import WorkspaceOperations
 from .server.hosting import Host
 from .server.service import Service
 
@@ -52,7 +42,7 @@ class ConnectionOptions(TypedDict):
     ws_server: str
 
 
-class LocalTaskRouter:
+class LocalTaskRouter(WorkspaceOperations):
     """A TaskRouter of one's own: REST API, event bridge and routing engine, in this process, without a network.
 
     Used as a context manager, or with :meth:`start` and :meth:`stop`. It begins with one workspace that is ready to
@@ -213,18 +203,24 @@ class LocalTaskRouter:
         return self._known_credentials().signing_key_secret
 
     def token(self, worker_sid: str, role: str = "worker", ttl: int = 3600, *, identity: str | None = None) -> str:
-        """Return an access token for a worker, good for ``ttl`` seconds of real time.
+        """Make an access token for a worker.
 
         Args:
-            worker_sid: the worker; whether it exists is found out when the token is used. Empty for an admin.
+            worker_sid: name or sid of the worker; a sid of no worker is refused when the token is used. Empty for an
+                admin.
             role: ``worker``, ``supervisor`` or ``admin``.
-            ttl: seconds, at most a day. Zero or less makes a token that is over already.
+            ttl: seconds of real time until it expires, at most a day; 0 or less makes an expired token.
             identity: goes into the token as it is; None: the worker's sid.
 
+        Returns:
+            The token.
+
         Raises:
-            TypeError, ValueError: an argument cannot be; the message says what would be right.
+            TypeError, ValueError: an argument is invalid; the message names a valid one.
         """
         workspace_sid = self.workspace_sid
+        if isinstance(worker_sid, str) and worker_sid and not worker_sid.startswith("WK"):
+            worker_sid = self._worker_sid(worker_sid)
         return self._running_with().key.sign(workspace_sid, worker_sid, role=role, ttl=ttl, identity=identity)
 
     # -- the workspace that is there from the start ------------------------------------------------------------
@@ -238,88 +234,6 @@ class LocalTaskRouter:
         if self._workspace_sid is None:
             raise StateError("There is no workspace in this LocalTaskRouter.")
         return self._workspace_sid
-
-    @property
-    def workflow_sid(self) -> str:
-        """The workspace's first workflow; StateError if it has none."""
-        return self._first("workflow", self._ask(lambda engine: engine.workflows(self.workspace_sid)))
-
-    @property
-    def task_queue_sid(self) -> str:
-        """The workspace's first task queue; StateError if it has none."""
-        return self._first("task queue", self._ask(lambda engine: engine.queues(self.workspace_sid)))
-
-    @property
-    def activities(self) -> Mapping[str, str]:
-        """Activity names and their sids, as they are now."""
-        found = self._ask(lambda engine: engine.activities(self.workspace_sid))
-        return MappingProxyType({activity.friendly_name: activity.sid for activity in found})
-
-    def add_worker(self, name: str, *, attributes: Mapping[str, Any] | None = None, activity: str = "Offline") -> str:
-        """Make a worker and return its sid.
-
-        Args:
-            name: unique in the workspace, whatever the case.
-            attributes: what expressions can ask about; None: none.
-            activity: name or sid of the activity it starts in.
-
-        Raises:
-            ValueError: there is no such activity, or the attributes are not JSON.
-            RequestRejectedError: TaskRouter refuses it, for example because the name is taken.
-        """
-        command = commands.CreateWorker(
-            workspace_sid=self.workspace_sid,
-            friendly_name=name,
-            activity_sid=self._activity_sid(activity),
-            attributes=attributes_of(attributes),
-        )
-        sid: str = self._execute(command).sid
-        return sid
-
-    def create_task(
-        self,
-        attributes: Mapping[str, Any] | None = None,
-        *,
-        workflow_sid: str | None = None,
-        task_queue_sid: str | None = None,
-        task_channel: str | None = None,
-        priority: int = 0,
-        timeout: int | None = None,
-        routing_target: str | None = None,
-        ignore_capacity: bool | None = None,
-        virtual_start_time: datetime | None = None,
-    ) -> str:
-        """Make a task, which is routed at once, and return its sid.
-
-        Args:
-            attributes: what expressions can ask about, and what the worker gets; None: none.
-            workflow_sid: its way into a queue; None: the workspace's only workflow.
-            task_queue_sid: the queue it is booked under; only with a routing target.
-            task_channel: unique name or sid; None: ``default``.
-            priority: 0 or more; higher is served first.
-            timeout: seconds it may stay unaccepted; None: a day.
-            routing_target: sid of the worker, queue or workflow it is meant for.
-            ignore_capacity: with a worker as target, offer it whatever the worker's activity and capacity; None: true.
-            virtual_start_time: an aware datetime to queue it by; None: now.
-
-        Raises:
-            ValueError: the attributes are not JSON, or the start time is naive.
-            RequestRejectedError: TaskRouter refuses it; the message says why.
-        """
-        command = commands.CreateTask(
-            workspace_sid=self.workspace_sid,
-            attributes=attributes_of(attributes),
-            workflow_sid=workflow_sid,
-            task_channel=task_channel,
-            priority=priority,
-            routing_target=routing_target,
-            ignore_capacity=ignore_capacity,
-            task_queue_sid=task_queue_sid,
-            virtual_start_time=start_time_of(virtual_start_time),
-            **({} if timeout is None else {"timeout": timeout}),
-        )
-        sid: str = self._execute(command).sid
-        return sid
 
     # -- seed files ----------------------------------------------------------------------------------------------
 
@@ -394,45 +308,6 @@ class LocalTaskRouter:
             )
         )
 
-    # -- looking -----------------------------------------------------------------------------------------------
-
-    def workers(self) -> list[model.Worker]:
-        """Return the workers as they are now, oldest first."""
-        return self._ask(lambda engine: engine.workers(self.workspace_sid))
-
-    def worker(self, sid: str) -> model.Worker:
-        """Return a worker of any workspace as it is now; NotFoundError if there is none."""
-        return self._ask_about("worker", sid, lambda engine, home: engine.worker(home, sid))
-
-    def tasks(self) -> list[model.Task]:
-        """Return the tasks as they are now, oldest first; finished ones stay for some minutes."""
-        return self._ask(lambda engine: engine.tasks(self.workspace_sid))
-
-    def task(self, sid: str) -> model.Task:
-        """Return a task of any workspace as it is now; NotFoundError if there is none (any more)."""
-        return self._ask_about("task", sid, lambda engine, home: engine.task(home, sid))
-
-    def reservations(self, *, task_sid: str | None = None, worker_sid: str | None = None) -> list[model.Reservation]:
-        """Return the reservations of a task, of a worker, or all, as they are now, oldest first."""
-        return self._ask(
-            lambda engine: engine.reservations(self.workspace_sid, task_sid=task_sid, worker_sid=worker_sid)
-        )
-
-    def open_sessions(self, worker_sid: str) -> int:
-        """Return how many websockets of a worker are open now; NotFoundError if there is no such worker."""
-        return self._ask(lambda engine: engine.open_sessions(self.workspace_sid, worker_sid))
-
-    def explain(self, task_sid: str) -> Explanation:
-        """Return why a task, of any workspace, is, or is not, with a worker.
-
-        ``str()`` of it is a text to read, ``to_dict()`` plain data: every filter, target, queue and worker with its
-        verdict, and the part of each expression that made it false, with the actual values.
-
-        Raises:
-            NotFoundError: there is no such task (any more).
-        """
-        return self._ask_about("task", task_sid, lambda engine, home: engine.explain(home, task_sid))
-
     # -- the way to the service's thread -----------------------------------------------------------------------
 
     def _make_service(self, loop: asyncio.AbstractEventLoop) -> Service:
@@ -457,12 +332,6 @@ class LocalTaskRouter:
         self._opened = opened
         return service
 
-    @staticmethod
-    def _first(kind: str, found: Sequence[model.Workflow] | Sequence[model.TaskQueue]) -> str:
-        if not found:
-            raise StateError(f"The workspace has no {kind}.")
-        return found[0].sid
-
     def _running_with(self) -> Opened:
         if self._opened is None or self._stopped:
             how = "has been stopped" if self._stopped else "is not started: use it in a with block, or call start()"
@@ -477,22 +346,9 @@ class LocalTaskRouter:
             raise StateError("This LocalTaskRouter's credentials are in its file: they are known once it is started.")
         return self._credentials
 
-    def _ask(self, question: Callable[[Engine], T]) -> T:
+    def _ask_service(self, question: Callable[[Service], T]) -> T:
         service = self._running()
-        return self._call(lambda: question(service.engine))
-
-    def _ask_about(self, kind: str, sid: str, question: Callable[[Engine, str], T]) -> T:
-        """Ask about a worker or task, in the workspace it is in."""
-        if not isinstance(sid, str):
-            raise TypeError(f"The sid of a {kind} must be a string, not {type(sid).__name__}.")
-        home = self._ask(lambda engine: engine.workspace_of(sid))
-        if home is None:
-            raise NotFoundError(f"The {kind} {sid!r} was not found in any workspace.", status=404, code=20404)
-        return self._ask(lambda engine: question(engine, home))
-
-    def _execute(self, command: commands.Command) -> Any:
-        service = self._running()
-        return self._call(lambda: service.execute(command))
+        return self._call(lambda: question(service))
 
     def _call(self, function: Callable[[], T]) -> T:
         keeper = self._running().keeper
@@ -519,14 +375,6 @@ class LocalTaskRouter:
 
     def _next_deadline(self) -> float | None:
         return self._ask(lambda engine: engine.next_deadline()) if self._started else None
-
-    def _activity_sid(self, activity: str) -> str:
-        known = self.activities
-        if activity in known:
-            return known[activity]
-        if activity in known.values():
-            return activity
-        raise ValueError(f"There is no activity {activity!r}; there are {', '.join(known)}.")
 
 
 def _oldest_workspace(engine: Engine) -> str | None:

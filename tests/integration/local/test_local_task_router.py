@@ -83,7 +83,7 @@ def test_refusals_are_exceptions(router: LocalTaskRouter) -> None:
         router.task("WT" + "0" * 32)
     with pytest.raises(NotFoundError):
         router.explain("WT" + "0" * 32)
-    with pytest.raises(ValueError, match="Offline, Available, Unavailable"):
+    with pytest.raises(ValueError, match="'Offline', 'Available', 'Unavailable'"):
         router.add_worker("Bob", activity="Asleep")
     with pytest.raises(ValueError, match="not JSON"):
         router.create_task({"when": datetime.now(timezone.utc)})

@@ -1,0 +1,495 @@
+"""The configuration, the tasks and the log of one workspace, for Python programs that hold a local TaskRouter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timezone
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+import attrs
+
+from ..errors import NotFoundError, StateError
+from .arguments import attributes_of, start_time_of
+from .engine import UNSET, Engine, Explanation, commands, model
+from .server.events import event_fields
+from .server.service import Service
+
+__all__ = ["LoggedEvent", "WorkspaceOperations"]
+
+T = TypeVar("T")
+Named = model.Activity | model.TaskChannel | model.TaskQueue | model.Worker | model.Workflow
+
+
+@attrs.frozen
+class LoggedEvent:
+    """One event of the workspace, as the event log and event callbacks have it."""
+
+    type: str
+    """For example ``reservation.created``."""
+    sid: str
+    at: datetime
+    """When it happened by the router's clock, in UTC."""
+    description: str
+    resource_type: str
+    resource_sid: str
+    data: Mapping[str, str] = attrs.field(repr=False)
+    """Its facts, for example ``data["task_sid"]``; the page on webhooks lists those of each type."""
+
+
+class WorkspaceOperations:
+    """Works in one workspace. Every method may be called on any thread, and blocks until the service has answered.
+
+    Workers, queues, workflows, activities and channels are given by name or by sid.
+    """
+
+    # -- what the service around it provides -------------------------------------------------------------------------
+
+    @property
+    def workspace_sid(self) -> str:
+        """The workspace that all of this works in."""
+        raise NotImplementedError
+
+    def _ask_service(self, question: Callable[[Service], T]) -> T:
+        """Return an answer from the service's thread."""
+        raise NotImplementedError
+
+    def _ask(self, question: Callable[[Engine], T]) -> T:
+        return self._ask_service(lambda service: question(service.engine))
+
+    def _execute(self, command: commands.Command) -> Any:
+        return self._ask_service(lambda service: service.execute(command))
+
+    # -- names -------------------------------------------------------------------------------------------------------
+
+    @property
+    def activities(self) -> Mapping[str, str]:
+        """Activity names and their sids, as they are now."""
+        found = self._ask(lambda engine: engine.activities(self.workspace_sid))
+        return MappingProxyType({activity.friendly_name: activity.sid for activity in found})
+
+    @property
+    def workflow_sid(self) -> str:
+        """The workspace's first workflow; StateError if it has none."""
+        return self._first("workflow", self._ask(lambda engine: engine.workflows(self.workspace_sid)))
+
+    @property
+    def task_queue_sid(self) -> str:
+        """The workspace's first task queue; StateError if it has none."""
+        return self._first("task queue", self._ask(lambda engine: engine.queues(self.workspace_sid)))
+
+    @staticmethod
+    def _first(kind: str, found: Iterable[model.Workflow] | Iterable[model.TaskQueue]) -> str:
+        for each in found:
+            return each.sid
+        raise StateError(f"The workspace has no {kind}.")
+
+    def _sid(self, kind: str, name: str, list_all: Callable[[Engine, str], Iterable[Named]]) -> str:
+        """Return the sid for a name or sid; a sid comes first where a name looks like one."""
+        if not isinstance(name, str):
+            raise TypeError(f"The {kind} must be a name or a sid, not {type(name).__name__}.")
+        found = list(self._ask(lambda engine: list_all(engine, self.workspace_sid)))
+        for match in (lambda each: each.sid == name, lambda each: _name(each) == name):
+            for each in found:
+                if match(each):
+                    return each.sid
+        there_are = ", ".join(repr(_name(each)) for each in found[:20]) or "none"
+        raise ValueError(f"There is no {kind} {name!r}; there are {there_are}.")
+
+    def _worker_sid(self, worker: str) -> str:
+        return self._sid("worker", worker, Engine.workers)
+
+    def _activity_sid(self, activity: str) -> str:
+        return self._sid("activity", activity, Engine.activities)
+
+    def _workflow_sid(self, workflow: str) -> str:
+        return self._sid("workflow", workflow, Engine.workflows)
+
+    def _queue_sid(self, queue: str) -> str:
+        return self._sid("task queue", queue, Engine.queues)
+
+    # -- configuration -----------------------------------------------------------------------------------------------
+
+    def add_worker(self, name: str, *, attributes: Mapping[str, Any] | None = None, activity: str = "Offline") -> str:
+        """Create a worker.
+
+        Args:
+            name: unique in the workspace, whatever the case.
+            attributes: for expressions to refer to; None: none.
+            activity: the activity it starts in.
+
+        Returns:
+            Its sid.
+
+        Raises:
+            ValueError: there is no such activity, or the attributes are not JSON.
+            RequestRejectedError: TaskRouter refuses it, for example because the name is taken.
+        """
+        command = commands.CreateWorker(
+            workspace_sid=self.workspace_sid,
+            friendly_name=name,
+            activity_sid=self._activity_sid(activity),
+            attributes=attributes_of(attributes),
+        )
+        return _sid_of(self._execute(command))
+
+    def set_activity(self, worker: str, activity: str, *, reject_pending_reservations: bool = False) -> None:
+        """Move a worker to an activity.
+
+        Args:
+            worker: the worker.
+            activity: the activity.
+            reject_pending_reservations: whether its pending reservations are rejected; only for an activity that is
+                not available.
+
+        Raises:
+            ValueError: there is no such worker or activity.
+            RequestRejectedError: TaskRouter refuses it.
+        """
+        self._execute(
+            commands.UpdateWorker(
+                workspace_sid=self.workspace_sid,
+                sid=self._worker_sid(worker),
+                activity_sid=self._activity_sid(activity),
+                reject_pending_reservations=reject_pending_reservations,
+            )
+        )
+
+    def add_queue(
+        self,
+        name: str,
+        *,
+        target_workers: str | None = "1==1",
+        max_reserved_workers: int = 1,
+        task_order: Literal["FIFO", "LIFO"] = "FIFO",
+    ) -> str:
+        """Create a task queue.
+
+        Args:
+            name: unique in the workspace.
+            target_workers: expression for the workers that the queue may use; ``1==1`` for all.
+            max_reserved_workers: number of workers that a task is offered to at the same time.
+            task_order: ``FIFO`` or ``LIFO``.
+
+        Returns:
+            Its sid.
+
+        Raises:
+            RequestRejectedError: TaskRouter refuses it, for example because of an invalid expression.
+        """
+        command = commands.CreateTaskQueue(
+            workspace_sid=self.workspace_sid,
+            friendly_name=name,
+            target_workers=target_workers,
+            max_reserved_workers=max_reserved_workers,
+            task_order=task_order,
+        )
+        return _sid_of(self._execute(command))
+
+    def add_workflow(
+        self,
+        name: str,
+        configuration: Mapping[str, Any] | None = None,
+        *,
+        queue: str | None = None,
+        assignment_callback_url: str | None = None,
+        fallback_assignment_callback_url: str | None = None,
+        task_reservation_timeout: int = 120,
+    ) -> str:
+        """Create a workflow.
+
+        Args:
+            name: unique in the workspace.
+            configuration: the document with ``task_routing``, as Twilio has it; None for one that leads every task to
+                *queue*.
+            queue: the queue of a workflow without a configuration.
+            assignment_callback_url: called for each reservation; None: no callback.
+            fallback_assignment_callback_url: called where that fails.
+            task_reservation_timeout: seconds that a reservation stays pending.
+
+        Returns:
+            Its sid.
+
+        Raises:
+            ValueError: there is no such queue, or neither a configuration nor a queue was given, or both.
+            RequestRejectedError: TaskRouter refuses it; the message names the place in the configuration.
+        """
+        if (configuration is None) == (queue is None):
+            raise ValueError("Give either a configuration, or the queue that every task goes to.")
+        if queue is not None:
+            configuration = {"task_routing": {"default_filter": {"queue": self._queue_sid(queue)}}}
+        command = commands.CreateWorkflow(
+            workspace_sid=self.workspace_sid,
+            friendly_name=name,
+            configuration=json.dumps(configuration),
+            assignment_callback_url=assignment_callback_url,
+            fallback_assignment_callback_url=fallback_assignment_callback_url,
+            task_reservation_timeout=task_reservation_timeout,
+        )
+        return _sid_of(self._execute(command))
+
+    def add_channel(self, unique_name: str, name: str | None = None) -> str:
+        """Create a task channel, of which every worker has a capacity of one.
+
+        Args:
+            unique_name: the name that tasks refer to.
+            name: the name to show; None: the same.
+
+        Returns:
+            Its sid.
+
+        Raises:
+            RequestRejectedError: TaskRouter refuses it, for example because the name is taken.
+        """
+        command = commands.CreateTaskChannel(
+            workspace_sid=self.workspace_sid, friendly_name=name or unique_name, unique_name=unique_name
+        )
+        return _sid_of(self._execute(command))
+
+    def set_callbacks(
+        self,
+        *,
+        assignment_url: str | None = None,
+        fallback_url: str | None = None,
+        event_url: str | None = None,
+        events: Iterable[str] = (),
+        workflow: str | None = None,
+    ) -> None:
+        """Set the addresses that the service calls; see the page on webhooks.
+
+        Args:
+            assignment_url: the workflow's assignment callback; None leaves it, an empty string removes it.
+            fallback_url: called where that fails; None leaves it, an empty string removes it.
+            event_url: the workspace's event callback; None leaves it, an empty string removes it.
+            events: the types of the events to report, all if empty; only with *event_url*.
+            workflow: the workflow of the first two; None: the workspace's first one.
+
+        Raises:
+            ValueError: there is no such workflow.
+            RequestRejectedError: TaskRouter refuses an address.
+        """
+        if assignment_url is not None or fallback_url is not None:
+            self._execute(
+                commands.UpdateWorkflow(
+                    workspace_sid=self.workspace_sid,
+                    sid=self.workflow_sid if workflow is None else self._workflow_sid(workflow),
+                    assignment_callback_url=UNSET if assignment_url is None else assignment_url,
+                    fallback_assignment_callback_url=UNSET if fallback_url is None else fallback_url,
+                )
+            )
+        if event_url is not None:
+            self._execute(
+                commands.UpdateWorkspace(
+                    workspace_sid=self.workspace_sid, event_callback_url=event_url, events_filter=",".join(events)
+                )
+            )
+
+    # -- tasks -------------------------------------------------------------------------------------------------------
+
+    def create_task(
+        self,
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        workflow: str | None = None,
+        task_queue: str | None = None,
+        task_channel: str | None = None,
+        priority: int = 0,
+        timeout: int | None = None,
+        routing_target: str | None = None,
+        ignore_capacity: bool | None = None,
+        virtual_start_time: datetime | None = None,
+        workflow_sid: str | None = None,
+        task_queue_sid: str | None = None,
+    ) -> str:
+        """Create a task, which is routed at once.
+
+        Args:
+            attributes: for expressions to refer to, and for the worker; None: none.
+            workflow: its way into a queue; None: the workspace's only workflow.
+            task_queue: the queue it is counted in; only with a routing target.
+            task_channel: unique name or sid; None: ``default``.
+            priority: 0 or more; higher is served first.
+            timeout: seconds it may stay unaccepted; None: a day.
+            routing_target: the worker, queue or workflow it is meant for; a name is a worker's.
+            ignore_capacity: with a worker as target, offer it whatever the worker's activity and capacity; None: true.
+            virtual_start_time: an aware datetime to queue it by; None: now.
+            workflow_sid: the same as *workflow*.
+            task_queue_sid: the same as *task_queue*.
+
+        Returns:
+            Its sid.
+
+        Raises:
+            ValueError: there is no such workflow, queue or worker, the attributes are not JSON, or the start time is
+                naive.
+            RequestRejectedError: TaskRouter refuses it; the message has the reason.
+        """
+        workflow = workflow if workflow_sid is None else workflow_sid
+        task_queue = task_queue if task_queue_sid is None else task_queue_sid
+        if routing_target is not None and not routing_target.startswith(("WK", "WQ", "WW")):
+            routing_target = self._worker_sid(routing_target)
+        command = commands.CreateTask(
+            workspace_sid=self.workspace_sid,
+            attributes=attributes_of(attributes),
+            workflow_sid=_known(workflow, "WW", self._workflow_sid),
+            task_channel=task_channel,
+            priority=priority,
+            routing_target=routing_target,
+            ignore_capacity=ignore_capacity,
+            task_queue_sid=_known(task_queue, "WQ", self._queue_sid),
+            virtual_start_time=start_time_of(virtual_start_time),
+            **({} if timeout is None else {"timeout": timeout}),
+        )
+        return _sid_of(self._execute(command))
+
+    def cancel_task(self, task_sid: str, reason: str = "") -> None:
+        """Cancel a task that is pending or reserved.
+
+        Args:
+            task_sid: the task.
+            reason: goes into the task and its events.
+
+        Raises:
+            NotFoundError: there is no such task.
+            RequestRejectedError: TaskRouter refuses it, for example because it is assigned.
+        """
+        self._end_task(task_sid, model.CANCELED, reason)
+
+    def complete_task(self, task_sid: str, reason: str = "") -> None:
+        """Complete a task that is assigned or wrapping, and its reservations.
+
+        Args:
+            task_sid: the task.
+            reason: goes into the task and its events.
+
+        Raises:
+            NotFoundError: there is no such task.
+            RequestRejectedError: TaskRouter refuses it, for example because nobody has accepted it.
+        """
+        self._end_task(task_sid, model.COMPLETED, reason)
+
+    def _end_task(self, task_sid: str, status: str, reason: str) -> None:
+        home = self._home("task", task_sid)
+        self._execute(
+            commands.UpdateTask(
+                workspace_sid=home, sid=task_sid, assignment_status=status, reason=reason if reason else UNSET
+            )
+        )
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def workers(self) -> list[model.Worker]:
+        """Return the workers as they are now, oldest first."""
+        return self._ask(lambda engine: engine.workers(self.workspace_sid))
+
+    def worker(self, worker: str) -> model.Worker:
+        """Return a worker as it is now.
+
+        Args:
+            worker: name of a worker of this workspace, or sid of one of any workspace.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        for each in self.workers():
+            if worker in (each.sid, each.friendly_name):
+                return each
+        home = self._home("worker", worker)
+        return self._ask(lambda engine: engine.worker(home, worker))
+
+    def tasks(self) -> list[model.Task]:
+        """Return the tasks as they are now, oldest first; ended ones stay for some minutes."""
+        return self._ask(lambda engine: engine.tasks(self.workspace_sid))
+
+    def task(self, sid: str) -> model.Task:
+        """Return a task of any workspace as it is now.
+
+        Raises:
+            NotFoundError: there is none, or none any more.
+        """
+        home = self._home("task", sid)
+        return self._ask(lambda engine: engine.task(home, sid))
+
+    def reservations(self, *, task_sid: str | None = None, worker_sid: str | None = None) -> list[model.Reservation]:
+        """Return the reservations of a task, of a worker, or all, as they are now, oldest first."""
+        worker = _known(worker_sid, "WK", self._worker_sid)
+        return self._ask(lambda engine: engine.reservations(self.workspace_sid, task_sid=task_sid, worker_sid=worker))
+
+    def open_sessions(self, worker_sid: str) -> int:
+        """Return the number of open websockets of a worker.
+
+        Raises:
+            NotFoundError: there is no such worker.
+        """
+        sid = self.worker(worker_sid).sid
+        return self._ask(lambda engine: engine.open_sessions(self.workspace_sid, sid))
+
+    def explain(self, task_sid: str) -> Explanation:
+        """Explain why a task, of any workspace, is or is not with a worker.
+
+        Returns:
+            Every filter, target, queue and worker with its verdict, and the part of each expression that made it
+            false, with the actual values; ``str()`` of it is a text to read, ``to_dict()`` plain data.
+
+        Raises:
+            NotFoundError: there is no such task, or none any more.
+        """
+        home = self._home("task", task_sid)
+        return self._ask(lambda engine: engine.explain(home, task_sid))
+
+    def events(self, *types: str, task: str | None = None, worker: str | None = None) -> list[LoggedEvent]:
+        """Return the latest events of the workspace, oldest first.
+
+        Args:
+            types: only events of these types, for example ``"task.created"``; a type that ends in ``.*`` stands for
+                all of its kind. None given: all.
+            task: only events that concern this task, by sid.
+            worker: only events that concern this worker.
+
+        Returns:
+            The events; some thousands are kept.
+        """
+        worker_sid = _known(worker, "WK", self._worker_sid)
+        workspace = self.workspace_sid
+        entries = self._ask_service(lambda service: list(service.log.backwards(workspace, 0.0)))
+        found = []
+        for entry in reversed(entries):
+            event, data = entry.event, event_fields.fields(entry.event, entry.workspace_name)
+            if (
+                (not types or any(_matches(event.type, each) for each in types))
+                and (task is None or data.get("task_sid") == task)
+                and (worker_sid is None or data.get("worker_sid") == worker_sid)
+            ):
+                kind, sid, _ = event_fields.resource(event)
+                at = datetime.fromtimestamp(event.at, timezone.utc)
+                description = event_fields.description(event)
+                found.append(LoggedEvent(event.type, event.sid, at, description, kind, sid, MappingProxyType(data)))
+        return found
+
+    def _home(self, kind: str, sid: str) -> str:
+        """The workspace that a worker or task is in."""
+        if not isinstance(sid, str):
+            raise TypeError(f"The sid of a {kind} must be a string, not {type(sid).__name__}.")
+        home = self._ask(lambda engine: engine.workspace_of(sid))
+        if home is None:
+            raise NotFoundError(f"The {kind} {sid!r} was not found in any workspace.", status=404, code=20404)
+        return home
+
+
+def _name(record: Named) -> str:
+    return record.unique_name if isinstance(record, model.TaskChannel) else record.friendly_name
+
+
+def _sid_of(record: Any) -> str:
+    sid: str = record.sid
+    return sid
+
+
+def _known(name: str | None, prefix: str, find: Callable[[str], str]) -> str | None:
+    """The sid for a name; what looks like a sid goes on as it is, for the service to judge."""
+    return name if name is None or name.startswith(prefix) else find(name)
+
+
+def _matches(event_type: str, pattern: str) -> bool:
+    return event_type.startswith(pattern[:-1]) if pattern.endswith(".*") else event_type == pattern
