@@ -183,6 +183,13 @@ def _record(cls: type[R], values: Iterable[Any]) -> R:
     return new
 
 
+def _attributes(cls: type[Record], written: list[list[Any]]) -> list[dict[str, Any]]:
+    """Parse the attributes of all workers or tasks at once, which is much faster than one by one."""
+    position = _FIELDS[cls].index("attributes")
+    attributes: list[dict[str, Any]] = json.loads(f"[{','.join(values[0][position] for values in written)}]")
+    return attributes
+
+
 class _AnyQueue:
     """Stands for the queues of a workspace when a configuration is compiled that was checked when it was saved."""
 
@@ -206,8 +213,9 @@ class _Reader:
         self.kernel.workspaces[ws.record.sid] = ws
         ws.armed = self.document["armed"]
         self.read_activities_and_channels()
-        for values in self.document["workers"]:
-            self.read_worker(*values)
+        written = self.document["workers"]
+        for values, attributes in zip(written, _attributes(Worker, written), strict=True):
+            self.read_worker(attributes, *values)
         for values in self.document["deleted_workers"]:
             record = _record(Worker, values)
             self.deleted[record.sid] = WorkerState(record, {})
@@ -218,8 +226,9 @@ class _Reader:
             workflow = _record(Workflow, values)
             ws.workflows[workflow.sid] = WorkflowState(workflow, self.plan(workflow.configuration))
             ws.workflow_names[workflow.friendly_name] = workflow.sid
-        for values in self.document["tasks"]:
-            self.read_task(*values)
+        written = self.document["tasks"]
+        for values, attributes in zip(written, _attributes(Task, written), strict=True):
+            self.read_task(attributes, *values)
         for values in self.document["reservations"]:
             self.read_reservation(_record(Reservation, values))
         for values in self.document["transfers"]:
@@ -241,10 +250,17 @@ class _Reader:
             self.ws.task_channels[channel.sid] = channel
             self.ws.channel_names[channel.unique_name] = channel.sid
 
-    def read_worker(self, values: list[Any], sessions: int, channels: list[Any], last_reserved: list[Any]) -> None:
+    def read_worker(
+        self,
+        attributes: dict[str, Any],
+        values: list[Any],
+        sessions: int,
+        channels: list[Any],
+        last_reserved: list[Any],
+    ) -> None:
         """Build a worker and its channels."""
         record = _record(Worker, values)
-        worker = WorkerState(record, json.loads(record.attributes))
+        worker = WorkerState(record, attributes)
         worker.sessions = sessions
         self.ws.workers[record.sid] = worker
         self.ws.worker_names[record.friendly_name.casefold()] = record.sid
@@ -273,6 +289,7 @@ class _Reader:
 
     def read_task(
         self,
+        attributes: dict[str, Any],
         values: list[Any],
         number: int,
         route: str,
@@ -286,7 +303,7 @@ class _Reader:
         """Build a task where it stands in its workflow and queue."""
         ws = self.ws
         record = _record(Task, values)
-        task = TaskState(record, json.loads(record.attributes), number)
+        task = TaskState(record, attributes, number)
         ws.tasks[record.sid] = task
         task.route = Route(route)
         task.fresh = False

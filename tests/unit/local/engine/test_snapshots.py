@@ -76,7 +76,7 @@ def test_the_rules_go_with_it() -> None:
     ("cls", "slots"),
     [
         (state.WorkspaceState, 14),
-        (state.WorkerState, 17),
+        (state.WorkerState, 15),
         (state.QueueState, 8),
         (state.WorkflowState, 3),
         (state.TaskState, 29),
