@@ -15,7 +15,10 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _formats = jsonschema.FormatChecker(formats=())
 _formats.checks("date-time")(lambda value: not isinstance(value, str) or bool(_ISO.fullmatch(value)))
-_formats.checks("uri")(lambda value: not isinstance(value, str) or value.startswith(("http://", "https://")))
+# An address that is not set is empty in some answers.
+_formats.checks("uri")(lambda value: not value or not isinstance(value, str) or value.startswith(("http://", "https://")))
+_UNDESCRIBED = ("operating_unit_sid", "default_operating_unit_sid")
+"""What the live service answers with besides."""
 
 
 @lru_cache(maxsize=1)
@@ -68,6 +71,7 @@ def _closed(schema: dict[str, Any]) -> dict[str, Any]:
     if "properties" in schema:
         closed["properties"] = {name: _closed(value) for name, value in schema["properties"].items()}
         closed["required"] = sorted(schema["properties"])
+        closed["properties"].update(dict.fromkeys(_UNDESCRIBED, {"type": "string", "pattern": "^OU[0-9a-fA-F]{32}$"}))
         closed["additionalProperties"] = False
     if "items" in schema:
         closed["items"] = _closed(schema["items"])

@@ -24,7 +24,7 @@ def offered(router: LocalTaskRouter, worker: Worker, ears: Ears, number: int) ->
 @pytest.mark.parametrize("instruction", ["conference", "dequeue", "call", "redirect"])
 def test_next_instruction_fails(router: LocalTaskRouter, instruction: str) -> None:
     """The reservation is canceled with the reason code, its task goes on; the instruction after it works again."""
-    alice = router.add_worker("Alice", activity="Available")
+    alice = router.add_worker("Alice", attributes={"contact_uri": "client:alice"}, activity="Available")
     with Worker(router.token(alice), **router.connection) as worker:
         ears = Ears(worker, "reservation_created")
         router.fail_next_instruction(13223)
@@ -81,7 +81,7 @@ def test_decided_by_hand() -> None:
             assert ears.wait_for("canceled").canceled_reason_code == -1
             second = ears.wait_for("reservation_created", 2)
             ears.listen(second, "accepted")
-            second.dequeue().result(TIMEOUT)
+            second.dequeue(to="client:alice").result(TIMEOUT)
             router.resolve_instruction(second.sid)
             ears.wait_for("accepted")
 

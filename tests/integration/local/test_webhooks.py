@@ -88,7 +88,7 @@ def test_assignment_is_posted(router: LocalTaskRouter, receiver: Receiver) -> No
         "WorkflowSid": router.workflow_sid,
         "TaskQueueSid": router.task_queue_sid,
         "WorkerSid": alice,
-        "WorkerAttributes": '{"contact_uri": "client:alice"}',
+        "WorkerAttributes": '{"contact_uri":"client:alice"}',
         "TaskSid": task,
         "TaskPriority": "3",
         "ReservationSid": reservation.sid,
@@ -121,7 +121,7 @@ def test_answer_comes_before_the_callback(router: LocalTaskRouter, receiver: Rec
     [
         ({"instruction": "accept"}, "accepted"),
         ({"instruction": "reject"}, "rejected"),
-        ({"instruction": "dequeue", "from": "+1", "timeout": 20, "record": "record-from-answer"}, "accepted"),
+        ({"instruction": "dequeue", "to": "+2", "from": "+1", "timeout": 20, "record": "record-from-answer"}, "accepted"),
         ({"instruction": "call", "from": "+1", "url": "http://x/", "accept": True}, "accepted"),
         ({"instruction": "redirect", "call_sid": "CA1", "url": "http://x/", "accept": True}, "accepted"),
         ({"instruction": "conference", "from": "+1", "muted": True, "max_participants": 3}, "accepted"),
@@ -167,8 +167,8 @@ def test_rejecting_with_an_activity(router: LocalTaskRouter, receiver: Receiver)
 
 
 def test_post_work_activity(router: LocalTaskRouter, receiver: Receiver) -> None:
-    """A dequeue's activity for after the work counts when the work is over."""
-    receiver.answer("/assign", {"instruction": "dequeue", "post_work_activity_sid": router.activities["Unavailable"]})
+    """A conference's activity for after the work counts when the work is over."""
+    receiver.answer("/assign", {"instruction": "conference", "post_work_activity_sid": router.activities["Unavailable"]})
     call_assignments(router, f"{receiver.url}/assign")
     alice = router.add_worker("Alice", activity="Available")
     task = router.create_task()
@@ -215,7 +215,7 @@ def test_slow_answers_lead_to_the_fallback(
     router: LocalTaskRouter, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that does not come within the limit counts as none; meanwhile the service works on."""
-    assert posting.ANSWER_SECONDS == 5
+    assert posting.ANSWER_SECONDS == 15
     monkeypatch.setattr(posting, "ANSWER_SECONDS", 0.2)
     receiver.answer("/assign", {"instruction": "reject"}, gate=threading.Event())
     receiver.answer("/fallback", {"instruction": "accept"})
@@ -277,7 +277,9 @@ def test_answers_that_are_not_http(
         (b"{instruction: accept}", "is ignored: it is not JSON"),
         ({"instruction": "hangup"}, "is ignored: its instruction is 'hangup'"),
         ({"instruction": "call", "from": "+1"}, "is ignored: its instruction call needs the key url"),
-        ({"instruction": "dequeue", "post_work_activity_sid": "WA1"}, "the instruction dequeue is refused: "),
+        ({"instruction": "conference", "post_work_activity_sid": "WA1"}, "the instruction conference is refused: "),
+        ({"instruction": "dequeue"}, "the instruction dequeue is refused: DequeueTo is required"),
+        ({"instruction": "call", "from": "+1", "url": "x"}, "the instruction call is refused: 'x' is not a valid CallUrl"),
     ],
 )
 def test_unusable_answers(
@@ -380,7 +382,7 @@ def test_events_are_posted_in_order(router: LocalTaskRouter, receiver: Receiver)
     assert (created["WorkspaceSid"], created["WorkspaceName"]) == (router.workspace_sid, "Local Workspace")
     assert (created["ResourceType"], created["ResourceSid"]) == ("reservation", reservation.sid)
     assert (created["WorkerSid"], created["WorkerName"], created["TaskSid"]) == (alice, "Alice", task)
-    assert created["TaskAttributes"] == '{"order": 1}'
+    assert created["TaskAttributes"] == '{"order":1}'
     assert abs(int(created["TimestampMs"]) / 1000 - int(created["Timestamp"])) < 1
     assert "TaskCompletedReason" not in created
 

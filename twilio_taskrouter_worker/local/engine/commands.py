@@ -338,11 +338,24 @@ class InstructReservation(Command):
     workspace_sid: str
     sid: str
     instruction: str
+    reservation_status: str | None = None
+    """What the caller takes the status to be; refused unless it is."""
     params: Mapping[str, Any] = attrs.field(factory=dict)
     worker_activity_sid: str | None = None
     task_sid: str | None = None
     worker_sid: str | None = None
     if_match: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class CancelReservation(Command):
+    """Withdraw an offer because nobody could be asked what to do with it; result: Reservation.
+
+    The task goes on at once. What is no longer pending, or is being connected, stays as it is.
+    """
+
+    workspace_sid: str
+    sid: str
 
 
 @attrs.frozen(kw_only=True)

@@ -59,6 +59,7 @@ _HANDLERS: dict[type[Command], Callable[[Kernel, Any], Any]] = {
     c.DeleteTask: tasks.delete,
     c.UpdateReservation: reservations.update,
     c.InstructReservation: instructions.instruct,
+    c.CancelReservation: reservations.cancel,
     c.ResolveInstruction: instructions.resolve,
     c.CreateTransfer: transfers.create,
     c.CancelTransfer: transfers.cancel,

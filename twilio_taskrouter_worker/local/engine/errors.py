@@ -38,13 +38,20 @@ def not_found(path: str) -> Rejected:
 
 
 def version_mismatch(sid: str, current: int, given: int) -> Rejected:
-    """Return the refusal of a change that was meant for another version."""
+    """Return the refusal of a change that was meant for another version; a negative one was not readable."""
+    if given < 0:
+        return Rejected(412, 20412, f"The If-Match value is not a version; the current version of {sid} is {current}")
     return Rejected(412, 20412, f"The If-Match version {given} does not match the current version {current} of {sid}")
 
 
 def duplicate_worker() -> Rejected:
     """Return the refusal of a worker name that is taken."""
     return invalid("Worker with the same friendly name already exists")
+
+
+def duplicate_queue(name: str, workspace_sid: str, account_sid: str) -> Rejected:
+    """Return the refusal of a queue name that is taken."""
+    return invalid(f"Queue named {name} already exists for workspace {workspace_sid} for account {account_sid}")
 
 
 def duplicate(kind: str, name: str) -> Rejected:
@@ -131,6 +138,14 @@ def cannot_cancel_transfer(sid: str, status: str) -> Rejected:
 def start_in_future() -> Rejected:
     """Return the refusal of a virtual start time that has not come yet."""
     return invalid("VirtualStartTime must not be in the future")
+
+
+def activity_missing(workspace_sid: str) -> Rejected:
+    """Return the refusal of a worker without an activity where the workspace has no default for it."""
+    return invalid(
+        f"ActivitySid is required: workspace {workspace_sid} has no default activity."
+        " Create an Activity, and give its sid as ActivitySid, or to the workspace as DefaultActivitySid"
+    )
 
 
 def unknown_activity(sid: str) -> Rejected:

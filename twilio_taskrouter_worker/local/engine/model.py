@@ -176,7 +176,8 @@ class Workflow(Record):
     assignment_callback_url: str | None
     fallback_assignment_callback_url: str | None
     task_reservation_timeout: int
-    document_content_type: str = "application/json"
+    document_content_type: str | None = None
+    """The service has nothing to say here."""
 
 
 @attrs.frozen(slots=False, kw_only=True)
@@ -234,6 +235,8 @@ class Reservation(Record):
     """The transfer that made this reservation, if one did."""
     on_hold: bool
     """Media is being set up: shown as pending, its timer stands still, it cannot be accepted or rejected."""
+    instruction: str | None
+    """The voice instruction that was given for it, if one was."""
     post_work_activity_sid: str | None
     """Where the worker is moved when this reservation completes."""
     version: int

@@ -91,6 +91,11 @@ class Rules:
     max_workers: int = 15000
     max_queues: int = 5000
     max_activities: int = 100
+    max_workflows: int = 1000
+    max_task_channels: int = 15
+    """Of a workspace, those that are built in among them."""
+    max_capacity: int = 50
+    """Of a worker's channel."""
 
     workers_may_read: bool = False
     """A token with role ``worker`` may list and fetch what belongs to the workspace (workers, queues, any task), as

@@ -133,7 +133,7 @@ class App:
         await self.service.keeper.kept()
         # The timer is started first because writing may wait for a client that does not read; the bytes themselves
         # are handed to the transport before anything can wait, so the events cannot be earlier than the answer.
-        self.service.release_soon(batch)
+        self.service.release_soon(batch, request.transport)
         return await _write(request, response)
 
 

@@ -23,7 +23,10 @@ from .http import refusals
 from .presence import Presence
 
 EVENT_DELAY_SECONDS: Final = 0.003
-"""How long after the answer to a request its events leave: clients must have read the answer by then."""
+"""How long after the answer to a request was written its events leave, unless the maker of the service says otherwise:
+clients should have read the answer by then."""
+_ANSWER_SECONDS: Final = 1.0
+"""How long events wait at most for a client that does not read its answer; other sessions should not wait longer."""
 
 _LONGEST_SLEEP_SECONDS = 3600.0  # the computer's clock may be set meanwhile
 
@@ -38,6 +41,7 @@ class Service:
         auth_token: REST's password for the account.
         signing_key: what bridge tokens are signed with; its sid and secret are good for REST as well.
         keeper: says when what was done counts; None: at once.
+        event_delay: seconds between the answer to a request and its events.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Service:
         auth_token: str,
         signing_key: SigningKey,
         keeper: Keeper | None = None,
+        event_delay: float = EVENT_DELAY_SECONDS,
     ) -> None:
         self.loop = loop
         self.engine = engine
@@ -55,6 +60,7 @@ class Service:
         self.auth_token = auth_token
         self.signing_key = signing_key
         self.keeper = Keeper(loop, None) if keeper is None else keeper
+        self._event_delay = event_delay
         self.sessions = Sessions(loop, time.time, self._session_closed, engine.rules)
         self.faults = Disturbances(loop, self.sessions)
         self.log = EventLog()
@@ -140,9 +146,18 @@ class Service:
         """Let the event log have a worker as the one who causes what is executed from here to the end of the block."""
         self._actor_sid = worker_sid
 
-    def release_soon(self, batch: Batch) -> None:
-        """Let a batch go a moment after the answer that is being written right now."""
-        self.loop.call_later(EVENT_DELAY_SECONDS, batch.release)
+    def release_soon(self, batch: Batch, transport: asyncio.WriteTransport | None) -> None:
+        """Release a batch a moment after the answer that is being written right now has left this process."""
+        patience = self.loop.time() + _ANSWER_SECONDS
+
+        def release() -> None:
+            unsent = transport is not None and not transport.is_closing() and transport.get_write_buffer_size()
+            if unsent and self.loop.time() < patience:
+                self.loop.call_later(self._event_delay, release)
+            else:
+                batch.release()
+
+        self.loop.call_later(self._event_delay, release)
 
     def stop(self) -> None:
         """Stop the timers and let the file go; it is the last thing that happens to a service."""
@@ -210,8 +225,7 @@ class Service:
             if event.bridge:
                 self._queue(event, batch)
             self._note(event)
-            for call in self.webhooks.of(event, self._workspaces.get(event.workspace_sid)):
-                batch.then(call)
+            self.webhooks.add(event, self._workspaces.get(event.workspace_sid), batch)
             if event.type == "worker.deleted" and event.worker is not None:
                 self.sessions.close_worker(event.worker.sid, Close.WORKER_DELETED)
             elif event.type == "workspace.deleted":

@@ -31,6 +31,7 @@ ALLOWED = {
     "re",
     "types",
     "typing",
+    "urllib.parse",
 }
 """Modules without socket, thread, clock or HTTP. Of ``random`` only the class ``Random``."""
 

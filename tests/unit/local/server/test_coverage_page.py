@@ -80,7 +80,7 @@ NEEDED = {
 }
 """Values without which a request would be refused before all of its parameters are looked at."""
 
-VOICE = {"CallFrom": "x", "CallUrl": "x", "RedirectCallSid": "x", "RedirectUrl": "x"}
+VOICE = {"CallFrom": "x", "CallUrl": "http://x", "RedirectCallSid": "x", "RedirectUrl": "http://x"}
 RESERVATION_UPDATES: list[list[dict[str, str]]] = [
     [{"Instruction": "call", **VOICE}, {"Instruction": "redirect", **VOICE}, {"Instruction": "dequeue"}],
     [{"Instruction": "conference"}],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from types import UnionType
 from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -95,6 +96,12 @@ def integer(value: int, low: int, high: int, parameter: str) -> int:
     return value
 
 
+def room(taken: Sized, limit: int, kind: str) -> None:
+    """Check that a workspace can have one more of something."""
+    if len(taken) >= limit:
+        raise invalid(f"A workspace can have at most {limit} {kind}")
+
+
 def choice(value: str, allowed: tuple[str, ...], parameter: str) -> str:
     """Check one of a few words."""
     if value not in allowed:
@@ -126,6 +133,30 @@ def json_object(text: str, parameter: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise invalid(f"{parameter} must be a JSON object, not a JSON {_kind(value)}")
     return value
+
+
+def compact(document: Mapping[str, Any]) -> str:
+    """Return a document that :func:`json_object` gave as the service keeps it: JSON without white space."""
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair can only stand in JSON as an escape.
+        return json.dumps(document, separators=(",", ":"))
+    return text
+
+
+def url(value: object, parameter: str) -> None:
+    """Check an address that somebody is to be called at; an empty one stands for none."""
+    if value is None or value == "":
+        return
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+        if parts is not None and parts.scheme in ("http", "https") and parts.hostname:
+            return
+    except ValueError:
+        pass  # such as a bracket that is never closed
+    raise invalid(f"'{value}' is not a valid {parameter}")
 
 
 def _kind(value: object) -> str:

@@ -37,7 +37,7 @@ class Plan:
     """A whole configuration."""
 
     text: str = attrs.field(repr=False)
-    """The configuration it was compiled from."""
+    """The configuration it was compiled from, without white space."""
     filters: tuple[Filter, ...]
     default: Filter | None
 

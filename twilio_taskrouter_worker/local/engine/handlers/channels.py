@@ -13,7 +13,6 @@ from ..index import idle
 from ..model import TaskChannel, WorkerChannel
 from ..rules import BUILT_IN_CHANNELS
 
-_MAX_CAPACITY = 2147483647
 _BUILT_IN = frozenset(name for name, _ in BUILT_IN_CHANNELS)
 
 
@@ -66,6 +65,7 @@ def add_to_worker(kernel: Kernel, worker: WorkerState, task_channel: TaskChannel
 def create(kernel: Kernel, command: CreateTaskChannel) -> TaskChannel:
     """Do a CreateTaskChannel."""
     ws = kernel.workspace(command.workspace_sid)
+    checks.room(ws.task_channels, kernel.rules.max_task_channels, "task channels")
     checks.name(command.friendly_name)
     checks.unique_name(command.unique_name)
     if command.unique_name in ws.channel_names:
@@ -124,7 +124,7 @@ def update_worker_channel(kernel: Kernel, command: UpdateWorkerChannel) -> Worke
     after = before
     types: list[str] = []
     if command.capacity is not UNSET:
-        checks.integer(command.capacity, 0, _MAX_CAPACITY, "Capacity")
+        checks.integer(command.capacity, 0, kernel.rules.max_capacity, "Capacity")
         if command.capacity != before.configured_capacity:
             free = idle.percentage(before.occupied, command.capacity)
             after = after.replaced(configured_capacity=command.capacity, available_capacity_percentage=free)

@@ -29,6 +29,17 @@ _REQUIRED = {
     "redirect": ("RedirectCallSid", "RedirectUrl"),
     "supervise": ("Supervisor",),
 }
+_ADDRESSES = (
+    "CallUrl",
+    "CallStatusCallbackUrl",
+    "DequeueStatusCallbackUrl",
+    "RedirectUrl",
+    "StatusCallback",
+    "WaitUrl",
+    "ConferenceStatusCallback",
+    "RecordingStatusCallback",
+    "ConferenceRecordingStatusCallback",
+)
 _ACCEPT_SWITCH = {"call": "CallAccept", "redirect": "RedirectAccept"}
 _POST_WORK = {"conference": "PostWorkActivitySid", "dequeue": "DequeuePostWorkActivitySid"}
 _ON_TRANSFERS = ("accept", "reject", "conference", "supervise")
@@ -48,6 +59,8 @@ def instruct(kernel: Kernel, command: InstructReservation) -> Reservation:
     checks.version(reservation.record, command.if_match)
     instruction = command.instruction.lower()
     _check(reservation, instruction, command)
+    for parameter in _ADDRESSES:
+        checks.url(command.params.get(parameter), parameter)
     if instruction == "supervise":
         _supervise(ws, reservation, command)
     elif instruction == "accept":
@@ -68,11 +81,18 @@ def _check(reservation: ReservationState, instruction: str, command: InstructRes
     if instruction not in _ALL:
         raise errors.unknown_instruction(command.instruction)
     record = reservation.record
+    if command.reservation_status not in (None, record.reservation_status):
+        raise invalid("Give either ReservationStatus or Instruction, not both")
     if record.transfer_sid is not None and instruction not in _ON_TRANSFERS:
         raise errors.instruction_on_transfer(instruction, record.sid)
     for parameter in _REQUIRED.get(instruction, ()):
         if not command.params.get(parameter):
             raise invalid(f"{parameter} is required for the instruction {instruction}")
+    worker = reservation.worker
+    if instruction == "dequeue" and not (command.params.get("DequeueTo") or worker.attributes.get("contact_uri")):
+        raise invalid(
+            f"DequeueTo is required for the instruction {instruction}: worker {worker.record.sid} has no contact_uri"
+        )
 
 
 def _voice(
@@ -91,8 +111,15 @@ def _voice(
         activity_sid = ws.activity_named(str(activity_sid)).sid
     switch = _ACCEPT_SWITCH.get(instruction)
     if switch is not None and not truth(command.params.get(switch)):
+        if instruction == "call":
+            task = reservation.task
+            _connect(kernel, task, instruction)
+            task.record = task.record.replaced(version=task.record.version + 1, date_updated=kernel.now)
+            kernel.emit("task.updated", ws, task.workers(), task=task.record)
         return
-    reservation.record = record.replaced(on_hold=True, post_work_activity_sid=activity_sid, date_updated=kernel.now)
+    reservation.record = record.replaced(
+        on_hold=True, instruction=instruction, post_work_activity_sid=activity_sid, date_updated=kernel.now
+    )
     # While the call is being set up the offer cannot time out.
     kernel.schedule.cancel(reservation.timer)
     reservation.timer = None
@@ -120,9 +147,30 @@ def resolve(kernel: Kernel, command: ResolveInstruction) -> Reservation | None:
 def answered(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, reason_code: int | None) -> None:
     """The call of a reservation stands, or has failed with a reason code."""
     if reason_code is None:
+        _connect(kernel, reservation.task, reservation.record.instruction)
         reservations.accept(kernel, ws, reservation)
     else:
         reservations.media_failed(kernel, ws, reservation, reason_code)
+
+
+def _connect(kernel: Kernel, task: TaskState, instruction: str | None) -> None:
+    """Note the legs of a call in the task's attributes, others kept; the caller counts the version."""
+    attributes = dict(task.attributes)
+    if instruction in ("call", "dequeue"):
+        attributes["worker_call_sid"] = kernel.sids.make("CA")
+    elif instruction == "conference":
+        customer = attributes.get("call_sid")
+        attributes["conference"] = {
+            "sid": kernel.sids.make("CF"),
+            "participants": {
+                "worker": kernel.sids.make("CA"),
+                "customer": customer if isinstance(customer, str) else kernel.sids.make("CA"),
+            },
+        }
+    else:
+        return
+    task.set_attributes(attributes)
+    task.record = task.record.replaced(attributes=checks.compact(attributes))
 
 
 def _supervise(ws: WorkspaceState, reservation: ReservationState, command: InstructReservation) -> None:

@@ -23,8 +23,7 @@ def compile_target_workers(kernel: Kernel, text: str | None) -> Expression:
 def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
     """Do a CreateTaskQueue."""
     ws = kernel.workspace(command.workspace_sid)
-    if len(ws.queues) >= kernel.rules.max_queues:
-        raise errors.invalid(f"A workspace can have at most {kernel.rules.max_queues} task queues")
+    checks.room(ws.queues, kernel.rules.max_queues, "task queues")
     name = _free_name(ws, command.friendly_name)
     expression = compile_target_workers(kernel, command.target_workers)
     checks.integer(command.max_reserved_workers, 1, MAX_RESERVED_WORKERS, "MaxReservedWorkers")
@@ -58,7 +57,9 @@ def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
 
 
 def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
-    return checks.free_name(name, ws.queue_names, errors.duplicate("TaskQueue", name), own)
+    return checks.free_name(
+        name, ws.queue_names, errors.duplicate_queue(name, ws.record.sid, ws.record.account_sid), own
+    )
 
 
 def _activity(ws: WorkspaceState, sid: str | None) -> Activity | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import errors
-from ..commands import UpdateReservation
+from ..commands import CancelReservation, UpdateReservation
 from ..core import checks
 from ..core.kernel import Kernel
 from ..core.state import ReservationState, Route, TransferState, WorkspaceState
@@ -174,6 +174,15 @@ def timed_out(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState)
     activity = ws.activities.get(ws.record.timeout_activity_sid or "")
     if activity is not None:
         move(kernel, ws, reservation.worker, activity)
+
+
+def cancel(kernel: Kernel, command: CancelReservation) -> Reservation:
+    """Do a CancelReservation."""
+    ws = kernel.workspace(command.workspace_sid)
+    reservation = ws.reservation(command.sid)
+    if reservation.record.reservation_status == PENDING and not reservation.record.on_hold:
+        end(kernel, ws, reservation, CANCELED)
+    return reservation.record
 
 
 def media_failed(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, reason_code: int) -> None:

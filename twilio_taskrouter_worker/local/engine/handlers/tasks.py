@@ -54,7 +54,7 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
         date_updated=kernel.now,
         workspace_sid=ws.record.sid,
         assignment_status=PENDING,
-        attributes=command.attributes,
+        attributes=checks.compact(attributes),
         addons="{}",
         priority=command.priority,
         reason=None,
@@ -230,12 +230,12 @@ def _data_changes(
     parsed = None
     if command.attributes is not UNSET:
         parsed = checks.attributes(command.attributes)
-        given["attributes"] = command.attributes
+        given["attributes"] = checks.compact(parsed)
     if given and record.final:
         raise invalid(f"Task {record.sid} is {record.assignment_status} and cannot be changed")
     changes = record.differing(given)
     if parsed is not None and kernel.rules.identical_attributes_change_version:
-        changes["attributes"] = command.attributes
+        changes["attributes"] = given["attributes"]
     return changes, parsed if "attributes" in changes else None
 
 

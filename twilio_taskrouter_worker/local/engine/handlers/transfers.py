@@ -99,7 +99,7 @@ def _task_changes(command: CreateTransfer) -> tuple[dict[str, Any], dict[str, An
     parsed = None
     if command.attributes is not None:
         parsed = checks.attributes(command.attributes)
-        changes["attributes"] = command.attributes
+        changes["attributes"] = checks.compact(parsed)
     if command.priority is not None:
         changes["priority"] = checks.integer(command.priority, 0, MAX_PRIORITY, "Priority")
     return changes, parsed

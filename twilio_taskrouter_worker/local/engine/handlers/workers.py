@@ -19,9 +19,10 @@ from . import channels, reservations
 def create(kernel: Kernel, command: CreateWorker) -> Worker:
     """Do a CreateWorker."""
     ws = kernel.workspace(command.workspace_sid)
-    if len(ws.workers) >= kernel.rules.max_workers:
-        raise errors.invalid(f"A workspace can have at most {kernel.rules.max_workers} workers")
+    checks.room(ws.workers, kernel.rules.max_workers, "workers")
     name = _free_name(ws, command.friendly_name)
+    if not command.activity_sid and ws.record.default_activity_sid is None:
+        raise errors.activity_missing(ws.record.sid)
     activity = ws.activity_named(command.activity_sid or ws.record.default_activity_sid or "")
     attributes = checks.attributes(command.attributes)
     record = Worker(
@@ -34,7 +35,7 @@ def create(kernel: Kernel, command: CreateWorker) -> Worker:
         activity_sid=activity.sid,
         activity_name=activity.friendly_name,
         available=activity.available,
-        attributes=command.attributes,
+        attributes=checks.compact(attributes),
         date_status_changed=kernel.now,
         version=0,
     )
@@ -134,8 +135,9 @@ def _data_changes(
             changes["friendly_name"] = name
     if command.attributes is not UNSET:
         attributes = checks.attributes(command.attributes)
-        if command.attributes != worker.record.attributes or kernel.rules.identical_attributes_change_version:
-            changes["attributes"] = command.attributes
+        text = checks.compact(attributes)
+        if text != worker.record.attributes or kernel.rules.identical_attributes_change_version:
+            changes["attributes"] = text
     return changes, attributes
 
 

@@ -18,7 +18,9 @@ from ..rules import MAX_RESERVATION_TIMEOUT, WORKFLOW_UPDATED
 def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
     """Do a CreateWorkflow."""
     ws = kernel.workspace(command.workspace_sid)
+    checks.room(ws.workflows, kernel.rules.max_workflows, "workflows")
     name = _free_name(ws, command.friendly_name)
+    _check_urls(command.assignment_callback_url, command.fallback_assignment_callback_url)
     plan = compile_configuration(command.configuration, ws.queues, kernel.rules.semantics)
     timeout = _timeout(command.task_reservation_timeout)
     record = Workflow(
@@ -28,7 +30,7 @@ def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
         date_updated=kernel.now,
         workspace_sid=ws.record.sid,
         friendly_name=name,
-        configuration=command.configuration,
+        configuration=plan.text,
         assignment_callback_url=command.assignment_callback_url,
         fallback_assignment_callback_url=command.fallback_assignment_callback_url,
         task_reservation_timeout=timeout,
@@ -43,6 +45,11 @@ def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
     return checks.free_name(name, ws.workflow_names, errors.duplicate("Workflow", name), own)
 
 
+def _check_urls(assignment: str | None, fallback: str | None) -> None:
+    checks.url(assignment, "AssignmentCallbackUrl")
+    checks.url(fallback, "FallbackAssignmentCallbackUrl")
+
+
 def _timeout(value: int) -> int:
     return checks.integer(value, 1, MAX_RESERVATION_TIMEOUT, "TaskReservationTimeout")
 
@@ -53,9 +60,11 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
     state = ws.workflow(command.sid)
     record = state.record
     plan = state.plan
+    changes = _changes(ws, state, command)
     if command.configuration is not UNSET and command.configuration != record.configuration:
         plan = compile_configuration(command.configuration, ws.queues, kernel.rules.semantics)
-    changes = record.differing(_changes(ws, state, command))
+        changes["configuration"] = plan.text
+    changes = record.differing(changes)
     if changes:
         state.record = record.replaced(date_updated=kernel.now, **changes)
         if "friendly_name" in changes:
@@ -68,7 +77,8 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
 
 
 def _changes(ws: WorkspaceState, state: WorkflowState, command: UpdateWorkflow) -> dict[str, Any]:
-    changes = command.given("configuration", "assignment_callback_url", "fallback_assignment_callback_url")
+    changes = command.given("assignment_callback_url", "fallback_assignment_callback_url")
+    _check_urls(changes.get("assignment_callback_url"), changes.get("fallback_assignment_callback_url"))
     if command.friendly_name is not UNSET:
         changes["friendly_name"] = _free_name(ws, command.friendly_name, state.record.sid)
     if command.task_reservation_timeout is not UNSET:

@@ -35,7 +35,8 @@ from . import channels, queues, workflows
 def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
     """Do a CreateWorkspace."""
     checks.name(command.friendly_name)
-    template = checks.choice((command.template or "NONE").upper(), ("NONE", "FIFO"), "Template")
+    template = checks.choice((command.template or "NONE").upper(), ("NONE", "FIFO", "EMPTY"), "Template")
+    checks.url(command.event_callback_url, "EventCallbackUrl")
     order = checks.choice(command.prioritize_queue_order, (FIFO, LIFO), "PrioritizeQueueOrder")
     record = Workspace(
         account_sid=kernel.account_sid,
@@ -54,15 +55,17 @@ def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
     )
     ws = WorkspaceState(record)
     kernel.workspaces[record.sid] = ws
-    names = MULTI_TASK_ACTIVITIES if command.multi_task_enabled else SINGLE_TASK_ACTIVITIES
-    made = [_make_activity(kernel, ws, name, available) for name, available in names]
-    offline = made[0]
-    ws.record = record.replaced(
-        default_activity_sid=offline.sid,
-        default_activity_name=offline.friendly_name,
-        timeout_activity_sid=offline.sid,
-        timeout_activity_name=offline.friendly_name,
-    )
+    made: list[Activity] = []
+    if template != "EMPTY":
+        names = MULTI_TASK_ACTIVITIES if command.multi_task_enabled else SINGLE_TASK_ACTIVITIES
+        made = [_make_activity(kernel, ws, name, available) for name, available in names]
+        offline = made[0]
+        ws.record = record.replaced(
+            default_activity_sid=offline.sid,
+            default_activity_name=offline.friendly_name,
+            timeout_activity_sid=offline.sid,
+            timeout_activity_name=offline.friendly_name,
+        )
     kernel.emit("workspace.created", ws, workspace=ws.record)
     for activity in made:
         kernel.emit("activity.created", ws, activity=activity)
@@ -103,6 +106,7 @@ def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
     ws = kernel.workspace(command.workspace_sid)
     record = ws.record
     changes = command.given("event_callback_url", "events_filter", "multi_task_enabled")
+    checks.url(changes.get("event_callback_url"), "EventCallbackUrl")
     if command.friendly_name is not UNSET:
         changes["friendly_name"] = checks.name(command.friendly_name)
     if record.multi_task_enabled and changes.get("multi_task_enabled") is False:
@@ -160,8 +164,7 @@ def _free_activity_name(ws: WorkspaceState, name: str, own: str | None = None) -
 def create_activity(kernel: Kernel, command: CreateActivity) -> Activity:
     """Do a CreateActivity."""
     ws = kernel.workspace(command.workspace_sid)
-    if len(ws.activities) >= kernel.rules.max_activities:
-        raise errors.invalid(f"A workspace can have at most {kernel.rules.max_activities} activities")
+    checks.room(ws.activities, kernel.rules.max_activities, "activities")
     name = _free_activity_name(ws, command.friendly_name)
     record = _make_activity(kernel, ws, name, command.available)
     kernel.emit("activity.created", ws, activity=record)

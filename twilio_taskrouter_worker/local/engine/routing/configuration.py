@@ -164,7 +164,7 @@ def compile_configuration(text: str, queues: Container[str], semantics: Semantic
     compiler = _Compiler(queues, semantics)
     default = routing.get("default_filter")
     return Plan(
-        text=text,
+        text=checks.compact(document),
         filters=tuple(compiler.filter(f, f"filter {number}") for number, f in enumerate(filters, 1)),
         default=None if default is None else compiler.default(default),
     )

@@ -179,6 +179,7 @@ def _make(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
         canceled_reason_code=None,
         transfer_sid=transfer.record.sid if transfer is not None and by_transfer else None,
         on_hold=False,
+        instruction=None,
         post_work_activity_sid=None,
         version=0,
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import aiohttp
     from yarl import URL
 
-ANSWER_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 15.0
 """How long a webhook may take, from the first byte sent to the last one read."""
 ANSWER_BYTES: Final = 64 * 1024
 """What is read of an answer; none that means something is longer."""

@@ -9,16 +9,22 @@ from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from typing import Any, Final
 
+import attrs
+
 from ....errors import StoreError
 from ...engine import Engine, Event, Rejected, commands, model
 from ...engine.events import LOG_EVENTS
 from . import assignments, event_fields
+from .sessions import Batch
 from .posting import NotDelivered, Poster, Reply, shown
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
 
 WAITING_EVENTS: Final = 1000
 """How many event callbacks of a workspace may wait for those before them; further ones are left out."""
+
+WARNED_EVERY_SECONDS: Final = 60.0
+"""How often the failure of a workflow's assignment callbacks is logged as a warning; those between are not."""
 
 _JSON = "application/json"
 _TAKEN = (200, 204)
@@ -28,9 +34,10 @@ _TAKEN = (200, 204)
 class Webhooks:
     """Posts what happens to whoever wants to hear of it. Belongs to its loop's thread.
 
-    Each assignment callback is a task of its own. Event callbacks go out one after the other in each workspace, so that
-    they arrive in order. Nothing here is kept: what is under way when the service stops is given up, and a restart
-    calls nobody about what is past.
+    Each assignment callback is a task of its own. Event callbacks of a workspace stand in one line, in the order of
+    their events, whatever caused them: each is posted when its batch was released and the one before it was answered
+    or given up. Nothing here is kept: what is under way when the service stops is given up, and a restart calls nobody
+    about what is past.
 
     Args:
         auth_token: signs the requests.
@@ -51,25 +58,26 @@ class Webhooks:
         self._poster = Poster(auth_token)
         self._tasks: set[asyncio.Task[None]] = set()
         self._lines: dict[str, _Line] = {}
-        """Event callbacks under way, by workspace."""
+        """Event callbacks that wait or are under way, by workspace."""
         self._failing: set[str] = set()
         """URLs whose latest event callback failed."""
+        self._warned: dict[str, float] = {}
+        """When the failure of a workflow's assignment callbacks was last logged as a warning, by the loop's time."""
         self._closed = False
 
-    def of(self, event: Event, workspace: model.Workspace | None) -> list[Callable[[], None]]:
-        """Return what sends the callbacks of an event; to be called once the event counts.
+    def add(self, event: Event, workspace: model.Workspace | None, batch: Batch) -> None:
+        """Send the callbacks of an event once its batch is released.
 
         ``workspace`` is the event's, as of the event; the URLs are those of now.
         """
-        calls: list[Callable[[], None]] = []
         if event.type == "reservation.created":
             urls = self._assignment_urls(event)
             if urls:
-                calls.append(lambda: self._start(self._assign(event, urls)))
+                batch.then(lambda: self._start(self._assign(event, urls)))
         if workspace is not None and workspace.event_callback_url and _wanted(workspace.events_filter, event.type):
-            url, name = workspace.event_callback_url, workspace.friendly_name
-            calls.append(lambda: self._tell(url, event, name))
-        return calls
+            line = self._lines.setdefault(event.workspace_sid, _Line(event.workspace_sid))
+            line.append(_Callback(batch, workspace.event_callback_url, event, workspace.friendly_name))
+            batch.then(lambda: self._pump(line))
 
     async def close(self) -> None:
         """Give up what is under way, and close the connections."""
@@ -109,16 +117,31 @@ class Webhooks:
     async def _assign(self, event: Event, urls: list[str]) -> None:
         params = assignments.params(event)
         sid = params["ReservationSid"]
+        level = self._level(params["WorkflowSid"])
         for index, url in enumerate(urls):
             try:
                 reply = await self._poster.post(url, params)
                 _check(reply)
             except NotDelivered as trouble:
-                then = "trying the fallback URL" if index + 1 < len(urls) else "it stays pending"
-                log.warning("Assignment callback %s for reservation %s: %s; %s", shown(url), sid, trouble, then)
+                then = "trying the fallback URL" if index + 1 < len(urls) else "the reservation is canceled"
+                log.log(level, "Assignment callback %s for reservation %s: %s; %s", shown(url), sid, trouble, then)
+                if level == logging.WARNING:
+                    self._warned[params["WorkflowSid"]] = self._loop.time()
                 continue
             self._obey(reply, event, url)
             return
+        try:
+            self._execute(commands.CancelReservation(workspace_sid=event.workspace_sid, sid=sid))
+        except (Rejected, StoreError):
+            pass  # its workspace or its task is gone, or nothing counts any more
+
+    def _level(self, workflow_sid: str) -> int:
+        """How loud a failure is: the task is offered again at once, so that failures come as fast as they can."""
+        latest = self._warned.get(workflow_sid)
+        if latest is not None and self._loop.time() - latest < WARNED_EVERY_SECONDS:
+            return logging.DEBUG
+        self._warned.pop(workflow_sid, None)
+        return logging.WARNING
 
     def _obey(self, reply: Reply, event: Event, url: str) -> None:
         where = f"{shown(url)} for reservation {event.reservation.sid if event.reservation else ''}"
@@ -142,22 +165,22 @@ class Webhooks:
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    def _tell(self, url: str, event: Event, workspace_name: str) -> None:
-        """Put an event at the end of its workspace's line."""
-        line = self._lines.get(event.workspace_sid)
-        if line is None:
-            line = self._lines[event.workspace_sid] = _Line()
-            self._start(self._serve(event.workspace_sid, line))
-        line.append(url, event, workspace_name)
+    def _pump(self, line: _Line) -> None:
+        """Go on with a line whose first callback may leave."""
+        if not line.busy and line.ready():
+            line.busy = True
+            self._start(self._serve(line))
 
-    async def _serve(self, workspace_sid: str, line: _Line) -> None:
+    async def _serve(self, line: _Line) -> None:
         try:
-            while line.waiting:
-                url, event, name = line.waiting.popleft()
-                await self._post_event(url, event, name)
-                line.report_gap(workspace_sid)
+            while line.ready():
+                callback = line.waiting.popleft()
+                await self._post_event(callback.url, callback.event, callback.workspace_name)
+                line.report_gap()
         finally:
-            del self._lines[workspace_sid]
+            line.busy = False
+            if not line.waiting:
+                self._lines.pop(line.workspace_sid, None)
 
     async def _post_event(self, url: str, event: Event, workspace_name: str) -> None:
         params = event_fields.callback_params(event, self._engine.account_sid, workspace_name)
@@ -177,30 +200,49 @@ class Webhooks:
         log.log(level, "Event callback %s missed %s %s: %s", shown(url), event.type, event.sid, trouble)
 
 
-class _Line:
-    """Event callbacks of one workspace that wait for their turn."""
+@attrs.frozen
+class _Callback:
+    """One event callback that waits for its turn."""
 
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[str, Event, str]] = deque()
+    batch: Batch
+    """It leaves after this was released."""
+    url: str
+    event: Event
+    workspace_name: str
+
+
+class _Line:
+    """Event callbacks of one workspace, in the order of their events."""
+
+    def __init__(self, workspace_sid: str) -> None:
+        self.workspace_sid = workspace_sid
+        self.waiting: deque[_Callback] = deque()
+        self.busy = False
+        """One is under way."""
         self._left_out = 0
 
-    def append(self, url: str, event: Event, workspace_name: str) -> None:
+    def ready(self) -> bool:
+        """Whether the first one may leave; those behind it wait for it, released or not."""
+        return bool(self.waiting) and self.waiting[0].batch.released
+
+    def append(self, callback: _Callback) -> None:
+        """Take one in, unless too many wait."""
         if len(self.waiting) < WAITING_EVENTS:
-            self.waiting.append((url, event, workspace_name))
+            self.waiting.append(callback)
             return
         if not self._left_out:
             log.warning(
                 "Event callback %s is too slow: %d events of workspace %s wait for it; further ones are left out",
-                shown(url),
+                shown(callback.url),
                 WAITING_EVENTS,
-                event.workspace_sid,
+                self.workspace_sid,
             )
         self._left_out += 1
 
-    def report_gap(self, workspace_sid: str) -> None:
-        """Say how much was left out, once there is room again for a good while."""
+    def report_gap(self) -> None:
+        """Log how many were left out, once there is room again for a good while."""
         if self._left_out and len(self.waiting) <= WAITING_EVENTS // 2:
-            log.warning("%d event callbacks of workspace %s were left out", self._left_out, workspace_sid)
+            log.warning("%d event callbacks of workspace %s were left out", self._left_out, self.workspace_sid)
             self._left_out = 0
 
 

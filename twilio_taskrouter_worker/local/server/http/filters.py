@@ -61,6 +61,7 @@ def select(
 
 def _clauses(ordering: str, orders: Orders) -> list[tuple[Callable[[Any], Any], bool]]:
     clauses = []
+    names: set[str] = set()
     for clause in ordering.split(","):
         name, _, direction = clause.strip().partition(":")
         if name not in orders or direction.lower() not in ("", "asc", "desc"):
@@ -69,6 +70,11 @@ def _clauses(ordering: str, orders: Orders) -> list[tuple[Callable[[Any], Any], 
                 f" {', '.join(orders)}, followed by :asc or :desc"
             )
         clauses.append((orders[name], direction.lower() == "desc"))
+        names.add(name)
+    if {"DateCreated", "VirtualStartTime"} <= names:
+        raise refusals.invalid(
+            "The value of Ordering is invalid: DateCreated and VirtualStartTime cannot be given together"
+        )
     return clauses
 
 

@@ -91,17 +91,15 @@ def parse_form(body: bytes) -> dict[str, Any]:
 
 
 def if_match(header: str | None) -> int | None:
-    """Return the version an If-Match header asks for; None for no header and for ``*``.
+    """Return the version an If-Match header asks for; None for no header and for ``*``, -1 for what is no version.
 
-    Raises:
-        Rejected: it can equal no version (412).
+    No version is negative, so that the last of these is refused like any other that does not match: once the resource
+    was found.
     """
     if header is None or header.strip() == "*":
         return None
     match = re.fullmatch(r'(?:W/)?(")?([0-9]{1,18})(?(1)")', header.strip(), re.ASCII)
-    if match is None:
-        raise refusals.version_not_readable(header)
-    return int(match.group(2))
+    return -1 if match is None else int(match.group(2))
 
 
 # -- converters ----------------------------------------------------------------------------------------------------

@@ -106,6 +106,7 @@ UPDATE_RESERVATION: Final = (
 )
 INSTRUCT_RESERVATION: Final = (
     Param("Instruction", "instruction", text, required=True),
+    Param("ReservationStatus", "reservation_status", optional_text),
     Param("WorkerActivitySid", "worker_activity_sid", optional_text),
 )
 

@@ -104,11 +104,6 @@ def method_not_allowed(method: str, path: str) -> Rejected:
     return Rejected(405, 20004, f"Method {method[:20]} is not allowed for {path[:500]}")
 
 
-def version_not_readable(given: str) -> Rejected:
-    """An If-Match that can equal no version."""
-    return Rejected(412, 20412, f"The If-Match value {given[:100]!r} is not a version")
-
-
 def too_large(limit: int) -> Rejected:
     """The request's body is longer than anybody needs."""
     return Rejected(413, 20001, f"The request body is longer than {limit} bytes")

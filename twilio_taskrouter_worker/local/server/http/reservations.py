@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...engine import commands
-from . import parameters, refusals
+from . import parameters
 from .forms import Given, read
 
 
@@ -13,11 +13,9 @@ def reservation_command(given: Given, **where: Any) -> commands.UpdateReservatio
     """Return the command that an update's parameters ask for; ``where`` has the sids and the version.
 
     Raises:
-        Rejected: they ask for nothing, or for two things (400).
+        Rejected: they ask for nothing (400).
     """
     if "Instruction" not in given:
         return commands.UpdateReservation(**where, **read(parameters.UPDATE_RESERVATION, given))
-    if "ReservationStatus" in given:
-        raise refusals.invalid("Give either ReservationStatus or Instruction, not both")
     fields = read(parameters.INSTRUCT_RESERVATION, given)
     return commands.InstructReservation(params=dict(given), **where, **fields)

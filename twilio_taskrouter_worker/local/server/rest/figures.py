@@ -14,7 +14,6 @@ from ..http.windows import Window
 Figures = dict[str, Any]
 
 _OPEN: Final = (model.PENDING, model.RESERVED, model.ASSIGNED, model.WRAPPING)
-_WAITING: Final = frozenset({model.PENDING, model.RESERVED})
 _RESERVATION_COUNTERS: Final = {
     "reservations_created": "reservation.created",
     "reservations_accepted": "reservation.accepted",
@@ -31,7 +30,7 @@ _RESERVATION_COUNTERS: Final = {
 def tasks_now(tasks: Iterable[model.Task], now: float) -> Figures:
     """Return the figures of open tasks: how many in which state, and which one has waited longest."""
     open_tasks = [task for task in tasks if not task.final]
-    waiting = [task for task in open_tasks if task.assignment_status in _WAITING]
+    waiting = [task for task in open_tasks if task.assignment_status == model.PENDING]
     longest = min(waiting, key=lambda task: task.date_created, default=None)
     states = Counter(task.assignment_status for task in open_tasks)
     priorities = Counter(task.priority for task in open_tasks)
@@ -49,7 +48,7 @@ def longest_in_queue(tasks: Iterable[model.Task], now: float) -> Figures:
     waiting = [
         (task.task_queue_entered_date, task.sid)
         for task in tasks
-        if task.assignment_status in _WAITING and task.task_queue_entered_date is not None
+        if task.assignment_status == model.PENDING and task.task_queue_entered_date is not None
     ]
     entered, sid = min(waiting, default=(None, None))
     return {

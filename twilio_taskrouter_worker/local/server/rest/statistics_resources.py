@@ -9,6 +9,7 @@ from ...engine import model
 from ..events.facts import Fact
 from ..http import filters, refusals
 from ..http.forms import convert, integer, text
+from ..http.parameters import TASK_QUEUE_SID
 from ..http.windows import Window, window
 from . import figures as statistics
 from .call import Answer, Call, Operation
@@ -90,7 +91,9 @@ def _workspace_past(call: Call) -> Figures:
 
 
 def _queue_now(call: Call, queue_sid: str) -> Figures:
-    members = call.engine.queue_members(call.workspace_sid, queue_sid)
+    """The figures of a queue now; those of a queue that is not of the workspace are zeros."""
+    known = any(queue.sid == queue_sid for queue in call.engine.queues(call.workspace_sid))
+    members = call.engine.queue_members(call.workspace_sid, queue_sid) if known else []
     tasks = _tasks(call, lambda task: task.task_queue_sid == queue_sid)
     return {
         "task_queue_sid": queue_sid,
@@ -174,7 +177,7 @@ def _operations(name: str, path: str, now: Part, past: Part, whose: Callable[[Ca
             f"Fetch{name}Statistics",
             "GET",
             f"{path}/Statistics",
-            lambda call: Answer(200, {**whose(call), "realtime": now(call), "cumulative": past(call)}),
+            lambda call: Answer(200, {**whose(call), "realtime": now(call), "cumulative": _decimal(past(call))}),
         ),
         Operation(
             f"Fetch{name}RealTimeStatistics",
@@ -189,6 +192,11 @@ def _operations(name: str, path: str, now: Part, past: Part, whose: Callable[[Ca
             lambda call: Answer(200, {**whose(call), **past(call)}),
         ),
     ]
+
+
+def _decimal(past: Figures) -> Figures:
+    """Combined statistics show this average as a decimal number."""
+    return {**past, "avg_task_acceptance_time": float(past["avg_task_acceptance_time"])}
 
 
 def _of_workspace(call: Call) -> Figures:
@@ -217,7 +225,7 @@ def _list_of_queues(call: Call) -> Answer:
     queues = filters.select(call.engine.queues(call.workspace_sid), call.scope(), call.query, filters.TASK_QUEUES[:1])
 
     def shape(queue: Any, base: str, now: float) -> Figures:
-        both = {"realtime": _queue_now(call, queue.sid), "cumulative": _queue_past(call, queue.sid)}
+        both = {"realtime": _queue_now(call, queue.sid), "cumulative": _decimal(_queue_past(call, queue.sid))}
         return {
             "account_sid": queue.account_sid,
             "workspace_sid": queue.workspace_sid,
@@ -237,11 +245,7 @@ def _bulk(call: Call) -> Answer:
         raise refusals.invalid("The request body must be a JSON array of TaskQueue sids")
     if len(given) > _MOST_QUEUES:
         raise refusals.invalid(f"There are more than {_MOST_QUEUES} TaskQueue sids")
-    known = {queue.sid for queue in call.engine.queues(call.workspace_sid)}
-    unknown = [sid for sid in given if sid not in known]
-    if unknown:
-        raise refusals.invalid(f"'{unknown[0][:60]}' is not a TaskQueue of this workspace")
-    data = [_queue_now(call, sid) for sid in given]
+    data = [_queue_now(call, convert("QueueSids", sid, TASK_QUEUE_SID)) for sid in given]
     return Answer(200, {**_whose(call), "task_queue_data": data, "task_queue_response_count": len(data)})
 
 

@@ -16,7 +16,7 @@ REDIRECT = {"RedirectCallSid": "CA1", "RedirectUrl": "http://x"}
 def offered(rules: Rules | None = None) -> tuple[Desk, str, str]:
     """Return a desk, its worker Ann, and her pending reservation."""
     desk = Desk(rules=rules)
-    ann = desk.worker("Ann")
+    ann = desk.worker("Ann", contact_uri="client:ann")
     desk.task()
     return desk, ann, desk.pending(ann)[0]
 

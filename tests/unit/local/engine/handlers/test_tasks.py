@@ -150,7 +150,7 @@ def test_a_status_beside_attributes_wins(desk: Desk) -> None:
     """The status is changed, the attributes are left."""
     task = desk.task({"a": 1})
     canceled = desk.do("UpdateTask", sid=task, assignment_status="canceled", attributes='{"b":2}', reason="r")
-    assert (canceled.assignment_status, canceled.attributes, canceled.reason) == ("canceled", '{"a": 1}', "r")
+    assert (canceled.assignment_status, canceled.attributes, canceled.reason) == ("canceled", '{"a":1}', "r")
 
 
 def test_if_match_guards_update_and_delete(desk: Desk) -> None:

@@ -112,14 +112,16 @@ def test_text_that_is_no_json_and_text_that_is_too_long() -> None:
 
 
 def test_workflows_are_made_changed_and_deleted() -> None:
-    """The record keeps the configuration as given; the same values again are no change."""
+    """The record keeps the configuration, without white space; the same values again are no change."""
     desk = Desk()
     queue = desk.queue("Q")
     text = json.dumps({"task_routing": {"default_filter": {"queue": queue}}}, indent=2)
     made = desk.do("CreateWorkflow", friendly_name="W", configuration=text, assignment_callback_url="http://a")
     assert desk.types() == ["workflow.created"]
-    assert (made.configuration, made.assignment_callback_url) == (text, "http://a")
-    assert made.document_content_type == "application/json"
+    compact = json.dumps(json.loads(text), separators=(",", ":"))
+    assert (made.configuration, made.assignment_callback_url) == (compact, "http://a")
+    assert made.document_content_type is None
+    assert desk.do("UpdateWorkflow", sid=made.sid, configuration=text) == made
     changed = desk.do("UpdateWorkflow", sid=made.sid, friendly_name="V", fallback_assignment_callback_url="http://b")
     assert (changed.friendly_name, changed.fallback_assignment_callback_url) == ("V", "http://b")
     assert desk.do("UpdateWorkflow", sid=made.sid, friendly_name="V") == changed
