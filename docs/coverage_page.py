@@ -27,13 +27,11 @@ from twilio_taskrouter_worker.local.server.rest.operations import OPERATIONS  # 
 PAGE = HERE / "coverage.rst"
 
 _TELEPHONY = """
-BeepOnCustomerEntrance Beep CallRecord CallStatusCallbackUrl CallTimeout CallTo ConferenceRecord
-ConferenceRecordingStatusCallback ConferenceRecordingStatusCallbackMethod ConferenceStatusCallback
+BeepOnCustomerEntrance Beep CallRecord CallTimeout CallTo ConferenceRecord ConferenceRecordingStatusCallbackMethod
 ConferenceStatusCallbackEvent ConferenceStatusCallbackMethod ConferenceTrim DequeueFrom DequeueRecord
-DequeueStatusCallbackEvent DequeueStatusCallbackUrl DequeueTimeout DequeueTo EarlyMedia EndConferenceOnCustomerExit
-EndConferenceOnExit From JitterBufferSize MaxParticipants Muted Record RecordingChannels RecordingStatusCallback
-RecordingStatusCallbackMethod Region SipAuthPassword SipAuthUsername StartConferenceOnEnter StatusCallback
-StatusCallbackEvent StatusCallbackMethod Timeout To WaitMethod WaitUrl
+DequeueStatusCallbackEvent DequeueTimeout EarlyMedia EndConferenceOnCustomerExit EndConferenceOnExit From
+JitterBufferSize MaxParticipants Muted Record RecordingChannels RecordingStatusCallbackMethod Region SipAuthPassword
+SipAuthUsername StartConferenceOnEnter StatusCallbackEvent StatusCallbackMethod Timeout To WaitMethod
 """.split()
 
 NO_EFFECT: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -96,7 +94,8 @@ Updates of reservations, in both forms: whatever describes a phone call
     {telephony}.
 
     There is no telephony. The instructions themselves work: the reservation is still ``pending`` in the answer and
-    accepted right after it, or canceled with a reason code; see ``voice_answer_delay`` in :doc:`switches`.
+    accepted right after it, or canceled with a reason code; see ``voice_answer_delay`` in :doc:`switches`. Addresses
+    to be called must be URLs, and a ``dequeue`` needs somebody to call: ``DequeueTo``, or the worker's ``contact_uri``.
 ``HasAddons`` of the list of tasks
     It filters, but no task has add-ons.
 ``TaskChannel`` of the workers' real-time statistics

@@ -240,7 +240,7 @@ def test_workers(day: Day) -> None:
 
 
 def test_bulk(day: Day) -> None:
-    """Several queues at once, at most fifty, all of this workspace."""
+    """Several queues at once, at most fifty; one that is not of the workspace has nothing in it."""
     url = f"{day.router.url}/v1/Workspaces/{day.router.workspace_sid}/TaskQueues/RealTimeStatistics"
     auth = (day.router.account_sid, day.router.auth_token)
 
@@ -252,7 +252,9 @@ def test_bulk(day: Day) -> None:
         openapi.check_answer("POST", url[len(day.router.url) :], answer.status_code, answer.json())
         assert answer.json()["task_queue_response_count"] == 2
         assert [each["total_tasks"] for each in answer.json()["task_queue_data"]] == [1, 1]
-    for wrong in ([], {}, "x", [1], [day.queue] * 51, ["WQ" + "0" * 32], {"a": [], "b": []}):
+    [stranger] = ask(["WQ" + "0" * 32]).json()["task_queue_data"]
+    assert (stranger["total_tasks"], stranger["total_eligible_workers"]) == (0, 0)
+    for wrong in ([], {}, "x", [1], [day.queue] * 51, ["WQ1"], {"a": [], "b": []}):
         assert ask(wrong).status_code == 400
     assert requests.post(url, data=b"{", auth=auth, timeout=5).status_code == 400
 

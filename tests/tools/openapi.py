@@ -16,7 +16,9 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _formats = jsonschema.FormatChecker(formats=())
 _formats.checks("date-time")(lambda value: not isinstance(value, str) or bool(_ISO.fullmatch(value)))
 # An address that is not set is empty in some answers.
-_formats.checks("uri")(lambda value: not value or not isinstance(value, str) or value.startswith(("http://", "https://")))
+_formats.checks("uri")(
+    lambda value: not value or not isinstance(value, str) or value.startswith(("http://", "https://"))
+)
 _UNDESCRIBED = ("operating_unit_sid", "default_operating_unit_sid")
 """What the live service answers with besides."""
 

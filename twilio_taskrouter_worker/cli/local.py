@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEFAULT_PORT = 4100
+DEFAULT_EVENT_DELAY = 0.025
+"""Clients here are other programs, on a machine that may be busy: they should have read an answer before its events."""
 _FIRST_WORKER = "Alice"
 _TOKEN_SECONDS = 24 * 3600
 """The longest that Twilio allows, so that a pasted snippet lives as long as a day's work."""
@@ -61,6 +63,13 @@ _SHOWN = (
     help="Begin with the workspaces, queues, workers ... of this JSON or YAML file.",
 )
 @click.option("--random-seed", type=int, default=None, help="Makes sids and secrets the same at every start.")
+@click.option(
+    "--event-delay",
+    type=click.FloatRange(0, 1),
+    default=DEFAULT_EVENT_DELAY,
+    show_default=True,
+    help="Seconds between the answer to a request and its events.",
+)
 @click.option("--account-sid", default=None, help="Use this account sid; the default is made up at each start.")
 @click.option("--auth-token", default=None, help="Use this auth token for REST.")
 @click.option("--signing-key-sid", default=None, help="Use this API key sid; it signs the workers' tokens.")
@@ -75,6 +84,7 @@ def local(
     db: str | None,
     seed_file: str | None,
     random_seed: int | None,
+    event_delay: float,
     account_sid: str | None,
     auth_token: str | None,
     signing_key_sid: str | None,
@@ -96,6 +106,7 @@ def local(
                 allowed_hosts=allowed_hosts,
                 seed=random_seed,
                 db=db,
+                event_delay=event_delay,
                 seed_file=seed_file,
                 account_sid=account_sid,
                 auth_token=auth_token,

@@ -60,6 +60,13 @@ def clock_of(clock: Clock | Literal["real", "virtual"]) -> Clock:
     raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
 
 
+def event_delay_of(seconds: float) -> float:
+    """How long events wait after the answer to the request that caused them."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= 1:
+        raise ValueError(f"event_delay must be a number of seconds from 0 to 1, not {seconds!r}.")
+    return float(seconds)
+
+
 def file_of(db: str | os.PathLike[str] | None) -> str | None:
     """The name of the file to keep everything in; None for memory. SQLite's special names are none."""
     if db is None:

@@ -39,6 +39,7 @@ class Wishes:
     seed: int | None
     rules: Rules | None
     credentials: Mapping[str, str | None] = attrs.field(repr=False)
+    event_delay: float
     own_clock: bool
     """The clock is the maker's, who has set it; else it goes on from what the file says."""
 
@@ -82,7 +83,7 @@ def _build(
     own = header.credentials
     key = SigningKey(own.account_sid, own.signing_key_sid, own.signing_key_secret)
     engine = Engine(account_sid=own.account_sid, seed=header.seed, rules=header.rules)
-    service = Service(loop, engine, clock, own.auth_token, key, Keeper(loop, store))
+    service = Service(loop, engine, clock, own.auth_token, key, Keeper(loop, store), wishes.event_delay)
     if store is not None:
         if kept is None:
             store.begin(header)

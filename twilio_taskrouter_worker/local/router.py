@@ -12,7 +12,7 @@ import attrs
 
 from ..errors import NotFoundError, RequestRejectedError, StateError, VersionConflictError
 from . import seeds
-from .arguments import clock_of, file_of, hosts_of, port_of, reason_code_of, rules_of, seed_of
+from .arguments import clock_of, event_delay_of, file_of, hosts_of, port_of, reason_code_of, rules_of, seed_of
 from .clock import Clock
 from .credentials import Credentials, credentials
 from .engine import Engine, Rejected, Rules, commands
@@ -20,7 +20,7 @@ from .faults import Faults
 from .opening import Opened, Wishes, catch_up, open_service, plant
 from .operations import WorkspaceOperations
 from .server.hosting import Host
-from .server.service import Service
+from .server.service import EVENT_DELAY_SECONDS, Service
 
 if TYPE_CHECKING:
     import asyncio
@@ -72,6 +72,9 @@ class LocalTaskRouter(WorkspaceOperations):
             containers), whose web pages may use it as well. Requests for other hosts, and from pages of others, are
             refused with 403; names and addresses of this machine, the address a request arrives at, and ``host`` need
             not be named. ``["*"]`` refuses nothing.
+        event_delay: how many seconds, from 0 to 1, events and webhooks leave after the answer to the request that
+            caused them, so that clients have read the answer by then. It is short for tests, where client and service
+            are one process; on a busy machine, or with clients on others, 0.025 is better.
 
     Raises:
         ValueError: an argument cannot be; the message says what would be right.
@@ -98,6 +101,7 @@ class LocalTaskRouter(WorkspaceOperations):
         rules: Rules | None = None,
         clock: Clock | Literal["real", "virtual"] = "real",
         allowed_hosts: Sequence[str] = (),
+        event_delay: float = EVENT_DELAY_SECONDS,
     ) -> None:
         given = {
             "account_sid": account_sid,
@@ -112,6 +116,7 @@ class LocalTaskRouter(WorkspaceOperations):
             rules=rules_of(rules),
             # In memory the credentials are known, and usable, before the start.
             credentials=given if db is not None else attrs.asdict(made),
+            event_delay=event_delay_of(event_delay),
             own_clock=isinstance(clock, Clock),
         )
         self._seed_file = seed_file

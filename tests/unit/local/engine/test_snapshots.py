@@ -35,7 +35,13 @@ def busy() -> Desk:
     desk.do("UpdateWorkflow", sid=flow, configuration=json.dumps({"task_routing": {"default_filter": {"queue": bobs}}}))
     desk.task({"level": 9}, workflow_sid=flow, priority=3)
     offered = desk.task(routing_target=cyd)
-    desk.do("InstructReservation", sid=desk.pending(cyd)[0], task_sid=offered, instruction="dequeue", params={})
+    desk.do(
+        "InstructReservation",
+        sid=desk.pending(cyd)[0],
+        task_sid=offered,
+        instruction="dequeue",
+        params={"DequeueTo": "+1"},
+    )
     desk.do("SessionOpened", worker_sid=ann)
     desk.do("ResolveInstruction", canceled_reason_code=13224)
     gone = desk.worker("Gone")

@@ -82,7 +82,11 @@ NEEDED = {
 
 VOICE = {"CallFrom": "x", "CallUrl": "http://x", "RedirectCallSid": "x", "RedirectUrl": "http://x"}
 RESERVATION_UPDATES: list[list[dict[str, str]]] = [
-    [{"Instruction": "call", **VOICE}, {"Instruction": "redirect", **VOICE}, {"Instruction": "dequeue"}],
+    [
+        {"Instruction": "call", **VOICE},
+        {"Instruction": "redirect", **VOICE},
+        {"Instruction": "dequeue", "DequeueTo": "x"},
+    ],
     [{"Instruction": "conference"}],
     [{"ReservationStatus": "accepted"}, {"Instruction": "supervise", "Supervisor": "{worker}"}],
 ]

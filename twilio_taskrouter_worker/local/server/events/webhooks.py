@@ -15,8 +15,8 @@ from ....errors import StoreError
 from ...engine import Engine, Event, Rejected, commands, model
 from ...engine.events import LOG_EVENTS
 from . import assignments, event_fields
-from .sessions import Batch
 from .posting import NotDelivered, Poster, Reply, shown
+from .sessions import Batch
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
 
