@@ -69,7 +69,10 @@ class _Exporter:
             "friendly_name": workspace.friendly_name,
             "multi_task_enabled": workspace.multi_task_enabled,
             "prioritize_queue_order": workspace.prioritize_queue_order,
-            **_unless_none(event_callback_url=workspace.event_callback_url, events_filter=workspace.events_filter),
+            # REST has an empty address where there is none.
+            **_unless_none(
+                event_callback_url=workspace.event_callback_url or None, events_filter=workspace.events_filter
+            ),
             "default_activity": workspace.default_activity_name,
             "timeout_activity": workspace.timeout_activity_name,
             "activities": [
