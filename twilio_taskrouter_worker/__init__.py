@@ -14,12 +14,15 @@ from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
 from .events import ChannelEvent, DisconnectReason, ReservationEvent, TaskEvent, TransferEvent, WorkerEvent
 from .reservation import Reservation
+from .reservation_handle import ReservationHandle
+from .reservation_info import ReservationInfo
 from .supervisor import Supervisor
 from .task import Task
 from .task_info import TaskInfo
 from .task_queue import TaskQueue
 from .transfer import IncomingTransfer, OutgoingTransfer, Transfers
 from .worker import Worker
+from .worker_client import WorkerClient
 from .worker_info import WorkerInfo
 from .workspace import Workspace
 
@@ -34,6 +37,8 @@ __all__ = [
     "OutgoingTransfer",
     "Reservation",
     "ReservationEvent",
+    "ReservationHandle",
+    "ReservationInfo",
     "Supervisor",
     "Task",
     "TaskEvent",
@@ -42,6 +47,7 @@ __all__ = [
     "TransferEvent",
     "Transfers",
     "Worker",
+    "WorkerClient",
     "WorkerEvent",
     "WorkerInfo",
     "Workspace",

@@ -20,6 +20,7 @@ __all__ = [
     "instant",
     "integer",
     "json_object",
+    "non_empty",
     "non_negative",
     "one_of",
     "optional",
@@ -44,6 +45,13 @@ def string(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise wrong_type(name, "a string", value)
     return value
+
+
+def non_empty(name: str, value: object) -> str:
+    """A string with something in it, such as a sid: sids are opaque, so nothing else is asked of them."""
+    if not string(name, value):
+        raise ValueError(f"{name} must not be empty")
+    return str(value)
 
 
 def boolean(name: str, value: object) -> bool:

@@ -8,25 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._bridge import routes, schema
+from ._bridge import routes
 from ._bridge.request import NOTHING
 from ._bridge.routes import Route
-from ._bridge.schema import Record, Resource, Wire
+from ._bridge.schema import Record
 from ._bridge.tracking import NOTHING_ANNOUNCED, Announced
 from ._listening import Listenable
 from .errors import InvalidMessageError
 from .events import ReservationEvent, names
+from .reservation_info import ReservationFields
 from .task import Task
 from .transfer import IncomingTransfer, Transfer
 
 if TYPE_CHECKING:
     from ._bridge.mirror import Mirror
     from ._bridge.waiting import Waiting
+    from .reservation_handle import ReservationHandle
 
 __all__ = ["Reservation"]
 
 
-class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
+class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]):
     """A task offered to this worker.
 
     Events: ``accepted``, ``rejected``, ``timeout``, ``canceled``, ``rescinded``, ``wrapup``, ``completed``; callbacks
@@ -40,28 +42,6 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
 
     __slots__ = ("_announced", "_listeners", "_state", "_task", "_told_status", "_transfer")
     _events = names(ReservationEvent)
-
-    account_sid = Wire("account_sid", schema.TEXT)
-    """Sid of the account."""
-    date_created = Wire("date_created", schema.SECONDS)
-    """When it was created, in UTC."""
-    date_updated = Wire("date_updated", schema.SECONDS)
-    """When it last changed, in UTC."""
-    status = Wire("reservation_status", schema.TEXT)
-    """``pending``, ``accepted``, ``rejected``, ``timeout``, ``canceled``, ``rescinded``, ``wrapping`` or
-    ``completed``."""
-    sid = Wire("sid", schema.TEXT)
-    """Its sid."""
-    worker_sid = Wire("worker_sid", schema.TEXT)
-    """Sid of the worker it is for."""
-    workspace_sid = Wire("workspace_sid", schema.TEXT)
-    """Sid of the workspace."""
-    version = Wire("version", schema.VERSION)
-    """Version, a decimal number as text."""
-    timeout = Wire("reservation_timeout", schema.INTEGER, required=False)
-    """Seconds it stays pending before it times out."""
-    canceled_reason_code = Wire("canceled_reason_code", schema.OPTIONAL_INTEGER, required=False)
-    """Twilio's error code where setting up its call failed; None otherwise."""
 
     def __init__(self, state: Mirror, update: ReservationUpdate) -> None:
         super().__init__(update.record)
@@ -309,6 +289,14 @@ class Reservation(Resource, Listenable[ReservationEvent, "Reservation"]):
         return self._state.call(
             routes.UPDATE_WORKER_PARTICIPANT, values, lambda payload: self, subjects=(self._task.sid,)
         )
+
+    def handle(self) -> ReservationHandle:
+        """Give calls of this reservation and its task that need no connection, for other processes: it can be pickled.
+
+        Returns:
+            The handle, on the client of this worker; see ``Worker.client``.
+        """
+        return self._state.worker.client().reservation(self.sid, self._task.sid)
 
     def fetch_latest_version(self) -> Future[Reservation]:
         """Read it again, and its task where the answer has it; the Future resolves to this reservation."""

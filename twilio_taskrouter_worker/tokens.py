@@ -62,12 +62,12 @@ def create_worker_token(
         "workspace_sid": (workspace_sid, "WS"),
         "worker_sid": (worker_sid, "WK"),
     }
-    _filled("signing_key_secret", signing_key_secret)
+    _checks.non_empty("signing_key_secret", signing_key_secret)
     _checks.one_of(*ROLES)("role", role)
     for name, (value, prefix) in sids.items():
         if name == "worker_sid" and role == "admin" and value == "":
             continue
-        if not _filled(name, value).startswith(prefix):
+        if not _checks.non_empty(name, value).startswith(prefix):
             raise ValueError(f"{name} must start with {prefix}{_misplaced(name, signing_key_secret)}")
     if _SID.fullmatch(signing_key_secret):
         raise ValueError("signing_key_secret must be the secret of the signing key, not a sid")
@@ -86,13 +86,6 @@ def create_worker_token(
         "grants": {"identity": identity or worker_sid or "admin", "task_router": task_router},
     }
     return jwt.encode(claims, signing_key_secret, algorithm="HS256", headers={"typ": "JWT", "cty": "twilio-fpa;v=1"})
-
-
-def _filled(name: str, value: object) -> str:
-    text = _checks.string(name, value)
-    if not text:
-        raise ValueError(f"{name} must not be empty")
-    return text
 
 
 def _misplaced(name: str, secret: str) -> str:

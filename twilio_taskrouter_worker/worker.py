@@ -28,6 +28,7 @@ from .errors import ConnectTimeoutError, InvalidMessageError, NotReadyError, Tas
 from .options import LogLevel, Options, set_log_level
 from .reservation import Reservation
 from .tokens import check_successor, check_token, expiry
+from .worker_client import WorkerClient
 from .worker_info import WorkerFields
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Worker(WorkerFields, WorkerEmitter):
 
     __slots__ = (
         "_calls",
+        "_client",
         "_connection",
         "_ending",
         "_listeners",
@@ -168,6 +170,7 @@ class Worker(WorkerFields, WorkerEmitter):
         # The connection that ended last, whose threads may still run.
         self._ending: Connection | None = None
         self._renewing = False
+        self._client: WorkerClient | None = None
 
     # -- connecting ------------------------------------------------------------------------------------------------
 
@@ -475,6 +478,35 @@ class Worker(WorkerFields, WorkerEmitter):
             except KeyError as error:
                 raise ValueError(f"There is no activity {error.args[0]}") from None
         return found.set_as_current(reject_pending_reservations=reject_pending_reservations)
+
+    def client(self) -> WorkerClient:
+        """Give calls of this worker that need no connection, for other processes: it can be pickled.
+
+        In this process it uses the token that this worker uses, as it is renewed; elsewhere see
+        :class:`~twilio_taskrouter_worker.WorkerClient`. It goes on working when this worker is disconnected, and in a
+        forked child.
+
+        Returns:
+            The client, the same one each time.
+
+        Raises:
+            NotReadyError: The worker has not been ready yet.
+        """
+        state, options = self._state, self._options
+        if state.record is None:
+            raise NotReadyError("The worker is not ready yet; call connect(), or wait for ready")
+        if self._client is None:
+            self._client = WorkerClient(
+                self._token,
+                worker_sid=state.worker_sid,
+                workspace_sid=state.workspace_sid,
+                token_provider=options.token_provider,
+                eb_server=options.urls()[0],
+                request_timeout=options.request_timeout,
+                activities=state.activity_sids(),
+            )
+            self._client._tokens.follow(lambda: self._token)
+        return self._client
 
     def fetch_latest_version(self) -> Future[Worker]:
         """Read the worker again; the Future resolves to this worker."""

@@ -464,7 +464,9 @@ def _bound_socket(port: int) -> socket.socket:
     return bound
 
 
-def _linger_zero(plain: socket.socket) -> None:
-    """Make the close of this socket a reset."""
+def _linger_zero(plain: socket.socket | None) -> None:
+    """Make the close of this socket a reset; None: the transport has closed it (TLS, before Python 3.11)."""
+    if plain is None:
+        return
     with suppress(OSError):
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -285,6 +285,9 @@ class _Call(Generic[T]):
             payload = read_answer(self._post(token), token)
         except (HttpFailure, RequestError) as failure:
             self._failed(failure)
+        except TaskRouterError as error:
+            # There is no token: its provider raised.
+            self._finish_with(error)
         except Exception as error:
             log.exception("A call failed in an unforeseen way; this is a defect of the library")
             self._finish_with(error)

@@ -75,6 +75,7 @@ def _forget() -> None:
 
 
 def _make_stale(mirror: Mirror, parent: int) -> None:
+    mirror.activity_sids_at_fork = mirror.activity_sids()
     resources: list[Resource] = [*mirror.activities.values(), *mirror.channels.values()]
     for reservations in mirror.by_task.values():
         for reservation in reservations:

@@ -28,6 +28,7 @@ from .tracking import NOTHING_ANNOUNCED, Announced, Trust
 if TYPE_CHECKING:
     from ..events import Emitter
     from ..task import Task
+    from ..worker import Worker
     from .waiting import Waiting
 
 __all__ = ["Mirror", "Notice"]
@@ -51,7 +52,7 @@ class Notice(NamedTuple):
 class Mirror:
     """All of one Worker."""
 
-    def __init__(self, worker: Emitter, caller: Caller, waiting: Waiting) -> None:
+    def __init__(self, worker: Worker, caller: Caller, waiting: Waiting) -> None:
         self.worker = worker
         self.waiting = waiting
         self._caller = caller
@@ -69,6 +70,8 @@ class Mirror:
         self.trust = Trust()
         self.worker_trust = Trust()
         self.activities: Named[Activity] = Named()
+        self.activity_sids_at_fork: dict[str, str] | None = None
+        """In a forked child, which cannot read ``activities``: their sids by name."""
         self.channels: Named[Channel] = Named()
         self.reservations: Directory[Reservation] = Directory()
         self.by_task: dict[str, list[Reservation]] = {}
@@ -136,6 +139,11 @@ class Mirror:
     def is_current(self, version: int, known: int) -> bool:
         """Whether a record of this version may replace one of that version."""
         return version >= known or not self.trust.in_versions
+
+    def activity_sids(self) -> dict[str, str]:
+        """Sids of the activities by name."""
+        at_fork = self.activity_sids_at_fork
+        return {each.name: each.sid for each in self.activities.values()} if at_fork is None else at_fork
 
     # -- reservations ----------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from twilio_taskrouter_worker import (
     NotReadyError,
     OutgoingTransfer,
     Reservation,
+    ReservationInfo,
     Supervisor,
     Task,
     TaskInfo,
@@ -40,7 +41,7 @@ from twilio_taskrouter_worker._frozen import FrozenDict
 CLASSES: dict[str, tuple[type[Resource], ...]] = {
     "Worker": (Worker, Supervisor, WorkerInfo),
     "Task": (Task, TaskInfo),
-    "Reservation": (Reservation,),
+    "Reservation": (Reservation, ReservationInfo),
     "Activity": (Activity,),
     "Channel": (Channel,),
     "TaskQueue": (TaskQueue,),

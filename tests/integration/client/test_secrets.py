@@ -25,6 +25,7 @@ from tests.tools import payloads
 from tests.tools.answers import Hang, Reply, Reset
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker import TaskRouterError, TokenError, Worker, Workspace, tokens
+from twilio_taskrouter_worker._frozen import FrozenDict, FrozenList
 
 TOKEN = "Tokenmark7391.Tokenmark7391.Tokenmark7391"
 VALUE = "Attributemark4826"
@@ -82,11 +83,13 @@ class Everything(logging.Handler):
             todo += [each.__cause__, each.__context__]
 
     def add_world(self) -> None:
-        """The names of all threads, and the repr of every object of ours."""
+        """The names of all threads, and the repr of every object of ours, but for the attributes themselves."""
         self.add("thread name", *(thread.name for thread in threading.enumerate()))
         for each in gc.get_objects():
             kind = type(each)
             module = str(getattr(kind, "__module__", ""))
+            if issubclass(kind, (FrozenDict, FrozenList)):
+                continue
             if module.startswith("twilio_taskrouter_worker") and ".local" not in module:
                 self.add(f"repr of {kind.__name__}", repr(each))
 

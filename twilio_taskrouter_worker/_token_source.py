@@ -1,0 +1,109 @@
+"""The token of a client without a connection: given, taken from a connected worker, or fetched from a provider."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ._bridge.failures import renewal_failure
+from .tokens import check_successor, expiry
+
+__all__ = ["TokenSource"]
+
+RENEW_BEFORE = 60.0
+"""Seconds before the end of its token at which the provider is asked for the next one."""
+
+
+class TokenSource:
+    """Gives a valid token at each request; may block on the provider, so it is for pool threads.
+
+    Args:
+        token: The token to begin with; None asks the provider at the first request.
+        provider: Returns a new token.
+    """
+
+    def __init__(
+        self,
+        token: str | None,
+        provider: Callable[[], str] | None,
+        workspace_sid: str = "",
+        worker_sid: str = "",
+    ) -> None:
+        self._token = token
+        self._provider = provider
+        self._sids = workspace_sid, worker_sid
+        # Returns the token of a connected worker, which renews it: in its own process alone.
+        self._live: Callable[[], str | None] | None = None
+        self._own_process()
+
+    def _own_process(self) -> None:
+        self._pid = os.getpid()
+        # Held while the provider runs: whoever comes meanwhile needs its token too.
+        self._lock = threading.Lock()
+
+    def current(self) -> str:
+        """The token for the next request.
+
+        Raises:
+            TokenError: The provider raised, or returned something that is not a token for this worker.
+        """
+        if self._live is not None:
+            self._token = self._live()
+        if self._pid != os.getpid():
+            # Forked, perhaps while the lock was held; nobody renews the worker's token here.
+            self._own_process()
+            self._live = None
+        token = self._token
+        if token is not None and not self._ends_soon(token):
+            return token
+        with self._lock:
+            token = self._token
+            if self._provider is not None and (token is None or self._ends_soon(token)):
+                try:
+                    token = check_successor(self._provider(), token or "", *self._sids)
+                except Exception as error:
+                    raise renewal_failure(error) from error
+                self._token, self._live = token, None
+            assert token is not None
+            return token
+
+    def follow(self, live: Callable[[], str | None]) -> None:
+        """Use the token that a connected worker uses, for as long as this is its process."""
+        self._live = live
+
+    def replace(self, token: str) -> None:
+        """Use another token from now on; raises as check_successor."""
+        self._token, self._live = check_successor(token, self._token or "", *self._sids), None
+
+    def _ends_soon(self, token: str) -> bool:
+        ends = expiry(token)
+        # A connected worker is about to renew its own.
+        early = RENEW_BEFORE if self._live is None else 0.0
+        return self._provider is not None and ends is not None and ends - time.time() < early
+
+    def __getstate__(self) -> dict[str, Any]:
+        token = self._live() if self._live is not None else self._token
+        if self._provider is not None and _can_be_pickled(self._provider):
+            return {"_token": None, "_provider": self._provider, "_sids": self._sids, "_live": None}
+        if token is None:
+            raise TypeError(
+                "This WorkerClient cannot be pickled: it has no token yet, and its token_provider cannot be pickled; "
+                "use a function of a module as token_provider, or give a token"
+            )
+        return {"_token": token, "_provider": None, "_sids": self._sids, "_live": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._own_process()
+
+
+def _can_be_pickled(provider: object) -> bool:
+    try:
+        pickle.dumps(provider)
+    except Exception:
+        return False
+    return True

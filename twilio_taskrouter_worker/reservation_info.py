@@ -1,0 +1,42 @@
+"""What is known of a reservation: the table of attributes, and reservations as data (what a WorkerClient gets)."""
+
+from __future__ import annotations
+
+from ._bridge import schema
+from ._bridge.schema import Resource, Wire
+
+__all__ = ["ReservationFields", "ReservationInfo"]
+
+
+class ReservationFields(Resource):
+    """The attributes of a reservation, for a worker's own and for those that are only read."""
+
+    __slots__ = ()
+
+    account_sid = Wire("account_sid", schema.TEXT)
+    """Sid of the account."""
+    date_created = Wire("date_created", schema.SECONDS)
+    """When it was created, in UTC."""
+    date_updated = Wire("date_updated", schema.SECONDS)
+    """When it last changed, in UTC."""
+    status = Wire("reservation_status", schema.TEXT)
+    """``pending``, ``accepted``, ``rejected``, ``timeout``, ``canceled``, ``rescinded``, ``wrapping`` or
+    ``completed``."""
+    sid = Wire("sid", schema.TEXT)
+    """Its sid."""
+    worker_sid = Wire("worker_sid", schema.TEXT)
+    """Sid of the worker it is for."""
+    workspace_sid = Wire("workspace_sid", schema.TEXT)
+    """Sid of the workspace."""
+    version = Wire("version", schema.VERSION)
+    """Version, a decimal number as text."""
+    timeout = Wire("reservation_timeout", schema.INTEGER, required=False)
+    """Seconds it stays pending before it times out."""
+    canceled_reason_code = Wire("canceled_reason_code", schema.OPTIONAL_INTEGER, required=False)
+    """Twilio's error code where setting up its call failed; None otherwise."""
+
+
+class ReservationInfo(ReservationFields):
+    """One reservation, as it was in an answer. It has no events and does not change."""
+
+    __slots__ = ()

@@ -1,0 +1,368 @@
+"""Calls of a worker without a websocket: for web views, other processes and other machines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import _checks
+from ._bridge import routes
+from ._bridge.request import NOTHING, Request, as_it_is
+from ._bridge.routes import Route
+from ._bridge.schema import Resource
+from ._token_source import TokenSource
+from ._version import __version__
+from .activity import Activity
+from .errors import TokenError
+from .options import Options
+from .reservation_handle import ReservationHandle
+from .reservation_info import ReservationInfo
+from .task_info import TaskInfo
+from .tokens import check_token, decode_unverified, task_router_grant
+from .transfer import Transfer
+from .worker_info import WorkerInfo
+
+if TYPE_CHECKING:
+    from ._bridge.calls import Calls
+
+__all__ = ["WorkerClient"]
+
+ResourceT = TypeVar("ResourceT", bound=Resource)
+T = TypeVar("T")
+
+
+class WorkerClient:
+    """Calls of one worker, without a connection: ``set_attributes``, ``set_activity``, ``accept``, ``complete`` etc.
+
+    It is small, has no events and knows nothing of the state of anything. Make one from a token, or take
+    ``worker.client()``. It may be used on any thread and after a fork, and it can be pickled, for a task queue or a
+    process pool; see below.
+
+    Each method checks its arguments and returns at once. The Future fails with a RequestError where TaskRouter refuses
+    or does not answer, and with TokenError where no token can be had. Requests run on threads that the process's
+    clients share, which start with the first call and end some seconds after the last one; they are daemons, so a
+    program that is about to end waits for its Futures.
+
+    **Order.** What one client changes reaches TaskRouter in the order of the calls, each when the one before has its
+    answer. Reads do not wait.
+
+    **Pickling.** The sids, addresses and names of activities go along, and the ``token_provider`` where it can be
+    pickled, i.e. where it is a function of a module; a client with such a provider leaves its token out. Otherwise the
+    token of the moment goes along: treat the bytes as a secret, and use the client before the token expires.
+
+    Args:
+        token: The access token; None asks ``token_provider`` at the first call.
+        worker_sid: Sid of the worker; None takes the token's.
+        workspace_sid: Sid of the workspace; None takes the token's.
+        token_provider: Function without arguments that returns a token; called on a shared thread at the first call
+            without a token, and at the first call in the last minute of a token's life.
+        region: As for :class:`~twilio_taskrouter_worker.Worker`, as are all that follow.
+        edge: Withdrawn by Twilio.
+        eb_server: Address for HTTP in place of Twilio's.
+        ws_server: Accepted so that the options of a Worker fit; only the address for HTTP that follows from it is used.
+        request_timeout: Seconds for each call as a whole, retries included.
+        activities: Sids of activities by name, for ``set_activity``; ``worker.client()`` fills them in.
+
+    Raises:
+        TypeError: An argument is not of its type.
+        ValueError: An argument is invalid, or there is neither a token nor a provider.
+        TokenError: A sid is not given and the token does not name it.
+    """
+
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        worker_sid: str | None = None,
+        workspace_sid: str | None = None,
+        token_provider: Callable[[], str] | None = None,
+        region: str | None = None,
+        edge: str | None = None,
+        eb_server: str | None = None,
+        ws_server: str | None = None,
+        request_timeout: float = 15.0,
+        activities: Mapping[str, str] | None = None,
+    ) -> None:
+        options = Options(
+            region=region,
+            edge=edge,
+            eb_server=eb_server,
+            ws_server=ws_server,
+            token_provider=token_provider,
+            request_timeout=request_timeout,
+        )
+        if token is None and token_provider is None:
+            raise ValueError("A WorkerClient needs a token or a token_provider")
+        grant = {} if token is None else _grant(check_token(token))
+        self.worker_sid: str = _known("worker_sid", worker_sid, grant)
+        """Sid of the worker."""
+        self.workspace_sid: str = _known("workspace_sid", workspace_sid, grant)
+        """Sid of the workspace."""
+        self._tokens = TokenSource(token, token_provider, self.workspace_sid, self.worker_sid)
+        self._url = options.urls()[0]
+        self._timeout = options.request_timeout
+        self._activities = dict(activities or {})
+        # By process: a fork takes no thread and no connection along.
+        self._callers: dict[int, Calls] = {}
+
+    def __repr__(self) -> str:
+        return f"<WorkerClient {self.worker_sid}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_callers": {}}
+
+    def update_token(self, token: str) -> None:
+        """Use another token from the next request on.
+
+        Args:
+            token: The new token.
+
+        Raises:
+            TypeError: It is not a string.
+            ValueError: It does not have the form of a token.
+            TokenError: It is for another workspace or worker; the token in use is kept.
+            TokenExpiredError: It expired without doubt; the token in use is kept.
+        """
+        self._tokens.replace(token)
+
+    # -- the worker --------------------------------------------------------------------------------------------------
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> Future[WorkerInfo]:
+        """Replace all attributes of the worker.
+
+        Args:
+            attributes: What JSON can carry.
+
+        Returns:
+            A Future of the worker as it is then.
+
+        Raises:
+            TypeError, ValueError: JSON cannot carry it.
+        """
+        return self._change(routes.SET_ATTRIBUTES, {"attributes": attributes}, WorkerInfo)
+
+    def set_activity(
+        self, activity: str | Activity, *, reject_pending_reservations: bool | None = None
+    ) -> Future[WorkerInfo]:
+        """Change the worker's activity.
+
+        Args:
+            activity: Its sid, an Activity, or its name where the client knows it: one that came from
+                ``worker.client()``, or has had ``fetch_activities()``, knows all of them.
+            reject_pending_reservations: Reject all pending reservations in the same step; None leaves that to the
+                service (it does not).
+
+        Returns:
+            A Future of the worker as it is then. It fails with a RequestRejectedError for an activity that does not
+            exist.
+
+        Raises:
+            TypeError: An argument is not of its type.
+        """
+        wanted = activity.sid if isinstance(activity, Activity) else _checks.string("activity", activity)
+        values = {
+            "activity_sid": self._activities.get(wanted, wanted),
+            "reject_pending_reservations": reject_pending_reservations,
+        }
+        return self._change(routes.SET_ACTIVITY, values, WorkerInfo)
+
+    def fetch(self) -> Future[WorkerInfo]:
+        """Read the worker; returns a Future of it."""
+        return self._call(routes.GET_WORKER, {}, _reader(WorkerInfo))
+
+    def fetch_activities(self) -> Future[Mapping[str, str]]:
+        """Read the activities of the workspace, whose names ``set_activity`` takes then.
+
+        Returns:
+            A Future of their sids by name, in server order.
+        """
+        from ._bridge.loading import list_pages
+
+        pages = list_pages(
+            lambda page: self._call(routes.LIST_ACTIVITIES, {}, as_it_is, extra=page),
+            {"PageSize": routes.PAGE_SIZE},
+        )
+        result: Future[Mapping[str, str]] = Future()
+        result.set_running_or_notify_cancel()
+
+        def read(done: Future[list[Any]]) -> None:
+            try:
+                name, sid = (Activity._schema.index[field] for field in ("name", "sid"))
+                records = [Activity._schema.read(payload) for payload in done.result()]
+                self._activities = {record[name]: record[sid] for record in records}
+                result.set_result(dict(self._activities))
+            except Exception as error:
+                result.set_exception(error)
+
+        pages.add_done_callback(read)
+        return result
+
+    # -- reservations and tasks --------------------------------------------------------------------------------------
+
+    def reservation(self, reservation_sid: str, task_sid: str) -> ReservationHandle:
+        """Put this client and two sids into one object, which can be sent to another process.
+
+        Args:
+            reservation_sid: Sid of the reservation.
+            task_sid: Sid of its task.
+
+        Returns:
+            The handle; nothing is requested.
+        """
+        return ReservationHandle(self, reservation_sid, task_sid)
+
+    def accept(self, reservation_sid: str) -> Future[ReservationInfo]:
+        """Accept a reservation; returns a Future of the reservation as it is then."""
+        return self._update_reservation(routes.ACCEPT, reservation_sid)
+
+    def reject(self, reservation_sid: str, *, activity_sid: str | None = None) -> Future[ReservationInfo]:
+        """Reject a reservation.
+
+        Args:
+            reservation_sid: Sid of the reservation.
+            activity_sid: Activity that the worker moves to, so that it is not offered the task again; None leaves the
+                worker where it is.
+
+        Returns:
+            A Future of the reservation as it is then.
+        """
+        return self._update_reservation(routes.REJECT, reservation_sid, activity_sid=activity_sid)
+
+    def wrap(self, reservation_sid: str) -> Future[ReservationInfo]:
+        """Start wrapping up a reservation; returns a Future of the reservation as it is then."""
+        return self._update_reservation(routes.WRAP, reservation_sid)
+
+    def complete_reservation(self, reservation_sid: str) -> Future[ReservationInfo]:
+        """Complete a reservation, and with the task's last one the task; returns a Future of the reservation."""
+        return self._update_reservation(routes.COMPLETE_RESERVATION, reservation_sid)
+
+    def fetch_reservation(self, reservation_sid: str) -> Future[ReservationInfo]:
+        """Read a reservation; returns a Future of it."""
+        sids = {"reservation": _checks.non_empty("reservation_sid", reservation_sid)}
+        return self._call(routes.GET_RESERVATION, {}, _reader(ReservationInfo), sids)
+
+    def complete(self, task_sid: str, reason: str = "completed") -> Future[TaskInfo]:
+        """Complete a task.
+
+        Args:
+            task_sid: Sid of the task.
+            reason: Text of yours.
+
+        Returns:
+            A Future of the task as it is then.
+        """
+        return self._update_task(routes.COMPLETE_TASK, task_sid, reason=reason)
+
+    def wrap_up(self, task_sid: str, *, reason: str | None = None) -> Future[TaskInfo]:
+        """Start wrapping up a task; None as ``reason`` sends none. Returns a Future of the task as it is then."""
+        return self._update_task(routes.WRAP_UP, task_sid, reason=reason)
+
+    def set_task_attributes(self, task_sid: str, attributes: Mapping[str, Any]) -> Future[TaskInfo]:
+        """Replace all attributes of a task; returns a Future of the task as it is then."""
+        return self._update_task(routes.SET_TASK_ATTRIBUTES, task_sid, attributes=attributes)
+
+    def fetch_task(self, task_sid: str) -> Future[TaskInfo]:
+        """Read a task; returns a Future of it."""
+        return self._call(routes.GET_TASK, {}, _reader(TaskInfo), {"task": _checks.non_empty("task_sid", task_sid)})
+
+    def transfer(
+        self,
+        reservation_sid: str,
+        task_sid: str,
+        to: str,
+        *,
+        mode: str | None = None,
+        priority: int | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Future[str]:
+        """Start a transfer to a worker or queue.
+
+        Args:
+            reservation_sid: Sid of the reservation that the worker holds.
+            task_sid: Sid of its task.
+            to: Sid of the worker or queue.
+            mode: ``WARM`` (stay on the task) or ``COLD`` (start wrapping up); None leaves it to the service (WARM).
+            priority: Replaces the task's; None leaves it.
+            attributes: Replace the task's; None leaves them.
+
+        Returns:
+            A Future of the transfer's sid.
+        """
+        values = {
+            "reservation_sid": _checks.non_empty("reservation_sid", reservation_sid),
+            "task_sid": _checks.non_empty("task_sid", task_sid),
+            "to": to,
+            "mode": mode,
+            "priority": priority,
+            "attributes": attributes,
+        }
+        sid = Transfer._schema.index["sid"]
+        return self._call(
+            routes.CREATE_TRANSFER,
+            values,
+            lambda payload: str(Transfer._schema.read(payload)[sid]),
+            subjects=(self.worker_sid,),
+        )
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def _update_reservation(self, route: Route, reservation_sid: str, **values: Any) -> Future[ReservationInfo]:
+        sids = {"reservation": _checks.non_empty("reservation_sid", reservation_sid)}
+        return self._change(route, values, ReservationInfo, sids)
+
+    def _update_task(self, route: Route, task_sid: str, **values: Any) -> Future[TaskInfo]:
+        return self._change(route, values, TaskInfo, {"task": _checks.non_empty("task_sid", task_sid)})
+
+    def _change(
+        self, route: Route, values: Mapping[str, Any], kind: type[ResourceT], sids: Mapping[str, str] = NOTHING
+    ) -> Future[ResourceT]:
+        return self._call(route, values, _reader(kind), sids, subjects=(self.worker_sid,))
+
+    def _call(
+        self,
+        route: Route,
+        values: Mapping[str, Any],
+        then: Callable[[Any], T],
+        sids: Mapping[str, str] = NOTHING,
+        *,
+        subjects: tuple[str, ...] = (),
+        extra: Mapping[str, Any] = NOTHING,
+    ) -> Future[T]:
+        params = {**extra, **route.encode(values)}
+        path = {"ws": self.workspace_sid, "wk": self.worker_sid, **sids}
+        return self._caller().call(Request(route, path, params, then, subjects))
+
+    def _caller(self) -> Calls:
+        """The one of this process, made at its first call."""
+        caller = self._callers.get(os.getpid())
+        if caller is None:
+            # Imported here for the reason given in the module worker.
+            from ._bridge.calls import Calls
+
+            # setdefault, as another thread may do the same: calls of two callers would have no order.
+            caller = self._callers.setdefault(
+                os.getpid(), Calls(self._url, self._tokens.current, __version__, self._timeout)
+            )
+        return caller
+
+
+def _reader(kind: type[ResourceT]) -> Callable[[Any], ResourceT]:
+    return lambda payload: kind(kind._schema.read(payload))
+
+
+def _grant(token: str) -> dict[str, Any]:
+    try:
+        return task_router_grant(decode_unverified(token))
+    except TokenError:
+        return {}
+
+
+def _known(name: str, given: str | None, grant: Mapping[str, Any]) -> str:
+    if given is not None:
+        return _checks.non_empty(name, given)
+    sid = grant.get(name)
+    if not isinstance(sid, str) or not sid:
+        raise TokenError(f"The token does not name the {name.removesuffix('_sid')}; pass {name}")
+    return sid
