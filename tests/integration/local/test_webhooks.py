@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +27,7 @@ from twilio_taskrouter_worker.local.server.events import posting, webhooks
 from twilio_taskrouter_worker.local.store import Store
 
 TIMEOUT = 5.0
+ROOT = Path(__file__).resolve().parents[3]
 LOG = "twilio_taskrouter_worker.local"
 
 
@@ -477,6 +481,60 @@ def test_failing_event_callbacks(router: LocalTaskRouter, receiver: Receiver, ca
         eventually(lambda: "works again" in said(caplog), TIMEOUT)
     assert said(caplog).count("missed task.created") == 1
     assert "answered 500, where 200 or 204 is right" in said(caplog)
+
+
+def test_a_url_that_hangs_does_not_hold_up_others(
+    router: LocalTaskRouter, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All slots of one URL are taken by requests that are never answered; one to another URL leaves at once."""
+    monkeypatch.setattr(posting, "AT_ONCE", 3)
+    go_on = threading.Event()
+    receiver.answer("/assign", gate=go_on)
+    call_assignments(router, f"{receiver.url}/assign")
+    alice = router.add_worker("Alice", activity="Available")
+    rest(router, f"/Workers/{alice}/Channels/default", Capacity="20")
+    try:
+        for _ in range(20):
+            router.create_task({})
+        receiver.wait_for("/assign", 3)
+        call_events(router, f"{receiver.url}/events", "worker.created")
+        router.add_worker("Bob")
+        receiver.wait_for("/events")
+        assert len(receiver.of("/assign")) == 3
+    finally:
+        go_on.set()
+
+
+def test_a_slow_name_does_not_keep_the_interpreter(tmp_path: Path) -> None:
+    """A program ends at once although the look-up of a webhook's name hangs."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import socket, threading, time\n"
+        "from twilio_taskrouter_worker.local import LocalTaskRouter\n"
+        "asked = threading.Event()\n"
+        "real = socket.getaddrinfo\n"
+        "def slow(host, *rest, **options):\n"
+        "    if host == 'slow.example':\n"
+        "        asked.set(), time.sleep(60)\n"
+        "    return real(host, *rest, **options)\n"
+        "socket.getaddrinfo = slow\n"
+        "with LocalTaskRouter(seed_file='seed.json') as router:\n"
+        "    router.add_worker('Alice')\n"
+        "    assert asked.wait(20)\n"
+        "print('done')\n"
+    )
+    seed = {"workspaces": [{"friendly_name": "A", "event_callback_url": "http://slow.example/"}]}
+    (tmp_path / "seed.json").write_text(json.dumps(seed))
+    run = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (0, "done\n"), run.stderr
 
 
 def test_slow_event_callbacks(

@@ -7,7 +7,8 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -24,7 +25,9 @@ ANSWER_SECONDS: Final = 15.0
 ANSWER_BYTES: Final = 64 * 1024
 """What is read of an answer; none that means something is longer."""
 AT_ONCE: Final = 50
-"""How many requests may be under way together; further ones wait, and their seconds begin when it is their turn."""
+"""How many requests to one URL may be under way; further ones wait, and their seconds begin when it is their turn."""
+AT_ONCE_IN_ALL: Final = 200
+"""The same for all URLs together."""
 
 SIGNATURE: Final = "X-Twilio-Signature"
 _USER_AGENT = f"twilio_taskrouter_worker/{__version__}"
@@ -53,13 +56,41 @@ def signature(auth_token: str, url: str, params: Mapping[str, str]) -> str:
     return base64.b64encode(digest).decode()
 
 
+def one_line(text: str) -> str:
+    """Return a text of somebody else's as it may stand in a log: it cannot begin a line of its own."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
 def shown(url: str) -> str:
-    """Return a URL as it may stand in a log: without user, password and query."""
+    """Return a URL as it may stand in a log: without user, password and query, and on one line."""
+    url = one_line(url)
     scheme, slashes, rest = url.partition("#")[0].partition("://")
     path, mark, _ = (rest if slashes else scheme).partition("?")
     authority, slash, below = path.partition("/")
     shown_path = f"{authority.rpartition('@')[2]}{slash}{below}" + ("?..." if mark else "")
     return f"{scheme}://{shown_path}" if slashes else shown_path
+
+
+class _Slots:
+    """Limits how many requests are under way, for each URL and in all. A URL that hangs does not hold up the others."""
+
+    def __init__(self) -> None:
+        self._in_all = asyncio.Semaphore(AT_ONCE_IN_ALL)
+        self._of: dict[str, tuple[asyncio.Semaphore, list[None]]] = {}
+        """For each URL in use its slots, and an item for each request that has or wants one."""
+
+    @asynccontextmanager
+    async def one(self, url: str) -> AsyncIterator[None]:
+        """Wait for a slot, and hold it in a ``with`` block."""
+        semaphore, users = self._of.setdefault(url, (asyncio.Semaphore(AT_ONCE), []))
+        users.append(None)
+        try:
+            async with semaphore, self._in_all:
+                yield
+        finally:
+            users.pop()
+            if not users:
+                del self._of[url]
 
 
 class Poster:
@@ -71,7 +102,7 @@ class Poster:
     def __init__(self, auth_token: str) -> None:
         self._auth_token = auth_token
         self._client: aiohttp.ClientSession | None = None
-        self._turns: asyncio.Semaphore | None = None
+        self._slots = _Slots()
 
     async def post(self, url: str, params: Mapping[str, str]) -> Reply:
         """Post a form and return the answer, whatever its status.
@@ -80,8 +111,8 @@ class Poster:
             NotDelivered: there was none within the limits.
         """
         target, signed = _address(url)
-        client, turns = self._begin()
-        async with turns:
+        client = self._begin()
+        async with self._slots.one(signed.partition("?")[0]):
             try:
                 headers = {
                     "Content-Type": _FORM,
@@ -97,25 +128,26 @@ class Poster:
                 raise NotDelivered(_reason(error)) from error
 
     async def close(self) -> None:
-        """Let the client go."""
+        """Close the connections."""
         if self._client is not None:
             await self._client.close()
             self._client = None
 
-    def _begin(self) -> tuple[aiohttp.ClientSession, asyncio.Semaphore]:
-        if self._client is None or self._turns is None:
+    def _begin(self) -> aiohttp.ClientSession:
+        if self._client is None:
             # The server has imported it by now: this is no work.
             import aiohttp
 
-            self._turns = asyncio.Semaphore(AT_ONCE)
+            from .names import DaemonResolver
+
             self._client = aiohttp.ClientSession(
                 # A connection kept alive may be closed by its peer just when a form is on its way, and nobody could
                 # tell whether the form was read.
-                connector=aiohttp.TCPConnector(limit=AT_ONCE, force_close=True),
+                connector=aiohttp.TCPConnector(limit=AT_ONCE_IN_ALL, force_close=True, resolver=DaemonResolver()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
             )
-        return self._client, self._turns
+        return self._client
 
 
 async def _post(client: aiohttp.ClientSession, target: URL, form: bytes, headers: dict[str, str]) -> Reply:

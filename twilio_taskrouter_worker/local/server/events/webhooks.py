@@ -15,7 +15,7 @@ from ....errors import StoreError
 from ...engine import Engine, Event, Rejected, commands, model
 from ...engine.events import LOG_EVENTS
 from . import assignments, event_fields
-from .posting import NotDelivered, Poster, Reply, shown
+from .posting import NotDelivered, Poster, Reply, one_line, shown
 from .sessions import Batch
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
@@ -154,12 +154,14 @@ class Webhooks:
             return
         name = asked.command.instruction
         if asked.ignored:
-            unknown = ", ".join(key[:40] for key in asked.ignored)
+            unknown = ", ".join(one_line(key[:40]) for key in asked.ignored)
             log.warning("Assignment callback %s: the instruction %s has no %s; ignored", where, name, unknown)
         try:
             self._execute(asked.command)
         except Rejected as refusal:
-            log.warning("Assignment callback %s: the instruction %s is refused: %s", where, name, refusal.message)
+            log.warning(
+                "Assignment callback %s: the instruction %s is refused: %s", where, name, one_line(refusal.message)
+            )
         except StoreError as failure:
             log.warning("Assignment callback %s: the instruction %s is not done: %s", where, name, failure)
 
@@ -264,5 +266,5 @@ def _names(events_filter: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in events_filter.split(",") if name.strip())
     unknown = sorted(names - LOG_EVENTS)
     if unknown:
-        log.warning("The events filter names what is no event: %s", ", ".join(name[:60] for name in unknown))
+        log.warning("The events filter names what is no event: %s", ", ".join(one_line(name[:60]) for name in unknown))
     return names

@@ -52,3 +52,10 @@ def test_logs_show_no_secret(url: str) -> None:
     assert "secret" not in posting.shown(url)
     assert posting.shown("http://host:81/p?x=1") == "http://host:81/p?..."
     assert posting.shown("no url") == "no url"
+
+
+def test_a_log_line_stays_one_line() -> None:
+    """Line breaks and control characters of a callback URL do not reach the log, letters of any language do."""
+    shown = posting.shown("http://host/a\nERROR forged\r\x1b[2J\u2028")
+    assert shown == r"http://host/a\nERROR forged\r\x1b[2J\u2028"
+    assert posting.shown("http://höst/ü") == "http://höst/ü"

@@ -23,5 +23,5 @@ def test_limits_are_those_of_the_code() -> None:
     """Seconds, requests at a time and waiting events are the constants."""
     text = PAGE.read_text(encoding="utf-8")
     assert re.search(rf"\| {posting.ANSWER_SECONDS:g} s from", text)
-    assert f"at most {posting.AT_ONCE} requests" in text
+    assert f"at most {posting.AT_ONCE} requests to one URL at a time, and {posting.AT_ONCE_IN_ALL} in all" in text
     assert f"Up to {webhooks.WAITING_EVENTS} events" in text

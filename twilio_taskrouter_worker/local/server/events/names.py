@@ -1,0 +1,61 @@
+"""Look-ups of the host names of webhooks, on threads that do not keep the interpreter from ending."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Final
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from ...._bridge.resolver import Addresses, look_up
+
+_NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class DaemonResolver(AbstractResolver):
+    """Looks names up as the client does, each on a daemonic thread of its own.
+
+    The threads of the loop's own executor are joined at the interpreter's exit, however long a look-up takes.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a name; raises OSError."""
+        try:
+            found = await _addresses(host, port)
+        except UnicodeError as error:
+            raise OSError("this is not a host name") from error
+        return [
+            ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=_NUMERIC)
+            for kind, _, protocol, _, address in found
+            if family in (socket.AF_UNSPEC, kind)
+        ]
+
+    async def close(self) -> None:
+        """Do nothing: look-ups under way end by themselves."""
+
+
+async def _addresses(host: str, port: int) -> Addresses:
+    # Not wrap_future: it would cancel the look-up, which others may share.
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[Addresses] = loop.create_future()
+
+    def settle(found: Future[Addresses]) -> None:
+        if answered.done():
+            return  # given up meanwhile
+        error = found.exception()
+        if error is None:
+            answered.set_result(found.result())
+        else:
+            answered.set_exception(error)
+
+    def pass_on(found: Future[Addresses]) -> None:
+        with suppress(RuntimeError):  # the service has stopped, and its loop is closed
+            loop.call_soon_threadsafe(settle, found)
+
+    look_up(host, port).add_done_callback(pass_on)
+    return await answered
