@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from .engine.model import Reservation as ReservationRecord
     from .engine.model import Task as TaskRecord
     from .engine.model import Worker as WorkerRecord
-    from .engine.rules import Rules
     from .faults import Fault, Faults
     from .operations import LoggedEvent
     from .router import LocalTaskRouter
+    from .rules import Rules
 
 __all__ = [
     "Clock",
@@ -45,8 +45,9 @@ def __getattr__(name: str) -> Any:
     # All at once: a program that takes one of the names is about to use the service.
     from . import engine, operations, router
     from .clock import Clock
-    from .engine import expressions, model, rules
+    from .engine import expressions, model
     from .faults import Fault, Faults
+    from .rules import Rules
 
     globals().update(
         Clock=Clock,
@@ -56,7 +57,7 @@ def __getattr__(name: str) -> Any:
         LocalTaskRouter=router.LocalTaskRouter,
         LoggedEvent=operations.LoggedEvent,
         ReservationRecord=model.Reservation,
-        Rules=rules.Rules,
+        Rules=Rules,
         Semantics=expressions.Semantics,
         TaskRecord=model.Task,
         WorkerRecord=model.Worker,

@@ -12,8 +12,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from .clock import Clock
-from .engine import Rules
+from .engine import Rules as EngineRules
+from .rules import Rules
 from .server.http.guard import EVERY_HOST, host_name
+from .server.rules import DEFAULT_SERVICE_RULES
 
 
 def port_of(port: int) -> int:
@@ -42,11 +44,13 @@ def seed_of(seed: int | None) -> int | None:
     return seed
 
 
-def rules_of(rules: Rules | None) -> Rules | None:
+def rules_of(rules: Rules | EngineRules | None) -> Rules | None:
     """The switches; None for those of the file, else the defaults."""
-    if rules is not None and not isinstance(rules, Rules):
-        raise ValueError(f"rules must be Rules or None, not {type(rules).__name__}.")
-    return rules
+    if rules is None or isinstance(rules, Rules):
+        return rules
+    if isinstance(rules, EngineRules):
+        return Rules.join(rules, DEFAULT_SERVICE_RULES)
+    raise ValueError(f"rules must be Rules or None, not {type(rules).__name__}.")
 
 
 def clock_of(clock: Clock | Literal["real", "virtual"]) -> Clock:

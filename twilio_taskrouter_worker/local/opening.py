@@ -15,9 +15,11 @@ from ..errors import StateError, StoreError
 from . import seeds
 from .clock import Clock
 from .credentials import Credentials, credentials
-from .engine import DEFAULT_RULES, Engine, Rejected, Rules, commands
+from .engine import DEFAULT_RULES, Engine, Rejected, commands
+from .rules import Rules
 from .server.auth.tokens import SigningKey
 from .server.commits import Keeper
+from .server.rules import DEFAULT_SERVICE_RULES
 from .server.service import Service
 from .store import Header, Store, differences
 
@@ -83,7 +85,8 @@ def _build(
     own = header.credentials
     key = SigningKey(own.account_sid, own.signing_key_sid, own.signing_key_secret)
     engine = Engine(account_sid=own.account_sid, seed=header.seed, rules=header.rules)
-    service = Service(loop, engine, clock, own.auth_token, key, Keeper(loop, store), wishes.event_delay)
+    rules = DEFAULT_SERVICE_RULES if wishes.rules is None else wishes.rules.service_rules()
+    service = Service(loop, engine, clock, own.auth_token, key, Keeper(loop, store), rules, wishes.event_delay)
     if store is not None:
         if kept is None:
             store.begin(header)
@@ -100,7 +103,7 @@ def _new_header(wishes: Wishes) -> Header:
     return Header(
         credentials=credentials(wishes.seed, **wishes.credentials),
         seed=secrets.randbits(64) if wishes.seed is None else wishes.seed,
-        rules=DEFAULT_RULES if wishes.rules is None else wishes.rules,
+        rules=DEFAULT_RULES if wishes.rules is None else wishes.rules.engine_rules(),
         version=__version__,
     )
 
@@ -117,7 +120,7 @@ def _agreed(wishes: Wishes, kept: Header) -> Header:
         raise StoreError(
             f"{wishes.db} was made with another seed than {wishes.seed}: leave seed out, or choose another file."
         )
-    if wishes.rules is not None and (others := differences(kept.rules, wishes.rules)):
+    if wishes.rules is not None and (others := differences(kept.rules, wishes.rules.engine_rules())):
         raise StoreError(
             f"{wishes.db} was made with other rules ({', '.join(others)}), and its journal means something else with"
             " these: leave rules out, or choose another file."

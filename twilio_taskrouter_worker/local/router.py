@@ -15,10 +15,11 @@ from . import seeds
 from .arguments import clock_of, event_delay_of, file_of, hosts_of, port_of, reason_code_of, rules_of, seed_of
 from .clock import Clock
 from .credentials import Credentials, credentials
-from .engine import Engine, Rejected, Rules, commands
+from .engine import Engine, Rejected, commands
 from .faults import Faults
 from .opening import Opened, Wishes, catch_up, open_service, plant
 from .operations import WorkspaceOperations
+from .rules import Rules
 from .server.hosting import Host
 from .server.service import EVENT_DELAY_SECONDS, Service
 
@@ -171,7 +172,8 @@ class LocalTaskRouter(WorkspaceOperations):
     @property
     def rules(self) -> Rules:
         """The switches in force, for what TaskRouter's documentation leaves open; set when it is made."""
-        return self._running().engine.rules
+        service = self._running()
+        return Rules.join(service.engine.rules, service.rules)
 
     # -- what clients need -------------------------------------------------------------------------------------
 
@@ -377,6 +379,8 @@ class LocalTaskRouter(WorkspaceOperations):
             return
         service = self._running()
         self._call(lambda: service.move_clock(change))
+        while self._call(service.run_timers):
+            pass
 
     def _next_deadline(self) -> float | None:
         return self._ask(lambda engine: engine.next_deadline()) if self._started else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
@@ -15,10 +16,17 @@ import websocket
 
 from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
 from tests.tools.wait import eventually
-from twilio_taskrouter_worker.local import LocalTaskRouter
-from twilio_taskrouter_worker.local.engine import Rules
-from twilio_taskrouter_worker.local.server.events import sessions
+from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
+from twilio_taskrouter_worker.local.server import service as service_module
+from twilio_taskrouter_worker.local.server.events import frames, sessions
 from twilio_taskrouter_worker.local.server.events.frames import HEARTBEAT
+
+
+@pytest.fixture
+def virtual() -> Iterator[LocalTaskRouter]:
+    """A router whose clock stands still."""
+    with LocalTaskRouter(clock="virtual") as router:
+        yield router
 
 
 def rest(router: LocalTaskRouter, path: str, **form: str) -> requests.Response:
@@ -177,6 +185,7 @@ def test_a_newer_token_keeps_the_session(strict: LocalTaskRouter) -> None:
 def test_a_client_that_does_not_read_is_dropped_alone(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Frames for a session that does not read are bounded, and its neighbour hears everything meanwhile."""
     monkeypatch.setattr(sessions, "SEND_BUFFER_BYTES", 64 * 1024)
+    monkeypatch.setattr(sessions, "SLOW_SECONDS", 0.1)
     alice = router.add_worker("Alice")
     options = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),)
     url = f"{router.connection['ws_server']}?token={router.token(alice)}"
@@ -185,14 +194,92 @@ def test_a_client_that_does_not_read_is_dropped_alone(router: LocalTaskRouter, m
         client.event()
         address = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Workers/{alice}"
         rounds = 0
+        heard = []
         while router.open_sessions(alice) == 2:
             rounds += 1
             form = {"Attributes": json.dumps({"round": rounds, "padding": "x" * 4000})}
             http.post(address, data=form, auth=(router.account_sid, router.auth_token), timeout=TIMEOUT)
             assert rounds < 3000, "the deaf session was never dropped"
-        heard = [json.loads(client.event()[1]["attributes"])["round"] for _ in range(rounds)]
+            heard.append(json.loads(client.event()[1]["attributes"])["round"])
         assert heard == list(range(1, rounds + 1))
     deaf.shutdown()
+
+
+def test_a_burst_does_not_drop_a_client_that_reads(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written in one turn may be more than may wait for long, because no client can read meanwhile."""
+    monkeypatch.setattr(sessions, "SLOW_SECONDS", 5.0)
+    alice = router.add_worker("Alice")
+    size = 3 * sessions.SEND_BUFFER_BYTES
+    with BridgeClient(router, alice).open() as client:
+        client.event()
+        eventually(lambda: router.open_sessions(alice) == 1)
+        router._host.call(lambda: burst(router, alice, size))
+        assert client.socket is not None
+        connection = client.socket.sock
+        read = 0
+        while read < size:
+            part = len(connection.recv(1024 * 1024))
+            assert part, "dropped"
+            read += part
+        assert router.open_sessions(alice) == 1
+
+
+def burst(router: LocalTaskRouter, worker_sid: str, size: int) -> None:
+    """Write frames of that size to the sessions of a worker in one turn; runs on the service's thread."""
+    frame = frames.text(b"x" * 65536)
+    for session in list(router._running().sessions.of(worker_sid)):
+        for _ in range(size // 65536):
+            session.write(frames.Kind.EVENT, frame)
+
+
+def test_more_than_a_burst_is_dropped_at_once(router: LocalTaskRouter) -> None:
+    """However short the time, what waits for one session is bounded."""
+    alice = router.add_worker("Alice")
+    with BridgeClient(router, alice).open() as client:
+        client.event()
+        eventually(lambda: router.open_sessions(alice) == 1)
+        router._host.call(lambda: burst(router, alice, 2 * sessions.BURST_BYTES))
+        eventually(lambda: router.open_sessions(alice) == 0)
+
+
+def test_a_move_of_the_clock_gives_clients_their_turn(virtual: LocalTaskRouter) -> None:
+    """What is due at many moments is done in parts, and everything is done when the move returns."""
+    for number in range(40):
+        virtual.create_task({}, timeout=100 + number)
+    service = virtual._running()
+    parts: list[bool] = []
+    run_timers = service.run_timers
+
+    def counted() -> bool:
+        parts.append(run_timers())
+        return parts[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "run_timers", counted)
+        patch.setattr(service_module, "EVENTS_AT_ONCE", 10)
+        virtual.clock.advance(500)
+    assert len(parts) > 4 and parts[-1] is False and all(parts[:-1])
+    assert virtual.tasks() == []
+
+
+def test_a_worker_may_have_some_sessions(router: LocalTaskRouter) -> None:
+    """One more than the limit is refused with 429, unless it closes the others; other workers are not affected."""
+    alice, bob = router.add_worker("Alice"), router.add_worker("Bob")
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(BridgeClient(router, alice).open())
+        eventually(lambda: router.open_sessions(alice) == 20)
+        with pytest.raises(websocket.WebSocketBadStatusException, match="429.*20 websockets already"):
+            BridgeClient(router, alice).open()
+        stack.enter_context(BridgeClient(router, bob).open())
+        last = stack.enter_context(BridgeClient(router, alice).open(closeExistingSessions="true"))
+        assert last.event()[0] == "init"
+        eventually(lambda: router.open_sessions(alice) == 1)
+    with LocalTaskRouter(rules=Rules(sessions_per_worker=None)) as router, contextlib.ExitStack() as stack:
+        carol = router.add_worker("Carol")
+        for _ in range(25):
+            stack.enter_context(BridgeClient(router, carol).open())
+        eventually(lambda: router.open_sessions(carol) == 25)
 
 
 def test_stop_tells_the_clients(router: LocalTaskRouter) -> None:

@@ -13,14 +13,9 @@ import attrs
 from .expressions import DEFAULT_SEMANTICS, Semantics
 
 
-def _close_code(rules: object, attribute: object, value: int) -> None:
-    if value != 1000 and not 3000 <= value <= 4999:
-        raise ValueError(f"replaced_session_close_code must be 1000 or from 3000 to 4999, not {value!r}.")
-
-
 @attrs.frozen(kw_only=True)
 class Rules:
-    """Switches of the engine and the service around it; a replay needs the same ones to come out the same."""
+    """Switches of the engine; a replay needs the same ones to come out the same."""
 
     refuse_unavailable_with_pending: bool = False
     """Refuse (400) a worker's move to an unavailable activity while a reservation is pending and the flag to reject
@@ -96,23 +91,6 @@ class Rules:
     """Of a workspace, those that are built in among them."""
     max_capacity: int = 50
     """Of a worker's channel."""
-
-    workers_may_read: bool = False
-    """A token with role ``worker`` may list and fetch what belongs to the workspace (workers, queues, any task), as
-    supervisors may. The service's own rule; the engine takes no notice, nor of the five below."""
-
-    replaced_session_close_code: int = attrs.field(default=4001, validator=_close_code)
-    """The close code of a session that ``closeExistingSessions`` of a newer one ended: 1000 or 3000 to 4999."""
-
-    expired_session_grace: float | None = 5.0
-    """How long a session outlives its token, so that a client whose clock is a little late can still renew it. None:
-    it is not closed when its token expires."""
-
-    etag_quoted: bool = True
-    """Whether an ``ETag`` is the version in quotes, as HTTP has it, or bare. ``If-Match`` takes both."""
-
-    forbidden_code: int = 20403
-    """Twilio's code in an answer with status 403 to what a token's role or workspace does not allow: 20403 or 20003."""
 
     gone_code: int = 20410
     """Twilio's code in an answer with status 410, to an accept of a reservation that was rescinded."""

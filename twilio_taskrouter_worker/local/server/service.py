@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ...errors import StoreError
 from ..clock import Clock
-from ..engine import Engine, Event, JournalEntry, Rejected, commands, model
+from ..engine import Engine, Event, JournalEntry, Outcome, Rejected, commands, model
 from .auth.tokens import Grant, SigningKey
 from .commits import Keeper
 from .events import frames, payloads
@@ -21,12 +21,16 @@ from .events.webhooks import Webhooks
 from .faults.active import Disturbances
 from .http import refusals
 from .presence import Presence
+from .rules import DEFAULT_SERVICE_RULES, ServiceRules
 
 EVENT_DELAY_SECONDS: Final = 0.003
 """How long after the answer to a request was written its events leave, unless the maker of the service says otherwise:
 clients should have read the answer by then."""
 _ANSWER_SECONDS: Final = 1.0
 """How long events wait at most for a client that does not read its answer; other sessions should not wait longer."""
+
+EVENTS_AT_ONCE: Final = 500
+"""How many events timers may cause in one turn of the loop before clients get one."""
 
 _LONGEST_SLEEP_SECONDS = 3600.0  # the computer's clock may be set meanwhile
 
@@ -41,6 +45,7 @@ class Service:
         auth_token: REST's password for the account.
         signing_key: what bridge tokens are signed with; its sid and secret are good for REST as well.
         keeper: says when what was done counts; None: at once.
+        rules: the switches of the service; the engine has its own.
         event_delay: seconds between the answer to a request and its events.
     """
 
@@ -52,6 +57,7 @@ class Service:
         auth_token: str,
         signing_key: SigningKey,
         keeper: Keeper | None = None,
+        rules: ServiceRules = DEFAULT_SERVICE_RULES,
         event_delay: float = EVENT_DELAY_SECONDS,
     ) -> None:
         self.loop = loop
@@ -59,9 +65,10 @@ class Service:
         self.clock = clock
         self.auth_token = auth_token
         self.signing_key = signing_key
+        self.rules = rules
         self.keeper = Keeper(loop, None) if keeper is None else keeper
         self._event_delay = event_delay
-        self.sessions = Sessions(loop, time.time, self._session_closed, engine.rules)
+        self.sessions = Sessions(loop, time.time, self._session_closed, rules)
         self.faults = Disturbances(loop, self.sessions)
         self.log = EventLog()
         self.ledger = Ledger()
@@ -86,23 +93,39 @@ class Service:
             Rejected: the engine refused it.
             StoreError: nothing can be kept any more.
         """
+        return self._apply(command, self.clock.now()).result
+
+    def _apply(self, command: commands.Command, now: float) -> Outcome:
         self.keeper.check()
         try:
-            outcome = self.engine.apply(command, self.clock.now())
+            outcome = self.engine.apply(command, now)
         except Rejected as refusal:
             self._publish(refusal.events)
             raise
         finally:
             self._arm()
         self._publish(outcome.events)
-        return outcome.result
+        return outcome
 
     def move_clock(self, change: Callable[[], None]) -> None:
-        """Change the clock, and let the timers do what that makes due."""
+        """Change the clock; :meth:`run_timers` then does what that makes due."""
         change()
         self.keeper.note_clock(self.clock.state())
         self._armed_for = None  # the same deadline is now at another distance
+
+    def run_timers(self) -> bool:
+        """Do what is due by the clock, but only some of it; return whether there is more.
+
+        Clients can read only between the turns of the loop. What is due at one moment is done in one turn.
+        """
+        now = self.clock.now()
+        events = 0
+        while (deadline := self.engine.next_deadline()) is not None and deadline <= now:
+            if events >= EVENTS_AT_ONCE:
+                return True
+            events += len(self._apply(commands.AdvanceTime(), deadline).events)
         self.execute(commands.AdvanceTime())
+        return False
 
     def record(self) -> None:
         """Let the keeper have every command from now on."""
@@ -269,4 +292,4 @@ class Service:
     def _tick(self) -> None:
         self._timer = None
         if self.keeper.failure is None:
-            self.execute(commands.AdvanceTime())
+            self.run_timers()  # for what it leaves it has set the timer again

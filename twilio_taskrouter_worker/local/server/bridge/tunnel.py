@@ -104,8 +104,8 @@ def answer(service: Service, envelope: Envelope, header: str | None) -> dict[str
         raise refusals.not_found(f"/{envelope.url}")
     (check, handle), path = found
     if path["WorkspaceSid"] != grant.workspace_sid:
-        raise refusals.forbidden("The token is for another workspace", service.engine.rules)
-    check(grant, path, envelope.params, service.engine)
+        raise refusals.forbidden("The token is for another workspace", service.rules)
+    check(grant, path, envelope.params, service)
     return handle(Call(service, grant, path, envelope.params, if_match(header)))
 
 

@@ -33,7 +33,8 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
         Rejected: it is not a handshake (400), or its token is not good for one (401, 403).
     """
     query = forms.parse_form(request.raw_path.partition("?")[2].encode())
-    grant, worker_sid = _admit(service, query.get("token"))
+    close_others = forms.boolean(_one(query.get("closeExistingSessions", "false")))
+    grant, worker_sid = _admit(service, query.get("token"), close_others=close_others)
     socket = web.WebSocketResponse(
         timeout=_CLOSE_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE, autoping=False
     )
@@ -63,7 +64,7 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
         set_offline=None if offline is None else forms.boolean(_one(offline)),
     )
     try:
-        service.open_session(session, close_others=forms.boolean(_one(query.get("closeExistingSessions", "false"))))
+        service.open_session(session, close_others=close_others)
         if not await _listen(socket, service.loop):
             # Not closed politely: that reads on, and frames that are there are read without letting others in between.
             log.warning("A client of worker %s sends frames without end: dropped", session.worker_sid)
@@ -79,12 +80,15 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
     return socket
 
 
-def _admit(service: Service, token: Any) -> tuple[Grant, str]:
+def _admit(service: Service, token: Any, *, close_others: bool) -> tuple[Grant, str]:
     """Return what a token grants, and whose session it opens."""
     grant = service.signing_key.verify(token if isinstance(token, str) else None)
     service.check_grant(grant)
     if grant.worker_sid is None:
-        raise refusals.forbidden("A token without a worker cannot open a websocket", service.engine.rules)
+        raise refusals.forbidden("A token without a worker cannot open a websocket", service.rules)
+    limit = service.rules.sessions_per_worker
+    if limit is not None and not close_others and len(service.sessions.of(grant.worker_sid)) >= limit:
+        raise refusals.too_many_sessions(limit)
     return grant, grant.worker_sid
 
 

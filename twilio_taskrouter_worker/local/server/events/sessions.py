@@ -6,10 +6,10 @@ import asyncio
 import enum
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final, Protocol
 
-from ...engine import DEFAULT_RULES, Rules
+from ..rules import ServiceRules
 from . import frames
 from .frames import Kind
 
@@ -19,7 +19,11 @@ HEARTBEAT_SECONDS: Final = 15.0
 """Clients take 30 s of silence for a dead connection."""
 
 SEND_BUFFER_BYTES: Final = 4 * 1024 * 1024
-"""What may wait in the memory of the service for one client that does not read; then its session is dropped."""
+"""What may wait in the memory of the service for one client that does not read."""
+SLOW_SECONDS: Final = 1.0
+"""How long more than that may wait; then the session is dropped. No client can read while a turn of the loop writes."""
+BURST_BYTES: Final = 32 * 1024 * 1024
+"""What may wait at any moment."""
 
 
 class Close(enum.Enum):
@@ -93,7 +97,7 @@ class Session:
     """One websocket of one worker.
 
     Frames are written straight to the transport: no task and no lock per session, so that a session that does not
-    read costs memory up to :data:`SEND_BUFFER_BYTES` and nobody else's time.
+    read costs memory up to :data:`BURST_BYTES`, for long only :data:`SEND_BUFFER_BYTES`, and nobody else's time.
     """
 
     __slots__ = (
@@ -103,6 +107,7 @@ class Session:
         "open",
         "queue",
         "set_offline",
+        "slow",
         "stalled",
         "way",
         "wire",
@@ -133,6 +138,8 @@ class Session:
         self.open = True
         self.stalled = False
         """A fault keeps the service from sending and reading."""
+        self.slow = False
+        """More waits than may wait for long; it is checked again in a while."""
         self.way: Way = Session._straight
 
     def pump(self) -> None:
@@ -152,11 +159,25 @@ class Session:
         """Write one frame now, or drop the session of a client that has stopped reading."""
         if not self.open or self.wire.is_closing():
             return
-        if self.wire.get_write_buffer_size() > SEND_BUFFER_BYTES:
-            log.warning("A session of worker %s does not read its events: dropped", self.worker_sid)
-            self.wire.abort()
-            return
+        waiting = self.wire.get_write_buffer_size()
+        if waiting > SEND_BUFFER_BYTES:
+            if waiting > BURST_BYTES:
+                self.drop()
+                return
+            if not self.slow:
+                self.slow = True
+                asyncio.get_running_loop().call_later(SLOW_SECONDS, self._check_slow)
         self.wire.write(frame)
+
+    def drop(self) -> None:
+        """End the connection of a client that does not read."""
+        log.warning("A session of worker %s does not read its events: dropped", self.worker_sid)
+        self.wire.abort()
+
+    def _check_slow(self) -> None:
+        self.slow = False
+        if not self.wire.is_closing() and self.wire.get_write_buffer_size() > SEND_BUFFER_BYTES:
+            self.drop()
 
 
 Way = Callable[[Session, Kind, bytes], None]
@@ -178,7 +199,7 @@ class Sessions:
         loop: asyncio.AbstractEventLoop,
         real_now: Callable[[], float],
         closed: Callable[[Session], None],
-        rules: Rules = DEFAULT_RULES,
+        rules: ServiceRules,
     ) -> None:
         self._loop = loop
         self._real_now = real_now
@@ -195,7 +216,7 @@ class Sessions:
     def __len__(self) -> int:
         return sum(map(len, self._by_worker.values()))
 
-    def of(self, worker_sid: str) -> Iterable[Session]:
+    def of(self, worker_sid: str) -> Collection[Session]:
         """Return a worker's sessions, oldest first."""
         return self._by_worker.get(worker_sid, ())
 

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from ....errors import StoreError
-from ...engine import Rejected, Rules
+from ...engine import Rejected
+from ..rules import ServiceRules
 
 _MORE_INFO = "https://www.twilio.com/docs/errors/{code}"
 NOT_HERE_CODE = 20501
@@ -41,6 +42,11 @@ def no_token() -> Rejected:
 def token_expired() -> Rejected:
     """The access token was good once."""
     return Rejected(401, 20104, "The access token has expired")
+
+
+def too_many_sessions(limit: int) -> Rejected:
+    """The worker has as many websockets as it may."""
+    return Rejected(429, 20429, f"The worker has {limit} websockets already; at most {limit} may be open")
 
 
 def bad_token(reason: str) -> Rejected:
@@ -88,7 +94,7 @@ def own_webhook() -> Rejected:
     return Rejected(508, 20508, "A TaskRouter does not take webhooks: a callback URL leads to this service itself")
 
 
-def forbidden(reason: str, rules: Rules) -> Rejected:
+def forbidden(reason: str, rules: ServiceRules) -> Rejected:
     """The token's role or workspace does not allow this."""
     return Rejected(403, rules.forbidden_code, reason)
 

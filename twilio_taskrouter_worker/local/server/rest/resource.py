@@ -99,4 +99,4 @@ class Resource:
         if self.etag is None:
             return None
         version = self.etag(record)
-        return f'"{version}"' if call.engine.rules.etag_quoted else str(version)
+        return f'"{version}"' if call.service.rules.etag_quoted else str(version)
