@@ -16,6 +16,7 @@ from .events import ChannelEvent, DisconnectReason, ReservationEvent, TaskEvent,
 from .reservation import Reservation
 from .reservation_handle import ReservationHandle
 from .reservation_info import ReservationInfo
+from .serving import Complete, Reject, Transfer, WrapUp
 from .supervisor import Supervisor
 from .task import Task
 from .task_info import TaskInfo
@@ -31,10 +32,12 @@ __all__ = [
     "Channel",
     "ChannelEvent",
     "Directory",
+    "Complete",
     "DisconnectReason",
     "IncomingTransfer",
     "Named",
     "OutgoingTransfer",
+    "Reject",
     "Reservation",
     "ReservationEvent",
     "ReservationHandle",
@@ -44,6 +47,7 @@ __all__ = [
     "TaskEvent",
     "TaskInfo",
     "TaskQueue",
+    "Transfer",
     "TransferEvent",
     "Transfers",
     "Worker",
@@ -51,6 +55,7 @@ __all__ = [
     "WorkerEvent",
     "WorkerInfo",
     "Workspace",
+    "WrapUp",
     "__version__",
     "tokens",
 ]

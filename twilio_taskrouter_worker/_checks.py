@@ -13,6 +13,7 @@ from typing import Any
 from ._json import dumps, loads
 
 __all__ = [
+    "activity",
     "between",
     "boolean",
     "boolean_or_string",
@@ -27,6 +28,7 @@ __all__ = [
     "seconds",
     "string",
     "timeout",
+    "validator",
     "wrong_type",
 ]
 
@@ -114,6 +116,18 @@ def timeout(name: str, value: object) -> float | None:
     return min(value, LONGEST_WAIT)
 
 
+def activity(name: str, value: object) -> object:
+    """An activity: its name, its sid, or an Activity."""
+    if not isinstance(value, str):
+        from .activity import Activity
+
+        if not isinstance(value, Activity):
+            raise wrong_type(name, "an activity's name or sid, or an Activity", value)
+    elif not value:
+        raise ValueError(f"{name} must be an activity's name or sid, not empty")
+    return value
+
+
 def one_of(*values: str) -> Callable[[str, object], str]:
     """A check for one of these strings."""
     right = " or ".join(map(repr, values)) if len(values) == 2 else f"one of {', '.join(values)}"
@@ -129,6 +143,15 @@ def one_of(*values: str) -> Callable[[str, object], str]:
 def optional(check: Check) -> Check:
     """The same check, which lets None pass."""
     return lambda name, value: None if value is None else check(name, value)
+
+
+def validator(check: Check) -> Callable[[Any, Any, Any], None]:
+    """The check as a validator of attrs."""
+
+    def validate(instance: Any, attribute: Any, value: Any) -> None:
+        check(attribute.name, value)
+
+    return validate
 
 
 def function(name: str, value: object, right: str = "a function") -> Callable[..., Any]:

@@ -26,6 +26,7 @@ The tree is split by what the caller can do about it::
     │   ├── ClosedError                 disconnected for good
     │   ├── DispatchThreadError         would wait for itself
     │   └── ForkedProcessError          made in another process
+    ├── GaveUpError                     stopped while work was under way: see to what it names
     ├── StoreError                      the file of a local TaskRouter: the message says what would help
     └── SeedError                       the seed file of a local TaskRouter: correct it (also a ValueError)
 
@@ -41,6 +42,7 @@ __all__ = [
     "ConnectTimeoutError",
     "DispatchThreadError",
     "ForkedProcessError",
+    "GaveUpError",
     "GatewayConnectionError",
     "GatewayDisconnectedError",
     "GatewayError",
@@ -230,6 +232,12 @@ class DispatchThreadError(StateError):
 
 class ForkedProcessError(StateError):
     """The object belongs to a parent process; its threads and sockets do not exist here."""
+
+
+class GaveUpError(TaskRouterError):
+    """``run_forever()`` was told to stop, and callbacks or handlers had not ended when the grace was over."""
+
+    name = "WORK_GIVEN_UP"
 
 
 class StoreError(TaskRouterError):

@@ -340,8 +340,8 @@ class Emitter:
         name = None if event is None else self._event(event)
         for key in self._events if name is None else (name,):
             for listener in self._listening(key):
-                # Without the lock: the comparison may be the user's code.
-                if callback is None or listener.handler == callback:
+                # Without the lock: the comparison may be the user's code. The library's own listeners stay.
+                if listener.handler is not None and (callback is None or listener.handler == callback):
                     self._detach(key, listener)
 
     def listeners(self) -> dict[str, tuple[Callback, ...]]:

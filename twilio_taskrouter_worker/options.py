@@ -6,12 +6,15 @@ import logging
 import re
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import attrs
 
 from . import _checks
+
+if TYPE_CHECKING:
+    from .activity import Activity
 
 __all__ = ["LOG_LEVELS", "LogLevel", "Options", "bridge_urls", "set_log_level"]
 
@@ -39,31 +42,28 @@ def _host_part(name: str, value: object) -> str:
     return part
 
 
-def _validator(check: _checks.Check) -> Callable[[Any, Any, Any], None]:
-    def validate(instance: Any, attribute: Any, value: Any) -> None:
-        check(attribute.name, value)
-
-    return validate
-
-
-_string = _validator(_checks.string)
-_optional_string = _validator(_checks.optional(_checks.string))
-_boolean = _validator(_checks.boolean)
-_optional_boolean = _validator(_checks.optional(_checks.boolean))
-_level = _validator(_checks.optional(_checks.one_of(*LOG_LEVELS)))
-_seconds = _validator(_checks.seconds)
-_optional_provider = _validator(
+_string = _checks.validator(_checks.string)
+_optional_string = _checks.validator(_checks.optional(_checks.string))
+_boolean = _checks.validator(_checks.boolean)
+_optional_boolean = _checks.validator(_checks.optional(_checks.boolean))
+_level = _checks.validator(_checks.optional(_checks.one_of(*LOG_LEVELS)))
+_seconds = _checks.validator(_checks.seconds)
+_optional_provider = _checks.validator(
     _checks.optional(
         lambda name, value: _checks.function(name, value, "a function without arguments that returns a token")
     )
 )
-_optional_host_part = _validator(_checks.optional(_host_part))
+_optional_host_part = _checks.validator(_checks.optional(_host_part))
+
+
+_optional_activity = _checks.validator(_checks.optional(_checks.activity))
 
 
 @attrs.frozen(kw_only=True)
 class Options:
     """All options of a client, checked; see :class:`~twilio_taskrouter_worker.Worker` for what they mean."""
 
+    connect_activity: str | Activity | None = attrs.field(default=None, validator=_optional_activity)
     connect_activity_sid: str = attrs.field(default="", validator=_string)
     close_existing_sessions: bool = attrs.field(default=False, validator=_boolean)
     set_worker_offline_if_disconnected: bool | None = attrs.field(default=None, validator=_optional_boolean)
@@ -73,8 +73,13 @@ class Options:
     edge: str | None = attrs.field(default=None, validator=_optional_host_part)
     eb_server: str | None = attrs.field(default=None, validator=_optional_string)
     ws_server: str | None = attrs.field(default=None, validator=_optional_string)
+    return_to_activity: str | Activity | None = attrs.field(default=None, validator=_optional_activity)
     token_provider: Callable[[], str] | None = attrs.field(default=None, validator=_optional_provider)
     request_timeout: float = attrs.field(default=15.0, validator=_seconds)
+
+    def __attrs_post_init__(self) -> None:
+        if self.connect_activity is not None and self.connect_activity_sid:
+            raise ValueError("connect_activity and connect_activity_sid are two forms of one option: give one of them")
 
     def urls(self) -> tuple[str, str]:
         """The addresses for HTTP and for the websocket."""

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from datetime import datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import _checks
-from ._bridge import forking, routes
+from ._bridge import routes
 from ._bridge.mirror import Mirror
 from ._bridge.request import Request
+from ._bridge.returning import Return
 from ._bridge.schema import Record
-from ._bridge.threads import POOL, TIMERS
-from ._bridge.waiting import Waiting, WhenReady
-from ._listening import WorkerEmitter
-from ._signals import StopSignals
+from ._bridge.waiting import Waiting
+from ._bridge.work import Work
+from ._lifecycle import Lifecycle, monotonic_expiry
 from ._version import __version__
 from .activity import Activity
 from .channel import Channel
 from .directory import Directory, Named
-from .errors import ConnectTimeoutError, InvalidMessageError, NotReadyError, TaskRouterError
+from .errors import InvalidMessageError, NotReadyError
+from .events import Listener
 from .options import LogLevel, Options, set_log_level
 from .reservation import Reservation
-from .tokens import check_successor, check_token, expiry
+from .serving import Handler, OnError, Server
+from .tokens import check_successor, check_token
 from .worker_client import WorkerClient
 from .worker_info import WorkerFields
 
@@ -39,16 +39,10 @@ if TYPE_CHECKING:
 __all__ = ["Worker"]
 
 T = TypeVar("T")
-W = TypeVar("W", bound="Worker")
-
-DISCONNECT_TIMEOUT = 10.0
-CLOSING_GRACE = 1.0
-"""Seconds that a callback gets to return after a failed connect(), on top of its timeout, or after a signal."""
-SIGNAL_CHECK = 0.2
-"""Seconds between two looks at whether a signal came."""
+H = TypeVar("H", bound=Handler)
 
 
-class Worker(WorkerFields, WorkerEmitter):
+class Worker(WorkerFields, Lifecycle):
     """One worker of a TaskRouter workspace, connected to the event bridge.
 
     ::
@@ -109,21 +103,26 @@ class Worker(WorkerFields, WorkerEmitter):
         "_client",
         "_connection",
         "_ending",
+        "_gave_up",
         "_listeners",
         "_lock",
         "_options",
         "_pid",
         "_renewing",
+        "_server",
         "_state",
+        "_stopping",
         "_token",
         "_waits",
+        "_work",
         "_ws_server",
     )
 
     def __init__(
         self,
-        token: str,
+        token: str | None = None,
         *,
+        connect_activity: str | Activity | None = None,
         connect_activity_sid: str = "",
         close_existing_sessions: bool = False,
         set_worker_offline_if_disconnected: bool | None = None,
@@ -133,11 +132,13 @@ class Worker(WorkerFields, WorkerEmitter):
         edge: str | None = None,
         eb_server: str | None = None,
         ws_server: str | None = None,
+        return_to_activity: str | Activity | None = None,
         token_provider: Callable[[], str] | None = None,
         request_timeout: float = 15.0,
     ) -> None:
-        self._token = check_token(token)
+        self._token = "" if token is None and token_provider is not None else check_token(token)
         self._options = Options(
+            connect_activity=connect_activity,
             connect_activity_sid=connect_activity_sid,
             close_existing_sessions=close_existing_sessions,
             set_worker_offline_if_disconnected=set_worker_offline_if_disconnected,
@@ -147,6 +148,7 @@ class Worker(WorkerFields, WorkerEmitter):
             edge=edge,
             eb_server=eb_server,
             ws_server=ws_server,
+            return_to_activity=return_to_activity,
             token_provider=token_provider,
             request_timeout=request_timeout,
         )
@@ -156,6 +158,10 @@ class Worker(WorkerFields, WorkerEmitter):
         set_log_level(self._options.log_level)
         self._pid = os.getpid()
         self._waits = Waiting()
+        self._work = Work()
+        self._stopping = threading.Event()
+        self._server = Server(self, self._work)
+        self._gave_up = []
         self._calls = Calls(
             http_url,
             lambda: self._token,
@@ -171,174 +177,10 @@ class Worker(WorkerFields, WorkerEmitter):
         self._ending: Connection | None = None
         self._renewing = False
         self._client: WorkerClient | None = None
-
-    # -- connecting ------------------------------------------------------------------------------------------------
-
-    def connect(self, timeout: float = 30.0) -> Worker:
-        """Connect, block until the worker is ready, and return it.
-
-        Failures that may pass (no server, network) are retried until ``timeout`` seconds are over. Raises TokenError
-        or TokenExpiredError at once when the token is refused, InitializationError when the worker does not exist,
-        ConnectTimeoutError otherwise, with the last cause; then nothing is left running. Returns at once if it is
-        ready already; where it is reconnecting, it waits until it is ready again. Raises DispatchThreadError inside a
-        callback.
-        """
-        self._waits.refuse_on_dispatch_thread("connect()")
-        limit = _checks.timeout("timeout", timeout)
-        if limit is None:
-            raise TypeError("timeout must be a number of seconds; to wait without limit, use start().result()")
-        if not limit > 0:
-            raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
-        connection, ready = self._start()
-        try:
-            wait([ready], limit)
-            if not ready.done():
-                failure = connection.timed_out(timeout)
-                self._close(connection, f"connect() was not ready within {timeout:g} s", CLOSING_GRACE)
-                raise failure from failure.__cause__
-            ready.result()
-        except ConnectTimeoutError:
-            raise
-        except BaseException:
-            self._close(connection, "connect() failed", CLOSING_GRACE)
-            raise
-        return self
-
-    def start(self) -> Future[Worker]:
-        """Connect in the background; the Future resolves to this worker when it is ready.
-
-        It fails with the errors of ``connect`` except for the timeout: what may pass is retried without limit, and
-        reported as ``error`` meanwhile. A second call while connected gives a Future for the same connection, done if
-        it is ready. Waiting for it inside a callback before it is done raises DispatchThreadError: it gets done on
-        that very thread.
-        """
-        future: WhenReady[Worker] = WhenReady(self._waits)
-        _, ready = self._start()
-        ready.add_done_callback(lambda done: future.follow(done, self))
-        return future
-
-    def run_forever(self) -> None:
-        """For scripts: connect, run until disconnected, and return.
-
-        SIGINT and SIGTERM disconnect gracefully, after the callback that runs (but wait at most 10 seconds for it; a
-        second signal does not wait); that needs the main thread, on others no signal is handled. What may pass is
-        retried without limit. Raises whatever ended the connection for good, e.g. TokenError; and DispatchThreadError
-        inside a callback.
-        """
-        self._waits.refuse_on_dispatch_thread("run_forever()")
-        with StopSignals() as signals:
-            connection, _ = self._start()
-            try:
-                # Bounded waits: a signal handler can set a flag safely, but not wake a lock it may have interrupted.
-                while not signals.received and not connection.ended.wait(SIGNAL_CHECK):
-                    pass
-                if signals.received:
-                    connection.dispatcher.put_first(self.disconnect)
-                    deadline = time.monotonic() + DISCONNECT_TIMEOUT
-                    while signals.received == 1 and time.monotonic() < deadline:
-                        if connection.ended.wait(SIGNAL_CHECK):
-                            break
-            finally:
-                self.disconnect(CLOSING_GRACE if signals.received else None)
-        if connection.failure is not None:
-            raise connection.failure
-
-    def disconnect(self, timeout: float | None = None) -> None:
-        """Close the connection and end this worker's threads; idempotent.
-
-        Blocks until they have ended, at most ``timeout`` seconds (None: 10), and so until the running callback is
-        over. Inside a callback it returns at once, and they end after that callback. Calls under way fail with
-        ClosedError. ``disconnected`` fires last. ``connect`` may be called again afterwards.
-        """
-        timeout = _checks.timeout("timeout", timeout)
-        self._check_process()
-        connection = self._connection or self._ending
-        if connection is not None:
-            self._close(connection, "the worker was disconnected", DISCONNECT_TIMEOUT if timeout is None else timeout)
-
-    def __enter__(self: W) -> W:
-        self.connect()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.disconnect()
-
-    def _start(self) -> tuple[Connection, Future[None]]:
-        """The connection, begun if there is none, and the Future that tells when it is ready."""
-        self._check_process()
-        connection = self._connection
-        if connection is not None and connection.given_up:
-            # Its last callbacks are still to come; this may be one of them.
-            self._close(connection, "the connection had ended", 0.0)
-        with self._lock:
-            if self._connection is None:
-                self._pid = os.getpid()
-                self._calls.reopen()
-                self._connection = self._new_connection()
-                forking.guard(self._state)
-                self._ending = None
-                self._connection.start(self._token, _monotonic_expiry(self._token))
-            return self._connection, self._connection.when_ready()
-
-    def _new_connection(self) -> Connection:
-        from ._bridge.connection import Connection, ConnectionOptions
-        from ._bridge.session import SessionOptions
-
-        options = self._options
-        return Connection(
-            ConnectionOptions(
-                ws_server=self._ws_server,
-                connect_activity_sid=options.connect_activity_sid,
-                renew_token=None if options.token_provider is None else self._renew_token,
-                session=SessionOptions(
-                    client_version=__version__,
-                    close_existing_sessions=options.close_existing_sessions,
-                    set_worker_offline_if_disconnected=options.set_worker_offline_if_disconnected,
-                    renews_token=options.token_provider is not None,
-                ),
-            ),
-            self._state,
-            self._calls.call,
-            self._waits,
-            self._finished,
-            self._ending,
-        )
-
-    def _finished(self, connection: Connection, error: TaskRouterError) -> None:
-        """The connection gave up, on its dispatch thread."""
-        self._close(connection, error.message, 0.0)
-
-    def _close(self, connection: Connection, why: str, timeout: float) -> None:
-        give_up: Callable[[], None] | None = None
-        with self._lock:
-            if self._connection is connection:
-                self._connection, self._ending = None, connection
-                forking.release(self._state)
-                # Not after the lock: the next connection opens them again, and may begin at once.
-                give_up = self._calls.close(why)
-        if give_up is not None:
-            connection.stop()
-            give_up()
-        if self._waits.on_dispatch_thread():
-            return
-        deadline = time.monotonic() + timeout
-        if not connection.join(deadline):
-            return
-        with self._lock:
-            if self._ending is connection:
-                self._ending = None
-        POOL.drain(max(0.0, deadline - time.monotonic()))
-        TIMERS.drain(max(0.0, deadline - time.monotonic()))
-
-    def _check_process(self) -> None:
-        if self._connection is not None and self._forked:
-            raise forking.forked_error(self._pid)
-
-    @property
-    def _forked(self) -> bool:
-        return self._pid != os.getpid()
+        if return_to_activity is not None:
+            back = Return(self._state, return_to_activity)
+            self._attach("activity_updated", Listener(back))
+            self._attach("ready", Listener(back.check))
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -420,6 +262,65 @@ class Worker(WorkerFields, WorkerEmitter):
         """
         return super().to_dict()
 
+    # -- serving -----------------------------------------------------------------------------------------------------
+
+    @overload
+    def serve(
+        self, handler: None = None, *, concurrency: int = 1, existing: bool = True, on_error: OnError = "reject"
+    ) -> Callable[[H], H]: ...
+    @overload
+    def serve(self, handler: H, *, concurrency: int = 1, existing: bool = True, on_error: OnError = "reject") -> H: ...
+    def serve(
+        self,
+        handler: Handler | None = None,
+        *,
+        concurrency: int = 1,
+        existing: bool = True,
+        on_error: OnError = "reject",
+    ) -> Any:
+        """Accept each reservation, run ``handler`` for it, and do with the task what its value says; also a decorator.
+
+        ::
+
+            @worker.serve
+            def ship(reservation):
+                send(reservation.task.attributes["order"])
+                return "shipped"
+
+        The handler gets the accepted reservation, on a thread of its own, and may block. Its value decides: None
+        completes the reservation, a string completes the task with that reason, and
+        :class:`~twilio_taskrouter_worker.Complete`, :class:`~twilio_taskrouter_worker.WrapUp`,
+        :class:`~twilio_taskrouter_worker.Transfer` and :class:`~twilio_taskrouter_worker.Reject` do what they say.
+        Where the reservation or its task has ended meanwhile (``reservation.status`` and its events tell the handler),
+        nothing is done. Calls that fail in a way that may pass are made again until they succeed.
+
+        After a restart it takes up what is open: a pending reservation is accepted; for an accepted one the handler
+        runs again, so it should be idempotent; one that is wrapping is completed. While the worker stops (see
+        ``stopping``), nothing new is begun.
+
+        Args:
+            handler: The function. Registered again, it takes the place of the earlier one.
+            concurrency: How many reservations are handled at once, at most. Further ones stay pending meanwhile, so
+                the capacity of the worker's channels should not be more.
+            existing: Whether to take up what is open at the first ``ready``.
+            on_error: What to do when the handler raises: ``reject`` gives the task back to its queue, as
+                :class:`~twilio_taskrouter_worker.Reject` does, after a pause where that happens to a task repeatedly;
+                ``leave`` leaves the reservation accepted. Either way the exception is logged and fires ``error``.
+
+        Returns:
+            The handler, or the decorator.
+
+        Raises:
+            TypeError: An argument has the wrong type, or the handler is a coroutine function.
+            ValueError: An argument has the wrong value, or another handler serves already.
+        """
+
+        def add(function: Handler) -> Handler:
+            self._register("reservation_created", self._server.listener(function, concurrency, existing, on_error))
+            return function
+
+        return add if handler is None else add(handler)
+
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def create_task(
@@ -462,21 +363,26 @@ class Worker(WorkerFields, WorkerEmitter):
         """
         return self._state.call_worker(routes.SET_ATTRIBUTES, {"attributes": attributes}, self._state.worker_answered)
 
-    def set_activity(self, activity: str, *, reject_pending_reservations: bool | None = None) -> Future[Activity]:
-        """Change the activity, by name or sid; the Future resolves to the Activity.
+    def set_activity(
+        self, activity: str | Activity, *, reject_pending_reservations: bool | None = None
+    ) -> Future[Activity]:
+        """Change the activity; as ``Activity.set_as_current``.
 
-        As ``activities.by_name(...).set_as_current(...)``. Raises ValueError for one that is not there, with the names
-        that are, and NotReadyError before the first ``ready``.
+        Args:
+            activity: Its name or sid, or an Activity.
+            reject_pending_reservations: Reject all pending reservations in the same step; None: do not.
+
+        Returns:
+            A Future that resolves to the Activity.
+
+        Raises:
+            ValueError: There is no such activity; the message has the names there are.
+            NotReadyError: The worker was never ready.
         """
-        _checks.string("activity", activity)
+        _checks.activity("activity", activity)
         if self._state.record is None:
             raise NotReadyError("The activities are not known yet: the worker has not been connected; call connect()")
-        found = self.activities.get(activity)
-        if found is None:
-            try:
-                found = self.activities.by_name(activity)
-            except KeyError as error:
-                raise ValueError(f"There is no activity {error.args[0]}") from None
+        found = self._state.find_activity("activity", activity)
         return found.set_as_current(reject_pending_reservations=reject_pending_reservations)
 
     def client(self) -> WorkerClient:
@@ -524,7 +430,7 @@ class Worker(WorkerFields, WorkerEmitter):
         self._check_process()
         self._token = self._successor(token)
         connection = self._connection
-        if connection is not None and connection.change_token(token, _monotonic_expiry(token)):
+        if connection is not None and connection.change_token(token, monotonic_expiry(token)):
             return
         if connection is not None or self._calls.closed:
             restarted, _ = self._start()
@@ -556,7 +462,7 @@ class Worker(WorkerFields, WorkerEmitter):
         if token is not None:
             self._token = token
             if connection is not None:
-                connection.change_token(token, _monotonic_expiry(token))
+                connection.change_token(token, monotonic_expiry(token))
         elif connection is not None and failure is not None:
             connection.renewal_failed(failure)
 
@@ -565,21 +471,6 @@ class Worker(WorkerFields, WorkerEmitter):
         if self._state.record is None:
             raise NotReadyError("The worker is not ready yet; call connect(), or wait for ready")
         return self._calls.call(request)
-
-    # -- inside ------------------------------------------------------------------------------------------------
-
-    def _waiting(self) -> Waiting:
-        return self._waits
-
-    def _announce_existing(self) -> None:
-        connection = self._connection
-        if connection is not None:
-            connection.announce_existing()
-
-
-def _monotonic_expiry(token: str) -> float | None:
-    at = expiry(token)
-    return None if at is None else time.monotonic() + at - time.time()
 
 
 def _sid(payload: Any) -> str:

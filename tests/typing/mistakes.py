@@ -27,7 +27,6 @@ def on_two(task: Task, payload: dict[str, Any]) -> None: ...
 
 # -- constructors --------------------------------------------------------------------------------------------------
 
-Worker()  # type: ignore[call-arg]
 Worker(1)  # type: ignore[arg-type]
 Worker("token", regoin="ie1")  # type: ignore[call-arg]
 Worker("token", "WA")  # type: ignore[call-arg]

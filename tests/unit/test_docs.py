@@ -135,6 +135,7 @@ def test_limits_are_those_of_the_code(row: list[str]) -> None:
 
 
 NO_LIMITS = {
+    "REMEMBERED": "a bound for a table",
     "LAST_TRY": "decides between two errors",
     "MOMENT": "a thread of the pool that is about to be free",
     "ODD_RESERVATIONS": "in the text on versions",
@@ -148,7 +149,8 @@ NO_LIMITS = {
 
 def test_every_limit_of_the_code_is_in_the_table() -> None:
     """A new constant of the client gets its row, or a reason here why it needs none."""
-    modules = [ROOT / package.__name__ / "worker.py", *(ROOT / package.__name__ / "_bridge").glob("*.py")]
+    folder = ROOT / package.__name__
+    modules = [*(folder / name for name in ("worker.py", "_lifecycle.py", "serving.py")), *folder.glob("_bridge/*.py")]
     found = {
         name
         for module in modules
@@ -284,5 +286,5 @@ def test_every_error_name_of_the_sdk_is_there(name: str) -> None:
     """Each name that is the SDK's stands beside the classes that carry it."""
     (table,) = [each for each in NAMES if each.section == "Errors"]
     rows = {literals(row[0])[0]: literals(row[1]) for row in table.rows}
-    if name not in ("INVALID_STATE", "STORE_ERROR", "SEED_INVALID"):
+    if name not in ("INVALID_STATE", "WORK_GIVEN_UP", "STORE_ERROR", "SEED_INVALID"):
         assert all(getattr(errors, each).name == name for each in rows[name])

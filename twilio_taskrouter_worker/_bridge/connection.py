@@ -17,20 +17,31 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 import attrs
 
 from ..errors import (
     ClosedError,
     GatewayConnectionError,
+    InitializationError,
     InvalidMessageError,
     NotFoundError,
     RequestError,
+    RequestRejectedError,
     TaskRouterError,
 )
 from . import reporting
 from .dispatch import Dispatcher
-from .failures import activity_failure, connect_timeout, load_failure, renewal_failure, with_age
+from .failures import (
+    activity_failure,
+    activity_sid,
+    connect_timeout,
+    load_failure,
+    no_activity,
+    renewal_failure,
+    with_age,
+)
 from .http import Settings
 from .loading import Loader
 from .messages import Init, Message, parse
@@ -54,6 +65,10 @@ from .session import (
 from .signaling import Closed, Socket, websocket_settings
 from .threads import POOL, TIMERS, Timer
 from .waiting import Waiting
+from .work import Work
+
+if TYPE_CHECKING:
+    from ..activity import Activity
 
 __all__ = ["Connection", "ConnectionOptions"]
 
@@ -70,6 +85,8 @@ class ConnectionOptions:
 
     ws_server: str
     session: SessionOptions
+    work: Work
+    connect_activity: str | Activity | None = None
     connect_activity_sid: str = ""
     renew_token: Callable[[], object] | None = None
 
@@ -111,7 +128,7 @@ class Connection:
         self.failure: TaskRouterError | None = None
         """What ended it for good, if it was not ``stop``."""
         after: threading.Thread | None = None if before is None else before.dispatcher.thread
-        self.dispatcher: Dispatcher = Dispatcher(state, f"{self._name}-dispatch", after)
+        self.dispatcher: Dispatcher = Dispatcher(state, f"{self._name}-dispatch", after, options.work)
         # A daemon: it may be connecting or reading when the interpreter exits.
         self._receiver = threading.Thread(target=self._receive, name=f"{self._name}-recv", daemon=True)
         waiting.open(self.dispatcher.thread)
@@ -138,6 +155,11 @@ class Connection:
     def given_up(self) -> bool:
         """Whether it will never be ready again; its last callbacks may still be to come."""
         return self._session.state is State.CLOSED
+
+    @property
+    def starving(self) -> bool:
+        """Whether it cannot reconnect for want of a token, and knows nobody to ask for one."""
+        return self._session.state is State.PAUSED and not self._options.session.renews_token
 
     def start(self, token: str, expires_at: float | None) -> None:
         """Start the threads and connect; returns at once. ``expires_at`` is on the monotonic clock."""
@@ -200,6 +222,7 @@ class Connection:
 
     def _last_step(self) -> None:
         """On the dispatch thread, after the callbacks of ``disconnected``."""
+        self.dispatcher.withdraw_declined()
         closed = ClosedError("The worker was disconnected")
         self._settle_ready(closed)
         self._waiting.close(closed, self.dispatcher.thread)
@@ -392,25 +415,36 @@ class Connection:
             if self._over:
                 return
             self._loader = loader
-        if first and self._options.connect_activity_sid:
+        if first and (self._options.connect_activity is not None or self._options.connect_activity_sid):
             loader.load(lambda snapshot: self._set_connect_activity(load, loader, snapshot))
         else:
             loader.load()
 
     def _set_connect_activity(self, load: Load, loader: Loader, snapshot: Snapshot) -> None:
+        wanted = self._options.connect_activity
+        try:
+            sid = self._options.connect_activity_sid if wanted is None else activity_sid(wanted, snapshot.activities)
+        except InitializationError as error:
+            self._load_failed(load, error, final=True)
+            return
+
         def tried(error: RequestError | None) -> None:
+            if error is not None and wanted is not None:
+                refused = isinstance(error, RequestRejectedError) and error.status not in (401, 403, 429)
+                self._load_failed(load, no_activity(error, snapshot.activities) if refused else error, final=refused)
+                return
             if error is not None:
                 failure = activity_failure(error)
                 self.dispatcher.put(lambda: self.dispatcher.report(failure))
             self.dispatcher.put(lambda: self._loaded(load, loader, snapshot))
 
-        loader.set_activity(self._options.connect_activity_sid, snapshot, tried)
+        loader.set_activity(sid, snapshot, tried)
 
-    def _load_failed(self, load: Load, error: TaskRouterError) -> None:
+    def _load_failed(self, load: Load, error: TaskRouterError, final: bool = False) -> None:
         if isinstance(error, ClosedError):
             # The worker is being disconnected: nobody waits for the lists.
             return
-        final = isinstance(error, NotFoundError)
+        final = final or isinstance(error, NotFoundError)
         failure = self._with_age(load_failure(load.init.worker_sid, error))
         self._tell(lambda now: self._session.load_failed(load.generation, failure, final, now))
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any
 
 from .._log import CALLBACKS, EVENTS, about
 from ..errors import InvalidMessageError, TaskRouterError
@@ -19,6 +21,10 @@ from . import reporting
 from .messages import Message, parse
 from .mirror import Mirror, Notice
 from .updates import apply
+from .work import Job, Work
+
+if TYPE_CHECKING:
+    from ..reservation import Reservation
 
 __all__ = ["Dispatcher"]
 
@@ -32,20 +38,29 @@ class Dispatcher:
     """Owns the queue and its thread. ``put`` never blocks.
 
     ``after`` is the thread of an earlier connection, whose callbacks come first: one Worker's callbacks never run side
-    by side, also where it is connected again while a callback still runs.
+    by side, also where it is connected again while a callback still runs. ``work`` is where callbacks on executors are
+    noted while they are under way.
     """
 
-    def __init__(self, state: Mirror, name: str, after: threading.Thread | None = None) -> None:
+    def __init__(
+        self, state: Mirror, name: str, after: threading.Thread | None = None, work: Work | None = None
+    ) -> None:
         self._state = state
+        self._work = work or Work()
         self._after = after
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._first: Callable[[], None] | None = None
+        self._first: deque[Callable[[], None]] = deque()
         self._working_on: float | None = None
         self._warn_after = LAG_WARNING
         # Frames put in batches, and taken out of them, beyond the first of each, which counts as the queue's entry.
         # Each has one writer at a time: the caller of put_frames, and the dispatch thread.
         self._more_put = 0
         self._more_taken = 0
+        self.calling: tuple[str, tuple[Any, ...]] | None = None
+        """Event and arguments of the callback that runs on this thread now."""
+        self.declining = False
+        """Whether the worker is being stopped: new reservations are not announced, but kept in ``declined``."""
+        self.declined: list[Reservation] = []
         # A daemon: a callback that blocks for ever must not keep the interpreter from exiting.
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -60,7 +75,7 @@ class Dispatcher:
 
     def put_first(self, step: Callable[[], None]) -> None:
         """Run a step next, after the callback that runs and before all that waits."""
-        self._first = step
+        self._first.append(step)
         self.put(lambda: None)
 
     def stop(self) -> None:
@@ -98,9 +113,8 @@ class Dispatcher:
             self._one(frames[index])
 
     def _one(self, what: str | bytes | Message | Callable[[], None]) -> None:
-        if self._first is not None:
-            step, self._first = self._first, None
-            self._step(step)
+        while self._first:
+            self._step(self._first.popleft())
         if callable(what):
             self._step(what)
         else:
@@ -163,6 +177,9 @@ class Dispatcher:
     def fire(self, notices: Iterable[Notice]) -> None:
         """Run the callbacks of these events; on the dispatch thread only."""
         for emitter, event, args in notices:
+            if self.declining and event == "reservation_created":
+                self.declined.append(args[0])
+                continue
             for listener in emitter._listening(event):
                 if not listener.waits:
                     self._call_listener(emitter, event, listener, args)
@@ -186,25 +203,52 @@ class Dispatcher:
         if not listener.once or emitter._detach(event, listener):
             self._run_callback(emitter, event, listener, args)
 
+    def withdraw_declined(self) -> None:
+        """Forget the reservations that were not announced, so that a later connection announces them."""
+        for reservation in self.declined:
+            self._state.withdraw(reservation)
+
     def _run_callback(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> None:
         try:
             if listener.executor is None:
+                self.calling = event, args
                 listener.callback(*args)
             else:
-                future = listener.executor.submit(listener.callback, *args)
-                future.add_done_callback(lambda done: self._executed(emitter, event, listener, args, done))
+                self._submit(emitter, listener, listener.executor, self._work.add(event, *args))
         except BaseException as error:
             # SystemExit too: it would end this thread, and with it all further events, without a word.
             reporting.callback_failed(self._state.worker_sid, emitter, event, args, listener, error)
             self._report_failed(emitter, event, error)
+        finally:
+            self.calling = None
 
-    def _executed(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...], done: Any) -> None:
-        if done.cancelled() or done.exception() is None:
+    def _submit(self, emitter: Emitter, listener: Listener, executor: Executor, job: Job) -> None:
+        try:
+            future = executor.submit(self._execute, listener, job)
+        except BaseException:
+            self._work.remove(job)
+            raise
+        future.add_done_callback(lambda done: self._executed(emitter, listener, job, done))
+
+    def _execute(self, listener: Listener, job: Job) -> None:
+        """On a thread of the executor."""
+        if self.declining and job.event == "reservation_created":
+            self.declined.append(job.args[0])
             return
-        error = done.exception()
+        job.thread = threading.get_ident()
+        listener.callback(*job.args)
+
+    def _executed(self, emitter: Emitter, listener: Listener, job: Job, done: Future[None]) -> None:
+        self._work.remove(job)
+        if done.cancelled() or (error := done.exception()) is None:
+            return
+        self.callback_failed(emitter, listener, job, error)
+
+    def callback_failed(self, emitter: Emitter, listener: Listener, job: Job, error: BaseException) -> None:
+        """A callback raised on a thread of its own; on any thread."""
         # Here and now: where the connection has ended meanwhile, nothing comes after it.
-        reporting.callback_failed(self._state.worker_sid, emitter, event, args, listener, error)
-        self.put(lambda: self._report_failed(emitter, event, error))
+        reporting.callback_failed(self._state.worker_sid, emitter, job.event, job.args, listener, error)
+        self.put(lambda: self._report_failed(emitter, job.event, error))
 
     def _report_failed(self, emitter: Emitter, event: str, error: BaseException) -> None:
         if emitter is self._state.worker and event == "error":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
 from ..errors import (
     AuthorizationError,
     ConnectTimeoutError,
@@ -13,7 +16,18 @@ from ..errors import (
 )
 from .session import Session, State
 
-__all__ = ["activity_failure", "connect_timeout", "load_failure", "renewal_failure", "with_age"]
+if TYPE_CHECKING:
+    from ..activity import Activity
+
+__all__ = [
+    "activity_failure",
+    "activity_sid",
+    "connect_timeout",
+    "load_failure",
+    "no_activity",
+    "renewal_failure",
+    "with_age",
+]
 
 
 def connect_timeout(session: Session, timeout: float, url: str) -> ConnectTimeoutError:
@@ -72,6 +86,33 @@ def activity_failure(error: RequestError) -> InitializationError:
     )
     failure.__cause__ = error
     return failure
+
+
+def activity_sid(wanted: str | Activity, activities: Iterable[Any]) -> str:
+    """Find the activity to connect with among the payloads of all.
+
+    Raises:
+        InitializationError: No activity has this name or sid; the message has the names there are.
+    """
+    key = wanted if isinstance(wanted, str) else wanted.sid
+    for payload in activities:
+        if isinstance(payload, dict) and key in (payload.get("sid"), payload.get("friendly_name")):
+            return str(payload["sid"])
+    raise InitializationError(f"connect_activity: there is no activity {key!r}; {_names(activities)}")
+
+
+def no_activity(error: RequestError, activities: Iterable[Any]) -> InitializationError:
+    """The service refused the activity to connect with."""
+    failure = InitializationError(
+        f"connect_activity: {error.message}; {_names(activities)}", status=error.status, code=error.code
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def _names(activities: Iterable[Any]) -> str:
+    names = (payload.get("friendly_name") for payload in activities if isinstance(payload, dict))
+    return f"there are {', '.join(map(repr, names)) or 'none'}"
 
 
 def renewal_failure(error: BaseException) -> TokenError:

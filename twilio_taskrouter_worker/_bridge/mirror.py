@@ -90,6 +90,21 @@ class Mirror:
         """The worker's version as the service counts it."""
         return None if self.public_record is None else str(self.public_record[_WORKER["version"]])
 
+    def find_activity(self, name: str, wanted: str | Activity) -> Activity:
+        """The activity of this name or sid, or that an Activity (of any client) stands for.
+
+        Raises:
+            ValueError: There is none; the message has the names there are. ``name`` is the argument's.
+        """
+        key = wanted.sid if isinstance(wanted, Activity) else wanted
+        found = self.activities.get(key)
+        if found is None:
+            try:
+                found = self.activities.by_name(key)
+            except KeyError as error:
+                raise ValueError(f"{name}: there is no activity {error.args[0]}") from None
+        return found
+
     def count_version(self) -> None:
         """The service counts a change of the worker without sending its version; called with the lock held."""
         if self.public_record is not None:
@@ -160,6 +175,12 @@ class Mirror:
         self.ended[reservation.sid] = reservation
         self._ended_at.append((now, reservation))
 
+    def withdraw(self, reservation: Reservation) -> None:
+        """Forget an open reservation that was never announced."""
+        if self.reservations._entries.get(reservation.sid) is reservation:
+            del self.reservations._entries[reservation.sid]
+            self._forget_task(reservation)
+
     @property
     def forget_at(self) -> float | None:
         """When ``forget_ended`` has something to do next; None where nothing ended lately."""
@@ -171,11 +192,14 @@ class Mirror:
             reservation = self._ended_at.popleft()[1]
             if self.ended.get(reservation.sid) is reservation:
                 del self.ended[reservation.sid]
-            others = [each for each in self.by_task.get(reservation.task.sid, ()) if each is not reservation]
-            if others:
-                self.by_task[reservation.task.sid] = others
-            else:
-                self.by_task.pop(reservation.task.sid, None)
+            self._forget_task(reservation)
+
+    def _forget_task(self, reservation: Reservation) -> None:
+        others = [each for each in self.by_task.get(reservation.task.sid, ()) if each is not reservation]
+        if others:
+            self.by_task[reservation.task.sid] = others
+        else:
+            self.by_task.pop(reservation.task.sid, None)
 
     # -- calls -----------------------------------------------------------------------------------------------------
 

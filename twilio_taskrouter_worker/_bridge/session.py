@@ -207,7 +207,10 @@ class Session:
     # -- the socket ------------------------------------------------------------------------------------------------
 
     def start(self, token: str, expires_at: float | None, now: float) -> list[Action]:
-        """Connect with this token; ``expires_at`` is None when the token does not say (``init`` will)."""
+        """Connect with this token; ``expires_at`` is None when the token does not say (``init`` will).
+
+        An empty token stands for none: the provider is asked for the first one.
+        """
         if self.state not in (State.IDLE, State.CLOSED):
             return []
         self._set_token(token, expires_at, now)
@@ -215,6 +218,9 @@ class Session:
         self.last_error = None
         self.ever_ready = False
         self._refusals = 0
+        if not token:
+            self.state = State.PAUSED
+            return [RenewToken()]
         return self._connect()
 
     def opened(self, now: float) -> list[Action]:
@@ -342,13 +348,13 @@ class Session:
         """
         if self.state is State.CLOSED:
             return []
-        failures = self._renewal_failures
+        failures, first = self._renewal_failures, not self._token
         self._set_token(token, expires_at, now)
         if self._renew_at is not None and self._renew_at < now + RENEWAL_PAUSE:
             # As good as over: a provider that keeps giving such tokens must not be asked without pause.
             self._renewal_failures = failures
             self.renewal_failed(now)
-        actions: list[Action] = [Notify("token_updated")]
+        actions: list[Action] = [] if first else [Notify("token_updated")]
         if self.state in (State.BACKING_OFF, State.PAUSED):
             actions += self._connect()
         return actions

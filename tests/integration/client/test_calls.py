@@ -33,6 +33,7 @@ from twilio_taskrouter_worker import (
     __version__,
 )
 from twilio_taskrouter_worker._bridge import routes
+from twilio_taskrouter_worker._lifecycle import Lifecycle
 
 CLASSES = {
     each.__name__: each
@@ -43,6 +44,7 @@ CLASSES = {
 }  # fmt: skip
 SILENT = {"update_token", "disconnect"}
 """Methods that belong to the tables although they send nothing."""
+OWN_ARGUMENTS = {"connect_activity", "return_to_activity", "token_provider", "request_timeout"}
 CONNECTING = {"Worker.start"}
 """Methods that return a Future and are no call."""
 
@@ -71,7 +73,8 @@ def call_methods() -> set[str]:
     """Every public method of the package that makes a call, as ``Class.method``; for a subclass its own only."""
     found = set()
     for name, kind in CLASSES.items():
-        for attribute, value in vars(kind).items():
+        own = {**vars(Lifecycle), **vars(kind)} if kind is Worker else vars(kind)
+        for attribute, value in own.items():
             if not attribute.startswith("_") and inspect.isfunction(value):
                 returns = str(inspect.signature(value).return_annotation)
                 if returns.startswith("Future[") or attribute in SILENT:
@@ -133,10 +136,10 @@ def test_every_parameter_of_the_client_has_a_row() -> None:
 
 
 def test_the_constructor_has_the_described_arguments() -> None:
-    """Names and defaults of Worker's arguments; two more are ours."""
+    """Names and defaults of Worker's arguments; the others are ours."""
     parameters = inspect.signature(Worker).parameters
     names = {each.name for each in CONSTRUCTOR if each.name}
-    assert set(parameters) == names | {"token_provider", "request_timeout"}
+    assert set(parameters) == names | OWN_ARGUMENTS
     for each in CONSTRUCTOR:
         if each.name and each.name != "token":
             assert parameters[each.name].default == each.default, each.name

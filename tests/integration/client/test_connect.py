@@ -649,8 +649,8 @@ def test_disconnect_from_two_threads(bridge: RecordingBridge) -> None:
         leavers = [threading.Thread(target=leave, name=f"tool-leaver-{n}") for n in range(2)]
         for leaver in leavers:
             leaver.start()
-        bridge.wait_for_close()
-        assert alive == []
+        eventually(worker.stopping.is_set)
+        assert alive == [] and bridge.wait_for_connection().is_open
         go_on.set()
         for leaver in leavers:
             leaver.join(10)

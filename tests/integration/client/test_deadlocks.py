@@ -37,12 +37,12 @@ from twilio_taskrouter_worker.events import registration
 CALLS = [row for row in ROWS if row.sent is not None]
 LIVE = (Worker, Supervisor, Activity, Channel, Reservation, Task, OutgoingTransfer)
 """Classes whose objects belong to a connection."""
-WAITING = {"connect", "run_forever", "wait_for", "stream"}
+WAITING = {"connect", "run_forever", "drain", "wait_for", "stream"}
 """Methods that only another callback could end."""
 OTHERS = {
-    "on", "once", "off", "listeners", "start", "disconnect", "set_activity", "set_as_current", "to_dict",
-    "update_token",
-}  # fmt: skip
+    *("on", "once", "off", "listeners", "serve", "start", "disconnect"),
+    *("set_activity", "set_as_current", "to_dict", "update_token"),
+}
 """Methods that are no calls, or another way to make one; each is used below."""
 
 
@@ -94,7 +94,8 @@ def touch(desk: Desk) -> None:
     worker.update_token(TOKEN)
     assert worker.activities.by_name(worker.activity_name) is worker.activity
     worker.set_activity(worker.activity_sid).exception(5)
-    assert worker.listeners() is not None
+    assert worker.serve(print) is print and worker.listeners()["reservation_created"][-1] is print
+    worker.off("reservation_created", print)
     worker.activity.set_as_current().exception(5)
 
 
@@ -262,7 +263,7 @@ def test_callbacks_of_futures_may_do_anything(bridge: RecordingBridge) -> None:
 
 
 def test_what_would_wait_for_itself_is_refused_at_once(desk: Desk) -> None:
-    """connect, run_forever, wait_for and stream inside a callback raise DispatchThreadError, on every object."""
+    """connect, run_forever, drain, wait_for and stream inside a callback raise DispatchThreadError, on every object."""
     refused: list[str] = []
     over = threading.Event()
     reservation = desk.reservation
@@ -284,6 +285,7 @@ def test_what_would_wait_for_itself_is_refused_at_once(desk: Desk) -> None:
     def misuse(payload: Any) -> None:
         expect("connect", desk.worker.connect)
         expect("run_forever", desk.worker.run_forever)
+        expect("drain", desk.worker.drain)
         for each in emitters:
             event = sorted(type(each)._events)[0]
             expect("wait_for", lambda each=each, event=event: each.wait_for(event))  # type: ignore[misc]
@@ -292,7 +294,7 @@ def test_what_would_wait_for_itself_is_refused_at_once(desk: Desk) -> None:
 
     desk.bridge.send("reservation.failed", {})
     run_all([lambda: over.wait(10)])
-    assert refused == ["connect", "run_forever"] + ["wait_for", "stream"] * len(emitters)
+    assert refused == ["connect", "run_forever", "drain"] + ["wait_for", "stream"] * len(emitters)
     assert desk.worker.ready
 
 

@@ -160,14 +160,15 @@ def test_an_executor_that_fails_after_the_end_is_heard(
 ) -> None:
     """A callback handed to an executor may outlive the connection; what it raises is in the log all the same."""
 
-    def fail(reservation: Reservation) -> None:
+    def fail(payload: Any) -> None:
         raise LookupError("too late")
 
     executor = Late()
     with no_leftover_threads(), connected(bridge) as (worker, ears):
-        worker.on("reservation_created", fail, executor=executor)
-        bridge.add_reservation(announce=True)
+        worker.on("reservation_failed", fail, executor=executor)
+        bridge.send("reservation.failed", {})
         eventually(lambda: executor.todo)
+        worker.disconnect(0.1)
     with caplog.at_level(logging.ERROR):
         executor.run()
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [LookupError]

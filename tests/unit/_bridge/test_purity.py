@@ -57,11 +57,14 @@ IMPURE_SIBLINGS = {
     "http",
     "loading",
     "resolver",
+    "returning",
     "signaling",
+    "stopping",
     "stream",
     "threads",
     "tls",
     "waiting",
+    "work",
 }
 
 

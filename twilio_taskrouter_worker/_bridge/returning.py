@@ -1,0 +1,67 @@
+"""Taking a worker back from the activity to which the service moves it when a reservation has timed out."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from .._log import EVENTS, about
+from ..errors import TaskRouterError
+from .threads import TIMERS
+
+if TYPE_CHECKING:
+    from ..activity import Activity
+    from ..worker import Worker
+    from .mirror import Mirror
+
+__all__ = ["Return"]
+
+OTHER_ORDER = 1.0
+"""Seconds for which the timeout may come after the change of activity that it caused."""
+
+
+class Return:
+    """Listens to ``activity_updated``: where a timeout made the worker unavailable, it changes the activity back."""
+
+    def __init__(self, state: Mirror, activity: str | Activity) -> None:
+        self._state = state
+        self._activity = activity
+        # By sid: the timeouts that have moved the worker already.
+        self._seen: set[str] = set()
+
+    def check(self, worker: Worker) -> None:
+        """At ``ready``: ValueError where there is no such activity."""
+        self._state.find_activity("return_to_activity", self._activity)
+
+    def __call__(self, worker: Worker) -> None:
+        if not worker.available and not self._back(worker):
+            TIMERS.at(time.monotonic() + OTHER_ORDER, lambda: self._look_again(worker))
+
+    def _back(self, worker: Worker) -> bool:
+        """Return, if a reservation timed out lately; False if none did."""
+        ended = dict(self._state.ended)
+        timed_out = {sid for sid, each in ended.items() if each.status == "timeout"} - self._seen
+        if not timed_out:
+            return False
+        self._seen = self._seen & ended.keys() | timed_out
+        if not worker.available and not worker.stopping.is_set():
+            try:
+                worker.set_activity(self._activity).add_done_callback(self._moved)
+            except (TaskRouterError, ValueError) as error:
+                self._failed(error)
+        return True
+
+    def _look_again(self, worker: Worker) -> None:
+        self._back(worker)
+
+    def _moved(self, done: Future[Any]) -> None:
+        if (error := done.exception()) is not None:
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        EVENTS.error(
+            "Worker %s: could not return to %r after a reservation timed out: %s",
+            self._state.worker_sid, self._activity, error,
+            extra=about(worker=self._state.worker_sid, event="activity_updated"),
+        )  # fmt: skip

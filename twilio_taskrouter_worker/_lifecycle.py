@@ -1,0 +1,382 @@
+"""The life of a Worker: connecting, running, draining, disconnecting."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from . import _checks
+from ._bridge import forking
+from ._bridge.stopping import SIGNAL_CHECK, Stop
+from ._bridge.threads import POOL, TIMERS
+from ._bridge.waiting import Waiting, WhenReady
+from ._bridge.work import Work
+from ._listening import WorkerEmitter
+from ._signals import StopSignals
+from ._version import __version__
+from .errors import ConnectTimeoutError, GaveUpError, TaskRouterError, TokenExpiredError
+from .tokens import expiry
+
+if TYPE_CHECKING:
+    # These bring requests and websocket-client, two thirds of the time an import would take. They are loaded when the
+    # first client is made, so that a program which only makes tokens, or prints its help, does not wait for them.
+    from ._bridge.calls import Calls
+    from ._bridge.connection import Connection
+    from ._bridge.mirror import Mirror
+    from .activity import Activity
+    from .options import Options
+    from .serving import Server
+    from .worker import Worker
+
+__all__ = ["Lifecycle"]
+
+L = TypeVar("L", bound="Lifecycle")
+
+DISCONNECT_TIMEOUT = 10.0
+CLOSING_GRACE = 1.0
+"""Seconds that a callback gets to return after a failed connect(), on top of its timeout, or after a signal."""
+TOKEN_PATIENCE = 5.0
+"""Seconds that ``run_forever()`` waits for another token when it cannot reconnect without one."""
+
+
+class Lifecycle(WorkerEmitter):
+    """What connects and disconnects a Worker, which has the slots for what is declared here."""
+
+    if not TYPE_CHECKING:
+        __slots__ = ()
+
+    _calls: Calls
+    _connection: Connection | None
+    _ending: Connection | None
+    _gave_up: list[str]
+    _lock: threading.Lock
+    _options: Options
+    _pid: int
+    _server: Server
+    _state: Mirror
+    _stopping: threading.Event
+    _token: str
+    _waits: Waiting
+    _work: Work
+    _ws_server: str
+    _renew_token: Callable[[], None]
+
+    # -- connecting ------------------------------------------------------------------------------------------------
+
+    def connect(self, timeout: float = 30.0) -> Worker:
+        """Connect, block until the worker is ready, and return it.
+
+        Returns at once if it is ready already; where it is reconnecting, it waits until it is ready again. Failures
+        that may pass (no server, network) are retried until the timeout. When it raises, nothing is left running.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Raises:
+            TokenError: The token is refused; TokenExpiredError: it has expired. At once.
+            InitializationError: There is no such worker, or ``connect_activity`` cannot be taken. At once.
+            ConnectTimeoutError: It was not ready in time, with the last cause.
+            DispatchThreadError: It was called in a callback.
+        """
+        self._waits.refuse_on_dispatch_thread("connect()")
+        limit = _checks.timeout("timeout", timeout)
+        if limit is None:
+            raise TypeError("timeout must be a number of seconds; to wait without limit, use start().result()")
+        if not limit > 0:
+            raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
+        connection, ready = self._start()
+        try:
+            wait([ready], limit)
+            if not ready.done():
+                failure = connection.timed_out(timeout)
+                self._close(connection, f"connect() was not ready within {timeout:g} s", CLOSING_GRACE)
+                raise failure from failure.__cause__
+            ready.result()
+        except ConnectTimeoutError:
+            raise
+        except BaseException:
+            self._close(connection, "connect() failed", CLOSING_GRACE)
+            raise
+        return self._worker()
+
+    def start(self) -> Future[Worker]:
+        """Connect in the background; the Future resolves to this worker when it is ready.
+
+        It fails with the errors of ``connect`` except for the timeout: what may pass is retried without limit, and
+        reported as ``error`` meanwhile. A second call while connected gives a Future for the same connection, done if
+        it is ready. Waiting for it inside a callback before it is done raises DispatchThreadError: it gets done on
+        that very thread.
+        """
+        future: WhenReady[Worker] = WhenReady(self._waits)
+        _, ready = self._start()
+        ready.add_done_callback(lambda done: future.follow(done, self._worker()))
+        return future
+
+    def run_forever(
+        self, *, grace: float = 10.0, drain_activity: str | Activity | None = None, health_port: int | None = None
+    ) -> None:
+        """For programs: connect, run until disconnected, and return.
+
+        SIGINT and SIGTERM stop it gracefully: ``stopping`` is set, new reservations are not announced any more, and
+        the callbacks and handlers that run, on whatever thread, may end, with their calls; then it disconnects. A
+        second signal does not wait. That needs the main thread; on others no signal is handled. What may pass is
+        retried without limit.
+
+        Args:
+            grace: Seconds that callbacks and handlers get to end after a signal.
+            drain_activity: Activity (name, sid or Activity) to take first after a signal, so that nothing is offered
+                to a program that ends; what was offered and not begun is rejected. None: stay in the present one.
+            health_port: Answer ``/live`` and ``/ready`` on this port meanwhile; None: do not.
+
+        Raises:
+            GaveUpError: Callbacks or handlers had not ended when the grace was over. Uncaught, as all exceptions, it
+                ends the program with exit code 1.
+            TokenExpiredError: The connection was lost and cannot be made again, since the token has expired and there
+                is no ``token_provider``.
+            TaskRouterError: Whatever else ended the connection for good, e.g. TokenError.
+            ValueError: There is no activity ``drain_activity``; raised when the worker is first ready.
+            DispatchThreadError: It was called in a callback.
+        """
+        self._waits.refuse_on_dispatch_thread("run_forever()")
+        if _checks.timeout("grace", grace) is None or grace < 0:
+            raise ValueError(f"grace must be a number of seconds, 0 or more, not {grace}")
+        _checks.optional(_checks.activity)("drain_activity", drain_activity)
+        self._gave_up = []
+        with StopSignals() as signals:
+            connection, ready = self._start()
+            try:
+                self._run(connection, ready, signals, drain_activity)
+                if signals.received:
+                    self._stop(connection, grace, activity=drain_activity, hurry=lambda: signals.received > 1)
+            finally:
+                self.disconnect(CLOSING_GRACE if signals.received else None)
+        if connection.failure is not None:
+            raise connection.failure
+        if self._gave_up:
+            raise GaveUpError(f"The worker was disconnected while work was under way: {'; '.join(self._gave_up)}")
+
+    def _run(
+        self, connection: Connection, ready: Future[None], signals: StopSignals, activity: str | Activity | None
+    ) -> None:
+        """Wait for a signal, or for the end of the connection."""
+        starving_since: float | None = None
+        # Bounded waits: a signal handler can set a flag safely, but not wake a lock it may have interrupted.
+        while not signals.received and not connection.ended.wait(SIGNAL_CHECK):
+            if activity is not None and ready.done() and ready.exception() is None:
+                activity = self._state.find_activity("drain_activity", activity) and None
+            if not connection.starving:
+                starving_since = None
+            elif starving_since is None:
+                starving_since = time.monotonic()
+            elif time.monotonic() - starving_since > TOKEN_PATIENCE:
+                raise TokenExpiredError(
+                    "The connection was lost and cannot be made again: the token has expired, and there is no "
+                    "token_provider that could give another one"
+                )
+
+    def drain(self, timeout: float | None = None, *, activity: str | Activity | None = None) -> bool:
+        """Take nothing new, let what is under way end, and disconnect; blocks until then.
+
+        Callbacks and the handlers of ``serve`` may end, with their calls; ``stopping`` is set. Reservations that come
+        meanwhile are not announced.
+
+        Args:
+            timeout: Seconds after which it disconnects whatever is still under way; None: wait without limit.
+            activity: Activity (name, sid or Activity) to take first, mostly one in which the worker is not available;
+                reservations that were offered and not begun are rejected then. None: stay in the present one.
+
+        Returns:
+            Whether everything ended; False where something was given up, which is a WARNING in the log.
+
+        Raises:
+            ValueError: There is no such activity; nothing has changed then.
+            DispatchThreadError: It was called in a callback.
+        """
+        self._waits.refuse_on_dispatch_thread("drain()")
+        limit = _checks.timeout("timeout", timeout)
+        _checks.optional(_checks.activity)("activity", activity)
+        self._check_process()
+        if activity is not None and self._state.record is not None:
+            activity = self._state.find_activity("activity", activity)
+        connection = self._connection
+        if connection is None:
+            self.disconnect(limit)
+            return True
+        return self._stop(connection, limit, activity=activity)
+
+    def disconnect(self, timeout: float | None = None) -> None:
+        """Close the connection and end this worker's threads; idempotent.
+
+        The callbacks and handlers that run, on whatever thread, may end first, with their calls; ``stopping`` tells
+        them. New reservations are not announced meanwhile. Blocks until all has ended; what has not after the timeout
+        is given up, with a WARNING in the log, and calls under way fail with ClosedError. ``disconnected`` fires last.
+        ``connect`` may be called again afterwards. Inside a callback on the dispatch thread it returns at once, and
+        all this happens after that callback.
+
+        Args:
+            timeout: Seconds to wait; None: 10.
+        """
+        limit = _checks.timeout("timeout", timeout)
+        if limit is None:
+            limit = DISCONNECT_TIMEOUT
+        self._check_process()
+        connection = self._connection
+        if connection is None:
+            if self._ending is not None:
+                self._close(self._ending, "the worker was disconnected", limit)
+        elif not self._waits.on_dispatch_thread():
+            self._stop(connection, limit, closing=0.0)
+        elif self._work.jobs():
+            # A daemon, as all threads here: what it waits for may never end.
+            name = f"taskrouter-worker-{self._state.worker_sid}-stop"
+            threading.Thread(target=self._stop, args=(connection, limit), name=name, daemon=True).start()
+        else:
+            self._close(connection, "the worker was disconnected", limit)
+
+    def __enter__(self: L) -> L:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.disconnect()
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set when the worker is asked to stop: by a signal, ``drain`` or ``disconnect``.
+
+        A handler that takes long may look at it, or wait for it, and end early. The next ``connect`` begins with an
+        event that is not set.
+        """
+        return self._stopping
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _worker(self) -> Worker:
+        return cast("Worker", self)
+
+    def _start(self) -> tuple[Connection, Future[None]]:
+        """The connection, begun if there is none, and the Future that tells when it is ready."""
+        self._check_process()
+        connection = self._connection
+        if connection is not None and connection.given_up:
+            # Its last callbacks are still to come; this may be one of them.
+            self._close(connection, "the connection had ended", 0.0)
+        with self._lock:
+            if self._connection is None:
+                self._pid = os.getpid()
+                self._calls.reopen()
+                if self._stopping.is_set():
+                    self._stopping, self._work.closed = threading.Event(), threading.Event()
+                self._connection = self._new_connection()
+                forking.guard(self._state)
+                self._ending = None
+                self._connection.start(self._token, monotonic_expiry(self._token))
+            return self._connection, self._connection.when_ready()
+
+    def _new_connection(self) -> Connection:
+        from ._bridge.connection import Connection, ConnectionOptions
+        from ._bridge.session import SessionOptions
+
+        options = self._options
+        return Connection(
+            ConnectionOptions(
+                ws_server=self._ws_server,
+                connect_activity=options.connect_activity,
+                connect_activity_sid=options.connect_activity_sid,
+                renew_token=None if options.token_provider is None else self._renew_token,
+                work=self._work,
+                session=SessionOptions(
+                    client_version=__version__,
+                    close_existing_sessions=options.close_existing_sessions,
+                    set_worker_offline_if_disconnected=options.set_worker_offline_if_disconnected,
+                    renews_token=options.token_provider is not None,
+                ),
+            ),
+            self._state,
+            self._calls.call,
+            self._waits,
+            self._finished,
+            self._ending,
+        )
+
+    def _finished(self, connection: Connection, error: TaskRouterError) -> None:
+        """The connection gave up, on its dispatch thread."""
+        self._close(connection, error.message, 0.0)
+
+    def _stop(
+        self,
+        connection: Connection,
+        timeout: float | None,
+        *,
+        activity: str | Activity | None = None,
+        hurry: Callable[[], bool] = lambda: False,
+        closing: float = CLOSING_GRACE,
+    ) -> bool:
+        """Let what is under way end, and close; False where something was given up."""
+        deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        self._stopping.set()
+        stop = Stop(self._worker(), connection, self._work, deadline, hurry)
+        with self._work.waited_for_here():
+            waiting = self._server.stop_taking()
+            if activity is not None and self._state.record is not None:
+                stop.take_activity(self._state.find_activity("drain_activity", activity), waiting)
+            gave_up = stop.wait(timeout)
+        self._gave_up += gave_up
+        left = DISCONNECT_TIMEOUT if timeout is None else deadline - time.monotonic()
+        self._close(connection, "the worker was disconnected", closing if gave_up else max(left, closing))
+        return not gave_up
+
+    def _close(self, connection: Connection, why: str, timeout: float) -> None:
+        """End the connection, at once; then wait for its threads."""
+        give_up: Callable[[], None] | None = None
+        with self._lock:
+            if self._connection is connection:
+                self._connection, self._ending = None, connection
+                forking.release(self._state)
+                # Not after the lock: the next connection opens them again, and may begin at once.
+                give_up = self._calls.close(why)
+                self._stopping.set()
+                self._work.closed.set()
+        if give_up is not None:
+            connection.stop()
+            give_up()
+            self._work.wake()
+        if self._waits.on_dispatch_thread():
+            return
+        deadline = time.monotonic() + timeout
+        if not connection.join(deadline):
+            return
+        with self._lock:
+            if self._ending is connection:
+                self._ending = None
+        POOL.drain(max(0.0, deadline - time.monotonic()))
+        TIMERS.drain(max(0.0, deadline - time.monotonic()))
+
+    def _check_process(self) -> None:
+        if self._connection is not None and self._forked:
+            raise forking.forked_error(self._pid)
+
+    @property
+    def _forked(self) -> bool:
+        return self._pid != os.getpid()
+
+    def _waiting(self) -> Waiting:
+        return self._waits
+
+    def _announce_existing(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            connection.announce_existing()
+
+
+def monotonic_expiry(token: str) -> float | None:
+    """When a token ends, on the monotonic clock; None where it does not say."""
+    at = expiry(token)
+    return None if at is None else time.monotonic() + at - time.time()

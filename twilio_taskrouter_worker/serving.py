@@ -1,0 +1,418 @@
+"""Serving: accept each reservation, run a handler, and do with the task what the handler's value says.
+
+See :meth:`~twilio_taskrouter_worker.Worker.serve`. Handlers run on threads of their own, so that events are used
+meanwhile: e.g. the end of the very reservation that a handler works on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from . import _checks
+from ._bridge import reporting
+from ._bridge.work import Job, Work
+from ._log import CALLBACKS, name_of
+from .activity import Activity
+from .errors import (
+    AuthorizationError,
+    ClosedError,
+    InvalidAnswerError,
+    NetworkError,
+    NotFoundError,
+    RateLimitedError,
+    RequestError,
+    RequestTimeoutError,
+    ServerError,
+)
+from .events import Emitter, Listener, check_callback, is_same_function
+
+if TYPE_CHECKING:
+    from .reservation import Reservation
+    from .transfer import OutgoingTransfer
+    from .worker import Worker
+
+__all__ = ["Complete", "Handler", "OnError", "Outcome", "Reject", "Server", "Transfer", "WrapUp"]
+
+OPEN = frozenset({"accepted", "wrapping"})
+RETRY_FIRST = 0.5
+RETRY_MAX = 15.0
+"""Seconds before a call of ``serve`` that may not have reached the service is made again; doubled from the first."""
+REJECT_PAUSE = 1.0
+REJECT_PAUSE_MAX = 60.0
+"""Seconds before a task is given back that has been given back here before; doubled each time."""
+REMEMBERED = 1000
+"""Tasks whose failures are counted, at most."""
+
+
+@attrs.frozen
+class Complete:
+    """A handler's value: complete the task, as do ``None`` and a string."""
+
+    reason: str | None = attrs.field(default=None, validator=_checks.validator(_checks.optional(_checks.string)))
+    """Reason for the task. None completes the reservation alone, and with the task's last reservation the task."""
+
+
+@attrs.frozen
+class Reject:
+    """A handler's value: give the task back, for another worker.
+
+    An accepted reservation cannot be rejected any more, so the task is transferred to its own queue (mode ``COLD``) and
+    the reservation is completed. The queue may choose this worker again, unless its activity is an unavailable one.
+    """
+
+    activity: str | Activity | None = None
+    """Activity (name, sid or Activity) to take before; None: stay in the present one."""
+
+
+@attrs.frozen
+class WrapUp:
+    """A handler's value: start wrapping up, and leave it to somebody else to complete the task.
+
+    A reservation that is wrapping when a worker starts to ``serve`` is completed.
+    """
+
+    reason: str | None = attrs.field(default=None, validator=_checks.validator(_checks.optional(_checks.string)))
+    """Reason for the task. None wraps the reservation up without one."""
+
+
+@attrs.frozen
+class Transfer:
+    """A handler's value: transfer the task, and complete the reservation once the task has gone.
+
+    To a queue in mode ``COLD`` that is at once; otherwise when the transfer completes. Where the transfer fails, the
+    reservation is left as it is then: accepted (``WARM``), or wrapping (``COLD``).
+    """
+
+    to: str = attrs.field(validator=_checks.validator(_checks.string))
+    """Sid of the worker or queue."""
+    mode: Literal["WARM", "COLD"] = attrs.field(
+        default="COLD", kw_only=True, validator=_checks.validator(_checks.one_of("WARM", "COLD"))
+    )
+    priority: int | None = attrs.field(default=None, kw_only=True)
+    """Replaces the task's; None leaves it."""
+    attributes: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
+    """Replace the task's; None leaves them."""
+
+
+Outcome = str | Complete | Reject | WrapUp | Transfer | None
+"""What a handler may return."""
+Handler = Callable[["Reservation"], Outcome]
+OnError = Literal["reject", "leave"]
+
+# The service may have acted, or will when asked again.
+_PASSING = (NetworkError, RequestTimeoutError, ServerError, RateLimitedError, InvalidAnswerError)
+
+
+class Server:
+    """The handler of one Worker, its queue, and its threads, which end when there is nothing to do."""
+
+    def __init__(self, worker: Worker, work: Work) -> None:
+        self._worker = worker
+        self._work = work
+        self._on_error: OnError = "reject"
+        self._concurrency = 1
+        # Guards all below.
+        self._lock = threading.Lock()
+        self._handler: Handler | None = None
+        self._queue: deque[tuple[Reservation, Job]] = deque()
+        self._taken: set[str] = set()
+        self._threads = 0
+        self._declined: list[Reservation] = []
+        # By task sid: how often its handler raised here.
+        self._failures: dict[str, int] = {}
+
+    def listener(self, handler: Handler, concurrency: int, existing: bool, on_error: OnError) -> Listener:
+        """Serve with this handler from now on.
+
+        Returns:
+            What has to listen to ``reservation_created``.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has the wrong value, or another handler serves already.
+        """
+        check_callback("The handler of serve()", handler)
+        if _checks.integer("concurrency", concurrency) < 1:
+            raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
+        _checks.boolean("existing", existing)
+        _checks.one_of("reject", "leave")("on_error", on_error)
+        for each in self._worker._listening("reservation_created"):
+            if each.callback == self.offered and not is_same_function(handler, each.handler):
+                raise ValueError(
+                    f"{name_of(each.handler or self.offered)} serves already, and a reservation can have one handler "
+                    "only; take it off before with off('reservation_created')"
+                )
+        with self._lock:
+            self._handler, self._concurrency, self._on_error = handler, concurrency, on_error
+        return Listener(self.offered, handler=handler, existing=existing, waits=existing)
+
+    def offered(self, reservation: Reservation) -> None:
+        """Put a reservation into the queue; on the dispatch thread."""
+        with self._lock:
+            if reservation.sid in self._taken:
+                return
+            self._taken.add(reservation.sid)
+            self._queue.append((reservation, self._work.add("reservation_created", reservation)))
+            if self._threads < self._concurrency:
+                name = f"taskrouter-worker-{reservation.worker_sid}-serve"
+                threading.Thread(target=self._run, name=name, daemon=True).start()
+                self._threads += 1
+
+    def stop_taking(self) -> list[Reservation]:
+        """Begin nothing that is still pending.
+
+        Returns:
+            Those that were not begun; it may grow.
+        """
+        with self._lock:
+            waiting = list(self._queue)
+            self._queue = deque(each for each in waiting if each[0].status != "pending")
+            self._declined = []
+        for reservation, job in waiting:
+            if reservation.status == "pending":
+                self._declined.append(reservation)
+                self._done(reservation, job)
+        return self._declined
+
+    def _run(self) -> None:
+        while (taken := self._next()) is not None:
+            reservation, job = taken
+            job.thread = threading.get_ident()
+            try:
+                self._serve(reservation, job)
+            except ClosedError:
+                self._log(logging.INFO, reservation, "the worker was disconnected before it was over")
+            except BaseException as error:
+                self._report(job, error)
+            finally:
+                self._done(reservation, job)
+            del reservation, job, taken
+
+    def _next(self) -> tuple[Reservation, Job] | None:
+        with self._lock:
+            if self._queue and self._threads <= self._concurrency:
+                return self._queue.popleft()
+            self._threads -= 1
+            return None
+
+    def _done(self, reservation: Reservation, job: Job) -> None:
+        with self._lock:
+            self._taken.discard(reservation.sid)
+        self._work.remove(job)
+
+    # -- one reservation -------------------------------------------------------------------------------------------
+
+    def _serve(self, reservation: Reservation, job: Job) -> None:
+        if not self._accept(reservation):
+            return
+        if reservation.status == "wrapping":
+            # An earlier run came as far as this.
+            self._complete(reservation, None)
+            return
+        handler = self._handler
+        assert handler is not None
+        try:
+            outcome = _outcome(handler(reservation))
+        except BaseException as error:
+            self._report(job, error)
+            if self._on_error == "leave":
+                return
+            outcome = Reject()
+            self._pause_before_reject(reservation)
+        else:
+            self._failures.pop(reservation.task.sid, None)
+        if not self._is_over(reservation):
+            self._carry_out(reservation, outcome)
+
+    def _accept(self, reservation: Reservation) -> bool:
+        """Accept it, if it is pending; False where it is not to be served here."""
+        uncertain = False
+        for _ in self._tries():
+            if reservation.status in OPEN:
+                return not self._is_over(reservation)
+            if reservation.status != "pending":
+                return False
+            if self._worker.stopping.is_set():
+                self._declined.append(reservation)
+                return False
+            error = self._make(reservation.accept)
+            if error is None:
+                continue
+            if not self._refresh(reservation):
+                return False
+            if not _may_pass(error):
+                if reservation.status in OPEN and uncertain:
+                    # The request before this one had been carried out.
+                    continue
+                self._log(logging.WARNING, reservation, "could not be accepted: %s", error)
+                return False
+            uncertain = True
+        return False
+
+    def _carry_out(self, reservation: Reservation, outcome: Complete | Reject | WrapUp | Transfer) -> None:
+        if isinstance(outcome, Complete):
+            self._complete(reservation, outcome.reason)
+        elif isinstance(outcome, WrapUp):
+            self._wrap_up(reservation, outcome.reason)
+        elif isinstance(outcome, Transfer):
+            self._transfer(reservation, outcome)
+        else:
+            self._give_back(reservation, outcome.activity)
+
+    def _complete(self, reservation: Reservation, reason: str | None) -> None:
+        task = reservation.task
+        outgoing = task.transfers.outgoing
+        # A task that was transferred is somebody else's: only the reservation may be completed.
+        if reason is None or (outgoing is not None and outgoing.status in ("initiated", "complete")):
+            self._insist(reservation, reservation.complete, lambda: self._is_over(reservation))
+        else:
+            self._insist(reservation, lambda: task.complete(reason), lambda: self._is_over(reservation))
+
+    def _wrap_up(self, reservation: Reservation, reason: str | None) -> None:
+        def wrap() -> Future[Any]:
+            return reservation.wrap() if reason is None else reservation.task.wrap_up(reason=reason)
+
+        self._insist(reservation, wrap, lambda: reservation.status != "accepted")
+
+    def _give_back(self, reservation: Reservation, activity: str | Activity | None) -> None:
+        queue = reservation.task.queue_sid
+        if activity is not None:
+            try:
+                self._worker.set_activity(activity).result()
+            except (ValueError, TypeError, RequestError) as error:
+                self._log(logging.ERROR, reservation, "the activity %r could not be taken: %s", activity, error)
+        if queue is None:
+            self._log(logging.ERROR, reservation, "cannot be given back: its task is in no queue; it is left accepted")
+            return
+        self._transfer(reservation, Transfer(queue))
+
+    def _transfer(self, reservation: Reservation, transfer: Transfer) -> None:
+        task = reservation.task
+        before = task.transfers.outgoing
+
+        def started() -> bool:
+            return task.transfers.outgoing is not before
+
+        def start() -> Future[Any]:
+            return task.transfer(
+                transfer.to, mode=transfer.mode, priority=transfer.priority, attributes=transfer.attributes
+            )
+
+        self._insist(reservation, start, started)
+        outgoing = task.transfers.outgoing
+        if outgoing is None or outgoing is before:
+            return
+        if not (outgoing.type == "QUEUE" and transfer.mode == "COLD") and not self._has_gone(reservation, outgoing):
+            self._log(
+                logging.ERROR, reservation, "the transfer %s: %s", outgoing.status, outgoing.transfer_failed_reason
+            )
+            return
+        self._insist(reservation, reservation.complete, lambda: self._is_over(reservation))
+
+    def _has_gone(self, reservation: Reservation, outgoing: OutgoingTransfer) -> bool:
+        """Wait for the end of a transfer; True where the other side took the task."""
+        over = threading.Event()
+        ends: list[tuple[Emitter, str]] = [
+            *((outgoing, event) for event in ("completed", "failed", "canceled")),
+            *((reservation, event) for event in ("completed", "canceled")),
+        ]
+        for emitter, event in ends:
+            emitter._attach(event, Listener(lambda _: over.set()))
+        while outgoing.status == "initiated" and not self._is_over(reservation) and not self._work.closed.is_set():
+            over.wait(1.0)
+        return outgoing.status == "complete"
+
+    # -- calls that must not get lost ------------------------------------------------------------------------------
+
+    def _insist(self, reservation: Reservation, call: Callable[[], Future[Any]], done: Callable[[], bool]) -> bool:
+        """Make a call until it is done, also where a try did not bring an answer; False where it is refused."""
+        for _ in self._tries():
+            if self._is_over(reservation):
+                return True
+            error = self._make(call)
+            if error is None:
+                return True
+            if not self._refresh(reservation) or done():
+                return True
+            if not _may_pass(error):
+                self._log(logging.ERROR, reservation, "what its handler decided was refused: %s", error)
+                return False
+        return False
+
+    def _tries(self) -> Iterator[None]:
+        """Pauses that grow; ends when the worker is disconnected."""
+        pause = RETRY_FIRST
+        while not self._work.closed.is_set():
+            yield
+            self._work.closed.wait(pause)
+            pause = min(2 * pause, RETRY_MAX)
+
+    def _make(self, call: Callable[[], Future[Any]]) -> RequestError | None:
+        try:
+            call().result()
+        except RequestError as error:
+            return error
+        return None
+
+    def _refresh(self, reservation: Reservation) -> bool:
+        """Find out what the service knows of it; False where it is gone."""
+        try:
+            reservation.fetch_latest_version().result()
+        except NotFoundError:
+            return False
+        except RequestError:
+            pass
+        return True
+
+    def _is_over(self, reservation: Reservation) -> bool:
+        """Whether there is nothing left to do: it has ended, or its task has."""
+        return reservation.status not in OPEN or reservation.task.status in ("completed", "canceled")
+
+    def _pause_before_reject(self, reservation: Reservation) -> None:
+        """Nobody else may want the task: the same worker would get it again at once, for ever."""
+        sid = reservation.task.sid
+        with self._lock:
+            failures = self._failures.pop(sid, 0)
+            self._failures[sid] = failures + 1
+            if len(self._failures) > REMEMBERED:
+                del self._failures[next(iter(self._failures))]
+        if failures:
+            self._worker.stopping.wait(min(REJECT_PAUSE * 2 ** (failures - 1), REJECT_PAUSE_MAX))
+
+    # -- reporting -------------------------------------------------------------------------------------------------
+
+    def _report(self, job: Job, error: BaseException) -> None:
+        connection = self._worker._connection
+        listener = Listener(self._handler or self.offered)
+        if connection is not None:
+            connection.dispatcher.callback_failed(self._worker, listener, job, error)
+        else:
+            reporting.callback_failed(job.args[0].worker_sid, self._worker, job.event, job.args, listener, error)
+
+    def _log(self, level: int, reservation: Reservation, text: str, *args: object) -> None:
+        worker_sid = reservation.worker_sid
+        extra = reporting.subject(worker_sid, self._worker, "reservation_created", (reservation,))
+        CALLBACKS.log(level, f"Worker %s: reservation %s: {text}", worker_sid, reservation.sid, *args, extra=extra)
+
+
+def _outcome(value: object) -> Complete | Reject | WrapUp | Transfer:
+    if value is None or isinstance(value, str):
+        return Complete(value)
+    if isinstance(value, (Complete, Reject, WrapUp, Transfer)):
+        return value
+    raise TypeError(
+        "A handler of serve() must return None, a string, Complete, Reject, WrapUp or Transfer, not "
+        f"{type(value).__name__}"
+    )
+
+
+def _may_pass(error: RequestError) -> bool:
+    """Whether the same call may succeed later; an expired token may be renewed."""
+    return isinstance(error, _PASSING) or (isinstance(error, AuthorizationError) and error.status == 401)
