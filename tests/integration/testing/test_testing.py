@@ -1,0 +1,177 @@
+"""The test kit itself: benches, waits, fault profiles, and handlers without a service."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.tools.wait import no_leftover_threads
+from twilio_taskrouter_worker import Reservation, Task
+from twilio_taskrouter_worker.errors import RequestRejectedError
+from twilio_taskrouter_worker.testing import (
+    FAULT_PROFILES,
+    TestBench,
+    calls_of,
+    eventually,
+    fault_profile,
+    make_reservation,
+    make_task,
+)
+
+
+def test_a_bench_serves_and_leaves_nothing() -> None:
+    """A worker is made, connected, served, and gone with the bench."""
+    with no_leftover_threads(), TestBench() as bench:
+        worker = bench.worker(attributes={"languages": ["de"]})
+        done = threading.Event()
+
+        @worker.on("reservation_created")
+        def serve(reservation: Reservation) -> None:
+            reservation.accept().result(timeout=10)
+            reservation.task.complete("done").result(timeout=10)
+            done.set()
+
+        task = bench.router.create_task()
+        assert done.wait(10)
+        eventually(lambda: bench.router.task(task).assignment_status == "completed")
+        assert bench.worker("Alice", connect=False).ready is False
+        assert bench.problems == []
+    assert not worker.connected
+
+
+def test_an_error_in_a_callback_is_raised_at_the_end() -> None:
+    """An assertion that failed in a callback is not lost, and has its own traceback."""
+    with pytest.raises(AssertionError, match="wrong language") as raised, TestBench() as bench:
+        worker = bench.worker()
+
+        @worker.on("reservation_created")
+        def serve(reservation: Reservation) -> None:
+            assert reservation.task.attributes["lang"] == "de", "wrong language"
+
+        bench.router.create_task({"lang": "en"})
+        eventually(lambda: bench.problems)
+    assert raised.traceback[-1].name == "serve"
+
+
+def test_an_error_of_the_test_itself_comes_first() -> None:
+    """A test that fails for a reason of its own shows that one."""
+    with pytest.raises(KeyError, match="mine"), TestBench() as bench:
+        worker = bench.worker()
+        worker.on("reservation_created", lambda reservation: 1 / 0)
+        bench.router.create_task()
+        eventually(lambda: bench.problems)
+        raise KeyError("mine")
+
+
+def test_problems_may_be_left_alone() -> None:
+    """With check=False the test looks at them itself."""
+    with TestBench(check=False) as bench:
+        worker = bench.worker()
+        worker.on("reservation_created", lambda reservation: 1 / 0)
+        bench.router.create_task()
+        eventually(lambda: [type(each) for each in bench.problems] == [ZeroDivisionError])
+
+
+def test_eventually_says_what_it_saw() -> None:
+    """The error has the time and the last result."""
+    with pytest.raises(AssertionError, match=r"^The queue is empty within 0.01 s: \[\]$"):
+        eventually(list, 0.01, message="The queue is empty")
+
+
+@pytest.mark.parametrize("name", ["laptop_sleep", "train_tunnel", "token_expires_mid_accept", "rate_limited"])
+def test_a_worker_survives(name: str) -> None:
+    """What passes by itself costs no task: after it, a task is served."""
+    with TestBench() as bench:
+        # A token that was refused is a new one's turn; a provider has it.
+        worker = bench.worker(token_provider=lambda: bench.router.token("Alice"), request_timeout=60)
+        offers: list[Reservation] = []
+        worker.on("reservation_created", offers.append)
+        with fault_profile(bench.router, name):
+            task = bench.router.create_task()
+            reservation = eventually(lambda: offers, 40)[0]
+            if name == "token_expires_mid_accept":
+                eventually(lambda: _accepted(reservation), 30)
+            else:
+                reservation.accept().result(timeout=60)
+        assert bench.router.task(task).assignment_status == "assigned"
+
+
+def _accepted(reservation: Reservation) -> bool:
+    try:
+        reservation.accept().result(timeout=30)
+    except Exception:
+        return reservation.status == "accepted"
+    return True
+
+
+def test_an_evicted_worker_is_gone() -> None:
+    """A newer session elsewhere ends this one for good."""
+    with TestBench() as bench:
+        worker = bench.worker()
+        with fault_profile(bench.router, "evicted"):
+            eventually(lambda: not worker.connected)
+
+
+def test_profiles_have_names() -> None:
+    """A name that is not there is refused with those there are."""
+    with TestBench() as bench, pytest.raises(ValueError, match="no fault profile 'nap'; there are laptop_sleep"):
+        with fault_profile(bench.router, "nap"):
+            pass
+    assert len(FAULT_PROFILES) == 6
+
+
+# -- without a service -----------------------------------------------------------------------------------------------
+
+
+def test_a_handler_without_a_service() -> None:
+    """Calls succeed by status, change the objects, and are recorded with their parameters."""
+    reservation = make_reservation({"order": 4711}, task_channel="chat", priority=5)
+    assert (reservation.status, reservation.task.status) == ("pending", "reserved")
+    assert (reservation.task.attributes["order"], reservation.task.task_channel_unique_name) == (4711, "chat")
+    assert reservation.accept().result() is reservation
+    assert (reservation.status, reservation.task.status) == ("accepted", "assigned")
+    assert reservation.task.set_attributes({"order": 1}).result().attributes == {"order": 1}
+    reservation.task.wrap_up(reason="late").result()
+    assert reservation.task.complete("shipped").result().status == "completed"
+    calls = calls_of(reservation)
+    assert [call.name for call in calls] == ["accept", "set_task_attributes", "wrap_up", "complete_task"]
+    assert calls[1].params["Attributes"] == {"order": 1}
+    assert calls_of(reservation.task) == calls
+
+
+def test_a_handler_that_is_wrong_is_refused() -> None:
+    """A step that the status does not allow fails as in the service."""
+    reservation = make_reservation()
+    with pytest.raises(RequestRejectedError, match="reserved, and only assigned or wrapping can become completed"):
+        reservation.task.complete("done").result()
+    reservation.reject().result()
+    with pytest.raises(RequestRejectedError, match="rejected, and only pending"):
+        reservation.accept().result()
+
+
+def test_a_task_alone() -> None:
+    """A task is that of an accepted reservation; it can be transferred."""
+    task = make_task({"n": 1})
+    assert isinstance(task, Task)
+    task.transfer("WQ1", mode="COLD").result()
+    assert task.transfers.outgoing is not None
+    assert (task.transfers.outgoing.to, task.transfers.outgoing.mode) == ("WQ1", "COLD")
+    with pytest.raises(TypeError, match="make_reservation"), TestBench() as bench:
+        worker = bench.worker()
+        bench.router.create_task()
+        calls_of(
+            worker.wait_for("reservation_created", timeout=10)[0]
+            if not worker.reservations
+            else next(iter(worker.reservations.values()))
+        )
+
+
+def test_the_kit_needs_no_service_to_be_imported() -> None:
+    """Handlers can be tried where the extra for the service is missing."""
+    code = (
+        "import sys, twilio_taskrouter_worker.testing as t; t.make_reservation(); assert 'aiohttp' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=30)

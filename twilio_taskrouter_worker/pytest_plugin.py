@@ -1,0 +1,97 @@
+"""The pytest plugin: fixtures for a local TaskRouter, and a marker for faults; see the page on testing.
+
+It is loaded with every run of pytest where the package is installed, so nothing heavy is imported before a test asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .local import Clock, LocalTaskRouter
+    from .testing import TestBench
+    from .worker import Worker
+
+MARKER = "taskrouter_faults"
+
+_BENCH = pytest.StashKey["TestBench"]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Announce the marker."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(*names): run the test while these things happen to its workers: laptop_sleep, train_tunnel, "
+        "token_expires_mid_accept, rate_limited, zombie_socket, evicted",
+    )
+
+
+@pytest.fixture
+def taskrouter_bench(request: pytest.FixtureRequest) -> Iterator[TestBench]:
+    """A TestBench with a virtual clock where ``taskrouter_clock`` is used too; its errors fail the test."""
+    from .local import LocalTaskRouter
+    from .testing import TestBench
+
+    virtual = "taskrouter_clock" in request.fixturenames
+    with TestBench(LocalTaskRouter(clock="virtual" if virtual else "real")) as bench:
+        request.node.stash[_BENCH] = bench
+        yield bench
+
+
+@pytest.fixture
+def taskrouter(taskrouter_bench: TestBench) -> LocalTaskRouter:
+    """A running LocalTaskRouter of this test's own."""
+    return taskrouter_bench.router
+
+
+@pytest.fixture
+def taskrouter_clock(taskrouter: LocalTaskRouter) -> Clock:
+    """The router's clock, which stands still until the test moves it."""
+    return taskrouter.clock
+
+
+@pytest.fixture
+def taskrouter_worker(taskrouter_bench: TestBench) -> Worker:
+    """A Worker named Alice, available and connected."""
+    return taskrouter_bench.worker("Alice")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Let the marker's faults work while the test does, and raise what happened unseen."""
+    __tracebackhide__ = True
+    bench = item.stash.get(_BENCH, None)
+    names = [name for marker in item.iter_markers(MARKER) for name in marker.args]
+    if bench is None:
+        if names:
+            raise pytest.UsageError(f"{MARKER} needs one of the taskrouter fixtures in {item.name}")
+        return (yield)
+    from .testing import fault_profile
+
+    with ExitStack() as stack:
+        for name in names:
+            stack.enter_context(fault_profile(bench.router, name))
+        result = yield
+    # Here and not at the end of the fixture: the test has failed, and not its clean-up.
+    bench.raise_problems()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failure the events of the service, and why its open tasks are where they are."""
+    report = yield
+    bench = item.stash.get(_BENCH, None)
+    if bench is not None and report.when == "call" and report.failed:
+        try:
+            report.sections.append(("TaskRouter", bench.report()))
+        except Exception as error:
+            # The test may have stopped the router; its own failure must come through.
+            report.sections.append(("TaskRouter", f"no report: {error}"))
+    return report
