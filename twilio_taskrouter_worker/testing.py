@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import attrs
 
@@ -438,7 +438,8 @@ def make_reservation(
         "version": 0,
         "task": task,
     }
-    mirror = Mirror(_Nobody(), _Script(payload), Waiting())
+    # Of a Worker the mirror uses the events alone.
+    mirror = Mirror(cast("Worker", _Nobody()), _Script(payload), Waiting())
     mirror.account_sid, mirror.workspace_sid, mirror.worker_sid = f"AC{nothing}", f"WS{nothing}", f"WK{nothing}"
     reservation = Reservation(mirror, ReservationUpdate.read(payload))
     mirror.add(reservation)
