@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .testing import TestBench
     from .worker import Worker
 
+__all__ = ["taskrouter", "taskrouter_bench", "taskrouter_clock", "taskrouter_worker"]
+
 MARKER = "taskrouter_faults"
 
 _BENCH = pytest.StashKey["TestBench"]()
