@@ -16,7 +16,7 @@ from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.server.bridge import websocket as bridge
-from twilio_taskrouter_worker.local.server.http import connections
+from twilio_taskrouter_worker.local.server.http import connections, filters, forms
 
 
 @pytest.fixture(autouse=True)
@@ -178,3 +178,56 @@ def test_frames_now_and_then(router: LocalTaskRouter, monkeypatch: pytest.Monkey
             client.socket.ping("x")
             assert client.socket.recv_data(control_frame=True)[0] == websocket.ABNF.OPCODE_PONG
         assert router.open_sessions(alice) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("POST", "/TaskQueues", "TargetWorkers"),
+        ("POST", "/TaskQueues/{queue}", "TargetWorkers"),
+        ("GET", "/Workers", "TargetWorkersExpression"),
+        ("GET", "/TaskQueues", "EvaluateWorkerAttributes"),
+        ("GET", "/Tasks", "EvaluateTaskAttributes"),
+    ],
+)
+def test_the_length_of_expressions(router: LocalTaskRouter, method: str, path: str, name: str) -> None:
+    """An expression that would take minutes is refused before it is parsed; one of the allowed length is answered."""
+    alice = router.add_worker("Alice")
+    url = f"{router.url}/v1/Workspaces/{router.workspace_sid}{path.format(queue=router.task_queue_sid)}"
+    auth = (router.account_sid, router.auth_token)
+    longest = forms.LONGEST_EXPRESSION
+    for text, status in (("a==1 OR " * 1023 + "a == 234", 200), ("a==1 OR " * 1023 + "a == 2345", 400)):
+        if name == "EvaluateWorkerAttributes":
+            text = '{"a": "%s"}' % text[:-9]  # noqa: UP031 - braces
+        assert len(text) in (longest, longest + 1)
+        given = {name: text, **({"FriendlyName": "Q"} if path == "/TaskQueues" and method == "POST" else {})}
+        answer = requests.request(
+            method, url, params=given if method == "GET" else None, data=given if method == "POST" else None,
+            auth=auth, timeout=TIMEOUT,
+        )  # fmt: skip
+        assert (answer.status_code in (200, 201)) == (status == 200), answer.text
+    assert f"it must have at most {longest} characters, not {longest + 1}" in answer.json()["message"]
+    with BridgeClient(router, alice, "supervisor") as client:
+        if name in ("TargetWorkersExpression", "EvaluateWorkerAttributes"):
+            assert client.get(f"{client.home}{path}", **{name: "x" * (longest + 1)}).refusal == (400, 20001)
+
+
+def test_filters_have_a_limit_of_time(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short expression may be slow as well on many records: the list is given up, and the answer says so."""
+    router.add_worker("Alice", attributes={"skills": list(range(50))})
+    monkeypatch.setattr(filters, "FILTER_SECONDS", 0.0)
+    with BridgeClient(router, router.add_worker("Bob"), "supervisor") as client:
+        answer = client.get(f"{client.home}/Workers", TargetWorkersExpression="skills HAS 99")
+        assert answer.refusal == (400, 20001)
+        assert "take more than 0 s on this list of 2" in answer.body["message"]
+        assert client.get(f"{client.home}/Workers").status == 200
+
+
+def test_wait_time_limits_of_statistics(router: LocalTaskRouter) -> None:
+    """Thirty are counted, one more is refused."""
+    url = f"{router.url}/v1/Workspaces/{router.workspace_sid}/CumulativeStatistics"
+    for count, status in ((30, 200), (31, 400)):
+        limits = ",".join(map(str, range(1, count + 1)))
+        auth = (router.account_sid, router.auth_token)
+        answer = requests.get(url, params={"SplitByWaitTime": limits}, auth=auth, timeout=TIMEOUT)
+        assert answer.status_code == status, answer.text

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
-from tests.integration.local.bridge_client import BridgeClient
+from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 
@@ -140,3 +141,23 @@ def test_finished_task_says_why(router: LocalTaskRouter) -> None:
         assert again.refusal == (400, 20001)
         assert "not currently assigned" in again.body["message"]
         assert client.get(f"{client.home}/Tasks/{task}").payload["reason"] == "done"
+
+
+def test_a_list_goes_on_although_its_place_is_gone(router: LocalTaskRouter) -> None:
+    """The record after which a page should begin may be deleted meanwhile: no record is left out, none comes twice."""
+    sids = [router.add_worker(f"W{number}") for number in range(7)]
+    auth = (router.account_sid, router.auth_token)
+    with BridgeClient(router, sids[0], "supervisor") as client:
+        seen: list[str] = []
+        after = {}
+        while True:
+            page = client.get(f"{client.home}/Workers", PageSize=2, **after).payload
+            seen += [each["sid"] for each in page["contents"]]
+            if page["after_sid"] is None:
+                break
+            after = {"AfterSid": page["after_sid"]}
+            gone = f"{router.url}/v1/{client.home}/Workers/{page['after_sid']}"
+            assert requests.delete(gone, auth=auth, timeout=TIMEOUT).status_code == 204
+        assert seen == sids
+        other = client.get(f"{client.home}/Workers", PageSize=3, Available="false", **after)
+        assert other.refusal == (400, 20001)  # of another list

@@ -12,6 +12,7 @@ from ...errors import StoreError
 from ..clock import Clock
 from ..engine import Engine, Event, JournalEntry, Outcome, Rejected, commands, model
 from .auth.tokens import Grant, SigningKey
+from .bridge.paging import Positions
 from .commits import Keeper
 from .events import frames, payloads
 from .events.event_log import Entry, EventLog
@@ -77,6 +78,8 @@ class Service:
         self._held: Batch | None = None
         self._actor_sid: str | None = None
         self._address: str | None = None
+        self.positions = Positions()
+        """Of the bridge's lists."""
         self._workspaces: dict[str, model.Workspace] = {}
         """Each workspace as of the latest event, deleted ones too."""
         self._timer: asyncio.TimerHandle | None = None

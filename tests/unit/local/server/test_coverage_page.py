@@ -16,7 +16,7 @@ from tests.tools import openapi
 from tests.tools.rst import DOCS
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.engine import Rules
-from twilio_taskrouter_worker.local.server.http import forms, refusals, reservations
+from twilio_taskrouter_worker.local.server.http import forms, parameters, refusals
 from twilio_taskrouter_worker.local.server.rest.operations import OPERATIONS
 
 
@@ -132,7 +132,7 @@ def noticed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     original = forms.parse_form
     monkeypatch.setattr(forms, "parse_form", lambda body: Noticed(original(body)))
     # The parameters of an instruction are handed to the engine as a copy.
-    monkeypatch.setattr(reservations, "dict", lambda given: given, raising=False)
+    monkeypatch.setattr(parameters, "dict", lambda given: given, raising=False)
     Noticed.names = set()
     return Noticed.names
 

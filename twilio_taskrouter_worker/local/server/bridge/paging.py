@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from ..http import refusals
 from ..http.dates import iso
 from ..http.filters import Orders
-from ..http.forms import Given, convert, integer, text
+from ..http.forms import Given, convert, text
+from ..http.page_size import page_size
+
+_PAGE_PARAMETERS: Final = ("PageSize", "AfterSid", "NextToken")
+_LONGEST_KEY: Final = 1000
 
 R = TypeVar("R")
 
-DEFAULT_PAGE_SIZE: Final = 50
-LARGEST_PAGE_SIZE: Final = 1000
+KNOWN_POSITIONS: Final = 4096
+"""How many of the latest ends of pages are remembered."""
+
+
+class Positions:
+    """Where the latest pages ended, so that the next one can be found although the last record is gone by then."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], int] = OrderedDict()
+
+    def remember(self, sid: str, given: Given, end: int) -> None:
+        """Note the end of a page whose last record has this sid."""
+        self._known[sid, _list_of(given)] = end
+        if len(self._known) > KNOWN_POSITIONS:
+            self._known.popitem(last=False)
+
+    def recall(self, sid: str, given: Given) -> int | None:
+        """Return where the page with this end ended, in a list with the same filters and order; None: unknown."""
+        return self._known.get((sid, _list_of(given)))
+
+
+def _list_of(given: Given) -> str:
+    return repr(sorted((name, value) for name, value in given.items() if name not in _PAGE_PARAMETERS))[:_LONGEST_KEY]
 
 
 def page(
-    records: Sequence[Any], shape: Callable[[Any], dict[str, Any]], given: Given, orders: Orders | None = None
+    records: Sequence[Any],
+    shape: Callable[[Any], dict[str, Any]],
+    given: Given,
+    positions: Positions,
+    orders: Orders | None = None,
 ) -> dict[str, Any]:
     """Return the page of (filtered and ordered) records that a request asks for.
 
@@ -26,10 +56,12 @@ def page(
     """
     size = page_size(given)
     ordering = given.get("Ordering") if orders is not None else None
-    start = _start(records, given, ordered=bool(ordering))
+    start = _start(records, given, positions, ordered=bool(ordering))
     part = records[start : start + size]
     more = start + len(part) < len(records)
     meta: dict[str, Any] = {"list_key": "contents"}
+    if more:
+        positions.remember(part[-1].sid, given, start + len(part))
     if ordering and more:
         assert orders is not None
         key = orders[str(ordering).split(",")[0].split(":")[0].strip()]
@@ -49,19 +81,7 @@ def page(
     }
 
 
-def page_size(given: Given, default: int = DEFAULT_PAGE_SIZE) -> int:
-    """Return the PageSize of a request.
-
-    Raises:
-        Rejected: it is out of range (400).
-    """
-    size: int = convert("PageSize", given["PageSize"], integer) if "PageSize" in given else default
-    if not 1 <= size <= LARGEST_PAGE_SIZE:
-        raise refusals.invalid(f"The value of PageSize is invalid: {size} is not between 1 and {LARGEST_PAGE_SIZE}")
-    return size
-
-
-def _start(records: Sequence[Any], given: Given, *, ordered: bool) -> int:
+def _start(records: Sequence[Any], given: Given, positions: Positions, *, ordered: bool) -> int:
     if ordered and given.get("NextToken"):
         name, after = "NextToken", convert("NextToken", given["NextToken"], text).partition("/")[0]
     elif given.get("AfterSid"):
@@ -71,4 +91,8 @@ def _start(records: Sequence[Any], given: Given, *, ordered: bool) -> int:
     for index, record in enumerate(records):
         if record.sid == after:
             return index + 1
+    position = positions.recall(after, given)
+    if position is not None:
+        # It is gone; what followed it has moved to its place.
+        return max(0, min(position - 1, len(records)))
     raise refusals.invalid(f"The value of {name} is invalid: '{after[:60]}' is not in this list")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -14,8 +14,8 @@ from ..auth.tokens import Grant
 from ..events import payloads
 from ..http import filters, parameters, refusals
 from ..http.forms import Param, boolean, convert, if_match, read
+from ..http.parameters import reservation_command
 from ..http.paths import MethodNotAllowed, PathTable
-from ..http.reservations import reservation_command
 from ..service import Service
 from .paging import page
 
@@ -80,6 +80,12 @@ class Call:
         """Where lists are read."""
         return filters.Scope(self.engine, self.workspace_sid)
 
+    def page(
+        self, records: Sequence[Any], shape: Callable[[Any], payloads.Shape], orders: filters.Orders | None = None
+    ) -> payloads.Shape:
+        """Return the page that the parameters ask for."""
+        return page(records, shape, self.params, self.service.positions, orders)
+
     def read(self, table: tuple[Param, ...]) -> dict[str, Any]:
         """Return the command's fields from the parameters."""
         return read(table, self.params)
@@ -130,16 +136,16 @@ def _list_workers(call: Call) -> payloads.Shape:
     found = filters.select(
         call.engine.workers(call.workspace_sid), call.scope(), call.params, filters.WORKERS, filters.WORKER_ORDERS
     )
-    return page(found, payloads.worker, call.params, filters.WORKER_ORDERS)
+    return call.page(found, payloads.worker, filters.WORKER_ORDERS)
 
 
 def _list_activities(call: Call) -> payloads.Shape:
     found = filters.select(call.engine.activities(call.workspace_sid), call.scope(), call.params, filters.ACTIVITIES)
-    return page(found, payloads.activity, call.params)
+    return call.page(found, payloads.activity)
 
 
 def _list_channels(call: Call) -> payloads.Shape:
-    return page(call.engine.channels(call.workspace_sid, call.path["WorkerSid"]), payloads.channel, call.params)
+    return call.page(call.engine.channels(call.workspace_sid, call.path["WorkerSid"]), payloads.channel)
 
 
 # -- queues ----------------------------------------------------------------------------------------------------------
@@ -153,7 +159,7 @@ def _list_queues(call: Call) -> payloads.Shape:
     orders = filters.TASK_QUEUE_ORDERS
     queues = call.engine.queues(call.workspace_sid)
     found = filters.select(queues, call.scope(), call.params, filters.TASK_QUEUES, orders)
-    return page(found, payloads.task_queue, call.params, orders)
+    return call.page(found, payloads.task_queue, orders)
 
 
 # -- tasks -----------------------------------------------------------------------------------------------------------
@@ -196,7 +202,7 @@ def _list_reservations(call: Call) -> payloads.Shape:
     records = [view.reservation for view in views]
     found = filters.select(records, call.scope(), call.params, filters.RESERVATIONS_OF_WORKER)
     now = call.now
-    return page(found, lambda record: payloads.reservation_view(by_sid[record.sid], now), call.params)
+    return call.page(found, lambda record: payloads.reservation_view(by_sid[record.sid], now))
 
 
 def _update_reservation(call: Call) -> payloads.Shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -11,8 +12,11 @@ from ...._json import loads
 from ...engine import Engine, model
 from ...engine.expressions import TASK, WORKER, ExpressionSyntaxError, TaskScope, WorkerScope, compile_expression
 from . import refusals
-from .forms import Given, boolean, convert, integer, text, words
+from .forms import Given, boolean, convert, expression, integer, text, words
 from .parameters import ACTIVITY_SID, TASK_QUEUE_SID, WORKER_SID, WORKFLOW_SID
+
+FILTER_SECONDS: Final = 2.0
+"""How long the filters of one list may take."""
 
 T = TypeVar("T")
 Test = Callable[[Any], bool]
@@ -52,10 +56,24 @@ def select(
         for chosen in filters
         if chosen.name in given and given[chosen.name] != ""
     ]
-    found = [record for record in records if all(test(record) for test in tests)] if tests else list(records)
+    found = _passing(records, tests) if tests else list(records)
     if orders is not None and given.get("Ordering"):
         for key, descending in reversed(_clauses(convert("Ordering", given["Ordering"], text), orders)):
             found.sort(key=key, reverse=descending)
+    return found
+
+
+def _passing(records: Sequence[T], tests: Sequence[Test]) -> list[T]:
+    """Everything else waits meanwhile, so there is a limit of time: an expression may be slow, and records many."""
+    deadline = time.monotonic() + FILTER_SECONDS
+    found = []
+    for record in records:
+        if all(test(record) for test in tests):
+            found.append(record)
+        if time.monotonic() > deadline:
+            raise refusals.invalid(
+                f"The filters take more than {FILTER_SECONDS:g} s on this list of {len(records)}; make them simpler"
+            )
     return found
 
 
@@ -166,11 +184,11 @@ WORKERS: Final = (
     field("Available", "available", boolean),
     Filter("TaskQueueName", text, _workers_of_named_queue),
     Filter("TaskQueueSid", TASK_QUEUE_SID, _workers_of_queue),
-    Filter("TargetWorkersExpression", text, _workers_matching),
+    Filter("TargetWorkersExpression", expression, _workers_matching),
 )
 TASK_QUEUES: Final = (
     field("FriendlyName", "friendly_name"),
-    Filter("EvaluateWorkerAttributes", text, _queues_for_attributes),
+    Filter("EvaluateWorkerAttributes", expression, _queues_for_attributes),
     Filter("WorkerSid", WORKER_SID, _queues_of_worker),
 )
 WORKFLOWS: Final = (field("FriendlyName", "friendly_name"),)
@@ -182,7 +200,7 @@ TASKS: Final = (
     field("TaskQueueSid", "task_queue_sid", TASK_QUEUE_SID),
     field("TaskQueueName", "task_queue_friendly_name"),
     field("RoutingTarget", "routing_target"),
-    Filter("EvaluateTaskAttributes", text, _tasks_matching),
+    Filter("EvaluateTaskAttributes", expression, _tasks_matching),
     Filter("HasAddons", boolean, _tasks_with_addons),
 )
 RESERVATIONS_OF_WORKER: Final = (one_of("ReservationStatus", "reservation_status", *model.RESERVATION_STATUSES),)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import attrs
@@ -21,6 +21,8 @@ Given = Mapping[str, Any]
 """Parameters by their names on the wire; a list where REST repeated one."""
 
 _MOST_FIELDS = 1000
+LONGEST_EXPRESSION: Final = 8192
+"""Characters of an expression outside of workflows: it is evaluated for every worker or task."""
 _SID_DIGITS = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 _TRUE = frozenset({"true", "1", "yes"})
 
@@ -110,6 +112,14 @@ def text(value: Any) -> str:
     if isinstance(value, str):
         return value
     raise _Bad("it must be one string")
+
+
+def expression(value: Any) -> str:
+    """An expression, or what is compared with expressions, of a length that bounds the work it makes."""
+    given = text(value)
+    if len(given) > LONGEST_EXPRESSION:
+        raise _Bad(f"it must have at most {LONGEST_EXPRESSION} characters, not {len(given)}")
+    return given
 
 
 def optional_text(value: Any) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from .forms import Param, boolean, date, document, integer, optional_text, sid, text
+from ...engine import commands
+from .forms import Given, Param, boolean, date, document, expression, integer, optional_text, read, sid, text
 
 CREATE_WORKSPACE: Final = (
     Param("FriendlyName", "friendly_name", text, required=True),
@@ -58,7 +59,7 @@ UPDATE_TASK_CHANNEL: Final = (
 
 CREATE_TASK_QUEUE: Final = (
     Param("FriendlyName", "friendly_name", text, required=True),
-    Param("TargetWorkers", "target_workers", text),
+    Param("TargetWorkers", "target_workers", expression),
     Param("MaxReservedWorkers", "max_reserved_workers", integer),
     Param("TaskOrder", "task_order", text),
     Param("ReservationActivitySid", "reservation_activity_sid", optional_text),
@@ -145,6 +146,19 @@ KICK_WORKER_PARTICIPANT: Final = (
     Param("TaskSid", "task_sid", text, required=True),
     Param("TargetWorkerSid", "target_worker_sid", text, required=True),
 )
+
+
+def reservation_command(given: Given, **where: Any) -> commands.UpdateReservation | commands.InstructReservation:
+    """Return the command that an update's parameters ask for; ``where`` has the sids and the version.
+
+    Raises:
+        Rejected: they ask for nothing (400).
+    """
+    if "Instruction" not in given:
+        return commands.UpdateReservation(**where, **read(UPDATE_RESERVATION, given))
+    fields = read(INSTRUCT_RESERVATION, given)
+    return commands.InstructReservation(params=dict(given), **where, **fields)
+
 
 # Filters of lists whose values are sids: a malformed one is refused, where an unknown one finds nothing.
 ACTIVITY_SID: Final = sid("WA")

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from ..bridge.paging import page_size
 from ..http import refusals
 from ..http.forms import convert, integer, text
+from ..http.page_size import page_size
 from .call import Call
 from .shapes import Shaper
 

@@ -18,6 +18,8 @@ from .paging import page
 
 _W: Final = "Workspaces/{WorkspaceSid}"
 _MOST_QUEUES: Final = 50
+MOST_THRESHOLDS: Final = 30
+"""How many limits ``SplitByWaitTime`` may have: each is compared with every task."""
 
 
 # -- what is asked for -----------------------------------------------------------------------------------------------
@@ -40,6 +42,10 @@ def _thresholds(call: Call) -> tuple[int, ...] | None:
         return None
     parts = convert("SplitByWaitTime", given, text).split(",")
     limits = tuple(sorted({convert("SplitByWaitTime", part, integer) for part in parts}))
+    if len(limits) > MOST_THRESHOLDS:
+        raise refusals.invalid(
+            f"The value of SplitByWaitTime is invalid: it has {len(limits)} limits, and may have {MOST_THRESHOLDS}"
+        )
     if limits[0] < 0:
         raise refusals.invalid("The value of SplitByWaitTime is invalid: seconds are 0 or more")
     return limits

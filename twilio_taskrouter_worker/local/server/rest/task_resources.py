@@ -7,7 +7,7 @@ from typing import Any
 
 from ...engine import commands
 from ..http import filters, parameters
-from ..http.reservations import reservation_command
+from ..http.parameters import reservation_command
 from . import shapes
 from .call import Answer, Call, Operation
 from .resource import Change, Resource

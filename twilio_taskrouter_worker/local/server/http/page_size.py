@@ -1,0 +1,23 @@
+"""How many records a page of a list has, over REST and the bridge."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from . import refusals
+from .forms import Given, convert, integer
+
+DEFAULT_PAGE_SIZE: Final = 50
+LARGEST_PAGE_SIZE: Final = 1000
+
+
+def page_size(given: Given, default: int = DEFAULT_PAGE_SIZE) -> int:
+    """Return the PageSize of a request.
+
+    Raises:
+        Rejected: it is out of range (400).
+    """
+    size: int = convert("PageSize", given["PageSize"], integer) if "PageSize" in given else default
+    if not 1 <= size <= LARGEST_PAGE_SIZE:
+        raise refusals.invalid(f"The value of PageSize is invalid: {size} is not between 1 and {LARGEST_PAGE_SIZE}")
+    return size
