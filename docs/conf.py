@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "_ext")]
 
 from twilio_taskrouter_worker import Transfers, Worker  # noqa: E402
 from twilio_taskrouter_worker._bridge import schema  # noqa: E402
@@ -20,7 +20,7 @@ author = "The twilio_taskrouter_worker authors"
 copyright = f"2026, {author}"
 version = release = __version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["generated", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "twilio_taskrouter_worker"

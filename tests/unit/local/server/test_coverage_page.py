@@ -22,22 +22,17 @@ from twilio_taskrouter_worker.local.server.rest.operations import OPERATIONS
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    """The program that writes the page."""
-    spec = importlib.util.spec_from_file_location("coverage_page", DOCS / "coverage_page.py")
+    """What writes the page."""
+    spec = importlib.util.spec_from_file_location("coverage_page", DOCS / "_ext" / "coverage.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_the_page_is_up_to_date(generator: ModuleType) -> None:
-    """What is committed is what the tables give; ``python docs/coverage_page.py`` writes it."""
-    assert (DOCS / "coverage.rst").read_text(encoding="utf-8") == generator.page()
-
-
-def test_every_operation_is_on_the_page() -> None:
+def test_every_operation_is_on_the_page(generator: ModuleType) -> None:
     """Each operation of Twilio's description has its row, and the count is right."""
-    page = (DOCS / "coverage.rst").read_text(encoding="utf-8")
+    page = generator.page()
     rows = dict(re.findall(r"^   ``(\w+)`` \| ``[^`]+`` \| (\w+)$", page, re.MULTILINE))
     assert set(rows) == set(openapi.operations())
     assert set(rows.values()) <= {"implemented", "501"}
@@ -152,4 +147,5 @@ def test_every_documented_parameter_is_looked_at(noticed: set[str], generator: M
                 url, auth = f"{router.url}/v1/{path}", (router.account_sid, router.auth_token)
                 answer = requests.request(operation.method, url, auth=auth, timeout=10, **{where: sent})
                 assert answer.status_code in (200, 201, 400), answer.text
-    assert described(operation.name) - noticed == set(generator.NO_EFFECT.get(operation.name, ()))
+    without_effect = set(generator.NO_EFFECT.get(operation.name, ())) & described(operation.name)
+    assert described(operation.name) - noticed == without_effect

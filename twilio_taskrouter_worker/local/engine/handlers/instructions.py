@@ -45,6 +45,17 @@ _POST_WORK = {"conference": "PostWorkActivitySid", "dequeue": "DequeuePostWorkAc
 _ON_TRANSFERS = ("accept", "reject", "conference", "supervise")
 _ALL = ("accept", "reject", "call", "dequeue", "redirect", "conference", "supervise")
 _MODES = ("monitor", "whisper", "barge")
+PARAMETERS = frozenset(
+    (
+        *(parameter for parameters in _REQUIRED.values() for parameter in parameters),
+        *_ADDRESSES,
+        *_ACCEPT_SWITCH.values(),
+        *_POST_WORK.values(),
+        "DequeueTo",
+        "SupervisorMode",
+    )
+)
+"""The parameters that make a difference; the others describe a call that nobody makes."""
 
 
 def truth(value: Any) -> bool:

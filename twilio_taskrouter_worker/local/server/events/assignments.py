@@ -110,6 +110,7 @@ _CONFERENCE: Final = {
     "wait_method": _Key("WaitMethod"),
     "early_media": _Key("EarlyMedia", _switch),
     "max_participants": _Key("MaxParticipants", _number),
+    "jitter_buffer_size": _Key("JitterBufferSize"),
     "conference_status_callback": _Key("ConferenceStatusCallback"),
     "conference_status_callback_method": _Key("ConferenceStatusCallbackMethod"),
     "conference_status_callback_event": _Key("ConferenceStatusCallbackEvent", _words),
@@ -128,7 +129,7 @@ _CONFERENCE: Final = {
     "transcription_configuration": _Key("TranscriptionConfiguration"),
 }
 
-_INSTRUCTIONS: Final[dict[str, dict[str, _Key]]] = {
+INSTRUCTIONS: Final[dict[str, dict[str, _Key]]] = {
     "accept": {},
     "reject": {"activity_sid": _Key("WorkerActivitySid")},
     "dequeue": {
@@ -138,7 +139,7 @@ _INSTRUCTIONS: Final[dict[str, dict[str, _Key]]] = {
         "record": _Key("DequeueRecord"),
         "timeout": _Key("DequeueTimeout", _call_seconds),
         "status_callback_url": _Key("DequeueStatusCallbackUrl"),
-        "status_callback_events": _Key("DequeueStatusCallbackEvents", _words),
+        "status_callback_events": _Key("DequeueStatusCallbackEvent", _words),
     },
     "call": {
         "from": _Key("CallFrom", required=True),
@@ -156,6 +157,7 @@ _INSTRUCTIONS: Final[dict[str, dict[str, _Key]]] = {
     },
     "conference": _CONFERENCE,
 }
+"""The keys of each instruction; the one table of the parameters that instructions have."""
 
 
 @attrs.frozen
@@ -177,9 +179,9 @@ def instruction(body: bytes, event: Event) -> Instruction | None:
     if document is None or document.get("instruction") is None:
         return None
     name = document["instruction"]
-    keys = _INSTRUCTIONS.get(name.lower()) if isinstance(name, str) else None
+    keys = INSTRUCTIONS.get(name.lower()) if isinstance(name, str) else None
     if keys is None:
-        raise Unusable(f"its instruction is {name!r:.40}, not one of {', '.join(_INSTRUCTIONS)}")
+        raise Unusable(f"its instruction is {name!r:.40}, not one of {', '.join(INSTRUCTIONS)}")
     found = _read(name.lower(), keys, document)
     reservation = event.reservation
     assert reservation is not None

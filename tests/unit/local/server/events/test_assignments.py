@@ -82,7 +82,7 @@ def test_decided_later(created: Event, body: bytes) -> None:
             {
                 "DequeueTo": "+1", "DequeueFrom": "+2", "DequeuePostWorkActivitySid": "WA1", "DequeueRecord": "r",
                 "DequeueTimeout": 30, "DequeueStatusCallbackUrl": "http://x",
-                "DequeueStatusCallbackEvents": "initiated,ringing",
+                "DequeueStatusCallbackEvent": "initiated,ringing",
             },
         ),
         (
@@ -133,9 +133,9 @@ def test_every_option_of_a_conference(created: Event) -> None:
 
     options = [option for option in calls.OPTIONS if "Reservation.conference" in option.methods]
     assert len(options) > 30
-    known = set(assignments._INSTRUCTIONS["conference"])
+    known = set(assignments.INSTRUCTIONS["conference"])
     assert {option.argument.rstrip("_") for option in options} <= known
-    params = {key.param for key in assignments._INSTRUCTIONS["conference"].values()}
+    params = {key.param for key in assignments.INSTRUCTIONS["conference"].values()}
     assert {option.param for option in options} <= params
 
 

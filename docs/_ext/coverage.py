@@ -1,38 +1,21 @@
-"""Writes ``coverage.rst`` from the tables that the local TaskRouter itself works with.
-
-    python docs/coverage_page.py
-
-The tests compare the page with what this makes of the tables, so it cannot fall behind them.
-"""
+"""The page on what the local TaskRouter covers, from the tables that it works with."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
 
-HERE = Path(__file__).resolve().parent
-if __name__ == "__main__":
-    sys.path.insert(0, str(HERE.parent))
+from twilio_taskrouter_worker.local.engine import events
+from twilio_taskrouter_worker.local.engine.handlers import instructions
+from twilio_taskrouter_worker.local.server.bridge import tunnel, websocket
+from twilio_taskrouter_worker.local.server.events import assignments, event_log, facts, sessions
+from twilio_taskrouter_worker.local.server.http import connections
+from twilio_taskrouter_worker.local.server.rest.call import Operation
+from twilio_taskrouter_worker.local.server.rest.operations import OPERATIONS
 
-from twilio_taskrouter_worker.local.engine import events  # noqa: E402
-from twilio_taskrouter_worker.local.server.bridge import tunnel, websocket  # noqa: E402
-from twilio_taskrouter_worker.local.server.events import event_log, facts, sessions  # noqa: E402
-from twilio_taskrouter_worker.local.server.http import connections  # noqa: E402
-from twilio_taskrouter_worker.local.server.rest.call import Operation  # noqa: E402
-from twilio_taskrouter_worker.local.server.rest.operations import OPERATIONS  # noqa: E402
-
-PAGE = HERE / "coverage.rst"
-
-_TELEPHONY = """
-BeepOnCustomerEntrance Beep CallRecord CallTimeout CallTo ConferenceRecord ConferenceRecordingStatusCallbackMethod
-ConferenceStatusCallbackEvent ConferenceStatusCallbackMethod ConferenceTrim DequeueFrom DequeueRecord
-DequeueStatusCallbackEvent DequeueTimeout EarlyMedia EndConferenceOnCustomerExit EndConferenceOnExit From
-JitterBufferSize MaxParticipants Muted Record RecordingChannels RecordingStatusCallbackMethod Region SipAuthPassword
-SipAuthUsername StartConferenceOnEnter StatusCallbackEvent StatusCallbackMethod Timeout To WaitMethod
-""".split()
+_INSTRUCTIONS = {key.param for keys in assignments.INSTRUCTIONS.values() for key in keys.values()}
+_TELEPHONY = sorted(_INSTRUCTIONS - instructions.PARAMETERS - {"WorkerActivitySid"})
 
 NO_EFFECT: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"UpdateTaskReservation": tuple(_TELEPHONY), "UpdateWorkerReservation": tuple(_TELEPHONY)}
@@ -64,12 +47,6 @@ _KINDS = (
 )
 
 _INTRODUCTION = """\
-Coverage of the local TaskRouter
-================================
-
-..
-   Written by coverage_page.py from the tables that the service works with. Change those, then run it again.
-
 What of TaskRouter is there, what is not, and what is different on purpose. This page is made from the tables that the
 service answers from. An operation that Twilio describes and the service does not have is answered with status 501,
 code 20501 and a pointer to this page; it is never taken for an unknown address.
@@ -214,13 +191,13 @@ def wire() -> Iterator[str]:
 
 
 def page() -> str:
-    """The whole page."""
+    """The page below its title."""
     here = sum(operation.handle is not None for operation in OPERATIONS)
     log = sorted(events.LOG_EVENTS - events.BRIDGE_EVENTS)
     parts = [
         _INTRODUCTION.format(here=here, all=len(OPERATIONS)),
         *(f"{line}\n" for line in operations()),
-        _EFFECTS.format(telephony=_wrapped((f"``{name}``" for name in sorted(_TELEPHONY)), "    ")),
+        _EFFECTS.format(telephony=_wrapped((f"``{name}``" for name in _TELEPHONY), "    ")),
         _BRIDGE,
         *(f"{line}\n" for line in tunnelled()),
         _EVENTS,
@@ -266,7 +243,3 @@ def _wrapped(words: Iterable[str], indent: str) -> str:
         line += f"{word}, "
     lines.append(line.rstrip(", "))
     return f"\n{indent}".join(lines)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
