@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from .auth import basic
 from .bridge import tunnel, websocket
 from .events.sessions import Batch
 from .faults.active import HANDSHAKE, REST, TUNNEL, Arrival, Disturbed
-from .http import forms, refusals
+from .http import forms, headers, refusals
 from .http.connections import JSON, TUNNEL_BODY_BYTES, read_body
 from .http.guard import Guard
 from .http.paths import MethodNotAllowed
@@ -26,14 +27,6 @@ log = logging.getLogger("twilio_taskrouter_worker.local")
 
 BRIDGE_PATH: Final = "/v1/wschannels"
 _REST: Final = "/v1/"
-# A page in a browser may use the bridge: what protects it is the token, which no browser adds by itself.
-_CROSS_ORIGIN: Final = {"Access-Control-Allow-Origin": "*"}
-_PREFLIGHT: Final = {
-    **_CROSS_ORIGIN,
-    "Access-Control-Allow-Methods": "POST",
-    "Access-Control-Allow-Headers": "apiVersion, clientVersion, Content-Type, If-Match",
-    "Access-Control-Max-Age": "600",
-}
 
 
 class App:
@@ -49,29 +42,28 @@ class App:
             self._guard.check(request)
         except Rejected as refusal:
             # Without any header that would let the page read this.
-            return await _write(request, _json(refusal.status, refusals.body(refusal)))
+            return await _write(request, _refusal(refusal, {}))
         path = request.raw_path.partition("?")[0]
         try:
             if path == BRIDGE_PATH:
                 return await self._bridge(request)
+            if path.startswith(f"{BRIDGE_PATH}/"):
+                raise refusals.old_sdk()
             if path.startswith(_REST):
                 return await self._rest(request, path)
             raise refusals.not_found(path)
         except Rejected as refusal:
-            headers = _CROSS_ORIGIN if path == BRIDGE_PATH else _challenge(refusal)
-            return await _write(request, _json(refusal.status, refusals.body(refusal), headers))
+            return await _write(request, _refusal(refusal, _general(path)))
         except Disturbed as fault:
-            told = {**(_CROSS_ORIGIN if path == BRIDGE_PATH else {}), **fault.headers}
+            told = {**_general(path), **fault.headers}
             return await _write(request, web.Response(status=fault.status, body=fault.body, headers=told))
         except StoreError as failure:
-            lost = refusals.not_kept(failure)
-            return await _write(request, _json(lost.status, refusals.body(lost), _CROSS_ORIGIN))
+            return await _write(request, _refusal(refusals.not_kept(failure), _general(path)))
         except ConnectionError:
             raise  # the client is gone: there is nobody to answer
         except Exception:
             log.exception("%s %s failed", request.method, path)
-            trouble = refusals.trouble()
-            return await _write(request, _json(trouble.status, refusals.body(trouble)))
+            return await _write(request, _refusal(refusals.trouble(), _general(path)))
 
     # -- the bridge ------------------------------------------------------------------------------------------------
 
@@ -80,18 +72,18 @@ class App:
             await self.service.faults.request(Arrival(HANDSHAKE, "GET", "", request.query.get("token")))
             return await websocket.serve(self.service, request)
         if request.method == "OPTIONS":
-            return await _write(request, web.Response(status=204, headers=_PREFLIGHT))
+            return await _write(request, web.Response(status=204, headers=headers.BRIDGE_PREFLIGHT))
         if request.method != "POST":
-            raise refusals.method_not_allowed(request.method, BRIDGE_PATH)
+            raise refusals.MethodRefused(request.method, BRIDGE_PATH, ("GET", "POST"))
         envelope = tunnel.open_envelope(await read_body(request, TUNNEL_BODY_BYTES))
         await self.service.faults.request(Arrival(TUNNEL, envelope.method, envelope.url, envelope.token))
         # From here to the answer nothing else runs: the events of this request are its own.
         with self.service.holding(request.remote) as batch:
             try:
                 payload = tunnel.answer(self.service, envelope, request.headers.get("If-Match"))
-                response = _json(200, {"payload": payload}, _CROSS_ORIGIN)
+                response = _json(200, {"payload": payload}, headers.BRIDGE)
             except Rejected as refusal:
-                response = _json(refusal.status, refusals.body(refusal), _CROSS_ORIGIN)
+                response = _refusal(refusal, headers.BRIDGE)
             except BaseException:
                 batch.release()
                 raise
@@ -100,6 +92,9 @@ class App:
     # -- REST ------------------------------------------------------------------------------------------------------
 
     async def _rest(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            told = {**headers.REST, **headers.allow(_methods(path))}
+            return await _write(request, web.Response(status=204, headers=told))
         basic.check(self.service, request.headers.get("Authorization"))
         operation, variables = _find(request.method, path)
         if operation.handle is None:
@@ -121,7 +116,7 @@ class App:
             try:
                 response = _answer(operation.handle(call))
             except Rejected as refusal:
-                response = _json(refusal.status, refusals.body(refusal))
+                response = _refusal(refusal, headers.REST)
             except BaseException:
                 batch.release()
                 raise
@@ -139,12 +134,21 @@ class App:
 
 def _find(method: str, path: str) -> tuple[Operation, dict[str, str]]:
     try:
-        found = TABLE.find(method, path[len(_REST) :])
-    except MethodNotAllowed:
-        raise refusals.method_not_allowed(method, path) from None
+        found = TABLE.find("GET" if method == "HEAD" else method, path[len(_REST) :])
+    except MethodNotAllowed as known:
+        raise refusals.MethodRefused(method, path, known.allowed) from None
     if found is None:
         raise refusals.not_found(path)
     return found
+
+
+def _methods(path: str) -> list[str]:
+    """The methods of a path of REST."""
+    try:
+        TABLE.find("", path[len(_REST) :])
+    except MethodNotAllowed as known:
+        return known.allowed
+    raise refusals.not_found(path)
 
 
 async def _body(request: web.BaseRequest, operation: Operation) -> tuple[dict[str, Any], Any]:
@@ -157,27 +161,41 @@ async def _body(request: web.BaseRequest, operation: Operation) -> tuple[dict[st
             raise refusals.invalid("The request body is not JSON") from None
     if not body:
         return {}, None
+    if request.content_type == "multipart/form-data":
+        return forms.parse_multipart(body, request.headers["Content-Type"]), None
     if request.content_type not in ("application/x-www-form-urlencoded", "application/octet-stream"):
-        raise refusals.invalid("The request body must be application/x-www-form-urlencoded")
+        raise refusals.invalid("The request body must be application/x-www-form-urlencoded or multipart/form-data")
     return forms.parse_form(body), None
 
 
 def _answer(answer: Answer) -> web.Response:
     if answer.body is None:
-        return web.Response(status=answer.status)
-    return _json(answer.status, answer.body, {"ETag": answer.etag} if answer.etag is not None else None)
+        return web.Response(status=answer.status, headers=headers.REST)
+    own = {"ETag": answer.etag} if answer.etag is not None else {}
+    return _json(answer.status, answer.body, {**headers.REST, **own})
 
 
-def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(status=status, body=dumps(body), headers={"Content-Type": JSON, **(headers or {})})
+def _json(status: int, body: Any, more: Mapping[str, str]) -> web.Response:
+    return web.Response(status=status, body=dumps(body), headers={"Content-Type": JSON, **more})
 
 
-def _challenge(refusal: Rejected) -> dict[str, str] | None:
-    return {"WWW-Authenticate": 'Basic realm="Local TaskRouter"'} if refusal.status == 401 else None
+def _refusal(refusal: Rejected, more: Mapping[str, str]) -> web.Response:
+    own: dict[str, str] = {}
+    if refusal.status == 401 and more is headers.REST:
+        own = {"WWW-Authenticate": 'Basic realm="Local TaskRouter"'}
+    elif isinstance(refusal, refusals.MethodRefused):
+        own = headers.allow(refusal.allowed)
+    return _json(refusal.status, refusals.body(refusal), {**more, **own})
+
+
+def _general(path: str) -> Mapping[str, str]:
+    """The headers of every answer of the part that a path belongs to."""
+    return headers.BRIDGE if path == BRIDGE_PATH else headers.REST
 
 
 async def _write(request: web.BaseRequest, response: web.Response) -> web.Response:
     # Not left to aiohttp's caller: whoever waits for the answer to be written must be able to.
+    response.headers.update(headers.request_id())
     await response.prepare(request)
     await response.write_eof()
     return response

@@ -104,8 +104,8 @@ def answer(service: Service, envelope: Envelope, header: str | None) -> dict[str
         service.acting(grant.worker_sid)
     try:
         found = ROUTES.find(envelope.method, envelope.url)
-    except MethodNotAllowed:
-        raise refusals.method_not_allowed(envelope.method, f"/{envelope.url}") from None
+    except MethodNotAllowed as known:
+        raise refusals.MethodRefused(envelope.method, f"/{envelope.url}", known.allowed) from None
     if found is None:
         raise refusals.not_found(f"/{envelope.url}")
     (check, handle), path = found

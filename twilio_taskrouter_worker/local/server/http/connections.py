@@ -15,7 +15,7 @@ from aiohttp.streams import StreamReader
 
 from ...._json import dumps
 from ...engine import Rejected
-from . import refusals
+from . import headers, refusals
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
 
@@ -87,7 +87,9 @@ class Connection(web.RequestHandler):
         else:
             refusal = Rejected(status, 20001, "The request is not well-formed HTTP")
         response = web.Response(
-            status=refusal.status, body=dumps(refusals.body(refusal)), headers={"Content-Type": JSON}
+            status=refusal.status,
+            body=dumps(refusals.body(refusal)),
+            headers={"Content-Type": JSON, **headers.request_id()},
         )
         response.force_close()
         return response

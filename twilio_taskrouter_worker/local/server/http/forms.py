@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import attrs
 
 from ...._json import dumps
-from . import refusals
+from . import multipart, refusals
 from .dates import from_iso
 
 Given = Mapping[str, Any]
@@ -81,6 +81,19 @@ def parse_form(body: bytes) -> dict[str, Any]:
         raise refusals.invalid("The parameters are not UTF-8 text") from None
     except ValueError:
         raise refusals.invalid(f"There are more than {_MOST_FIELDS} parameters") from None
+    return _collected(pairs)
+
+
+def parse_multipart(body: bytes, content_type: str) -> dict[str, Any]:
+    """Return the parameters of a ``multipart/form-data`` body, as :func:`parse_form` does.
+
+    Raises:
+        Rejected: it is garbled, not text, or has too many parameters (400).
+    """
+    return _collected(multipart.fields(body, content_type, _MOST_FIELDS))
+
+
+def _collected(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     form: dict[str, Any] = {}
     for name, value in pairs:
         if name not in form:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ....errors import StoreError
@@ -105,9 +106,22 @@ def not_found(path: str) -> Rejected:
     return Rejected(404, 20404, f"The requested resource {shown[:500]} was not found")
 
 
-def method_not_allowed(method: str, path: str) -> Rejected:
-    """The path exists, the method on it does not."""
-    return Rejected(405, 20004, f"Method {method[:20]} is not allowed for {path[:500]}")
+class MethodRefused(Rejected):
+    """The path exists, the method on it does not; ``allowed`` has those that do."""
+
+    def __init__(self, method: str, path: str, allowed: Iterable[str]) -> None:
+        super().__init__(405, 20004, f"Method {method[:20]} is not allowed for {path[:500]}")
+        self.allowed = tuple(allowed)
+
+
+def old_sdk() -> Rejected:
+    """A request of TaskRouter.js v1."""
+    return Rejected(
+        404,
+        20404,
+        "TaskRouter.js v1 (capability tokens, /v1/wschannels/{AccountSid}/{WorkerSid}) is not served here;"
+        " use twilio-taskrouter 2.x with an access token",
+    )
 
 
 def too_large(limit: int) -> Rejected:

@@ -54,7 +54,8 @@ def _position(call: Call, records: Sequence[Any], size: int) -> tuple[int, int]:
     if number < 0:
         raise refusals.invalid(f"The value of Page is invalid: {number} is below 0")
     if not call.query.get("PageToken"):
-        return number, min(number * size, len(records))
+        # The number is the client's own; the token alone says where a page begins.
+        return number, 0
     direction, sid, index = _read_token(convert("PageToken", call.query["PageToken"], text))
     # The record may be gone by now; then whatever followed it has moved to its place.
     found = next((place for place, record in enumerate(records) if record.sid == sid), None)
