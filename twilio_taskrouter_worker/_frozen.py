@@ -69,17 +69,24 @@ class FrozenList(list[Any]):
 
 
 def frozen(value: dict[str, Any]) -> FrozenDict:
-    """A JSON object as it was parsed, read-only all the way down; nobody else may hold it."""
+    """A JSON object as it was parsed, read-only all the way down; nobody else may change it meanwhile.
+
+    What lies within ``value`` is frozen in place, so that a second time costs a copy of the outermost object only.
+    """
     for key, item in value.items():
         kind = type(item)
-        if kind is dict or kind is list:
-            value[key] = _frozen_item(item)
+        if kind is dict:
+            value[key] = frozen(item)
+        elif kind is list:
+            value[key] = _frozen_list(item)
     return FrozenDict(value)
 
 
-def _frozen_item(item: Any) -> Any:
-    if type(item) is dict:
-        return frozen(item)
-    if type(item) is list:
-        return FrozenList([_frozen_item(each) for each in item])
-    return item
+def _frozen_list(items: list[Any]) -> FrozenList:
+    for index, item in enumerate(items):
+        kind = type(item)
+        if kind is dict:
+            items[index] = frozen(item)
+        elif kind is list:
+            items[index] = _frozen_list(item)
+    return FrozenList(items)

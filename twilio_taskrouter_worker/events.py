@@ -313,6 +313,10 @@ class Emitter:
             self._listeners = {}  # type: ignore[misc]  # a slot of the concrete class
             return self._listeners
 
+    def _was_listened_to(self) -> bool:
+        """Whether it ever had a listener."""
+        return hasattr(self, "_listeners")
+
     def _detach(self, name: str, listener: Listener) -> bool:
         """Take one listener off; False if it was off already."""
         with registration:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._bridge import routes
 from ._bridge.request import NOTHING
@@ -364,8 +362,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         return {**super().to_dict(), "task": self._task.to_dict(), "transfer": transfer and transfer.to_dict()}
 
 
-@attrs.frozen
-class ReservationUpdate:
+class ReservationUpdate(NamedTuple):
     """All parts of a reservation's payload, checked before any is used."""
 
     record: Record

@@ -18,6 +18,7 @@ from .transfer import OutgoingTransfer, Transfers
 if TYPE_CHECKING:
     from ._bridge.mirror import Mirror
     from ._bridge.waiting import Waiting
+    from .events import Listener
 
 __all__ = ["Task"]
 
@@ -71,6 +72,11 @@ class Task(TaskFields, TaskEmitter):
     def transfers(self) -> Transfers:
         """Its transfers, from and to this worker."""
         return self._transfers
+
+    def _listener_table(self) -> dict[str, tuple[Listener, ...]]:
+        table = super()._listener_table()
+        self._state.keep(self)
+        return table
 
     def _waiting(self) -> Waiting:
         return self._state.waiting

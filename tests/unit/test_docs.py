@@ -107,7 +107,7 @@ def test_every_option_has_a_row_with_its_default() -> None:
 
 # -- limits --------------------------------------------------------------------------------------------------------
 
-UNITS = {"s": 1, "%": 0.01, "MiB": 2**20, "times": 1, "threads": 1, "records": 1}
+UNITS = {"s": 1, "%": 0.01, "KiB": 2**10, "MiB": 2**20, "times": 1, "threads": 1, "records": 1}
 
 
 def limit_rows() -> list[list[str]]:
@@ -142,7 +142,6 @@ NO_LIMITS = {
     "CLOSE_SESSION_REPLACED": "a close code",
     "TOKEN_EXPIRED": "an error code",
     "READ_SIZE": "a buffer",
-    "PROXY_ANSWER_LIMIT": "a guard against what is no proxy",
 }
 """Numbers of the client's modules that users need not know, and what they are."""
 

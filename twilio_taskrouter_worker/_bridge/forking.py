@@ -11,7 +11,7 @@ from ..errors import ForkedProcessError
 from ..worker_info import WorkerFields
 
 if TYPE_CHECKING:
-    from ..reservation import Reservation
+    from ..task import Task
     from .mirror import Mirror
     from .schema import Record, Resource, Schema
 
@@ -76,10 +76,11 @@ def _forget() -> None:
 
 def _make_stale(mirror: Mirror, parent: int) -> None:
     mirror.activity_sids_at_fork = mirror.activity_sids()
-    resources: list[Resource] = [*mirror.activities.values(), *mirror.channels.values()]
-    for reservations in mirror.by_task.values():
-        for reservation in reservations:
-            resources.extend(_of(reservation))
+    resources: list[Resource] = [
+        *mirror.activities.values(), *mirror.channels.values(), *mirror.reservations.values()
+    ]  # fmt: skip
+    for task in mirror.all_tasks():
+        resources.extend(_of(task))
     for resource in resources:
         resource._record = _stale_record(resource._schema, resource._record, parent)
     for directory in (mirror.activities, mirror.channels, mirror.reservations):
@@ -88,9 +89,8 @@ def _make_stale(mirror: Mirror, parent: int) -> None:
         mirror.record = mirror.public_record = _stale_record(WorkerFields._schema, mirror.record, parent)
 
 
-def _of(reservation: Reservation) -> Iterator[Resource]:
-    task = reservation.task
-    yield from (reservation, task)
+def _of(task: Task) -> Iterator[Resource]:
+    yield task
     yield from filter(None, (task.transfers.incoming, task.transfers.outgoing))
     yield from task._replaced.values()
 

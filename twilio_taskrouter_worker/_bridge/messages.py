@@ -49,9 +49,9 @@ Twilio's own code for this is not published. Reconnecting would start a duel bet
 """
 
 
-@attrs.frozen(slots=True)
+@attrs.define
 class Message:
-    """One event frame."""
+    """One event frame. Not to be changed; not frozen either, as one is made for each event."""
 
     event_type: str
     payload: Any = attrs.field(repr=False)

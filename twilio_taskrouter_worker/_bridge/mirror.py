@@ -7,10 +7,11 @@ answers of calls may renew one on another thread, under ``lock``, and only with 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
 
 from ..activity import Activity
 from ..channel import Channel
@@ -39,6 +40,8 @@ LINGER_SECONDS = 5.0
 """How long events of a task are still heard after its reservation ended, as in the JS SDK."""
 
 _WORKER = WorkerFields._schema.index
+
+_TaskEntry = Union["Task", "weakref.ref[Task]"]
 
 
 class Notice(NamedTuple):
@@ -74,9 +77,14 @@ class Mirror:
         """In a forked child, which cannot read ``activities``: their sids by name."""
         self.channels: Named[Channel] = Named()
         self.reservations: Directory[Reservation] = Directory()
-        self.by_task: dict[str, list[Reservation]] = {}
-        self.ended: dict[str, Reservation] = {}
-        self._ended_at: deque[tuple[float, Reservation]] = deque()
+        # The tasks of open reservations, and of those that ended lately; see ``end`` for the weak ones.
+        self._tasks: dict[str, list[_TaskEntry]] = {}
+        self.ended: dict[str, str] = {}
+        """Reservations that ended lately: sid, and the status with which they ended."""
+        # Tasks whose first listener came after the end, by sid of the reservation; see ``keep``.
+        self._kept: dict[str, Task] = {}
+        # When, the reservation's sid, the task's sid.
+        self._ended_at: deque[tuple[float, str, str]] = deque()
 
     # -- the worker ------------------------------------------------------------------------------------------------
 
@@ -167,19 +175,43 @@ class Mirror:
         if reservation.status == "pending":
             self.trust.saw_pending(int(reservation.version))
         self.reservations._entries[reservation.sid] = reservation
-        self.by_task.setdefault(reservation.task.sid, []).append(reservation)
+        self._tasks.setdefault(reservation.task.sid, []).append(reservation.task)
 
-    def end(self, reservation: Reservation, now: float) -> None:
-        """Take an ended reservation out; its task is still found for a while."""
+    def tasks(self, sid: str) -> list[Task]:
+        """This task, once for each reservation of it that is open or ended lately."""
+        return [task for entry in self._tasks.get(sid, ()) if (task := _alive(entry)) is not None]
+
+    def all_tasks(self) -> list[Task]:
+        """Every task that can still be found."""
+        return [task for sid in list(self._tasks) for task in self.tasks(sid)]
+
+    def end(self, reservation: Reservation, status: str, now: float) -> None:
+        """Take an ended reservation out; its task is still found for a while.
+
+        A task that nothing listens to is kept weakly: its events matter only to those who hold it. Thousands that
+        linger for nobody would make each pass of the garbage collector a pause of tens of milliseconds.
+        """
         del self.reservations._entries[reservation.sid]
-        self.ended[reservation.sid] = reservation
-        self._ended_at.append((now, reservation))
+        task = reservation.task
+        # In this order, and the reverse one in ``keep``: of two threads one sees what the other has done.
+        self.ended[reservation.sid] = status
+        self._ended_at.append((now, reservation.sid, task.sid))
+        if not task._was_listened_to():
+            self._tasks[task.sid] = [weakref.ref(task) if each is task else each for each in self._tasks[task.sid]]
+
+    def keep(self, task: Task) -> None:
+        """A listener of this task is being added: if its reservation has ended, it lingers for that; any thread."""
+        sid = task.reservation_sid
+        if sid in self.ended:
+            self._kept[sid] = task
+            if sid not in self.ended:
+                self._kept.pop(sid, None)
 
     def withdraw(self, reservation: Reservation) -> None:
         """Forget an open reservation that was never announced."""
         if self.reservations._entries.get(reservation.sid) is reservation:
             del self.reservations._entries[reservation.sid]
-            self._forget_task(reservation)
+            self._forget_task(reservation.task.sid, reservation.sid)
 
     @property
     def forget_at(self) -> float | None:
@@ -189,17 +221,22 @@ class Mirror:
     def forget_ended(self, now: float) -> None:
         """Drop what ended long enough ago."""
         while self._ended_at and now - self._ended_at[0][0] >= LINGER_SECONDS:
-            reservation = self._ended_at.popleft()[1]
-            if self.ended.get(reservation.sid) is reservation:
-                del self.ended[reservation.sid]
-            self._forget_task(reservation)
+            _, reservation_sid, task_sid = self._ended_at.popleft()
+            self.ended.pop(reservation_sid, None)
+            self._kept.pop(reservation_sid, None)
+            self._forget_task(task_sid, reservation_sid)
 
-    def _forget_task(self, reservation: Reservation) -> None:
-        others = [each for each in self.by_task.get(reservation.task.sid, ()) if each is not reservation]
+    def _forget_task(self, sid: str, reservation_sid: str) -> None:
+        """Forget the task of this sid that belongs to this reservation, and those that nobody holds any more."""
+        others = [
+            entry
+            for entry in self._tasks.get(sid, ())
+            if (task := _alive(entry)) is not None and task.reservation_sid != reservation_sid
+        ]
         if others:
-            self.by_task[reservation.task.sid] = others
+            self._tasks[sid] = others
         else:
-            self.by_task.pop(reservation.task.sid, None)
+            self._tasks.pop(sid, None)
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -294,3 +331,7 @@ class Mirror:
 
     release: Callable[[list[Any]], None]
     """Given by the connection: puts held messages back into the stream of events."""
+
+
+def _alive(entry: _TaskEntry) -> Task | None:
+    return entry() if isinstance(entry, weakref.ref) else entry

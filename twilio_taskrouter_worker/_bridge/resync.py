@@ -230,7 +230,7 @@ class _Taking:
         events = _missed(reservation._told_status, ending)
         if update is not None:
             self._settle(reservation, update)
-        self._state.end(reservation, self._now)
+        self._state.end(reservation, ending, self._now)
         reporting.ended(self._state.worker_sid, reservation, ending)
         for event in events:
             self._notify(reservation, event)

@@ -41,7 +41,7 @@ class Return:
     def _back(self, worker: Worker) -> bool:
         """Return, if a reservation timed out lately; False if none did."""
         ended = dict(self._state.ended)
-        timed_out = {sid for sid, each in ended.items() if each.status == "timeout"} - self._seen
+        timed_out = {sid for sid, status in ended.items() if status == "timeout"} - self._seen
         if not timed_out:
             return False
         self._seen = self._seen & ended.keys() | timed_out

@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from itertools import zip_longest
 from operator import itemgetter
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, overload
 
 import attrs
 
-from .._frozen import FrozenDict, frozen
+from .._frozen import frozen
 from .._json import loads
 from ..errors import ForkedProcessError, InvalidMessageError
 
@@ -48,17 +49,23 @@ class Kind(Generic[T]):
     read: Callable[[Any], T] | None = None
     """Runs at each access; None hands out the parsed value as it is."""
 
+    plain: type | None = None
+    """``parse`` leaves values of this very type as they are."""
+
+    ranged: bool = False
+    """Those have to be integers within the range of dates."""
+
     fleeting: bool = False
     """It differs from message to message without anything having changed."""
 
 
-def _object_text(text: str | None) -> FrozenDict:
-    if not text:
-        return FrozenDict()
+def _object_text(text: str | None) -> dict[str, Any]:
+    if not text or text == "{}":
+        return {}
     value = loads(text)
     if not isinstance(value, dict):
         raise ValueError("its text is not a JSON object")
-    return frozen(value)
+    return value
 
 
 def _decimal(value: int | str) -> int:
@@ -108,11 +115,14 @@ OPTIONAL_TEXT: Kind[str | None] = Kind("a string or null", frozenset({str, _none
 INTEGER: Kind[int] = Kind("an integer", frozenset({int}))
 OPTIONAL_INTEGER: Kind[int | None] = Kind("an integer or null", frozenset({int, _none}))
 BOOLEAN: Kind[bool] = Kind("a boolean", frozenset({bool}))
-FLAG: Kind[bool] = Kind("a boolean, 0 or 1", frozenset({bool, int}), parse=bool)
-VERSION: Kind[str] = Kind("an integer", frozenset({int, str}), parse=_decimal, read=str)
-OBJECT_TEXT: Kind[Mapping[str, Any]] = Kind("the JSON text of an object", frozenset({str, _none}), parse=_object_text)
+FLAG: Kind[bool] = Kind("a boolean, 0 or 1", frozenset({bool, int}), parse=bool, plain=bool)
+VERSION: Kind[str] = Kind("an integer", frozenset({int, str}), parse=_decimal, read=str, plain=int)
+# Frozen when it is read, not on arrival: of most events nobody reads the attributes.
+OBJECT_TEXT: Kind[Mapping[str, Any]] = Kind(
+    "the JSON text of an object", frozenset({str, _none}), parse=_object_text, read=frozen
+)
 AGE: Kind[int] = Kind("an integer", frozenset({int}), fleeting=True)
-SECONDS: Kind[datetime | None] = Kind("a date in seconds", _dates, parse=_seconds, read=_utc)
+SECONDS: Kind[datetime | None] = Kind("a date in seconds", _dates, parse=_seconds, read=_utc, plain=int, ranged=True)
 MILLISECONDS: Kind[datetime | None] = Kind("a date in milliseconds", _dates, parse=_milliseconds, read=_utc)
 
 
@@ -151,6 +161,18 @@ class Wire(Generic[T]):
         raise AttributeError(f"{type(instance).__name__}.{self.attribute} is read-only: TaskRouter sets it")
 
 
+class _Plan(NamedTuple):
+    integers: Callable[[list[Any]], tuple[Any, ...]] | None
+    """Gets the values that only have to be within the range of dates."""
+
+    parse: list[tuple[int, Callable[[Any], Any]]]
+
+
+def _getter(indexes: list[int]) -> Callable[[list[Any]], tuple[Any, ...]]:
+    """An itemgetter that gives a tuple, also of one."""
+    return itemgetter(*indexes) if len(indexes) > 1 else itemgetter(slice(indexes[0], indexes[0] + 1))
+
+
 class Schema:
     """All :class:`Wire` attributes of one class, as a check of payloads."""
 
@@ -164,10 +186,11 @@ class Schema:
         self._required = required
         self._optional = [(f.index, f.key) for f in self.fields if not f.required]
         self._values: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*required)
-        self._fleeting = [f.index for f in self.fields if f.kind.fleeting]
-        self._parse = [(f.index, f.kind.parse) for f in self.fields if f.kind.parse is not None]
-        # Type signatures that passed the check before. There are few: a key has one or two possible types.
-        self._accepted: set[tuple[type, ...]] = set()
+        # Of the raw values, which are all hashable.
+        self._telling = _getter([f.index for f in self.fields if not f.kind.fleeting])
+        # What is left to do for each signature of types that passed the check before. There are few: a key has one or
+        # two possible types.
+        self._plans: dict[tuple[type, ...], _Plan] = {}
 
     def read(self, payload: Any, previous: Record | None = None) -> Record:
         """Check a payload and return its record; InvalidMessageError says what is wrong, without any value."""
@@ -178,13 +201,19 @@ class Schema:
         for _, key in self._optional:
             values.append(payload.get(key))
         signature = tuple(map(type, values))
-        if signature not in self._accepted:
+        plan = self._plans.get(signature)
+        if plan is None:
             self._check(values)
-            self._accepted.add(signature)
-        fingerprint = self._fingerprint(values)
-        for index, parse in self._parse:
+            plan = self._plans[signature] = self._plan(signature)
+        fingerprint = hash(self._telling(values))
+        integers, parse = plan
+        if integers is not None:
+            plain = integers(values)
+            if min(plain) < _FIRST_SECOND or max(plain) > _LAST_SECOND:
+                parse = self._plan(()).parse
+        for index, function in parse:
             try:
-                values[index] = parse(values[index])
+                values[index] = function(values[index])
             except ValueError as error:
                 raise self._refused(self.fields[index], self._reason(error)) from None
         if previous is not None:
@@ -194,11 +223,17 @@ class Schema:
         values.append(fingerprint)
         return tuple(values)
 
-    def _fingerprint(self, values: list[Any]) -> int:
-        """Of the raw values, which are all hashable."""
-        if not self._fleeting:
-            return hash(tuple(values))
-        return hash(tuple(value for index, value in enumerate(values) if index not in self._fleeting))
+    def _plan(self, signature: tuple[type, ...]) -> _Plan:
+        """What to do with values of these types; everything, if the signature is empty."""
+        integers, parse = [], []
+        for field, kind in zip_longest(self.fields, signature):
+            if field.kind.parse is None:
+                continue
+            if kind is None or kind is not field.kind.plain:
+                parse.append((field.index, field.kind.parse))
+            elif field.kind.ranged:
+                integers.append(field.index)
+        return _Plan(_getter(integers) if integers else None, parse)
 
     def _check(self, values: list[Any]) -> None:
         for field, value in zip(self.fields, values, strict=True):

@@ -137,7 +137,7 @@ def _reservation_updated(state: Mirror, message: Message, now: float) -> list[No
         return []
     reservation._announced = announced
     if ending:
-        state.end(reservation, now)
+        state.end(reservation, event, now)
     _renew(state, reservation, update, ending=ending)
     if ending:
         reporting.ended(state.worker_sid, reservation, event)
@@ -181,8 +181,7 @@ def _task_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     index = Task._schema.index
     ending = message.event_type in _TASK_ENDINGS
     notices = []
-    for reservation in state.by_task.get(record[index["sid"]], ()):
-        task = reservation.task
+    for task in state.tasks(record[index["sid"]]):
         announced = admit(
             task._announced, message.event_type, record[index["version"]], record[-1], state.trust, ending=ending
         )

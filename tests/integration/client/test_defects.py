@@ -485,7 +485,7 @@ def test_defect_24_nothing_is_kept_of_ended_reservations(
         bridge.beat()
         marker(bridge, ears)
         state = worker._state
-        assert (dict(state.reservations), state.by_task, state.ended, len(state._ended_at)) == ({}, {}, {}, 0)
+        assert (dict(state.reservations), state._tasks, state.ended, len(state._ended_at)) == ({}, {}, {}, 0)
 
 
 def test_defect_25_removal_looks_at_the_object(bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch) -> None:

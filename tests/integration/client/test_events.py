@@ -522,7 +522,7 @@ def test_an_ended_reservation_is_forgotten_after_five_seconds(desk: Desk, event:
     version = task.version
     assert apply(5.0) == []
     assert task.version == version
-    assert (state.ended, state.by_task, list(state._ended_at)) == ({}, {}, [])
+    assert (state.ended, state._tasks, list(state._ended_at)) == ({}, {}, [])
 
 
 def test_a_task_of_two_reservations(desk: Desk) -> None:

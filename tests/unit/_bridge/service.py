@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from tests.tools import payloads
-from twilio_taskrouter_worker import Worker
+from twilio_taskrouter_worker import Reservation, Worker
 from twilio_taskrouter_worker._bridge.messages import Message
 from twilio_taskrouter_worker._bridge.mirror import Mirror, Notice
 from twilio_taskrouter_worker._bridge.request import Request
@@ -147,6 +147,8 @@ class Client:
         self.state.release = self.released = []  # type: ignore[assignment]
         self.log: list[str] = []
         self.now = 0.0
+        # As a user's program holds what it was given.
+        self._held: dict[str, Reservation] = {}
 
     def _call(self, request: Request[Any], /) -> Future[Any]:
         self.calls.append(request)
@@ -168,7 +170,16 @@ class Client:
             self.note(apply(self.state, copy_message(each), self.now))
         return self.log[before:]
 
+    @property
+    def ended(self) -> dict[str, Reservation]:
+        """Reservations that ended lately, by sid."""
+        return {sid: reservation for sid, reservation in self._held.items() if sid in self.state.ended}
+
     def note(self, notices: list[Notice]) -> list[str]:
+        for notice in notices:
+            for each in (notice.emitter, *notice.args):
+                if isinstance(each, Reservation):
+                    self._held[each.sid] = each
         told = [describe(notice) for notice in notices]
         self.log += told
         return told

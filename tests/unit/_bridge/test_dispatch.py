@@ -363,7 +363,7 @@ def test_ended_reservations_are_forgotten_when_nothing_comes(desk: Desk, monkeyp
     desk.reserve()
     desk.put(desk.service.change("WR1", "rejected"))
     desk.settle()
-    eventually(lambda: desk.client.state.ended == {} and desk.client.state.by_task == {}, 5, "it is still there")
+    eventually(lambda: desk.client.state.ended == {} and desk.client.state._tasks == {}, 5, "it is still there")
 
 
 def test_heartbeats_forget_ended_reservations(desk: Desk) -> None:
@@ -372,8 +372,8 @@ def test_heartbeats_forget_ended_reservations(desk: Desk) -> None:
     desk.put(desk.service.change("WR1", "rejected"))
     desk.settle()
     assert "WR1" in desk.client.state.ended
-    at, reservation = desk.client.state._ended_at.popleft()
-    desk.client.state._ended_at.append((at - 10.0, reservation))
+    at, *sids = desk.client.state._ended_at.popleft()
+    desk.client.state._ended_at.append((at - 10.0, *sids))
     desk.put(" ")
     desk.settle()
     assert desk.client.state.ended == {}

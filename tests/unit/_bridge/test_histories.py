@@ -50,7 +50,7 @@ def advance(service: Service, step: tuple[str, int]) -> list[Message]:
 def versions(client: Client) -> dict[Any, int]:
     """The version of every object, by identity, ended reservations included."""
     state = client.state
-    reservations = [*state.reservations.values(), *state.ended.values()]
+    reservations = [*state.reservations.values(), *client.ended.values()]
     found: dict[Any, int] = {"worker": -1 if state.record is None else state.record[WORKER["version"]]}
     for each in reservations:
         found[each.sid] = int(each.version)
@@ -60,14 +60,14 @@ def versions(client: Client) -> dict[Any, int]:
 
 def watched(client: Client, what: Callable[[], object]) -> None:
     """Do it, and check that no object became older or another one."""
-    before, objects = versions(client), {**client.state.reservations, **client.state.ended}
+    before, objects = versions(client), {**client.state.reservations, **client.ended}
     try:
         what()
     except InvalidMessageError as error:
         assert "a reservation the worker does not have" in error.message
     after = versions(client)
     assert all(after.get(key, version) >= version for key, version in before.items())
-    for sid, reservation in {**client.state.reservations, **client.state.ended}.items():
+    for sid, reservation in {**client.state.reservations, **client.ended}.items():
         assert objects.get(sid, reservation) is reservation
 
 

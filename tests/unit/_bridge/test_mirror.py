@@ -109,9 +109,9 @@ def test_ended_reservations_are_let_go(client: Client, service: Service) -> None
     assert set(client.state.ended) == {"WR1", "WR3"}
     client.state.forget_ended(LINGER_SECONDS)
     assert set(client.state.ended) == {"WR3"}
-    assert [each.sid for each in client.state.by_task["WTx"]] == ["WR2"]
+    assert [each.reservation_sid for each in client.state.tasks("WTx")] == ["WR2"]
     client.state.forget_ended(LINGER_SECONDS + 1.0)
-    assert (client.state.ended, set(client.state.by_task)) == ({}, {"WTx"})
+    assert (client.state.ended, set(client.state._tasks)) == ({}, {"WTx"})
     assert not client.state._ended_at
 
 
@@ -120,21 +120,33 @@ def test_many_reservations_leave_nothing(client: Client, service: Service) -> No
     for number in range(300):
         client.now = float(number)
         client.hear(service.create(), service.change(f"WR{number + 1}", "rejected"))
-    assert len(client.state.ended) == len(client.state._ended_at) == len(client.state.by_task) == 5
+    assert len(client.state.ended) == len(client.state._ended_at) == len(client.state._tasks) == 5
 
 
-def test_a_sid_that_came_again(client: Client, service: Service) -> None:
-    """Letting go of an ended reservation leaves a younger one of the same sid alone."""
+@pytest.mark.parametrize("when", ["never", "before the end", "after the end"])
+def test_a_task_lingers_for_its_listeners(client: Client, service: Service, when: str) -> None:
+    """A task that nobody holds and nobody listens to is let go at once; a listener keeps it for its 5 s, also one that
+    was added after the end."""
+    client.hear(service.create())
+    if when == "before the end":
+        client.worker.reservations["WR1"].task.on("updated", print)
+    client.hear(service.change("WR1", "rejected"))
+    if when == "after the end":
+        client.ended["WR1"].task.on("updated", print)
+    client._held.clear()
+    assert client.hear(service.update_task("WR1")) == ([] if when == "never" else ["WT1 updated"])
+    client.now = LINGER_SECONDS
+    assert client.hear(service.update_task("WR1")) == []
+    assert (client.state.ended, client.state._tasks, client.state._kept) == ({}, {}, {})
+
+
+def test_a_task_that_is_held_is_heard(client: Client, service: Service) -> None:
+    """Who holds the task, or its reservation, may listen to it at any time of the 5 s."""
     client.hear(service.create(), service.change("WR1", "rejected"))
-    old = client.state.ended.pop("WR1")
-    service.made = 0
-    client.now = 1.0
-    client.hear(service.create(), service.change("WR1", "rejected"))
-    young = client.state.ended["WR1"]
-    assert young is not old
-    client.state.forget_ended(LINGER_SECONDS)
-    assert client.state.ended == {"WR1": young}
-    assert client.state.by_task == {"WT1": [young]}
+    task = client.ended["WR1"].task
+    client._held.clear()
+    assert client.hear(service.update_task("WR1")) == ["WT1 updated"]
+    assert task.version == str(service.over["WR1"]["task"]["version"])
 
 
 # -- calls -----------------------------------------------------------------------------------------------------------

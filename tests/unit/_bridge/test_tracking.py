@@ -95,7 +95,7 @@ def test_a_service_that_counts_otherwise() -> None:
     assert not client.state.trust.in_versions
     accepted, completed = service.change("WR1", "accepted"), service.change("WR1", "completed")
     assert client.hear(accepted, completed) == ["WR1 accepted", "WR1 completed"]
-    assert client.state.ended["WR1"].status == "completed"
+    assert client.ended["WR1"].status == "completed"
 
 
 def test_trust_in_the_worker_is_its_own() -> None:

@@ -182,7 +182,7 @@ def test_late_events_of_a_reservation(client: Client, service: Service) -> None:
     """After its end a reservation hears nothing more, whatever comes late, and does not come back."""
     events = [service.create(), *(service.change("WR1", status) for status in ("accepted", "wrapping", "completed"))]
     client.hear(*events)
-    reservation = client.state.ended["WR1"]
+    reservation = client.ended["WR1"]
     assert client.hear(*events, *reversed(events)) == []
     assert (reservation.status, len(client.worker.reservations)) == ("completed", 0)
 
@@ -361,7 +361,7 @@ def test_a_task_is_heard_for_a_while_after_its_reservation(client: Client, servi
     assert client.hear(service.task_event("WR1", "task.completed")) == ["WT1 completed"]
     client.now = 5.0
     assert client.hear(service.update_task("WR1")) == []
-    assert (client.state.by_task, client.state.ended) == ({}, {})
+    assert (client.state._tasks, client.state.ended) == ({}, {})
 
 
 def test_a_task_of_nobody(client: Client, service: Service) -> None:
@@ -494,7 +494,7 @@ def test_an_event_with_another_task(client: Client, service: Service, event_type
     with pytest.raises(InvalidMessageError, match="another one"):
         client.hear(message(f"reservation.{event_type}", payload))
     assert client.state.reservations["WR1"].to_dict() == before
-    assert set(client.state.by_task) == {"WT1"}
+    assert set(client.state._tasks) == {"WT1"}
 
 
 def test_answers_about_something_else(client: Client, service: Service) -> None:
