@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from . import _checks
 from ._bridge import forking
 from ._bridge.stopping import SIGNAL_CHECK, Stop
-from ._bridge.threads import POOL, TIMERS
+from ._bridge.threads import drain_all
 from ._bridge.waiting import Waiting, WhenReady
 from ._bridge.work import Work
 from ._listening import WorkerEmitter
@@ -356,8 +356,7 @@ class Lifecycle(WorkerEmitter):
         with self._lock:
             if self._ending is connection:
                 self._ending = None
-        POOL.drain(max(0.0, deadline - time.monotonic()))
-        TIMERS.drain(max(0.0, deadline - time.monotonic()))
+        drain_all(deadline)
 
     def _check_process(self) -> None:
         if self._connection is not None and self._forked:

@@ -269,3 +269,10 @@ def rejected(
         }.get(status, RequestRejectedError)
         lead = f"Request failed with status code {status}."
     return kind(f"{lead} {message}".rstrip(), status=status, code=code, more_info=more_info, retry_after=retry_after)
+
+
+def unusable_answer(error: InvalidMessageError) -> InvalidAnswerError:
+    """The error for an answer with a record that does not have the documented shape."""
+    invalid = InvalidAnswerError(f"TaskRouter's answer is unusable. {error.message}", status=200)
+    invalid.__cause__ = error.with_traceback(None)
+    return invalid

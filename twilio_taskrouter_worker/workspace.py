@@ -13,7 +13,7 @@ from ._bridge.request import Request, as_it_is
 from ._bridge.routes import PAGE_SIZE, Route
 from ._bridge.schema import Resource
 from ._version import __version__
-from .errors import InvalidAnswerError, InvalidMessageError, TokenError
+from .errors import InvalidMessageError, TokenError, unusable_answer
 from .options import LogLevel, Options, set_log_level
 from .task_info import TaskInfo
 from .task_queue import TaskQueue
@@ -236,9 +236,7 @@ class Workspace:
                 sid = kind._schema.index["sid"]
                 result.set_result({record[sid]: kind(record) for record in records})
             except InvalidMessageError as error:
-                invalid = InvalidAnswerError(f"TaskRouter's answer is unusable. {error.message}", status=200)
-                invalid.__cause__ = error
-                result.set_exception(invalid)
+                result.set_exception(unusable_answer(error))
             except Exception as error:
                 result.set_exception(error)
 

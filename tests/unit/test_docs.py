@@ -107,7 +107,7 @@ def test_every_option_has_a_row_with_its_default() -> None:
 
 # -- limits --------------------------------------------------------------------------------------------------------
 
-UNITS = {"s": 1, "%": 0.01, "KiB": 2**10, "MiB": 2**20, "times": 1, "threads": 1, "records": 1}
+UNITS = {"s": 1, "characters": 1, "%": 0.01, "KiB": 2**10, "MiB": 2**20, "times": 1, "threads": 1, "records": 1}
 
 
 def limit_rows() -> list[list[str]]:
@@ -136,7 +136,12 @@ def test_limits_are_those_of_the_code(row: list[str]) -> None:
 
 NO_LIMITS = {
     "REMEMBERED": "a bound for a table",
-    "LAST_TRY": "decides between two errors",
+    "BUSY": "when the pool grows",
+    "EAGER": "when the pool grows",
+    "GROWTH_SECONDS": "when the pool grows",
+    "IMPATIENCE": "when the pool grows",
+    "ERROR_BODY_LIMIT": "a guard against what is no message",
+    "UNACKNOWLEDGED_MS": "a setting of the socket",
     "MOMENT": "a thread of the pool that is about to be free",
     "ODD_RESERVATIONS": "in the text on versions",
     "CLOSE_SESSION_REPLACED": "a close code",

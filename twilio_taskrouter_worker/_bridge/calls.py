@@ -1,6 +1,7 @@
-"""Calls: a route and its parameters in, one tunnelled POST on a pool thread, a Future out.
+"""Calls: a request in, one tunnelled POST on a pool thread, a Future out.
 
-Retries need no thread: between two tries a call is only an entry of the timers.
+Retries need no thread: between two attempts a call is only an entry of the timers. Nor do deadlines: the timers' thread
+fails a Future that is due even if all threads of the pool are taken.
 """
 
 from __future__ import annotations
@@ -8,118 +9,52 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
-from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
-from .._json import dumps, loads
+from .._json import dumps
 from .._log import CALLS as log
 from ..errors import (
     ClosedError,
-    InvalidAnswerError,
     InvalidMessageError,
     NetworkError,
     RequestError,
     RequestTimeoutError,
     TaskRouterError,
-    rejected,
+    unusable_answer,
 )
-from .futures import Following
-from .http import Answer, Exchange, HttpFailure, HttpTimeout, NotSent, Settings, hide, settings_for
+from .futures import CallFuture, Unawaited
+from .http import Answer, Exchange, HttpFailure, HttpTimeout, distrust_idle
+from .outcomes import TIMINGS, Timings, read_answer, retry_delay
 from .request import Request
+from .settings import Settings, settings_for
 from .threads import POOL, TIMERS, Timer
+from .turns import Turn, Turns
 
-__all__ = ["Calls", "read_answer", "retry_delay"]
+__all__ = ["Calls"]
 
 T = TypeVar("T")
 
-RETRY_FIRST = 0.25
-RETRY_MAX = 4.0
-"""Seconds: delay before the n-th retry, uniform between half of and the whole ``RETRY_FIRST * 2**(n-1)``, at most
-RETRY_MAX, unless the service said ``Retry-After``."""
-
-LAST_TRY = 0.2
-"""Seconds a further try must have left: with less, the reason of the last failure serves the caller better than a
-timeout that hides it."""
-
-RETRIED_GET_STATUS = frozenset({429, 502, 503, 504})
-
-
-def retry_delay(
-    method: str, failure: HttpFailure | RequestError, tries: int, rand: Callable[[], float]
-) -> float | None:
-    """Seconds until the next try, or None where there must be none. Pure.
-
-    A GET may always be asked again. A POST only where the service cannot have acted: the connection was never made,
-    or it said so (429, or 503 with Retry-After).
-    """
-    said: float | None = None
-    if isinstance(failure, RequestError):
-        said = failure.retry_after
-        safe = failure.status == 429 or (failure.status == 503 and said is not None)
-        again = safe if method != "GET" else failure.status in RETRIED_GET_STATUS
-    else:
-        again = isinstance(failure, NotSent) if method != "GET" else not isinstance(failure, HttpTimeout)
-    if not again:
-        return None
-    return said if said is not None else min(RETRY_MAX, RETRY_FIRST * 2.0 ** min(tries - 1, 10)) * (0.5 + 0.5 * rand())
-
-
-def read_answer(answer: Answer, token: str = "") -> Any:
-    """The payload of a good answer; RequestError for any other. Pure.
-
-    A service that quotes the token in its message is not quoted in turn.
-    """
-    if 200 <= answer.status < 300:
-        try:
-            body = loads(answer.body)
-        except ValueError:
-            raise InvalidAnswerError(
-                f"The answer ({len(answer.body)} bytes) is not JSON; is eb_server an event bridge?",
-                status=answer.status,
-            ) from None
-        if not isinstance(body, dict) or "payload" not in body:
-            raise InvalidAnswerError("The answer is JSON, but not an object with a 'payload'", status=answer.status)
-        return body["payload"]
-    details: Mapping[str, Any] = {}
-    try:
-        body = loads(answer.body)
-        details = body if isinstance(body, dict) else {}
-    except ValueError:
-        pass
-    message = details.get("message")
-    code = details.get("code")
-    more_info = details.get("more_info")
-    raise rejected(
-        answer.status,
-        hide(token, message) if isinstance(message, str) else _without_message(answer),
-        code=code if isinstance(code, int) and not isinstance(code, bool) else None,
-        more_info=hide(token, more_info) if isinstance(more_info, str) else None,
-        retry_after=_retry_after(answer.headers.get("retry-after")),
-    )
-
-
-def _without_message(answer: Answer) -> str:
-    if 300 <= answer.status < 400:
-        return "The service redirects, which is not followed, since the request carries a token."
-    return f"The answer has no message ({answer.headers.get('content-type', 'no content type')})."
-
-
-def _retry_after(text: str | None) -> float | None:
-    """Seconds, from either form of the header."""
-    if not text:
-        return None
-    if text.isascii() and text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError, OverflowError):
-        return None
-
 
 class Calls:
-    """Makes the calls of one client. Safe on any thread."""
+    """Makes the calls of one client. Safe on any thread.
+
+    **Order.** Calls that change the same thing are sent one after the other, each when the one before has ended: it has
+    its answer, has failed for good, has expired or was cancelled. See ``turns``; ``Request.subjects`` says what a call
+    changes. A call that is cut off while the service may have it is waited for until its connection is closed, which
+    is a moment: the next one then does not overtake it needlessly, and nothing more can be known.
+
+    Args:
+        url: Address of the event bridge.
+        token: Returns the token to use; asked at each attempt.
+        client_version: Told to the service.
+        timeout: Seconds for each call as a whole.
+        send_versions: Whether the version of what is changed is sent.
+        unawaited: Called on a shared thread with the error of a call that failed and that nobody looked at, after it
+            was logged.
+        timings: For tests.
+    """
 
     def __init__(
         self,
@@ -129,16 +64,21 @@ class Calls:
         timeout: float,
         *,
         send_versions: bool = False,
+        unawaited: Unawaited | None = None,
+        timings: Timings = TIMINGS,
     ) -> None:
-        self._url = url
-        self._send_versions = send_versions
-        self._token = token
+        self.url = url
+        self.token = token
+        self.timeout = timeout
+        self.timings = timings
+        self.unawaited = unawaited
+        self.send_versions = send_versions
         self._client_version = client_version
-        self._timeout = timeout
         self._settings: Settings | None = None
-        # Guards the two below.
+        # Guards the rest.
         self._lock = threading.Lock()
         self._open: set[_Call[Any]] = set()
+        self._turns = Turns()
         self._closed_by: str | None = None
 
     def call(self, request: Request[T], /) -> Future[T]:
@@ -146,27 +86,30 @@ class Calls:
 
         Returns:
             A Future of what the request's ``then`` makes of the payload. It fails with a TaskRouterError, nothing
-            else. ``cancel()`` of it works until the request is sent.
+            else. ``cancel()`` of it works until the request is sent. Its callbacks run on a pool thread.
 
         Raises:
             ClosedError: The client was closed.
+            TaskRouterError: The system has no thread for it; nothing was sent.
         """
-        call = _Call(self, request, time.monotonic() + self._timeout)
+        call = _Call(self, request, time.monotonic() + self.timeout)
+        TIMERS.require()
+        POOL.require()
         with self._lock:
             if self._closed_by is not None:
                 raise ClosedError(f"No call can be made: {self._closed_by}")
             self._open.add(call)
+            call.waited = not self._turns.enter(call, request.subjects)
         call.start()
-        return call.future if request.heard is None else Following(call.future, request.heard)
+        return call.future
 
-    def headers(self, request: Request[Any]) -> dict[str, str]:
-        """The HTTP headers of a request."""
+    def headers(self, api_version: str, version: str | None) -> dict[str, str]:
+        """Return the HTTP headers of a request."""
         headers = {
-            "apiVersion": request.route.api_version,
+            "apiVersion": api_version,
             "clientVersion": self._client_version,
             "Content-Type": "text/plain;charset=UTF-8",
         }
-        version = request.version() if self._send_versions and request.version is not None else None
         if version is not None:
             headers["If-Match"] = version
         return headers
@@ -175,9 +118,15 @@ class Calls:
     def closed(self) -> bool:
         return self._closed_by is not None
 
+    @property
+    def in_flight(self) -> int:
+        """Number of calls that have not ended."""
+        return len(self._open)
+
     def settings(self) -> Settings:
+        """Return the environment's settings, as they were at the first call."""
         if self._settings is None:
-            self._settings = settings_for(self._url)
+            self._settings = settings_for(self.url)
         return self._settings
 
     def reopen(self) -> None:
@@ -186,103 +135,164 @@ class Calls:
             self._closed_by = None
 
     def close(self, why: str) -> Callable[[], None]:
-        """Refuse further calls. What it returns fails those under way with ClosedError: to be called without a lock,
-        since their callbacks run in it."""
+        """Refuse further calls.
+
+        Returns:
+            A function that fails those under way with ClosedError, to be called without a lock. It does not block:
+            callbacks of their Futures are left to the pool.
+        """
         with self._lock:
             self._closed_by = why
             calls = list(self._open)
 
         def give_up() -> None:
             for call in calls:
-                call.give_up(ClosedError(f"The call was given up: {why}. TaskRouter may or may not have acted on it"))
+                call.close(why)
 
         return give_up
 
-    def _done(self, call: _Call[Any]) -> None:
+    def ended(self, call: _Call[Any]) -> None:
+        """The call is not on the wire and will not be: let those behind it go."""
         with self._lock:
             self._open.discard(call)
+            may_go = self._turns.leave(call)
+        for each in may_go:
+            assert isinstance(each, _Call)
+            POOL.submit(each.attempt)
 
 
-class _Call(Generic[T]):
-    """One call through all its tries."""
+class _Call(Turn, Generic[T]):
+    """One call through all its attempts."""
+
+    __slots__ = (
+        "_calls",
+        "_deadline",
+        "_ended",
+        "_exchange",
+        "_headers",
+        "_last_failure",
+        "_lock",
+        "_request",
+        "_retry",
+        "_running",
+        "_timeout",
+        "_tries",
+        "_url",
+        "future",
+        "waited",
+    )
 
     def __init__(self, calls: Calls, request: Request[T], deadline: float) -> None:
-        self.future: Future[T] = Future()
+        super().__init__()
+        self.future: CallFuture[T] = CallFuture(request, self._cancelled, calls.unawaited)
+        self.waited = False
+        """Whether it had to wait for an earlier call that changes the same."""
         self._calls = calls
         self._request = request
         # Now: a wrong sid raises at the call.
         self._url = request.url
-        self._headers = calls.headers(request)
+        self._headers = self._current_headers()
         self._deadline = deadline
         self._tries = 0
-        self._running = self._cancelled = False
         self._last_failure = ""
-        self._exchange: Exchange | None = None
         self._timeout: Timer | None = None
         self._retry: Timer | None = None
-        # Guards the outcome (the answer, the deadline and close() race, and the first one wins) and the Future's step
-        # from pending to running.
+        # Guards the rest: the answer, the deadline, cancel() and close() race, and the first one wins.
         self._lock = threading.Lock()
         self._ended = False
+        # Whether the Future runs; None while it may still be cancelled.
+        self._running: bool | None = None
+        # While an attempt is under way.
+        self._exchange: Exchange | None = None
 
     def start(self) -> None:
-        # Not on the timers' thread: a callback of the Future could block every deadline.
-        self._timeout = TIMERS.at(self._deadline, lambda: POOL.submit(self._expire))
+        """Begin: the deadline counts from here."""
+        self._timeout = TIMERS.at(self._deadline, self._expire)
         if self._ended:
             # Closed before there was a timer to cancel.
             self._timeout.cancel()
-        POOL.submit(self._try)
+        if not self.waited:
+            POOL.submit(self.attempt)
 
-    def give_up(self, error: TaskRouterError) -> None:
-        """Fail the Future now; a request on the wire is abandoned."""
-        if self._end():
-            exchange = self._exchange
-            if exchange is not None:
-                exchange.abort()
-            self._fail(error)
+    def _current_headers(self) -> dict[str, str]:
+        request = self._request
+        version = request.version() if self._calls.send_versions and request.version is not None else None
+        return self._calls.headers(request.route.api_version, version)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self, why: str) -> None:
+        """Fail the Future with ClosedError now; a request on the wire is abandoned."""
+        acted = "TaskRouter may or may not have acted on it" if self._tries else "It was not sent"
+        self._give_up(ClosedError(f"The call was given up: {why}. {acted}"))
 
     def _expire(self) -> None:
-        self.give_up(
-            RequestTimeoutError(
-                f"Request timed out. {self._request.route} had no complete answer within "
-                f"{self._calls._timeout:g} s{self._last_failure}"
+        """The deadline has passed; on the timers' thread."""
+        self._give_up(self._timed_out())
+        if self._tries:
+            # What did not answer may be the network: other idle connections would not answer either.
+            distrust_idle()
+
+    def _timed_out(self) -> RequestTimeoutError:
+        route, seconds = self._request.route, self._calls.timeout
+        if self._tries == 0 and self.waited:
+            return RequestTimeoutError(
+                f"Request timed out. {route} waited {seconds:g} s for earlier calls, and was not sent"
             )
+        return RequestTimeoutError(
+            f"Request timed out. {route} had no complete answer within {seconds:g} s{self._last_failure}"
         )
 
-    def _end(self) -> bool:
+    def _give_up(self, error: TaskRouterError) -> None:
         with self._lock:
             if self._ended:
-                return False
+                return
             self._ended = True
+            exchange = self._exchange
+        self._tidy()
+        # If it is cut off while the service may have it, `_off_the_wire` lets the next call go.
+        if exchange is None or not exchange.abort():
+            self._calls.ended(self)
+        self._fail(error)
+
+    def _cancelled(self) -> None:
+        """The Future was cancelled, which works until the first attempt; on the thread that cancels."""
+        self._run()
+        with self._lock:
+            self._ended = True
+        self._tidy()
+        self._calls.ended(self)
+
+    def _tidy(self) -> None:
+        self.future.settled()
         for timer in (self._timeout, self._retry):
             if timer is not None:
                 timer.cancel()
-        self._calls._done(self)
-        return True
 
     def _run(self) -> bool:
-        """From here on the Future cannot be cancelled; False where it was."""
+        """From here on the Future cannot be cancelled; False if it was."""
         with self._lock:
-            if not self._running and not self._cancelled:
+            if self._running is None:
                 self._running = self.future.set_running_or_notify_cancel()
-                self._cancelled = not self._running
             return self._running
 
     def _fail(self, error: BaseException) -> None:
+        # Without its frames, which hold this call and its Future: a failure that nobody looks at could not be
+        # collected, and so not be reported.
         if self._run():
-            self.future.set_exception(error)
+            self.future.set_exception(error.with_traceback(None))
 
-    def _try(self) -> None:
-        if self._ended:
+    # -- attempts ----------------------------------------------------------------------------------------------------
+
+    def attempt(self) -> None:
+        """Send it once and use what comes of it; on a pool thread."""
+        exchange = self._begin()
+        if exchange is None:
             return
-        if not self._run():
-            self._end()
-            return
-        self._tries += 1
         try:
-            # The token is read at each try: it may have been renewed meanwhile.
-            token = self._calls._token()
-            payload = read_answer(self._post(token), token)
+            # The token is read at each attempt: it may have been renewed meanwhile.
+            token = self._calls.token()
+            payload = read_answer(self._post(exchange, token), token)
         except (HttpFailure, RequestError) as failure:
             self._failed(failure)
         except TaskRouterError as error:
@@ -290,58 +300,92 @@ class _Call(Generic[T]):
             self._finish_with(error)
         except Exception as error:
             log.exception("A call failed in an unforeseen way; this is a defect of the library")
-            self._finish_with(error)
+            self._finish(error)
         else:
             self._succeed(payload)
 
-    def _post(self, token: str) -> Answer:
+    def _begin(self) -> Exchange | None:
+        """The exchange for the next attempt; None if the call has ended."""
+        if not self._run():
+            return None
+        calls, deadline, patience = self._calls, self._deadline, None
+        if self._request.route.method == "GET":
+            left = deadline - time.monotonic()
+            if calls.timings.patience * left >= calls.timings.patience_min:
+                patience = deadline - (1.0 - calls.timings.patience) * left
+        if self.waited and self._tries == 0:
+            # The answers of those before it may have changed the version it is based on.
+            self._headers = self._current_headers()
+        exchange = Exchange(calls.url, calls.settings(), deadline, patience)
+        with self._lock:
+            if self._ended:
+                return None
+            self._exchange = exchange
+            self._tries += 1
+        return exchange
+
+    def _post(self, exchange: Exchange, token: str) -> Answer:
         request = self._request
-        body = dumps({"url": self._url, "method": request.route.method, "params": request.params, "token": token})
-        self._exchange = exchange = Exchange(self._calls._url, self._calls.settings())
-        if self._ended:
-            raise HttpTimeout("given up")
-        return exchange.post(body, self._headers, self._deadline)
+        body = {"url": self._url, "method": request.route.method, "params": request.params, "token": token}
+        return exchange.post(dumps(body), self._headers)
+
+    def _off_the_wire(self, *, final: bool) -> bool:
+        """The exchange is over, *final*: with an outcome. False if the call had ended before."""
+        with self._lock:
+            self._exchange = None
+            ended = self._ended
+            self._ended = ended or final
+        if ended:
+            self._calls.ended(self)
+        return not ended
 
     def _failed(self, failure: HttpFailure | RequestError) -> None:
-        delay = retry_delay(self._request.route.method, failure, self._tries, random.random)
-        if delay is not None and time.monotonic() + delay + LAST_TRY < self._deadline:
-            self._last_failure = f"; the last of {self._tries} tries: {failure}"
-            log.debug("%s: try %d failed, next in %.2f s", self._request.route, self._tries, delay)
-            self._retry = TIMERS.at(time.monotonic() + delay, lambda: POOL.submit(self._try))
-            if self._ended:
-                self._retry.cancel()
-            return
         if isinstance(failure, HttpTimeout):
-            self._expire()
-            return
-        if isinstance(failure, HttpFailure):
-            error: RequestError = NetworkError(
-                f"Network error has occurred. {self._request.route} got no answer: {failure}. "
+            distrust_idle()
+        calls, route = self._calls, self._request.route
+        delay = retry_delay(route.method, failure, self._tries, random.random, calls.timings)
+        if delay is not None and time.monotonic() + delay + calls.timings.last_try < self._deadline:
+            self._last_failure = f"; the last of {self._tries} attempts: {failure}"
+            if self._off_the_wire(final=False):
+                log.debug("%s: attempt %d failed, next in %.2f s", route, self._tries, delay)
+                self._retry = TIMERS.at(time.monotonic() + delay, lambda: POOL.submit(self.attempt))
+                if self._ended:
+                    self._retry.cancel()
+        elif isinstance(failure, HttpTimeout):
+            self._finish(self._timed_out())
+        elif isinstance(failure, HttpFailure):
+            error = NetworkError(
+                f"Network error has occurred. {route} got no answer: {failure}. "
                 "Check eb_server, region, the network and the proxy settings"
             )
             error.__cause__ = failure.__cause__
+            self._finish(error)
         else:
-            error = failure
-        self._finish_with(error)
+            self._finish(failure)
 
-    def _finish_with(self, error: BaseException) -> None:
-        if self._end():
+    def _finish(self, error: BaseException) -> None:
+        if self._off_the_wire(final=True):
+            self._tidy()
+            self._calls.ended(self)
             self._fail(error)
 
     def _succeed(self, payload: Any) -> None:
-        if not self._end():
-            # Too late for the caller, but what it tells is as true as ever.
+        if not self._off_the_wire(final=True):
+            # Too late for the caller, but as true as ever.
             self._apply_late(payload)
             return
+        self._tidy()
         try:
             result = self._request.then(payload)
-        except InvalidMessageError as error:
-            invalid = InvalidAnswerError(f"TaskRouter's answer is unusable. {error.message}", status=200)
-            invalid.__cause__ = error
-            self._fail(invalid)
+        except InvalidMessageError as message:
+            self._calls.ended(self)
+            self._fail(unusable_answer(message))
         except Exception as error:
+            self._calls.ended(self)
             self._fail(error)
         else:
+            # Before the callbacks, one of which may wait for the next call.
+            self._calls.ended(self)
             self.future.set_result(result)
 
     def _apply_late(self, payload: Any) -> None:

@@ -42,7 +42,6 @@ from .failures import (
     renewal_failure,
     with_age,
 )
-from .http import Settings
 from .loading import Loader
 from .messages import Init, Message, parse
 from .mirror import Mirror, Notice
@@ -62,6 +61,7 @@ from .session import (
     SessionOptions,
     State,
 )
+from .settings import Settings
 from .signaling import Closed, Socket, websocket_settings
 from .threads import POOL, TIMERS, Timer
 from .waiting import Waiting

@@ -8,6 +8,9 @@ import attrs
 
 __all__ = ["Deadline"]
 
+SHARE_MIN = 1.0
+"""Seconds that a share of the time left has at least, where there is that much."""
+
 
 @attrs.frozen
 class Deadline:
@@ -34,3 +37,15 @@ class Deadline:
         if left <= 0:
             raise TimeoutError("the deadline passed")
         return left
+
+    def share(self, parts: int) -> float:
+        """Seconds for the next of several attempts, so that one that hangs leaves time for those after it.
+
+        Args:
+            parts: How many attempts there are, the next one included.
+
+        Raises:
+            TimeoutError: The deadline has passed.
+        """
+        left = self.require()
+        return min(left, max(SHARE_MIN, left / parts))

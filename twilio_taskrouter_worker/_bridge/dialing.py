@@ -14,14 +14,11 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from . import tls
 from .deadline import Deadline
-from .http import Settings
 from .resolver import Addresses, look_up
+from .settings import Settings
 from .stream import HandshakeTooLong, Stream
 
 __all__ = ["Dialing", "GivenUp", "ProxyRefused"]
-
-ADDRESS_SECONDS = 1.0
-"""The least an address of several gets to answer, where the deadline has that much left."""
 
 DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 
@@ -118,8 +115,7 @@ class Dialing:
             self._hold(sock)
             try:
                 # An address that does not answer leaves time for those after it (the spirit of RFC 8305).
-                left = deadline.require()
-                sock.settimeout(min(left, max(ADDRESS_SECONDS, left / (len(addresses) - index))))
+                sock.settimeout(deadline.share(len(addresses) - index))
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 sock.connect(address)

@@ -1,60 +1,177 @@
-"""A Future that ends as another one does, and then tells when everybody has heard of it."""
+"""The Future of a call: its callbacks run on a pool thread, and a failure that nobody looks at is logged."""
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, Generic, TypeVar
 
-from .threads import TIMERS
+from .._log import CALLS as log
+from .._log import about
+from ..errors import TaskRouterError
+from .request import Request
+from .threads import POOL, TIMERS, leave, run_left
 
-__all__ = ["Following"]
+__all__ = ["CallFuture", "Unawaited"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 HEARD_AT_MOST = 1.0
 """Seconds after which callbacks that still run are no longer waited for: one of them may itself wait for what comes
 next."""
 
+Unawaited = Callable[[TaskRouterError], None]
+"""Gets the error of a failed call that nobody looked at, on a shared thread."""
 
-class Following(Future[T]):
-    """Resolves as ``inner`` does; ``heard`` runs once, after all callbacks that were added before.
 
-    A Future's own callbacks run in the order in which they were added, so that the first of them, which is the
-    library's, cannot know when the user's are over.
+class CallFuture(Future[T], Generic[T]):
+    """The outcome of one call.
+
+    Whoever waits for it is woken by the thread that settles it, which may be the timers' or the one that disconnects.
+    Callbacks are the users' code and may take any time, so they never run there: they are left to the pool. ``heard``
+    of the request runs after them.
     """
 
-    def __init__(self, inner: Future[T], heard: Callable[[], None]) -> None:
+    _done_callbacks: list[Callable[[Future[T]], object]]
+    # The base class's.
+
+    def __init__(
+        self,
+        request: Request[T],
+        cancelled: Callable[[], None] | None = None,
+        unawaited: Unawaited | None = None,
+    ) -> None:
         super().__init__()
-        self._inner = inner
-        self._heard = heard
-        # Guards the one run of heard.
-        self._once = threading.Lock()
-        inner.add_done_callback(self._follow)
+        self._request = request
+        self._on_cancel = cancelled
+        self._unawaited = unawaited
+        self._failure: TaskRouterError | None = None
+        self._looked_at = False
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def result(self, timeout: float | None = None) -> T:
+        """As in the base class; a failure counts as seen."""
+        return self._look(super().result, timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """As in the base class; a failure counts as seen."""
+        return self._look(super().exception, timeout)
+
+    def _look(self, look: Callable[[float | None], R], timeout: float | None) -> R:
+        # Before: once it is done, this thread may be the last that holds it.
+        before, self._looked_at = self._looked_at, True
+        try:
+            return look(timeout)
+        except FutureTimeoutError as error:
+            # The wait timed out, which tells nothing of the call; where the call did, this is its error.
+            self._looked_at = before or self._failure is error  # type: ignore[comparison-overlap]
+            raise
+
+    def settled(self) -> None:
+        """It cannot be cancelled any more; what would have to know of that is let go."""
+        self._on_cancel = None
+
+    # -- settling ----------------------------------------------------------------------------------------------------
 
     def cancel(self) -> bool:
-        """As for the Future that is followed: possible until the request is sent."""
-        return self._inner.cancel()
+        """As in the base class: possible until the request is sent, which it then never is."""
+        if not super().cancel():
+            return False
+        if self._on_cancel is not None:
+            self._on_cancel()
+        return True
 
-    def running(self) -> bool:
-        return self._inner.running()
+    def set_exception(self, exception: BaseException | None) -> None:
+        """As in the base class."""
+        if isinstance(exception, TaskRouterError):
+            self._failure = exception
+            _failed.add(self)
+        super().set_exception(exception)
 
-    def _follow(self, inner: Future[T]) -> None:
-        timer = TIMERS.at(time.monotonic() + HEARD_AT_MOST, self._tell)
-        try:
-            if inner.cancelled():
-                super().cancel()
-                self.set_running_or_notify_cancel()
-            elif (error := inner.exception()) is not None:
-                self.set_exception(error)
-            else:
-                self.set_result(inner.result())
-        finally:
+    def _invoke_callbacks(self) -> None:
+        # Called by the base class, once, when it is done and without its lock. Whoever cancels runs the callbacks, as
+        # of any Future.
+        if self.cancelled() or threading.current_thread() in POOL:
+            self._run_callbacks()
+        elif self._done_callbacks or self._request.heard is not None:
+            POOL.submit(self._run_callbacks)
+
+    def _run_callbacks(self) -> None:
+        heard = None if self._request.heard is None else _once(self._request.heard)
+        timer = None if heard is None else TIMERS.at(time.monotonic() + HEARD_AT_MOST, heard)
+        for callback in self._done_callbacks:
+            try:
+                callback(self)
+            except Exception:
+                log.exception("A callback of a Future raised")
+            except BaseException as error:
+                # SystemExit on a pool thread would end nothing but the callbacks after this one.
+                if threading.current_thread() not in POOL:
+                    raise
+                log.error("A callback of a Future raised", exc_info=error)
+        if heard is not None and timer is not None:
             timer.cancel()
-            self._tell()
+            heard()
 
-    def _tell(self) -> None:
-        if self._once.acquire(blocking=False):
-            self._heard()
+    # -- failures that nobody looked at ------------------------------------------------------------------------------
+
+    def report(self) -> None:
+        """Report the failure if there is one and nobody has looked at it. A finalizer may call this."""
+        failure = getattr(self, "_failure", None)
+        if failure is not None and not self._looked_at:
+            self._looked_at = True
+            # Not here and now: a finalizer may interrupt code that holds any lock, that of a log handler too.
+            leave(_Report(self._request, failure, self._unawaited))
+
+    def __del__(self) -> None:
+        self.report()
+
+
+def _once(function: Callable[[], None]) -> Callable[[], None]:
+    """The function, but for its first call only, whichever thread that comes from."""
+    first = threading.Lock()
+
+    def call() -> None:
+        if first.acquire(blocking=False):
+            function()
+
+    return call
+
+
+class _Report:
+    """Tells of one failure that nobody looked at."""
+
+    def __init__(self, request: Request[Any], failure: TaskRouterError, unawaited: Unawaited | None) -> None:
+        self._request = request
+        self._failure = failure
+        self._unawaited = unawaited
+
+    def __call__(self) -> None:
+        request, failure = self._request, self._failure
+        more = "".join(f", {subject}" for subject in request.subjects if subject not in request.url)
+        text = f"A call failed and nobody looked at its Future: {request}{more}: {type(failure).__name__}: {failure}"
+        sids = request.sids
+        extra = about(worker=sids.get("wk"), task=request.task_sid, reservation=sids.get("reservation"))
+        # One line for each, not summed up: every one of them may be a task that was left behind.
+        log.warning("%s", text, extra=extra)
+        if self._unawaited is not None:
+            self._unawaited(failure)
+
+
+# Failed, and not yet collected.
+_failed: weakref.WeakSet[CallFuture[Any]] = weakref.WeakSet()
+
+
+@atexit.register
+def _report_at_exit() -> None:
+    run_left()
+    for future in list(_failed):
+        future.report()
+    run_left()

@@ -1,31 +1,32 @@
 """One HTTP POST at a time, with a deadline for the whole of it, and the environment's proxies and CA settings.
 
-``requests`` is the interface to proxies, TLS and adapters; its per-call work (reading the environment, cookies,
-redirects, hooks) is done once per address, and requests go straight through the session's adapter. One session, and so
-one set of kept-alive connections, serves all clients of the process.
+``requests`` is the interface to proxies, TLS and adapters. Its per-call work (reading the environment, preparing,
+cookies, redirects, hooks) costs several times what the exchange itself does, so each address is resolved once to the
+urllib3 pool that the session's adapter would use, and requests go straight to that. urllib3 makes the connections;
+what is sent and read over one is in ``connections``. One adapter, and so one set of kept-alive connections, serves all
+clients of the process.
 """
 
 from __future__ import annotations
 
-import functools
 import http.client
 import os
 import re
-import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 import requests
 import requests.adapters
 import urllib3
 
-from .. import _hosts
+from . import tls
+from .connections import POOLS, Answer, AnswerTooLarge, Connection, Cut, HTTPPool, HTTPSPool, cut, distrust_idle, use
+from .settings import Settings
 from .threads import POOL, POOL_SIZE
-from .tls import ca_path
 
 __all__ = [
     "Answer",
@@ -33,16 +34,14 @@ __all__ = [
     "HttpFailure",
     "HttpTimeout",
     "NotSent",
-    "Settings",
+    "Unusable",
     "close_idle",
+    "distrust_idle",
     "hide",
-    "is_loopback",
-    "settings_for",
 ]
 
-READ_SIZE = 65536
-ANSWER_LIMIT = 64 * 1024 * 1024
-"""Bytes of an answer at most; the largest honest ones are pages of 1000 records, a few megabytes."""
+TEXT_LIMIT = 2000
+"""Characters of a text of the service's that are kept."""
 
 
 class HttpFailure(Exception):
@@ -50,245 +49,252 @@ class HttpFailure(Exception):
 
 
 class NotSent(HttpFailure):
-    """The connection was never made, so the service cannot have acted."""
+    """Nothing of the request was sent, so the service cannot have acted."""
 
 
 class HttpTimeout(HttpFailure):
     """The deadline passed, or the exchange was aborted."""
 
 
-@attrs.frozen
-class Answer:
-    """Status, headers (lower-case names) and body."""
-
-    status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
+class Unusable(HttpFailure):
+    """It would fail again in the same way: a certificate that is refused, an answer that is too large."""
 
 
-@attrs.frozen
-class Settings:
-    """What the environment says about one address, read once."""
+# -- texts of the service ----------------------------------------------------------------------------------------------
 
-    proxies: Mapping[str, str]
-    verify: str
-    """File or directory of the CAs to trust."""
-
-    cert: Any
-
-
-_JWT = re.compile(r"eyJ[\w-]+\.[\w.-]+")
+_WORD = re.compile(r"[\w.-]+")
 
 
 def hide(token: str, text: str) -> str:
-    """A text of the service's, without the token it may quote, or any other."""
-    return _JWT.sub("(a token)", text.replace(token, "(the token)") if token else text)
+    """A text of the service's, cut to a length that can be shown, without the token it may quote, or any other.
+
+    Takes time in proportion to the length of what is kept, whatever the text is.
+    """
+    # Long enough for a token that begins within what is kept to be found whole.
+    text = text[: TEXT_LIMIT + len(token)]
+    if token:
+        text = text.replace(token, "(the token)")
+    return _WORD.sub(_without_jwt, text[:TEXT_LIMIT])
 
 
-def is_loopback(url: str) -> bool:
-    """A proxy is never asked for an address of this very machine: it could not reach it."""
-    return _hosts.is_loopback(urlsplit(url).hostname or "")
+def _without_jwt(word: re.Match[str]) -> str:
+    text = word[0]
+    start = text.find("eyJ")
+    return text if start < 0 or "." not in text[start:] else text[:start] + "(a token)"
 
 
-def settings_for(url: str) -> Settings:
-    """Proxies (``HTTPS_PROXY``, ``NO_PROXY`` ...) and CA bundle (``REQUESTS_CA_BUNDLE`` ...) for an http(s) URL."""
-    with requests.Session() as session:
-        merged = session.merge_environment_settings(url, {}, None, None, None)
-    proxies = {} if is_loopback(url) else {key: value for key, value in merged["proxies"].items() if value}
-    return Settings(proxies, ca_path(), merged["cert"])
-
-
-# The connection that each thread of the pool is using, so that another thread can abort it. Entries are replaced at
-# each request, and removed when the exchange ends.
-_in_use: dict[int, http.client.HTTPConnection] = {}
-
-
-class _Traced:
-    """Mixin of urllib3's connections: tells which thread uses it."""
-
-    def connect(self) -> None:
-        _in_use[threading.get_ident()] = self  # type: ignore[assignment]
-        super().connect()  # type: ignore[misc]
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _in_use[threading.get_ident()] = self  # type: ignore[assignment]
-        super().request(*args, **kwargs)  # type: ignore[misc]
-
-
-class _HTTPConnection(_Traced, urllib3.connection.HTTPConnection):
-    pass
-
-
-class _HTTPSConnection(_Traced, urllib3.connection.HTTPSConnection):
-    pass
-
-
-class _HTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
-
-
-class _HTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-
-
-_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+# -- pools of connections ----------------------------------------------------------------------------------------------
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """The standard adapter, over connections that can be aborted."""
+    """The standard adapter, over connections of our own, with the process's TLS contexts."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+        # For the TLS to the proxy itself.
+        context = tls.context(tls.ca_path()) if proxy.lower().startswith("https") else None
+        manager = super().proxy_manager_for(proxy, proxy_ssl_context=context, **kwargs)
+        manager.pool_classes_by_scheme = POOLS
         return manager
 
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] == "https":
+            # In place of the path: urllib3 would read the bundle again for each connection.
+            pool.pop("ca_certs", None)
+            pool.pop("ca_cert_dir", None)
+            pool["ssl_context"] = tls.context(verify)
+        return host, pool
 
-def _new_adapter() -> _Adapter:
-    return _Adapter(pool_connections=32, pool_maxsize=POOL_SIZE, max_retries=0)
+
+@attrs.frozen
+class _Target:
+    """Where requests to one URL go."""
+
+    pool: HTTPPool | HTTPSPool
+    path: str
+    """The path, or the whole URL where a proxy forwards."""
 
 
-_adapter = _new_adapter()
+class _Targets:
+    """The targets of the process, and the adapter that makes their pools."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, without touching a socket."""
+        self._lock = threading.Lock()
+        self._adapter = _Adapter(pool_connections=32, pool_maxsize=POOL_SIZE, max_retries=0)
+        self._targets: dict[tuple[Any, ...], _Target] = {}
+
+    def find(self, url: str, settings: Settings) -> _Target:
+        """The target for a URL; raises CaError, or an error of requests."""
+        key = (url, settings.verify, settings.cert, *sorted(settings.proxies.items()))
+        target = self._targets.get(key)
+        if target is None:
+            with self._lock:
+                request = requests.Request("POST", url).prepare()
+                pool: Any = self._adapter.get_connection_with_tls_context(
+                    request, settings.verify, settings.proxies, settings.cert
+                )
+                target = _Target(pool, self._adapter.request_url(request, settings.proxies))
+                self._targets[key] = target
+        return target
+
+    def close(self) -> None:
+        """Close the kept-alive connections that no request is using; later requests make new ones."""
+        with self._lock:
+            self._targets = {}
+            for manager in (self._adapter.poolmanager, *self._adapter.proxy_manager.values()):
+                for key in manager.pools.keys():
+                    pool = manager.pools.get(key)
+                    if pool is not None:
+                        # Explicitly: a pool that is only dropped lives on in the cycles of old exceptions.
+                        pool.close()
+            self._adapter.close()
 
 
-def close_idle() -> None:
-    """Close the kept-alive connections that no request is using; later requests make new ones."""
-    for manager in (_adapter.poolmanager, *_adapter.proxy_manager.values()):
-        for key in manager.pools.keys():
-            pool = manager.pools.get(key)
-            if pool is not None:
-                # Explicitly: a pool that is only dropped lives on in the cycles of old exceptions.
-                pool.close()
-    _adapter.close()
+_targets = _Targets()
 
+close_idle = _targets.close
 
 POOL.at_rest = close_idle
 
-
-def _forget_connections() -> None:
-    """In a forked child: sockets shared with the parent must not be used, nor shut down."""
-    global _adapter
-    _adapter = _new_adapter()
-    _in_use.clear()
-    POOL.at_rest = close_idle
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_connections)
+    # Sockets shared with the parent must not be used, nor shut down.
+    os.register_at_fork(after_in_child=_targets.reset)
 
 
-@functools.lru_cache(maxsize=64)
-def _template(url: str) -> requests.PreparedRequest:
-    """A request to copy: preparing it (parsing, IDNA, header checks) costs more than sending it."""
-    return requests.Request("POST", url, headers={"User-Agent": requests.utils.default_user_agent()}).prepare()
+# -- one exchange ------------------------------------------------------------------------------------------------------
+
+# Every failure is raised as it is: when and whether to try again is decided elsewhere.
+_NO_RETRIES = urllib3.Retry(False, redirect=False, raise_on_status=False)
 
 
 class Exchange:
-    """One POST. ``abort`` may come from any thread and ends it with HttpTimeout."""
+    """One POST, made on one thread. ``abort`` may come from any other.
 
-    def __init__(self, url: str, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    ``connections`` asks it how long each step may take, and tells it when the first byte is about to be sent.
+
+    Args:
+        url: The address.
+        settings: The environment's settings for it.
+        deadline: When it has to be over, on the monotonic clock.
+        patience: When it has to be over if it goes over a connection that was used before, which may be dead.
+        clock: For tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        deadline: float,
+        patience: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._url = url
         self._settings = settings
+        self._deadline = deadline
+        self._patience = deadline if patience is None else patience
         self._clock = clock
-        self._thread: int | None = None
-        self._aborted = False
-        # Guards the two above: an abort must hit this exchange, never the thread's next one.
+        # Guards the rest: what is aborted must not be sent, and an abort must hit this exchange's connection only.
         self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._aborted = False
+        self.sent = False
+        """Whether anything of the request may have been sent."""
 
-    def abort(self) -> None:
-        """End the exchange at once; only the making of a connection goes on to its own limit."""
+    def abort(self) -> bool:
+        """End the exchange at once, except for a TLS handshake, which goes on to its own limit.
+
+        Returns:
+            Whether the service may have the request. If False, it will not be sent any more.
+        """
         with self._lock:
             self._aborted = True
-            connection = _in_use.get(self._thread) if self._thread is not None else None
-            sock = connection.sock if connection is not None else None
-            if sock is not None:
-                try:
-                    # Not sock.shutdown: an SSLSocket would first drop its TLS state under the thread that reads.
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
-                except OSError:
-                    pass
+            if self._connection is not None:
+                cut(self._connection)
+            return self.sent
 
-    def post(self, body: bytes, headers: Mapping[str, str], deadline: float) -> Answer:
-        """Send, and read the whole answer; raises HttpFailure or a subclass, with the cause attached."""
+    # -- for connections ---------------------------------------------------------------------------------------------
+
+    def uses(self, connection: Connection) -> None:
+        """The connection it will go over, which is not necessarily made yet."""
+        with self._lock:
+            self._connection = connection
+
+    def about_to_send(self, *, reused: bool) -> None:
+        """The connection is made; raises where the exchange was aborted meanwhile."""
+        if reused:
+            self._deadline = min(self._deadline, self._patience)
         with self._lock:
             if self._aborted:
-                raise HttpTimeout("aborted before it was sent")
-            self._thread = threading.get_ident()
+                raise Cut
+            self.sent = True
+
+    def left(self) -> float:
+        """Seconds that are left; raises where there are none."""
+        left = self._deadline - self._clock()
+        if left <= 0 or self._aborted:
+            raise Cut
+        return left
+
+    # -- for the caller ----------------------------------------------------------------------------------------------
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send, and read the whole answer; blocks.
+
+        Raises:
+            HttpFailure: Or a subclass, with the cause attached where it quotes nothing of the peer's.
+        """
+        use(self)
         try:
-            return self._post(body, headers, deadline)
-        except HttpFailure:
-            raise
+            return self._post(body, headers)
         except Exception as error:
-            failure = self._failure(error, deadline)
+            failure = self._failure(error)
             if not _quotes(error):
                 failure.__cause__ = error
         finally:
+            use(None)
             with self._lock:
-                self._thread = None
-                _in_use.pop(threading.get_ident(), None)
+                self._connection = None
         # Outside of the handler, so that nothing is attached but the cause.
         raise failure
 
-    def _post(self, body: bytes, headers: Mapping[str, str], deadline: float) -> Answer:
-        request = _template(self._url).copy()
-        request.body = body
-        request.headers.update(headers)
-        request.headers["Content-Length"] = str(len(body))
-        left = self._left(deadline)
-        response = _adapter.send(
-            request,
-            stream=True,
-            timeout=(left, left),
-            verify=self._settings.verify,
-            cert=self._settings.cert,
-            proxies=self._settings.proxies,
+    def _post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        target = _targets.find(self._url, self._settings)
+        left = self.left()
+        response: Any = target.pool.urlopen(
+            "POST",
+            target.path,
+            body,
+            headers,
+            _NO_RETRIES,
+            redirect=False,
+            assert_same_host=False,
+            timeout=urllib3.Timeout(connect=left, read=left),
+            # The connection reads the whole answer before it gives it out, so it is free again by then.
+            release_conn=True,
+            preload_content=False,
         )
-        try:
-            chunks, size = [], 0
-            for chunk in response.iter_content(READ_SIZE):
-                size += len(chunk)
-                if size > ANSWER_LIMIT:
-                    raise HttpFailure(f"the answer is larger than {ANSWER_LIMIT} bytes")
-                chunks.append(chunk)
-                self._left(deadline)
-        finally:
-            response.close()
-        return Answer(
-            response.status_code, {key.lower(): value for key, value in response.headers.items()}, b"".join(chunks)
-        )
+        return response.answer  # type: ignore[no-any-return]
 
-    def _left(self, deadline: float) -> float:
-        left = deadline - self._clock()
-        if left <= 0 or self._aborted:
-            raise HttpTimeout("the deadline passed")
-        return left
-
-    def _failure(self, error: Exception, deadline: float) -> HttpFailure:
-        if self._aborted or self._clock() >= deadline or isinstance(error, requests.Timeout):
-            if isinstance(error, requests.ConnectTimeout):
-                return NotSent("the host does not answer")
-            return HttpTimeout("the deadline passed")
-        if _never_connected(error):
-            return NotSent(_describe(error))
-        return HttpFailure(_describe(error))
-
-
-def _never_connected(error: BaseException) -> bool:
-    reason = error.args[0] if error.args else None
-    reason = getattr(reason, "reason", reason)
-    return isinstance(reason, _BEFORE_CONNECTING)
-
-
-_BEFORE_CONNECTING = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ProxyError,
-    urllib3.exceptions.NameResolutionError,
-    # close_idle came between the choice of a pool of connections and the use of one.
-    urllib3.exceptions.ClosedPoolError,
-)
+    def _failure(self, error: Exception) -> HttpFailure:
+        if isinstance(error, (AnswerTooLarge, tls.CaError)):
+            return Unusable(str(error))
+        if any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)):
+            return Unusable(_describe(error))
+        late = isinstance(error, (Cut, TimeoutError)) or self._aborted or self._clock() >= self._deadline
+        if isinstance(error, urllib3.exceptions.TimeoutError):
+            # A NewConnectionError is one by descent only.
+            late = late or not isinstance(error, urllib3.exceptions.NewConnectionError)
+        if not self.sent:
+            return NotSent("the host does not answer" if late else _describe(error))
+        return HttpTimeout("the deadline passed") if late else HttpFailure(_describe(error))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -304,13 +310,15 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _quotes(error: BaseException) -> bool:
-    """Whether an exception must not be kept, as it holds something of what the peer sent. Others lose the request,
-    which holds the token: whoever reports exceptions may report all that they hold."""
+    """Whether an exception must not be kept, as it holds something of what the peer sent.
+
+    Others lose the frames they came from, which hold sockets and the request with its token: an application that
+    reports exceptions may report everything that they hold.
+    """
     for each in _chain(error):
         if isinstance(each, http.client.HTTPException) and not isinstance(each, http.client.RemoteDisconnected):
             return True
-        if isinstance(each, requests.RequestException):
-            each.request = each.response = None
+        each.__traceback__ = None
     return False
 
 
@@ -318,9 +326,10 @@ def _describe(error: BaseException) -> str:
     """The innermost reason; the outer layers repeat the address and object ids."""
     if _quotes(error):
         return "the answer is not HTTP, or it breaks off"
-    reason = error.args[0] if error.args else error
-    reason = getattr(reason, "reason", reason)
-    if isinstance(reason, BaseException) and reason.__cause__ is not None:
-        reason = reason.__cause__
-    text = getattr(reason, "strerror", None) or str(reason)
-    return text or type(error).__name__
+    reason = error
+    while True:
+        inner = [each for each in (reason.__cause__, *reason.args) if isinstance(each, BaseException)]
+        if not inner:
+            break
+        reason = inner[0]
+    return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__

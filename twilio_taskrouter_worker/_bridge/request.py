@@ -47,6 +47,11 @@ class Request(Generic[T]):
         """The path with its sids. Raises TypeError or ValueError for what is not a sid."""
         return self.route.url(**self.sids)
 
+    @property
+    def task_sid(self) -> str | None:
+        """Sid of the task it is about; None where it is about none."""
+        return self.sids.get("task") or next((sid for sid in self.subjects if sid != self.sids.get("wk")), None)
+
     def __str__(self) -> str:
         return f"{self.route.method} {self.url}"
 

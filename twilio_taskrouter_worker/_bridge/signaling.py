@@ -16,7 +16,8 @@ from ..errors import GatewayConnectionError, TaskRouterError, TokenError, TokenE
 from .deadline import Deadline
 from .dialing import Dialing, GivenUp, ProxyRefused
 from .frames import CLOSE, PONG, Frames
-from .http import Settings, hide, settings_for
+from .http import hide
+from .settings import Settings, settings_for
 from .stream import HandshakeTooLong, Stream
 from .tls import CaError
 

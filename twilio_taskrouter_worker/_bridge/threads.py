@@ -1,13 +1,18 @@
-"""The threads that all clients of a process share: a growing pool for calls, and one thread for deadlines.
+"""The threads that all clients of a process share: growing pools, and one thread for deadlines.
 
-Both start when first needed and end when idle, so that a process without work has neither. All are daemons: an
-interpreter that exits must not wait for a call in flight. After a fork the child starts with none of them.
+All start when first needed and end when idle, so that a process without work has none. All are daemons: an interpreter
+that exits must not wait for a call in flight. After a fork the child starts with none of them.
+
+Where the system has no thread to give, nothing is lost: a job or timer stays queued, and a thread is asked for again
+with each further one and by every thread that has finished something. Whoever would rather fail than wait calls
+``require`` first.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import os
 import threading
 import time
@@ -15,11 +20,28 @@ from collections import deque
 from collections.abc import Callable
 
 from .._log import THREADS as log
+from .._log import about, summed_up
+from ..errors import TaskRouterError
 
-__all__ = ["POOL", "TIMERS", "Pool", "Timer", "Timers"]
+__all__ = ["POOL", "TIMERS", "Pool", "Timer", "Timers", "drain_all", "leave"]
 
 POOL_SIZE = 100
-"""Threads at most. One is made per call in flight, so this is also how many calls run at once."""
+"""Threads for calls at most, and so calls that are on the wire at once."""
+
+EAGER = 4
+"""Threads that a pool starts without looking at how long jobs wait."""
+
+GROWTH_SECONDS = 0.005
+"""A job that has waited this long wants another thread, if the process has processor time to spare."""
+
+IMPATIENCE = 0.1
+"""A job that has waited this long wants another thread in any case."""
+
+BUSY = 0.85
+"""Share of a processor beyond which more threads would only take the interpreter lock from each other."""
+
+RETRY_SECONDS = 0.25
+"""Pause before a thread is asked for again where there was none to be had."""
 
 IDLE_SECONDS = 5.0
 """How long a thread without work stays; long enough to outlast the pauses of a busy worker."""
@@ -36,38 +58,153 @@ def _join(thread: threading.Thread, deadline: float) -> None:
         thread.join(max(0.0, deadline - time.monotonic()))
 
 
+def _start(thread: threading.Thread) -> bool:
+    """False where the system has no thread to give."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        summed_up(log, logging.WARNING, f"No thread can be started: {error}", about())
+        return False
+    return True
+
+
+def _no_thread(purpose: str) -> TaskRouterError:
+    return TaskRouterError(
+        f"No thread could be started for {purpose}: the system has none left (limit of processes or memory), or the "
+        "interpreter is shutting down. Nothing was sent; try again when threads have ended"
+    )
+
+
+# -- jobs of finalizers ------------------------------------------------------------------------------------------------
+
+# A deque, whose methods are atomic: a finalizer may run in the middle of anything, even of code that holds a lock.
+_left: deque[Job] = deque()
+
+
+def leave(job: Job) -> None:
+    """Have a job run soon, by the next shared thread that has finished something. It may be called by a finalizer."""
+    _left.append(job)
+
+
+def run_left() -> None:
+    """Run the jobs that finalizers have left."""
+    while _left:
+        try:
+            job = _left.popleft()
+        except IndexError:
+            return
+        try:
+            job()
+        except Exception:
+            log.exception("A job left by a finalizer failed; this is a defect of the library")
+
+
+# -- pools -------------------------------------------------------------------------------------------------------------
+
+
 class Pool:
-    """Runs jobs on threads that it makes as needed, up to a bound; further jobs wait in order."""
+    """Runs jobs on threads that it makes as needed, up to a bound; further jobs wait in order.
+
+    The first few threads are made at once. Then it grows by how long jobs wait and not by how many there are: a service
+    that answers at once is served fastest by few threads, which do not contend for the interpreter lock; one that takes
+    its time needs a thread for each call. ``_grow`` looks every few milliseconds while jobs wait, and doubles.
+    """
 
     def __init__(self, size: int = POOL_SIZE, name: str = "taskrouter-rest", idle: float = IDLE_SECONDS) -> None:
         self._size = size
         self._name = name
         self._idle_seconds = idle
+        self.at_rest: Job = lambda: None
+        """Called when a drain has left no thread, on the last one to end or in ``drain``; it must not raise."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all threads and jobs: in a forked child there are none."""
         self._numbers = itertools.count(1)
         # Guards all below; the condition is notified once per job.
         self._condition = threading.Condition(threading.Lock())
-        self._jobs: deque[Job] = deque()
+        # With the time at which each was submitted.
+        self._jobs: deque[tuple[float, Job]] = deque()
         self._threads: set[threading.Thread] = set()
         # Those that have taken their leave, but may not be over yet.
         self._leaving: list[threading.Thread] = []
         self._idle = 0
         self._draining = False
-        self.at_rest: Job = lambda: None
-        """Called when a drain has left no thread, on the last one to end or in ``drain``; it must not raise."""
+        self._growing = False
+        self._looked = (0.0, 0.0)
+
+    def __contains__(self, thread: threading.Thread) -> bool:
+        return thread in self._threads
+
+    def require(self) -> None:
+        """Make sure that there is a thread for the next job.
+
+        Raises:
+            TaskRouterError: There is none, and none can be started.
+        """
+        if not self._threads and not self._add_thread():
+            raise _no_thread("calls")
 
     def submit(self, job: Job) -> None:
-        """Run the job soon; it must not raise."""
+        """Run the job soon; it must not raise. Does not raise either: without any thread the job waits for one."""
+        now = time.monotonic()
         with self._condition:
             self._draining = False
-            self._jobs.append(job)
+            self._jobs.append((now, job))
             if self._idle >= len(self._jobs):
                 self._condition.notify()
                 return
-            if len(self._threads) >= self._size:
+            count = len(self._threads)
+            if count >= self._size:
                 return
-            thread = threading.Thread(target=self._run, name=f"{self._name}-{next(self._numbers)}", daemon=True)
+            if count >= EAGER:
+                if self._growing:
+                    return
+                self._growing = True
+                self._looked = now, time.process_time()
+        if count >= EAGER:
+            TIMERS.at(now + GROWTH_SECONDS, self._grow)
+        elif not self._add_thread():
+            self._try_again()
+
+    def _add_thread(self) -> bool:
+        thread = threading.Thread(target=self._run, name=f"{self._name}-{next(self._numbers)}", daemon=True)
+        with self._condition:
+            if len(self._threads) >= self._size:
+                return True
+            # Before it is started: it takes itself out, and must be counted by then.
             self._threads.add(thread)
-        thread.start()
+        if _start(thread):
+            return True
+        with self._condition:
+            self._threads.discard(thread)
+            return bool(self._threads)
+
+    def _try_again(self) -> None:
+        """There is no thread at all: look again in a moment."""
+        with self._condition:
+            if self._growing:
+                return
+            self._growing = True
+        TIMERS.at(time.monotonic() + RETRY_SECONDS, self._grow)
+
+    def _grow(self) -> None:
+        """On the timers' thread, while jobs wait: start threads if that would help."""
+        now, used = time.monotonic(), time.process_time()
+        with self._condition:
+            self._growing = False
+            if not self._jobs or self._idle >= len(self._jobs) or len(self._threads) >= self._size:
+                return
+            before, used_before = self._looked
+            waited = now - self._jobs[0][0]
+            busy = now > before and (used - used_before) / (now - before) >= BUSY
+            wanted = 0
+            if not self._threads or waited >= IMPATIENCE or (waited >= GROWTH_SECONDS and not busy):
+                wanted = min(len(self._jobs), max(1, len(self._threads)), self._size - len(self._threads))
+            self._growing = True
+            self._looked = now, used
+        started = all(self._add_thread() for _ in range(wanted))
+        TIMERS.at(now + (GROWTH_SECONDS if started else RETRY_SECONDS), self._grow)
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
@@ -76,9 +213,11 @@ class Pool:
             except Exception:
                 log.exception("A job of the pool failed; this is a defect of the library")
             except BaseException as error:
-                # SystemExit out of a user's callback of a Future: it must not take this thread along.
-                log.error("A callback of a Future raised", exc_info=error)
+                # SystemExit out of a user's code: it must not take this thread along.
+                log.error("A job of the pool raised", exc_info=error)
             del job
+            if _left:
+                run_left()
         with self._condition:
             last = self._draining and not self._threads
         if last:
@@ -86,17 +225,18 @@ class Pool:
 
     def _next(self) -> Job | None:
         with self._condition:
-            deadline = time.monotonic() + self._idle_seconds
-            while not self._jobs:
-                if self._draining or time.monotonic() >= deadline:
-                    self._threads.discard(threading.current_thread())
-                    self._leaving = [each for each in self._leaving if each.is_alive()]
-                    self._leaving.append(threading.current_thread())
-                    return None
-                self._idle += 1
-                self._condition.wait(max(0.0, deadline - time.monotonic()))
-                self._idle -= 1
-            return self._jobs.popleft()
+            if not self._jobs:
+                deadline = time.monotonic() + self._idle_seconds
+                while not self._jobs:
+                    if self._draining or time.monotonic() >= deadline:
+                        self._threads.discard(threading.current_thread())
+                        self._leaving = [each for each in self._leaving if each.is_alive()]
+                        self._leaving.append(threading.current_thread())
+                        return None
+                    self._idle += 1
+                    self._condition.wait(max(0.0, deadline - time.monotonic()))
+                    self._idle -= 1
+            return self._jobs.popleft()[1]
 
     def drain(self, timeout: float) -> None:
         """Until the next job: end the threads that have nothing to do, and each other one when its job is done.
@@ -116,30 +256,46 @@ class Pool:
             self.at_rest()
 
 
+# -- timers ------------------------------------------------------------------------------------------------------------
+
+
 class Timer:
     """One deadline; ``cancel`` is idempotent and may be too late."""
 
-    __slots__ = ("action", "at", "number")
+    __slots__ = ("action", "at", "number", "owner")
 
-    def __init__(self, at: float, number: int, action: Job | None) -> None:
+    def __init__(self, at: float, number: int, action: Job | None, owner: Timers) -> None:
         self.at = at
         self.number = number
         self.action = action
+        self.owner = owner
 
     def cancel(self) -> None:
-        self.action = None
+        if self.action is not None:
+            self.action = None
+            self.owner.cancelled += 1
 
     def __lt__(self, other: Timer) -> bool:
         return (self.at, self.number) < (other.at, other.number)
 
 
 class Timers:
-    """Runs actions at given times of the monotonic clock, on one thread; actions must be short and not raise."""
+    """Runs actions at given times of the monotonic clock, on one thread; actions must be short and not raise.
+
+    A cancelled timer stays in the heap until it is due, or until most of the heap is cancelled timers: taking each out
+    would cost more than it saves.
+    """
 
     def __init__(self, name: str = "taskrouter-timers", idle: float = IDLE_SECONDS) -> None:
         self._name = name
         self._idle_seconds = idle
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the thread and all timers: in a forked child there are none."""
         self._numbers = itertools.count()
+        # About how many timers in the heap are cancelled: counted without the lock, so it may be wrong by a few.
+        self.cancelled = 0
         # Guards all below.
         self._condition = threading.Condition(threading.Lock())
         self._heap: list[Timer] = []
@@ -147,20 +303,49 @@ class Timers:
         self._thread: threading.Thread | None = None
         self._leaving: threading.Thread | None = None
 
+    def require(self) -> None:
+        """Make sure that the thread runs.
+
+        Raises:
+            TaskRouterError: It does not, and cannot be started.
+        """
+        if self._thread is None and not self._start_thread():
+            raise _no_thread("deadlines")
+
     def at(self, when: float, action: Job) -> Timer:
-        """Run the action at this time, or at once if it has passed."""
-        timer = Timer(when, next(self._numbers), action)
-        started: threading.Thread | None = None
+        """Run the action at this time, or at once if it has passed.
+
+        Does not raise: where the thread cannot be started, the next timer tries again.
+        """
+        timer = Timer(when, next(self._numbers), action, self)
         with self._condition:
             self._draining = False
+            if self.cancelled > 64 and self.cancelled > len(self._heap) // 2:
+                self._sweep()
             heapq.heappush(self._heap, timer)
-            if self._thread is None:
-                started = self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            elif self._heap[0] is timer:
-                self._condition.notify()
-        if started is not None:
-            started.start()
+            if self._thread is not None:
+                if self._heap[0] is timer:
+                    self._condition.notify()
+                return timer
+        self._start_thread()
         return timer
+
+    def _start_thread(self) -> bool:
+        with self._condition:
+            if self._thread is not None:
+                return True
+            thread = self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        if _start(thread):
+            return True
+        with self._condition:
+            if self._thread is thread:
+                self._thread = None
+        return False
+
+    def _sweep(self) -> None:
+        self._heap = [timer for timer in self._heap if timer.action is not None]
+        heapq.heapify(self._heap)
+        self.cancelled = 0
 
     def _run(self) -> None:
         while True:
@@ -175,6 +360,8 @@ class Timers:
                 except Exception:
                     log.exception("A timer failed; this is a defect of the library")
             del timer, action
+            if _left:
+                run_left()
 
     def _due(self) -> Timer | None:
         """Wait for the next timer that was not cancelled; None when there was none for a while."""
@@ -182,6 +369,7 @@ class Timers:
         while True:
             while self._heap and self._heap[0].action is None:
                 heapq.heappop(self._heap)
+                self.cancelled -= 1
             now = time.monotonic()
             if self._heap and self._heap[0].at <= now:
                 return heapq.heappop(self._heap)
@@ -191,13 +379,12 @@ class Timers:
             self._condition.wait((self._heap[0].at if self._heap else idle_until) - now)
 
     def drain(self, timeout: float) -> None:
-        """End the thread if it has nothing to wait for, and wait for that."""
+        """End the thread when it has nothing to wait for; if that is now, wait for it."""
         with self._condition:
-            self._heap = [timer for timer in self._heap if timer.action is not None]
-            heapq.heapify(self._heap)
+            self._sweep()
+            self._draining = True
             if self._heap:
                 return
-            self._draining = True
             thread = self._thread or self._leaving
             self._condition.notify()
         if thread is not None:
@@ -208,10 +395,17 @@ POOL = Pool()
 TIMERS = Timers()
 
 
+def drain_all(deadline: float) -> None:
+    """End the shared threads that have nothing to do, as ``Pool.drain`` does; waits until *deadline* at most."""
+    for each in (POOL, TIMERS):
+        each.drain(max(0.0, deadline - time.monotonic()))
+
+
 def _forget_threads() -> None:
     """In a forked child: the threads do not exist, and a lock may have been held while forking."""
-    POOL.__init__()  # type: ignore[misc]
-    TIMERS.__init__()  # type: ignore[misc]
+    POOL.reset()
+    TIMERS.reset()
+    _left.clear()
 
 
 if hasattr(os, "register_at_fork"):

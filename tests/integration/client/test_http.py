@@ -398,10 +398,10 @@ def test_a_kept_connection_that_the_server_closed_is_not_used(bridge: RecordingB
 def test_calls_in_flight_end_with_closed_error(bridge: RecordingBridge) -> None:
     """disconnect() fails what is under way, what waits for a thread, and what waits for its next try; none hangs."""
     with no_leftover_threads(), connected(bridge, request_timeout=60.0) as (worker, _):
-        bridge.on_call(OWN, Hang(), method="POST")
+        bridge.on_call(OWN, Hang(), method="GET")
         bridge.on_call("Tasks/WTretry", Reply(503, {}, {"Retry-After": "30"}))
-        futures = [post(worker) for _ in range(POOL_SIZE + 20)]
-        bridge.wait_for_call(OWN, method="POST", n=POOL_SIZE, timeout=20)
+        futures = [get(worker) for _ in range(POOL_SIZE + 20)]
+        bridge.wait_for_call(OWN, method="GET", n=POOL_SIZE + 1, timeout=20)
         began = time.monotonic()
         worker.disconnect()
         assert time.monotonic() - began < 5
@@ -428,11 +428,10 @@ def test_a_call_that_waits_for_its_next_try_ends_at_disconnect(bridge: Recording
 def test_cancel_works_until_a_call_is_sent(bridge: RecordingBridge) -> None:
     """A call that waits for a thread can be cancelled and is never sent; one that was sent cannot."""
     with connected(bridge, request_timeout=60.0) as (worker, _):
-        bridge.on_call(OWN, Hang(), method="POST")
-        futures = [post(worker) for _ in range(POOL_SIZE)]
-        bridge.wait_for_call(OWN, method="POST", n=POOL_SIZE, timeout=20)
-        queued = get(worker)
-        sent_before = len(bridge.calls_to(OWN, method="GET"))
+        bridge.on_call(OWN, Hang(), method="GET")
+        futures = [get(worker) for _ in range(POOL_SIZE)]
+        bridge.wait_for_call(OWN, method="GET", n=POOL_SIZE + 1, timeout=20)
+        queued = post(worker)
         assert not futures[0].cancel()
         assert queued.cancel() and queued.cancelled()
         with pytest.raises(CancelledError):
@@ -440,8 +439,8 @@ def test_cancel_works_until_a_call_is_sent(bridge: RecordingBridge) -> None:
         bridge.release()
         for future in futures:
             assert future.result(20) is worker
-        assert get(worker).result(5) is worker
-        assert len(bridge.calls_to(OWN, method="GET")) == sent_before + 1
+        assert post(worker).result(5) is worker
+        assert len(bridge.calls_to(OWN, method="POST")) == 1
 
 
 def test_cancelling_against_disconnecting(bridge: RecordingBridge) -> None:
@@ -596,7 +595,7 @@ def test_https_goes_through_the_tunnel_of_the_https_proxy(
     with Relay("127.0.0.1", bridge.port, tls=True) as relay, Proxy({"localhost.": relay.port}) as proxy:
         environment.setenv("https_proxy", f"127.0.0.1:{proxy.port}")
         environment.setenv("REQUESTS_CA_BUNDLE", relay.ca_file)
-        environment.setattr("twilio_taskrouter_worker._bridge.http.is_loopback", lambda url: False)
+        environment.setattr("twilio_taskrouter_worker._bridge.settings.is_loopback", lambda url: False)
         proxy._hosts["localhost"] = relay.port
         with working(f"https://localhost:{relay.port}{PATH}"):
             assert proxy.targets("CONNECT") == {f"localhost:{relay.port}"} and proxy.targets("POST") == set()

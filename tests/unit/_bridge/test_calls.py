@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tools import payloads
-from twilio_taskrouter_worker._bridge.calls import RETRY_FIRST, RETRY_MAX, read_answer, retry_delay
-from twilio_taskrouter_worker._bridge.http import Answer, HttpFailure, HttpTimeout, NotSent
+from twilio_taskrouter_worker._bridge.http import Answer, HttpFailure, HttpTimeout, NotSent, Unusable
+from twilio_taskrouter_worker._bridge.outcomes import LONGEST_PAUSE, TIMINGS, read_answer, retry_delay
 from twilio_taskrouter_worker.errors import (
     AuthorizationError,
     InvalidAnswerError,
@@ -53,7 +53,8 @@ RETRIED = [
     # failure, for GET, for POST
     (NotSent("refused"), True, True),
     (HttpFailure("reset"), True, False),
-    (HttpTimeout("late"), False, False),
+    (HttpTimeout("late"), True, False),
+    (Unusable("certificate verify failed"), False, False),
     (refused(429), True, True),
     (refused(503), True, False),
     (refused(503, 1.0), True, True),
@@ -84,15 +85,28 @@ def test_delays_grow_and_have_jitter() -> None:
     for tries, whole in enumerate([0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0], 1):
         shortest, longest = (retry_delay("GET", NotSent("x"), tries, lambda jitter=jitter: jitter) for jitter in (0, 1))  # type: ignore[misc]
         assert (shortest, longest) == (whole / 2, whole)
-    assert retry_delay("GET", NotSent("x"), 10_000, lambda: 1.0) == RETRY_MAX
-    assert RETRY_FIRST == 0.25
+    assert retry_delay("GET", NotSent("x"), 10_000, lambda: 1.0) == TIMINGS.retry_max
 
 
-@pytest.mark.parametrize("said", [0.0, 0.01, 7.0, 3600.0])
+@pytest.mark.parametrize("said", [7.0, 3600.0])
 def test_retry_after_is_obeyed(said: float) -> None:
-    """What the service asks for counts, more or less than our own delay."""
-    assert retry_delay("GET", refused(429, said), 5, lambda: 0.5) == said
-    assert retry_delay("POST", refused(503, said), 1, lambda: 0.5) == said
+    """The pause is at least what the service asks for, and at random longer: clients must not return together."""
+    assert retry_delay("GET", refused(429, said), 1, lambda: 0.0) == said
+    assert retry_delay("POST", refused(503, said), 1, lambda: 1.0) == said * 1.25
+
+
+@pytest.mark.parametrize("said", [0.0, 0.01])
+def test_retry_after_does_not_switch_the_pauses_off(said: float) -> None:
+    """A service that asks to come back at once gets the pauses it would get without the header."""
+    for tries in range(1, 6):
+        assert retry_delay("GET", refused(429, said), tries, lambda: 0.5) == retry_delay(
+            "GET", refused(429), tries, lambda: 0.5
+        )
+
+
+def test_a_read_that_met_silence_is_made_again_at_once() -> None:
+    """A dead connection is no overload: a pause would only take from what is left."""
+    assert retry_delay("GET", HttpTimeout("late"), 1, lambda: 0.5) == 0.0
 
 
 # -- good answers ----------------------------------------------------------------------------------------------------
@@ -214,7 +228,17 @@ def after(text: str) -> float | None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("0", 0.0), ("5", 5.0), (" 7 ", 7.0), ("", None), ("-1", None), ("soon", None), ("1.5", None), ("²", None)],
+    [
+        ("9" * 400, LONGEST_PAUSE),
+        ("0", 0.0),
+        ("5", 5.0),
+        (" 7 ", 7.0),
+        ("", None),
+        ("-1", None),
+        ("soon", None),
+        ("1.5", None),
+        ("²", None),
+    ],
 )
 def test_retry_after_in_seconds(text: str, seconds: float | None) -> None:
     """A whole number of seconds is read, and anything that is none is as good as nothing."""

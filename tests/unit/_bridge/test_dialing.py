@@ -17,7 +17,7 @@ import pytest
 from tests.tools.certificates import make_certificates
 from twilio_taskrouter_worker._bridge.deadline import Deadline
 from twilio_taskrouter_worker._bridge.dialing import Dialing, GivenUp, ProxyRefused
-from twilio_taskrouter_worker._bridge.http import Settings
+from twilio_taskrouter_worker._bridge.settings import Settings
 from twilio_taskrouter_worker._bridge.stream import Stream
 
 SLACK = 3.0

@@ -22,6 +22,7 @@ PURE = [
     "schema",
     "session",
     "tracking",
+    "turns",
     "updates",
 ]
 IMPURE = {
@@ -49,6 +50,7 @@ MAY = {"mirror": {"threading"}}
 IMPURE_SIBLINGS = {
     "calls",
     "connection",
+    "connections",
     "deadline",
     "dialing",
     "dispatch",
@@ -56,8 +58,10 @@ IMPURE_SIBLINGS = {
     "futures",
     "http",
     "loading",
+    "outcomes",
     "resolver",
     "returning",
+    "settings",
     "signaling",
     "stopping",
     "stream",

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.tools.wait import eventually, no_leftover_threads
-from twilio_taskrouter_worker._bridge.threads import Pool, Timers
+from twilio_taskrouter_worker._bridge import threads
+from twilio_taskrouter_worker._bridge.threads import EAGER, TIMERS, Pool, Timers
+from twilio_taskrouter_worker.errors import TaskRouterError
 
 SOON = 5.0
 """Seconds that a test waits for what should come at once."""
@@ -22,6 +24,8 @@ SOON = 5.0
 def leaves_no_thread() -> Iterator[None]:
     with no_leftover_threads():
         yield
+        # Pools that grow use the timers of the process.
+        TIMERS.drain(SOON)
 
 
 def pool(size: int = 100, idle: float = 60.0) -> Pool:
@@ -78,6 +82,38 @@ def test_it_grows_with_the_jobs_under_way() -> None:
     threads = [thread for thread in threading.enumerate() if thread.name.startswith("unit-pool-")]
     assert len(threads) == 10
     assert all(thread.daemon for thread in threads)
+    gate.open.set()
+    each.drain(SOON)
+
+
+def test_a_quick_service_needs_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While jobs keep the processor busy more threads would only be in each other's way: it does not grow."""
+    # A test must not depend on how busy the machine is: every look finds this process at work.
+    monkeypatch.setattr(threads, "BUSY", 0.0)
+    monkeypatch.setattr(threads, "IMPATIENCE", 60.0)
+    each, gate, finished = pool(), Gate(), threading.Semaphore(0)
+    for _ in range(EAGER):
+        each.submit(gate.job)
+    gate.wait_inside(EAGER)
+    for _ in range(50):
+        each.submit(finished.release)
+    looked = threading.Event()
+    TIMERS.at(time.monotonic() + 20 * threads.GROWTH_SECONDS, looked.set)
+    assert looked.wait(SOON)
+    assert len(each._threads) == EAGER
+    gate.open.set()
+    for _ in range(50):
+        assert finished.acquire(timeout=SOON)
+    each.drain(SOON)
+
+
+def test_impatience_outdoes_a_busy_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job does not wait for ever because the application computes: after a while it gets a thread in any case."""
+    monkeypatch.setattr(threads, "BUSY", 0.0)
+    each, gate = pool(), Gate()
+    for _ in range(EAGER + 5):
+        each.submit(gate.job)
+    gate.wait_inside(EAGER + 5)
     gate.open.set()
     each.drain(SOON)
 
@@ -256,6 +292,107 @@ def test_many_submitters() -> None:
 
 def timers(idle: float = 60.0) -> Timers:
     return Timers("unit-timers", idle)
+
+
+# -- no thread to be had ---------------------------------------------------------------------------------------------
+
+
+class Shortage:
+    """``Thread.start`` fails for threads whose names begin so, as where the system has no thread to give."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+        self.names = names
+        self.refused = 0
+        real = threading.Thread.start
+
+        def start(thread: threading.Thread) -> None:
+            if thread.name.startswith(self.names):
+                self.refused += 1
+                raise RuntimeError("can't start new thread")
+            real(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+    def end(self) -> None:
+        self.names = ()
+
+
+def test_a_pool_without_a_thread_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``require`` raises in words, as often as it is asked, and no longer when threads are there again."""
+    shortage, each = Shortage(monkeypatch, "unit-pool"), pool()
+    for _ in range(200):
+        with pytest.raises(TaskRouterError, match="No thread could be started"):
+            each.require()
+    assert len(each._threads) == 0
+    shortage.end()
+    each.require()
+    run(each)
+    each.drain(SOON)
+
+
+def test_a_job_waits_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that was submitted during the shortage runs once, after it, without another one being submitted."""
+    shortage, each, done = Shortage(monkeypatch, "unit-pool"), pool(), []
+    finished = threading.Event()
+    each.submit(lambda: done.append(1))
+    each.submit(finished.set)
+    eventually(lambda: shortage.refused >= 3)
+    assert done == []
+    shortage.end()
+    assert finished.wait(SOON)
+    assert done == [1]
+    each.drain(SOON)
+
+
+def test_a_pool_with_a_thread_makes_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where at least one thread lives, jobs wait for it, and nothing is raised."""
+    each, gate, finished = pool(), Gate(), threading.Event()
+    each.submit(gate.job)
+    gate.wait_inside(1)
+    shortage = Shortage(monkeypatch, "unit-pool")
+    each.require()
+    each.submit(finished.set)
+    assert not finished.wait(0.05)
+    gate.open.set()
+    assert finished.wait(SOON)
+    assert shortage.refused
+    shortage.end()
+    each.drain(SOON)
+
+
+def test_timers_survive_a_shortage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer set while there was no thread runs as soon as one is to be had."""
+    shortage, each = Shortage(monkeypatch, "unit-timers"), Timers("unit-timers", 0.01)
+    ran: list[int] = []
+    finished = threading.Event()
+    each.at(time.monotonic(), lambda: ran.append(1))
+    with pytest.raises(TaskRouterError, match="No thread could be started"):
+        each.require()
+    shortage.end()
+    each.require()
+    each.at(time.monotonic(), finished.set)
+    assert finished.wait(SOON)
+    assert ran == [1]
+    eventually(lambda: each._thread is None)
+
+
+def test_cancelled_timers_do_not_pile_up() -> None:
+    """Twenty thousand deadlines that were met leave a heap of some hundred entries."""
+    each = Timers("unit-timers", 60.0)
+    for _ in range(20_000):
+        each.at(time.monotonic() + 80_000, lambda: None).cancel()
+    assert len(each._heap) < 200
+    each.drain(SOON)
+
+
+def test_finalizers_leave_jobs() -> None:
+    """What a finalizer leaves is run by the next thread that has finished something, even if it raises."""
+    each, done = pool(), []
+    threads.leave(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    threads.leave(lambda: done.append(threading.current_thread().name))
+    run(each)
+    eventually(lambda: done == ["unit-pool-1"])
+    each.drain(SOON)
 
 
 def test_timers_run_in_order_of_time() -> None:

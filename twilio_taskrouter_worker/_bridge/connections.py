@@ -1,0 +1,288 @@
+"""The HTTP connections under urllib3's pools: made with a deadline, aborted by any thread, quick once they stand.
+
+urllib3 decides when a connection is made and through which proxy, wraps it in TLS, and keeps it. A request of ours is
+small, its answer nearly always a JSON text of a known length: that is written with one system call and read straight
+from the socket, at a fraction of what the general code costs. Any other answer (in chunks, encoded, without a length)
+is left to urllib3.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, Protocol
+
+import attrs
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from .deadline import Deadline
+from .resolver import Addresses, look_up
+
+__all__ = ["POOLS", "Answer", "AnswerTooLarge", "Cut", "HTTPPool", "HTTPSPool", "User", "cut", "distrust_idle", "use"]
+
+READ_SIZE = 65536
+ANSWER_LIMIT = 20 * 1024 * 1024
+"""Bytes of an answer at most. The largest honest ones are pages of 1000 records, a few megabytes; as objects they take
+some twenty times their size."""
+
+REUSE_SECONDS = 30.0
+"""A connection that was idle for longer is not used again: routers forget it, and services close it, without a word."""
+
+UNACKNOWLEDGED_MS = 10_000
+"""How long sent bytes may stay unacknowledged before the system gives the connection up."""
+
+SOCKET_OPTIONS: list[tuple[int, int, int]] = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+]
+if hasattr(socket, "TCP_USER_TIMEOUT"):
+    SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS))
+
+
+class Cut(Exception):
+    """The exchange was aborted, or its deadline has passed."""
+
+
+class AnswerTooLarge(Exception):
+    """More than ANSWER_LIMIT bytes."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the answer is larger than {ANSWER_LIMIT} bytes")
+
+
+@attrs.frozen
+class Answer:
+    """Status, headers (lower-case names) and body."""
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+
+
+class User(Protocol):
+    """The exchange that is using a connection."""
+
+    def uses(self, connection: Connection) -> None:
+        """This connection will be used, which is not necessarily made yet."""
+
+    def about_to_send(self, *, reused: bool) -> None:
+        """The next byte is the request's; raises Cut where that is not wanted any more."""
+
+    def left(self) -> float:
+        """Seconds that are left; raises Cut where there are none."""
+
+
+# The exchange of each thread. urllib3 has no way to hand it down to the connection.
+_current = threading.local()
+
+# Idle connections that were used last before this time may be dead.
+_distrusted_at = 0.0
+
+
+def use(user: User | None) -> None:
+    """Name the exchange that the connections used on this thread from now on belong to."""
+    _current.user = user
+
+
+def distrust_idle() -> None:
+    """Have no connection used again that is idle now: something shows that the network may have changed."""
+    global _distrusted_at
+    _distrusted_at = time.monotonic()
+
+
+class Connection(urllib3.connection.HTTPConnection):
+    """What all our connections have in common; those over TLS add urllib3's part."""
+
+    user: User
+    opening: socket.socket | None = None
+    """The socket while it is being connected."""
+    looking_up: Future[Addresses] | None = None
+    fresh = True
+    """Whether nothing was sent over it yet."""
+    last_used = 0.0
+
+    # -- making it ---------------------------------------------------------------------------------------------------
+
+    def _new_conn(self) -> socket.socket:
+        """TCP to the host, or the proxy; called by urllib3."""
+        self.fresh = True
+        deadline = Deadline.after(self.user.left())
+        failure: OSError | None = None
+        addresses = self._addresses(deadline)
+        try:
+            for index, (family, kind, protocol, _, address) in enumerate(addresses):
+                sock = self.opening = socket.socket(family, kind, protocol)
+                try:
+                    for option in SOCKET_OPTIONS:
+                        sock.setsockopt(*option)
+                    # Published before the user is asked: an abort finds the socket, or this finds the abort.
+                    self.user.left()
+                    sock.settimeout(deadline.share(len(addresses) - index))
+                    sock.connect(address)
+                    sock.settimeout(deadline.require())
+                    sys.audit("http.client.connect", self, self.host, self.port)
+                    return sock
+                except BaseException as error:
+                    sock.close()
+                    if not isinstance(error, OSError):
+                        raise
+                    failure = error.with_traceback(None)
+        finally:
+            self.opening = None
+        if isinstance(failure, TimeoutError):
+            raise ConnectTimeoutError(self, "the host does not answer") from failure
+        raise NewConnectionError(self, str(failure or "the host has no address")) from failure
+
+    def _addresses(self, deadline: Deadline) -> Addresses:
+        # A Future of its own, which an abort may cancel: the look-up's is shared with others.
+        answer = self.looking_up = Future()
+        try:
+            self.user.left()
+            look_up(self._dns_host.strip("[]"), self.port).add_done_callback(lambda found: _pass_on(found, answer))
+            return answer.result(deadline.left())
+        except FutureTimeoutError:
+            raise ConnectTimeoutError(self, "the host name was not resolved in time") from None
+        except CancelledError:
+            raise Cut from None
+        except OSError as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        finally:
+            self.looking_up = None
+
+    # -- using it ----------------------------------------------------------------------------------------------------
+
+    def request(  # type: ignore[override]
+        self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] = {}, **_options: Any
+    ) -> None:
+        """Send a request; called by urllib3."""
+        if self.sock is None:
+            self.connect()
+        lines = [f"{method} {url} HTTP/1.1", f"Host: {self._host_header()}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines.append(f"Content-Length: {len(body)}")
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("a header must not have a line break")
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        self.user.about_to_send(reused=not self.fresh)
+        self.fresh = False
+        self.sock.settimeout(self.user.left())
+        self.sock.sendall(head + body)
+
+    def _host_header(self) -> str:
+        host, port = self._tunnel_host or self.host, self._tunnel_port or self.port
+        host = f"[{host}]" if ":" in host else host
+        return host if port == self.default_port else f"{host}:{port}"
+
+    def getresponse(self) -> Any:
+        """Read the whole answer; called by urllib3."""
+        assert self.sock is not None
+        self.sock.settimeout(self.user.left())
+        response = http.client.HTTPResponse(self.sock, method="POST")
+        try:
+            response.begin()
+            length = response.length
+            if length is None or response.chunked or response.getheader("content-encoding"):
+                body = self._read_unusual(response)
+            elif length > ANSWER_LIMIT:
+                raise AnswerTooLarge
+            else:
+                body = response.read()
+            closes = response.will_close
+        finally:
+            response.close()
+        if closes:
+            self.close()
+        self.last_used = time.monotonic()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return _Response(Answer(response.status, headers, body))
+
+    def _read_unusual(self, response: http.client.HTTPResponse) -> bytes:
+        general = urllib3.HTTPResponse(
+            response,
+            urllib3._collections.HTTPHeaderDict(response.headers.items()),
+            response.status,
+            preload_content=False,
+            original_response=response,
+            request_method="POST",
+        )
+        chunks, size = [], 0
+        for chunk in general.stream(READ_SIZE, decode_content=True):
+            size += len(chunk)
+            if size > ANSWER_LIMIT:
+                raise AnswerTooLarge
+            chunks.append(chunk)
+            self.user.left()
+        return b"".join(chunks)
+
+
+class _Response:
+    """An answer, in the form in which urllib3's pool passes a response on."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.status = answer.status
+        self.headers = answer.headers
+        self.version_string = "HTTP/1.1"
+        self.length_remaining = 0
+
+
+def _pass_on(found: Future[Addresses], answer: Future[Addresses]) -> None:
+    try:
+        error = found.exception()
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(found.result())
+    except InvalidStateError:
+        # Cancelled by an abort.
+        pass
+
+
+def cut(connection: Connection) -> None:
+    """End what a connection is doing, from another thread; a TLS handshake goes on to its own limit."""
+    looking_up = connection.looking_up
+    if looking_up is not None:
+        looking_up.cancel()
+    for sock in (connection.opening, connection.sock):
+        if sock is not None:
+            try:
+                # Not sock.shutdown: an SSLSocket would first drop its TLS state under the thread that reads.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+class SecureConnection(Connection, urllib3.connection.HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    """Mixin: hands connections to the exchange of the thread, and none that may be dead."""
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)
+        if connection.sock is not None:
+            used = connection.last_used
+            if used < _distrusted_at or time.monotonic() - used > REUSE_SECONDS:
+                connection.close()
+        connection.user = _current.user
+        connection.user.uses(connection)
+        return connection
+
+
+class HTTPPool(_Pool):
+    ConnectionCls = Connection  # type: ignore[assignment]
+
+
+class HTTPSPool(_Pool, urllib3.HTTPSConnectionPool):
+    ConnectionCls = SecureConnection  # type: ignore[assignment]
+
+
+POOLS = {"http": HTTPPool, "https": HTTPSPool}

@@ -1,0 +1,135 @@
+"""What an answer says, and whether a failed attempt is made again. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import attrs
+
+from .._json import loads
+from ..errors import InvalidAnswerError, RequestError, rejected
+from .http import Answer, HttpFailure, HttpTimeout, NotSent, Unusable, hide
+
+__all__ = ["TIMINGS", "Timings", "read_answer", "retry_delay"]
+
+
+@attrs.frozen(kw_only=True)
+class Timings:
+    """Seconds of the rules below."""
+
+    retry_first: float = 0.25
+    retry_max: float = 4.0
+    """The pause before the n-th retry is uniform between half of and the whole of ``retry_first * 2**(n-1)``, at most
+    ``retry_max``."""
+
+    jitter: float = 0.25
+    """Share of a pause that the service asked for which is added at random, so that clients that were refused together
+    do not come back together."""
+
+    last_try: float = 0.2
+    """What a further attempt must have left: with less, the reason of the last failure serves the caller better than a
+    timeout that hides it."""
+
+    patience: float = 0.5
+    """Share of its time after which a read that got no answer over a connection used before is made again over a new
+    one. After a change of network the old ones are dead, and say nothing."""
+
+    patience_min: float = 1.0
+    """The least that both attempts must have; a read with less time is not made again for that reason."""
+
+
+TIMINGS = Timings()
+
+RETRIED_GET_STATUS = frozenset({429, 502, 503, 504})
+
+LONGEST_PAUSE = 86400.0
+"""Seconds that ``retry_after`` says at most, whatever the service asked for."""
+
+ERROR_BODY_LIMIT = 64 * 1024
+"""Bytes of a refusal's body that are looked at."""
+
+
+def retry_delay(
+    method: str,
+    failure: HttpFailure | RequestError,
+    tries: int,
+    rand: Callable[[], float],
+    timings: Timings = TIMINGS,
+) -> float | None:
+    """Return the seconds until the next attempt, or None if there must be none. Pure.
+
+    A GET may always be sent again. A POST only where the service cannot have acted: nothing was sent, or it said so
+    (429, or 503 with Retry-After). ``Retry-After`` makes the pause longer than our own, never shorter.
+    """
+    said: float | None = None
+    if isinstance(failure, RequestError):
+        said = failure.retry_after
+        safe = failure.status == 429 or (failure.status == 503 and said is not None)
+        again = safe if method != "GET" else failure.status in RETRIED_GET_STATUS
+    elif isinstance(failure, Unusable):
+        again = False
+    else:
+        again = method == "GET" or isinstance(failure, NotSent)
+    if not again:
+        return None
+    if isinstance(failure, HttpTimeout):
+        # Silence is no sign of an overload that a pause would help.
+        return 0.0
+    own = min(timings.retry_max, timings.retry_first * 2.0 ** min(tries - 1, 10)) * (0.5 + 0.5 * rand())
+    return own if said is None else max(own, said * (1.0 + timings.jitter * rand()))
+
+
+def read_answer(answer: Answer, token: str = "") -> Any:
+    """The payload of a good answer; RequestError for any other. Pure.
+
+    A service that quotes the token in its message is not quoted in turn.
+    """
+    if 200 <= answer.status < 300:
+        try:
+            body = loads(answer.body)
+        except ValueError:
+            raise InvalidAnswerError(
+                f"The answer ({len(answer.body)} bytes) is not JSON; is eb_server an event bridge?",
+                status=answer.status,
+            ) from None
+        if not isinstance(body, dict) or "payload" not in body:
+            raise InvalidAnswerError("The answer is JSON, but not an object with a 'payload'", status=answer.status)
+        return body["payload"]
+    details: Mapping[str, Any] = {}
+    if len(answer.body) <= ERROR_BODY_LIMIT:
+        try:
+            body = loads(answer.body)
+            details = body if isinstance(body, dict) else {}
+        except ValueError:
+            pass
+    message = details.get("message")
+    code = details.get("code")
+    more_info = details.get("more_info")
+    raise rejected(
+        answer.status,
+        hide(token, message) if isinstance(message, str) else _without_message(answer),
+        code=code if isinstance(code, int) and not isinstance(code, bool) else None,
+        more_info=hide(token, more_info) if isinstance(more_info, str) else None,
+        retry_after=_retry_after(answer.headers.get("retry-after")),
+    )
+
+
+def _without_message(answer: Answer) -> str:
+    if 300 <= answer.status < 400:
+        return "The service redirects, which is not followed, since the request carries a token."
+    return f"The answer has no message ({answer.headers.get('content-type', 'no content type')})."
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds, from either form of the header."""
+    if not text:
+        return None
+    if text.isascii() and text.strip().isdigit():
+        return min(LONGEST_PAUSE, float(text))
+    try:
+        return min(LONGEST_PAUSE, max(0.0, parsedate_to_datetime(text).timestamp() - time.time()))
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,39 @@
+"""What the environment says about reaching one address: proxies, and the CAs to trust."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import requests
+
+from .. import _hosts
+from .tls import ca_path
+
+__all__ = ["Settings", "is_loopback", "settings_for"]
+
+
+@attrs.frozen
+class Settings:
+    """What the environment says about one address, read once."""
+
+    proxies: Mapping[str, str]
+    verify: str
+    """File or directory of the CAs to trust."""
+
+    cert: Any
+
+
+def is_loopback(url: str) -> bool:
+    """A proxy is never asked for an address of this very machine: it could not reach it."""
+    return _hosts.is_loopback(urlsplit(url).hostname or "")
+
+
+def settings_for(url: str) -> Settings:
+    """Proxies (``HTTPS_PROXY``, ``NO_PROXY`` ...) and CA bundle (``REQUESTS_CA_BUNDLE`` ...) for an http(s) URL."""
+    with requests.Session() as session:
+        merged = session.merge_environment_settings(url, {}, None, None, None)
+    proxies = {} if is_loopback(url) else {key: value for key, value in merged["proxies"].items() if value}
+    return Settings(proxies, ca_path(), merged["cert"])

@@ -1,0 +1,73 @@
+"""The order of calls. Pure.
+
+Invariant: of two calls that share a subject, the one that entered first leaves first, and a call may go once every
+call it shares a subject with and that entered before has left. A call stands in the line of each of its subjects, so
+it may have to wait for several others; since it enters all lines in one step, no two calls wait for each other.
+
+A call that ends while it waits (cancelled, expired) keeps its place until the calls before it have left: those behind
+it would otherwise overtake them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["Turn", "Turns"]
+
+
+class Turn:
+    """One call's place in the lines of its subjects."""
+
+    __slots__ = ("ahead", "behind", "left", "subjects")
+
+    def __init__(self) -> None:
+        self.subjects: tuple[str, ...] = ()
+        self.ahead = 0
+        """How many calls it waits for; it may go when there is none."""
+        self.behind: list[Turn] = []
+        self.left = False
+
+
+class Turns:
+    """The lines of all subjects. Not locked: the caller does."""
+
+    def __init__(self) -> None:
+        # The last call of each line that is not empty.
+        self._last: dict[str, Turn] = {}
+
+    def __len__(self) -> int:
+        """Number of subjects with a call under way."""
+        return len(self._last)
+
+    def enter(self, turn: Turn, subjects: tuple[str, ...]) -> bool:
+        """Take a place in the line of each subject; True if the call may go at once."""
+        turn.subjects = subjects
+        for subject in subjects:
+            before = self._last.get(subject)
+            if before is not None and before is not turn:
+                before.behind.append(turn)
+                turn.ahead += 1
+            self._last[subject] = turn
+        return turn.ahead == 0
+
+    def leave(self, turn: Turn) -> Iterable[Turn]:
+        """The call has ended; returns those that may go now. Idempotent."""
+        if turn.left:
+            return ()
+        turn.left = True
+        if turn.ahead:
+            return ()
+        may_go: list[Turn] = []
+        # A loop and no recursion: thousands of calls that expired in line may follow each other.
+        gone = [turn]
+        while gone:
+            each = gone.pop()
+            for subject in each.subjects:
+                if self._last.get(subject) is each:
+                    del self._last[subject]
+            for follower in each.behind:
+                follower.ahead -= 1
+                if follower.ahead == 0:
+                    (gone if follower.left else may_go).append(follower)
+            each.behind = []
+        return may_go
