@@ -130,7 +130,9 @@ class Pool:
         self._leaving: list[threading.Thread] = []
         self._idle = 0
         self._draining = False
+        # Whether `_grow` is to look again, and the timer for that.
         self._growing = False
+        self._growth: Timer | None = None
         self._looked = (0.0, 0.0)
 
     def __contains__(self, thread: threading.Thread) -> bool:
@@ -163,7 +165,7 @@ class Pool:
                 self._growing = True
                 self._looked = now, time.process_time()
         if count >= EAGER:
-            TIMERS.at(now + GROWTH_SECONDS, self._grow)
+            self._growth = TIMERS.at(now + GROWTH_SECONDS, self._grow)
         elif not self._add_thread():
             self._try_again()
 
@@ -186,7 +188,7 @@ class Pool:
             if self._growing:
                 return
             self._growing = True
-        TIMERS.at(time.monotonic() + RETRY_SECONDS, self._grow)
+        self._growth = TIMERS.at(time.monotonic() + RETRY_SECONDS, self._grow)
 
     def _grow(self) -> None:
         """On the timers' thread, while jobs wait: start threads if that would help."""
@@ -204,7 +206,7 @@ class Pool:
             self._growing = True
             self._looked = now, used
         started = all(self._add_thread() for _ in range(wanted))
-        TIMERS.at(now + (GROWTH_SECONDS if started else RETRY_SECONDS), self._grow)
+        self._growth = TIMERS.at(now + (GROWTH_SECONDS if started else RETRY_SECONDS), self._grow)
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
@@ -248,6 +250,10 @@ class Pool:
             before = [*self._threads, *self._leaving]
             quiet = self._idle == len(self._threads) and not self._jobs
             none_at_work = not self._threads
+            if not self._jobs and self._growth is not None:
+                # Or the timers' thread would have something to wait for.
+                self._growth.cancel()
+                self._growing, self._growth = False, None
             self._condition.notify_all()
         deadline = time.monotonic() + (timeout if quiet else min(timeout, MOMENT))
         for thread in before:
