@@ -297,7 +297,7 @@ class _Call(Turn, Generic[T]):
             self._failed(failure)
         except TaskRouterError as error:
             # There is no token: its provider raised.
-            self._finish_with(error)
+            self._finish(error)
         except Exception as error:
             log.exception("A call failed in an unforeseen way; this is a defect of the library")
             self._finish(error)
