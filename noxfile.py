@@ -119,6 +119,7 @@ def chaos(session: nox.Session) -> None:
     session.run("python", "-m", "tests.chaos.garbage", "--seed", "1", "--cases", "10000")
     session.run("python", "-m", "tests.chaos.crash", "--rounds", "200", "--seed", "2024")
     session.run("python", "-m", "tests.chaos.hostile", "--sockets", "10000")
+    session.run("python", "-m", "tests.chaos.restarts", "--rounds", "500", "--seed", "1")
 
 
 @nox.session

@@ -310,9 +310,8 @@ class Server:
         if outgoing is None or outgoing is before:
             return
         if not (outgoing.type == "QUEUE" and transfer.mode == "COLD") and not self._has_gone(reservation, outgoing):
-            self._log(
-                logging.ERROR, reservation, "the transfer %s: %s", outgoing.status, outgoing.transfer_failed_reason
-            )
+            why = outgoing.transfer_failed_reason
+            self._log(logging.ERROR, reservation, "its transfer ended as %s: %s", outgoing.status, why)
             return
         self._insist(reservation, reservation.complete, lambda: self._is_over(reservation))
 

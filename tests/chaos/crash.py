@@ -54,10 +54,12 @@ GONE = (requests.RequestException, websocket.WebSocketException, OSError)
 
 
 class Service:
-    """``taskrouter local --db`` in a process of its own."""
+    """``taskrouter local`` in a process of its own, with ``--db`` unless that is None."""
 
-    def __init__(self, db: str) -> None:
-        command = [sys.executable, "-m", "twilio_taskrouter_worker.cli", "local", "--port", "0", "--json", "--db", db]
+    def __init__(self, db: str | None) -> None:
+        command = [sys.executable, "-m", "twilio_taskrouter_worker.cli", "local", "--port", "0", "--json"]
+        if db is not None:
+            command += ["--db", db]
         self._process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
