@@ -75,6 +75,7 @@ _TIMERS: dict[TimerKind, Callable[..., None]] = {
     TimerKind.RESERVATION_TIMEOUT: reservations.timed_out,
     TimerKind.TASK_TIMEOUT: tasks.time_out,
     TimerKind.STEP_TIMEOUT: walk.step_timeout,
+    TimerKind.TARGET_CHANGE: walk.target_changed,
     TimerKind.RESERVATION_SLA: tasks.miss_target,
     TimerKind.ASSIGNED_LIMIT: tasks.stay_too_long,
     TimerKind.PURGE: remove_task,
@@ -91,6 +92,8 @@ class Outcome:
     """The record the command's docstring names; None for deletions and AdvanceTime."""
     events: tuple[Event, ...]
     """What happened, in order, that of timers that were due before the command first."""
+    warnings: tuple[str, ...] = ()
+    """What the command says and was ignored, such as a character of an expression that belongs to nothing."""
 
 
 class Engine(Queries):
@@ -177,6 +180,7 @@ class Engine(Queries):
             raise TypeError(f"Not a command of the engine: {type(command).__name__}.")
         ran = self._run_timers(now)
         kernel.now = now
+        kernel.warnings.clear()
         result = None
         if handler is not None:
             try:
@@ -188,9 +192,12 @@ class Engine(Queries):
                     self._note(AdvanceTime(), now)
                 raise
             matching.settle(kernel)
+            # What the command has made due at once, such as a voice instruction without delay, is not left for later.
+            self._run_timers(now)
         if ran or handler is not None:
             self._note(command, now)
-        return Outcome(result, self._take_events())
+        warnings = tuple(kernel.warnings)
+        return Outcome(result, self._take_events(), warnings)
 
     def _run_timers(self, now: float) -> bool:
         """Let each timer due until now do its work at its own time; return whether there was any."""

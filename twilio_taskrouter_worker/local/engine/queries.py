@@ -9,7 +9,7 @@ from typing import Any
 from . import model
 from .core.kernel import Kernel
 from .core.state import ReservationState, WorkspaceState, find
-from .expressions import WorkerScope, WorkersScope
+from .expressions import Semantics, WorkerScope, WorkersScope
 from .routing.explaining import explain
 from .routing.matching import workers_scope
 from .routing.verdicts import Explanation
@@ -19,6 +19,11 @@ class Queries:
     """The reading half of the engine. What it returns never changes afterwards."""
 
     _kernel: Kernel
+
+    @property
+    def semantics(self) -> Semantics:
+        """What expressions mean by the engine's rules."""
+        return self._kernel.semantics
 
     def workspaces(self) -> list[model.Workspace]:
         """Return all workspaces."""

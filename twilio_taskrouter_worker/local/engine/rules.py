@@ -64,6 +64,10 @@ class Rules:
     transfer_checks_capacity: bool = True
     """Refuse a transfer to a worker who has no free place on the task's channel."""
 
+    step_timeouts_by_age: bool = True
+    """A step of a workflow ends when the task's age is the sum of the timeouts of the steps up to it, whenever it was
+    entered. Off: each step has its own timeout from when it was entered."""
+
     refuse_unmatched_tasks: bool = False
     """Refuse (400) a task that no filter of its workflow matches where there is no default filter. Off: it is created
     and canceled at once."""
@@ -95,6 +99,11 @@ class Rules:
     gone_code: int = 20410
     """Twilio's code in an answer with status 410, to an accept of a reservation that was rescinded."""
 
+    strict_expressions: bool = False
+    """Refuse expressions with something in them that TaskRouter ignores: a character that belongs to nothing, a blank
+    inside an operator, a rest after a whole expression, a target's key without prefix. Off: it is ignored here too,
+    with a warning in the log and in ``explain``. The switch of the same name in ``semantics`` does the same."""
+
     semantics: Semantics = DEFAULT_SEMANTICS
     """What expressions mean where the documentation is silent."""
 
@@ -118,6 +127,8 @@ DEFAULT_RULES: Final = Rules()
 
 MAX_NAME: Final = 64
 MAX_ATTRIBUTES: Final = 4096
+MAX_EXPRESSION: Final = 8192
+"""Characters of an expression outside of workflows."""
 MAX_CONFIGURATION: Final = 1_000_000
 MAX_PRIORITY: Final = 2147483647
 MAX_TASK_TIMEOUT: Final = 1209600

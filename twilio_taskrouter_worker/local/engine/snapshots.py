@@ -53,7 +53,7 @@ from .model import (
 from .routing.configuration import compile_configuration
 from .rules import Rules
 
-_NOTES: Final = ("step_expired", "entering", "re_evaluated", "accepted", "completed_any")
+_NOTES: Final = ("step_expired", "entering", "re_evaluated", "walked", "accepted", "completed_any")
 """What a task's state notes besides its records and places, as plain values."""
 _FIELDS: Final[dict[type[Record], tuple[str, ...]]] = {
     cls: tuple(field.name for field in attrs.fields(cls)) for cls in Record.__subclasses__()
@@ -64,6 +64,7 @@ FORMAT: Final = hashlib.sha256(repr([1, _NOTES, *_FIELDS.values()]).encode()).he
 _TIMER_OF: Final = {
     TimerKind.TASK_TIMEOUT: "ttl_timer",
     TimerKind.STEP_TIMEOUT: "step_timer",
+    TimerKind.TARGET_CHANGE: "change_timer",
     TimerKind.RESERVATION_SLA: "sla_timer",
     TimerKind.ASSIGNED_LIMIT: "assigned_timer",
     TimerKind.PURGE: "purge_timer",
@@ -284,7 +285,7 @@ class _Reader:
         """Compile a configuration once, however many tasks walk through it."""
         plan = self.plans.get(text)
         if plan is None:
-            plan = self.plans[text] = compile_configuration(text, _AnyQueue(), self.kernel.rules.semantics)
+            plan = self.plans[text] = compile_configuration(text, _AnyQueue(), self.kernel.semantics)
         return plan
 
     def read_task(
@@ -303,7 +304,7 @@ class _Reader:
         """Build a task where it stands in its workflow and queue."""
         ws = self.ws
         record = _record(Task, values)
-        task = TaskState(record, attributes, number)
+        task = TaskState(record, attributes, number, self.kernel.time)
         ws.tasks[record.sid] = task
         task.route = Route(route)
         task.fresh = False

@@ -104,9 +104,9 @@ def stop_waiting(kernel: Kernel, task: TaskState) -> None:
     """Stop everything that only matters while nobody has accepted the task."""
     waiting.remove(task)
     kernel.unplaced.pop(task, None)
-    for timer in (task.ttl_timer, task.step_timer, task.sla_timer):
+    for timer in (task.ttl_timer, task.step_timer, task.change_timer, task.sla_timer):
         kernel.schedule.cancel(timer)
-    task.ttl_timer = task.step_timer = task.sla_timer = None
+    task.ttl_timer = task.step_timer = task.change_timer = task.sla_timer = None
 
 
 def _finish(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from .faults.active import Disturbances
 from .http import refusals
 from .presence import Presence
 from .rules import DEFAULT_SERVICE_RULES, ServiceRules
+
+log = logging.getLogger("twilio_taskrouter_worker.local")
 
 EVENT_DELAY_SECONDS: Final = 0.003
 """How long after the answer to a request was written its events leave, unless the maker of the service says otherwise:
@@ -107,6 +110,8 @@ class Service:
             raise
         finally:
             self._arm()
+        for warning in outcome.warnings:
+            log.warning("%s: %s", type(command).__name__, warning)
         self._publish(outcome.events)
         return outcome
 

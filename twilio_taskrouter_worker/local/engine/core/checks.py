@@ -173,10 +173,12 @@ def attributes(text: str) -> dict[str, Any]:
     return json_object(text, "Attributes")
 
 
-def expression(text: str, context: ExpressionContext, semantics: Semantics, where: str) -> Expression:
+def expression(
+    text: str, context: ExpressionContext, semantics: Semantics, where: str, longest: int | None = None
+) -> Expression:
     """Compile an expression; ``where`` begins the refusal."""
     try:
-        return compile_expression(text, context, semantics)
+        return compile_expression(text, context, semantics, longest=longest)
     except ExpressionSyntaxError as error:
         raise invalid(f"{where}: {error}") from error
 

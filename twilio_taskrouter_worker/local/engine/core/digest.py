@@ -71,6 +71,7 @@ def _task(task: TaskState) -> dict[str, Any]:
         "filter": task.filter_index,
         "target": task.step.index if task.step is not None else None,
         "expired": task.step_expired,
+        "walked": task.walked,
         "re_evaluated": task.re_evaluated,
         "waiting": task.entry is not None,
         "open": list(task.open),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from .. import errors
 from ..events import NO_DATA, Event
 from ..model import Task
@@ -20,11 +22,16 @@ class Kernel:
     def __init__(self, account_sid: str, seed: int, rules: Rules) -> None:
         self.account_sid = account_sid
         self.rules = rules
+        self.semantics = rules.semantics
+        """What expressions mean by the rules."""
+        if rules.strict_expressions:
+            self.semantics = attrs.evolve(rules.semantics, strict_expressions=True)
         self.sids = SidSource(seed)
         self.schedule = Schedule()
         self.now = 0.0
         self.workspaces: dict[str, WorkspaceState] = {}
         self.events: list[Event] = []
+        self.warnings: list[str] = []
         self.event_count = 0
         self.task_count = 0
         self.reserve_count = 0
@@ -99,6 +106,14 @@ class Kernel:
     def wake(self, ws: WorkspaceState, worker: WorkerState) -> None:
         """Ask for waiting tasks to be offered to a worker when the present change is complete."""
         self.woken[worker] = ws
+
+    def time(self) -> float:
+        """Return the present time, for expressions that ask for it."""
+        return self.now
+
+    def warn(self, text: str) -> None:
+        """Note something that the present command says and that was ignored."""
+        self.warnings.append(text)
 
     def place(self, ws: WorkspaceState, task: TaskState) -> None:
         """Ask for a pending task to be offered when the present change is complete."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import attrs
 
 from ..expressions import Expression, Key, Ordering
@@ -31,6 +33,10 @@ class Filter:
     expression: Expression | None
     targets: tuple[Target, ...]
 
+    def time_until(self, index: int) -> float:
+        """Return the sum of the timeouts of the targets up to one, that one included."""
+        return sum(target.timeout or 0.0 for target in self.targets[: index + 1])
+
 
 @attrs.frozen(eq=False, kw_only=True)
 class Plan:
@@ -40,6 +46,19 @@ class Plan:
     """The configuration it was compiled from, without white space."""
     filters: tuple[Filter, ...]
     default: Filter | None
+
+    def warnings(self) -> Iterator[str]:
+        """Iterate over what is in the expressions and was ignored, each with its place."""
+        every = self.filters if self.default is None else (*self.filters, self.default)
+        for number, filter in enumerate(every, 1):
+            label = filter.label or f"filter {number}"
+            parts = [("expression", filter.expression)]
+            for target in filter.targets:
+                place = f"target {target.index + 1}, "
+                parts += [(f"{place}expression", target.expression), (f"{place}skip_if", target.skip_if)]
+            for what, expression in parts:
+                for warning in expression.warnings if expression is not None else ():
+                    yield f"{label}, {what}: {warning}"
 
     def queue_sids(self) -> frozenset[str]:
         """Return the sids of all queues that are named."""

@@ -16,6 +16,7 @@ class TimerKind(enum.Enum):
     RESERVATION_TIMEOUT = "reservation-timeout"
     TASK_TIMEOUT = "task-timeout"
     STEP_TIMEOUT = "step-timeout"
+    TARGET_CHANGE = "target-change"
     RESERVATION_SLA = "sla"
     ASSIGNED_LIMIT = "assigned-limit"
     PURGE = "purge"

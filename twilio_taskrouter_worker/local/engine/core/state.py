@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import heapq
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 from .. import errors
@@ -187,6 +187,7 @@ class TaskState:
         "accepted",
         "assigned_timer",
         "attributes",
+        "change_timer",
         "completed_any",
         "customer",
         "entering",
@@ -212,13 +213,16 @@ class TaskState:
         "transfer",
         "transfers",
         "ttl_timer",
+        "walked",
         "workflow",
     )
 
-    def __init__(self, record: Task, attributes: Mapping[str, Any], number: int) -> None:
+    def __init__(
+        self, record: Task, attributes: Mapping[str, Any], number: int, now: Callable[[], float] | None = None
+    ) -> None:
         self.record = record
         self.attributes = attributes
-        self.scope = TaskScope(attributes)
+        self.scope = TaskScope(attributes, now)
         self.number = number
         """Counts tasks; breaks ties in the order of creation."""
         self.route = Route.WORKFLOW
@@ -229,8 +233,12 @@ class TaskState:
         """Index of the filter of the current step; None is the default filter or no step."""
         self.step: Target | None = None
         self.step_timer: Timer | None = None
+        self.change_timer: Timer | None = None
+        """When the step's expression may change by itself."""
         self.step_expired = False
         """The step's time ended while a reservation was pending."""
+        self.walked = 0.0
+        """Seconds of the timeouts of all steps of the filters that the task has come through on this way."""
         self.entering = False
         """The step was entered just now, so its skip_if is still to be asked."""
         self.re_evaluated: str | None = None
@@ -266,11 +274,12 @@ class TaskState:
     def set_attributes(self, parsed: dict[str, Any]) -> None:
         """Take over the parsed form of new attributes."""
         self.attributes = parsed
-        self.scope = TaskScope(parsed)
+        self.scope = TaskScope(parsed, self.scope.now)
 
     def timers(self) -> tuple[Timer | None, ...]:
         """Return every timer of the task itself and of its reservations."""
-        own = (self.ttl_timer, self.step_timer, self.sla_timer, self.assigned_timer, self.purge_timer)
+        own: tuple[Timer | None, ...] = (self.ttl_timer, self.step_timer, self.change_timer)
+        own += (self.sla_timer, self.assigned_timer, self.purge_timer)
         return own + tuple(timer for r in self.open.values() for timer in (r.timer, r.voice_timer))
 
     def known_worker(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ Pure: no I/O, no threads, no clock. Everything returned is immutable and may be 
 
 from __future__ import annotations
 
-from .errors import ExpressionSyntaxError, Position
+from .errors import ExpressionSyntaxError, ExpressionWarning, Position
 from .expression import Expression, compile_expression
 from .ordering import Key, Ordering, compile_key, compile_order_by
 from .paths import Inputs
@@ -21,6 +21,7 @@ from .semantics import DEFAULT_SEMANTICS, Semantics
 from .verdict import Verdict
 
 WORKER = ExpressionContext.WORKER
+WORKER_LIST = ExpressionContext.WORKER_LIST
 TASK = ExpressionContext.TASK
 TARGET = ExpressionContext.TARGET
 SKIP_IF = ExpressionContext.SKIP_IF
@@ -31,9 +32,11 @@ __all__ = [
     "TARGET",
     "TASK",
     "WORKER",
+    "WORKER_LIST",
     "Expression",
     "ExpressionContext",
     "ExpressionSyntaxError",
+    "ExpressionWarning",
     "Inputs",
     "Key",
     "Ordering",

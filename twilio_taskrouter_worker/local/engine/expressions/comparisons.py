@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from .members import Members
 from .nodes import Operator
 from .paths import Read
 from .semantics import Semantics, is_array, is_number
@@ -58,9 +59,13 @@ def constant_test(left: Any, kind: Operator, right: Any, semantics: Semantics) -
     return lambda scope: result
 
 
-def path_test(read: Read, kind: Operator, literal: Any, semantics: Semantics) -> Test:
-    """Return the test of a path on the left against a literal on the right."""
+def path_test(
+    read: Read, kind: Operator, literal: Any, semantics: Semantics, members: Callable[[Any], Members] | None = None
+) -> Test:
+    """Return the test of a path on the left against a literal on the right; ``members`` knows the path's array."""
     test = None
+    if members is not None:
+        return lambda scope: literal in members(scope)
     if _is_plain_text(literal, semantics):
         test = _text_test(read, kind, literal)
     elif kind in _ORDERED and is_number(literal):
@@ -101,23 +106,14 @@ def _number_test(read: Read, kind: Operator, literal: Any, semantics: Semantics)
     return test
 
 
-def _membership_test(read: Read, kind: Operator, literal: tuple[Any, ...], semantics: Semantics) -> Test | None:
-    if not all(_is_plain_text(element, semantics) for element in literal):
-        return None
-    elements = frozenset(literal)
+def _membership_test(read: Read, kind: Operator, literal: tuple[Any, ...], semantics: Semantics) -> Test:
+    elements = Members(literal, semantics)
     if kind is Operator.IN:
-
-        def is_in(scope: Any) -> bool:
-            value = read(scope)
-            return isinstance(value, str) and value in elements
-
-        return is_in
-    null_answer = semantics.null_is_not_in
+        return lambda scope: read(scope) in elements
+    null_counts = semantics.null_is_not_in
 
     def not_in(scope: Any) -> bool:
         value = read(scope)
-        if value is None:
-            return null_answer
-        return not (isinstance(value, str) and value in elements)
+        return (value is not None or null_counts) and value not in elements
 
     return not_in

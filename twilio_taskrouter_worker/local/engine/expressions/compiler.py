@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
-from .comparisons import Test, constant_test, general_test, path_test
-from .nodes import And, ArrayLiteral, Comparison, Literal, Node, Operand, Path, Span
+from .comparisons import Test, compare_values, constant_test, general_test, path_test
+from .errors import ExpressionWarning, Position, shortened
+from .members import Members, remembering
+from .moments import Changes
+from .nodes import And, ArrayLiteral, Comparison, Literal, Node, Operand, Operator, Path, Span, comparisons
 from .paths import Read, Reader, reader_for
 from .scopes import ExpressionContext
 from .semantics import Semantics
+
+_MANY = 4
+"""Comparisons with HAS on one path from which on it pays to prepare its array."""
 
 
 @attrs.frozen(eq=False)
@@ -35,12 +43,38 @@ class Compiler:
         self._context = context
         self._semantics = semantics
         self.readers: dict[Path, Reader] = {}
+        self.changes: list[Changes] = []
+        """When the comparisons that read the present time change."""
+        self._asked: Counter[tuple[str | int, ...]] = Counter()
+        """How many comparisons look into the array at a path."""
+        self._prepared: dict[tuple[str | int, ...], Callable[[Any], Members]] = {}
 
-    def compile(self, node: Node) -> Part:
-        """Return the compiled form of a node; raises UnknownPathError."""
+    def compile(self, root: Node) -> Part:
+        """Return the compiled form of a tree; raises UnknownPathError."""
+        self._asked.update(
+            node.left.steps
+            for node in comparisons(root)
+            if node.operator is Operator.HAS and isinstance(node.left, Path)
+        )
+        return self._compile(root)
+
+    def warnings(self, text: str) -> list[ExpressionWarning]:
+        """Return what stands against the paths that were read, by the text that they stand in."""
+        return [
+            ExpressionWarning(
+                Position.at(text, path.span[0]),
+                found := text[slice(*path.span)],
+                reader.warning,
+                f"the key {shortened(found)} has no prefix and is always missing",
+            )
+            for path, reader in self.readers.items()
+            if reader.warning is not None
+        ]
+
+    def _compile(self, node: Node) -> Part:
         if isinstance(node, Comparison):
             return self._comparison(node)
-        parts = tuple(self.compile(part) for part in node.parts)
+        parts = tuple(self._compile(part) for part in node.parts)
         tests = tuple(part.test for part in parts)
         if isinstance(node, And):
             return Part(node.span, "AND", _all_of(tests), parts)
@@ -49,15 +83,43 @@ class Compiler:
     def _comparison(self, node: Comparison) -> Part:
         paths = (operand for operand in (node.left, node.right) if isinstance(operand, Path))
         reads = tuple((path.span, self._reader(path).read) for path in paths)
+        self._note_changes(node)
         return Part(node.span, node.operator.value, self._test(node), (), reads)
+
+    def _note_changes(self, node: Comparison) -> None:
+        """Note when a comparison changes by itself, because it reads the present time."""
+        compare = compare_values(node.operator, self._semantics)
+        left, right = node.left, node.right
+        for mine, other in ((left, right), (right, left)):
+            if not isinstance(mine, Path) or (field := self._reader(mine).moment) is None:
+                continue
+            if isinstance(other, Path):
+                self.changes.append(Changes(field, None))
+                continue
+            value = _constant(other)
+            if mine is left:
+                self.changes.append(Changes(field, lambda moment, value=value: compare(moment, value)))  # type: ignore[misc]
+            else:
+                self.changes.append(Changes(field, lambda moment, value=value: compare(value, moment)))  # type: ignore[misc]
 
     def _test(self, node: Comparison) -> Test:
         left, kind, right = node.left, node.operator, node.right
         if not isinstance(right, Path):
             if not isinstance(left, Path):
                 return constant_test(_constant(left), kind, _constant(right), self._semantics)
-            return path_test(self._reader(left).read, kind, _constant(right), self._semantics)
+            return path_test(
+                self._reader(left).read, kind, _constant(right), self._semantics, self._members(left, kind)
+            )
         return general_test(self._read(left), kind, self._read(right), self._semantics)
+
+    def _members(self, path: Path, kind: Operator) -> Callable[[Any], Members] | None:
+        """Return what tells the elements of the array at a path, if enough comparisons ask for them to prepare that."""
+        if kind is not Operator.HAS or self._asked[path.steps] < _MANY:
+            return None
+        found = self._prepared.get(path.steps)
+        if found is None:
+            found = self._prepared[path.steps] = remembering(self._reader(path).read, self._semantics)
+        return found
 
     def _read(self, operand: Operand) -> Read:
         if isinstance(operand, Path):

@@ -31,6 +31,32 @@ class Position:
         return f"line {self.line}, column {self.column}"
 
 
+@attrs.frozen
+class ExpressionWarning:
+    """Something in an expression that is not in the grammar and was ignored, as TaskRouter does."""
+
+    position: Position
+    """Where it is."""
+    found: str
+    """What was found there, as written."""
+    expected: str
+    """What would have been right."""
+    message: str
+    """What was made of it."""
+
+    def __str__(self) -> str:
+        return f"{self.message} at {self.position}"
+
+    def as_error(self, expression: str) -> ExpressionSyntaxError:
+        """Return the error to raise where nothing is to be ignored."""
+        return ExpressionSyntaxError(expression, self.position.offset, self.found, self.expected)
+
+
+def shortened(found: str) -> str:
+    """Return a token as a message shows it."""
+    return found if len(found) <= _LONGEST_FOUND else found[: _LONGEST_FOUND - 1] + "…"
+
+
 class ExpressionSyntaxError(ValueError):
     """An expression, an ``order_by`` or a key does not parse.
 
@@ -58,7 +84,7 @@ class ExpressionSyntaxError(ValueError):
         super().__init__(expression, offset, found, expected, hint)
 
     def __str__(self) -> str:
-        shown = self.found if len(self.found) <= _LONGEST_FOUND else self.found[: _LONGEST_FOUND - 1] + "…"
+        shown = shortened(self.found)
         verb = "mismatched" if self.found == END_OF_INPUT else "extraneous"
         message = f"{verb} input '{shown}' expecting {self.expected} at {self.position}"
         return f"{message}; {self.hint}" if self.hint else message

@@ -9,7 +9,9 @@ from typing import Any
 import attrs
 
 from .compiler import Compiler, Part
-from .parser import parse
+from .errors import ExpressionSyntaxError, ExpressionWarning
+from .moments import Changes
+from .parser import Parser
 from .paths import Inputs, UnknownPathError, inputs_of
 from .scopes import ExpressionContext, Scope
 from .semantics import DEFAULT_SEMANTICS, Semantics
@@ -36,6 +38,14 @@ class Expression:
     inputs: Inputs = attrs.field(repr=False)
     """What it reads; the properties below are shortcuts."""
     _root: Part | None = attrs.field(repr=False)
+    warnings: tuple[ExpressionWarning, ...] = attrs.field(default=(), repr=False)
+    """What in the text is not in the grammar and was ignored."""
+    _changes: tuple[Changes, ...] = attrs.field(default=(), repr=False)
+
+    def next_change(self, now: float) -> float | None:
+        """Return the next time after now (unix seconds) at which it may change by itself; None: it never does."""
+        times = [time for change in self._changes if (time := change.after(now)) is not None]
+        return min(times, default=None)
 
     @property
     def names(self) -> frozenset[str]:
@@ -85,7 +95,13 @@ class Expression:
         return Verdict(self.text[start:end], part.test(scope), part.operator, parts, values)
 
 
-def compile_expression(text: str, context: ExpressionContext, semantics: Semantics = DEFAULT_SEMANTICS) -> Expression:
+def compile_expression(
+    text: str,
+    context: ExpressionContext,
+    semantics: Semantics = DEFAULT_SEMANTICS,
+    *,
+    longest: int | None = None,
+) -> Expression:
     """Parse and compile an expression; the most recent short ones are kept, so asking again is cheap.
 
     Args:
@@ -93,6 +109,7 @@ def compile_expression(text: str, context: ExpressionContext, semantics: Semanti
             (a queue with empty TargetWorkers), elsewhere a syntax error.
         context: Where the expression stands; decides what its paths mean.
         semantics: The choices where the service's documentation is silent.
+        longest: How many characters it may have; None: as many as memory holds.
 
     Raises:
         ExpressionSyntaxError: The text does not parse, or names a path that the context does not know: TARGET knows
@@ -102,6 +119,8 @@ def compile_expression(text: str, context: ExpressionContext, semantics: Semanti
     """
     if not isinstance(text, str):
         raise TypeError(f"an expression is a str, not {type(text).__name__}")
+    if longest is not None and len(text) > longest:
+        raise ExpressionSyntaxError(text, longest, text[longest:], f"at most {longest} characters")
     compiler = _compile if len(text) > _LONGEST_CACHED else _compile_cached
     return compiler(text, context, semantics)
 
@@ -109,12 +128,17 @@ def compile_expression(text: str, context: ExpressionContext, semantics: Semanti
 def _compile(text: str, context: ExpressionContext, semantics: Semantics) -> Expression:
     if context is ExpressionContext.WORKER and not text.strip():
         return Expression(text, context, lambda scope: False, inputs_of(()), None)
+    parser = Parser(text, semantics)
     compiler = Compiler(context, semantics)
     try:
-        root = compiler.compile(parse(text, semantics))
+        root = compiler.compile(parser.whole())
     except UnknownPathError as unknown:
         raise unknown.in_text(text) from None
-    return Expression(text, context, root.test, inputs_of(compiler.readers.values()), root)
+    warnings = sorted([*parser.warnings, *compiler.warnings(text)], key=lambda warning: warning.position.offset)
+    if warnings and semantics.strict_expressions:
+        raise warnings[0].as_error(text)
+    inputs = inputs_of(compiler.readers.values())
+    return Expression(text, context, root.test, inputs, root, tuple(warnings), tuple(compiler.changes))
 
 
 _compile_cached = lru_cache(maxsize=_CACHE_SIZE)(_compile)

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from .errors import END_OF_INPUT
-from .semantics import BOOLEANS, ESCAPABLE, IDENTIFIER, NUMBER, Semantics
+from .semantics import BOOLEANS, DIGIT_PART, ESCAPABLE, IDENTIFIER, NUMBER, Semantics
 
 
 class TokenKind(enum.Enum):
@@ -41,10 +41,10 @@ WORD_OPERATORS = frozenset({"AND", "OR", "NOT", "IN", "HAS", "CONTAINS"})
 _TOKEN = re.compile(
     rf"""
       (?P<space>\s+)
-    | (?P<word>{IDENTIFIER})
+    | (?P<word>{IDENTIFIER}|{DIGIT_PART})
     | (?P<number>{NUMBER})
     | (?P<string>"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*')
-    | (?P<symbol>==|!=|>=|<=|>-|<-|[=<>()\[\],.])
+    | (?P<symbol>==|!=|>=|<=|>-|<-|[=<>!()\[\],.])
     | (?P<unclosed>["'].*)
     | (?P<unknown>.)
     """,

@@ -6,6 +6,7 @@ Nodes compare by meaning, not by place: spans play no part in equality or repr. 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from decimal import Decimal
 
 import attrs
@@ -92,6 +93,17 @@ class Or:
 
 
 Node = Comparison | And | Or
+
+
+def comparisons(root: Node) -> Iterator[Comparison]:
+    """Iterate over the comparisons of a tree, in no particular order."""
+    nodes = [root]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, Comparison):
+            yield node
+        else:
+            nodes.extend(node.parts)
 
 
 def render(node: Node) -> str:

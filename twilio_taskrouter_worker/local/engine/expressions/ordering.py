@@ -75,6 +75,7 @@ def compile_order_by(text: str, semantics: Semantics = DEFAULT_SEMANTICS) -> Ord
         parser.advance()
         clauses.append(_clause(parser))
     parser.end("ASC, DESC, ',' or the end of the order")
+    parser.check()
     try:
         readers = [order_reader(path) for path, _ in clauses]
     except UnknownPathError as unknown:
@@ -94,6 +95,7 @@ def compile_key(text: str, semantics: Semantics = DEFAULT_SEMANTICS) -> Key:
     parser = _parser(text, semantics)
     path = parser.path("a key")
     parser.end("the end of the key")
+    parser.check()
     reader = reader_for(path, ExpressionContext.TASK)
     return Key(text, inputs_of([reader]), reader.read)
 

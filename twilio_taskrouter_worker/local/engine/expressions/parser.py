@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from .errors import ExpressionSyntaxError
+from .errors import ExpressionSyntaxError, ExpressionWarning, Position, shortened
 from .lexer import Token, TokenKind, tokenize, unquote
 from .nodes import And, ArrayLiteral, Comparison, Literal, Node, Operand, Operator, Or, Path, Scalar
-from .semantics import BOOLEANS, MAX_DEPTH, MAX_NUMBER_LENGTH, Semantics, parse_number
+from .semantics import BOOLEANS, MAX_DEPTH, MAX_NUMBER_LENGTH, MAX_STEPS, MAX_TERMS, Semantics, parse_number
 
 _SYMBOL_OPERATORS = {
     "==": Operator.EQ,
@@ -25,6 +25,8 @@ _SYMBOL_OPERATORS = {
 }
 _WORD_OPERATORS = {"CONTAINS": Operator.CONTAINS, "HAS": Operator.HAS, "IN": Operator.IN}
 _LITERALS = (TokenKind.STRING, TokenKind.NUMBER, TokenKind.BOOLEAN, TokenKind.NULL)
+_FIRST_HALVES = ("=", "!", ">", "<")
+_MOST_WARNINGS = 20
 _UNKNOWN_HINTS = {
     '"': "the string is not closed",
     "'": "the string is not closed",
@@ -35,10 +37,24 @@ _UNKNOWN_HINTS = {
 
 def parse(text: str, semantics: Semantics) -> Node:
     """Return the syntax tree of an expression; raises ExpressionSyntaxError."""
-    parser = Parser(text, semantics)
-    node = parser.expression()
-    parser.end("AND, OR or the end of the expression")
-    return node
+    return Parser(text, semantics).whole()
+
+
+def _is_dropped(token: Token, following: Token) -> bool:
+    if token.kind is TokenKind.UNKNOWN:
+        return len(token.text) == 1 and token.text not in "\"'"
+    return token.text == "!" and following.text != "="
+
+
+def _is_rest_of_key(before: Token, token: Token) -> bool:
+    """Tell whether a name continues the digits before it; what looks like an exponent does not."""
+    return (
+        before.kind is TokenKind.NUMBER
+        and token.kind is TokenKind.IDENTIFIER
+        and before.end == token.start
+        and before.text.isdigit()
+        and not (token.text[0] in "eE" and token.text[1:].isdigit())
+    )
 
 
 class Parser:
@@ -47,10 +63,51 @@ class Parser:
     def __init__(self, text: str, semantics: Semantics) -> None:
         self._text = text
         self._semantics = semantics
-        self._tokens = tokenize(text, semantics)
+        self.warnings: list[ExpressionWarning] = []
+        """What was found and ignored so far."""
+        self._dropped_to = -1
+        self._tokens = self._significant(tokenize(text, semantics))
         self._index = 0
         self._depth = 0
         self._changes = 0
+        self._terms = 0
+
+    def _significant(self, tokens: list[Token]) -> list[Token]:
+        """Return the tokens without characters that belong to nothing, which TaskRouter's lexer drops as well.
+
+        On the way operators that a blank splits are joined, and keys whose first part begins with a digit.
+        """
+        kept: list[Token] = []
+        for token, following in zip(tokens, [*tokens[1:], tokens[-1]], strict=True):
+            before = kept[-1] if kept else Token(TokenKind.END, "", 0, 0)
+            if _is_dropped(token, following):
+                self._drop(token)
+            elif token.text == "=" and before.kind is TokenKind.SYMBOL and before.text in _FIRST_HALVES:
+                kept[-1] = Token(TokenKind.SYMBOL, f"{before.text}=", before.start, token.end)
+                written = self._text[before.start : token.end]
+                self._warn(before.start, written, f"'{kept[-1].text}'", f"'{{}}' was read as {kept[-1].text}")
+            elif _is_rest_of_key(before, token):
+                kept[-1] = Token(TokenKind.IDENTIFIER, before.text + token.text, before.start, token.end)
+            else:
+                kept.append(token)
+        return kept
+
+    def _drop(self, token: Token) -> None:
+        """Warn of a character that is dropped, once for several in a row."""
+        if token.start != self._dropped_to:
+            hint = _UNKNOWN_HINTS.get(token.text)
+            self._warn(
+                token.start,
+                token.text,
+                "a value, a key or an operator",
+                f"'{{}}' was ignored{f'; {hint}' if hint else ''}",
+            )
+        self._dropped_to = token.end
+
+    def _warn(self, offset: int, found: str, expected: str, message: str) -> None:
+        if len(self.warnings) < _MOST_WARNINGS:
+            position = Position.at(self._text, offset)
+            self.warnings.append(ExpressionWarning(position, found, expected, message.format(shortened(found))))
 
     @property
     def current(self) -> Token:
@@ -71,6 +128,21 @@ class Parser:
         """Refuse whatever is left of the text."""
         if self.current.kind is not TokenKind.END:
             self.refuse(expected)
+
+    def check(self) -> None:
+        """Refuse what was ignored, where the semantics ask for that."""
+        if self.warnings and self._semantics.strict_expressions:
+            raise self.warnings[0].as_error(self._text)
+
+    def whole(self) -> Node:
+        """Parse an expression; what follows a whole one is ignored."""
+        node = self.expression()
+        token = self.current
+        if token.kind is not TokenKind.END:
+            rest = self._text[token.start :].rstrip()
+            message = "the rest from '{}' on was ignored"
+            self._warn(token.start, rest, "AND, OR or the end of the expression", message)
+        return node
 
     def refuse(self, expected: str, hint: str | None = None, token: Token | None = None) -> NoReturn:
         """Raise the syntax error about a token, by default the next one."""
@@ -113,6 +185,9 @@ class Parser:
 
     def comparison(self) -> Comparison:
         """Parse an operand, an operator and an operand."""
+        self._terms += 1
+        if self._terms > MAX_TERMS:
+            self.refuse(f"at most {MAX_TERMS} comparisons")
         left = self.operand("a value, a key or '('")
         operator = self.operator()
         right = self.operand("a value or a key")
@@ -167,6 +242,8 @@ class Parser:
                 last = self.advance()
             else:
                 return Path(tuple(steps), (first.start, last.end))
+            if len(steps) > MAX_STEPS:
+                self.refuse(f"a key of at most {MAX_STEPS} parts", token=first)
 
     def _index_step(self) -> int:
         token = self.current
@@ -232,9 +309,8 @@ class Parser:
         if token.kind is TokenKind.UNKNOWN and first in _UNKNOWN_HINTS:
             return _UNKNOWN_HINTS[first]
         before = self._tokens[self._index - 1] if self._index else token
-        if first == "-" and before.kind is TokenKind.IDENTIFIER and before.end == token.start:
-            return "a key cannot contain a hyphen"
-        return None
+        between = self._text[before.end : token.end] if before.kind is TokenKind.IDENTIFIER else ""
+        return "a key cannot contain a hyphen" if between.startswith("-") else None
 
     def _name_hint(self) -> str | None:
         token = self.current

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from . import moments
 from .errors import ExpressionSyntaxError
 from .nodes import Path, render_path
 from .scopes import ExpressionContext
@@ -32,6 +33,10 @@ class Reader:
     task_attributes: frozenset[str] = frozenset()
     worker_fields: frozenset[str] = frozenset()
     uses_channels: bool = False
+    moment: moments.Field | None = None
+    """The ``taskrouter.`` value that is read, if it is one."""
+    warning: str | None = None
+    """What stands against the path, if it is only tolerated."""
 
 
 class UnknownPathError(Exception):
@@ -62,21 +67,52 @@ def _worker_reader(path: Path) -> Reader:
     return _first_of(plain, _worker_path(steps[1:], attrgetter("attributes"), attrgetter("fields")))
 
 
+def _worker_list_reader(path: Path) -> Reader:
+    """A path as in TargetWorkers, or with the prefix ``worker.`` one that may lead to the worker's channels."""
+    steps = path.steps
+    if not _is_prefixed(steps, "worker"):
+        return _worker_reader(path)
+    return _first_of(_worker_reader(path), _routed_worker_path(steps[1:], ""))
+
+
 def _task_reader(path: Path) -> Reader:
     """An unprefixed path; ``task.`` is tolerated where no attribute called task says otherwise."""
     steps = path.steps
+    if _is_moment(steps):
+        return _moment_reader(steps, attrgetter("now"))
     plain = _task_path(steps, attrgetter("attributes"))
     return _first_of(plain, _task_path(steps[1:], attrgetter("attributes"))) if _is_prefixed(steps, "task") else plain
 
 
 def _target_reader(path: Path) -> Reader:
-    """A path that starts with ``task.`` or ``worker.``."""
+    """A path that starts with ``task.`` or ``worker.``; any other is missing, whatever the documents hold."""
     steps = path.steps
+    if _is_moment(steps):
+        return _moment_reader(steps, attrgetter("task.now"))
     if _is_prefixed(steps, "task"):
         return _task_path(steps[1:], attrgetter("task.attributes"))
     if _is_prefixed(steps, "worker"):
         return _routed_worker_path(steps[1:], "worker.")
-    raise UnknownPathError(path, "a key that starts with task. or worker.")
+    return Reader(
+        read=lambda scope: None,
+        names=frozenset({render_path(steps)}),
+        warning="a key that starts with task. or worker.",
+    )
+
+
+def _is_moment(steps: Steps) -> bool:
+    return len(steps) == 2 and steps[0] == moments.PREFIX and steps[1] in moments.FIELDS
+
+
+def _moment_reader(steps: Steps, clock: Read) -> Reader:
+    """A value of the present time."""
+    field = moments.FIELDS[str(steps[1])]
+
+    def read(scope: Any) -> Any:
+        now = clock(scope)
+        return None if now is None else field.at(now())
+
+    return Reader(read=read, names=frozenset({render_path(steps)}), moment=field)
 
 
 def order_reader(path: Path) -> Reader:
@@ -105,6 +141,7 @@ def _skip_if_reader(path: Path) -> Reader:
 
 _READERS: dict[ExpressionContext, Callable[[Path], Reader]] = {
     ExpressionContext.WORKER: _worker_reader,
+    ExpressionContext.WORKER_LIST: _worker_list_reader,
     ExpressionContext.TASK: _task_reader,
     ExpressionContext.TARGET: _target_reader,
     ExpressionContext.SKIP_IF: _skip_if_reader,

@@ -8,7 +8,7 @@ documents change in place. No repr shows a document, because attributes belong t
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -21,11 +21,13 @@ class ExpressionContext(enum.Enum):
     """Where an expression stands, which decides what its paths mean."""
 
     WORKER = "worker"
-    """A queue's TargetWorkers and the TargetWorkersExpression filter: worker attributes and worker fields."""
+    """A queue's TargetWorkers: worker attributes and worker fields."""
+    WORKER_LIST = "worker_list"
+    """The TargetWorkersExpression of a list of workers: the same, and ``worker.channel.`` values."""
     TASK = "task"
-    """A workflow filter and the EvaluateTaskAttributes filter: task attributes."""
+    """A workflow filter and the EvaluateTaskAttributes filter: task attributes, and ``taskrouter.`` values."""
     TARGET = "target"
-    """A workflow target's expression: every path starts with ``task.`` or ``worker.``."""
+    """A workflow target's expression: every path starts with ``task.``, ``worker.`` or ``taskrouter.``."""
     SKIP_IF = "skip_if"
     """A workflow target's skip_if: ``workers.available``, ``workers.unavailable`` and ``workers.<Activity sid>``."""
 
@@ -49,6 +51,8 @@ class TaskScope:
 
     attributes: Mapping[str, Any]
     """The task's attributes, parsed."""
+    now: Callable[[], float] | None = None
+    """Returns the time (unix seconds) that ``taskrouter.`` values are of; None: they are missing."""
 
 
 @attrs.frozen(repr=False)

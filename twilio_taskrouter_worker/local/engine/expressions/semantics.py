@@ -27,11 +27,20 @@ import attrs
 MAX_DEPTH = 64
 """Levels of parentheses; deeper is a syntax error, long before Python's own stack would end."""
 
+MAX_TERMS = 2000
+"""Comparisons in one expression. With :data:`MAX_STEPS` it bounds what testing one worker can cost."""
+
+MAX_STEPS = 64
+"""Parts of one key."""
+
 MAX_NUMBER_LENGTH = 64
 """Characters of a number, in an expression or as a numeric string in a document; longer strings are just text."""
 
 IDENTIFIER = r"[A-Za-z_$][A-Za-z0-9_$]*"
 """Names are ASCII, so that nothing parses here that might not parse live."""
+
+DIGIT_PART = r"(?<=\.)[0-9][A-Za-z0-9_$]*"
+"""A part of a key, after a dot, that begins with a digit."""
 
 NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
 """No exponent, no leading plus, no bare decimal point."""
@@ -107,6 +116,10 @@ class Semantics:
     """``and``, ``has`` ... are operators as well as ``AND``, ``HAS``. False: capitals only."""
     null_any_case: bool = True
     """``NULL`` and ``Null`` are the constant as well as ``null``. False: lower case only."""
+    strict_expressions: bool = False
+    """Refuse what TaskRouter saves and runs although it is not in its grammar: a character that belongs to nothing, a
+    blank inside an operator, a rest after a whole expression, a target's key without prefix. False: that is ignored,
+    with a warning in the log and in ``explain``."""
 
     def equal(self, left: Any, right: Any) -> bool:
         """Compare two scalars for equality; arrays and objects equal nothing."""

@@ -12,12 +12,15 @@ from ..core.state import QueueState, WorkspaceState
 from ..expressions import WORKER, Expression
 from ..index import membership, waiting
 from ..model import FIFO, LIFO, Activity, TaskQueue
-from ..rules import MAX_RESERVED_WORKERS
+from ..rules import MAX_EXPRESSION, MAX_RESERVED_WORKERS
 
 
 def compile_target_workers(kernel: Kernel, text: str | None) -> Expression:
     """Compile a queue's expression; None and blank match nobody."""
-    return checks.expression(text or "", WORKER, kernel.rules.semantics, "TargetWorkers")
+    expression = checks.expression(text or "", WORKER, kernel.semantics, "TargetWorkers", MAX_EXPRESSION)
+    for warning in expression.warnings:
+        kernel.warn(f"TargetWorkers: {warning}")
+    return expression
 
 
 def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:

@@ -72,7 +72,7 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
         counter=0,
         version=0,
     )
-    task = TaskState(record, attributes, kernel.task_count)
+    task = TaskState(record, attributes, kernel.task_count, kernel.time)
     task.route = route
     task.workflow = flow
     ws.tasks[record.sid] = task
@@ -109,7 +109,7 @@ def _channel(ws: WorkspaceState, reference: str) -> TaskChannel:
 
 def _check_match(kernel: Kernel, flow: WorkflowState, attributes: Mapping[str, Any]) -> None:
     """Refuse a task that its workflow has no place for, where the rules say so."""
-    if kernel.rules.refuse_unmatched_tasks and not walk.takes(flow.plan, TaskScope(attributes)):
+    if kernel.rules.refuse_unmatched_tasks and not walk.takes(flow.plan, TaskScope(attributes, kernel.time)):
         raise invalid(f"No filter of workflow {flow.record.sid} matches the task, and it has no default_filter")
 
 

@@ -8,6 +8,7 @@ from .. import errors
 from ..commands import UNSET, CreateWorkflow, DeleteWorkflow, UpdateWorkflow
 from ..core import checks
 from ..core.kernel import Kernel
+from ..core.plan import Plan
 from ..core.state import Route, WorkflowState, WorkspaceState
 from ..model import PENDING, Workflow
 from ..routing import walk
@@ -21,7 +22,7 @@ def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
     checks.room(ws.workflows, kernel.rules.max_workflows, "workflows")
     name = _free_name(ws, command.friendly_name)
     _check_urls(command.assignment_callback_url, command.fallback_assignment_callback_url)
-    plan = compile_configuration(command.configuration, ws.queues, kernel.rules.semantics)
+    plan = _compile(kernel, ws, command.configuration)
     timeout = _timeout(command.task_reservation_timeout)
     record = Workflow(
         account_sid=kernel.account_sid,
@@ -39,6 +40,13 @@ def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
     ws.workflow_names[name] = record.sid
     kernel.emit("workflow.created", ws, workflow=record)
     return record
+
+
+def _compile(kernel: Kernel, ws: WorkspaceState, configuration: str) -> Plan:
+    plan = compile_configuration(configuration, ws.queues, kernel.semantics)
+    for warning in plan.warnings():
+        kernel.warn(f"Configuration: {warning}")
+    return plan
 
 
 def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
@@ -62,7 +70,7 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
     plan = state.plan
     changes = _changes(ws, state, command)
     if command.configuration is not UNSET and command.configuration != record.configuration:
-        plan = compile_configuration(command.configuration, ws.queues, kernel.rules.semantics)
+        plan = _compile(kernel, ws, command.configuration)
         changes["configuration"] = plan.text
     changes = record.differing(changes)
     if changes:

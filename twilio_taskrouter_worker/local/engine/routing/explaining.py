@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..core.kernel import Kernel
 from ..core.plan import Filter, Target
@@ -38,6 +38,7 @@ def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> Explanation:
         filters=_filters(ws, task),
         queues=tuple(_queue(ws, task, queue) for queue in ws.queues.values()),
         workers=workers,
+        warnings=tuple(_warnings(task)),
         offers=tuple(
             Offer(
                 sid=r.record.sid,
@@ -49,6 +50,14 @@ def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> Explanation:
             for r in task.reservations.values()
         ),
     )
+
+
+def _warnings(task: TaskState) -> Iterator[str]:
+    if task.plan is not None:
+        yield from task.plan.warnings()
+    if task.queue is not None:
+        for warning in task.queue.expression.warnings:
+            yield f"TargetWorkers of '{task.queue.record.friendly_name}': {warning}"
 
 
 def verdicts(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> tuple[WorkerVerdict, ...]:

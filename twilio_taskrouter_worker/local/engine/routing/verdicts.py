@@ -216,12 +216,15 @@ class Explanation:
     queues: tuple[QueueVerdict, ...]
     workers: tuple[WorkerVerdict, ...]
     offers: tuple[Offer, ...]
+    warnings: tuple[str, ...] = ()
+    """What is in the expressions that matter to the task and is ignored, with its place."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data for ``json.dumps``."""
         data = attrs.asdict(self, recurse=False)
         for name in ("filters", "queues", "workers", "offers"):
             data[name] = [part.to_dict() for part in data[name]]
+        data["warnings"] = list(self.warnings)
         return data
 
     def __str__(self) -> str:
@@ -242,6 +245,10 @@ class Explanation:
         yield "Workers"
         for worker in self.workers:
             yield f"  {worker}"
+        if self.warnings:
+            yield "Ignored in expressions"
+        for warning in self.warnings:
+            yield f"  {warning}"
         if self.offers:
             yield "Offers so far"
         for offer in self.offers:

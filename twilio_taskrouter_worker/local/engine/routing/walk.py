@@ -22,6 +22,7 @@ def start(kernel: Kernel, ws: WorkspaceState, task: TaskState, re_evaluated: str
     assert task.workflow is not None
     _leave_step(kernel, task)
     task.plan = task.workflow.plan
+    task.walked = 0.0
     data = {"re_evaluated_reason": task.re_evaluated}
     kernel.emit("workflow.entered", ws, task=task.record, workflow=task.workflow.record, data=data)
     _next_filter(kernel, ws, task, 0, default_counts=True, skipped=False)
@@ -89,8 +90,26 @@ def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, 
             data["target_changed_reason"] = task.re_evaluated
             kernel.emit("task-queue.moved", ws, task=task.record, queue=queue.record, data=data)
     if target.timeout is not None:
-        task.step_timer = kernel.schedule.at(kernel.now + target.timeout, TimerKind.STEP_TIMEOUT, ws, task)
+        due = kernel.now + target.timeout
+        if kernel.rules.step_timeouts_by_age:
+            due = task.record.date_created + task.walked + filter.time_until(index)
+        task.step_timer = kernel.schedule.at(due, TimerKind.STEP_TIMEOUT, ws, task)
+    _watch(kernel, ws, task)
     kernel.place(ws, task)
+
+
+def _watch(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
+    """Set a timer for when the expression of the present step may change by itself, if it reads the time."""
+    expression = task.step.expression if task.step is not None else None
+    due = expression.next_change(kernel.now) if expression is not None else None
+    task.change_timer = None if due is None else kernel.schedule.at(due, TimerKind.TARGET_CHANGE, ws, task)
+
+
+def target_changed(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
+    """Offer a waiting task anew, because its step's expression may have another value from now on."""
+    _watch(kernel, ws, task)
+    if task.record.assignment_status == PENDING:
+        kernel.place(ws, task)
 
 
 def _matched(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, target: Target) -> None:
@@ -131,8 +150,9 @@ def enter_queue(kernel: Kernel, task: TaskState, queue: QueueState, priority: in
 
 
 def _leave_step(kernel: Kernel, task: TaskState) -> None:
-    kernel.schedule.cancel(task.step_timer)
-    task.step_timer = None
+    for timer in (task.step_timer, task.change_timer):
+        kernel.schedule.cancel(timer)
+    task.step_timer = task.change_timer = None
     waiting.remove(task)
 
 
@@ -147,6 +167,7 @@ def skip(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     elif task.filter_index is None:
         _leave(kernel, ws, task, skipped=True)
     else:
+        task.walked += filter.time_until(task.step.index)
         _next_filter(kernel, ws, task, task.filter_index + 1, default_counts=True, skipped=True)
 
 
@@ -170,6 +191,7 @@ def expire_step(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     elif task.filter_index is None:
         _leave(kernel, ws, task, skipped=False)
     else:
+        task.walked += filter.time_until(task.step.index)
         _next_filter(kernel, ws, task, task.filter_index + 1, default_counts=False, skipped=False)
 
 

@@ -10,7 +10,16 @@ import attrs
 
 from ...._json import loads
 from ...engine import Engine, model
-from ...engine.expressions import TASK, WORKER, ExpressionSyntaxError, TaskScope, WorkerScope, compile_expression
+from ...engine.expressions import (
+    TASK,
+    WORKER,
+    WORKER_LIST,
+    ExpressionSyntaxError,
+    TaskScope,
+    WorkerScope,
+    compile_expression,
+)
+from ...engine.rules import MAX_EXPRESSION
 from . import refusals
 from .forms import Given, boolean, convert, expression, integer, text, words
 from .parameters import ACTIVITY_SID, TASK_QUEUE_SID, WORKER_SID, WORKFLOW_SID
@@ -119,7 +128,7 @@ def one_of(parameter: str, attribute: str, *allowed: str) -> Filter:
 
 def _workers_matching(scope: Scope, expression: str) -> Test:
     try:
-        matches = compile_expression(expression, WORKER, scope.engine.rules.semantics).matches
+        matches = compile_expression(expression, WORKER_LIST, scope.engine.semantics, longest=MAX_EXPRESSION).matches
     except ExpressionSyntaxError as error:
         raise refusals.invalid(str(error)) from None
     return lambda worker: matches(scope.engine.worker_scope(worker.workspace_sid, worker.sid))
@@ -157,16 +166,17 @@ def _queues_for_attributes(scope: Scope, attributes: str) -> Test:
     if not isinstance(document, dict):
         raise refusals.invalid("The value of EvaluateWorkerAttributes is invalid: it must be a JSON object")
     worker = WorkerScope(document)
-    semantics = scope.engine.rules.semantics
+    semantics = scope.engine.semantics
     return lambda queue: compile_expression(queue.target_workers or "", WORKER, semantics).matches(worker)
 
 
 def _tasks_matching(scope: Scope, expression: str) -> Test:
     try:
-        matches = compile_expression(expression, TASK, scope.engine.rules.semantics).matches
+        matches = compile_expression(expression, TASK, scope.engine.semantics, longest=MAX_EXPRESSION).matches
     except ExpressionSyntaxError as error:
         raise refusals.invalid(str(error)) from None
-    return lambda task: matches(TaskScope(scope.engine.task_attributes(task.workspace_sid, task.sid)))
+    engine = scope.engine
+    return lambda task: matches(TaskScope(engine.task_attributes(task.workspace_sid, task.sid), lambda: engine.now))
 
 
 def _tasks_with_addons(scope: Scope, wanted: bool) -> Test:

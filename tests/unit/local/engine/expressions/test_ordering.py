@@ -97,8 +97,8 @@ NEXT = "ASC, DESC, ',' or the end of the order"
         ("worker.a 'ASC'", 9, "'ASC'", NEXT),
         ("worker.a ASC,", 13, "<EOF>", STARTS),
         ("worker.a,,worker.b", 9, ",", STARTS),
-        ("worker.a; worker.b", 8, ";", NEXT),
-        ("worker.skill-level", 12, "-", NEXT),
+        ("worker.a; worker.b", 10, "worker", NEXT),
+        ("worker.skill-level", 13, "level", NEXT),
         ("worker.a == 1", 9, "==", NEXT),
         ("worker.", 7, "<EOF>", "a name"),
         ("5 ASC", 0, "5", STARTS),
@@ -164,7 +164,7 @@ def test_known_worker_key(text):
         ("'WK1'", 0, "'WK1'", "a key"),
         ("in", 0, "in", "a key"),
         ("task.a == 1", 7, "==", "the end of the key"),
-        ("task.a-b", 6, "-", "the end of the key"),
+        ("task.a-b", 7, "b", "the end of the key"),
     ],
 )
 def test_known_worker_key_faults(text, offset, found, expected):

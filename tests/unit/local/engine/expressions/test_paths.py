@@ -7,7 +7,9 @@ from twilio_taskrouter_worker.local.engine.expressions import (
     TARGET,
     TASK,
     WORKER,
+    WORKER_LIST,
     ExpressionSyntaxError,
+    Semantics,
     TargetScope,
     TaskScope,
     WorkerScope,
@@ -106,11 +108,41 @@ def test_target_context(text, task, attributes):
 
 
 @pytest.mark.parametrize("path", ["language", "task", "worker", "worker[0]", "workers.available", "Worker.sid", "a.b"])
-def test_target_context_refuses_other_paths(path):
-    """A path without prefix is a syntax error at its place."""
+def test_in_a_target_other_paths_are_missing(path):
+    """A path without prefix is missing whatever the documents hold, with a warning; a switch makes it an error."""
+    text = f"worker.a == 1 AND null == {path}"
+    expression = compile_expression(text, TARGET)
+    everything = {"language": 1, "a": 1, "b": 1, "sid": 1, "task": 1, "worker": 1, "available": 1}
+    assert expression.matches(TargetScope(TaskScope(everything), WorkerScope(everything))) is True
+    (warning,) = expression.warnings
+    assert str(warning) == f"the key {path} has no prefix and is always missing at line 1, column 27"
     with pytest.raises(ExpressionSyntaxError, match=r"a key that starts with task\. or worker\.") as caught:
-        compile_expression(f"worker.a == 1 AND 1 == {path}", TARGET)
-    assert (caught.value.found, caught.value.position.offset) == (path, 23)
+        compile_expression(text, TARGET, Semantics(strict_expressions=True))
+    assert (caught.value.found, caught.value.position.offset) == (path, 26)
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [
+        ("skills.1to1 == 1", {"skills": {"1to1": 1}}),
+        ("skills.24x7.2 == 1", {"skills": {"24x7": {"2": 1}}}),
+        ("skills.1.2.3 == 1", {"skills": {"1": {"2": {"3": 1}}}}),
+        ("2fa == 1", {"2fa": 1}),
+        ("2fa.3d==1", {"2fa": {"3d": 1}}),
+    ],
+)
+def test_parts_of_keys_may_begin_with_a_digit(text, attributes):
+    """After a dot any part may; the first one where it cannot be a number."""
+    assert compile_expression(text, TASK).matches(TaskScope(attributes)) is True
+
+
+def test_a_list_of_workers_sees_their_channels():
+    """With the prefix a TargetWorkersExpression reads channels; a queue's TargetWorkers does not."""
+    text = "worker.channel.voice.assigned_tasks > 0 AND level > 1"
+    scope = WorkerScope({"level": 2}, {}, {"voice": {"assigned_tasks": 1}})
+    assert compile_expression(text, WORKER_LIST).matches(scope) is True
+    assert compile_expression(text, WORKER_LIST).uses_channels is True
+    assert compile_expression(text, WORKER).matches(scope) is False
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,6 @@ def test_worker_targets_media_fails(desk: Handover) -> None:
     desk.hand(desk.bob)
     desk.do("ResolveInstruction", canceled_reason_code=21215)
     desk.do("InstructReservation", sid=desk.pending(desk.bob)[0], instruction="conference")
-    desk.advance(0)
     canceled = desk.event("reservation.canceled", desk.bob)
     assert canceled.reservation and canceled.reservation.canceled_reason_code == 21215
     assert canceled.task_transfer and canceled.task_transfer.transfer_status == "failed"

@@ -84,7 +84,7 @@ def test_the_wrapper_may_be_missing_and_filters_too() -> None:
         (one(timeout=0), "timeout must be between 1 and"),
         (one(timeout=1.5), "timeout must be a whole number"),
         (one(timeout="1e400"), "timeout must be a whole number"),
-        (one(expression="level > 1"), "target 1, expression"),
+        (one(expression="worker.level >"), "target 1, expression"),
         (one(skip_if="workers.many > 1"), "skip_if"),
         (one(order_by="level"), "order_by"),
         (one(known_worker_sid="1=1"), "known_worker_sid"),

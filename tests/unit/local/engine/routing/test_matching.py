@@ -334,7 +334,6 @@ def test_a_lost_target_cancels_the_task(desk: Desk, how: str) -> None:
     else:
         desk.do("ResolveInstruction", canceled_reason_code=13223)
         desk.do("InstructReservation", sid=reservation, instruction="conference")
-        desk.advance(0)
         event = "reservation.canceled"
     assert desk.types(ann)[:2] == ["task.canceled", event]
     record = desk.get(task)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.unit.local.engine.desk import Desk
-from twilio_taskrouter_worker.local.engine import Rules
+from twilio_taskrouter_worker.local.engine import Rules, commands
+from twilio_taskrouter_worker.local.engine.index import conditions
 
 
 @pytest.fixture
@@ -99,6 +100,61 @@ def test_steps_follow_each_other_by_their_timeouts(desk: Desk) -> None:
     assert where(desk, task) == "Q2"
     desk.advance(1)
     assert desk.get(task).reason == "Task TTL Exceeded"
+
+
+def test_steps_are_timed_by_the_age_of_the_task(desk: Desk) -> None:
+    """Three steps of ten seconds: the third begins when the task is twenty seconds old, whatever happened before."""
+    steps = [{"queue": q(desk, number), "timeout": 10} for number in (1, 2, 3)]
+    desk.workflow(flow("1==1", *steps))
+    ann = desk.worker("Ann", level=1)
+    task = desk.task()
+    desk.advance(14)  # the first step ends while Ann thinks
+    desk.to(desk.pending(ann)[0], "rejected")
+    assert where(desk, task) == "Q2"
+    desk.set_activity(ann, "Offline")
+    desk.advance(5.5)
+    assert where(desk, task) == "Q2"
+    desk.advance(0.5)
+    assert where(desk, task) == "Q3"
+    desk.do("UpdateTask", sid=task, attributes='{"again": true}')
+    assert where(desk, task) == "Q3", "its age is that of the third step also when it is re-evaluated"
+    desk.advance(10)
+    assert desk.status(task) == "canceled"
+
+
+def test_a_skipped_step_and_an_earlier_filter_count_with_their_timeouts(desk: Desk) -> None:
+    """The sum is that of the steps of the configuration: also of one that was skipped, and of a filter that ended."""
+    skipped = {"queue": q(desk, 2), "timeout": 10, "skip_if": "1==1"}
+    desk.workflow(
+        flow("1==1", {"queue": q(desk, 1), "timeout": 10}, skipped, {"queue": q(desk, 3), "timeout": 5}),
+        flow("1==1", {"queue": q(desk, 2), "timeout": 10}),
+    )
+    task = desk.task()
+    desk.advance(10)
+    assert where(desk, task) == "Q3"
+    desk.advance(14)
+    assert where(desk, task) == "Q3"
+    desk.advance(1)
+    assert where(desk, task) == "Q2"
+    desk.advance(9)
+    assert desk.status(task) == "pending"
+    desk.advance(1)
+    assert desk.status(task) == "canceled"
+
+
+def test_steps_may_be_timed_from_their_beginning() -> None:
+    """With the switch off a step that is entered late has all of its time."""
+    desk = Desk(rules=Rules(step_timeouts_by_age=False))
+    queues = [desk.queue(f"Q{number}", f"level == {number}") for number in (1, 2, 3)]
+    desk.workflow(flow("1==1", *({"queue": queue, "timeout": 10} for queue in queues)))
+    ann = desk.worker("Ann", level=1)
+    task = desk.task(workflow_sid=desk.engine.workflows(desk.ws)[-1].sid)
+    desk.advance(14)
+    desk.to(desk.pending(ann)[0], "rejected")
+    desk.advance(9)
+    assert where(desk, task) == "Q2"
+    desk.advance(1)
+    assert where(desk, task) == "Q3"
 
 
 def test_after_the_last_timeout_a_later_filter_counts_but_not_the_default(desk: Desk) -> None:
@@ -216,3 +272,114 @@ def test_re_evaluation_keeps_the_order_of_priorities(desk: Desk) -> None:
     new = json.dumps({"task_routing": {"default_filter": {"queue": q(desk, 2)}}})
     desk.do("UpdateWorkflow", sid=sid, configuration=new, re_evaluate_tasks=True)
     assert [desk.status(task) for task in tasks] == ["pending", "reserved", "pending"]
+
+
+# -- targets that read the time ------------------------------------------------------------------------------------
+
+NIGHT_SHIFT = "worker.shift == 'night' AND taskrouter.currentHour >= 22 OR worker.shift == 'day'"
+
+
+def to_hour(desk: Desk, hour: float) -> None:
+    """Let time pass until an hour of the day (UTC)."""
+    desk.advance((hour * 3600 - desk.now) % 86400)
+
+
+def test_a_waiting_task_is_offered_when_the_time_has_come(desk: Desk) -> None:
+    """Nothing but the clock makes the target's expression true, and the task is offered at that very moment."""
+    desk.workflow(flow("1==1", {"queue": q(desk, 1), "expression": NIGHT_SHIFT}))
+    ann = desk.worker("Ann", level=1, shift="night")
+    to_hour(desk, 12)
+    task = desk.task()
+    to_hour(desk, 21.99)
+    assert desk.status(task) == "pending"
+    assert desk.engine.next_deadline() == pytest.approx(desk.now + 0.01 * 3600)
+    desk.advance(60)
+    assert desk.status(task) == "reserved"
+    assert desk.event("reservation.created", ann).at % 86400 == 22 * 3600
+
+
+def test_time_is_watched_only_while_it_matters(desk: Desk) -> None:
+    """A task that is accepted, or in a step that does not read the time, has no timer for it."""
+    desk.workflow(
+        flow("kind == 'timed'", {"queue": q(desk, 1), "expression": NIGHT_SHIFT}),
+        default={"queue": q(desk, 2)},
+    )
+    timed, other = desk.task({"kind": "timed"}), desk.task()
+    tasks = desk.engine._kernel.workspace(desk.ws).tasks
+    assert tasks[timed].change_timer is not None and tasks[other].change_timer is None
+    ann = desk.worker("Ann", level=1, shift="day")
+    desk.to(desk.pending(ann)[0], "accepted")
+    assert desk.status(timed) == "assigned"
+    assert tasks[timed].change_timer is None
+
+
+def test_a_change_of_the_time_asks_only_the_tasks_that_read_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of other tasks that wait cost nothing when the hour strikes."""
+    desk.workflow(
+        flow("kind == 'timed'", {"queue": q(desk, 1), "expression": NIGHT_SHIFT}),
+        default={"queue": q(desk, 2), "expression": "worker.shift == task.shift"},
+    )
+    desk.worker("Ann", level=1, shift="night")
+    to_hour(desk, 12)
+    desk.task({"kind": "timed"})
+    for _ in range(500):
+        desk.task({"shift": "day"}, timeout=200_000)
+    asked = [0]
+    original = conditions.suits
+
+    def counted(*arguments: Any) -> bool:
+        asked[0] += 1
+        return original(*arguments)
+
+    monkeypatch.setattr(conditions, "suits", counted)
+    to_hour(desk, 22)
+    assert 1 <= asked[0] <= 3
+
+
+def test_opening_hours_in_a_filter(desk: Desk) -> None:
+    """A filter sees the time at which the task comes to it."""
+    desk.workflow(
+        flow("taskrouter.currentTime >= 0900 AND taskrouter.currentTime < 1700", {"queue": q(desk, 1)}),
+        default={"queue": q(desk, 2)},
+    )
+    to_hour(desk, 10)
+    during = desk.task()
+    to_hour(desk, 17)
+    assert (where(desk, during), where(desk, desk.task())) == ("Q1", "Q2")
+
+
+def test_what_is_ignored_is_reported(desk: Desk) -> None:
+    """The command's outcome and the explanation of a task have each thing that was ignored, with its place."""
+    configuration = {
+        "task_routing": {
+            "filters": [flow("*(1 == 1)", {"queue": q(desk, 1), "expression": "level > 1"})],
+            "default_filter": {"queue": q(desk, 2)},
+        }
+    }
+    command = commands.CreateWorkflow(
+        workspace_sid=desk.ws, friendly_name="Odd", configuration=json.dumps(configuration)
+    )
+    warnings = (
+        "filter 1, expression: '*' was ignored at line 1, column 1",
+        "filter 1, target 1, expression: the key level has no prefix and is always missing at line 1, column 1",
+    )
+    outcome = desk.apply(command)
+    assert outcome.warnings == tuple(f"Configuration: {warning}" for warning in warnings)
+    explanation = desk.engine.explain(desk.ws, desk.task(workflow_sid=outcome.result.sid))
+    assert explanation.warnings == warnings
+    assert "Ignored in expressions" in str(explanation) and explanation.to_dict()["warnings"] == list(warnings)
+    assert desk.apply(commands.AdvanceTime()).warnings == ()
+
+
+def test_strict_expressions_are_a_rule() -> None:
+    """With the switch the same workflow is refused, with the place of the fault."""
+    desk = Desk(rules=Rules(strict_expressions=True))
+    configuration = {"task_routing": {"filters": [flow("*(1 == 1)", {"queue": desk.queue("Q")})]}}
+    refusal = desk.refused("CreateWorkflow", friendly_name="Odd", configuration=json.dumps(configuration))
+    assert "extraneous input '*'" in refusal.message and "line 1, column 1" in refusal.message
+
+
+def test_expressions_outside_of_workflows_have_a_limit(desk: Desk) -> None:
+    """One expression cannot keep the service busy for long."""
+    refusal = desk.refused("CreateTaskQueue", friendly_name="Long", target_workers=" OR ".join(["a == 1"] * 1000))
+    assert "at most 8192 characters" in refusal.message and len(refusal.message) < 250

@@ -212,7 +212,6 @@ def test_a_failed_call_has_its_code(desk: Desk) -> None:
     desk.task()
     desk.do("ResolveInstruction", canceled_reason_code=13223)
     desk.do("InstructReservation", sid=desk.pending(alice)[0], instruction="conference")
-    desk.advance(0)
     assert facts(desk.event("reservation.canceled"))["ReservationReasonCode"] == "13223"
 
 

@@ -1,0 +1,71 @@
+"""The elements of an array, prepared so that asking for one costs the same however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .semantics import Semantics, is_array, is_number
+
+
+class Members:
+    """What equals an element of an array, by the rules of ``Semantics.equal``.
+
+    A number equals a numeric string, but two strings compare as text; so numbers and strings are kept apart, and
+    numeric strings are kept once more by their value.
+    """
+
+    __slots__ = ("_booleans", "_null", "_numbers", "_semantics", "_spelled", "_strings")
+
+    def __init__(self, elements: Iterable[Any], semantics: Semantics) -> None:
+        self._semantics = semantics
+        self._strings: set[str] = set()
+        self._numbers: set[Any] = set()
+        self._spelled: set[Any] = set()
+        self._booleans: set[bool] = set()
+        self._null = False
+        for element in elements:
+            if isinstance(element, str):
+                self._strings.add(element if semantics.case_sensitive else element.casefold())
+                number = semantics.number(element)
+                if number is not None:
+                    self._spelled.add(number)
+            elif isinstance(element, bool):
+                self._booleans.add(element)
+            elif is_number(element):
+                self._numbers.add(element)
+            elif element is None:
+                self._null = True
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, str):
+            text = value if self._semantics.case_sensitive else value.casefold()
+            if text in self._strings:
+                return True
+            return bool(self._numbers) and self._semantics.number(value) in self._numbers
+        if isinstance(value, bool):
+            return value in self._booleans
+        if is_number(value):
+            return value in self._numbers or value in self._spelled
+        return value is None and self._null
+
+
+def remembering(read: Callable[[Any], Any], semantics: Semantics) -> Callable[[Any], Members]:
+    """Return a function that prepares the array that is read from a scope; for the same array again it costs nothing.
+
+    All comparisons of one expression with one path share it, so that each worker's array is prepared once.
+    """
+    nothing = Members((), semantics)
+    last: tuple[Any, Members] = (None, nothing)
+
+    def members(scope: Any) -> Members:
+        nonlocal last
+        array = read(scope)
+        known, found = last
+        if array is not known:
+            found = Members(array, semantics) if is_array(array) else nothing
+            # One assignment, so that another thread sees both or neither.
+            last = (array, found)
+        return found
+
+    return members

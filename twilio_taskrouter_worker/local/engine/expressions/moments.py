@@ -1,0 +1,76 @@
+"""``taskrouter.currentTime`` and its kind: values that change by themselves, and when a comparison with one does.
+
+Each is constant for a step of a minute, an hour or a day (UTC) and comes back to the same values after a period. A
+comparison with a literal is therefore true or false for each step of the period, and what matters to a waiting task is
+the next step at which that changes: ``taskrouter.currentTime >= 800`` does so at 08:00 and at midnight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+_DAYS = ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")
+"""Days of the week from the first of January 1970."""
+
+
+@attrs.frozen
+class Field:
+    """One of the values."""
+
+    step: int
+    """Seconds for which it is constant."""
+    period: int
+    """Steps after which it repeats."""
+    value: Callable[[int], int | str]
+    """Its value in the n-th step since 1970."""
+
+    def at(self, now: float) -> int | str:
+        """Return the value at a time (unix seconds)."""
+        return self.value(int(now // self.step))
+
+
+PREFIX = "taskrouter"
+FIELDS = {
+    "currentTime": Field(60, 1440, lambda minute: minute // 60 % 24 * 100 + minute % 60),
+    "currentHour": Field(3600, 24, lambda hour: hour % 24),
+    "currentMin": Field(60, 60, lambda minute: minute % 60),
+    "dayOfWeek": Field(86400, 7, lambda day: _DAYS[day % 7]),
+}
+"""By their names behind ``taskrouter.``: HHMM as a number (0800 is 800), hour, minute, ``Mon`` to ``Sun``."""
+
+
+class Changes:
+    """When one comparison that reads such a value may change."""
+
+    def __init__(self, field: Field, test: Callable[[int | str], bool] | None) -> None:
+        """Keep the comparison.
+
+        Args:
+            field: the value that it reads.
+            test: its outcome by that value; None if that depends on something else too.
+        """
+        self._field = field
+        self._test = test
+        self._steps: tuple[int, ...] | None = None
+
+    def after(self, now: float) -> float | None:
+        """Return the next time after now (unix seconds) at which the outcome changes, or None if it never does."""
+        steps = self._steps
+        if steps is None:
+            steps = self._steps = self._find()
+        if not steps:
+            return None
+        field = self._field
+        position, start = int(now // field.step) % field.period, int(now // field.step)
+        following = next((step for step in steps if step > position), steps[0] + field.period)
+        return float((start - position + following) * field.step)
+
+    def _find(self) -> tuple[int, ...]:
+        """Return the steps of a period, from its start, at whose beginning the outcome differs from that before."""
+        period, test = self._field.period, self._test
+        if test is None:
+            return tuple(range(period))
+        outcomes = [test(self._field.value(step)) for step in range(period)]
+        return tuple(step for step in range(period) if outcomes[step] is not outcomes[step - 1])
