@@ -8,18 +8,19 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from . import _checks
 from ._bridge import forking
 from ._bridge.stopping import SIGNAL_CHECK, Stop
 from ._bridge.threads import drain_all
+from ._bridge.timings import Timings
 from ._bridge.waiting import Waiting, WhenReady
 from ._bridge.work import Work
 from ._listening import WorkerEmitter
 from ._signals import StopSignals
 from ._version import __version__
-from .errors import ConnectTimeoutError, GaveUpError, TaskRouterError, TokenExpiredError
+from .errors import ConnectTimeoutError, GaveUpError, TaskRouterError
 from .tokens import expiry
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     # first client is made, so that a program which only makes tokens, or prints its help, does not wait for them.
     from ._bridge.calls import Calls
     from ._bridge.connection import Connection
+    from ._bridge.messages import Message
     from ._bridge.mirror import Mirror
     from .activity import Activity
     from .options import Options
@@ -40,8 +42,6 @@ L = TypeVar("L", bound="Lifecycle")
 DISCONNECT_TIMEOUT = 10.0
 CLOSING_GRACE = 1.0
 """Seconds that a callback gets to return after a failed connect(), on top of its timeout, or after a signal."""
-TOKEN_PATIENCE = 5.0
-"""Seconds that ``run_forever()`` waits for another token when it cannot reconnect without one."""
 
 
 class Lifecycle(WorkerEmitter):
@@ -65,6 +65,8 @@ class Lifecycle(WorkerEmitter):
     _work: Work
     _ws_server: str
     _renew_token: Callable[[], None]
+    _timings: ClassVar[Timings] = Timings()
+    """How long connections wait for what. Tests put another record here."""
 
     # -- connecting ------------------------------------------------------------------------------------------------
 
@@ -136,8 +138,8 @@ class Lifecycle(WorkerEmitter):
         Raises:
             GaveUpError: Callbacks or handlers had not ended when the grace was over. Uncaught, as all exceptions, it
                 ends the program with exit code 1.
-            TokenExpiredError: The connection was lost and cannot be made again, since the token has expired and there
-                is no ``token_provider``.
+            TokenExpiredError: The connection was lost and cannot be made again: the service refuses the token, there
+                is no ``token_provider``, and ``update_token()`` brought no other within 5 seconds.
             TaskRouterError: Whatever else ended the connection for good, e.g. TokenError.
             ValueError: There is no activity ``drain_activity``; raised when the worker is first ready.
             DispatchThreadError: It was called in a callback.
@@ -149,6 +151,7 @@ class Lifecycle(WorkerEmitter):
         self._gave_up = []
         with StopSignals() as signals:
             connection, ready = self._start()
+            connection.end_without_token()
             try:
                 self._run(connection, ready, signals, drain_activity)
                 if signals.received:
@@ -164,20 +167,10 @@ class Lifecycle(WorkerEmitter):
         self, connection: Connection, ready: Future[None], signals: StopSignals, activity: str | Activity | None
     ) -> None:
         """Wait for a signal, or for the end of the connection."""
-        starving_since: float | None = None
         # Bounded waits: a signal handler can set a flag safely, but not wake a lock it may have interrupted.
         while not signals.received and not connection.ended.wait(SIGNAL_CHECK):
             if activity is not None and ready.done() and ready.exception() is None:
                 activity = self._state.find_activity("drain_activity", activity) and None
-            if not connection.starving:
-                starving_since = None
-            elif starving_since is None:
-                starving_since = time.monotonic()
-            elif time.monotonic() - starving_since > TOKEN_PATIENCE:
-                raise TokenExpiredError(
-                    "The connection was lost and cannot be made again: the token has expired, and there is no "
-                    "token_provider that could give another one"
-                )
 
     def drain(self, timeout: float | None = None, *, activity: str | Activity | None = None) -> bool:
         """Take nothing new, let what is under way end, and disconnect; blocks until then.
@@ -269,27 +262,37 @@ class Lifecycle(WorkerEmitter):
             # Its last callbacks are still to come; this may be one of them.
             self._close(connection, "the connection had ended", 0.0)
         with self._lock:
-            if self._connection is None:
-                self._pid = os.getpid()
-                self._calls.reopen()
-                if self._stopping.is_set():
-                    self._stopping, self._work.closed = threading.Event(), threading.Event()
-                self._connection = self._new_connection()
-                forking.guard(self._state)
-                self._ending = None
-                self._connection.start(self._token, monotonic_expiry(self._token))
-            return self._connection, self._connection.when_ready()
+            connection = self._connection or self._begin()
+            return connection, connection.when_ready()
+
+    def _begin(self) -> Connection:
+        """Start a connection, all or nothing; called with the lock held."""
+        self._pid = os.getpid()
+        self._calls.reopen()
+        if self._stopping.is_set():
+            self._stopping, self._work.closed = threading.Event(), threading.Event()
+        before, connection = self._ending, self._new_connection()
+        # Before the start: the token provider may answer within it, and its token goes to the connection that is there.
+        self._connection, self._ending = connection, None
+        forking.guard(self._state)
+        try:
+            connection.start(self._token, monotonic_expiry(self._token))
+        except BaseException:
+            self._connection, self._ending = None, before
+            forking.release(self._state)
+            raise
+        return connection
 
     def _new_connection(self) -> Connection:
         from ._bridge.connection import Connection, ConnectionOptions
         from ._bridge.session import SessionOptions
 
         options = self._options
+        activity = options.connect_activity
         return Connection(
             ConnectionOptions(
                 ws_server=self._ws_server,
-                connect_activity=options.connect_activity,
-                connect_activity_sid=options.connect_activity_sid,
+                timings=self._timings,
                 renew_token=None if options.token_provider is None else self._renew_token,
                 work=self._work,
                 session=SessionOptions(
@@ -297,6 +300,8 @@ class Lifecycle(WorkerEmitter):
                     close_existing_sessions=options.close_existing_sessions,
                     set_worker_offline_if_disconnected=options.set_worker_offline_if_disconnected,
                     renews_token=options.token_provider is not None,
+                    connect_activity=activity if isinstance(activity, str) else activity.sid if activity else "",
+                    connect_activity_sid=options.connect_activity_sid,
                 ),
             ),
             self._state,
@@ -368,6 +373,18 @@ class Lifecycle(WorkerEmitter):
 
     def _waiting(self) -> Waiting:
         return self._waits
+
+    def _release(self, messages: list[Message]) -> None:
+        """Put messages that were held back into the stream of events again."""
+        connection = self._connection
+        if connection is not None:
+            connection.release(messages)
+
+    def _token_refused(self, token: str) -> None:
+        """A call was refused for this token: the provider is asked for another one."""
+        connection = self._connection
+        if connection is not None:
+            connection.call_refused(token)
 
     def _announce_existing(self) -> None:
         connection = self._connection

@@ -158,12 +158,28 @@ _REPEATS = Repeats()
 
 
 def summed_up(
-    logger: logging.Logger, level: int, text: str, extra: Mapping[str, str | None], *, exc_info: Any = None
+    logger: logging.Logger,
+    level: int,
+    text: str,
+    extra: Mapping[str, str | None],
+    *,
+    exc_info: Any = None,
+    below: str = "",
 ) -> None:
-    """Log a failure that many workers of the process may report at the same moment; see Repeats."""
+    """Log a failure that many workers of the process may report at the same moment; see Repeats.
+
+    Args:
+        logger: Where to.
+        level: How grave it is.
+        text: The line.
+        extra: Whom it is about.
+        exc_info: A traceback, as for ``Logger.log``.
+        below: Further lines, which do not make it another failure.
+    """
     if not logger.isEnabledFor(level):
         return
     count = _REPEATS.count(f"{logger.name} {text}")
     if count:
         more = f" ({count} of these, from all workers of this process)" if count > 1 else ""
-        logger.log(level, "%s%s", text, more, extra=extra, exc_info=exc_info)
+        below = below and f"\n{below}"
+        logger.log(level, "%s%s%s", text, more, below, extra=extra, exc_info=exc_info)

@@ -439,7 +439,7 @@ def make_reservation(
         "task": task,
     }
     # Of a Worker the mirror uses the events alone.
-    mirror = Mirror(cast("Worker", _Nobody()), _Script(payload), Waiting())
+    mirror = Mirror(cast("Worker", _Nobody()), _Script(payload), Waiting(), lambda messages: None)
     mirror.account_sid, mirror.workspace_sid, mirror.worker_sid = f"AC{nothing}", f"WS{nothing}", f"WK{nothing}"
     reservation = Reservation(mirror, ReservationUpdate.read(payload))
     mirror.add(reservation)

@@ -169,7 +169,7 @@ class Worker(WorkerFields, Lifecycle):
             self._options.request_timeout,
             send_versions=self._options.enable_version_check,
         )
-        self._state = Mirror(self, self._call, self._waits)
+        self._state = Mirror(self, self._call, self._waits, self._release, self._timings.linger)
         # Guards the three below: starting and stopping exclude each other.
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -464,7 +464,7 @@ class Worker(WorkerFields, Lifecycle):
             if connection is not None:
                 connection.change_token(token, monotonic_expiry(token))
         elif connection is not None and failure is not None:
-            connection.renewal_failed(failure)
+            connection.renewal_failed(failure, self._token)
 
     def _call(self, request: Request[T]) -> Future[T]:
         self._check_process()

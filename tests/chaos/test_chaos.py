@@ -7,7 +7,8 @@ import logging
 import pytest
 
 from tests.chaos import chaos
-from twilio_taskrouter_worker._bridge import session
+from twilio_taskrouter_worker import Worker
+from twilio_taskrouter_worker._bridge.timings import Timings
 from twilio_taskrouter_worker.local.server.events import sessions
 
 
@@ -18,7 +19,7 @@ def test_nothing_is_missed_and_nothing_is_told_twice(
 ) -> None:
     """Through cuts, resets, stalls and silences every reservation is announced once and ends once; nothing is left."""
     # The limit of 30 s is tested with a clock that is moved; here its consequences are, in bearable time.
-    monkeypatch.setattr(session, "SILENCE_LIMIT", 4.0)
+    monkeypatch.setattr(Worker, "_timings", Timings(silence=4.0))
     monkeypatch.setattr(sessions, "HEARTBEAT_SECONDS", 1.0)
     # An answer that is cut inside its headers makes urllib3 warn, with a traceback. The test runner keeps that record,
     # and by its frames the call and all the worker knows: objects that would count as left over.

@@ -14,10 +14,12 @@ asks for has happened on the bridge's side when it returns: bytes are with the k
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -48,14 +50,29 @@ def frame(opcode: int, data: bytes, *, final: bool = True) -> bytes:
     return head + struct.pack("!BQ", 127, len(data)) + data
 
 
+AN_HOUR = 3_600_000
+"""Milliseconds: what a token has left of which nothing is known."""
+
+
+def _milliseconds_left(token: str) -> int:
+    """By the token's own ``exp``, as the service counts; an hour where it cannot be read."""
+    try:
+        body = token.split(".")[1]
+        exp = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["exp"]
+        return max(0, int((exp - time.time()) * 1000))
+    except (ValueError, LookupError, TypeError):
+        return AN_HOUR
+
+
 class RecordingBridge(Records):
     """An event bridge that answers like the service, does what the test scripts, and records what it is sent.
 
     ``heartbeat`` is the interval of blank frames in seconds, None for none. ``token_lifetime`` (milliseconds, None to
-    leave the key out) goes into ``init``. ``state`` holds the resources it answers from.
+    leave the key out) goes into ``init``; an hour stands for what the token says. ``state`` holds the resources that it
+    answers from.
     """
 
-    def __init__(self, *, heartbeat: float | None = None, token_lifetime: int | None = 3_600_000) -> None:
+    def __init__(self, *, heartbeat: float | None = None, token_lifetime: int | None = AN_HOUR) -> None:
         super().__init__()
         self.state = State()
         self.init: Record = payloads.event("init")
@@ -292,7 +309,11 @@ class RecordingBridge(Records):
 
     def _send_init(self, connection: Connection) -> None:
         connection.init_sent = True
-        _write(connection, frame(_TEXT, json.dumps({"event_type": "init", "payload": self.init}).encode("utf-8")))
+        payload = dict(self.init)
+        if payload.get("token_lifetime") == AN_HOUR:
+            # Not chosen by the test: what the token has left, where it says so.
+            payload["token_lifetime"] = _milliseconds_left(connection.params.get("token", ""))
+        _write(connection, frame(_TEXT, json.dumps({"event_type": "init", "payload": payload}).encode("utf-8")))
 
     def _reset(self, connection: Connection) -> None:
         with self._changed:

@@ -1,23 +1,25 @@
-"""One connected life of a Worker: wires the session to a socket, the dispatch thread and the loader.
+"""One connected life of a Worker: wires the session to a socket, the dispatch thread and the requests of a reload.
 
 Threads, each with one duty:
 
-- *receive* owns the socket: connects, reads, and waits between tries;
-- *dispatch* uses what came and runs callbacks;
-- the process-wide timers tell the session the time; the process-wide pool makes calls.
+- *receive* owns the socket: connects, reads, and waits between attempts;
+- *dispatch* applies what came and runs callbacks;
+- the process-wide timers give the session the time; the process-wide pool makes requests.
 
 ``_lock`` guards the session and the order in which its actions reach the dispatch queue. It is held for short,
-non-blocking steps only, never while user code runs; the state's lock may be taken inside nothing and nothing inside it.
+non-blocking steps only, never while user code runs, log handlers included: what may block is put off until it is
+released (``_later``). No other lock is taken while it is held, except those of queues and timers.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any
 
 import attrs
 
@@ -27,72 +29,72 @@ from ..errors import (
     InitializationError,
     InvalidMessageError,
     NotFoundError,
-    RequestError,
-    RequestRejectedError,
     TaskRouterError,
 )
 from . import reporting
-from .dispatch import Dispatcher
-from .failures import (
-    activity_failure,
-    activity_sid,
-    connect_timeout,
-    load_failure,
-    no_activity,
-    renewal_failure,
-    with_age,
-)
-from .loading import Loader
-from .messages import Init, Message, parse
-from .mirror import Mirror, Notice
-from .request import Caller
-from .resync import Snapshot, missing, take_over
-from .session import (
-    CONNECTED,
+from .actions import (
     Action,
     Connect,
     Deliver,
     Finish,
     HangUp,
-    Load,
+    LookUp,
     Notify,
+    ReadLists,
+    Ready,
     RenewToken,
-    Session,
-    SessionOptions,
-    State,
+    SayGoodbye,
+    SetActivity,
+    TakeOver,
 )
+from .dispatch import Dispatcher
+from .failures import (
+    activity_failure,
+    activity_sid,
+    connect_timeout,
+    is_final,
+    load_failure,
+    renewal_failure,
+    with_age,
+)
+from .http import hide
+from .loading import Loader, as_task_router_error
+from .messages import Init, Message, parse
+from .mirror import Mirror, Notice
+from .request import Caller
+from .resync import missing, take_over
+from .session import Session, SessionOptions, State
 from .settings import Settings
 from .signaling import Closed, Socket, websocket_settings
 from .threads import POOL, TIMERS, Timer
+from .timings import Timings
 from .waiting import Waiting
 from .work import Work
 
-if TYPE_CHECKING:
-    from ..activity import Activity
-
 __all__ = ["Connection", "ConnectionOptions"]
-
-HANDSHAKE_TIMEOUT = 10.0
-"""Seconds for one try to connect as a whole: the name, TCP, a proxy, TLS, and the upgrade."""
-
-GOODBYE_SECONDS = 0.5
-"""How long the peer may take to answer our close frame before the socket is simply closed."""
 
 
 @attrs.frozen(kw_only=True)
 class ConnectionOptions:
-    """What stays the same for all connections of a Worker."""
+    """What stays the same for all connections of a Worker.
+
+    Args:
+        ws_server: Address of the websocket.
+        session: What the user chose.
+        work: The callbacks under way on other threads.
+        renew_token: Asks the token provider; runs on a pool thread, and calls ``change_token`` or ``renewal_failed``.
+        timings: How long to wait for what.
+    """
 
     ws_server: str
     session: SessionOptions
     work: Work
-    connect_activity: str | Activity | None = None
-    connect_activity_sid: str = ""
     renew_token: Callable[[], object] | None = None
+    timings: Timings = Timings()
 
 
 class Connection:
-    """From ``start`` to ``stop``, over any number of websockets."""
+    """From ``start`` to ``stop``, over any number of websockets. Its life is the session's; see there."""
 
     def __init__(
         self,
@@ -104,45 +106,58 @@ class Connection:
         before: Connection | None = None,
     ) -> None:
         self._options = options
+        self._timings = options.timings
         self._state = state
         self._caller = caller
         self._waiting = waiting
         self._on_finished = on_finished
         self._lock = threading.Lock()
-        self._session = Session(options.session, random.random)
+        self._session = Session(options.session, options.timings)
         self._socket: Socket | None = None
-        self._loader: Loader | None = None
         self._settings: Settings | None = None
         self._to_connect: Connect | None = None
         self._wake = threading.Condition(self._lock)
-        self._over = False
-        self._stopped = False
+        self._later: list[Callable[[], object]] = []
+        self._stopping = False
         self._timer: Timer | None = None
-        self._token_expires_at: float | None = None
+        self._goodbye: Timer | None = None
         self._name = "taskrouter-worker"
         self.ready: Future[None] = Future()
         """Done when the worker is ready for the first time, or will never be. Not to be cancelled."""
         self.ready.set_running_or_notify_cancel()
         self.ended = threading.Event()
-        """Set when the last callback is over."""
-        self.failure: TaskRouterError | None = None
-        """What ended it for good, if it was not ``stop``."""
+        """Set after the last callback."""
         after: threading.Thread | None = None if before is None else before.dispatcher.thread
         self.dispatcher: Dispatcher = Dispatcher(state, f"{self._name}-dispatch", after, options.work)
         # A daemon: it may be connecting or reading when the interpreter exits.
         self._receiver = threading.Thread(target=self._receive, name=f"{self._name}-recv", daemon=True)
-        waiting.open(self.dispatcher.thread)
-        state.release = self._release
 
     # -- from outside ----------------------------------------------------------------------------------------------
 
     @property
     def connected(self) -> bool:
+        """Whether the service has said who the worker is."""
         return self._session.state in (State.LOADING, State.READY)
 
     @property
     def is_ready(self) -> bool:
+        """Whether the worker's state is up to date."""
         return self._session.state is State.READY
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it will never be ready again; its last callbacks may still be to come."""
+        return self._session.state is State.CLOSED
+
+    @property
+    def failure(self) -> TaskRouterError | None:
+        """What ended it for good, if it was not ``stop``."""
+        return self._session.failure
+
+    @property
+    def token_end(self) -> float | None:
+        """When the token ends, by the service's clock, in monotonic seconds; None if that is not known."""
+        return self._session.token_end
 
     def when_ready(self) -> Future[None]:
         """Done while the worker is ready, and otherwise when it is ready next, or can never be again."""
@@ -151,38 +166,61 @@ class Connection:
                 self.ready = Future()
             return self.ready
 
-    @property
-    def given_up(self) -> bool:
-        """Whether it will never be ready again; its last callbacks may still be to come."""
-        return self._session.state is State.CLOSED
+    def start(self, token: str, ends_at: float | None) -> None:
+        """Start the threads and connect; returns at once. All or nothing.
 
-    @property
-    def starving(self) -> bool:
-        """Whether it cannot reconnect for want of a token, and knows nobody to ask for one."""
-        return self._session.state is State.PAUSED and not self._options.session.renews_token
+        Args:
+            token: The token; empty to ask the provider for the first one.
+            ends_at: Its end by the own clock, in monotonic seconds; None if it does not say.
 
-    def start(self, token: str, expires_at: float | None) -> None:
-        """Start the threads and connect; returns at once. ``expires_at`` is on the monotonic clock."""
-        self._token_expires_at = expires_at
-        self.dispatcher.thread.start()
-        self._receiver.start()
-        self._tell(lambda now: self._session.start(token, expires_at, now))
+        Raises:
+            TaskRouterError: The system has no thread left; nothing was started.
+        """
+        self._waiting.open(self.dispatcher.thread)
+        try:
+            self.dispatcher.thread.start()
+            self._receiver.start()
+        except RuntimeError as error:
+            self._waiting.close(ClosedError("The worker could not be started"), self.dispatcher.thread)
+            self.dispatcher.stop()
+            raise TaskRouterError(
+                "The worker cannot be started: the system gives this process no more threads"
+            ) from error
+        self._tell(lambda now: self._session.start(token, ends_at, now))
 
-    def change_token(self, token: str, expires_at: float | None) -> bool:
+    def change_token(self, token: str, ends_at: float | None) -> bool:
         """Use another token; False where it is too late, since this connection has ended."""
-        self._token_expires_at = expires_at
-        self._tell(lambda now: self._session.token_changed(token, expires_at, now))
+        self._tell(lambda now: self._session.token_changed(token, ends_at, now))
         return not self.given_up
 
-    def renewal_failed(self, error: BaseException) -> None:
-        """The token provider raised; it is asked again later."""
+    def renewal_failed(self, error: BaseException, token: str) -> None:
+        """The token provider raised, and is asked again later. The log has its words, except for tokens."""
+        # Formatted here: what the exception says may quote the token, which is hidden in the text as a whole.
+        words = hide(token, "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip())
+        reporting.provider_failed(self._state.worker_sid, error, words)
         failure = renewal_failure(error)
-        self.dispatcher.put(lambda: self.dispatcher.report(failure))
-        self._tell(self._session.renewal_failed)
+        self._tell(lambda now: self._session.renewal_failed(failure, now))
+        if not self.given_up:
+            # Not reported, which would log it once more.
+            notice = Notice(self._state.worker, "error", (failure,))
+            self.dispatcher.put(lambda: self.dispatcher.fire([notice]))
+
+    def call_refused(self, token: str) -> None:
+        """A request was refused for this token: the provider is asked for another, if there is one."""
+        self._tell(lambda now: self._session.call_refused(token, now))
+
+    def end_without_token(self) -> None:
+        """From now on, end with TokenExpiredError rather than wait without limit for a token that nobody provides."""
+        self._tell(self._session.end_without_token)
 
     def announce(self, event: str) -> None:
         """Fire an event of the worker that has no argument."""
-        self._notify(Notify(event))
+        self._tell(lambda now: [Notify(event)])
+
+    def release(self, messages: list[Message]) -> None:
+        """Put messages that were held back into the stream of events again."""
+        for message in messages:
+            self.dispatcher.put(message)
 
     def announce_existing(self) -> None:
         """Give the open reservations to the listeners that wait for them; before the first ``ready`` they wait on."""
@@ -197,42 +235,18 @@ class Connection:
     def stop(self) -> None:
         """Disconnect; returns at once. The threads end on their own, after all callbacks that are due."""
         with self._lock:
-            if self._stopped:
+            if self._stopping:
                 return
-            self._stopped = self._over = True
-            socket = self._socket
-            greeted = self._session.state in CONNECTED
-            actions = self._session.stop(time.monotonic())
-            for action in actions:
-                if not isinstance(action, HangUp):
-                    self._do(action)
-            self._wake.notify_all()
-            if self._timer is not None:
-                self._timer.cancel()
-            if self._loader is not None:
-                self._loader.give_up()
-            if socket is not None and greeted:
-                self._timer = TIMERS.at(time.monotonic() + GOODBYE_SECONDS, socket.hang_up)
-            elif socket is not None:
-                socket.hang_up()
-        if socket is not None and greeted:
-            socket.say_goodbye()
+            self._stopping = True
+        self._tell(lambda now: self._session.stop())
         self.dispatcher.put(self._last_step)
         self.dispatcher.stop()
-
-    def _last_step(self) -> None:
-        """On the dispatch thread, after the callbacks of ``disconnected``."""
-        self.dispatcher.withdraw_declined()
-        closed = ClosedError("The worker was disconnected")
-        self._settle_ready(closed)
-        self._waiting.close(closed, self.dispatcher.thread)
-        self.ended.set()
-        _rest()
 
     def join(self, deadline: float) -> bool:
         """Wait for the threads, other than the current one; False if one still runs at the deadline."""
         for thread in (self._receiver, self.dispatcher.thread):
-            if thread is not threading.current_thread():
+            # One that could not be started has no ident.
+            if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
                 if thread.is_alive():
                     return False
@@ -241,69 +255,125 @@ class Connection:
     # -- the session -----------------------------------------------------------------------------------------------
 
     def _tell(self, event: Callable[[float], list[Action]]) -> None:
-        """Tell the session what happened, and do what it says."""
+        """Give the session an event, and do what it asks for."""
         with self._lock:
-            if self._over:
-                # What was under way at the end, e.g. a token's renewal, must not set anything going again.
-                return
             for action in event(time.monotonic()):
                 self._do(action)
             self._schedule()
+            later, self._later = self._later, []
+        for step in later:
+            step()
 
     def _do(self, action: Action) -> None:
         """Called with the lock held: nothing here may block."""
-        if isinstance(action, Deliver):
-            self.dispatcher.put_frames(action.frames)
-        elif isinstance(action, Notify):
-            self._notify(action)
-        elif isinstance(action, Connect):
-            reporting.step(self._state.worker_sid, "connecting", "connecting to %s", self._options.ws_server)
-            self._to_connect = action
-            self._wake.notify_all()
-        elif isinstance(action, HangUp):
-            if self._socket is not None:
-                self._socket.hang_up()
-        elif isinstance(action, Load):
-            POOL.submit(lambda: self._load(action))
-        elif isinstance(action, RenewToken):
-            if self._options.renew_token is not None:
+        match action:
+            case Deliver(frames):
+                self.dispatcher.put_frames(frames)
+            case Notify():
+                self._notify(action)
+            case Ready():
+                self.dispatcher.put(self._become_ready)
+            case Connect():
+                self._to_connect = action
+                self._wake.notify_all()
+                self._later.append(partial(reporting.connecting, self._state.worker_sid, self._options.ws_server))
+            case HangUp():
+                self._end_receiving(self._socket)
+            case SayGoodbye():
+                self._say_goodbye(self._socket)
+            case ReadLists():
+                POOL.submit(lambda: self._read_lists(action))
+            case SetActivity():
+                POOL.submit(lambda: self._set_activity(action))
+            case LookUp():
+                POOL.submit(lambda: self._look_up(action))
+            case TakeOver():
+                self.dispatcher.put(lambda: self._take_over(action))
+            case RenewToken():
                 renew = self._options.renew_token
-                POOL.submit(lambda: _call(renew))
-        elif isinstance(action, Finish):
-            error = action.error
-            self._over = True
-            self._wake.notify_all()
-            self.dispatcher.put(lambda: self._finish(error))
+                if renew is not None:
+                    POOL.submit(lambda: _call(renew))
+            case Finish(error):
+                self._end_receiving(None)
+                self.dispatcher.put(lambda: self._finish(error))
+
+    def _end_receiving(self, socket: Socket | None) -> None:
+        self._to_connect = None
+        self._wake.notify_all()
+        if socket is not None:
+            socket.hang_up()
+
+    def _say_goodbye(self, socket: Socket | None) -> None:
+        """Close the websocket politely; a peer that does not answer is not waited for."""
+        self._end_receiving(None)
+        if socket is not None:
+            self._goodbye = TIMERS.at(time.monotonic() + self._timings.goodbye, socket.hang_up)
+            self._later.append(socket.say_goodbye)
+
+    def _schedule(self) -> None:
+        """Ask for a tick at the session's deadline. A tick that comes early is put off again: frames move the
+        deadline all the time, and moving a timer with each would cost more than they do."""
+        deadline = self._session.deadline
+        timer = self._timer
+        if timer is not None and timer.action is not None:
+            if deadline is not None and timer.at <= deadline:
+                return
+            timer.cancel()
+        self._timer = None if deadline is None else TIMERS.at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._tell(self._due)
+
+    def _due(self, now: float) -> list[Action]:
+        silent_at = self._session.silent_at
+        if silent_at is not None and now >= silent_at and self._socket is not None and self._socket.has_unread():
+            # The process stood still, and the receive thread has not had its turn: the peer was not silent.
+            self._session.frames((), now)
+        return self._session.tick(now)
 
     def _notify(self, action: Notify) -> None:
+        worker = self._state.worker
         if action.event == "error":
             error = action.args[0]
             self.dispatcher.put(lambda: self.dispatcher.report(error))
-        else:
-            self._log(action)
-            notice = Notice(self._state.worker, action.event, action.args)
-            self.dispatcher.put(lambda: self.dispatcher.fire([notice]))
+            return
+        self._later.append(partial(self._log, action, self._session.attempts + 1))
+        self.dispatcher.put(lambda: self.dispatcher.fire([Notice(worker, action.event, action.args)]))
 
-    def _log(self, action: Notify) -> None:
+    def _log(self, action: Notify, attempt: int) -> None:
         sid, event = self._state.worker_sid, action.event
         if event == "reconnecting":
-            reporting.step(sid, event, "reconnecting in %.1f s (attempt %d)", *action.args, self._session.attempts + 1)
+            reporting.step(sid, event, "reconnecting in %.1f s (attempt %d)", *action.args, attempt)
         elif event == "disconnected":
             reporting.step(sid, event, "disconnected: %s", *action.args)
         elif event.startswith("token_"):
-            reporting.token_step(
-                sid,
-                event,
-                *(action.args or (0.0,)),
-                renews=self._options.renew_token is not None,
-                heard=bool(self._state.worker._listening(event)),
-            )
+            renews = self._options.renew_token is not None
+            heard = bool(self._state.worker._listening(event))
+            reporting.token_step(sid, event, *(action.args or (0.0,)), renews=renews, heard=heard)
+
+    # -- the ends (dispatch thread) --------------------------------------------------------------------------------
+
+    def _become_ready(self) -> None:
+        """After everything that the reload found out, and before the events that came meanwhile."""
+        state = self._state
+        reporting.ready(state)
+        self._settle_ready(None)
+        self.dispatcher.fire([Notice(state.worker, "ready", (state.worker,))])
+        self.dispatcher.fire_existing()
 
     def _finish(self, error: TaskRouterError) -> None:
-        """On the dispatch thread, after the callbacks of ``error``."""
-        self.failure = error
+        """After the callbacks of ``error``."""
         self._settle_ready(error)
         self._on_finished(self, error)
+
+    def _last_step(self) -> None:
+        """After the callbacks of ``disconnected``."""
+        self.dispatcher.withdraw_declined()
+        closed = ClosedError("The worker was disconnected")
+        self._settle_ready(closed)
+        self._waiting.close(closed, self.dispatcher.thread)
+        self.ended.set()
+        _rest()
 
     def _settle_ready(self, error: TaskRouterError | None) -> None:
         """On the dispatch thread only, so that it is settled once."""
@@ -313,21 +383,6 @@ class Connection:
             self.ready.set_result(None)
         else:
             self.ready.set_exception(error)
-
-    def _schedule(self) -> None:
-        """Ask for a tick at the session's deadline. A tick that comes early is put off again: frames move the
-        deadline all the time, and moving a timer with each would cost more than they do."""
-        deadline = self._session.deadline
-        if deadline is None or self._over:
-            return
-        if self._timer is not None and self._timer.action is not None and self._timer.at <= deadline:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = TIMERS.at(deadline, self._tick)
-
-    def _tick(self) -> None:
-        self._tell(self._session.tick)
 
     # -- the receive thread ----------------------------------------------------------------------------------------
 
@@ -340,16 +395,16 @@ class Connection:
                 self._read(socket)
             finally:
                 socket.close()
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._goodbye is not None:
+            self._goodbye.cancel()
         _rest()
 
     def _next_connect(self) -> Connect | None:
         with self._lock:
-            while self._to_connect is None and not self._over:
+            while self._to_connect is None and not self.given_up:
                 self._wake.wait()
             connect, self._to_connect = self._to_connect, None
-            return None if self._over else connect
+            return None if self.given_up else connect
 
     def _open(self, connect: Connect) -> Socket | None:
         try:
@@ -357,10 +412,10 @@ class Connection:
                 self._settings = websocket_settings(self._options.ws_server)
             socket = Socket(self._options.ws_server, connect.query, self._settings)
             with self._lock:
-                if self._over:
+                if self.given_up:
                     return None
                 self._socket = socket
-            socket.open(HANDSHAKE_TIMEOUT)
+            socket.open(self._timings.handshake)
         except TaskRouterError as error:
             failure = self._with_age(error)
         except Exception as error:
@@ -374,7 +429,7 @@ class Connection:
         return None
 
     def _read(self, socket: Socket) -> None:
-        session, lock = self._session, self._lock
+        session = self._session
         while True:
             try:
                 frames = socket.read()
@@ -386,98 +441,109 @@ class Connection:
                 closed = Closed(None, f"The websocket could not be read: {type(error).__name__}")
                 break
             now = time.monotonic()
-            with lock:
-                for action in session.frames(frames, now):
-                    self._do(action)
-                if session.state is not State.READY:
-                    self._schedule()
-        with lock:
+            with self._lock:
+                if session.state is State.READY:
+                    # The common case, without the rest of _tell: nothing is put off, and a tick that comes too early
+                    # is put off again.
+                    for action in session.frames(frames, now):
+                        self._do(action)
+                    continue
+            self._tell(partial(session.frames, frames))
+        with self._lock:
             self._socket = None
         self._tell(lambda now: session.closed(closed.code, closed.reason, now))
 
     def _with_age(self, error: TaskRouterError) -> TaskRouterError:
-        return with_age(error, self._token_expires_at, time.monotonic())
+        return with_age(error, self._session.token_end, time.monotonic())
 
-    # -- loading (pool threads), and taking over (dispatch thread) -------------------------------------------------
+    # -- the reload (pool threads), and taking over (dispatch thread) ----------------------------------------------
 
-    def _load(self, load: Load) -> None:
-        init = load.init
-        # Not again after a mere reconnection: the agent may have chosen another activity since.
-        first = not self._session.ever_ready
-        loader = Loader(
-            self._caller,
-            init.workspace_sid,
-            init.worker_sid,
-            lambda snapshot: self.dispatcher.put(lambda: self._loaded(load, loader, snapshot)),
-            lambda error: self._load_failed(load, error),
+    def _read_lists(self, action: ReadLists) -> None:
+        def fail(error: BaseException) -> None:
+            cause = as_task_router_error(error)
+            failure = load_failure(action.init.worker_sid, cause)
+            self._load_failed(action.generation, failure, cause, final=isinstance(cause, NotFoundError))
+
+        self._after(
+            Loader(self._caller, action.init).read_lists(),
+            lambda snapshot: self._session.lists_read(action.generation, snapshot),
+            fail,
         )
-        with self._lock:
-            if self._over:
-                return
-            self._loader = loader
-        if first and (self._options.connect_activity is not None or self._options.connect_activity_sid):
-            loader.load(lambda snapshot: self._set_connect_activity(load, loader, snapshot))
-        else:
-            loader.load()
 
-    def _set_connect_activity(self, load: Load, loader: Loader, snapshot: Snapshot) -> None:
-        wanted = self._options.connect_activity
+    def _set_activity(self, action: SetActivity) -> None:
+        activities = action.snapshot.activities
+
+        def fail(error: BaseException) -> None:
+            cause = as_task_router_error(error)
+            if not isinstance(cause, ClosedError):
+                failure = self._with_age(activity_failure(cause, activities, insists=action.insists))
+                final = is_final(cause)
+                self._tell(lambda now: self._session.activity_failed(action.generation, failure, final, now))
+
         try:
-            sid = self._options.connect_activity_sid if wanted is None else activity_sid(wanted, snapshot.activities)
+            sid = activity_sid(action.activity, activities) if action.insists else action.activity
         except InitializationError as error:
-            self._load_failed(load, error, final=True)
+            fail(error)
             return
+        self._after(
+            Loader(self._caller, action.init).set_activity(sid),
+            lambda worker: self._session.activity_set(action.generation, worker),
+            fail,
+        )
 
-        def tried(error: RequestError | None) -> None:
-            if error is not None and wanted is not None:
-                refused = isinstance(error, RequestRejectedError) and error.status not in (401, 403, 429)
-                self._load_failed(load, no_activity(error, snapshot.activities) if refused else error, final=refused)
+    def _look_up(self, action: LookUp) -> None:
+        def done(future: Future[Any]) -> None:
+            found, error = future.result()
+            if isinstance(error, ClosedError):
                 return
-            if error is not None:
-                failure = activity_failure(error)
-                self.dispatcher.put(lambda: self.dispatcher.report(failure))
-            self.dispatcher.put(lambda: self._loaded(load, loader, snapshot))
+            failure = None if error is None else self._with_age(load_failure(action.init.worker_sid, error))
+            self._tell(lambda now: self._session.looked_up(action.generation, found, failure, now))
 
-        loader.set_activity(sid, snapshot, tried)
+        Loader(self._caller, action.init).look_up(action.sids).add_done_callback(done)
 
-    def _load_failed(self, load: Load, error: TaskRouterError, final: bool = False) -> None:
-        if isinstance(error, ClosedError):
-            # The worker is being disconnected: nobody waits for the lists.
-            return
-        final = final or isinstance(error, NotFoundError)
-        failure = self._with_age(load_failure(load.init.worker_sid, error))
-        self._tell(lambda now: self._session.load_failed(load.generation, failure, final, now))
+    def _after(
+        self, future: Future[Any], then: Callable[[Any], list[Action]], fail: Callable[[BaseException], None]
+    ) -> None:
+        """Give the session the result; *then* runs with the lock held."""
 
-    def _loaded(self, load: Load, loader: Loader, snapshot: Snapshot) -> None:
-        """On the dispatch thread: everything before in the queue is done, so the state is as of the connection."""
+        def done(_: Future[Any]) -> None:
+            error = future.exception()
+            if error is None:
+                self._tell(lambda now: then(future.result()))
+            else:
+                fail(error)
+
+        future.add_done_callback(done)
+
+    def _load_failed(self, generation: int, failure: TaskRouterError, cause: TaskRouterError, *, final: bool) -> None:
+        # ClosedError: the worker is being disconnected, and nobody waits for the lists.
+        if not isinstance(cause, ClosedError):
+            failure = self._with_age(failure)
+            self._tell(lambda now: self._session.load_failed(generation, failure, final, now))
+
+    def _take_over(self, action: TakeOver) -> None:
+        """On the dispatch thread: all that was delivered before is applied, so the state is as of the connection."""
         with self._lock:
-            if load.generation != self._session.generation:
-                return
-            frames = self._session.buffered()
+            frames = self._session.buffered(action.generation)
+        if frames is None:
+            return
         state = self._state
         if not state.worker_sid:
-            self._introduce(load.init)
-        lost = missing(state, snapshot)
+            self._introduce(action.init)
+        lost = missing(state, action.snapshot)
         if lost:
-            POOL.submit(lambda: loader.look_up(lost, snapshot))
+            self._tell(lambda now: self._session.missing(action.generation, lost))
             return
         try:
-            notices = take_over(state, snapshot, _readable(frames), time.monotonic())
+            notices = take_over(state, action.snapshot, _readable(frames), time.monotonic())
         except InvalidMessageError as error:
-            self._load_failed(load, error)
+            self._load_failed(action.generation, load_failure(action.init.worker_sid, error), error, final=False)
             return
         if not self._session.ever_ready:
             self.dispatcher.hold_existing()
-        self._tell(lambda now: self._session.loaded(load.generation, now))
-        # Lost again meanwhile: what was learned counts, but it is not ready.
-        ready = self.is_ready
-        if ready:
-            self._settle_ready(None)
-            reporting.ready(state)
+        # Lost again meanwhile, the worker is not ready, but what was learned counts.
+        self._tell(lambda now: self._session.loaded(action.generation))
         self.dispatcher.fire(notices)
-        if ready:
-            self.dispatcher.fire([Notice(state.worker, "ready", (state.worker,))])
-            self.dispatcher.fire_existing()
 
     def _introduce(self, init: Init) -> None:
         """Take the sids over, also into the names of the threads, for whoever reads a stack dump."""
@@ -486,10 +552,6 @@ class Connection:
         state.workspace_sid = init.workspace_sid
         name = f"{self._name}-{init.worker_sid}"
         self._receiver.name, self.dispatcher.thread.name = f"{name}-recv", f"{name}-dispatch"
-
-    def _release(self, messages: list[Message]) -> None:
-        for message in messages:
-            self.dispatcher.put(message)
 
 
 def _readable(frames: tuple[str | bytes, ...]) -> list[Message]:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import (
     AuthorizationError,
     ConnectTimeoutError,
     InitializationError,
-    RequestError,
+    RequestRejectedError,
     TaskRouterError,
     TokenError,
     TokenExpiredError,
 )
 from .session import Session, State
 
-if TYPE_CHECKING:
-    from ..activity import Activity
-
 __all__ = [
     "activity_failure",
     "activity_sid",
     "connect_timeout",
+    "is_final",
     "load_failure",
-    "no_activity",
     "renewal_failure",
     "with_age",
 ]
@@ -77,10 +74,34 @@ def load_failure(worker_sid: str, error: TaskRouterError) -> TaskRouterError:
     return failure
 
 
-def activity_failure(error: RequestError) -> InitializationError:
-    """The activity chosen for connecting could not be taken."""
+def activity_sid(wanted: str, activities: Iterable[Any]) -> str:
+    """Find the activity to connect with, by sid or name, among the payloads of all.
+
+    Raises:
+        InitializationError: No activity has this name or sid; the message has the names there are.
+    """
+    for payload in activities:
+        if isinstance(payload, dict) and wanted in (payload.get("sid"), payload.get("friendly_name")):
+            return str(payload["sid"])
+    raise InitializationError(f"connect_activity: there is no activity {wanted!r}; {_names(activities)}")
+
+
+def activity_failure(error: TaskRouterError, activities: Iterable[Any], *, insists: bool) -> TaskRouterError:
+    """The activity to connect with could not be taken: a TokenError where the token was refused.
+
+    Args:
+        error: Why.
+        activities: The payloads of all activities.
+        insists: It was chosen by ``connect_activity``, not by ``connect_activity_sid``.
+    """
+    if isinstance(error, InitializationError):
+        return error
+    if isinstance(error, AuthorizationError):
+        return load_failure("", error)
     failure = InitializationError(
-        "The worker could not be moved to connect_activity_sid. " + error.message,
+        f"connect_activity: {error.message}; {_names(activities)}"
+        if insists
+        else f"The worker could not be moved to connect_activity_sid. {error.message}",
         status=error.status,
         code=error.code,
     )
@@ -88,26 +109,11 @@ def activity_failure(error: RequestError) -> InitializationError:
     return failure
 
 
-def activity_sid(wanted: str | Activity, activities: Iterable[Any]) -> str:
-    """Find the activity to connect with among the payloads of all.
-
-    Raises:
-        InitializationError: No activity has this name or sid; the message has the names there are.
-    """
-    key = wanted if isinstance(wanted, str) else wanted.sid
-    for payload in activities:
-        if isinstance(payload, dict) and key in (payload.get("sid"), payload.get("friendly_name")):
-            return str(payload["sid"])
-    raise InitializationError(f"connect_activity: there is no activity {key!r}; {_names(activities)}")
-
-
-def no_activity(error: RequestError, activities: Iterable[Any]) -> InitializationError:
-    """The service refused the activity to connect with."""
-    failure = InitializationError(
-        f"connect_activity: {error.message}; {_names(activities)}", status=error.status, code=error.code
+def is_final(error: TaskRouterError) -> bool:
+    """Whether trying again is useless: the request itself is wrong, and not the moment or the token."""
+    return isinstance(error, InitializationError) or (
+        isinstance(error, RequestRejectedError) and error.status not in (401, 403, 429)
     )
-    failure.__cause__ = error
-    return failure
 
 
 def _names(activities: Iterable[Any]) -> str:

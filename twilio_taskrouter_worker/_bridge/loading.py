@@ -5,58 +5,48 @@ No thread waits here: each answer starts what comes next, on the pool thread tha
 
 from __future__ import annotations
 
-import random
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from ..errors import InvalidAnswerError, NotFoundError, RequestError, TaskRouterError
+from ..errors import InvalidAnswerError, NotFoundError, TaskRouterError
 from . import routes
+from .messages import Init
+from .reload import Snapshot
 from .request import Caller, Request, as_it_is
-from .resync import Snapshot
 from .routes import Route
-from .threads import POOL, TIMERS, Timer
 
-__all__ = ["Gather", "Loader", "connect_activity_delay", "list_pages"]
-
-CONNECT_ACTIVITY_STATUS = frozenset({None, 429, 500, 502, 503, 504})
-CONNECT_ACTIVITY_RETRIES = 3
+__all__ = ["Loader", "gather", "list_pages"]
 
 
-def connect_activity_delay(retry: int, rand: Callable[[], float]) -> float:
-    """Seconds before the n-th retry of setting the connect activity, by the rule of the JS SDK. Pure."""
-    step = min(max(0.8, 0.8 * (2.0**retry - 1) / 2), 3.0)
-    return step + 0.001 + 0.099 * rand()
+def gather(futures: Iterable[Future[Any]]) -> Future[list[Any]]:
+    """All results in order, once the last is there; or the first error, as soon as it is."""
+    futures = list(futures)
+    result: Future[list[Any]] = Future()
+    result.set_running_or_notify_cancel()
+    # Guards the count, which is 0 once the result is settled.
+    lock, left = threading.Lock(), len(futures)
 
-
-class Gather:
-    """Several Futures at once; ``then`` gets all results, or ``failed`` the first error. Both at most once."""
-
-    def __init__(
-        self, futures: Iterable[Future[Any]], then: Callable[[list[Any]], None], failed: Callable[[BaseException], None]
-    ) -> None:
-        self._futures = list(futures)
-        self._then = then
-        self._failed = failed
-        self._lock = threading.Lock()
-        self._left = len(self._futures)
-        for future in self._futures:
-            future.add_done_callback(self._one_done)
-
-    def _one_done(self, future: Future[Any]) -> None:
+    def one_done(future: Future[Any]) -> None:
+        nonlocal left
         error = future.exception()
-        with self._lock:
-            if self._left <= 0:
+        with lock:
+            if left == 0:
                 return
-            self._left = 0 if error is not None else self._left - 1
-            if self._left:
+            left = 0 if error is not None else left - 1
+            if left:
                 return
         if error is not None:
-            self._failed(error)
+            result.set_exception(error)
         else:
-            self._then([each.result() for each in self._futures])
+            result.set_result([each.result() for each in futures])
+
+    if not futures:
+        result.set_result([])
+    for future in futures:
+        future.add_done_callback(one_done)
+    return result
 
 
 def list_pages(
@@ -117,73 +107,39 @@ def _following(page: dict[str, Any], ordered: bool) -> str | None:
 
 
 class Loader:
-    """Reads everything for one connection, and tells the result once: a Snapshot or an error."""
+    """The requests of a reload, for the worker that ``init`` named. Each method returns at once."""
 
-    def __init__(
-        self,
-        caller: Caller,
-        workspace_sid: str,
-        worker_sid: str,
-        loaded: Callable[[Snapshot], None],
-        failed: Callable[[TaskRouterError], None],
-    ) -> None:
+    def __init__(self, caller: Caller, init: Init) -> None:
         self._caller = caller
-        self._sids = {"ws": workspace_sid, "wk": worker_sid}
-        self._loaded = loaded
-        self._failed = failed
-        self._retry: Timer | None = None
+        self._sids = {"ws": init.workspace_sid, "wk": init.worker_sid}
 
-    def load(self, then: Callable[[Snapshot], None] | None = None) -> None:
-        """Ask for the worker and its three lists; returns at once. ``then`` is told in place of ``loaded``."""
+    def read_lists(self) -> Future[Snapshot]:
+        """Ask for the worker and its three lists."""
         page_size = {"PageSize": routes.PAGE_SIZE}
-        Gather(
+        lists = gather(
             [
                 self._call(routes.GET_WORKER, {}),
                 self._list(routes.LIST_ACTIVITIES, page_size),
                 self._list(routes.LIST_CHANNELS, page_size),
                 self._list(routes.LIST_RESERVATIONS, {"Active": "true", **page_size}),
-            ],
-            lambda results: (then or self._loaded)(Snapshot(*results)),
-            self._fail,
+            ]
         )
+        return _then(lists, lambda results: Snapshot(*results))
 
-    def set_activity(
-        self, activity_sid: str, snapshot: Snapshot, then: Callable[[RequestError | None], None], retries: int = 0
-    ) -> None:
-        """POST the activity chosen for connecting; the answer goes into the snapshot. ``then`` gets the final error,
-        or None."""
+    def set_activity(self, sid: str) -> Future[Any]:
+        """Move the worker to an activity; the Future resolves to the worker's payload."""
+        return self._call(routes.SET_ACTIVITY, {"ActivitySid": sid})
 
-        def answered(future: Future[Any]) -> None:
-            error = future.exception()
-            if error is None:
-                snapshot.worker = future.result()
-                then(None)
-            elif not isinstance(error, RequestError):
-                self._fail(error)
-            elif error.status in CONNECT_ACTIVITY_STATUS and retries < CONNECT_ACTIVITY_RETRIES:
-                delay = connect_activity_delay(retries + 1, random.random)
-                self._retry = TIMERS.at(
-                    time.monotonic() + delay,
-                    lambda: POOL.submit(lambda: self.set_activity(activity_sid, snapshot, then, retries + 1)),
-                )
-            else:
-                then(error)
+    def look_up(self, sids: Sequence[str]) -> Future[tuple[dict[str, Any], TaskRouterError | None]]:
+        """How these reservations ended: what was found by sid, None for one that is gone, and the first error."""
 
-        self._call(routes.SET_ACTIVITY, {"ActivitySid": activity_sid}).add_done_callback(answered)
+        def sort(results: list[Any]) -> tuple[dict[str, Any], TaskRouterError | None]:
+            found = dict(zip(sids, results, strict=True))
+            errors = [each for each in results if isinstance(each, BaseException)]
+            error = as_task_router_error(errors[0]) if errors else None
+            return {sid: each for sid, each in found.items() if not isinstance(each, BaseException)}, error
 
-    def give_up(self) -> None:
-        """Try nothing again: the connection is over."""
-        if self._retry is not None:
-            self._retry.cancel()
-
-    def look_up(self, sids: list[str], snapshot: Snapshot) -> None:
-        """Find out how these reservations ended; the snapshot is complete then, and ``loaded`` is told again."""
-
-        def found(payloads: list[Any]) -> None:
-            snapshot.ended.update(zip(sids, payloads, strict=True))
-            self._loaded(snapshot)
-
-        Gather([self._reservation(sid) for sid in sids], found, self._fail)
+        return _then(gather([_with_error(self._reservation(sid)) for sid in sids]), sort)
 
     def _reservation(self, sid: str) -> Future[Any]:
         """The reservation with its task where that can be had; None where it is gone."""
@@ -221,13 +177,44 @@ class Loader:
             subjects = () if route.method == "GET" else (self._sids["wk"],)
             return self._caller(Request(route, {**self._sids, **sids}, params, as_it_is, subjects))
         except TaskRouterError as error:
-            refused: Future[Any] = Future()
-            refused.set_exception(error)
-            return refused
+            return _failed(error)
 
-    def _fail(self, error: BaseException) -> None:
-        if not isinstance(error, TaskRouterError):
-            unforeseen = TaskRouterError(f"Reading the worker failed: {type(error).__name__}")
-            unforeseen.__cause__ = error
-            error = unforeseen
-        self._failed(error)
+
+def as_task_router_error(error: BaseException) -> TaskRouterError:
+    """The error; one that is not of this library as the cause of one that is."""
+    if isinstance(error, TaskRouterError):
+        return error
+    unforeseen = TaskRouterError(f"Reading the worker failed: {type(error).__name__}")
+    unforeseen.__cause__ = error
+    return unforeseen
+
+
+def _failed(error: TaskRouterError) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future
+
+
+def _then(future: Future[Any], make: Callable[[Any], Any]) -> Future[Any]:
+    """A Future of what *make* returns for the result."""
+    result: Future[Any] = Future()
+    result.set_running_or_notify_cancel()
+
+    def done(_: Future[Any]) -> None:
+        try:
+            made = make(future.result())
+        except BaseException as error:
+            result.set_exception(error)
+        else:
+            result.set_result(made)
+
+    future.add_done_callback(done)
+    return result
+
+
+def _with_error(future: Future[Any]) -> Future[Any]:
+    """A Future that resolves to the result or, in its place, to the exception."""
+    result: Future[Any] = Future()
+    result.set_running_or_notify_cancel()
+    future.add_done_callback(lambda done: result.set_result(done.exception() or done.result()))
+    return result

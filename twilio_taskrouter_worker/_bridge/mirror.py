@@ -21,9 +21,11 @@ from ..reservation import Reservation
 from ..transfer import Transfer
 from ..worker_info import WorkerFields
 from . import routes
+from .messages import Message
 from .request import NOTHING, Caller, Request
 from .routes import Route
 from .schema import Record
+from .timings import Timings
 from .tracking import NOTHING_ANNOUNCED, Announced, Trust
 
 if TYPE_CHECKING:
@@ -35,9 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Mirror", "Notice"]
 
 T = TypeVar("T")
-
-LINGER_SECONDS = 5.0
-"""How long events of a task are still heard after its reservation ended, as in the JS SDK."""
 
 _WORKER = WorkerFields._schema.index
 
@@ -55,8 +54,26 @@ class Notice(NamedTuple):
 class Mirror:
     """All of one Worker."""
 
-    def __init__(self, worker: Worker, caller: Caller, waiting: Waiting) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        caller: Caller,
+        waiting: Waiting,
+        release: Callable[[list[Message]], None],
+        linger: float = Timings().linger,
+    ) -> None:
+        """Make the state of a worker that was never connected.
+
+        Args:
+            worker: Whose it is.
+            caller: Sends requests.
+            waiting: The blocking waits of the worker and its objects.
+            release: Puts messages that were held back into the stream of events again.
+            linger: Seconds that events of a task still count after its reservation ended.
+        """
         self.worker = worker
+        self._release = release
+        self._linger = linger
         self.waiting = waiting
         self._caller = caller
         # Guards every replacement of a record, and Task._starting and Task._held. Held for a few assignments, never
@@ -216,11 +233,11 @@ class Mirror:
     @property
     def forget_at(self) -> float | None:
         """When ``forget_ended`` has something to do next; None where nothing ended lately."""
-        return self._ended_at[0][0] + LINGER_SECONDS if self._ended_at else None
+        return self._ended_at[0][0] + self._linger if self._ended_at else None
 
     def forget_ended(self, now: float) -> None:
         """Drop what ended long enough ago."""
-        while self._ended_at and now - self._ended_at[0][0] >= LINGER_SECONDS:
+        while self._ended_at and now - self._ended_at[0][0] >= self._linger:
             _, reservation_sid, task_sid = self._ended_at.popleft()
             self.ended.pop(reservation_sid, None)
             self._kept.pop(reservation_sid, None)
@@ -327,10 +344,7 @@ class Mirror:
             task._starting -= 1
             released, task._held = (task._held, []) if task._starting == 0 else ([], task._held)
         if released:
-            self.release(released)
-
-    release: Callable[[list[Any]], None]
-    """Given by the connection: puts held messages back into the stream of events."""
+            self._release(released)
 
 
 def _alive(entry: _TaskEntry) -> Task | None:

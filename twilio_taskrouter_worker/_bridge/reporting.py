@@ -27,6 +27,7 @@ from .mirror import Mirror
 __all__ = [
     "activity_changed",
     "callback_failed",
+    "connecting",
     "ended",
     "failed",
     "offered",
@@ -42,6 +43,19 @@ def step(worker_sid: str, event: str, text: str, *args: object) -> None:
     CONNECTION.info(
         "Worker %s: " + text, worker_sid or "(unknown yet)", *args, extra=about(worker=worker_sid, event=event)
     )
+
+
+def connecting(worker_sid: str, url: str) -> None:
+    """A websocket is being opened."""
+    step(worker_sid, "connecting", "connecting to %s", url)
+
+
+def provider_failed(worker_sid: str, error: BaseException, words: str) -> None:
+    """The token provider raised; *words* is its traceback as text, without secrets."""
+    text = (
+        f"Worker {worker_sid or '(unknown yet)'}: the token_provider raised {type(error).__name__}; it is asked again"
+    )
+    summed_up(TOKENS, logging.ERROR, text, about(worker=worker_sid, event="error"), below=words)
 
 
 def ready(state: Mirror) -> None:

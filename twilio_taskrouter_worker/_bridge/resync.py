@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-import attrs
-
 from ..activity import Activity
 from ..channel import Channel
 from ..directory import Directory
@@ -22,26 +20,13 @@ from ..worker_info import WorkerFields
 from . import reporting
 from .messages import Message
 from .mirror import Mirror, Notice
+from .reload import ENDINGS, Snapshot
 from .schema import Record, Schema
 from .tracking import listed
-from .updates import ENDINGS
 
-__all__ = ["Snapshot", "missing", "take_over"]
+__all__ = ["missing", "take_over"]
 
 ResourceT = TypeVar("ResourceT", Activity, Channel)
-
-
-@attrs.define
-class Snapshot:
-    """Payloads as they were read."""
-
-    worker: Any
-    activities: list[Any]
-    channels: list[Any]
-    reservations: list[Any]
-    ended: dict[str, Any] = attrs.Factory(dict)
-    """What was found of reservations that are no longer in the list: payload by sid, None where the service no
-    longer knows them."""
 
 
 def missing(state: Mirror, snapshot: Snapshot) -> list[str]:

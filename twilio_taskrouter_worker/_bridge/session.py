@@ -1,24 +1,38 @@
 """The life of one connection to the event bridge, as a state machine without I/O. Pure.
 
-It is told what happened and when (``opened``, ``frame``, ``closed``, ``tick`` ...) and answers with what to do next: a
-list of actions. It owns every rule on connecting, heartbeats, buffering, reconnecting and tokens; sockets, threads and
-clocks belong to :mod:`signaling`. Times are seconds of one monotonic clock.
+It is given what happened and when (``opened``, ``frame``, ``closed``, ``tick`` ...) and returns what to do next: a list
+of actions. It has every rule on connecting, heartbeats, reloading, reconnecting and tokens; sockets, threads and clocks
+belong to :mod:`connection`. Times are seconds of one monotonic clock.
+
+**Invariants**, and how they are kept:
+
+- *One socket.* ``Connect`` is only asked for when none is open or being opened. Each change of state goes through
+  ``_move``, which refuses what TRANSITIONS does not list: a late or repeated result finds no transition and changes
+  nothing.
+- *There is always a way on.* In each state but READY's own frames, something is due (``deadline``), under way with the
+  owner, or asked of the user: a connection that says nothing is given up after ``silence``; a lost one is tried again
+  without limit; a refused token is asked for, or waited for in PAUSED, or ends the connection with an error.
+- *The service decides about tokens.* The own clock announces that a token ends, but no connection is left untried on
+  its word: the service refuses what has expired, and only that leads to PAUSED.
+- *Each frame once, in order.* Frames are delivered at once in READY, and kept from the first frame of a connection
+  until its lists are taken over; see :mod:`reload`. What was kept for a lost connection is dropped: its reload has it.
+- *The end is final.* In CLOSED every method returns nothing to do, and no time is due.
 
 ::
 
     IDLE -start-> CONNECTING -opened-> GREETING -init-> LOADING -loaded-> READY
-                      ^                    |               |                |
-                      |                    +--- closed, or silent for 30 s -+
-                      |                                    v
-                      +---------- delay over --------- BACKING_OFF
-    no reconnecting without a valid token: PAUSED until token_changed
-    CLOSED: stop(), or a failure that no retry can mend
+                      ^  |                 |               |                |
+                      |  +-- failed -------+- closed, or silent for 30 s ---+
+                      |                    v
+                      +--- delay --- BACKING_OFF
+    the service refused the token: PAUSED until token_changed
+    stop(), or a failure that no retry can mend: CLOSED
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -32,45 +46,27 @@ from ..errors import (
     TokenExpiredError,
 )
 from ..events import DisconnectReason
-from .messages import CLOSE_SESSION_REPLACED, INIT, Init, parse, read_init
+from .actions import (
+    Action,
+    Connect,
+    Deliver,
+    Finish,
+    HangUp,
+    LookUp,
+    Notify,
+    ReadLists,
+    Ready,
+    RenewToken,
+    SayGoodbye,
+    SetActivity,
+    TakeOver,
+)
+from .messages import CLOSE_SESSION_REPLACED, INIT, parse, read_init
+from .reload import Reload, Snapshot
+from .timings import Timings
+from .token_life import TokenLife
 
-__all__ = [
-    "CONNECTED",
-    "Action",
-    "Connect",
-    "Deliver",
-    "Finish",
-    "HangUp",
-    "Load",
-    "Notify",
-    "RenewToken",
-    "Session",
-    "SessionOptions",
-    "State",
-]
-
-SILENCE_LIMIT = 30.0
-"""Seconds without any frame after which the connection counts as lost; the service sends one every 15 s."""
-
-EXPIRY_LEAD = 5.0
-"""``token_expired`` comes this many seconds before the token's end, as in the JS SDK."""
-
-WARNING_SHARE = 0.2
-WARNING_MAX = 300.0
-"""``token_will_expire``, and the first renewal, come when this share of the token's time is left, at most this many
-seconds before its end."""
-
-RENEWAL_RETRY = 5.0
-"""Seconds before a failed renewal is tried again, doubled at each failure up to RENEWAL_RETRY_MAX."""
-RENEWAL_RETRY_MAX = 60.0
-
-RENEWAL_PAUSE = 1.0
-"""A token that would have to be renewed within so many seconds of its coming counts as a failed renewal."""
-
-BACKOFF_MIN = 0.8
-BACKOFF_MAX = 30.0
-"""Reconnect delays, seconds: uniform between BACKOFF_MIN and ``2**k - 1``, at most BACKOFF_MAX, k counting the tries
-since the last time the worker was ready (and at least 1 s at the top)."""
+__all__ = ["CONNECTED", "TRANSITIONS", "Session", "SessionOptions", "State", "Step"]
 
 
 class State(enum.Enum):
@@ -86,170 +82,174 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
+class Step(enum.Enum):
+    """What can move it on."""
+
+    CONNECT = "a websocket is to be opened"
+    OPEN = "the websocket is open"
+    GREET = "init came"
+    LOAD = "the lists are taken over"
+    LOSE = "the websocket was lost, or could not be opened"
+    REFUSE = "there is no token, or the service refused it"
+    END = "stopped, or beyond help"
+
+
+TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
+    State.IDLE: {Step.CONNECT: State.CONNECTING, Step.REFUSE: State.PAUSED, Step.END: State.CLOSED},
+    State.CONNECTING: {
+        Step.OPEN: State.GREETING,
+        Step.LOSE: State.BACKING_OFF,
+        Step.REFUSE: State.PAUSED,
+        # The token was refused, and another one came while the refusal was on its way.
+        Step.CONNECT: State.CONNECTING,
+        Step.END: State.CLOSED,
+    },
+    State.GREETING: {Step.GREET: State.LOADING, Step.LOSE: State.BACKING_OFF, Step.END: State.CLOSED},
+    State.LOADING: {
+        Step.LOAD: State.READY,
+        Step.LOSE: State.BACKING_OFF,
+        # The requests for the lists were refused for the token; as while connecting.
+        Step.REFUSE: State.PAUSED,
+        Step.CONNECT: State.CONNECTING,
+        Step.END: State.CLOSED,
+    },
+    State.READY: {Step.LOSE: State.BACKING_OFF, Step.END: State.CLOSED},
+    State.BACKING_OFF: {Step.CONNECT: State.CONNECTING, Step.END: State.CLOSED},
+    State.PAUSED: {Step.CONNECT: State.CONNECTING, Step.END: State.CLOSED},
+    State.CLOSED: {},
+}
+"""All that can happen to a connection: from each state, by which step, to which."""
+
+ACTIVITY_RETRIES = 3
+"""How often taking ``connect_activity_sid`` is tried again before the worker gets ready without it."""
+
 CONNECTED = frozenset({State.GREETING, State.LOADING, State.READY})
-
-
-@attrs.frozen
-class Connect:
-    """Open a websocket with this query, then call ``opened`` or ``connect_failed``."""
-
-    query: tuple[tuple[str, str], ...] = attrs.field(repr=False)
-
-
-@attrs.frozen
-class HangUp:
-    """Give up the socket at once; nothing more of it will be listened to."""
-
-
-@attrs.frozen
-class Load:
-    """Read the worker and its lists, then call ``loaded`` or ``load_failed`` with this generation."""
-
-    generation: int
-    init: Init
-
-
-@attrs.frozen
-class Deliver:
-    """Hand these frames on, in order."""
-
-    frames: Sequence[str | bytes] = attrs.field(repr=False)
-
-
-@attrs.frozen
-class Notify:
-    """Fire a public event of the worker."""
-
-    event: str
-    args: tuple[Any, ...] = ()
-
-
-@attrs.frozen
-class RenewToken:
-    """Ask the token provider, then call ``token_changed`` or ``renewal_failed``."""
-
-
-@attrs.frozen
-class Finish:
-    """Nothing can be done any more: report the error to whoever waits, and end."""
-
-    error: TaskRouterError
-
-
-Action = Connect | HangUp | Load | Deliver | Notify | RenewToken | Finish
 
 
 @attrs.frozen(kw_only=True)
 class SessionOptions:
-    """What the user chose."""
+    """What the user chose.
+
+    Args:
+        client_version: Sent to the service.
+        close_existing_sessions: Close the worker's other sessions at the first connection.
+        set_worker_offline_if_disconnected: Passed to the service; None leaves it out.
+        renews_token: There is a token provider.
+        connect_activity: Name or sid of the activity to take before the first ``ready``; empty: none. Where it cannot
+            be taken, the connection ends.
+        connect_activity_sid: The same, a sid; where it cannot be taken, that is an error, and the worker gets ready.
+    """
 
     client_version: str
     close_existing_sessions: bool = False
     set_worker_offline_if_disconnected: bool | None = None
     renews_token: bool = False
-    """There is a token provider."""
+    connect_activity: str = ""
+    connect_activity_sid: str = ""
 
 
 class Session:
     """The machine. Not thread-safe: its owner holds a lock around each call and runs the actions after it."""
 
-    def __init__(self, options: SessionOptions, random: Callable[[], float]) -> None:
+    def __init__(self, options: SessionOptions, timings: Timings) -> None:
         self._options = options
-        self._random = random
+        self._timings = timings
         self.state = State.IDLE
         self.attempts = 0
         """Connections tried since the worker was last ready."""
         self.last_error: TaskRouterError | None = None
-        """Why the latest try failed; for the message of a connect() that ran out of time."""
-        self._token = ""
-        self._token_tried = ""
-        """The token of the latest connection, or of the one under way."""
-        self._refusals = 0
-        """Tokens refused since the worker was last ready."""
-        self.generation = 0
-        """Number of the present connection; what belongs to an earlier one is out of date."""
+        """Why the latest attempt failed; for the message of a connect() that ran out of time."""
+        self.failure: TaskRouterError | None = None
+        """What ended it for good; None while it lives, and if it was ``stop``."""
         self.ever_ready = False
         """Whether the worker was ready since ``start``."""
+        self._ends_without_token = False
+        self._tokens = TokenLife(timings, options.renews_token)
+        self._reload = Reload()
+        self._refusals = 0
+        """Tokens refused since the worker was last ready."""
         self._greeted_once = False
         self._opened_at = 0.0
         self._last_beat = 0.0
-        self._buffer: list[str | bytes] = []
-        self._init: Init | None = None
         self._retry_at: float | None = None
         self._load_at: float | None = None
-        self._load_failures = 0
-        self._expires_at: float | None = None
-        self._warn_at: float | None = None
-        self._renew_at: float | None = None
-        self._renewal_failures = 0
-        self._expired = False
-        self._expiry_from_init = True
+        self._give_up_at: float | None = None
 
     # -- what the owner asks ---------------------------------------------------------------------------------------
 
     @property
     def deadline(self) -> float | None:
         """When ``tick`` is wanted next; None while only an event can change anything."""
-        times = [self._retry_at, self._load_at, self._warn_at, self._renew_at, self._expiry_due, self._silence_due]
+        tokens = self._tokens
+        times = [
+            self._retry_at,
+            self._load_at,
+            self._give_up_at,
+            tokens.warn_at,
+            tokens.renew_at,
+            tokens.expires_at,
+            self.silent_at,
+        ]
         return min((time for time in times if time is not None), default=None)
 
     @property
-    def _expiry_due(self) -> float | None:
-        return None if self._expires_at is None or self._expired else self._expires_at - EXPIRY_LEAD
-
-    @property
-    def _silence_due(self) -> float | None:
+    def silent_at(self) -> float | None:
         """When the connection is given up: heartbeats keep a greeted one alive, but do not stand in for ``init``."""
         if self.state not in CONNECTED:
             return None
-        return (self._opened_at if self.state is State.GREETING else self._last_beat) + SILENCE_LIMIT
+        return (self._opened_at if self.state is State.GREETING else self._last_beat) + self._timings.silence
+
+    @property
+    def generation(self) -> int:
+        """Number of the present connection; what belongs to an earlier one is out of date."""
+        return self._reload.generation
+
+    @property
+    def token_end(self) -> float | None:
+        """When the token ends or ended, as far as that is known."""
+        return self._tokens.known_end
+
+    def buffered(self, generation: int) -> tuple[str | bytes, ...] | None:
+        """The frames that wait for the lists of this generation; None if it is out of date."""
+        return self._reload.buffered if self._is_loading(generation) else None
 
     # -- the socket ------------------------------------------------------------------------------------------------
 
-    def start(self, token: str, expires_at: float | None, now: float) -> list[Action]:
-        """Connect with this token; ``expires_at`` is None when the token does not say (``init`` will).
+    def start(self, token: str, ends_at: float | None, now: float) -> list[Action]:
+        """Connect with this token, or ask the provider for the first one where it is empty.
 
-        An empty token stands for none: the provider is asked for the first one.
+        Args:
+            token: The token; empty for none.
+            ends_at: Its end by the own clock; None when the token does not say (``init`` will).
+            now: The time.
         """
-        if self.state not in (State.IDLE, State.CLOSED):
+        if self.state is not State.IDLE:
             return []
-        self._set_token(token, expires_at, now)
-        self.attempts = 0
-        self.last_error = None
-        self.ever_ready = False
-        self._refusals = 0
-        if not token:
-            self.state = State.PAUSED
-            return [RenewToken()]
-        return self._connect()
+        if token:
+            self._tokens.start(token, ends_at, now)
+            return self._connect()
+        self._move(Step.REFUSE)
+        return [RenewToken()]
 
     def opened(self, now: float) -> list[Action]:
         """The websocket is open."""
-        if self.state is not State.CONNECTING:
-            return []
-        self.state = State.GREETING
-        self._opened_at = self._last_beat = now
-        self._buffer = []
+        if self._move(Step.OPEN):
+            self._opened_at = self._last_beat = now
+            self._reload.drop()
         return []
 
     def frames(self, frames: Sequence[str | bytes], now: float) -> list[Action]:
-        """Text frames came together; none at all is another sign of life, a websocket ping."""
+        """Text frames came together; none at all is another sign of life, e.g. a websocket ping."""
         self._last_beat = now
         if self.state is State.READY:
             return [Deliver(frames)] if frames else []
-        return [action for frame in frames for action in self.frame(frame, now)]
-
-    def frame(self, frame: str | bytes, now: float) -> list[Action]:
-        """One text frame came."""
-        self._last_beat = now
-        if self.state is State.READY:
-            return [Deliver((frame,))]
-        if self.state is State.LOADING:
-            self._buffer.append(frame)
-            return []
-        if self.state is State.GREETING:
-            return self._greet(frame, now)
-        return []
+        actions: list[Action] = []
+        for frame in frames:
+            if self.state is State.LOADING:
+                self._reload.keep(frame)
+            elif self.state is State.GREETING:
+                actions += self._greet(frame, now)
+        return actions
 
     def closed(self, code: int | None, reason: str, now: float) -> list[Action]:
         """The socket ended, by a close frame or without one (code None)."""
@@ -278,26 +278,77 @@ class Session:
             return self._token_refused(error, now)
         return [Notify("error", (error,)), *self._back_off(now)]
 
-    def loaded(self, generation: int, now: float) -> list[Action]:
-        """The lists are read and applied: release what was buffered."""
-        if generation != self.generation or self.state is not State.LOADING:
+    def stop(self) -> list[Action]:
+        """The user disconnects: nothing comes after this."""
+        part: list[Action] = []
+        if self.state is not State.IDLE:
+            part = [SayGoodbye() if self.state in CONNECTED else HangUp()]
+        if not self._move(Step.END):
             return []
-        self.state = State.READY
+        self._forget()
+        return [*part, Notify("disconnected", (DisconnectReason("SDK Disconnect"),))]
+
+    # -- the reload ------------------------------------------------------------------------------------------------
+
+    def lists_read(self, generation: int, snapshot: Snapshot) -> list[Action]:
+        """The worker and its lists are there."""
+        init = self._reload.init
+        if not self._is_loading(generation) or init is None:
+            return []
+        self._reload.snapshot = snapshot
+        insists = self._options.connect_activity != ""
+        activity = self._options.connect_activity or self._options.connect_activity_sid
+        if activity and not self.ever_ready:
+            # Not again after a mere reconnection: the agent may have chosen another activity since.
+            return [SetActivity(generation, init, activity, insists, snapshot)]
+        return self._look_up_or_take_over()
+
+    def activity_set(self, generation: int, worker: Any) -> list[Action]:
+        """The worker is in the activity chosen for connecting; *worker* is the service's answer."""
+        if not self._is_loading(generation) or self._reload.snapshot is None:
+            return []
+        self._reload.snapshot.worker = worker
+        return self._look_up_or_take_over()
+
+    def activity_failed(self, generation: int, error: TaskRouterError, final: bool, now: float) -> list[Action]:
+        """The activity chosen for connecting could not be taken; *final* where trying again cannot help."""
+        gives_up = final or self._reload.failures >= ACTIVITY_RETRIES
+        if self._options.connect_activity or not gives_up or isinstance(error, TokenError):
+            return self.load_failed(generation, error, final, now)
+        if not self._is_loading(generation):
+            return []
+        return [Notify("error", (error,)), *self._look_up_or_take_over()]
+
+    def missing(self, generation: int, sids: Sequence[str]) -> list[Action]:
+        """These reservations are known, and neither in the list nor looked up."""
+        if not self._is_loading(generation):
+            return []
+        self._reload.missing(sids)
+        return self._look_up_or_take_over()
+
+    def looked_up(
+        self, generation: int, found: Mapping[str, Any], error: TaskRouterError | None, now: float
+    ) -> list[Action]:
+        """Reservations were looked up: what was found by sid (None: gone), and what failed first, if anything did."""
+        self._reload.found(found, generation)
+        if error is not None:
+            return self.load_failed(generation, error, False, now)
+        return self._look_up_or_take_over() if self._is_loading(generation) else []
+
+    def loaded(self, generation: int) -> list[Action]:
+        """The lists are taken over: the worker is ready, and what was kept follows."""
+        if generation != self.generation or not self._move(Step.LOAD):
+            return []
         self.attempts = 0
         self.last_error = None
         self.ever_ready = True
         self._refusals = 0
-        self._load_failures = 0
-        frames, self._buffer = tuple(self._buffer), []
-        return [Deliver(frames)] if frames else []
-
-    def buffered(self) -> tuple[str | bytes, ...]:
-        """The frames that came since ``init`` and wait for the lists."""
-        return tuple(self._buffer)
+        frames = self._reload.release()
+        return [Ready(), Deliver(frames)] if frames else [Ready()]
 
     def load_failed(self, generation: int, error: TaskRouterError, final: bool, now: float) -> list[Action]:
-        """The lists could not be read; ``final`` where trying again cannot help (e.g. the worker does not exist)."""
-        if generation != self.generation or self.state is not State.LOADING:
+        """A step failed; *final* where trying again cannot help, e.g. the worker does not exist."""
+        if not self._is_loading(generation):
             return []
         self.last_error = error
         if isinstance(error, TokenError) or final:
@@ -305,128 +356,139 @@ class Session:
             return given_up + (
                 self._token_refused(error, now) if isinstance(error, TokenError) else self._finish(error)
             )
-        self._load_failures += 1
-        self._load_at = now + self._delay(self._load_failures)
+        self._reload.failures += 1
+        self._reload.again()
+        self._load_at = now + self._timings.delay(self._reload.failures)
         return [Notify("error", (error,))]
-
-    def stop(self, now: float) -> list[Action]:
-        """The user disconnects: nothing comes after this."""
-        if self.state is State.CLOSED:
-            return []
-        hang_up: list[Action] = [HangUp()] if self.state is not State.IDLE else []
-        self._end()
-        return [*hang_up, Notify("disconnected", (DisconnectReason("SDK Disconnect"),))]
 
     # -- time ------------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> list[Action]:
         """Do what is due. Early or repeated calls do no harm."""
+        tokens = self._tokens
         actions: list[Action] = []
-        if self._warn_at is not None and now >= self._warn_at:
-            self._warn_at = None
-            actions.append(Notify("token_will_expire", (max(0.0, (self._expires_at or now) - now),)))
-        if self._renew_at is not None and now >= self._renew_at:
-            self._renew_at = None
+        if _due(tokens.warn_at, now):
+            tokens.warn_at = None
+            actions.append(Notify("token_will_expire", (max(0.0, (tokens.ends_at or now) - now),)))
+        if _due(tokens.renew_at, now):
+            tokens.renew_at = None
             actions.append(RenewToken())
-        if self._expiry_due is not None and now >= self._expiry_due:
-            actions += self._expire()
-        if self._silence_due is not None and now >= self._silence_due:
+        if _due(tokens.expires_at, now):
+            tokens.expired = True
+            actions.append(Notify("token_expired"))
+        if _due(self.silent_at, now):
             actions += self._silent(now)
-        if self._load_at is not None and now >= self._load_at and self._init is not None:
+        if _due(self._load_at, now) and self._reload.init is not None:
             self._load_at = None
-            actions.append(Load(self.generation, self._init))
-        if self._retry_at is not None and now >= self._retry_at:
+            actions.append(ReadLists(self.generation, self._reload.init))
+        if _due(self._retry_at, now):
             actions += self._connect()
+        if _due(self._give_up_at, now):
+            actions += self._starve()
         return actions
 
     # -- tokens ----------------------------------------------------------------------------------------------------
 
-    def token_changed(self, token: str, expires_at: float | None, now: float) -> list[Action]:
+    def token_changed(self, token: str, ends_at: float | None, now: float) -> list[Action]:
         """Use another token from now on; an open socket keeps the one it was opened with.
 
         Where the connection waits, for a delay or for a token, it is made at once. After the end it changes nothing.
         """
         if self.state is State.CLOSED:
             return []
-        failures, first = self._renewal_failures, not self._token
-        self._set_token(token, expires_at, now)
-        if self._renew_at is not None and self._renew_at < now + RENEWAL_PAUSE:
-            # As good as over: a provider that keeps giving such tokens must not be asked without pause.
-            self._renewal_failures = failures
-            self.renewal_failed(now)
-        actions: list[Action] = [] if first else [Notify("token_updated")]
+        actions: list[Action] = [Notify("token_updated")] if self._tokens.token else []
+        self._tokens.renew(token, ends_at, now)
         if self.state in (State.BACKING_OFF, State.PAUSED):
             actions += self._connect()
         return actions
 
-    def renewal_failed(self, now: float) -> list[Action]:
-        """The token provider raised, or gave something else than a token."""
-        if self.state is State.CLOSED:
-            return []
-        delay = min(RENEWAL_RETRY_MAX, RENEWAL_RETRY * 2 ** min(self._renewal_failures, 10))
-        self._renewal_failures += 1
-        self._renew_at = now + delay * (0.8 + 0.4 * self._random())
+    def renewal_failed(self, error: TokenError, now: float) -> list[Action]:
+        """The token provider raised, or returned something else than a token."""
+        if self.state is State.PAUSED:
+            self.last_error = error
+        if self.state is not State.CLOSED:
+            self._tokens.renewal_failed(now)
+        return []
+
+    def call_refused(self, token: str, now: float) -> list[Action]:
+        """A request was refused for this token: ask the provider, unless it was asked a moment ago."""
+        asks = self.state is not State.CLOSED and self._tokens.ask_early(token, now)
+        return [RenewToken()] if asks else []
+
+    def end_without_token(self, now: float) -> list[Action]:
+        """From now on the connection ends, rather than wait without limit for a token that nobody provides."""
+        self._ends_without_token = not self._options.renews_token
+        if self.state is State.PAUSED:
+            self._wait_for_token(now)
         return []
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _set_token(self, token: str, expires_at: float | None, now: float) -> None:
-        self._token = token
-        self._renewal_failures = 0
-        self._expiry_from_init = expires_at is None
-        self._set_expiry(expires_at, now)
+    def _move(self, step: Step) -> bool:
+        """Change the state by the table; False, and nothing changes, where the step does not fit the state."""
+        after = TRANSITIONS[self.state].get(step)
+        if after is None:
+            return False
+        self.state = after
+        return True
 
-    def _set_expiry(self, expires_at: float | None, now: float) -> None:
-        self._expires_at = expires_at
-        self._expired = False
-        self._warn_at = self._renew_at = None
-        if expires_at is None:
-            return
-        left = max(0.0, expires_at - now)
-        lead = min(WARNING_MAX, WARNING_SHARE * left)
-        if left - EXPIRY_LEAD > 0:
-            self._warn_at = expires_at - max(lead, EXPIRY_LEAD)
-        if self._options.renews_token:
-            # Jitter: many workers started together must not ask for their tokens together.
-            self._renew_at = max(now, expires_at - max(lead, EXPIRY_LEAD) * (1.0 + 0.5 * self._random()))
+    def _is_loading(self, generation: int) -> bool:
+        return generation == self.generation and self.state is State.LOADING
 
-    def _expire(self) -> list[Action]:
-        self._expired = True
-        actions: list[Action] = [Notify("token_expired")]
-        if self.state is State.BACKING_OFF:
-            self._retry_at = None
-            self.state = State.PAUSED
-        return actions
+    def _look_up_or_take_over(self) -> list[Action]:
+        """What completes the snapshot, or uses it; nothing while the lists are to be read again."""
+        reload = self._reload
+        if reload.init is None or reload.snapshot is None:
+            return []
+        sids = reload.next_look_ups()
+        if sids:
+            return [LookUp(reload.generation, reload.init, sids)]
+        return [TakeOver(reload.generation, reload.init, reload.snapshot)]
 
     def _token_refused(self, error: TokenError, now: float) -> list[Action]:
         """Without another token it is useless to go on; with a provider there may be one."""
-        if self._token != self._token_tried:
+        if self._tokens.token != self._tokens.tried:
             # There is one: it came while the refused one was on its way.
             return self._connect()
         self._refusals += 1
         if self._options.renews_token:
-            self.state = State.PAUSED
-            if self._refusals == 1:
-                self._renew_at = None
-                return [Notify("error", (error,)), RenewToken()]
-            self._renewal_failures = self._refusals - 2
-            return [Notify("error", (error,)), *self.renewal_failed(now)]
+            self._move(Step.REFUSE)
+            ask = self._tokens.refused(self._refusals, now)
+            return [Notify("error", (error,)), *([RenewToken()] if ask else [])]
         if not self.ever_ready:
             return self._finish(error)
-        self.state = State.PAUSED
+        self._move(Step.REFUSE)
+        self._wait_for_token(now)
         expired: list[Action] = []
-        if isinstance(error, TokenExpiredError) and not self._expired:
-            expired = self._expire()
+        if isinstance(error, TokenExpiredError) and not self._tokens.expired:
+            self._tokens.expired = True
+            expired = [Notify("token_expired")]
         return [Notify("error", (error,)), *expired]
 
+    def _wait_for_token(self, now: float) -> None:
+        if self._ends_without_token:
+            # A listener of token_expired or error may be fetching one at this moment.
+            self._give_up_at = now + self._timings.token_patience
+
+    def _starve(self) -> list[Action]:
+        """No other token came, and nobody can be asked for one."""
+        refused = self.last_error
+        error = TokenExpiredError(
+            "The connection was lost and cannot be made again: the service refuses the token, and there is no "
+            "token_provider that could give another one",
+            status=refused.status if refused else None,
+            code=refused.code if refused else None,
+        )
+        error.__cause__ = refused
+        return self._finish(error)
+
     def _connect(self) -> list[Action]:
-        self._retry_at = None
-        self.state = State.CONNECTING
+        self._move(Step.CONNECT)
+        self._retry_at = self._load_at = self._give_up_at = None
         self.attempts += 1
-        self._token_tried = self._token
         close_others = self._options.close_existing_sessions and not self._greeted_once
         query = [
-            ("token", self._token),
+            ("token", self._tokens.connecting()),
             ("closeExistingSessions", _wire_bool(close_others)),
             ("clientVersion", self._options.client_version),
         ]
@@ -442,50 +504,47 @@ class Session:
             if message is None:
                 return []
             if message.event_type != INIT:
-                self._buffer.append(frame)
+                self._reload.keep(frame)
                 return []
-            self._init = read_init(message.payload)
+            init = read_init(message.payload)
         except InvalidMessageError as error:
             return [Notify("error", (error,))]
-        self.state = State.LOADING
+        self._move(Step.GREET)
         self._greeted_once = True
-        self.generation += 1
-        self._load_failures = 0
-        if self._expiry_from_init and self._init.token_lifetime is not None:
-            self._set_expiry(now + self._init.token_lifetime, now)
-        return [Notify("connected"), Load(self.generation, self._init)]
+        self._reload.begin(init)
+        self._tokens.greeted(init.token_lifetime, now)
+        return [Notify("connected"), ReadLists(self.generation, init)]
 
     def _silent(self, now: float) -> list[Action]:
         self.last_error = ConnectTimeoutError(
-            f"Nothing useful was heard from the event bridge for {SILENCE_LIMIT:.0f} s while the worker was "
+            f"No frame that counts came from the event bridge for {self._timings.silence:.0f} s while the worker was "
             f"{self.state.value}"
         )
         return [HangUp(), Notify("disconnected", (DisconnectReason("Connection lost"),)), *self._back_off(now)]
 
     def _back_off(self, now: float) -> list[Action]:
+        self._move(Step.LOSE)
         self._load_at = None
-        self._buffer = []
-        if self._expired:
-            self.state = State.PAUSED
-            return []
-        delay = self._delay(self.attempts)
-        self.state = State.BACKING_OFF
+        self._reload.drop()
+        delay = self._timings.delay(self.attempts)
         self._retry_at = now + delay
         return [Notify("reconnecting", (delay,))]
 
-    def _delay(self, tries: int) -> float:
-        top = max(1.0, min(BACKOFF_MAX, 2.0 ** min(tries, 10) - 1))
-        return BACKOFF_MIN + (top - BACKOFF_MIN) * self._random()
-
     def _finish(self, error: TaskRouterError) -> list[Action]:
-        self._end()
+        self._move(Step.END)
+        self._forget()
+        self.failure = error
         return [Notify("error", (error,)), Finish(error)]
 
-    def _end(self) -> None:
-        self.state = State.CLOSED
-        self.generation += 1
-        self._buffer = []
-        self._retry_at = self._load_at = self._warn_at = self._renew_at = self._expires_at = None
+    def _forget(self) -> None:
+        """After the end nothing is due, and nothing is kept."""
+        self._reload = Reload()
+        self._tokens.forget()
+        self._retry_at = self._load_at = self._give_up_at = None
+
+
+def _due(at: float | None, now: float) -> bool:
+    return at is not None and now >= at
 
 
 def _wire_bool(value: bool) -> str:

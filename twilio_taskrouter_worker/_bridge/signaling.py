@@ -116,6 +116,10 @@ class Socket:
             raise Closed(None, "") from error
         raise self._ended()
 
+    def has_unread(self) -> bool:
+        """Whether the kernel holds bytes that ``read`` has not taken yet; on any thread."""
+        return self._stream is not None and self._stream.has_unread()
+
     def _ended(self) -> Closed:
         """Why the peer's last frame ends it; its close frame is answered."""
         if (failure := self._frames.failure) is not None:

@@ -7,6 +7,7 @@ lock that is never held while waiting for the peer's bytes. One read of the sock
 
 from __future__ import annotations
 
+import selectors
 import socket
 import ssl
 import threading
@@ -86,6 +87,16 @@ class Stream:
                 self._flush()
             if decrypted is not None:
                 return decrypted
+
+    def has_unread(self) -> bool:
+        """Whether the kernel holds bytes for ``receive``; does not block."""
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._socket, selectors.EVENT_READ)
+                return bool(selector.select(0))
+        except (OSError, ValueError):
+            # Closed meanwhile.
+            return False
 
     def _decrypt(self, connection: ssl.SSLObject) -> bytes | None:
         """All there is; None without a whole record, ``b""`` at the end of the TLS connection."""

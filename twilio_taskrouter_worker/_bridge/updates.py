@@ -18,10 +18,11 @@ from ..worker_info import WorkerFields
 from . import reporting
 from .messages import INIT, Message
 from .mirror import Mirror, Notice
+from .reload import ENDINGS
 from .schema import Record
 from .tracking import admit
 
-__all__ = ["ENDINGS", "apply"]
+__all__ = ["apply"]
 
 
 def apply(state: Mirror, message: Message, now: float) -> list[Notice]:
@@ -86,8 +87,6 @@ _RESERVATION_EVENTS = {
     "reservation.canceled": "canceled",
     "reservation.rescinded": "rescinded",
 }
-ENDINGS = frozenset({"completed", "rejected", "timeout", "canceled", "rescinded"})
-"""Statuses, and events of the same name, after which a reservation is over."""
 
 
 def _reservation_created(state: Mirror, message: Message, now: float) -> list[Notice]:

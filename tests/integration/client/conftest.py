@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Callable
+from typing import Any
 
+import attrs
 import pytest
 
-from twilio_taskrouter_worker import _log
-from twilio_taskrouter_worker._bridge import connection, session
+from twilio_taskrouter_worker import Worker, _log
+
+
+@pytest.fixture
+def timings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Change how long the connections of this test wait for what; see the record Timings."""
+
+    def change(**seconds: Any) -> None:
+        monkeypatch.setattr(Worker, "_timings", attrs.evolve(Worker._timings, **seconds))
+
+    return change
 
 
 @pytest.fixture(autouse=True)
-def quick_reconnections(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_reconnections(timings: Callable[..., None]) -> None:
     """Reconnect after 50 ms instead of a second; how the delays grow is tested without a socket."""
-    monkeypatch.setattr(session, "BACKOFF_MIN", 0.05)
-    monkeypatch.setattr(connection, "random", SimpleNamespace(random=lambda: 0.0))
+    timings(backoff_min=0.05, random=lambda: 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +34,6 @@ def nothing_logged_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def slow_reconnections(quick_reconnections: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def slow_reconnections(quick_reconnections: None, timings: Callable[..., None]) -> None:
     """Reconnect after 30 s: for what happens in between."""
-    monkeypatch.setattr(session, "BACKOFF_MIN", 30.0)
+    timings(backoff_min=30.0)

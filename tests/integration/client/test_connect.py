@@ -292,9 +292,9 @@ def test_something_that_is_not_http_at_all() -> None:
     assert type(error) is ConnectTimeoutError and isinstance(error.__cause__, GatewayConnectionError)
 
 
-def test_a_handshake_dripped_byte_by_byte_has_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handshake_dripped_byte_by_byte_has_one_deadline(timings: Callable[..., None]) -> None:
     """A peer that sends a byte now and then does not prolong the connection's own limit for ever."""
-    monkeypatch.setattr("twilio_taskrouter_worker._bridge.connection.HANDSHAKE_TIMEOUT", 0.4)
+    timings(handshake=0.4)
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server, no_leftover_threads():
 

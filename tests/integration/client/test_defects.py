@@ -12,7 +12,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -40,8 +40,8 @@ from twilio_taskrouter_worker import (
     WorkerInfo,
     Workspace,
 )
-from twilio_taskrouter_worker._bridge import loading, session
-from twilio_taskrouter_worker._bridge import mirror as state_module
+from twilio_taskrouter_worker._bridge import session
+from twilio_taskrouter_worker._bridge.timings import Timings
 from twilio_taskrouter_worker.workspace import TaskInfo
 
 COUNT = 62
@@ -209,7 +209,7 @@ def test_defect_07_a_failed_initialization_is_tried_again(bridge: RecordingBridg
 
 def test_defect_08_backoff_grows(bridge: RecordingBridge) -> None:
     """Only being ready, not the opening of a socket, brings the delay back to its beginning."""
-    machine = session.Session(session.SessionOptions(client_version="1"), random=lambda: 1.0)
+    machine = session.Session(session.SessionOptions(client_version="1"), Timings(random=lambda: 1.0))
     machine.start("t", None, 0.0)
     delays, now = [], 0.0
     for turn in range(6):
@@ -234,7 +234,7 @@ def test_defect_09_the_connect_activity_is_tried_again(bridge: RecordingBridge) 
     _, other = activity_sids(bridge)
     bridge.on_call(OWN, [500], method="POST")
     with connected(bridge, connect_activity_sid=other) as (worker, ears):
-        assert worker.activity_sid == other and ears.all("error") == []
+        assert worker.activity_sid == other and len(ears.all("error")) == 1
         assert [call.params for call in bridge.calls_to(OWN, method="POST")] == [{"ActivitySid": other}] * 2
 
 
@@ -272,19 +272,16 @@ def test_defect_11_the_connect_activity_is_taken_once(bridge: RecordingBridge) -
         assert worker.activity_sid == other
 
 
-def test_defect_12_giving_up_does_not_use_up_later_tries(
-    bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After four failed requests the next round has four again."""
-    monkeypatch.setattr(loading, "connect_activity_delay", lambda retry, rand: 0.0)
+def test_defect_12_giving_up_does_not_use_up_later_tries(bridge: RecordingBridge) -> None:
+    """After the first connect() gave up on the activity, the next one has all its tries again."""
     _, other = activity_sids(bridge)
     bridge.on_call(OWN, [503] * 4 + [503] * 3, method="POST")
-    # The first round's lists are unusable: the activity of the worker is missing.
-    bridge.on_call("Activities", [{"contents": [], "after_sid": None}])
     with connected(bridge, connect_activity_sid=other) as (worker, ears):
-        assert worker.activity_sid == other
-        assert len(bridge.calls_to(OWN, method="POST")) == 8
-        assert sum("connect_activity_sid" in each.message for each in ears.all("error")) == 1
+        assert worker.activity_sid != other and len(bridge.calls_to(OWN, method="POST")) == 4
+        worker.disconnect()
+        worker.connect(5)
+        assert worker.activity_sid == other and len(bridge.calls_to(OWN, method="POST")) == 8
+        assert sum("connect_activity_sid" in each.message for each in ears.all("error")) == 7
 
 
 # -- tokens and timers -----------------------------------------------------------------------------------------------
@@ -374,10 +371,10 @@ def test_defect_18_disconnect_during_backoff_is_final(bridge: RecordingBridge) -
 
 def test_defect_19_silence_is_noticed_when_it_is_due() -> None:
     """30 s after the last beat, not at the next of fixed ticks."""
-    machine = session.Session(session.SessionOptions(client_version="1"), random=lambda: 0.0)
+    machine = session.Session(session.SessionOptions(client_version="1"), Timings(random=lambda: 0.0))
     machine.start("t", None, 0.0)
     machine.opened(0.0)
-    machine.frame(json.dumps(payloads.load("event.init")), 0.5)
+    machine.frames((json.dumps(payloads.load("event.init")),), 0.5)
     machine.frames((), 1.0)
     assert machine.deadline == 31.0 and machine.tick(30.9) == []
     lost = machine.tick(31.0)
@@ -472,11 +469,9 @@ def test_defect_23_what_was_removed_is_removed(bridge: RecordingBridge) -> None:
         assert list(worker.activities) == list(bridge.state.activities)
 
 
-def test_defect_24_nothing_is_kept_of_ended_reservations(
-    bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_defect_24_nothing_is_kept_of_ended_reservations(bridge: RecordingBridge, timings: Callable[..., None]) -> None:
     """After the time in which a task's last events are heard, no table has an entry left, however many there were."""
-    monkeypatch.setattr(state_module, "LINGER_SECONDS", 0.0)
+    timings(linger=0.0)
     with connected(bridge) as (worker, ears):
         for _ in range(20):
             made = bridge.add_reservation(announce=True)
@@ -488,9 +483,9 @@ def test_defect_24_nothing_is_kept_of_ended_reservations(
         assert (dict(state.reservations), state._tasks, state.ended, len(state._ended_at)) == ({}, {}, {}, 0)
 
 
-def test_defect_25_removal_looks_at_the_object(bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defect_25_removal_looks_at_the_object(bridge: RecordingBridge, timings: Callable[..., None]) -> None:
     """The late removal of an ended reservation does not take away another one of the same task."""
-    monkeypatch.setattr(state_module, "LINGER_SECONDS", 0.0)
+    timings(linger=0.0)
     with connected(bridge) as (worker, ears):
         first = bridge.add_reservation(announce=True)
         bridge.change_reservation(first["sid"], "timeout")

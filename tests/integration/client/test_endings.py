@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.integration.client.ears import Ears, connected, make_token, new_worke
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import ClosedError, GatewayDisconnectedError, Reservation, Worker
-from twilio_taskrouter_worker._bridge import http, loading, session
+from twilio_taskrouter_worker._bridge import http
 from twilio_taskrouter_worker._bridge.connection import Connection
 from twilio_taskrouter_worker._bridge.threads import TIMERS, Timer
 
@@ -76,7 +76,7 @@ def test_disconnecting_before_the_lists_are_asked_for(
     bridge: RecordingBridge, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lists that nobody wants any more are not asked for, without a word of a defect."""
-    load = Connection._load
+    load = Connection._read_lists
     begun, go_on, over = threading.Event(), threading.Event(), threading.Event()
 
     def slow_load(connection: Connection, action: Any) -> None:
@@ -87,7 +87,7 @@ def test_disconnecting_before_the_lists_are_asked_for(
         finally:
             over.set()
 
-    monkeypatch.setattr(Connection, "_load", slow_load)
+    monkeypatch.setattr(Connection, "_read_lists", slow_load)
     with no_leftover_threads(), caplog.at_level(logging.ERROR):
         worker = new_worker(bridge)
         ready = worker.start()
@@ -196,17 +196,18 @@ def test_connections_put_away_under_a_call_are_made_again(
         assert worker.set_attributes({"languages": ["en"]}).result(SOON) is worker
 
 
-def test_disconnecting_between_two_tries_at_the_activity(
-    bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch
+def test_disconnecting_between_two_attempts_at_the_activity(
+    bridge: RecordingBridge, timings: Callable[..., None]
 ) -> None:
-    """The next try is not waited for, and no timer stays behind."""
-    monkeypatch.setattr(loading, "connect_activity_delay", lambda retry, rand: 60.0)
+    """The next attempt is not waited for, and no timer stays behind."""
+    timings(backoff_min=60.0)
     bridge.on_call("Workers/", [503], method="POST")
     with no_leftover_threads(timeout=2.0):
-        worker = new_worker(bridge, connect_activity_sid="WA1")
+        worker = new_worker(bridge, connect_activity_sid=next(iter(bridge.state.activities)))
+        ears = Ears(worker)
         worker.start()
-        bridge.wait_for_call("Workers/", method="POST")
-        eventually(lambda: any(each.at > time.monotonic() + 30 and each.action for each in TIMERS._heap))
+        ears.wait_for("error")
+        eventually(lambda: any(each.at > time.monotonic() + 20 and each.action for each in TIMERS._heap))
         worker.disconnect()
 
 
@@ -251,9 +252,9 @@ def test_disconnecting_while_it_reconnects(bridge: RecordingBridge) -> None:
         assert isinstance(ready.exception(SOON), ClosedError)
 
 
-def test_a_token_provider_that_exits_is_asked_again(bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_provider_that_exits_is_asked_again(bridge: RecordingBridge, timings: Callable[..., None]) -> None:
     """SystemExit out of the provider, on a pool thread, is a failure like any other: reported, and tried again."""
-    monkeypatch.setattr(session, "RENEWAL_RETRY", 0.05)
+    timings(renewal_retry=0.05)
     answers = iter([SystemExit(1)])
 
     def provide() -> str:

@@ -30,7 +30,7 @@ from twilio_taskrouter_worker import (
 )
 from twilio_taskrouter_worker._bridge import updates
 from twilio_taskrouter_worker._bridge.messages import EVENT_TYPES, Message
-from twilio_taskrouter_worker._bridge.mirror import LINGER_SECONDS
+from twilio_taskrouter_worker._bridge.timings import Timings
 from twilio_taskrouter_worker.events import Emitter
 
 EMITTERS = {each.__name__: each for each in (Worker, Channel, Reservation, Task, OutgoingTransfer)}
@@ -504,7 +504,8 @@ def test_the_end_of_a_reservation(desk: Desk, event: Event) -> None:
 @pytest.mark.parametrize("event", ENDINGS, ids=lambda event: event.type)
 def test_an_ended_reservation_is_forgotten_after_five_seconds(desk: Desk, event: Event) -> None:
     """Just before, events of its task are heard; from then on they are not, and nothing of it is kept."""
-    assert LINGER_SECONDS == 5.0
+    linger = Timings().linger
+    assert linger == 5.0
     task = desk.reservation.task
     desk.send(event.type, payload_of(event, desk))
     desk.worker.disconnect()

@@ -6,9 +6,15 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from twilio_taskrouter_worker._bridge.session import Action, Connect, Load, Notify, Session, SessionOptions, State
+from twilio_taskrouter_worker._bridge.actions import Action, Connect, Notify, ReadLists
+from twilio_taskrouter_worker._bridge.reload import Snapshot
+from twilio_taskrouter_worker._bridge.session import Session, SessionOptions, State
+from twilio_taskrouter_worker._bridge.timings import Timings
 
 A = TypeVar("A")
+
+THE_TOKENS = object()
+"""The lifetime that the token itself claims, or an hour."""
 
 INIT_PAYLOAD = {"channel_id": "WK1", "account_sid": "AC1", "workspace_sid": "WS1"}
 
@@ -27,24 +33,39 @@ class Driver:
     """One session; time stands still unless it is told to move. Each step returns the actions it led to."""
 
     def __init__(self, random: Callable[[], float] = lambda: 0.0, **options: Any) -> None:
-        self.session = Session(SessionOptions(client_version="9.9", **options), random)
+        self.session = Session(SessionOptions(client_version="9.9", **options), Timings(random=random))
         self.now = 1000.0
+        self.tokens: dict[str, float | None] = {}
+        """The end of each token, for what init says of it."""
 
     @property
     def state(self) -> State:
         return self.session.state
 
     def start(self, token: str = "first", lasts: float | None = None) -> list[Action]:
-        return self.session.start(token, None if lasts is None else self.now + lasts, self.now)
+        self.tokens[token] = None if lasts is None else self.now + lasts
+        return self.session.start(token, self.tokens[token], self.now)
 
     def opened(self) -> list[Action]:
         return self.session.opened(self.now)
 
     def frame(self, frame: str | bytes) -> list[Action]:
-        return self.session.frame(frame, self.now)
+        return self.session.frames((frame,), self.now)
+
+    def beat(self, at: float) -> None:
+        """The peer shows that it lives."""
+        self.session.frames((), at)
+
+    def lists_read(self) -> list[Action]:
+        """Read the lists: a snapshot with nothing in it."""
+        return self.session.lists_read(self.session.generation, Snapshot({}, [], [], []))
+
+    def buffered(self) -> tuple[str | bytes, ...] | None:
+        """What waits for the lists."""
+        return self.session.buffered(self.session.generation)
 
     def loaded(self) -> list[Action]:
-        return self.session.loaded(self.session.generation, self.now)
+        return self.session.loaded(self.session.generation)
 
     def load_failed(self, error: Any, *, final: bool = False) -> list[Action]:
         return self.session.load_failed(self.session.generation, error, final, self.now)
@@ -56,7 +77,8 @@ class Driver:
         return self.session.closed(code, reason, self.now)
 
     def token(self, token: str = "second", lasts: float | None = None) -> list[Action]:
-        return self.session.token_changed(token, None if lasts is None else self.now + lasts, self.now)
+        self.tokens[token] = None if lasts is None else self.now + lasts
+        return self.session.token_changed(token, self.tokens[token], self.now)
 
     def tick(self, seconds: float = 0.0) -> list[Action]:
         """Let so much time pass, then tick once."""
@@ -74,12 +96,15 @@ class Driver:
         self.now = max(self.now, self.session.deadline)
         return self.session.tick(self.now)
 
-    def greet(self, lifetime_ms: object = 3_600_000) -> list[Action]:
-        """Open the socket and say init."""
+    def greet(self, lifetime_ms: object = THE_TOKENS) -> list[Action]:
+        """Open the socket and say init; unless told otherwise, its clock and ours agree."""
         self.opened()
+        if lifetime_ms is THE_TOKENS:
+            ends = self.tokens.get(self.session._tokens.tried)
+            lifetime_ms = 3_600_000 if ends is None else max(0.0, (ends - self.now) * 1000)
         return self.frame(init_frame(lifetime_ms))
 
-    def make_ready(self, lifetime_ms: object = 3_600_000) -> Driver:
+    def make_ready(self, lifetime_ms: object = THE_TOKENS) -> Driver:
         """From a connection under way to READY."""
         self.greet(lifetime_ms)
         self.loaded()
@@ -105,4 +130,4 @@ def query(actions: list[Action]) -> dict[str, str]:
 
 def generation(actions: list[Action]) -> int:
     """The number of the connection whose lists are to be read."""
-    return only(Load, actions).generation
+    return only(ReadLists, actions).generation

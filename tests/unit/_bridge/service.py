@@ -11,8 +11,9 @@ from tests.tools import payloads
 from twilio_taskrouter_worker import Reservation, Worker
 from twilio_taskrouter_worker._bridge.messages import Message
 from twilio_taskrouter_worker._bridge.mirror import Mirror, Notice
+from twilio_taskrouter_worker._bridge.reload import Snapshot
 from twilio_taskrouter_worker._bridge.request import Request
-from twilio_taskrouter_worker._bridge.resync import Snapshot, missing, take_over
+from twilio_taskrouter_worker._bridge.resync import missing, take_over
 from twilio_taskrouter_worker._bridge.updates import apply
 
 ACTIVITIES = ("Available", "Break", "Offline")
@@ -141,14 +142,17 @@ class Client:
         self.worker = Worker("token")
         self.calls: list[Request[Any]] = []
         self.futures: list[Future[Any]] = []
-        self.state = Mirror(self.worker, self._call, self.worker._waits)
+        self.released: list[Message] = []
+        self.state = Mirror(self.worker, self._call, self.worker._waits, self._release)
         self.worker._state = self.state
         self.state.worker_sid = service.worker["sid"]
-        self.state.release = self.released = []  # type: ignore[assignment]
         self.log: list[str] = []
         self.now = 0.0
         # As a user's program holds what it was given.
         self._held: dict[str, Reservation] = {}
+
+    def _release(self, messages: list[Message]) -> None:
+        self.released += messages
 
     def _call(self, request: Request[Any], /) -> Future[Any]:
         self.calls.append(request)

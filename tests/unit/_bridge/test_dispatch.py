@@ -15,7 +15,6 @@ import pytest
 from tests.tools.wait import eventually, no_leftover_threads
 from tests.unit._bridge.service import Client, Service
 from twilio_taskrouter_worker import Reservation, Worker
-from twilio_taskrouter_worker._bridge import mirror as state_module
 from twilio_taskrouter_worker._bridge.dispatch import Dispatcher
 from twilio_taskrouter_worker._bridge.messages import Message
 from twilio_taskrouter_worker._bridge.mirror import Notice
@@ -357,9 +356,9 @@ def test_fire(desk: Desk) -> None:
     assert heard == [reservation]
 
 
-def test_ended_reservations_are_forgotten_when_nothing_comes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ended_reservations_are_forgotten_when_nothing_comes(desk: Desk) -> None:
     """What ended is let go of on time, without another frame."""
-    monkeypatch.setattr(state_module, "LINGER_SECONDS", 0.05)
+    desk.client.state._linger = 0.05
     desk.reserve()
     desk.put(desk.service.change("WR1", "rejected"))
     desk.settle()

@@ -1,4 +1,4 @@
-"""Reading lists and pages without a thread that waits, and the connect activity's retries."""
+"""Reading the worker, its lists and their pages, without a thread that waits."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ from typing import Any
 
 import pytest
 
-from tests.tools.wait import eventually
-from twilio_taskrouter_worker._bridge import loading, routes
-from twilio_taskrouter_worker._bridge.loading import Gather, Loader, connect_activity_delay, list_pages
+from twilio_taskrouter_worker._bridge import routes
+from twilio_taskrouter_worker._bridge.failures import activity_failure, activity_sid, is_final
+from twilio_taskrouter_worker._bridge.loading import Loader, as_task_router_error, gather, list_pages
+from twilio_taskrouter_worker._bridge.messages import Init
+from twilio_taskrouter_worker._bridge.reload import Snapshot
 from twilio_taskrouter_worker._bridge.request import Request
-from twilio_taskrouter_worker._bridge.resync import Snapshot
 from twilio_taskrouter_worker._bridge.routes import Route
 from twilio_taskrouter_worker.errors import (
+    AuthorizationError,
     ClosedError,
+    InitializationError,
     InvalidAnswerError,
     NetworkError,
     NotFoundError,
+    RateLimitedError,
     RequestRejectedError,
     ServerError,
     TaskRouterError,
+    TokenError,
 )
 
 UNREAD = ServerError("unread", status=500)
@@ -35,57 +40,36 @@ def resolved(result: Any) -> Future[Any]:
     return future
 
 
-# -- the connect activity's delay ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("retry", "shortest", "longest"), [(1, 801, 900), (2, 1201, 1300), (3, 2801, 2900)])
-def test_connect_activity_delay(retry: int, shortest: int, longest: int) -> None:
-    """The delays are those of the JS SDK's rule, in seconds."""
-    assert connect_activity_delay(retry, lambda: 0.0) == pytest.approx(shortest / 1000)
-    assert connect_activity_delay(retry, lambda: 1.0) == pytest.approx(longest / 1000)
-
-
-def test_connect_activity_delay_has_a_bound() -> None:
-    """However many retries, it is never longer than 3.1 s."""
-    assert connect_activity_delay(4, lambda: 1.0) == connect_activity_delay(40, lambda: 1.0) == pytest.approx(3.1)
-
-
 # -- gathering -------------------------------------------------------------------------------------------------------
-
-
-class Outcome:
-    def __init__(self, futures: list[Future[Any]]) -> None:
-        self.results: list[list[Any]] = []
-        self.errors: list[BaseException] = []
-        Gather(futures, self.results.append, self.errors.append)
 
 
 def test_all_results_in_order() -> None:
     """All results come together, in the order of the Futures, when the last is there."""
     futures: list[Future[Any]] = [Future() for _ in range(3)]
-    outcome = Outcome(futures)
+    gathered = gather(futures)
     for number in (2, 0, 1):
-        assert outcome.results == []
+        assert not gathered.done()
         futures[number].set_result(number)
-    assert (outcome.results, outcome.errors) == ([[0, 1, 2]], [])
+    assert gathered.result(0) == [0, 1, 2]
 
 
 def test_the_first_error_counts() -> None:
     """One error ends it, at once and once, whatever the others do."""
     futures: list[Future[Any]] = [Future() for _ in range(4)]
-    outcome = Outcome(futures)
+    gathered = gather(futures)
     futures[0].set_result(0)
     futures[2].set_exception(UNREAD)
-    assert outcome.errors == [UNREAD]
+    assert gathered.exception(0) is UNREAD
     futures[1].set_exception(ValueError("later"))
     futures[3].set_result(3)
-    assert (outcome.results, outcome.errors) == ([], [UNREAD])
+    assert gathered.exception(0) is UNREAD
 
 
 def test_futures_that_are_done() -> None:
-    """Futures that were done before are as good as others."""
-    assert Outcome([resolved(1), resolved(2)]).results == [[1, 2]]
-    assert Outcome([resolved(UNREAD), resolved(2)]).errors == [UNREAD]
+    """Futures that were done before are as good as others; without any there is nothing to wait for."""
+    assert gather([resolved(1), resolved(2)]).result(0) == [1, 2]
+    assert gather([resolved(UNREAD), resolved(2)]).exception(0) is UNREAD
+    assert gather([]).result(0) == []
 
 
 # -- pages -----------------------------------------------------------------------------------------------------------
@@ -176,9 +160,7 @@ class Desk:
     def __init__(self) -> None:
         self.calls: list[tuple[Route, dict[str, Any], dict[str, str], Future[Any]]] = []
         self.refuse: TaskRouterError | None = None
-        self.loaded: list[Snapshot] = []
-        self.failed: list[TaskRouterError] = []
-        self.loader = Loader(self._call, "WS1", "WK1", self.loaded.append, self.failed.append)
+        self.loader = Loader(self._call, Init("WK1", "AC1", "WS1", None))
 
     def _call(self, request: Request[Any], /) -> Any:
         assert request.version is None
@@ -204,8 +186,8 @@ def desk() -> Desk:
 
 
 def test_the_worker_and_its_lists_at_once(desk: Desk) -> None:
-    """The worker and the three lists are asked for together, and told together."""
-    desk.loader.load()
+    """The worker and the three lists are asked for together, and come together."""
+    lists = desk.loader.read_lists()
     assert [(route, params) for route, params, _, _ in desk.calls] == [
         (routes.GET_WORKER, {}),
         (routes.LIST_ACTIVITIES, {"PageSize": 1000}),
@@ -217,40 +199,34 @@ def test_the_worker_and_its_lists_at_once(desk: Desk) -> None:
     desk.answer(routes.LIST_CHANNELS, page("c"))
     desk.answer(routes.LIST_ACTIVITIES, page("a"))
     desk.answer(routes.GET_WORKER, "w")
-    assert desk.loaded == []
+    assert not lists.done()
     desk.answer(routes.LIST_RESERVATIONS, page("r2"))
-    assert desk.loaded == [Snapshot("w", ["a"], ["c"], ["r1", "r2"])]
+    assert lists.result(0) == Snapshot("w", ["a"], ["c"], ["r1", "r2"])
 
 
 @pytest.mark.parametrize("route", [routes.GET_WORKER, routes.LIST_ACTIVITIES, routes.LIST_RESERVATIONS])
 def test_one_failure_fails_all(desk: Desk, route: Route) -> None:
-    """The first error is told, once."""
-    desk.loader.load()
+    """The first error counts."""
+    lists = desk.loader.read_lists()
     desk.answer(route, UNREAD)
     desk.answer(routes.LIST_CHANNELS, NetworkError("later"))
-    assert (desk.loaded, desk.failed) == ([], [UNREAD])
+    assert lists.exception(0) is UNREAD
 
 
-def test_an_unforeseen_failure(desk: Desk) -> None:
-    """An error of another kind is told as a TaskRouterError, with its cause."""
-    desk.loader.load()
+def test_an_unforeseen_failure() -> None:
+    """An error of another kind becomes the cause of a TaskRouterError; one of ours stays as it is."""
     error = ValueError("odd")
-    desk.answer(routes.GET_WORKER, error)
-    assert desk.failed[0].message == "Reading the worker failed: ValueError"
-    assert desk.failed[0].__cause__ is error
+    wrapped = as_task_router_error(error)
+    assert wrapped.message == "Reading the worker failed: ValueError" and wrapped.__cause__ is error
+    assert as_task_router_error(UNREAD) is UNREAD
 
 
 # -- looking up ------------------------------------------------------------------------------------------------------
 
 
-def snapshot() -> Snapshot:
-    return Snapshot("w", [], [], [])
-
-
 def test_looking_up(desk: Desk) -> None:
     """Each reservation is read, with its task where the answer names only its sid; one that is gone is None."""
-    found = snapshot()
-    desk.loader.look_up(["WR1", "WR2", "WR3", "WR4"], found)
+    looked_up = desk.loader.look_up(["WR1", "WR2", "WR3", "WR4"])
     assert [sids["reservation"] for _, _, sids, _ in desk.calls] == ["WR1", "WR2", "WR3", "WR4"]
     desk.answer(routes.GET_RESERVATION, {"sid": "WR1", "task_sid": "WT1"})
     desk.answer(routes.GET_RESERVATION, NotFoundError("gone", status=404))
@@ -258,10 +234,10 @@ def test_looking_up(desk: Desk) -> None:
     desk.answer(routes.GET_RESERVATION, {"sid": "WR4", "task_sid": "WT4"})
     assert [call[2]["task"] for call in desk.calls if call[0] is routes.GET_TASK] == ["WT1", "WT4"]
     desk.answer(routes.GET_TASK, {"sid": "WT1"})
-    assert desk.loaded == []
+    assert not looked_up.done()
     desk.answer(routes.GET_TASK, NotFoundError("gone", status=404))
-    assert desk.loaded == [found]
-    assert found.ended == {
+    found, error = looked_up.result(0)
+    assert error is None and found == {
         "WR1": {"sid": "WR1", "task_sid": "WT1", "task": {"sid": "WT1"}},
         "WR2": None,
         "WR3": {"sid": "WR3", "task_sid": "WT3", "task": {"sid": "WT3"}},
@@ -272,79 +248,67 @@ def test_looking_up(desk: Desk) -> None:
 @pytest.mark.parametrize("odd", [None, [], "x", {"sid": "WR1"}, {"task_sid": ""}, {"task_sid": 5}])
 def test_looking_up_odd_answers(desk: Desk, odd: Any) -> None:
     """What names no task is taken as it is; whoever reads it finds out."""
-    found = snapshot()
-    desk.loader.look_up(["WR1"], found)
+    looked_up = desk.loader.look_up(["WR1"])
     desk.answer(routes.GET_RESERVATION, odd)
-    assert found.ended == {"WR1": odd}
+    assert looked_up.result(0) == ({"WR1": odd}, None)
 
 
-def test_looking_up_fails(desk: Desk) -> None:
-    """An error other than not found fails the reading, since it may pass."""
-    desk.loader.look_up(["WR1", "WR2"], snapshot())
+def test_what_was_found_comes_with_the_first_error(desk: Desk) -> None:
+    """An error costs the look-up that failed, not those that succeeded, before it or after."""
+    looked_up = desk.loader.look_up(["WR1", "WR2", "WR3"])
+    desk.answer(routes.GET_RESERVATION, {"sid": "WR1"})
     desk.answer(routes.GET_RESERVATION, UNREAD)
-    assert (desk.loaded, desk.failed) == ([], [UNREAD])
+    assert not looked_up.done()
+    desk.answer(routes.GET_RESERVATION, {"sid": "WR3"})
+    assert looked_up.result(0) == ({"WR1": {"sid": "WR1"}, "WR3": {"sid": "WR3"}}, UNREAD)
 
 
 def test_looking_up_when_closed(desk: Desk) -> None:
-    """So does a call that cannot be made any more."""
+    """A call that cannot be made any more is an error like others."""
     desk.refuse = ClosedError("closed")
-    desk.loader.look_up(["WR1"], snapshot())
-    assert desk.failed == [desk.refuse]
+    assert desk.loader.look_up(["WR1"]).result(0) == ({}, desk.refuse)
 
 
-# -- the connect activity --------------------------------------------------------------------------------------------
+# -- the activity to connect with ------------------------------------------------------------------------------------
+
+ACTIVITIES = [{"sid": "WA1", "friendly_name": "Available"}, "odd", {"sid": "WA2"}]
 
 
-@pytest.fixture
-def told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What set_activity told in the end; its delays take no time."""
-    monkeypatch.setattr(loading, "connect_activity_delay", lambda retry, rand: 0.0)
-    told: list[Any] = []
-    found = snapshot()
-    desk.loader.set_activity("WA1", found, lambda error: told.append((error, found.worker)))
-    return told
-
-
-def test_setting_the_activity(desk: Desk, told: list[Any]) -> None:
+def test_setting_the_activity(desk: Desk) -> None:
     """One POST, whose answer is the worker from then on."""
+    worker = desk.loader.set_activity("WA1")
     assert [(route, params) for route, params, _, _ in desk.calls] == [(routes.SET_ACTIVITY, {"ActivitySid": "WA1"})]
     desk.answer(routes.SET_ACTIVITY, "moved")
-    assert told == [(None, "moved")]
+    assert worker.result(0) == "moved"
 
 
-@pytest.mark.parametrize("status", [None, 429, 500, 502, 503, 504])
-def test_setting_the_activity_is_tried_again(desk: Desk, told: list[Any], status: int | None) -> None:
-    """What may pass is tried three times more, and then told."""
-    for tries in range(1, 5):
-        assert told == []
-        eventually(lambda tries=tries: len(desk.calls) == tries)  # type: ignore[misc]
-        error = ServerError(f"try {tries}", status=status)
-        desk.answer(routes.SET_ACTIVITY, error)
-    assert told == [(error, "w")]
-    assert len(desk.calls) == 4
+@pytest.mark.parametrize("chosen", ["WA1", "Available"])
+def test_finding_the_activity(chosen: str) -> None:
+    """By sid or by name; the error for one that is not there names those that are."""
+    assert activity_sid(chosen, ACTIVITIES) == "WA1"
+    with pytest.raises(InitializationError, match="no activity 'Lunch'; there are 'Available', None"):
+        activity_sid("Lunch", ACTIVITIES)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 412])
-def test_setting_the_activity_is_refused(desk: Desk, told: list[Any], status: int) -> None:
-    """What cannot pass is told at once, and the worker stays as it was read."""
-    error = RequestRejectedError("no", status=status)
-    desk.answer(routes.SET_ACTIVITY, error)
-    assert told == [(error, "w")]
-
-
-def test_setting_the_activity_goes_well_in_the_end(desk: Desk, told: list[Any]) -> None:
-    """After a failure the next try counts."""
-    desk.answer(routes.SET_ACTIVITY, ServerError("no", status=503))
-    eventually(lambda: len(desk.calls) == 2)
-    desk.answer(routes.SET_ACTIVITY, "moved")
-    assert told == [(None, "moved")]
-
-
-def test_setting_the_activity_when_closed(desk: Desk) -> None:
-    """Calls that are given up, or cannot be made, fail the reading; the connection is over."""
-    closed = ClosedError("closed")
-    desk.loader.set_activity("WA1", snapshot(), lambda error: pytest.fail("it is not told"))
-    desk.answer(routes.SET_ACTIVITY, closed)
-    desk.refuse = closed
-    desk.loader.set_activity("WA1", snapshot(), lambda error: pytest.fail("it is not told"))
-    assert desk.failed == [closed, closed]
+@pytest.mark.parametrize(
+    ("error", "final"),
+    [
+        (ServerError("no", status=503), False),
+        (RateLimitedError("no", status=429), False),
+        (NetworkError("no"), False),
+        (AuthorizationError("no", status=401), False),
+        (RequestRejectedError("no", status=400), True),
+        (NotFoundError("no", status=404), True),
+    ],
+)
+@pytest.mark.parametrize("insists", [False, True])
+def test_why_the_activity_was_not_set(error: TaskRouterError, final: bool, insists: bool) -> None:
+    """What may pass is tried again; a refused token is one; all else is final. The option is named."""
+    failure = activity_failure(error, ACTIVITIES, insists=insists)
+    assert is_final(error) is final and failure.__cause__ is error
+    if isinstance(error, AuthorizationError):
+        assert type(failure) is TokenError
+    else:
+        assert type(failure) is InitializationError
+        assert ("there are 'Available'" in failure.message) is insists
+        assert ("connect_activity_sid" in failure.message) is not insists

@@ -10,8 +10,11 @@ import pytest
 
 from tests.unit._bridge.service import Client, Service
 from twilio_taskrouter_worker._bridge import routes
-from twilio_taskrouter_worker._bridge.mirror import LINGER_SECONDS, Mirror
+from twilio_taskrouter_worker._bridge.mirror import Mirror
+from twilio_taskrouter_worker._bridge.timings import Timings
 from twilio_taskrouter_worker.errors import InvalidMessageError
+
+LINGER = Timings().linger
 
 
 @pytest.fixture
@@ -105,12 +108,12 @@ def test_ended_reservations_are_let_go(client: Client, service: Service) -> None
     client.now = 1.0
     client.hear(service.change("WR3", "rejected"))
     assert set(client.state.ended) == {"WR1", "WR3"}
-    client.state.forget_ended(LINGER_SECONDS - 0.001)
+    client.state.forget_ended(LINGER - 0.001)
     assert set(client.state.ended) == {"WR1", "WR3"}
-    client.state.forget_ended(LINGER_SECONDS)
+    client.state.forget_ended(LINGER)
     assert set(client.state.ended) == {"WR3"}
     assert [each.reservation_sid for each in client.state.tasks("WTx")] == ["WR2"]
-    client.state.forget_ended(LINGER_SECONDS + 1.0)
+    client.state.forget_ended(LINGER + 1.0)
     assert (client.state.ended, set(client.state._tasks)) == ({}, {"WTx"})
     assert not client.state._ended_at
 
@@ -135,7 +138,7 @@ def test_a_task_lingers_for_its_listeners(client: Client, service: Service, when
         client.ended["WR1"].task.on("updated", print)
     client._held.clear()
     assert client.hear(service.update_task("WR1")) == ([] if when == "never" else ["WT1 updated"])
-    client.now = LINGER_SECONDS
+    client.now = LINGER
     assert client.hear(service.update_task("WR1")) == []
     assert (client.state.ended, client.state._tasks, client.state._kept) == ({}, {}, {})
 
@@ -209,8 +212,7 @@ def test_events_are_held_until_the_transfer_has_its_answer(client: Client, servi
     events = transfer_messages(service)
     assert client.hear(*events) == []
     assert client.released == []
-    released: list[Any] = []
-    client.state.release = released.extend
+    released = client.released
     then = client.calls[-1].then
     assert then(service.transfer("WR1", 1)) is task
     outgoing = task.transfers.outgoing
@@ -225,8 +227,7 @@ def test_two_transfers_under_way(client: Client, service: Service) -> None:
     """With two calls under way events are held until both are over."""
     client.hear(service.create())
     task = client.worker.reservations["WR1"].task
-    released: list[Any] = []
-    client.state.release = released.extend
+    released = client.released
     task.transfer("WKother")
     task.transfer("WKthird")
     client.hear(transfer_messages(service)[0])

@@ -11,6 +11,10 @@ import twilio_taskrouter_worker._bridge as bridge
 
 FOLDER = Path(bridge.__file__).parent
 PURE = [
+    "actions",
+    "reload",
+    "timings",
+    "token_life",
     "failures",
     "frames",
     "messages",
@@ -44,8 +48,8 @@ IMPURE = {
     "urllib3",
     "websocket",
 }
-MAY = {"mirror": {"threading"}}
-"""The lock that guards records; mirror starts no thread."""
+MAY = {"mirror": {"threading"}, "timings": {"random"}}
+"""The lock that guards records; mirror starts no thread. The default of the jitter, which is handed in."""
 
 IMPURE_SIBLINGS = {
     "calls",

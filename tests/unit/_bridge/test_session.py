@@ -9,8 +9,23 @@ from typing import Any
 import pytest
 
 from tests.unit._bridge.driver import Driver, event_frame, events, generation, init_frame, only, query
+from twilio_taskrouter_worker._bridge.actions import (
+    Connect,
+    Deliver,
+    Finish,
+    HangUp,
+    LookUp,
+    Notify,
+    ReadLists,
+    Ready,
+    RenewToken,
+    SayGoodbye,
+    SetActivity,
+    TakeOver,
+)
 from twilio_taskrouter_worker._bridge.failures import connect_timeout
-from twilio_taskrouter_worker._bridge.session import Connect, Deliver, Finish, HangUp, Load, Notify, RenewToken, State
+from twilio_taskrouter_worker._bridge.reload import LOOK_UPS_AT_ONCE, Snapshot
+from twilio_taskrouter_worker._bridge.session import TRANSITIONS, State, Step
 from twilio_taskrouter_worker.errors import (
     ConnectTimeoutError,
     GatewayConnectionError,
@@ -42,6 +57,8 @@ def paused(**options: Any) -> Driver:
     driver = ready(lasts=100.0, **options)
     driver.live(96.0)
     driver.closed(1000, "bye")
+    driver.tick_at_deadline()
+    driver.connect_failed(EXPIRED)
     assert driver.state is State.PAUSED
     return driver
 
@@ -116,19 +133,20 @@ def test_the_way_to_ready() -> None:
     assert driver.state is State.GREETING
     actions = driver.frame(init_frame())
     assert events(actions) == ["connected"]
-    load = only(Load, actions)
+    load = only(ReadLists, actions)
     assert (load.init.worker_sid, load.init.account_sid, load.init.workspace_sid) == ("WK1", "AC1", "WS1")
     assert driver.state is State.LOADING
-    assert driver.loaded() == []
+    assert driver.lists_read() == [TakeOver(load.generation, load.init, Snapshot({}, [], [], []))]
+    assert driver.loaded() == [Ready()]
     assert (driver.state, driver.session.attempts, driver.session.last_error) == (State.READY, 0, None)
 
 
 def test_start_is_done_once() -> None:
-    """A machine that is under way is not started again; one that ended is."""
+    """A machine that is under way is not started again, nor is one that ended: each connection has its own."""
     driver = connecting()
     assert driver.start("other") == []
-    driver.session.stop(driver.now)
-    assert query(driver.start("other"))["token"] == "other"
+    driver.session.stop()
+    assert driver.start("other") == []
 
 
 def test_nothing_is_waited_for_before_the_start() -> None:
@@ -279,12 +297,11 @@ def test_silence_does_not_matter_without_a_connection() -> None:
 
 
 def test_silence_after_the_token_expired() -> None:
-    """Lost with an expired token, the connection waits for another one."""
+    """Lost with a token that expired by all that is known, the connection is tried again: the service decides."""
     driver = ready(lasts=10.0)
     driver.tick(5.0)
-    actions = driver.tick(25.0)
-    assert events(actions) == ["disconnected"]
-    assert (driver.state, driver.session.deadline) == (State.PAUSED, None)
+    assert events(driver.tick(25.0)) == ["disconnected", "reconnecting"]
+    only(Connect, driver.tick_at_deadline())
 
 
 # -- frames ----------------------------------------------------------------------------------------------------------
@@ -295,10 +312,10 @@ def test_frames_are_kept_from_init_until_loaded() -> None:
     driver = loading()
     first, second, third = event_frame(1), event_frame(2).encode(), event_frame(3)
     assert driver.frame(first) == driver.frame(second) == []
-    assert driver.session.buffered() == (first, second)
-    assert driver.loaded() == [Deliver((first, second))]
+    assert driver.buffered() == (first, second)
+    assert driver.loaded() == [Ready(), Deliver((first, second))]
     assert driver.frame(third) == [Deliver((third,))]
-    assert driver.session.buffered() == ()
+    assert driver.buffered() is None
 
 
 def test_frames_before_init_are_kept_too() -> None:
@@ -307,7 +324,7 @@ def test_frames_before_init_are_kept_too() -> None:
     early = event_frame(1)
     assert driver.frame(" ") == driver.frame(early) == []
     driver.frame(init_frame())
-    assert driver.loaded() == [Deliver((early,))]
+    assert driver.loaded() == [Ready(), Deliver((early,))]
 
 
 @pytest.mark.parametrize(
@@ -338,8 +355,8 @@ def test_frames_of_a_lost_connection_are_dropped() -> None:
     driver.closed()
     driver.tick_at_deadline()
     driver.greet()
-    assert driver.session.buffered() == ()
-    assert driver.loaded() == []
+    assert driver.buffered() == ()
+    assert driver.loaded() == [Ready()]
 
 
 @pytest.mark.parametrize("where", [connecting, backing_off, paused, finished])
@@ -366,11 +383,11 @@ def test_results_of_an_earlier_connection_are_ignored() -> None:
     driver.tick_at_deadline()
     new = generation(driver.greet())
     assert new != old
-    assert driver.session.loaded(old, driver.now) == []
+    assert driver.session.loaded(old) == []
     assert driver.session.load_failed(old, NOT_READ, False, driver.now) == []
     assert driver.session.load_failed(old, BAD_TOKEN, True, driver.now) == []
     assert driver.state is State.LOADING
-    driver.session.loaded(new, driver.now)
+    driver.session.loaded(new)
     assert driver.state is State.READY
 
 
@@ -393,7 +410,7 @@ def test_loading_is_tried_again_with_growing_delays() -> None:
         assert generation(driver.tick_at_deadline()) == number
         assert driver.tick() == []
     driver.frame(" ")
-    assert driver.loaded() == [Deliver((event_frame(1), " "))]
+    assert driver.loaded() == [Ready(), Deliver((event_frame(1), " "))]
 
 
 def test_the_next_connection_forgets_failed_lists() -> None:
@@ -418,11 +435,154 @@ def test_a_failure_that_cannot_be_mended_ends() -> None:
     assert driver.state is State.CLOSED
 
 
+# -- loading: the activity, and what ended meanwhile -----------------------------------------------------------------
+
+
+def snapshot() -> Snapshot:
+    """Lists with nothing in them."""
+    return Snapshot({"version": 1}, [], [], [])
+
+
+def ended(sid: str) -> dict[str, Any]:
+    """A reservation that will not change any more."""
+    return {"sid": sid, "reservation_status": "completed"}
+
+
+def test_the_activity_is_set_before_the_first_ready_only() -> None:
+    """Its answer is the worker that is taken over; after a reconnection the agent's choice since is left alone."""
+    driver = connecting(connect_activity="Available")
+    driver.greet()
+    action = only(SetActivity, driver.lists_read())
+    assert action.activity == "Available"
+    done = only(TakeOver, driver.session.activity_set(action.generation, {"version": 2}))
+    assert done.snapshot.worker == {"version": 2}
+    driver.loaded()
+    driver.closed()
+    driver.tick_at_deadline()
+    driver.greet()
+    only(TakeOver, driver.lists_read())
+
+
+def activity_failed(driver: Driver, error: Any = NOT_READ, *, final: bool = False) -> list[Any]:
+    return driver.session.activity_failed(driver.session.generation, error, final, driver.now)
+
+
+def test_an_activity_that_cannot_be_set_is_tried_again_with_the_lists() -> None:
+    """A passing failure repeats the whole, without limit; a final one ends the connection with its reason."""
+    driver = connecting(connect_activity="Available")
+    driver.greet()
+    for _ in range(6):
+        assert only(SetActivity, driver.lists_read()).insists
+        assert events(activity_failed(driver)) == ["error"]
+        assert driver.session.activity_set(driver.session.generation, {}) == [], "an answer that comes after all"
+        only(ReadLists, driver.tick_at_deadline())
+    driver.lists_read()
+    assert only(Finish, activity_failed(driver, final=True)).error is NOT_READ
+    assert activity_failed(driver) == []
+
+
+def test_an_activity_sid_that_cannot_be_set() -> None:
+    """By the JS SDK's option: after three retries, or at once where it is refused, the worker gets ready without it;
+    a refused token is a refused token."""
+    driver = connecting(connect_activity_sid="WA1")
+    driver.greet()
+    for _ in range(3):
+        assert not only(SetActivity, driver.lists_read()).insists
+        assert events(activity_failed(driver)) == ["error"]
+        only(ReadLists, driver.tick_at_deadline())
+    driver.lists_read()
+    actions = activity_failed(driver)
+    assert events(actions) == ["error"] and only(TakeOver, actions)
+    driver = connecting(connect_activity_sid="WA1")
+    driver.greet()
+    driver.lists_read()
+    assert only(TakeOver, activity_failed(driver, final=True))
+    driver = connecting(connect_activity_sid="WA1")
+    driver.greet()
+    driver.lists_read()
+    assert only(Finish, activity_failed(driver, BAD_TOKEN)).error is BAD_TOKEN
+
+
+def test_what_is_missing_is_looked_up_in_portions() -> None:
+    """However many reservations ended while away, few are asked for at once; then the lists are taken over."""
+    driver = loading()
+    driver.lists_read()
+    sids = [f"WR{number}" for number in range(2 * LOOK_UPS_AT_ONCE + 1)]
+    actions = driver.session.missing(driver.session.generation, sids)
+    asked: list[str] = []
+    while (look_up := actions[0]) and isinstance(look_up, LookUp):
+        assert len(look_up.sids) <= LOOK_UPS_AT_ONCE
+        asked += look_up.sids
+        found = {sid: None if sid == "WR3" else ended(sid) for sid in look_up.sids}
+        actions = driver.session.looked_up(look_up.generation, found, None, driver.now)
+    assert asked == sids
+    taken = only(TakeOver, actions).snapshot.ended
+    assert set(taken) == set(sids) and taken["WR3"] is None
+
+
+def test_what_was_found_is_kept_when_another_look_up_fails() -> None:
+    """The lists are read again, but only what is still unknown is looked up: each attempt has less to do."""
+    driver = loading()
+    driver.lists_read()
+    number = driver.session.generation
+    driver.session.missing(number, ["WR1", "WR2"])
+    assert events(driver.session.looked_up(number, {"WR1": ended("WR1")}, NOT_READ, driver.now)) == ["error"]
+    only(ReadLists, driver.tick_at_deadline())
+    driver.lists_read()
+    assert only(LookUp, driver.session.missing(number, ["WR1", "WR2"])).sids == ["WR2"]
+
+
+@pytest.mark.parametrize("when", ["before the loss", "after the loss", "after the next init"])
+def test_what_was_found_is_kept_when_the_connection_is_lost(when: str) -> None:
+    """An end is final, whichever connection asked; what was found open may have changed, and is asked for again."""
+    driver = loading()
+    driver.lists_read()
+    old = driver.session.generation
+    driver.session.missing(old, ["WR1", "WR2", "WR3"])
+    found = {"WR1": ended("WR1"), "WR2": {"sid": "WR2", "reservation_status": "accepted"}, "WR3": None}
+    if when == "before the loss":
+        driver.session.looked_up(old, found, None, driver.now)
+    driver.closed()
+    if when == "after the loss":
+        assert driver.session.looked_up(old, found, NOT_READ, driver.now) == []
+    driver.tick_at_deadline()
+    driver.greet()
+    if when == "after the next init":
+        assert driver.session.looked_up(old, found, None, driver.now) == []
+    driver.lists_read()
+    assert only(LookUp, driver.session.missing(driver.session.generation, ["WR1", "WR2", "WR3"])).sids == ["WR2"]
+
+
+def test_ready_forgets_what_was_found() -> None:
+    """Nothing is kept of it when it is taken over."""
+    driver = loading()
+    driver.lists_read()
+    driver.session.missing(driver.session.generation, ["WR1"])
+    driver.session.looked_up(driver.session.generation, {"WR1": ended("WR1")}, None, driver.now)
+    driver.loaded()
+    driver.closed()
+    driver.tick_at_deadline()
+    driver.greet()
+    driver.lists_read()
+    assert only(LookUp, driver.session.missing(driver.session.generation, ["WR1"])).sids == ["WR1"]
+
+
+@pytest.mark.parametrize("where", [greeting, ready, backing_off, paused, finished])
+def test_answers_that_come_too_late(where: Callable[[], Driver]) -> None:
+    """Where no lists are being read, no answer about them leads to anything."""
+    driver = where()
+    session, number = driver.session, driver.session.generation
+    before = driver.state
+    assert session.lists_read(number, snapshot()) == session.activity_set(number, {}) == []
+    assert session.missing(number, ["WR1"]) == session.looked_up(number, {"WR1": None}, NOT_READ, driver.now) == []
+    assert driver.buffered() is None and driver.state is before
+
+
 # -- tokens: their time ----------------------------------------------------------------------------------------------
 
 
 def test_expiry_from_the_token() -> None:
-    """A token that says when it ends is believed; what init says does not count then."""
+    """Where both clocks agree, the token is announced to end, and ends, when it says."""
     driver = ready(lasts=1000.0)
     assert driver.live(799.999) == []
     assert driver.live(0.001) == [Notify("token_will_expire", (pytest.approx(200.0),))]
@@ -439,6 +599,51 @@ def test_expiry_from_init() -> None:
     assert driver.live(3299.9) == []
     assert driver.live(0.1) == [Notify("token_will_expire", (pytest.approx(300.0),))]
     assert events(driver.live(295.0)) == ["token_expired"]
+
+
+@pytest.mark.parametrize("claimed", [-605.0, 0.0, 540.0, 601.5, 700.0, 4200.0])
+def test_a_clock_that_is_wrong(claimed: float) -> None:
+    """The token has 600 s left by the service's clock, and by ours another time: the service's counts, for later
+    tokens too. A difference that the network's delay explains is none."""
+    driver = Driver(renews_token=True)
+    driver.start(lasts=claimed)
+    driver.make_ready(lifetime_ms=600_000)
+    real = claimed if abs(claimed - 600.0) < 2.0 else 600.0
+    assert driver.session.token_end == pytest.approx(driver.now + real)
+    assert driver.live(real - 121.0) == []
+    assert RenewToken() in driver.live(1.0)
+    driver.token("second", lasts=claimed + 1000.0)
+    assert driver.session.token_end == pytest.approx(driver.now + 1000.0 + real)
+
+
+def test_a_clock_that_is_ahead_asks_nobody_without_need() -> None:
+    """Before the first init a token that is over by our clock is not renewed, and not called expired."""
+    driver = Driver(renews_token=True)
+    assert query(driver.start(lasts=-10.0))["token"] == "first"
+    assert driver.tick(5.0) == []
+    driver.make_ready(lifetime_ms=600_000)
+    assert driver.tick() == []
+
+
+def test_the_next_connection_corrects_the_clock_anew() -> None:
+    """A clock that was set right while the worker was connected: the next init says so."""
+    driver = Driver()
+    driver.start(lasts=4200.0)
+    driver.make_ready(lifetime_ms=600_000)
+    driver.closed()
+    driver.token("second", lasts=3600.0)
+    driver.make_ready(lifetime_ms=3_600_000)
+    assert driver.session.token_end == pytest.approx(driver.now + 3600.0)
+
+
+def test_each_init_says_it_anew_and_warns_once() -> None:
+    """A connection that is made again while the warning holds does not repeat it."""
+    driver = ready()
+    assert events(driver.live(3300.0)) == ["token_will_expire"]
+    driver.closed()
+    driver.tick_at_deadline()
+    driver.make_ready(lifetime_ms=298_500)
+    assert driver.live(1.0) == []
 
 
 @pytest.mark.parametrize("lifetime", [None, "soon", -1, True])
@@ -460,44 +665,43 @@ def test_a_token_that_is_as_good_as_over(lifetime: int) -> None:
     assert driver.tick() == []
 
 
-def test_an_expired_token_is_tried_once() -> None:
-    """Started with a token that is over by our clock, it says so and connects all the same: the service decides."""
+def test_an_expired_token_is_tried_until_it_is_refused() -> None:
+    """A token that is over by our clock is used all the same, however often the network fails: the service decides."""
     driver = Driver()
     assert query(driver.start(lasts=-10.0))["token"] == "first"
-    assert events(driver.tick()) == ["token_expired"]
-    assert driver.state is State.CONNECTING
-    driver.connect_failed(REFUSED)
-    assert driver.state is State.PAUSED
+    for _ in range(3):
+        driver.connect_failed(REFUSED)
+        only(Connect, driver.tick_at_deadline())
+    assert only(Finish, driver.connect_failed(EXPIRED)).error is EXPIRED
 
 
 def test_after_sleep_everything_comes_in_order() -> None:
-    """A machine that slept through it all warns, expires and notices the silence in one tick, and then waits."""
+    """A machine that slept through it all warns, expires and notices the silence in one tick, and reconnects."""
     driver = ready(lasts=100.0)
     actions = driver.tick(10_000.0)
-    assert events(actions) == ["token_will_expire", "token_expired", "disconnected"]
+    assert events(actions) == ["token_will_expire", "token_expired", "disconnected", "reconnecting"]
     assert actions[0] == Notify("token_will_expire", (0.0,))
-    assert driver.state is State.PAUSED
 
 
 def test_expiry_while_waiting_to_reconnect() -> None:
-    """A delay under way is given up when the token expires: it would connect with a token that is over."""
+    """A delay under way goes on when the token expires: only the service's refusal pauses the machine."""
     driver = ready(lasts=5.5)
     driver.closed()
-    assert driver.state is State.BACKING_OFF
     assert events(driver.tick(0.5))[-1] == "token_expired"
-    assert driver.state is State.PAUSED
-    assert driver.tick(100.0) == []
+    assert driver.state is State.BACKING_OFF
+    only(Connect, driver.tick_at_deadline())
 
 
 def test_the_service_may_find_an_expired_token_good() -> None:
-    """Told at the next init that the token still has time, the machine counts from there, and reconnects again."""
+    """Told at the next init that the token still has time, the machine counts from there."""
     driver = connecting()
     driver.make_ready(lifetime_ms=6000)
     driver.closed()
     only(Connect, driver.tick(0.8))
     assert events(driver.tick(0.3))[-1] == "token_expired"
     driver.make_ready(lifetime_ms=60_000)
-    assert events(driver.closed()) == ["disconnected", "reconnecting"]
+    assert driver.live(40.0) == []
+    assert events(driver.live(15.0)) == ["token_will_expire", "token_expired"]
 
 
 # -- tokens: another one ---------------------------------------------------------------------------------------------
@@ -522,7 +726,7 @@ def test_another_token_before_init_does_not_expire() -> None:
     driver.token("second")
     assert driver.tick(10.0) == []
     driver.make_ready(lifetime_ms=100_000)
-    assert driver.session._expires_at == driver.now + 100.0
+    assert driver.session.token_end == driver.now + 100.0
 
 
 @pytest.mark.parametrize("where", [backing_off, paused])
@@ -661,7 +865,7 @@ def test_renewal_has_jitter(jitter: float, before: float) -> None:
     """Tokens are renewed when the warning comes, or up to half as much earlier: not all workers at one moment."""
     driver = Driver(renews_token=True, random=constant(jitter))
     driver.start(lasts=3600.0)
-    assert driver.session._renew_at == pytest.approx(driver.now + 3600.0 - before)
+    assert driver.session._tokens.renew_at == pytest.approx(driver.now + 3600.0 - before)
     driver.now += 3600.0 - before - 0.1
     assert driver.tick() == []
     assert RenewToken() in driver.tick(0.1 + 1e-9)
@@ -672,7 +876,7 @@ def test_renewal_of_a_short_token() -> None:
     """A fifth of the life of a token is left for its renewal."""
     driver = Driver(renews_token=True)
     driver.start(lasts=100.0)
-    assert driver.session._renew_at == pytest.approx(driver.now + 80.0)
+    assert driver.session._tokens.renew_at == pytest.approx(driver.now + 80.0)
 
 
 def test_without_a_provider_nothing_is_renewed() -> None:
@@ -687,12 +891,12 @@ def test_a_provider_that_fails_is_asked_again() -> None:
     for jitter, factor in ((0.0, 0.8), (1.0, 1.2)):
         driver = ready(renews_token=True, random=constant(jitter))
         for delay in (5.0, 10.0, 20.0, 40.0, 60.0, 60.0):
-            assert driver.session.renewal_failed(driver.now) == []
-            assert driver.session._renew_at == pytest.approx(driver.now + delay * factor)
+            assert driver.session.renewal_failed(BAD_TOKEN, driver.now) == []
+            assert driver.session._tokens.renew_at == pytest.approx(driver.now + delay * factor)
             assert RenewToken() in driver.live(delay * factor)
         driver.token("second", lasts=3600.0)
-        driver.session.renewal_failed(driver.now)
-        assert driver.session._renew_at == pytest.approx(driver.now + 5.0 * factor)
+        driver.session.renewal_failed(BAD_TOKEN, driver.now)
+        assert driver.session._tokens.renew_at == pytest.approx(driver.now + 5.0 * factor)
 
 
 def test_a_provider_of_dead_tokens_is_not_asked_without_pause() -> None:
@@ -701,21 +905,21 @@ def test_a_provider_of_dead_tokens_is_not_asked_without_pause() -> None:
     assert RenewToken() in driver.tick()
     for delay in (5.0, 10.0, 20.0):
         driver.token("again", lasts=1.0)
-        assert driver.session._renew_at == pytest.approx(driver.now + delay)
+        assert driver.session._tokens.renew_at == pytest.approx(driver.now + delay)
         assert RenewToken() in driver.live(delay)
     driver.token("good", lasts=3600.0)
     driver.token("bad", lasts=1.0)
-    assert driver.session._renew_at == pytest.approx(driver.now + 5.0)
+    assert driver.session._tokens.renew_at == pytest.approx(driver.now + 5.0)
 
 
 @pytest.mark.parametrize("lasts", [-100.0, 0.0, 5.0, 5.5, 6.0, 7.0, 8.0, 10.0, 60.0])
 @pytest.mark.parametrize("jitter", [0.0, 0.5, 0.999])
 def test_how_often_a_provider_can_be_asked(lasts: float, jitter: float) -> None:
     """Whatever the provider gives, it is not asked again within a second."""
-    driver = ready(renews_token=True, random=constant(jitter))
+    driver = ready(lasts=1000.0, renews_token=True, random=constant(jitter))
     driver.token("again", lasts=lasts)
-    assert driver.session._renew_at is not None
-    assert driver.session._renew_at >= driver.now + 1.0
+    assert driver.session._tokens.renew_at is not None
+    assert driver.session._tokens.renew_at >= driver.now + 1.0
 
 
 def test_the_provider_mends_a_paused_connection() -> None:
@@ -723,33 +927,117 @@ def test_the_provider_mends_a_paused_connection() -> None:
     driver = ready(lasts=100.0, renews_token=True)
     driver.live(96.0)
     driver.closed()
+    driver.tick_at_deadline()
+    assert RenewToken() in driver.connect_failed(EXPIRED)
     assert driver.state is State.PAUSED
-    driver.session.renewal_failed(driver.now)
+    driver.session.renewal_failed(BAD_TOKEN, driver.now)
     assert driver.tick_at_deadline() == [RenewToken()]
     assert query(driver.token("second", lasts=100.0))["token"] == "second"
+
+
+# -- tokens: the first one, calls that are refused, and nobody who could bring another -------------------------------
+
+
+def test_the_first_token_comes_from_the_provider() -> None:
+    """Without a token the provider is asked before anything is connected, again and again; it is no update."""
+    driver = Driver(renews_token=True)
+    assert driver.start("") == [RenewToken()]
+    assert driver.state is State.PAUSED
+    assert driver.session.renewal_failed(BAD_TOKEN, driver.now) == []
+    assert driver.session.last_error is BAD_TOKEN
+    assert driver.session.deadline == pytest.approx(driver.now + 0.8)
+    assert driver.tick_at_deadline() == [RenewToken()]
+    actions = driver.token("first", lasts=100.0)
+    assert events(actions) == [] and query(actions)["token"] == "first"
+    driver.make_ready()
+
+
+def test_a_refused_call_asks_the_provider() -> None:
+    """Once for all calls that are refused together; not for a token that is no longer in use."""
+    driver = ready(renews_token=True)
+    assert driver.session.call_refused("first", driver.now) == [RenewToken()]
+    assert driver.session.call_refused("first", driver.now + 4.9) == []
+    driver.token("second")
+    driver.live(5.0)
+    assert driver.session.call_refused("first", driver.now) == []
+    assert driver.session.call_refused("second", driver.now) == [RenewToken()]
+    assert ready().session.call_refused("first", driver.now) == [], "there is no provider"
+
+
+@pytest.mark.parametrize("said", ["before", "after"])
+def test_ending_without_a_token(said: str) -> None:
+    """Where nobody could bring another token, a refused one ends the connection after some patience."""
+    driver = backing_off()
+    if said == "before":
+        assert driver.session.end_without_token(driver.now) == []
+    driver.tick_at_deadline()
+    driver.connect_failed(BAD_TOKEN)
+    assert driver.state is State.PAUSED
+    if said == "after":
+        assert driver.tick(10.0) == []
+        assert driver.session.end_without_token(driver.now) == []
+    assert driver.tick(4.9) == []
+    error = only(Finish, driver.tick(0.1)).error
+    assert isinstance(error, TokenExpiredError) and error.__cause__ is BAD_TOKEN
+    assert driver.session.failure is error and driver.session.deadline is None
+
+
+def test_a_token_that_comes_in_time() -> None:
+    """Another token ends the patience with the wait for it."""
+    driver = backing_off()
+    driver.session.end_without_token(driver.now)
+    driver.tick_at_deadline()
+    driver.connect_failed(EXPIRED)
+    driver.tick(3.0)
+    driver.token("second")
+    driver.make_ready()
+    assert driver.live(10.0) == []
+
+
+def test_a_provider_is_waited_for() -> None:
+    """With a provider the connection does not end for want of a token."""
+    driver = backing_off(renews_token=True)
+    driver.session.end_without_token(driver.now)
+    driver.tick_at_deadline()
+    driver.connect_failed(EXPIRED)
+    assert driver.state is State.PAUSED
+    driver.session.end_without_token(driver.now)
+    assert events(driver.tick(1000.0)) == [] and driver.state is State.PAUSED
+
+
+# -- the table -------------------------------------------------------------------------------------------------------
+
+
+def test_every_state_is_reached_and_left() -> None:
+    """The table names each state, leads to each but the first, and out of each but the last."""
+    assert set(TRANSITIONS) == set(State)
+    assert {after for row in TRANSITIONS.values() for after in row.values()} == set(State) - {State.IDLE}
+    assert [state for state, row in TRANSITIONS.items() if not row] == [State.CLOSED]
+    assert all(row[Step.END] is State.CLOSED for state, row in TRANSITIONS.items() if state is not State.CLOSED)
 
 
 # -- the end ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("where", "hangs_up"),
+    ("where", "parts"),
     [
-        (Driver, False),
-        (connecting, True),
-        (greeting, True),
-        (loading, True),
-        (ready, True),
-        (backing_off, True),
-        (paused, True),
+        (Driver, []),
+        (connecting, [HangUp]),
+        (greeting, [SayGoodbye]),
+        (loading, [SayGoodbye]),
+        (ready, [SayGoodbye]),
+        (backing_off, [HangUp]),
+        (paused, [HangUp]),
     ],
 )
-def test_stop(where: Callable[[], Driver], hangs_up: bool) -> None:
-    """Whatever it was doing, it says SDK Disconnect at once, hangs up, and does nothing more, whatever happens."""
+def test_stop(where: Callable[[], Driver], parts: list[type]) -> None:
+    """Whatever it was doing, it fires SDK Disconnect at once, ends the websocket (politely, if it is open), and does
+    nothing more, whatever happens."""
     driver = where()
     number = driver.session.generation
-    actions = driver.session.stop(driver.now)
-    assert [type(action) for action in actions] == [HangUp, Notify] if hangs_up else [Notify]
+    actions = driver.session.stop()
+    assert [type(action) for action in actions] == [*parts, Notify]
     assert actions[-1].event == "disconnected"  # type: ignore[union-attr]
     assert str(actions[-1].args[0]) == "SDK Disconnect"  # type: ignore[union-attr]
     assert_over(driver, number)
@@ -759,18 +1047,18 @@ def test_stop(where: Callable[[], Driver], hangs_up: bool) -> None:
 def test_stop_after_the_end(where: Callable[[], Driver]) -> None:
     """A machine that gave up has nothing to say any more."""
     driver = where()
-    assert driver.session.stop(driver.now) == []
+    assert driver.session.stop() == []
     assert_over(driver, driver.session.generation)
 
 
 def assert_over(driver: Driver, number: int) -> None:
     session, now = driver.session, driver.now
     assert (driver.state, session.deadline) == (State.CLOSED, None)
-    assert session.stop(now) == []
-    assert session.opened(now) == session.frame(init_frame(), now) == session.closed(1000, "", now) == []
+    assert session.stop() == []
+    assert session.opened(now) == session.frames((init_frame(),), now) == session.closed(1000, "", now) == []
     assert session.connect_failed(REFUSED, now) == session.connect_failed(BAD_TOKEN, now) == []
-    assert session.loaded(number, now) == session.load_failed(number, NOT_READ, True, now) == []
-    assert session.renewal_failed(now) == session.token_changed("late", now + 10.0, now) == []
+    assert session.loaded(number) == session.load_failed(number, NOT_READ, True, now) == []
+    assert session.renewal_failed(BAD_TOKEN, now) == session.token_changed("late", now + 10.0, now) == []
     assert session.tick(now + 1e6) == []
     assert (driver.state, session.deadline) == (State.CLOSED, None)
 

@@ -33,7 +33,7 @@ class Desk:
         self.executor = ThreadPoolExecutor(2, "unit-waiting")
 
     def connect(self) -> Dispatcher:
-        dispatcher = Dispatcher(Mirror(self.worker, lambda *_: None, self.waiting), "unit-dispatch")  # type: ignore[arg-type, return-value]
+        dispatcher = Dispatcher(Mirror(self.worker, lambda *_: None, self.waiting, lambda _: None), "unit-dispatch")  # type: ignore[arg-type, return-value]
         dispatcher.thread.start()
         self.waiting.open(dispatcher.thread)
         return dispatcher

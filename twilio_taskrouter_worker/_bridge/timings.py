@@ -1,0 +1,61 @@
+"""How long a connection waits for what, as one record that is handed in. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import attrs
+
+__all__ = ["Timings"]
+
+
+@attrs.frozen(kw_only=True)
+class Timings:
+    """Times in seconds. The defaults are the library's; tests hand in others."""
+
+    handshake: float = 10.0
+    """For one attempt to connect as a whole: the name, TCP, a proxy, TLS, and the upgrade."""
+
+    goodbye: float = 0.5
+    """How long the peer may take to answer our close frame before the socket is simply closed."""
+
+    silence: float = 30.0
+    """Without any frame for this long the connection counts as lost; the service sends one every 15 s."""
+
+    backoff_min: float = 0.8
+    backoff_max: float = 30.0
+    """A delay is uniform between ``backoff_min`` and ``2**k - 1``, at most ``backoff_max`` and at least 1 s at the top;
+    k counts the attempts since the worker was last ready."""
+
+    expiry_lead: float = 5.0
+    """``token_expired`` fires this long before the token's end, as in the JS SDK."""
+
+    warning_share: float = 0.2
+    warning_max: float = 300.0
+    """``token_will_expire`` fires, and the first renewal starts, when this share of the token's time is left, but not
+    earlier than ``warning_max`` before its end."""
+
+    renewal_retry: float = 5.0
+    renewal_retry_max: float = 60.0
+    """A failed renewal is tried again after ``renewal_retry``, doubled at each failure up to ``renewal_retry_max``."""
+
+    renewal_pause: float = 1.0
+    """A token that would have to be renewed this soon after it came counts as a failed renewal."""
+
+    token_patience: float = 5.0
+    """Where the connection ends for want of a token (``run_forever()``), how long ``update_token()`` may take."""
+
+    clock_tolerance: float = 2.0
+    """A smaller difference between this machine's clock and the service's is taken for the network's delay."""
+
+    linger: float = 5.0
+    """How long events of a task still count after its reservation ended, as in the JS SDK."""
+
+    random: Callable[[], float] = random.random
+    """Jitter: a number from 0 up to 1."""
+
+    def delay(self, attempts: int) -> float:
+        """How long to wait after so many failed attempts."""
+        top = max(1.0, min(self.backoff_max, 2.0 ** min(attempts, 10) - 1))
+        return self.backoff_min + (top - self.backoff_min) * self.random()

@@ -1,0 +1,143 @@
+"""When a token ends, and what has to be done before it does. Pure.
+
+**Invariant.** ``ends_at`` is the end by the *service's* clock, on the monotonic clock of this process. A token names
+its end as a wall clock's time (``exp``), and this machine's clock may be wrong; the service's ``init`` says how long
+the token of that connection has left. Where both are known, their difference corrects the ends of this token and of
+those to come. Until then the own clock is believed as far as it announces an end, but not where it calls a token
+expired: that is for the service to say, by refusing it.
+"""
+
+from __future__ import annotations
+
+from .timings import Timings
+
+__all__ = ["TokenLife"]
+
+
+class TokenLife:
+    """The token in use: its end, and when to warn, to renew and to announce it. Times are monotonic seconds."""
+
+    def __init__(self, timings: Timings, renews: bool) -> None:
+        self._timings = timings
+        self._renews = renews
+        self.token = ""
+        self.tried = ""
+        """The token of the latest connection, or of the one under way."""
+        self.ends_at: float | None = None
+        self.expired = False
+        """Whether the end was announced."""
+        self.warn_at: float | None = None
+        self.renew_at: float | None = None
+        self._claimed: float | None = None
+        self._tried_claimed: float | None = None
+        self._skew: float | None = None
+        self._failures = 0
+        self._asked_at: float | None = None
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the end is to be announced; None if it is not known, or was."""
+        return None if self.ends_at is None or self.expired else self.ends_at - self._timings.expiry_lead
+
+    @property
+    def known_end(self) -> float | None:
+        """The best that is known of the end, also where the own clock alone says that it has passed."""
+        if self.ends_at is not None or self._claimed is None:
+            return self.ends_at
+        return self._claimed + (self._skew or 0.0)
+
+    # -- what happens to it ----------------------------------------------------------------------------------------
+
+    def start(self, token: str, claimed: float | None, now: float) -> None:
+        """Use this token; *claimed* is its end by this machine's clock, None if it does not say."""
+        self.token, self._claimed = token, claimed
+        self._failures = 0
+        if claimed is not None and self._skew is not None:
+            self._set(claimed + self._skew, now)
+        elif claimed is not None and claimed > now:
+            self._set(claimed, now)
+        else:
+            self._set(None, now)
+
+    def renew(self, token: str, claimed: float | None, now: float) -> None:
+        """Use this token in place of the last one."""
+        failures = self._failures
+        self.start(token, claimed, now)
+        if self.renew_at is not None and self.renew_at < now + self._timings.renewal_pause:
+            # As good as ended: a provider that keeps giving such tokens must not be asked without pause.
+            self._failures = failures
+            self.renewal_failed(now)
+
+    def connecting(self) -> str:
+        """A connection is made with the token, which is returned."""
+        self.tried, self._tried_claimed = self.token, self._claimed
+        return self.token
+
+    def greeted(self, lifetime: float | None, now: float) -> None:
+        """``init`` said how many seconds the token of this connection has left; None: it did not."""
+        if lifetime is None:
+            return
+        if self._tried_claimed is not None:
+            skew = now + lifetime - self._tried_claimed
+            self._skew = skew if abs(skew) > self._timings.clock_tolerance else 0.0
+        if self._claimed is not None:
+            self._correct(self._claimed + (self._skew or 0.0), now)
+        else:
+            # Of another token than that of this connection, given meanwhile, it is the best guess there is.
+            self._correct(now + lifetime, now)
+
+    def renewal_failed(self, now: float) -> float:
+        """No token came; the seconds until the provider is asked again, with jitter."""
+        timings = self._timings
+        self._failures += 1
+        if self.token:
+            delay = min(timings.renewal_retry_max, timings.renewal_retry * 2.0 ** min(self._failures - 1, 10))
+            delay *= 0.8 + 0.4 * timings.random()
+        else:
+            # Nothing works without a first token, so it is asked for as often as a connection would be tried.
+            delay = timings.delay(self._failures)
+        self.renew_at = now + delay
+        return delay
+
+    def refused(self, refusals: int, now: float) -> bool:
+        """The service refused it for the n-th time in a row; whether to ask for another at once."""
+        self.renew_at = None
+        if refusals == 1:
+            return True
+        self._failures = refusals - 2
+        self.renewal_failed(now)
+        return False
+
+    def ask_early(self, token: str, now: float) -> bool:
+        """A request was refused for the token; whether to ask for another at once."""
+        recently = self._asked_at is not None and now - self._asked_at < self._timings.renewal_retry
+        if not self._renews or token != self.token or recently:
+            return False
+        self._asked_at, self.renew_at = now, None
+        return True
+
+    def forget(self) -> None:
+        """Nothing is due any more."""
+        self.warn_at = self.renew_at = self.ends_at = None
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _correct(self, ends_at: float, now: float) -> None:
+        # Each connection's init says it anew, a little later or earlier: no reason to warn again.
+        if self.ends_at is None or abs(ends_at - self.ends_at) > self._timings.clock_tolerance:
+            self._set(ends_at, now)
+
+    def _set(self, ends_at: float | None, now: float) -> None:
+        timings = self._timings
+        self.ends_at = ends_at
+        self.expired = False
+        self.warn_at = self.renew_at = None
+        if ends_at is None:
+            return
+        left = max(0.0, ends_at - now)
+        lead = max(min(timings.warning_max, timings.warning_share * left), timings.expiry_lead)
+        if left - timings.expiry_lead > 0:
+            self.warn_at = ends_at - lead
+        if self._renews:
+            # Jitter: many workers started together must not ask for their tokens together.
+            self.renew_at = max(now, ends_at - lead * (1.0 + 0.5 * timings.random()))
