@@ -15,8 +15,9 @@ import websocket
 from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.engine.rules import MAX_EXPRESSION
 from twilio_taskrouter_worker.local.server.bridge import websocket as bridge
-from twilio_taskrouter_worker.local.server.http import connections, filters, forms
+from twilio_taskrouter_worker.local.server.http import connections, filters
 
 
 @pytest.fixture(autouse=True)
@@ -195,18 +196,21 @@ def test_the_length_of_expressions(router: LocalTaskRouter, method: str, path: s
     alice = router.add_worker("Alice")
     url = f"{router.url}/v1/Workspaces/{router.workspace_sid}{path.format(queue=router.task_queue_sid)}"
     auth = (router.account_sid, router.auth_token)
-    longest = forms.LONGEST_EXPRESSION
+    longest = MAX_EXPRESSION
     for text, status in (("a==1 OR " * 1023 + "a == 234", 200), ("a==1 OR " * 1023 + "a == 2345", 400)):
         if name == "EvaluateWorkerAttributes":
             text = '{"a": "%s"}' % text[:-9]  # noqa: UP031 - braces
         assert len(text) in (longest, longest + 1)
-        given = {name: text, **({"FriendlyName": "Q"} if path == "/TaskQueues" and method == "POST" else {})}
+        given = {
+            name: text,
+            **({"FriendlyName": f"Q{len(text)}"} if path == "/TaskQueues" and method == "POST" else {}),
+        }
         answer = requests.request(
             method, url, params=given if method == "GET" else None, data=given if method == "POST" else None,
             auth=auth, timeout=TIMEOUT,
         )  # fmt: skip
         assert (answer.status_code in (200, 201)) == (status == 200), answer.text
-    assert f"it must have at most {longest} characters, not {longest + 1}" in answer.json()["message"]
+    assert f"at most {longest} characters" in answer.json()["message"]
     with BridgeClient(router, alice, "supervisor") as client:
         if name in ("TargetWorkersExpression", "EvaluateWorkerAttributes"):
             assert client.get(f"{client.home}{path}", **{name: "x" * (longest + 1)}).refusal == (400, 20001)

@@ -18,7 +18,7 @@ log = logging.getLogger("twilio_taskrouter_worker.local")
 
 _CLOSE_SECONDS: Final = 1.0
 """How long a client may take to answer a close."""
-_LARGEST_MESSAGE: Final = 64 * 1024
+LARGEST_MESSAGE: Final = 64 * 1024
 """Clients send nothing; a longer message ends the session (1009)."""
 MOST_FRAMES: Final = 1000
 """How many frames of a client are read in a minute, pings included; then it is dropped. None is expected."""
@@ -35,9 +35,7 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
     query = forms.parse_form(request.raw_path.partition("?")[2].encode())
     close_others = forms.boolean(_one(query.get("closeExistingSessions", "false")))
     grant, worker_sid = _admit(service, query.get("token"), close_others=close_others)
-    socket = web.WebSocketResponse(
-        timeout=_CLOSE_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE, autoping=False
-    )
+    socket = web.WebSocketResponse(timeout=_CLOSE_SECONDS, compress=False, max_msg_size=LARGEST_MESSAGE, autoping=False)
     try:
         await socket.prepare(request)
     except web.HTTPException:

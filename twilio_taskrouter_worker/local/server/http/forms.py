@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qsl
 
 import attrs
 
 from ...._json import dumps
+from ...engine.rules import MAX_EXPRESSION
 from . import multipart, refusals
 from .dates import from_iso
 
 Given = Mapping[str, Any]
 """Parameters by their names on the wire; a list where REST repeated one."""
 
-_MOST_FIELDS = 1000
-LONGEST_EXPRESSION: Final = 8192
-"""Characters of an expression outside of workflows: it is evaluated for every worker or task."""
+MOST_FIELDS = 1000
 _SID_DIGITS = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 _TRUE = frozenset({"true", "1", "yes"})
 
@@ -76,11 +75,11 @@ def parse_form(body: bytes) -> dict[str, Any]:
         Rejected: it is not UTF-8, or has too many parameters (400).
     """
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except UnicodeDecodeError:
         raise refusals.invalid("The parameters are not UTF-8 text") from None
     except ValueError:
-        raise refusals.invalid(f"There are more than {_MOST_FIELDS} parameters") from None
+        raise refusals.invalid(f"There are more than {MOST_FIELDS} parameters") from None
     return _collected(pairs)
 
 
@@ -90,7 +89,7 @@ def parse_multipart(body: bytes, content_type: str) -> dict[str, Any]:
     Raises:
         Rejected: it is garbled, not text, or has too many parameters (400).
     """
-    return _collected(multipart.fields(body, content_type, _MOST_FIELDS))
+    return _collected(multipart.fields(body, content_type, MOST_FIELDS))
 
 
 def _collected(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -130,8 +129,8 @@ def text(value: Any) -> str:
 def expression(value: Any) -> str:
     """An expression, or what is compared with expressions, of a length that bounds the work it makes."""
     given = text(value)
-    if len(given) > LONGEST_EXPRESSION:
-        raise _Bad(f"it must have at most {LONGEST_EXPRESSION} characters, not {len(given)}")
+    if len(given) > MAX_EXPRESSION:
+        raise _Bad(f"it must have at most {MAX_EXPRESSION} characters, not {len(given)}")
     return given
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ...engine import commands
-from .forms import Given, Param, boolean, date, document, expression, integer, optional_text, read, sid, text
+from .forms import Given, Param, boolean, date, document, integer, optional_text, read, sid, text
 
 CREATE_WORKSPACE: Final = (
     Param("FriendlyName", "friendly_name", text, required=True),
@@ -59,7 +59,7 @@ UPDATE_TASK_CHANNEL: Final = (
 
 CREATE_TASK_QUEUE: Final = (
     Param("FriendlyName", "friendly_name", text, required=True),
-    Param("TargetWorkers", "target_workers", expression),
+    Param("TargetWorkers", "target_workers", text),
     Param("MaxReservedWorkers", "max_reserved_workers", integer),
     Param("TaskOrder", "task_order", text),
     Param("ReservationActivitySid", "reservation_activity_sid", optional_text),
