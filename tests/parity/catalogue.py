@@ -1,0 +1,13 @@
+"""All statements, by page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .statement import Page, Statement
+from .statements import expressions, reports, routing, setup, tasks
+
+PAGES: Final[tuple[Page, ...]] = tuple(
+    page for module in (setup, tasks, routing, expressions, reports) for page in module.PAGES
+)
+STATEMENTS: Final[tuple[Statement, ...]] = tuple(statement for page in PAGES for statement in page.statements)
