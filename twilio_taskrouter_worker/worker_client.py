@@ -180,24 +180,17 @@ class WorkerClient:
         """
         from ._bridge.loading import list_pages
 
-        pages = list_pages(
+        def read(payloads: list[Any]) -> Mapping[str, str]:
+            name, sid = (Activity._schema.index[field] for field in ("name", "sid"))
+            records = [Activity._schema.read(payload) for payload in payloads]
+            self._activities = {record[name]: record[sid] for record in records}
+            return dict(self._activities)
+
+        return list_pages(
             lambda page: self._call(routes.LIST_ACTIVITIES, {}, as_it_is, extra=page),
             {"PageSize": routes.PAGE_SIZE},
+            then=read,
         )
-        result: Future[Mapping[str, str]] = Future()
-        result.set_running_or_notify_cancel()
-
-        def read(done: Future[list[Any]]) -> None:
-            try:
-                name, sid = (Activity._schema.index[field] for field in ("name", "sid"))
-                records = [Activity._schema.read(payload) for payload in done.result()]
-                self._activities = {record[name]: record[sid] for record in records}
-                result.set_result(dict(self._activities))
-            except Exception as error:
-                result.set_exception(error)
-
-        pages.add_done_callback(read)
-        return result
 
     # -- reservations and tasks --------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from ._bridge.request import Request, as_it_is
 from ._bridge.routes import PAGE_SIZE, Route
 from ._bridge.schema import Resource
 from ._version import __version__
-from .errors import InvalidMessageError, TokenError, unusable_answer
+from .errors import TokenError
 from .options import LogLevel, Options, set_log_level
 from .task_info import TaskInfo
 from .task_queue import TaskQueue
@@ -222,26 +222,17 @@ class Workspace:
         params = {"PageSize": self._page_size, **route.encode({k: v for k, v in values.items() if v != ""})}
         from ._bridge.loading import list_pages
 
-        pages = list_pages(
+        def read(payloads: list[Any]) -> Mapping[str, ResourceT]:
+            records = [kind._schema.read(payload) for payload in payloads[:most]]
+            sid = kind._schema.index["sid"]
+            return {record[sid]: kind(record) for record in records}
+
+        return list_pages(
             lambda page: self._call(route, page, as_it_is),
             params,
             lambda records: most is not None and len(records) >= most,
+            read,
         )
-        result: Future[Mapping[str, ResourceT]] = Future()
-        result.set_running_or_notify_cancel()
-
-        def read(done: Future[list[Any]]) -> None:
-            try:
-                records = [kind._schema.read(payload) for payload in done.result()[:most]]
-                sid = kind._schema.index["sid"]
-                result.set_result({record[sid]: kind(record) for record in records})
-            except InvalidMessageError as error:
-                result.set_exception(unusable_answer(error))
-            except Exception as error:
-                result.set_exception(error)
-
-        pages.add_done_callback(read)
-        return result
 
     def _call(self, route: Route, params: dict[str, Any], then: Callable[[Any], T], **sids: str) -> Future[T]:
         return self._calls.call(Request(route, {"ws": self.workspace_sid, **sids}, params, then))

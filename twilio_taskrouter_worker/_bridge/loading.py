@@ -6,11 +6,12 @@ No thread waits here: each answer starts what comes next, on the pool thread tha
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from ..errors import InvalidAnswerError, NotFoundError, TaskRouterError
+from ..errors import InvalidAnswerError, InvalidMessageError, NotFoundError, TaskRouterError, unusable_answer
 from . import routes
 from .messages import Init
 from .reload import Snapshot
@@ -18,6 +19,10 @@ from .request import Caller, Request, as_it_is
 from .routes import Route
 
 __all__ = ["Loader", "gather", "list_pages"]
+
+LIST_SECONDS = 120.0
+LIST_RECORDS = 200_000
+"""A list of which there are still more pages after this time, or with this many records, is not read further."""
 
 
 def gather(futures: Iterable[Future[Any]]) -> Future[list[Any]]:
@@ -53,33 +58,60 @@ def list_pages(
     call: Callable[[dict[str, Any]], Future[Any]],
     params: dict[str, Any],
     enough: Callable[[list[Any]], bool] = lambda records: False,
-) -> Future[list[Any]]:
-    """All records of a list, page after page; the Future never blocks a thread.
+    then: Callable[[list[Any]], Any] = as_it_is,
+) -> Future[Any]:
+    """All records of a list, page after page; the Future never blocks a thread, and can be cancelled at any time.
 
-    With ``Ordering`` among the params the next page is asked for by ``NextToken``, else by ``AfterSid``.
+    It resolves to what ``then`` makes of the records.
+
+    With ``Ordering`` among the params the next page is asked for by ``NextToken``, else by ``AfterSid``. A list that
+    does not end, by LIST_SECONDS or LIST_RECORDS, fails.
     """
-    result: Future[list[Any]] = Future()
-    result.set_running_or_notify_cancel()
+    result: Future[Any] = Future()
     records: list[Any] = []
     seen: set[str] = set()
+    until = time.monotonic() + LIST_SECONDS
+
+    def fail(error: BaseException) -> None:
+        if result.set_running_or_notify_cancel():
+            result.set_exception(error)
+
+    def finish() -> None:
+        try:
+            made = then(records)
+        except InvalidMessageError as error:
+            fail(unusable_answer(error))
+        except Exception as error:
+            fail(error)
+        else:
+            if result.set_running_or_notify_cancel():
+                result.set_result(made)
 
     def ask(extra: dict[str, Any]) -> None:
         try:
-            call({**params, **extra}).add_done_callback(answered)
+            page = call({**params, **extra})
         except Exception as error:
-            result.set_exception(error)
+            fail(error)
+        else:
+            result.add_done_callback(lambda done: page.cancel())
+            page.add_done_callback(answered)
 
     def answered(future: Future[Any]) -> None:
+        if result.cancelled():
+            result.set_running_or_notify_cancel()
+            return
         try:
             records.extend(_contents(future.result()))
             following = _following(future.result(), "Ordering" in params)
         except BaseException as error:
-            result.set_exception(error)
+            fail(error)
             return
         if following is None or enough(records):
-            result.set_result(records)
+            finish()
         elif following in seen:
-            result.set_exception(InvalidAnswerError("A list repeats itself: the service names a page it has given"))
+            fail(InvalidAnswerError("A list repeats itself: the service names a page it has given"))
+        elif len(records) > LIST_RECORDS or time.monotonic() > until:
+            fail(InvalidAnswerError(f"A list does not end: {len(records)} records on {len(seen) + 1} pages so far"))
         else:
             seen.add(following)
             ask({"NextToken" if "Ordering" in params else "AfterSid": following})
