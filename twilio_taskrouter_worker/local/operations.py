@@ -14,6 +14,7 @@ from ..errors import NotFoundError, StateError
 from .arguments import attributes_of, start_time_of
 from .engine import UNSET, Engine, Explanation, commands, model
 from .server.events import event_fields
+from .server.events.sessions import Batch
 from .server.service import Service
 
 __all__ = ["LoggedEvent", "WorkspaceOperations"]
@@ -466,6 +467,27 @@ class WorkspaceOperations:
                 description = event_fields.description(event)
                 found.append(LoggedEvent(event.type, event.sid, at, description, kind, sid, MappingProxyType(data)))
         return found
+
+    def resend_event(self, sid: str) -> None:
+        """Call the webhooks for an event again, with the addresses of now.
+
+        Args:
+            sid: an event that the log still has. For a ``reservation.created`` the assignment callback is called too.
+
+        Raises:
+            NotFoundError: the log does not have it.
+        """
+
+        def resend(service: Service) -> bool:
+            entry = service.log.find(sid)
+            if entry is not None:
+                batch = Batch()
+                service.webhooks.add(entry.event, service.engine.workspace(entry.event.workspace_sid), batch)
+                batch.release()
+            return entry is not None
+
+        if not self._ask_service(resend):
+            raise NotFoundError(f"The event {sid!r} is not in the log.", status=404, code=20404)
 
     def _home(self, kind: str, sid: str) -> str:
         """The workspace that a worker or task is in."""

@@ -14,7 +14,9 @@ from ..errors import NotFoundError, RequestRejectedError, StateError, VersionCon
 from . import seeds
 from .arguments import clock_of, event_delay_of, file_of, hosts_of, port_of, reason_code_of, rules_of, seed_of
 from .clock import Clock
+from .control import Control
 from .credentials import Credentials, credentials
+from .database_files import DatabaseFiles
 from .engine import Engine, Rejected, commands
 from .faults import Faults
 from .opening import Opened, Wishes, catch_up, open_service, plant
@@ -122,7 +124,9 @@ class LocalTaskRouter(WorkspaceOperations):
         )
         self._seed_file = seed_file
         self._credentials: Credentials | None = made if db is None else None
-        self._host = Host(host, port_of(port), hosts_of(allowed_hosts))
+        names, control = hosts_of(allowed_hosts), Control(self)
+        self._make_host: Callable[[int], Host] = lambda port: Host(host, port, control, names)
+        self._host = self._make_host(port_of(port))
         self.clock = clock_of(clock)
         self.clock.bind(self._move_clock, self._next_deadline)
         self.faults = Faults(lambda work: self._call(lambda: work(self._running())))
@@ -160,6 +164,24 @@ class LocalTaskRouter(WorkspaceOperations):
         """
         self._host.stop()
         self._stopped = True
+
+    def reset(self) -> None:
+        """Begin anew, as at the start: on the same port, with the same credentials and seed file, and an empty file.
+
+        Blocks for some milliseconds, in which nothing is answered; open connections end, and clients reconnect. With
+        ``seed=`` the sids are those of the start too. The clock is left as it is.
+
+        Raises:
+            StateError: it is not running, or this is the service's own thread.
+        """
+        port = int(self.url.rpartition(":")[2])
+        self._wishes = attrs.evolve(self._wishes, credentials=attrs.asdict(self._known_credentials()))
+        self._host.stop()
+        if self._wishes.db is not None:
+            DatabaseFiles(self._wishes.db).remove()
+        self._opened = self._workspace_sid = None
+        self._host = self._make_host(port)
+        self._host.start(self._make_service)
 
     def __enter__(self) -> LocalTaskRouter:
         return self.start()

@@ -71,7 +71,7 @@ def whole(answer: bytes) -> bool:
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
+        "//",
         "/v1",
         "/v1/",
         "//v1/Workspaces",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -29,12 +29,17 @@ BRIDGE_PATH: Final = "/v1/wschannels"
 _REST: Final = "/v1/"
 
 
+Control = Callable[[Service, web.BaseRequest, str], Awaitable[web.Response | None]]
+"""Answers a request outside of Twilio's API: for its path, the answer, or None where the path is not its own."""
+
+
 class App:
     """Answers requests for one service."""
 
-    def __init__(self, service: Service, guard: Guard) -> None:
+    def __init__(self, service: Service, guard: Guard, control: Control) -> None:
         self.service = service
         self._guard = guard
+        self._control = control
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; whatever goes wrong becomes an answer too."""
@@ -51,7 +56,10 @@ class App:
                 raise refusals.old_sdk()
             if path.startswith(_REST):
                 return await self._rest(request, path)
-            raise refusals.not_found(path)
+            response = await self._control(self.service, request, path)
+            if response is None:
+                raise refusals.not_found(path)
+            return await _write(request, response)
         except Rejected as refusal:
             return await _write(request, _refusal(refusal, _general(path)))
         except Disturbed as fault:

@@ -18,7 +18,7 @@ from ..._hosts import is_loopback
 from ...errors import ForkedProcessError, StateError
 
 try:
-    from .app import App
+    from .app import App, Control
     from .http.connections import HttpServer
     from .http.guard import Guard
 except ModuleNotFoundError as missing:
@@ -49,10 +49,17 @@ class Host:
     """Runs one service on a named daemon thread of its own.
 
     ``start`` and ``stop`` belong to one owner; ``call`` may be used from any thread.
+
+    Args:
+        host: the address to listen on.
+        port: the port; 0 takes a free one.
+        control: answers requests outside of Twilio's API.
+        allowed_hosts: further names for which requests are accepted.
     """
 
-    def __init__(self, host: str, port: int, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, host: str, port: int, control: Control, allowed_hosts: Iterable[str] = ()) -> None:
         self._address = (host, port)
+        self._control = control
         self._guard = Guard(host, allowed_hosts)
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -146,6 +153,9 @@ class Host:
                 " start one in this process."
             )
 
+    def _make_app(self, service: Service) -> App:
+        return App(service, self._guard, self._control)
+
     # -- on the thread -----------------------------------------------------------------------------------------------
 
     def _run(self, make_service: Callable[[asyncio.AbstractEventLoop], Service], started: Future[None]) -> None:
@@ -154,7 +164,9 @@ class Host:
         loop = asyncio.new_event_loop()
         try:
             try:
-                opening = _open(loop, self._socket, make_service, self._guard)
+                opening = _open(
+                    loop, self._socket, make_service, lambda service: App(service, self._guard, self._control)
+                )
                 service, http, server = loop.run_until_complete(opening)
             except BaseException as error:
                 started.set_exception(error)
@@ -177,10 +189,10 @@ async def _open(
     loop: asyncio.AbstractEventLoop,
     listening: socket.socket,
     make_service: Callable[[asyncio.AbstractEventLoop], Service],
-    guard: Guard,
+    make_app: Callable[[Service], App],
 ) -> tuple[Service, HttpServer, asyncio.Server]:
     service = make_service(loop)
-    http = HttpServer(App(service, guard), loop)
+    http = HttpServer(make_app(service), loop)
     server = await loop.create_server(service.faults.door(http), sock=listening, backlog=_ACCEPTED_AT_ONCE)
     listening.listen(_BACKLOG)  # asyncio takes one number for both
     return service, http, server

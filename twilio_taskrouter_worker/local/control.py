@@ -1,0 +1,245 @@
+"""The control address: what a program in any language can ask of a local TaskRouter besides Twilio's own API.
+
+It is below ``/control/v1`` on the port of the service, with the same Basic credentials as REST, and takes and returns
+JSON. ``/health`` and the page at ``/`` need no credentials. The commands of ``taskrouter`` use nothing else; Twilio's
+service has none of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+from aiohttp import web
+
+from .._json import dumps, loads
+from .._version import __version__
+from ..errors import NotFoundError, RequestRejectedError, TaskRouterError
+from .clock import Clock
+from .faults import Fault
+from .server.auth import basic
+from .server.http import refusals
+from .server.http.connections import JSON, read_body
+from .server.http.paths import MethodNotAllowed, PathTable
+from .server.service import Service
+
+if TYPE_CHECKING:
+    from .router import LocalTaskRouter
+
+__all__ = ["Control"]
+
+PREFIX: Final = "/control/v1/"
+_EVENTS_AT_ONCE: Final = 500
+
+# By the name of a fault: whether it stays until it is undone, or happens once.
+_FAULTS: Final = {
+    "delay": True,
+    "drop": False,
+    "duplicate": True,
+    "evict": False,
+    "expire_token": False,
+    "half_open": True,
+    "http_latency": True,
+    "http_status": True,
+    "rate_limit": True,
+    "refuse_connects": True,
+    "reorder": True,
+    "stall_heartbeats": True,
+}
+
+
+@attrs.frozen
+class _Question:
+    """A request as the functions below see it."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+class Control:
+    """Answers requests for one router. Belongs to the thread of the service; its work runs on threads of the loop."""
+
+    def __init__(self, router: LocalTaskRouter) -> None:
+        self._router = router
+        # The public facade is the only way in, so that these requests can do nothing that Python cannot.
+        self._routes: PathTable[Callable[[_Question], Any]] = PathTable()
+        for method, template, function in (
+            ("GET", "info", self._info),
+            ("GET", "explain/{task}", lambda question: router.explain(question.path["task"]).to_dict()),
+            ("GET", "explain/{task}/text", lambda question: {"text": str(router.explain(question.path["task"]))}),
+            ("GET", "clock", lambda question: _clock(router.clock)),
+            ("POST", "clock/advance", self._advance),
+            ("POST", "clock/pause", lambda question: _moved(router.clock, router.clock.pause)),
+            ("POST", "clock/resume", lambda question: _moved(router.clock, router.clock.resume)),
+            ("GET", "faults", lambda question: [_fault(each) for each in router.faults.active]),
+            ("POST", "faults", self._begin_fault),
+            ("POST", "faults/clear", lambda question: router.faults.clear()),
+            ("GET", "sessions", self._sessions),
+            ("GET", "events", self._events),
+            ("POST", "events/{event}/resend", lambda question: router.resend_event(question.path["event"])),
+            ("POST", "reset", self._reset),
+        ):
+            self._routes.add(method, template, function)
+
+    async def __call__(self, service: Service, request: web.BaseRequest, path: str) -> web.Response | None:
+        """Answer a request; None where the path is not one of these.
+
+        Raises:
+            Rejected: it has no valid credentials, or is invalid.
+        """
+        if path in ("/", "/health") and request.method in ("GET", "HEAD"):
+            return self._page() if path == "/" else _json(200, {"status": "ok", "version": __version__})
+        if not path.startswith(PREFIX):
+            return None
+        basic.check(service, request.headers.get("Authorization"))
+        try:
+            found = self._routes.find(request.method, path[len(PREFIX) :])
+        except MethodNotAllowed as error:
+            raise refusals.MethodRefused(request.method, path, tuple(error.allowed)) from None
+        if found is None:
+            raise refusals.not_found(path)
+        function, variables = found
+        question = _Question(variables, dict(request.query), await _body(request))
+        try:
+            # Not on the loop: moving the clock waits for turns of it.
+            answer = await asyncio.to_thread(function, question)
+        except NotFoundError as error:
+            return _refused(404, error.message)
+        except (TypeError, ValueError, TaskRouterError) as error:
+            status = error.status if isinstance(error, RequestRejectedError) and error.status else 400
+            return _refused(status, str(error))
+        return _json(200, answer) if answer is not None else web.Response(status=204)
+
+    def _page(self) -> web.Response:
+        router = self._router
+        rows = {
+            "REST": f"{router.url}/v1/Workspaces",
+            "Event bridge": router.connection["eb_server"],
+            "Health": f"{router.url}/health",
+            "Control": f"{router.url}{PREFIX}info",
+        }
+        lines = "".join(
+            f"<tr><th>{name}</th><td><code>{escape(value)}</code></td></tr>" for name, value in rows.items()
+        )
+        text = (
+            "<!doctype html><html lang=en><meta charset=utf-8><title>Local TaskRouter</title>"
+            "<h1>Local TaskRouter</h1><p>Twilio TaskRouter on this machine, for development. It is not a website: "
+            f"programs talk to it.</p><table>{lines}</table>"
+            f"<p>twilio_taskrouter_worker {__version__}</p></html>"
+        )
+        headers = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}
+        return web.Response(text=text, content_type="text/html", headers=headers)
+
+    # -- the functions -----------------------------------------------------------------------------------------------
+
+    def _info(self, question: _Question) -> dict[str, Any]:
+        router = self._router
+        return {
+            "version": __version__,
+            "url": router.url,
+            **router.connection,
+            "account_sid": router.account_sid,
+            "workspace_sid": router.workspace_sid,
+            "activities": dict(router.activities),
+            "workers": len(router.workers()),
+            "open_tasks": sum(not task.final for task in router.tasks()),
+            "clock": _clock(router.clock),
+            "faults": [str(fault) for fault in router.faults.active],
+        }
+
+    def _advance(self, question: _Question) -> Any:
+        if "seconds" not in question.body:
+            raise ValueError('The body must be {"seconds": NUMBER}')
+        return _moved(self._router.clock, lambda: self._router.clock.advance(question.body["seconds"]))
+
+    def _begin_fault(self, question: _Question) -> Any:
+        name, seconds = question.body.get("name"), question.body.get("for")
+        arguments = question.body.get("arguments", {})
+        if name not in _FAULTS:
+            raise ValueError(f"There is no fault {name!r}; there are {', '.join(_FAULTS)}")
+        if not isinstance(arguments, dict):
+            raise ValueError("arguments must be a JSON object")
+        result = getattr(self._router.faults, name)(**arguments)
+        if not isinstance(result, Fault):
+            return {"name": name, "hits": result}
+        if seconds is not None:
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 86400:
+                result.undo()
+                raise ValueError(f"for must be a number of seconds, at most 86400, not {seconds!r}")
+            timer = threading.Timer(seconds, result.undo)
+            timer.daemon = True
+            timer.start()
+        return _fault(result)
+
+    def _sessions(self, question: _Question) -> Any:
+        router = self._router
+        found = [{"worker_sid": each.sid, "worker_name": each.friendly_name} for each in router.workers()]
+        counted = [{**each, "sessions": router.open_sessions(each["worker_sid"])} for each in found]
+        return [each for each in counted if each["sessions"]]
+
+    def _events(self, question: _Question) -> Any:
+        """The events after a sid, oldest first; without one, the latest."""
+        query = question.query
+        types = [each for each in query.get("type", "").split(",") if each]
+        events = self._router.events(*types, task=query.get("task"), worker=query.get("worker"))
+        sids = [event.sid for event in events]
+        after = query.get("after")
+        if after in sids:
+            events = events[sids.index(after) + 1 :][:_EVENTS_AT_ONCE]
+        return [
+            {
+                "sid": event.sid,
+                "type": event.type,
+                "at": event.at.isoformat(),
+                "description": event.description,
+                "resource_type": event.resource_type,
+                "resource_sid": event.resource_sid,
+                "data": dict(event.data),
+            }
+            for event in events[-_EVENTS_AT_ONCE:]
+        ]
+
+    def _reset(self, question: _Question) -> None:
+        # The answer must be on its way before its connection ends.
+        timer = threading.Timer(0.05, self._router.reset)
+        timer.daemon = True
+        timer.start()
+
+
+def _clock(clock: Clock) -> dict[str, Any]:
+    return {"now": clock.now(), "running": clock.running}
+
+
+def _moved(clock: Clock, change: Callable[[], None]) -> dict[str, Any]:
+    change()
+    return _clock(clock)
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    return {"text": str(fault), "hits": fault.hits}
+
+
+async def _body(request: web.BaseRequest) -> Mapping[str, Any]:
+    body = await read_body(request)
+    if not body:
+        return {}
+    try:
+        document = loads(body)
+    except ValueError:
+        raise refusals.invalid("The request body is not JSON") from None
+    if not isinstance(document, dict):
+        raise refusals.invalid("The request body must be a JSON object")
+    return document
+
+
+def _refused(status: int, message: str) -> web.Response:
+    return _json(status, {"status": status, "message": message})
+
+
+def _json(status: int, body: Any) -> web.Response:
+    return web.Response(status=status, body=dumps(body), headers={"Content-Type": JSON})
