@@ -43,7 +43,15 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # All at once: a program that takes one of the names is about to use the service.
-    from . import engine, operations, router
+    try:
+        from . import engine, operations, router
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] != "aiohttp":
+            raise
+        raise ModuleNotFoundError(
+            'The local TaskRouter needs aiohttp, which is not installed: pip install "twilio_taskrouter_worker[local]"',
+            name="aiohttp",
+        ) from missing
     from .clock import Clock
     from .engine import expressions, model
     from .faults import Fault, Faults

@@ -16,18 +16,9 @@ from typing import Final, TypeVar
 
 from ..._hosts import is_loopback
 from ...errors import ForkedProcessError, StateError
-
-try:
-    from .app import App, Control
-    from .http.connections import HttpServer
-    from .http.guard import Guard
-except ModuleNotFoundError as missing:
-    if missing.name is None or missing.name.partition(".")[0] != "aiohttp":
-        raise
-    raise ModuleNotFoundError(
-        'The local TaskRouter needs aiohttp, which is not installed: pip install "twilio_taskrouter_worker[local]"',
-        name="aiohttp",
-    ) from missing
+from .app import App, Control
+from .http.connections import HttpServer
+from .http.guard import Guard
 from .service import Service
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
