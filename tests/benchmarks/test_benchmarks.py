@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.benchmarks import engine, keeping, service
+from tests.benchmarks import engine, keeping, many, service
 
 
 def test_engine(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,3 +53,11 @@ def test_keeping(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["1", "10", "50"]
     assert "with 30 commands" in lines[4]
+
+
+def test_many(capsys: pytest.CaptureFixture[str]) -> None:
+    """The benchmark of many Workers serves every task of its bursts, and compares the two crowds."""
+    assert many.main(["--workers", "2", "4", "--bursts", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[:2]] == [["2", "Workers"], ["4", "Workers"]]
+    assert "a task with 4 Workers costs" in lines[2]

@@ -6,6 +6,7 @@ as an ``error`` event.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -14,10 +15,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any
 
-from .._log import CALLBACKS, EVENTS, about
+from .._log import CALLBACKS, EVENTS, about, summed_up
 from ..errors import InvalidMessageError, TaskRouterError
 from ..events import Emitter, Listener
 from . import reporting
+from .inbox import Inbox
 from .messages import Message, parse
 from .mirror import Mirror, Notice
 from .updates import apply
@@ -48,7 +50,7 @@ class Dispatcher:
         self._state = state
         self._work = work or Work()
         self._after = after
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._queue: Inbox[_Item | None] = Inbox()
         self._first: deque[Callable[[], None]] = deque()
         self._working_on: float | None = None
         self._warn_after = LAG_WARNING
@@ -91,7 +93,7 @@ class Dispatcher:
     @property
     def backlog(self) -> int:
         """Number of frames and steps that wait."""
-        return self._queue.qsize() + self._more_put - self._more_taken
+        return len(self._queue) + self._more_put - self._more_taken
 
     def _run(self) -> None:
         if self._after is not None:
@@ -105,6 +107,7 @@ class Dispatcher:
                 self._one(what)
             self._working_on = None
             del item, what
+        self._queue.close()
 
     def _batch(self, frames: Sequence[str | bytes]) -> None:
         self._one(frames[0])
@@ -124,12 +127,14 @@ class Dispatcher:
         """What is next in the queue; ended reservations are forgotten on time also when nothing comes."""
         while (forget_at := self._state.forget_at) is not None:
             try:
-                return self._queue.get(timeout=max(0.0, forget_at - time.monotonic()))
+                return self._queue.get(forget_at)
             except queue.Empty:
                 self._state.forget_ended(time.monotonic())
         return self._queue.get()
 
     def _step(self, step: Callable[[], None]) -> None:
+        # It may run callbacks of Futures.
+        self._queue.end_turn()
         try:
             step()
         except Exception as error:
@@ -138,7 +143,7 @@ class Dispatcher:
     def _message(self, what: str | bytes | Message) -> None:
         now = time.monotonic()
         if now - (self._working_on or now) > self._warn_after:
-            self._warn_slow(now)
+            self._warn_slow()
         try:
             message = what if isinstance(what, Message) else parse(what)
             if message is None:
@@ -150,12 +155,10 @@ class Dispatcher:
         except Exception as error:
             self._unforeseen(error)
 
-    def _warn_slow(self, now: float) -> None:
-        waited = now - (self._working_on or now)
-        CALLBACKS.warning(
-            "Worker %s: callbacks are slow: an event waited %.1f s, %d more wait",
-            self._state.worker_sid, waited, self.backlog, extra=about(worker=self._state.worker_sid),
-        )  # fmt: skip
+    def _warn_slow(self) -> None:
+        sid, limit = self._state.worker_sid, self._warn_after
+        text = f"Worker {sid}: callbacks are slow: an event waited more than {limit:g} s; see lag and backlog"
+        summed_up(CALLBACKS, logging.WARNING, text, about(worker=sid))
         self._warn_after *= 2
 
     def _unforeseen(self, error: Exception) -> None:
@@ -211,6 +214,7 @@ class Dispatcher:
     def _run_callback(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> None:
         try:
             if listener.executor is None:
+                self._queue.end_turn()
                 self.calling = event, args
                 listener.callback(*args)
             else:

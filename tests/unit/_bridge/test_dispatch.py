@@ -14,7 +14,7 @@ import pytest
 
 from tests.tools.wait import eventually, no_leftover_threads
 from tests.unit._bridge.service import Client, Service
-from twilio_taskrouter_worker import Reservation, Worker
+from twilio_taskrouter_worker import Reservation, Worker, _log
 from twilio_taskrouter_worker._bridge.dispatch import Dispatcher
 from twilio_taskrouter_worker._bridge.messages import Message
 from twilio_taskrouter_worker._bridge.mirror import Notice
@@ -290,8 +290,11 @@ def test_lag_and_backlog(desk: Desk) -> None:
     assert desk.dispatcher.backlog == 0
 
 
-def test_slow_callbacks_are_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_slow_callbacks_are_logged(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An event that had to wait 5 s is logged, the next only after twice as long; what it says is not."""
+    monkeypatch.setattr(_log, "_REPEATS", _log.Repeats())
     idle = Dispatcher(desk.client.state, "never started")
     warnings = []
     with caplog.at_level(logging.WARNING, logger="twilio_taskrouter_worker"):

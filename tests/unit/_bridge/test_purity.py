@@ -61,6 +61,7 @@ IMPURE_SIBLINGS = {
     "forking",
     "futures",
     "http",
+    "inbox",
     "loading",
     "outcomes",
     "resolver",
