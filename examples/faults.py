@@ -27,12 +27,13 @@ with LocalTaskRouter() as router:
     def say_back(worker: Worker) -> None:
         print("connected")
 
-    @worker.on("reservation_created")
-    def serve(reservation: Reservation) -> None:
-        if reservation.status == "pending":
-            reservation.accept().result(timeout=10)
+    @worker.serve
+    def serve(reservation: Reservation) -> str:
+        reservation.once("completed", count)
+        return "served"
+
+    def count(reservation: Reservation) -> None:
         order = reservation.task.attributes["order"]
-        reservation.task.complete("served").result(timeout=10)
         print(f"served: {order}")
         served.append(order)
         if len(served) == 2:

@@ -16,27 +16,21 @@ all_done = threading.Event()
 served: list[str] = []
 
 with LocalTaskRouter() as router:
-    # In real life the worker exists already, and your backend hands out the token.
+    # In real life the worker exists already, and your backend hands out the tokens.
     alice = router.add_worker("Alice", attributes={"languages": ["en"]}, activity="Offline")
-    worker = Worker(router.token(alice), **router.connection)
+    worker = Worker(token_provider=lambda: router.token(alice), connect_activity="Available", **router.connection)
 
     @worker.on("ready")
     def say_hello(worker: Worker) -> None:
+        # Callbacks run one at a time on the worker's dispatch thread.
         print(f"{worker.friendly_name} is connected, her activity is {worker.activity.name}")
 
-    @worker.on("activity_updated")
-    def say_activity(worker: Worker) -> None:
-        print(f"{worker.friendly_name} is {worker.activity.name} now")
-
-    @worker.on("reservation_created")
-    def serve(reservation: Reservation) -> None:
-        # Callbacks run one at a time on the worker's own thread; waiting for a call in here is fine.
-        task = reservation.task
-        print(f"offered: {task.attributes['order']}")
+    @worker.serve
+    def serve(reservation: Reservation) -> str:
+        # The reservation is accepted. Handlers run on threads of their own, and may take as long as they need.
         reservation.once("completed", count)
-        reservation.accept().result(timeout=10)
-        print(f"accepted: {task.attributes['order']}")
-        task.complete("served").result(timeout=10)
+        print(f"serving: {reservation.task.attributes['order']}")
+        return "served"  # completes the task, with this reason
 
     def count(reservation: Reservation) -> None:
         order = reservation.task.attributes["order"]
@@ -45,10 +39,9 @@ with LocalTaskRouter() as router:
         if len(served) == len(ORDERS):
             all_done.set()
 
-    with worker:  # connects here, disconnects at the end
+    with worker:  # connects here; at the end what runs may finish, and it disconnects
         for order in ORDERS:
             router.create_task(attributes={"order": order})
-        worker.activities.by_name("Available").set_as_current().result(timeout=10)
         if not all_done.wait(timeout=20):
             raise SystemExit(f"only {len(served)} of {len(ORDERS)} orders were served")
 

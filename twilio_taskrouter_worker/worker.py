@@ -47,21 +47,23 @@ class Worker(WorkerFields, Lifecycle):
 
     ::
 
-        worker = Worker(token)
+        worker = Worker(token_provider=fetch_token, connect_activity="Available")
 
-        @worker.on("reservation_created")
-        def reserved(reservation):
-            reservation.accept().result()
-            ...
-            reservation.task.complete("done")
+        @worker.serve
+        def ship(reservation):
+            send(reservation.task.attributes["order"])
+            return "shipped"
 
-        worker.run_forever()
+        worker.run_forever(drain_activity="Offline")
+
+    **Serving.** ``serve`` accepts each reservation, runs the handler on a thread of its own, and completes the task
+    with its value; after a restart it takes up what is open. It is made of events and calls.
 
     **Threads.** Callbacks run one at a time, in the order of the events, on this worker's dispatch thread. Receiving,
     heartbeats and reconnecting go on beside them, so a callback may take its time; see ``lag``. Every method may be
     called on any thread. Calls return a :class:`concurrent.futures.Future` at once and may be waited for anywhere,
-    also in a callback; only what could end by another callback alone (``connect``, ``wait_for``, ``stream``) raises
-    DispatchThreadError there.
+    also in a callback; only what could end by another callback alone (``connect``, ``drain``, ``wait_for``, ``stream``)
+    raises DispatchThreadError there.
 
     **Calls.** Arguments are checked at the call (TypeError, ValueError). NotReadyError is raised before the worker was
     first ready, ClosedError after ``disconnect``, ForkedProcessError in a forked child. The Future fails with a
@@ -74,28 +76,38 @@ class Worker(WorkerFields, Lifecycle):
     ``activity_updated``, ``attributes_updated`` (worker), ``token_will_expire`` (seconds left), ``token_expired``,
     ``token_updated`` (nothing). The camelCase names of the JS SDK work too. Listeners stay across reconnects.
 
-    :param token: the access token, a JWT.
-    :param connect_activity_sid: activity to take when first connected, before ``ready``, and not again after a
-        reconnection; empty: stay in the one there is. Where it cannot be taken, ``error`` says so.
-    :param close_existing_sessions: close the worker's other sessions when first connected, and not again after a
-        reconnection.
-    :param set_worker_offline_if_disconnected: whether the service should move the worker to an offline activity when
-        its last session ends; None leaves that to the service.
-    :param enable_version_check: send the version of what is changed, so that a change which does not know the latest
-        version fails with VersionConflictError.
-    :param log_level: for scripts: ``trace``, ``debug``, ``info``, ``warn``, ``error`` or ``silent`` sets the level of
-        the logger ``twilio_taskrouter_worker``, which all clients of the process share, unless the application has
-        set one. None leaves logging to the application.
-    :param region: Twilio region, part of the host name; None or ``us1``: none.
-    :param edge: withdrawn by Twilio; still composed into the host name, with a DeprecationWarning.
-    :param eb_server: address for HTTP (``http://`` or ``https://``) in place of Twilio's, e.g. of a local TaskRouter.
-    :param ws_server: address for the websocket (``ws://`` or ``wss://``) in place of Twilio's; of the two, one is
-        enough, and ``region`` and ``edge`` do not matter then.
-    :param token_provider: function without arguments that returns a new token; called on a pool thread before the
-        token ends, and again after a failure.
-    :param request_timeout: seconds for each call as a whole, retries included; more than 0, less than 86400.
+    Nothing is connected yet: see ``connect``.
 
-    Wrong types raise TypeError, wrong values ValueError. Nothing is connected yet: see ``connect``.
+    Args:
+        token: The access token, a JWT; None: the token_provider is asked for the first one when connecting.
+        connect_activity: Activity (name, sid or Activity) to take when first connected, before ``ready``, and not again
+            after a reconnection. Where it does not exist or is refused, ``connect`` raises InitializationError, with
+            the names there are. None: stay in the present one.
+        connect_activity_sid: The form of the JS SDK: a sid; where it cannot be taken, ``error`` says so, and the worker
+            becomes ready all the same. Empty: none.
+        close_existing_sessions: Close the worker's other sessions when first connected, and not again after a
+            reconnection.
+        set_worker_offline_if_disconnected: Whether the service moves the worker to an offline activity when its last
+            session ends; None leaves that to the service.
+        enable_version_check: Send the version of what is changed, so that a change which does not know the latest
+            version fails with VersionConflictError.
+        log_level: For scripts: ``trace``, ``debug``, ``info``, ``warn``, ``error`` or ``silent`` sets the level of the
+            logger ``twilio_taskrouter_worker``, which all clients of the process share, unless the application has
+            set one. None leaves logging to the application.
+        region: Twilio region, part of the host name; None or ``us1``: none.
+        edge: Withdrawn by Twilio; still composed into the host name, with a DeprecationWarning.
+        eb_server: Address for HTTP (``http://`` or ``https://``) in place of Twilio's, e.g. of a local TaskRouter.
+        ws_server: Address for the websocket (``ws://`` or ``wss://``) in place of Twilio's; of the two, one is enough,
+            and ``region`` and ``edge`` do not matter then.
+        return_to_activity: Activity (name, sid or Activity) to take when a reservation has timed out and the service
+            has therefore moved the worker to an unavailable activity. None: stay there.
+        token_provider: Function without arguments that returns a new token; called on a pool thread before the token
+            expires, and again after a failure.
+        request_timeout: Seconds for each call as a whole, retries included; more than 0, less than 86400.
+
+    Raises:
+        TypeError: An argument has the wrong type, or there is neither a token nor a token_provider.
+        ValueError: An argument has the wrong value.
     """
 
     __slots__ = (

@@ -39,7 +39,7 @@ def test_the_example_runs_as_it_stands(reader: ModuleType, tmp_path: Path) -> No
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == "offered 4711\n"
+    assert ended.stdout == "shipping 4711\n"
 
 
 def test_the_example_is_short(reader: ModuleType) -> None:

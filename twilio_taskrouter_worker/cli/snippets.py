@@ -8,24 +8,26 @@ from typing import Any
 
 def python_snippet(facts: Mapping[str, Any]) -> str:
     """A worker that accepts and completes whatever it is offered."""
+    drain = 'drain_activity="Offline"' if "Offline" in facts["activities"] else ""
     return f'''\
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.tokens import create_worker_token
 
-token = create_worker_token("{facts["account_sid"]}", "{facts["signing_key_sid"]}",
-                            "{facts["signing_key_secret"]}",
-                            "{facts["workspace_sid"]}", "{facts["worker_sid"]}")
-worker = Worker(token, connect_activity_sid="{facts["activities"]["Available"]}",
+def fetch_token():
+    return create_worker_token("{facts["account_sid"]}", "{facts["signing_key_sid"]}",
+                               "{facts["signing_key_secret"]}",
+                               "{facts["workspace_sid"]}", "{facts["worker_sid"]}")
+
+worker = Worker(token_provider=fetch_token, connect_activity="Available",
                 eb_server="{facts["eb_server"]}",
                 ws_server="{facts["ws_server"]}")
 
-@worker.on("reservation_created")
-def serve(reservation):
-    print("offered", reservation.task.attributes)
-    reservation.accept().result()
-    reservation.task.complete("done").result()
+@worker.serve
+def work(reservation):
+    print("working on", dict(reservation.task.attributes))
+    return "done"
 
-worker.run_forever()'''
+worker.run_forever({drain})'''
 
 
 def rest_snippet(facts: Mapping[str, Any]) -> str:
