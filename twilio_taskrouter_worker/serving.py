@@ -95,6 +95,7 @@ class Transfer:
     mode: Literal["WARM", "COLD"] = attrs.field(
         default="COLD", kw_only=True, validator=_checks.validator(_checks.one_of("WARM", "COLD"))
     )
+    """``WARM``: this worker stays on the task until the other side has taken it; ``COLD``: it wraps up at once."""
     priority: int | None = attrs.field(default=None, kw_only=True)
     """Replaces the task's; None leaves it."""
     attributes: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
