@@ -10,7 +10,7 @@ from ._bridge import routes
 from ._bridge.request import NOTHING
 from ._bridge.routes import Route
 from ._bridge.schema import Record
-from ._bridge.tracking import NOTHING_ANNOUNCED, Announced
+from ._bridge.tracking import Track
 from ._listening import Listenable
 from .errors import InvalidMessageError
 from .events import ReservationEvent, names
@@ -38,7 +38,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     ValueError at the call. ``task`` follows with the event, which may come before or after the answer.
     """
 
-    __slots__ = ("_announced", "_listeners", "_state", "_task", "_told_status", "_transfer")
+    __slots__ = ("_listeners", "_state", "_task", "_track", "_transfer")
     _events = names(ReservationEvent)
 
     def __init__(self, state: Mirror, update: ReservationUpdate) -> None:
@@ -47,10 +47,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         self._state = state
         self._task = Task(state, self.sid, update.task)
         self._transfer: IncomingTransfer | None = None
-        # Dispatch thread only: as in Task.
-        self._announced: Announced = NOTHING_ANNOUNCED
-        # Dispatch thread only: the status as of the last event; an answer of a call may be ahead of it.
-        self._told_status = self.status
+        self._track = Track(self._schema.index["version"], update.record)
         self._renew_transfers(update)
 
     @property

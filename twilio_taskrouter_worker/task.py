@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ._bridge import routes
 from ._bridge.routes import Route
 from ._bridge.schema import Record
-from ._bridge.tracking import NOTHING_ANNOUNCED, Announced
+from ._bridge.tracking import Track
 from ._listening import TaskEmitter
 from .task_info import TaskFields
 from .transfer import OutgoingTransfer, Transfers
@@ -37,14 +37,13 @@ class Task(TaskFields, TaskEmitter):
     """
 
     __slots__ = (
-        "_announced",
         "_held",
         "_listeners",
         "_replaced",
         "_reservation_sid",
         "_starting",
         "_state",
-        "_told_record",
+        "_track",
         "_transfers",
     )
 
@@ -53,10 +52,7 @@ class Task(TaskFields, TaskEmitter):
         self._state = state
         self._reservation_sid = reservation_sid
         self._transfers = Transfers()
-        # Dispatch thread only: see announced.admit.
-        self._announced: Announced = NOTHING_ANNOUNCED
-        # Dispatch thread only: the record as of the last event; an answer of a call may be ahead of it.
-        self._told_record = record
+        self._track = Track(self._schema.index["version"], record)
         # Guarded by state.lock: outgoing transfers before the current one, by sid; events of them can still come.
         self._replaced: dict[str, OutgoingTransfer] = {}
         # Guarded by state.lock: calls of transfer() that have no answer yet, and events that wait for it.

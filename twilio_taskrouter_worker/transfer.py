@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ._bridge import routes, schema
 from ._bridge.schema import Record, Resource, Wire
+from ._bridge.tracking import TransferTrack
 from ._listening import Listenable
 from .events import TransferEvent, names
 
@@ -75,15 +76,14 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
     transfer, and run on the worker's dispatch thread. The same events fire on the task as ``transfer_...``, before.
     """
 
-    __slots__ = ("_listeners", "_state", "_task", "_told")
+    __slots__ = ("_listeners", "_state", "_task", "_track")
     _events = names(TransferEvent)
 
     def __init__(self, state: Mirror, task: Task, record: Record) -> None:
         super().__init__(record)
         self._state = state
         self._task = task
-        # Dispatch thread only: what was announced of it.
-        self._told: frozenset[object] = frozenset()
+        self._track = TransferTrack()
 
     def _created_after(self, record: Record) -> bool:
         """Whether it is certain that this transfer is the newer one."""

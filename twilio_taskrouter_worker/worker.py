@@ -180,6 +180,7 @@ class Worker(WorkerFields, Lifecycle):
             __version__,
             self._options.request_timeout,
             send_versions=self._options.enable_version_check,
+            refused=self._token_refused,
         )
         self._state = Mirror(self, self._call, self._waits, self._release, self._timings.linger)
         # Guards the three below: starting and stopping exclude each other.

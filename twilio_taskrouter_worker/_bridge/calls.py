@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from .._json import dumps
 from .._log import CALLS as log
 from ..errors import (
+    AuthorizationError,
     ClosedError,
     InvalidMessageError,
     NetworkError,
@@ -51,6 +52,7 @@ class Calls:
         client_version: Told to the service.
         timeout: Seconds for each call as a whole.
         send_versions: Whether the version of what is changed is sent.
+        refused: Called on a pool thread with a token that the service refused (status 401).
         unawaited: Called on a shared thread with the error of a call that failed and that nobody looked at, after it
             was logged.
         timings: For tests.
@@ -64,6 +66,7 @@ class Calls:
         timeout: float,
         *,
         send_versions: bool = False,
+        refused: Callable[[str], None] | None = None,
         unawaited: Unawaited | None = None,
         timings: Timings = TIMINGS,
     ) -> None:
@@ -71,6 +74,7 @@ class Calls:
         self.token = token
         self.timeout = timeout
         self.timings = timings
+        self.refused = refused
         self.unawaited = unawaited
         self.send_versions = send_versions
         self._client_version = client_version
@@ -289,11 +293,14 @@ class _Call(Turn, Generic[T]):
         exchange = self._begin()
         if exchange is None:
             return
+        token = ""
         try:
             # The token is read at each attempt: it may have been renewed meanwhile.
             token = self._calls.token()
             payload = read_answer(self._post(exchange, token), token)
         except (HttpFailure, RequestError) as failure:
+            if isinstance(failure, AuthorizationError) and failure.status == 401 and self._calls.refused is not None:
+                self._calls.refused(token)
             self._failed(failure)
         except TaskRouterError as error:
             # There is no token: its provider raised.

@@ -26,7 +26,7 @@ from .request import NOTHING, Caller, Request
 from .routes import Route
 from .schema import Record
 from .timings import Timings
-from .tracking import NOTHING_ANNOUNCED, Announced, Trust
+from .tracking import Track, Trust
 
 if TYPE_CHECKING:
     from ..events import Emitter
@@ -84,9 +84,8 @@ class Mirror:
         """The worker as the service sent it last."""
         self.public_record: Record | None = None
         """The same, with the version counted on where the service does so without sending it."""
-        self.told_record: Record | None = None
-        """The record as of the last event about the worker; an answer of a call may be ahead of it."""
-        self.announced: Announced = NOTHING_ANNOUNCED
+        self.track = Track(_WORKER["version"])
+        """What was announced of the worker itself."""
         self.trust = Trust()
         self.worker_trust = Trust()
         self.activities: Named[Activity] = Named()

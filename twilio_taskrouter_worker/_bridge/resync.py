@@ -22,7 +22,6 @@ from .messages import Message
 from .mirror import Mirror, Notice
 from .reload import ENDINGS, Snapshot
 from .schema import Record, Schema
-from .tracking import listed
 
 __all__ = ["missing", "take_over"]
 
@@ -116,12 +115,12 @@ class _Taking:
         directory._entries = fresh
 
     def worker(self, record: Record) -> None:
-        state, before = self._state, self._state.told_record
+        state, before = self._state, self._state.track.record
         index = WorkerFields._schema.index
         with state.lock:
             # The service's list is the truth, also where our own count of versions ran ahead.
-            state.record = state.public_record = state.told_record = record
-        state.announced = listed(record[index["version"]], record[-1])
+            state.record = state.public_record = record
+        state.track.listed(record)
         if before is None:
             return
         if before[index["activity_sid"]] != record[index["activity_sid"]]:
@@ -147,7 +146,8 @@ class _Taking:
 
     def reservations(self, snapshot: Snapshot, left_to_events: frozenset[str]) -> None:
         updates = {}
-        found = [payload for payload in snapshot.ended.values() if payload is not None]
+        ended = self._about_themselves(snapshot.ended)
+        found = [payload for payload in ended.values() if payload is not None]
         for payload in [*found, *snapshot.reservations]:
             try:
                 known = self._known(payload)
@@ -159,7 +159,7 @@ class _Taking:
             else:
                 updates[update.record[_RESERVATION["sid"]]] = update
         for sid, reservation in self._state.reservations.items():
-            if sid in snapshot.ended:
+            if sid in ended:
                 self._vanished(reservation, updates.pop(sid, None))
         fresh = []
         for sid, update in updates.items():
@@ -171,6 +171,17 @@ class _Taking:
                 fresh.append(update)
         for update in fresh:
             self._new(update)
+
+    def _about_themselves(self, ended: dict[str, Any]) -> dict[str, Any]:
+        """What was looked up, without answers that are about another reservation: those change nothing."""
+        good = {}
+        for sid, payload in ended.items():
+            answered = payload.get("sid") if isinstance(payload, dict) else None
+            if isinstance(answered, str) and answered != sid:
+                self._report(InvalidMessageError("Reservation: a look-up was answered with another reservation"))
+            else:
+                good[sid] = payload
+        return good
 
     def _known(self, payload: Any) -> Reservation | None:
         sid = payload.get("sid") if isinstance(payload, dict) else None
@@ -190,9 +201,9 @@ class _Taking:
         """Announce what the list says, not what an answer has brought since: that has an event of its own to come."""
         with self._state.lock:
             reservation._renew(update)
-        if not self._state.is_current(update.record[_RESERVATION["version"]], reservation._announced[0]):
+        if not reservation._track.is_new(update.record, self._state.trust):
             return
-        events = _missed(reservation._told_status, update.record[_RESERVATION["status"]])
+        events = _missed(_announced_status(reservation), update.record[_RESERVATION["status"]])
         self._task_changed(reservation.task, update.task, with_reservation=bool(events))
         for event in events:
             self._notify(reservation, event)
@@ -212,7 +223,7 @@ class _Taking:
             ending = "canceled" if ending == "pending" else "completed"
             self._set_status(reservation, ending)
         self._task_changed(reservation.task, None if update is None else update.task, with_reservation=True)
-        events = _missed(reservation._told_status, ending)
+        events = _missed(_announced_status(reservation), ending)
         if update is not None:
             self._settle(reservation, update)
         self._state.end(reservation, ending, self._now)
@@ -228,15 +239,13 @@ class _Taking:
 
     def _settle(self, reservation: Reservation, update: ReservationUpdate) -> None:
         """Nothing up to the versions of the list will be announced again."""
-        reservation._announced = listed(update.record[_RESERVATION["version"]], update.record[-1])
-        reservation._told_status = update.record[_RESERVATION["status"]]
+        reservation._track.listed(update.record)
         if update.task is not None:
-            reservation.task._announced = listed(update.task[_TASK["version"]], update.task[-1])
-            reservation.task._told_record = update.task
+            reservation.task._track.listed(update.task)
 
     def _task_changed(self, task: Task, record: Record | None, *, with_reservation: bool) -> None:
-        before = task._told_record
-        if record is None or not self._state.is_current(record[_TASK["version"]], before[_TASK["version"]]):
+        before = task._track.record
+        if record is None or before is None or not task._track.is_new(record, self._state.trust):
             return
         old, new = before[_TASK["status"]], record[_TASK["status"]]
         if new != old and new in _TASK_EVENTS:
@@ -251,6 +260,11 @@ _RESERVATION = Reservation._schema.index
 _TASK = Task._schema.index
 _TASK_EVENTS = {"wrapping": "wrapup", "completed": "completed", "canceled": "canceled"}
 _TASK_DATA = ("attributes", "priority", "task_channel_sid", "virtual_start_time")
+
+
+def _announced_status(reservation: Reservation) -> str:
+    record = reservation._track.record
+    return reservation.status if record is None else str(record[_RESERVATION["status"]])
 
 
 def _missed(before: str, after: str) -> list[str]:

@@ -411,9 +411,13 @@ class Session:
         return []
 
     def call_refused(self, token: str, now: float) -> list[Action]:
-        """A request was refused for this token: ask the provider, unless it was asked a moment ago."""
-        asks = self.state is not State.CLOSED and self._tokens.ask_early(token, now)
-        return [RenewToken()] if asks else []
+        """A request was refused for this token: ask the provider, unless it was asked a moment ago.
+
+        The requests of a reload are not the matter of this: their failure asks by itself.
+        """
+        if self.state in (State.LOADING, State.PAUSED, State.CLOSED):
+            return []
+        return [RenewToken()] if self._tokens.ask_early(token, now) else []
 
     def end_without_token(self, now: float) -> list[Action]:
         """From now on the connection ends, rather than wait without limit for a token that nobody provides."""

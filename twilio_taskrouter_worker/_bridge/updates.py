@@ -13,14 +13,13 @@ from ..channel import Channel
 from ..errors import InvalidMessageError
 from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
-from ..transfer import INITIATED, OutgoingTransfer, Transfer
+from ..transfer import INITIATED, Transfer
 from ..worker_info import WorkerFields
 from . import reporting
 from .messages import INIT, Message
 from .mirror import Mirror, Notice
 from .reload import ENDINGS
 from .schema import Record
-from .tracking import admit
 
 __all__ = ["apply"]
 
@@ -49,15 +48,11 @@ _CHANNEL_EVENTS = {
 def _worker_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     activity = message.event_type == "worker.activity.update"
     record = (state.read_known_activity if activity else state.read_worker)(message.payload)
-    announced = admit(state.announced, message.event_type, record[_WORKER["version"]], record[-1], state.worker_trust)
-    if announced is None:
-        return []
-    state.announced = announced
     record = state.with_known_activity(record)
+    if not state.track.admits(message.event_type, record, state.worker_trust):
+        return []
     with state.lock:
         state.renew_worker(record)
-    # Not state.record: an answer may have put that ahead, to a change whose event is still to come.
-    state.told_record = record
     if activity:
         reporting.activity_changed(state.worker_sid, record[_WORKER["activity_name"]], record[_WORKER["available"]])
     return [Notice(state.worker, _WORKER_EVENTS[message.event_type], (state.worker,))]
@@ -91,8 +86,7 @@ _RESERVATION_EVENTS = {
 
 def _reservation_created(state: Mirror, message: Message, now: float) -> list[Notice]:
     update = ReservationUpdate.read(message.payload)
-    index = Reservation._schema.index
-    sid, version = update.record[index["sid"]], update.record[index["version"]]
+    sid = update.record[Reservation._schema.index["sid"]]
     if sid in state.ended:
         return []
     reservation = state.reservations._entries.get(sid)
@@ -102,10 +96,8 @@ def _reservation_created(state: Mirror, message: Message, now: float) -> list[No
         with state.lock:
             state.count_version()
     reservation._own_update(update)
-    announced = admit(reservation._announced, message.event_type, version, update.record[-1], state.trust)
-    if announced is None:
+    if not reservation._track.admits(message.event_type, update.record, state.trust):
         return []
-    reservation._announced = announced
     _renew(state, reservation, update)
     reporting.offered(state.worker_sid, reservation)
     return [Notice(state.worker, "reservation_created", (reservation,))]
@@ -113,8 +105,7 @@ def _reservation_created(state: Mirror, message: Message, now: float) -> list[No
 
 def _reservation_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     update = ReservationUpdate.read(message.payload)
-    index = Reservation._schema.index
-    sid = update.record[index["sid"]]
+    sid = update.record[Reservation._schema.index["sid"]]
     event = _RESERVATION_EVENTS[message.event_type]
     reservation = state.reservations._entries.get(sid)
     if reservation is None:
@@ -124,17 +115,8 @@ def _reservation_updated(state: Mirror, message: Message, now: float) -> list[No
         return []
     reservation._own_update(update)
     ending = event in ENDINGS
-    announced = admit(
-        reservation._announced,
-        message.event_type,
-        update.record[index["version"]],
-        update.record[-1],
-        state.trust,
-        ending=ending,
-    )
-    if announced is None:
+    if not reservation._track.admits(message.event_type, update.record, state.trust, ending=ending):
         return []
-    reservation._announced = announced
     if ending:
         state.end(reservation, event, now)
     _renew(state, reservation, update, ending=ending)
@@ -146,10 +128,8 @@ def _reservation_updated(state: Mirror, message: Message, now: float) -> list[No
 def _renew(state: Mirror, reservation: Reservation, update: ReservationUpdate, *, ending: bool = False) -> None:
     with state.lock:
         reservation._renew(update, ending=ending)
-    reservation._told_status = update.record[Reservation._schema.index["status"]]
-    version, told = Task._schema.index["version"], reservation.task._told_record
-    if update.task is not None and state.is_current(update.task[version], told[version]):
-        reservation.task._told_record = update.task
+    if update.task is not None:
+        reservation.task._track.came_along(update.task, state.trust)
 
 
 def _reservation_failed(state: Mirror, message: Message, now: float) -> list[Notice]:
@@ -181,15 +161,10 @@ def _task_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     ending = message.event_type in _TASK_ENDINGS
     notices = []
     for task in state.tasks(record[index["sid"]]):
-        announced = admit(
-            task._announced, message.event_type, record[index["version"]], record[-1], state.trust, ending=ending
-        )
-        if announced is None:
+        if not task._track.admits(message.event_type, record, state.trust, ending=ending):
             continue
-        task._announced = announced
         with state.lock:
             task._renew(record, ending=ending)
-        task._told_record = record
         notices.append(Notice(task, _TASK_EVENTS[message.event_type], (task,)))
     return notices
 
@@ -210,11 +185,14 @@ def _transfer_updated(state: Mirror, message: Message, now: float) -> list[Notic
             task._held.append(message)
             return []
         known = task._known_outgoing(record[index["sid"]])
-        mark = _mark(task, message.event_type, record)
-        if _is_old(task, known, mark, record):
+        if known is None and _began_before_the_current(task, record):
+            return []
+        version = task._record[Task._schema.index["version"]]
+        if known is not None and not known._track.admits(message.event_type, record, version):
             return []
         transfer = task._outgoing(record)
-    transfer._told |= {mark}
+        if known is None:
+            transfer._track.admits(message.event_type, record, version)
     on_task, on_transfer = _TRANSFER_EVENTS[message.event_type]
     notices = [Notice(task, on_task, (transfer,))]
     if on_transfer is not None:
@@ -222,22 +200,8 @@ def _transfer_updated(state: Mirror, message: Message, now: float) -> list[Notic
     return notices
 
 
-def _mark(task: Task, event_type: str, record: Record) -> object:
-    """What tells an event of a transfer from others of the same transfer, which has no version.
-
-    An attempt can fail twice with the same words in the same second; between the two the task changes.
-    """
-    if event_type != "task.transfer-attempt-failed":
-        return event_type
-    return event_type, record, task._record[Task._schema.index["version"]]
-
-
-def _is_old(task: Task, known: OutgoingTransfer | None, mark: object, record: Record) -> bool:
-    """Whether this event was announced before, or comes after the transfer's end, or tells of the start of a transfer
-    that was over before the current one began."""
-    if known is not None:
-        ended = any(isinstance(each, str) and each != "task.transfer-initiated" for each in known._told)
-        return ended or mark in known._told
+def _began_before_the_current(task: Task, record: Record) -> bool:
+    """Whether it is the start of a transfer that was over before the current one began."""
     current = task.transfers.outgoing
     started = record[Transfer._schema.index["status"]] == INITIATED
     return started and current is not None and current._created_after(record)

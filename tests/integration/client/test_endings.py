@@ -14,9 +14,10 @@ import pytest
 from tests.integration.client.ears import Ears, connected, make_token, new_worker
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_threads
-from twilio_taskrouter_worker import ClosedError, GatewayDisconnectedError, Reservation, Worker
+from twilio_taskrouter_worker import ClosedError, GatewayDisconnectedError, Reservation, TaskRouterError, Worker
 from twilio_taskrouter_worker._bridge import http
 from twilio_taskrouter_worker._bridge.connection import Connection
+from twilio_taskrouter_worker._bridge.signaling import Socket
 from twilio_taskrouter_worker._bridge.threads import TIMERS, Timer
 
 SOON = 10.0
@@ -279,3 +280,60 @@ def test_a_predicate_that_exits_ends_the_wait(bridge: RecordingBridge) -> None:
         bridge.add_reservation(announce=True)
         assert isinstance(waiting.exception(SOON), SystemExit)
         assert not ears.all("error")
+
+
+@pytest.mark.parametrize("thread", ["dispatch", "recv"])
+def test_a_start_without_a_thread_starts_nothing(
+    bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch, thread: str
+) -> None:
+    """Where the system has no thread for the worker, that is said, nothing is left, and the next connect() works."""
+    begin = threading.Thread.start
+
+    def start(self: threading.Thread) -> None:
+        if self.name.endswith(thread):
+            raise RuntimeError("can't start new thread")
+        begin(self)
+
+    worker = new_worker(bridge)
+    with no_leftover_threads():
+        monkeypatch.setattr(threading.Thread, "start", start)
+        for _ in range(2):
+            with pytest.raises(TaskRouterError, match="no more threads"):
+                worker.connect(5)
+        worker.disconnect()
+        monkeypatch.setattr(threading.Thread, "start", begin)
+        with worker:
+            assert worker.ready and len(bridge.connections) == 1
+
+
+def test_frames_that_wait_in_the_kernel_are_no_silence(
+    bridge: RecordingBridge, timings: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that stood still finds the time of silence over before its reader had a turn: what has come counts."""
+    timings(silence=1.0)
+    held, stands, go_on, read = threading.Event(), threading.Event(), threading.Event(), Socket.read
+
+    def slow_read(socket: Socket) -> Any:
+        if held.is_set():
+            stands.set()
+            assert go_on.wait(SOON)
+        return read(socket)
+
+    monkeypatch.setattr(Socket, "read", slow_read)
+    with no_leftover_threads(), connected(bridge) as (worker, ears):
+        held.set()
+        bridge.beat()
+        assert stands.wait(SOON)
+        bridge.beat()
+        eventually(lambda: worker._connection is not None and worker._connection._socket.has_unread())  # type: ignore[union-attr]
+        inner = worker._connection
+        assert inner is not None
+        before = inner._session.silent_at
+        # The limit passes while the frame lies in the kernel, and is put off.
+        eventually(lambda: inner._session.silent_at != before, 5)
+        assert worker.ready
+        held.clear()
+        go_on.set()
+        bridge.add_reservation(announce=True)
+        ears.wait_for("reservation_created")
+        assert len(bridge.connections) == 1

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.client.ears import TOKEN, Ears, connected, make_token, marker, new_worker
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_threads
-from twilio_taskrouter_worker import TokenError, TokenExpiredError, Worker
+from twilio_taskrouter_worker import AuthorizationError, ConnectTimeoutError, TokenError, TokenExpiredError, Worker
 from twilio_taskrouter_worker._bridge import session
 from twilio_taskrouter_worker._bridge.timings import Timings
 
@@ -386,3 +386,115 @@ def test_a_provider_must_be_callable(bridge: RecordingBridge, provider: Any) -> 
     """Said at once."""
     with pytest.raises(TypeError, match="token_provider must be a function"):
         new_worker(bridge, token_provider=provider)
+
+
+def test_a_worker_without_a_first_token(bridge: RecordingBridge) -> None:
+    """The provider is asked for it when connecting, before the websocket; it is no update."""
+    first = make_token(3600)
+    provider = Provider(first)
+    worker = Worker(token_provider=provider, eb_server=bridge.eb_server)
+    assert provider.asked == 0
+    ears = Ears(worker)
+    with no_leftover_threads(), worker:
+        marker(bridge, ears)
+        assert bridge.connections[0].params["token"] == first and provider.asked == 1
+        assert "token_updated" not in ears.names()
+    with pytest.raises(TypeError, match="token"):
+        Worker(eb_server=bridge.eb_server)
+
+
+def test_a_first_token_that_comes_late(bridge: RecordingBridge) -> None:
+    """A provider that fails is asked again; its failures are ``error`` events, and then the worker gets ready."""
+    provider = Provider(OSError("backend down"), OSError("backend down"), make_token(3600))
+    worker = Worker(token_provider=provider, eb_server=bridge.eb_server)
+    ears = Ears(worker)
+    with no_leftover_threads(), worker:
+        assert [type(each.__cause__) for each in ears.all("error")] == [OSError, OSError] and provider.asked == 3
+
+
+def test_a_first_token_that_never_comes(bridge: RecordingBridge) -> None:
+    """connect() ends in time, and says whose fault it is."""
+    provider = Provider(*[OSError("backend down")] * 100)
+    worker = Worker(token_provider=provider, eb_server=bridge.eb_server)
+    with no_leftover_threads(), pytest.raises(ConnectTimeoutError, match="token_provider raised OSError") as caught:
+        worker.connect(0.5)
+    assert isinstance(caught.value.__cause__, TokenError) and provider.asked > 1
+
+
+def test_what_a_provider_raised_is_in_the_log(bridge: RecordingBridge, caplog: pytest.LogCaptureFixture) -> None:
+    """Its words and its traceback, with the tokens in them hidden; once, and not again as an ``error``."""
+    worker = Worker(token_provider=Provider(OSError(f"no token after {make_token(9)}")), eb_server=bridge.eb_server)
+    with worker:
+        eventually(lambda: worker.ready)
+    (record,) = [each for each in caplog.records if each.name == "twilio_taskrouter_worker.tokens"]
+    text = record.getMessage()
+    assert "the token_provider raised OSError" in text and "in __call__" in text
+    assert "OSError: no token after (a token)" in text and "eyJ" not in text
+
+
+def test_a_refused_call_asks_the_provider(bridge: RecordingBridge) -> None:
+    """A token that the service refuses before its time: the call fails, and the next one has another token."""
+    later = make_token(3600)
+    provider = Provider(later)
+    with connected(bridge, TOKEN, token_provider=provider) as (worker, ears):
+        rule = bridge.on_call("Workers/", 401, method="POST")
+        calls = [worker.set_attributes({}) for _ in range(3)]
+        assert all(isinstance(each.exception(5), AuthorizationError) for each in calls)
+        ears.wait_for("token_updated")
+        rule.remove()
+        worker.set_attributes({}).result(5)
+        assert bridge.calls[-1].token == later and provider.asked == 1
+
+
+def test_running_without_a_token_ends(bridge: RecordingBridge, timings: Callable[..., None]) -> None:
+    """run_forever() raises when the connection is lost, the token is refused, and there is no provider."""
+    timings(token_patience=0.1)
+    worker = new_worker(bridge, make_token(3600))
+    ears = Ears(worker)
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            worker.run_forever()
+        except TokenExpiredError as error:
+            raised.append(error)
+
+    with no_leftover_threads():
+        program = threading.Thread(target=run, name="program")
+        program.start()
+        ears.wait_for("ready")
+        bridge.refuse_handshake(401)
+        bridge.abort()
+        program.join(10)
+        assert len(raised) == 1 and isinstance(raised[0].__cause__, TokenError)
+
+
+def test_running_goes_on_with_a_token_that_comes_in_time(bridge: RecordingBridge, timings: Callable[..., None]) -> None:
+    """A listener of ``error`` that brings another token keeps the program alive."""
+    timings(token_patience=10.0)
+    worker = new_worker(bridge, make_token(3600))
+    ears = Ears(worker)
+    worker.once("error", lambda error: (bridge.accept_handshake(), worker.update_token(make_token(3600))))
+    with no_leftover_threads():
+        program = threading.Thread(target=worker.run_forever, name="program")
+        program.start()
+        ears.wait_for("ready")
+        bridge.refuse_handshake(401)
+        bridge.abort()
+        ears.wait_for("ready", 2)
+        worker.disconnect()
+        program.join(10)
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_the_end_of_a_token_is_in_the_log(
+    bridge: RecordingBridge, caplog: pytest.LogCaptureFixture, listens: bool
+) -> None:
+    """Without a provider the coming end is a WARNING, unless somebody listens, and the end an ERROR."""
+    worker = new_worker(bridge, make_token(SOON))
+    if listens:
+        worker.on("token_will_expire", lambda seconds: None)
+    with worker:
+        eventually(lambda: any("expires now" in each.getMessage() for each in caplog.records), 5)
+    levels = [each.levelname for each in caplog.records if each.name == "twilio_taskrouter_worker.tokens"]
+    assert levels == ["ERROR"] if listens else ["WARNING", "ERROR"]

@@ -324,6 +324,20 @@ def test_looked_up_and_unusable(client: Client, service: Service, bad: Any) -> N
     assert client.take_over(snapshot) == ["error", "WR1 canceled"]
 
 
+def test_looked_up_and_answered_with_another_reservation(client: Client, service: Service) -> None:
+    """An answer about another reservation is reported, and changes neither the one that was asked for nor the other."""
+    client.hear(service.create(), service.create())
+    service.change("WR1", "completed")
+    snapshot = service.snapshot()
+    snapshot.ended["WR1"] = {**service.open["WR2"], "version": 7, "reservation_status": "canceled"}
+    assert client.take_over(snapshot) == ["error"]
+    assert {sid: each.status for sid, each in client.worker.reservations.items()} == {
+        "WR1": "pending",
+        "WR2": "pending",
+    }
+    assert missing(client.state, snapshot) == []
+
+
 def test_a_list_with_one_that_is_over(client: Client, service: Service) -> None:
     """A reservation that the list has as ended is ended, if it was known, and left out, if it was not."""
     client.hear(service.create())

@@ -5,27 +5,23 @@ from __future__ import annotations
 import pytest
 
 from tests.unit._bridge.service import Client, Service
-from twilio_taskrouter_worker._bridge.tracking import (
-    NOTHING_ANNOUNCED,
-    ODD_RESERVATIONS,
-    Announced,
-    Trust,
-    admit,
-    listed,
-)
+from twilio_taskrouter_worker._bridge.tracking import ODD_RESERVATIONS, Track, TransferTrack, Trust
 
 A, B = 11, 22
 """Fingerprints of two contents."""
 
 
-def told(*events: tuple[str, int, int], trust: Trust | None = None, start: Announced = NOTHING_ANNOUNCED) -> list[bool]:
+def told(*events: tuple[str, int, int], trust: Trust | None = None, track: Track | None = None) -> list[bool]:
     """Which of these events (type, version, fingerprint) are announced, one after the other."""
-    announced, results = start, []
-    for event_type, version, fingerprint in events:
-        after = admit(announced, event_type, version, fingerprint, trust or Trust())
-        results.append(after is not None)
-        announced = announced if after is None else after
-    return results
+    track, trust = track or Track(0), trust or Trust()
+    return [track.admits(event_type, (version, fingerprint), trust) for event_type, version, fingerprint in events]
+
+
+def listed(version: int, fingerprint: int) -> Track:
+    """What is announced of an object that was read from a list."""
+    track = Track(0)
+    track.listed((version, fingerprint))
+    return track
 
 
 def test_each_version_once() -> None:
@@ -47,29 +43,60 @@ def test_several_events_of_one_version() -> None:
 
 def test_after_a_list() -> None:
     """What a list told is not announced again, of whatever kind; later versions are."""
-    assert told(("x", 3, A), ("y", 3, A), ("x", 2, B), ("x", 4, B), start=listed(3, A)) == [False, False, False, True]
+    assert told(("x", 3, A), ("y", 3, A), ("x", 2, B), ("x", 4, B), track=listed(3, A)) == [False, False, False, True]
 
 
 def test_an_ending_is_never_older() -> None:
-    """Nothing comes after an ending, so that it is announced whatever its version says."""
-    trust = Trust()
-    assert admit((5, {"x": A}), "end", 3, B, trust, ending=True) == (3, {"end": B})
-    assert admit((5, {"end": A}), "end", 5, A, trust, ending=True) is None
+    """Nothing comes after an ending, so that it is announced whatever its version says, but once."""
+    trust, track = Trust(), Track(0)
+    assert track.admits("x", (5, A), trust)
+    assert track.admits("end", (3, B), trust, ending=True) and track.record == (3, B)
+    assert not track.admits("end", (3, B), trust, ending=True)
     assert trust.in_versions
 
 
-@pytest.mark.parametrize("start", [(1, {"x": A}), listed(1, A)])
-def test_two_contents_of_one_version(start: Announced) -> None:
+@pytest.mark.parametrize("known", ["an event", "a list"])
+def test_two_contents_of_one_version(known: str) -> None:
     """A version that stands for two contents shows that versions mean nothing: both are announced, and from then on
     older versions too; an exact repetition is still none."""
-    trust = Trust()
-    assert told(("x", 1, B), ("x", 0, A), ("x", 0, A), ("x", 1, A), trust=trust, start=start) == [
+    trust, track = Trust(), listed(1, A)
+    if known == "an event":
+        track = Track(0)
+        track.admits("x", (1, A), trust)
+    assert told(("x", 1, B), ("x", 0, A), ("x", 0, A), ("x", 1, A), trust=trust, track=track) == [
         True,
         True,
         False,
         True,
     ]
     assert not trust.in_versions
+
+
+def test_what_comes_along() -> None:
+    """A part of another object's event is what is known from then on, unless it is older; its own events still fire."""
+    trust, track = Trust(), Track(0, (2, A))
+    track.came_along((1, B), trust)
+    assert track.record == (2, A)
+    track.came_along((3, B), trust)
+    assert track.record == (3, B)
+    assert track.admits("x", (3, B), trust)
+    trust.saw_contradiction()
+    track.came_along((1, A), trust)
+    assert track.record == (1, A)
+
+
+def test_events_of_a_transfer() -> None:
+    """Each once, and none after its end; attempts that fail alike are told apart by the task's version."""
+    track = TransferTrack()
+    start, attempt, end = "task.transfer-initiated", "task.transfer-attempt-failed", "task.transfer-failed"
+    assert [track.admits(start, (A,), 1), track.admits(start, (B,), 2)] == [True, False]
+    assert [track.admits(attempt, (A,), 1), track.admits(attempt, (A,), 1)] == [True, False]
+    assert [track.admits(attempt, (A,), 2), track.admits(attempt, (B,), 2)] == [True, True]
+    assert [track.admits(end, (A,), 2), track.admits(end, (A,), 2), track.admits(attempt, (A,), 3)] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_odd_versions_of_pending_reservations() -> None:
