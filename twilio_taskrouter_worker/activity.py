@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import Any
 
-from ._bridge import schema
+from ._bridge import routes, schema
+from ._bridge.owner import Owner
 from ._bridge.schema import Record, Resource, Wire
-
-if TYPE_CHECKING:
-    from ._bridge.mirror import Mirror
 
 __all__ = ["Activity"]
 
@@ -38,7 +36,7 @@ class Activity(Resource):
     workspace_sid = Wire("workspace_sid", schema.TEXT)
     """Sid of the workspace."""
 
-    def __init__(self, state: Mirror, record: Record) -> None:
+    def __init__(self, state: Owner, record: Record) -> None:
         super().__init__(record)
         self._state = state
 
@@ -58,4 +56,15 @@ class Activity(Resource):
         service (it does not). Raises TypeError for another type, and ValueError for True where this activity is
         available: the worker would be offered the rejected tasks at once.
         """
-        return self._state.set_activity(self, reject_pending_reservations)
+        if reject_pending_reservations and self.available and isinstance(reject_pending_reservations, bool):
+            raise ValueError(
+                f"reject_pending_reservations needs an unavailable activity, and {self.name!r} is "
+                "available: the worker would be offered the rejected tasks at once"
+            )
+
+        def answered(payload: Any) -> Activity:
+            self._state.worker_answered(payload)
+            return self
+
+        values = {"activity_sid": self.sid, "reject_pending_reservations": reject_pending_reservations}
+        return self._state.call_worker(routes.SET_ACTIVITY, values, answered)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ._bridge import schema
+from ._bridge.owner import Owner
 from ._bridge.schema import Record, Resource, Wire
 from ._listening import Listenable
-from .events import ChannelEvent, names
-
-if TYPE_CHECKING:
-    from ._bridge.mirror import Mirror
-    from ._bridge.waiting import Waiting
+from .events import ChannelEvent, Waits, names
 
 __all__ = ["Channel"]
 
@@ -53,7 +48,7 @@ class Channel(Resource, Listenable[ChannelEvent, "Channel"]):
     workspace_sid = Wire("workspace_sid", schema.TEXT)
     """Sid of the workspace."""
 
-    def __init__(self, state: Mirror, record: Record) -> None:
+    def __init__(self, state: Owner, record: Record) -> None:
         super().__init__(record)
         self._state = state
 
@@ -65,5 +60,5 @@ class Channel(Resource, Listenable[ChannelEvent, "Channel"]):
         """The task channel's unique name, under which ``worker.channels.by_name`` finds it."""
         return self.task_channel_unique_name
 
-    def _waiting(self) -> Waiting:
+    def _waiting(self) -> Waits:
         return self._state.waiting

@@ -14,12 +14,9 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import attrs
-
-if TYPE_CHECKING:
-    from ._bridge.waiting import Waiting
 
 __all__ = [
     "ChannelEvent",
@@ -194,6 +191,20 @@ def _held(function: FunctionType) -> list[int]:
     return [id(value) for value in values]
 
 
+class Waits(Protocol):
+    """The blocking waits of a Worker and its objects."""
+
+    def for_event(
+        self, emitter: Emitter, event: str, timeout: float | None, predicate: Callable[..., object] | None
+    ) -> tuple[Any, ...]:
+        """See Emitter.wait_for."""
+        ...
+
+    def stream(self, emitter: Emitter, events: list[str], timeout: float | None) -> Iterator[Any]:
+        """See Emitter.stream."""
+        ...
+
+
 class Emitter:
     """An object with events.
 
@@ -207,7 +218,7 @@ class Emitter:
     """The event that can be had for what is there already."""
     _listeners: dict[str, tuple[Listener, ...]]
 
-    def _waiting(self) -> Waiting:
+    def _waiting(self) -> Waits:
         """What ends the waits of this object when its connection ends."""
         raise NotImplementedError
 

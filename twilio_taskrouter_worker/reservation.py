@@ -7,20 +7,19 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._bridge import routes
+from ._bridge.owner import Owner
 from ._bridge.request import NOTHING
 from ._bridge.routes import Route
 from ._bridge.schema import Record
 from ._bridge.tracking import Track
 from ._listening import Listenable
 from .errors import InvalidMessageError
-from .events import ReservationEvent, names
+from .events import ReservationEvent, Waits, names
 from .reservation_info import ReservationFields
 from .task import Task
 from .transfer import IncomingTransfer, Transfer
 
 if TYPE_CHECKING:
-    from ._bridge.mirror import Mirror
-    from ._bridge.waiting import Waiting
     from .reservation_handle import ReservationHandle
 
 __all__ = ["Reservation"]
@@ -41,7 +40,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     __slots__ = ("_listeners", "_state", "_task", "_track", "_transfer")
     _events = names(ReservationEvent)
 
-    def __init__(self, state: Mirror, update: ReservationUpdate) -> None:
+    def __init__(self, state: Owner, update: ReservationUpdate) -> None:
         super().__init__(update.record)
         assert update.task is not None
         self._state = state
@@ -60,7 +59,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         """The transfer that brought it; None if it came by routing."""
         return self._transfer
 
-    def _waiting(self) -> Waiting:
+    def _waiting(self) -> Waits:
         return self._state.waiting
 
     # -- calls -----------------------------------------------------------------------------------------------------
@@ -291,7 +290,8 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         Returns:
             The handle, on the client of this worker; see ``Worker.client``.
         """
-        return self._state.worker.client().reservation(self.sid, self._task.sid)
+        handle: ReservationHandle = self._state.client().reservation(self.sid, self._task.sid)
+        return handle
 
     def fetch_latest_version(self) -> Future[Reservation]:
         """Read it again, and its task where the answer has it; the Future resolves to this reservation."""

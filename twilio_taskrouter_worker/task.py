@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._bridge import routes
+from ._bridge.owner import Owner
 from ._bridge.routes import Route
 from ._bridge.schema import Record
 from ._bridge.tracking import Track
 from ._listening import TaskEmitter
+from .events import Listener, Waits
 from .task_info import TaskFields
-from .transfer import OutgoingTransfer, Transfers
-
-if TYPE_CHECKING:
-    from ._bridge.mirror import Mirror
-    from ._bridge.waiting import Waiting
-    from .events import Listener
+from .transfer import OutgoingTransfer, Transfer, Transfers
 
 __all__ = ["Task"]
 
@@ -47,7 +44,7 @@ class Task(TaskFields, TaskEmitter):
         "_transfers",
     )
 
-    def __init__(self, state: Mirror, reservation_sid: str, record: Record) -> None:
+    def __init__(self, state: Owner, reservation_sid: str, record: Record) -> None:
         super().__init__(record)
         self._state = state
         self._reservation_sid = reservation_sid
@@ -71,10 +68,10 @@ class Task(TaskFields, TaskEmitter):
 
     def _listener_table(self) -> dict[str, tuple[Listener, ...]]:
         table = super()._listener_table()
-        self._state.keep(self)
+        self._state.keep(self._reservation_sid, self)
         return table
 
-    def _waiting(self) -> Waiting:
+    def _waiting(self) -> Waits:
         return self._state.waiting
 
     # -- calls -----------------------------------------------------------------------------------------------------
@@ -129,7 +126,19 @@ class Task(TaskFields, TaskEmitter):
             "priority": priority,
             "attributes": attributes,
         }
-        return self._state.start_transfer(self, values)
+        with self._state.lock:
+            self._starting += 1
+        try:
+            return self._state.call(
+                routes.CREATE_TRANSFER,
+                values,
+                self._transfer_answered,
+                subjects=(self.sid,),
+                heard=self._transfer_started,
+            )
+        except BaseException:
+            self._transfer_started()
+            raise
 
     def update_participant(
         self, *, hold: bool | None = None, hold_url: str | None = None, hold_method: str | None = None
@@ -169,6 +178,22 @@ class Task(TaskFields, TaskEmitter):
     def _conference(self, route: Route, values: Mapping[str, Any]) -> Future[Task]:
         values = {"task_sid": self.sid, **values}
         return self._state.call(route, values, self._answered, subjects=(self.sid,))
+
+    # -- starting a transfer: its events are held back until the Future's callbacks have added their listeners ---------
+
+    def _transfer_answered(self, payload: object) -> Task:
+        record = Transfer._schema.read(payload)
+        with self._state.lock:
+            self._outgoing(record)
+        return self
+
+    def _transfer_started(self) -> None:
+        """The call has ended, whether it succeeded or not, and its Future's callbacks have run."""
+        with self._state.lock:
+            self._starting -= 1
+            released, self._held = (self._held, []) if self._starting == 0 else ([], self._held)
+        if released:
+            self._state.release(released)
 
     # -- updates ---------------------------------------------------------------------------------------------------
 

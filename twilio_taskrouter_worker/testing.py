@@ -465,7 +465,7 @@ def calls_of(made: Reservation | Task) -> list[Call]:
     Raises:
         TypeError: it belongs to a service.
     """
-    script = made._state._caller
+    script = getattr(made._state, "_caller", None)
     if not isinstance(script, _Script):
         raise TypeError("calls_of() is for what make_reservation() and make_task() made")
     return list(script.calls)

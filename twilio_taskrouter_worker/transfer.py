@@ -6,14 +6,13 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from ._bridge import routes, schema
+from ._bridge.owner import Owner
 from ._bridge.schema import Record, Resource, Wire
 from ._bridge.tracking import TransferTrack
 from ._listening import Listenable
-from .events import TransferEvent, names
+from .events import TransferEvent, Waits, names
 
 if TYPE_CHECKING:
-    from ._bridge.mirror import Mirror
-    from ._bridge.waiting import Waiting
     from .task import Task
 
 __all__ = ["IncomingTransfer", "OutgoingTransfer", "Transfer", "Transfers"]
@@ -79,7 +78,7 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
     __slots__ = ("_listeners", "_state", "_task", "_track")
     _events = names(TransferEvent)
 
-    def __init__(self, state: Mirror, task: Task, record: Record) -> None:
+    def __init__(self, state: Owner, task: Task, record: Record) -> None:
         super().__init__(record)
         self._state = state
         self._task = task
@@ -115,7 +114,7 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
             self._renew(record)
         return self
 
-    def _waiting(self) -> Waiting:
+    def _waiting(self) -> Waits:
         return self._state.waiting
 
 

@@ -11,28 +11,22 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
+from typing import Any, NamedTuple, TypeVar, Union, cast
 
 from ..activity import Activity
 from ..channel import Channel
 from ..directory import Directory, Named
 from ..errors import InvalidMessageError
+from ..events import Emitter, Waits
 from ..reservation import Reservation
-from ..transfer import Transfer
+from ..task import Task
 from ..worker_info import WorkerFields
-from . import routes
 from .messages import Message
 from .request import NOTHING, Caller, Request
 from .routes import Route
 from .schema import Record
 from .timings import Timings
 from .tracking import Track, Trust
-
-if TYPE_CHECKING:
-    from ..events import Emitter
-    from ..task import Task
-    from ..worker import Worker
-    from .waiting import Waiting
 
 __all__ = ["Mirror", "Notice"]
 
@@ -56,9 +50,9 @@ class Mirror:
 
     def __init__(
         self,
-        worker: Worker,
+        worker: Emitter,
         caller: Caller,
-        waiting: Waiting,
+        waiting: Waits,
         release: Callable[[list[Message]], None],
         linger: float = Timings().linger,
     ) -> None:
@@ -72,7 +66,7 @@ class Mirror:
             linger: Seconds that events of a task still count after its reservation ended.
         """
         self.worker = worker
-        self._release = release
+        self.release = release
         self._linger = linger
         self.waiting = waiting
         self._caller = caller
@@ -215,13 +209,12 @@ class Mirror:
         if not task._was_listened_to():
             self._tasks[task.sid] = [weakref.ref(task) if each is task else each for each in self._tasks[task.sid]]
 
-    def keep(self, task: Task) -> None:
+    def keep(self, reservation_sid: str, task: Task) -> None:
         """A listener of this task is being added: if its reservation has ended, it lingers for that; any thread."""
-        sid = task.reservation_sid
-        if sid in self.ended:
-            self._kept[sid] = task
-            if sid not in self.ended:
-                self._kept.pop(sid, None)
+        if reservation_sid in self.ended:
+            self._kept[reservation_sid] = task
+            if reservation_sid not in self.ended:
+                self._kept.pop(reservation_sid, None)
 
     def withdraw(self, reservation: Reservation) -> None:
         """Forget an open reservation that was never announced."""
@@ -299,51 +292,10 @@ class Mirror:
         """Change the own worker."""
         return self.call(route, values, then, subjects=(self.worker_sid,), version=lambda: self.worker_version)
 
-    def set_activity(self, activity: Activity, reject_pending: bool | None) -> Future[Activity]:
-        """POST an activity; see Activity.set_as_current."""
-        if reject_pending and activity.available and isinstance(reject_pending, bool):
-            raise ValueError(
-                f"reject_pending_reservations needs an unavailable activity, and {activity.name!r} is "
-                "available: the worker would be offered the rejected tasks at once"
-            )
-
-        def answered(payload: Any) -> Activity:
-            self.worker_answered(payload)
-            return activity
-
-        values = {"activity_sid": activity.sid, "reject_pending_reservations": reject_pending}
-        return self.call_worker(routes.SET_ACTIVITY, values, answered)
-
-    def start_transfer(self, task: Task, values: Mapping[str, Any]) -> Future[Task]:
-        """POST a transfer, and hold back the events of the task's transfers until ``transfer_started``."""
-
-        def answered(payload: Any) -> Task:
-            record = Transfer._schema.read(payload)
-            with self.lock:
-                task._outgoing(record)
-            return task
-
-        with self.lock:
-            task._starting += 1
-        try:
-            return self.call(
-                routes.CREATE_TRANSFER,
-                values,
-                answered,
-                subjects=(task.sid,),
-                heard=lambda: self.transfer_started(task),
-            )
-        except BaseException:
-            self.transfer_started(task)
-            raise
-
-    def transfer_started(self, task: Task) -> None:
-        """The call has ended, whether it succeeded or not, and its Future's callbacks have added their listeners."""
-        with self.lock:
-            task._starting -= 1
-            released, task._held = (task._held, []) if task._starting == 0 else ([], task._held)
-        if released:
-            self._release(released)
+    def client(self) -> Any:
+        """The worker's client for calls without a connection."""
+        # A Worker, which cannot be imported here: it imports this module.
+        return cast("Any", self.worker).client()
 
 
 def _alive(entry: _TaskEntry) -> Task | None:

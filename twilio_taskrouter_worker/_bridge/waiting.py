@@ -10,15 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from .. import _checks
 from .._log import CALLBACKS
 from ..errors import ClosedError, DispatchThreadError, ForkedProcessError
-from ..events import Listener, registration
-
-if TYPE_CHECKING:
-    from ..events import Emitter
+from ..events import Emitter, Listener, registration
 
 __all__ = ["Stream", "Waiting", "WhenReady"]
 

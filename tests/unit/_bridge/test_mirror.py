@@ -217,7 +217,7 @@ def test_events_are_held_until_the_transfer_has_its_answer(client: Client, servi
     assert then(service.transfer("WR1", 1)) is task
     outgoing = task.transfers.outgoing
     assert outgoing is not None and outgoing.status == "initiated"
-    client.state.transfer_started(task)
+    task._transfer_started()
     assert [each.event_type for each in released] == [each.event_type for each in events]
     assert client.hear(*released) == ["WT1 transfer_initiated", "WT1 transfer_failed", "TT1 failed"]
     assert task.transfers.outgoing is outgoing
@@ -231,9 +231,9 @@ def test_two_transfers_under_way(client: Client, service: Service) -> None:
     task.transfer("WKother")
     task.transfer("WKthird")
     client.hear(transfer_messages(service)[0])
-    client.state.transfer_started(task)
+    task._transfer_started()
     assert released == []
-    client.state.transfer_started(task)
+    task._transfer_started()
     assert len(released) == 1
 
 
