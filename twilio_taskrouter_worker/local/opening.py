@@ -18,10 +18,11 @@ from .credentials import Credentials, credentials
 from .engine import DEFAULT_RULES, Engine, Rejected, commands
 from .rules import Rules
 from .server.auth.tokens import SigningKey
-from .server.commits import Keeper
+from .server.commits import Committer
 from .server.rules import DEFAULT_SERVICE_RULES
 from .server.service import Service
-from .store import Header, Store, differences
+from .snapshots import Snapshots, StartingPoint, starting_point
+from .store import Header, Snapshot, Store, differences
 
 if TYPE_CHECKING:
     import asyncio
@@ -84,18 +85,23 @@ def _build(
     header = _new_header(wishes) if kept is None else _agreed(wishes, kept)
     own = header.credentials
     key = SigningKey(own.account_sid, own.signing_key_sid, own.signing_key_secret)
-    engine = Engine(account_sid=own.account_sid, seed=header.seed, rules=header.rules)
+    start = None if store is None or kept is None else starting_point(store)
+    engine = (
+        Engine(account_sid=own.account_sid, seed=header.seed, rules=header.rules) if start is None else start.engine
+    )
     rules = DEFAULT_SERVICE_RULES if wishes.rules is None else wishes.rules.service_rules()
-    service = Service(loop, engine, clock, own.auth_token, key, Keeper(loop, store), rules, wishes.event_delay)
+    service = Service(loop, engine, clock, own.auth_token, key, Committer(loop, store), rules, wishes.event_delay)
     if store is not None:
+        snapshots = Snapshots(service)
         if kept is None:
             store.begin(header)
         else:
-            _restore(service, store, kept, stopping, own_clock=wishes.own_clock)
+            _restore(service, store, kept, start, snapshots, stopping, own_clock=wishes.own_clock)
             if own != kept.credentials:
                 store.replace_credentials(own)
+        service.committer.committed = snapshots.take_if_due
         service.record()
-        service.keeper.note_clock(clock.state())
+        service.committer.note_clock(clock.state())
     return Opened(service=service, credentials=own, key=key, new=kept is None)
 
 
@@ -129,10 +135,21 @@ def _agreed(wishes: Wishes, kept: Header) -> Header:
     return attrs.evolve(kept, credentials=attrs.evolve(kept.credentials, **given))
 
 
-def _restore(service: Service, store: Store, header: Header, stopping: Callable[[], bool], *, own_clock: bool) -> None:
-    """Replay the journal, and set the clock to where it would be by now."""
+def _restore(
+    service: Service,
+    store: Store,
+    header: Header,
+    start: StartingPoint | None,
+    snapshots: Snapshots,
+    stopping: Callable[[], bool],
+    *,
+    own_clock: bool,
+) -> None:
+    """Replay what follows the starting point, and set the clock to where it would be by now."""
     started = time.monotonic()
-    count = _replay(service, store, header, stopping)
+    if start is not None:
+        snapshots.resume(start)
+    count = _replay(service, store, header, None if start is None else start.snapshot, snapshots, stopping)
     log.info("%s: %d commands applied again in %.1f s", store.path, count, time.monotonic() - started)
     state = store.clock()
     if state is not None and not own_clock:
@@ -140,11 +157,18 @@ def _restore(service: Service, store: Store, header: Header, stopping: Callable[
     service.clock.not_before(service.engine.now)
 
 
-def _replay(service: Service, store: Store, header: Header, stopping: Callable[[], bool]) -> int:
-    """Apply every entry again and return how many there are."""
-    count = 0
+def _replay(
+    service: Service,
+    store: Store,
+    header: Header,
+    after: Snapshot | None,
+    snapshots: Snapshots,
+    stopping: Callable[[], bool],
+) -> int:
+    """Apply every entry after a snapshot again and return how many there are."""
+    first = count = 0 if after is None else after.number
     report = time.monotonic() + _REPORT_SECONDS
-    for kept in store.entries():
+    for kept in store.entries(after):
         count += 1
         if count % _ENTRIES_AT_ONCE == 0:
             if stopping():
@@ -158,13 +182,14 @@ def _replay(service: Service, store: Store, header: Header, stopping: Callable[[
             trouble = f"it refuses entry {count} of the journal ({refusal.message})"
         else:
             if service.engine.sequence == kept.events:
+                snapshots.take_if_due(store)
                 continue
             trouble = f"entry {count} of the journal causes other events now than when it was written"
         raise StoreError(
             f"{store.path} was written by version {header.version} of twilio_taskrouter_worker, and this one"
             f" ({__version__}) behaves differently: {trouble}. Open it with that version and export what is in it."
         )
-    return count
+    return count - first
 
 
 def catch_up(service: Service) -> None:

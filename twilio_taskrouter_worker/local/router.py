@@ -352,9 +352,9 @@ class LocalTaskRouter(WorkspaceOperations):
                 plant(service, seeds.read(self._seed_file))
             else:
                 service.execute(commands.CreateWorkspace(friendly_name=_WORKSPACE_NAME, template="FIFO"))
-            service.keeper.commit()
+            service.committer.commit()
         except BaseException:
-            service.keeper.abandon()
+            service.committer.abandon()
             raise
         self._workspace_sid = _oldest_workspace(service.engine)
         self._credentials = opened.credentials
@@ -380,13 +380,13 @@ class LocalTaskRouter(WorkspaceOperations):
         return self._call(lambda: question(service))
 
     def _call(self, function: Callable[[], T]) -> T:
-        keeper = self._running().keeper
+        committer = self._running().committer
 
         def keeping() -> T:
             try:
                 return function()
             finally:
-                keeper.commit()
+                committer.commit()
 
         try:
             return self._host.call(keeping)

@@ -42,12 +42,19 @@ SCHEMA: Final = 1
 _LOCK_SECONDS: Final = 0.5
 """How long SQLite waits for another program that has the file open."""
 
+# number, events, sum: those of the entry after which it was made. since: the number of the snapshot before.
+_SNAPSHOT_TABLE: Final = (
+    "CREATE TABLE IF NOT EXISTS snapshot (number INTEGER PRIMARY KEY, since INTEGER NOT NULL, events INTEGER NOT NULL,"
+    " sum INTEGER NOT NULL, version TEXT NOT NULL, state BLOB NOT NULL, facts BLOB NOT NULL, sessions TEXT NOT NULL,"
+    " crc INTEGER NOT NULL)"
+)
 _TABLES: Final = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # events: how many events the engine had emitted after the entry; sum: chained over all entries up to this one.
     # actor, address: who asked and from where, for the event log.
     "CREATE TABLE journal (number INTEGER PRIMARY KEY, entry TEXT NOT NULL, events INTEGER NOT NULL,"
     " actor TEXT, address TEXT, sum INTEGER NOT NULL)",
+    _SNAPSHOT_TABLE,
     "CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), shown REAL NOT NULL, since REAL NOT NULL,"
     " running INTEGER NOT NULL)",
 )
@@ -79,6 +86,26 @@ class Kept:
     """The client's address."""
 
 
+@attrs.frozen(kw_only=True)
+class Snapshot:
+    """The state after an entry of the journal, from which a restart can go on instead of from the beginning."""
+
+    number: int
+    """Of the entry."""
+    since: int
+    """The number of the snapshot before, 0 for the first one: its facts begin there."""
+    events: int
+    """How many events the engine had emitted."""
+    version: str
+    """What wrote it; another version must not read it."""
+    state: bytes = attrs.field(repr=False)
+    """Of the engine."""
+    facts: bytes = attrs.field(repr=False)
+    """For statistics, those since the snapshot before."""
+    sessions: str = attrs.field(repr=False)
+    """Which ones were open."""
+
+
 class Store:
     """One open file. It belongs to the thread that opened it, and to one process at a time.
 
@@ -97,10 +124,16 @@ class Store:
         self._had_wal = had_wal
         self._left_by: str | None = None
         """The mark of a service that did not close the file."""
+        self._closed_with: int | None = None
+        """How many entries there were when the file was closed."""
         self._mark: str | None = None
         """The mark of this one, from its first commit on."""
         self._entries: list[tuple[str, int, str | None, str | None]] = []
         self._clock: ClockState | None = None
+        self._started_after = 0
+        """The number of the entry whose snapshot the journal was read from."""
+        self._snapshots: list[tuple[Snapshot, int]] = []
+        """Those of the next commit, each with its chained sum."""
         self._sum = 0
         self._count = 0
 
@@ -151,7 +184,9 @@ class Store:
             if not _tables(self._connection):
                 return None
             about = dict(self._connection.execute("SELECT name, value FROM about"))
-        self._left_by = about.get("running") or None
+        mark, _, count = about.get("running", "").partition(" ")
+        self._left_by = mark or None
+        self._closed_with = int(count) if count.isdecimal() else None
         if self._left_by is not None and not self._had_wal:
             raise damaged(
                 self.path,
@@ -194,18 +229,54 @@ class Store:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def entries(self) -> Iterator[Kept]:
-        """Iterate over the journal, and be ready to append to it.
+    @property
+    def count(self) -> int:
+        """How many entries were read or committed."""
+        return self._count
+
+    def snapshots(self, up_to_events: int) -> Iterator[Snapshot]:
+        """Iterate over the snapshots that were made when there were at most so many events, latest first."""
+        with _sqlite_errors(self.path):
+            if "snapshot" not in _tables(self._connection):
+                return
+            found = self._connection.execute(
+                "SELECT * FROM snapshot WHERE events <= ? ORDER BY number DESC", (up_to_events,)
+            )
+            for number, since, events, total, version, state, facts, sessions, crc in found:
+                if crc != _snapshot_crc(state, facts, sessions, since, total):
+                    log.warning("%s: the snapshot after entry %d is damaged and not used", self.path, number)
+                    continue
+                yield Snapshot(
+                    number=number,
+                    since=since,
+                    events=events,
+                    version=version,
+                    state=state,
+                    facts=facts,
+                    sessions=sessions,
+                )
+
+    def emitted(self) -> int:
+        """Return how many events there were after the last entry."""
+        with _sqlite_errors(self.path):
+            row = self._connection.execute("SELECT events FROM journal ORDER BY number DESC LIMIT 1").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def entries(self, after: Snapshot | None = None) -> Iterator[Kept]:
+        """Iterate over the journal, or over what follows a snapshot, and be ready to append to it.
 
         Raises:
             StoreError: an entry is damaged or missing, or unknown to this version.
         """
-        count = 0
+        count = self._count = self._started_after = 0 if after is None else after.number
+        self._sum = 0 if after is None else self._sum_of(after)
         with _sqlite_errors(self.path):
             for number, text, events, actor, address, total in self._connection.execute(
-                "SELECT number, entry, events, actor, address, sum FROM journal ORDER BY number"
+                "SELECT number, entry, events, actor, address, sum FROM journal WHERE number > ? ORDER BY number",
+                (count,),
             ):
                 count += 1
+                self._count = count
                 self._sum = _chained((text, events, actor, address), self._sum)
                 if number != count or self._sum != total:
                     raise damaged(self.path, f"entry {count} of its journal is not what was written there")
@@ -217,12 +288,20 @@ class Store:
                         f"Entry {number} of the journal in {self.path} is unknown to this version: {error}"
                     ) from error
                 yield Kept(entry=entry, events=events, actor_sid=actor, address=address)
-        self._count = count
         self._check_count()
 
+    def _sum_of(self, snapshot: Snapshot) -> int:
+        row = self._connection.execute("SELECT sum FROM journal WHERE number = ?", (snapshot.number,)).fetchone()
+        kept = self._connection.execute("SELECT sum FROM snapshot WHERE number = ?", (snapshot.number,)).fetchone()
+        if row is None or row != kept:
+            raise damaged(self.path, f"entry {snapshot.number} of its journal is not what was written there")
+        return int(row[0])
+
     def _check_count(self) -> None:
-        """Compare the journal with the number that was committed, if the lock file still has it."""
+        """Compare the journal with the number that was committed: noted when it was closed, or in the lock file."""
         if self._left_by is None:
+            if self._closed_with not in (None, self._count):
+                raise damaged(self.path, f"{self._closed_with} entries were committed and {self._count} are left")
             return
         mark, _, committed = self._lock.note().partition(" ")
         if mark == self._left_by and committed.isdecimal() and int(committed) > self._count:
@@ -248,13 +327,18 @@ class Store:
     @property
     def pending(self) -> bool:
         """Whether something was appended since the last commit."""
-        return bool(self._entries) or self._clock is not None
+        return bool(self._entries or self._snapshots) or self._clock is not None
 
     def append(
         self, entry: JournalEntry, events: int, actor_sid: str | None = None, address: str | None = None
     ) -> None:
         """Add an entry to what the next commit writes; the arguments are those of :class:`Kept`."""
         self._entries.append((entry.to_json(), events, actor_sid, address))
+
+    def add_snapshot(self, snapshot: Snapshot) -> None:
+        """Add a snapshot, made after the last entry that was read or committed, to the next commit."""
+        assert snapshot.number == self._count and not self._entries
+        self._snapshots.append((snapshot, self._sum))
 
     def set_clock(self, state: ClockState) -> None:
         """Let the next commit write what the clock shows."""
@@ -277,8 +361,16 @@ class Store:
                 self._connection.execute("BEGIN IMMEDIATE")
             if self._mark is None:
                 self._set_mark(secrets.token_hex(16))
+                # Snapshots after the starting point were made again on the way, at other distances.
+                self._connection.execute(_SNAPSHOT_TABLE)
+                self._connection.execute("DELETE FROM snapshot WHERE number > ?", (self._started_after,))
             if rows:
                 self._connection.executemany(_INSERT, rows)
+            if self._snapshots:
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    map(_snapshot_row, self._snapshots),
+                )
             if self._clock is not None:
                 self._connection.execute(
                     "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?)",
@@ -293,6 +385,7 @@ class Store:
         self._sum = total
         self._count += len(rows)
         self._entries.clear()
+        self._snapshots.clear()
         self._clock = None
         self._created = False
         with suppress(OSError):  # only a precaution: what is committed is committed
@@ -309,7 +402,7 @@ class Store:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             if self._files.remembered:
-                self._set_mark("")
+                self._set_mark(f" {self._count}")
                 # Closing does this as well, but not for a file that was moved.
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 complete = True
@@ -357,6 +450,16 @@ def _check_and_claim(connection: sqlite3.Connection, files: DatabaseFiles) -> No
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def _snapshot_row(pending: tuple[Snapshot, int]) -> tuple[Any, ...]:
+    one, total = pending
+    crc = _snapshot_crc(one.state, one.facts, one.sessions, one.since, total)
+    return one.number, one.since, one.events, total, one.version, one.state, one.facts, one.sessions, crc
+
+
+def _snapshot_crc(state: bytes, facts: bytes, sessions: str, since: int, total: int) -> int:
+    return zlib.crc32(f"{sessions} {since} {total}".encode(), zlib.crc32(facts, zlib.crc32(state)))
 
 
 def _chained(row: tuple[Any, ...], before: int) -> int:

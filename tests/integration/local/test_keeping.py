@@ -49,7 +49,7 @@ def events(router: LocalTaskRouter) -> list[dict[str, Any]]:
 
 def abandon(router: LocalTaskRouter) -> None:
     """End a service as ``kill -9`` would as far as its file can tell: nothing is said to anybody."""
-    router._host.call(router._running().keeper.abandon)
+    router._host.call(router._running().committer.abandon)
     router.stop()
 
 
@@ -262,7 +262,7 @@ def fill_disk(router: LocalTaskRouter) -> None:
     """Let the file not grow any more."""
 
     def limit() -> None:
-        store = router._running().keeper._store
+        store = router._running().committer._store
         assert store is not None
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -304,7 +304,7 @@ def test_a_disk_that_is_full(db: str, caplog: pytest.LogCaptureFixture) -> None:
         with pytest.raises(StoreError, match="the disk is full"):
             router.clock.advance(500)
     router.stop()
-    assert "answers no more" in caplog.text
+    assert "stopped answering" in caplog.text
     with LocalTaskRouter(db=db) as router:
         assert [task.sid for task in router.tasks()] == answered
 
@@ -317,7 +317,7 @@ def test_events_are_heard_after_they_are_kept(db: str) -> None:
             client.open().event()
             eventually(lambda: router.open_sessions(alice) == 1)
             service = router._running()
-            service.keeper._loop.call_soon_threadsafe(fail_next_commit, router)
+            service.committer._loop.call_soon_threadsafe(fail_next_commit, router)
             rest(router, "POST", "/Tasks", Attributes="{}")
             assert client.socket is not None
             client.socket.settimeout(0.3)
@@ -327,7 +327,7 @@ def test_events_are_heard_after_they_are_kept(db: str) -> None:
 
 def fail_next_commit(router: LocalTaskRouter) -> None:
     """Close the file under the service; runs on its thread."""
-    store = router._running().keeper._store
+    store = router._running().committer._store
     assert store is not None
     store._connection.close()
 

@@ -133,7 +133,7 @@ class App:
     async def _write_then_release(
         self, request: web.BaseRequest, response: web.Response, batch: Batch
     ) -> web.StreamResponse:
-        await self.service.keeper.kept()
+        await self.service.committer.kept()
         # The timer is started first because writing may wait for a client that does not read; the bytes themselves
         # are handed to the transport before anything can wait, so the events cannot be earlier than the answer.
         self.service.release_soon(batch, request.transport)

@@ -1,20 +1,22 @@
-"""When something that was done counts: at once in memory, or once its file has it."""
+"""When something that was done counts, at once in memory or once its file has it, and what else the file needs."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ...errors import StoreError
 from ..clock import ClockState
-from ..engine import JournalEntry
+from ..engine import JournalEntry, commands
 from ..store import Store
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
 
 
-class Keeper:
+class Committer:
     """Collects what requests have done and commits it in groups. Belongs to its loop's thread.
 
     The commit comes in the turn of the loop after the first change, so that all requests that were read meanwhile share
@@ -35,6 +37,8 @@ class Keeper:
         self._handle: asyncio.Handle | None = None
         self.failure: StoreError | None = None
         """Why the file could not be written; from then on nothing counts any more."""
+        self.committed: Callable[[Store], None] | None = None
+        """Called after each commit; it may add to the next one."""
 
     def note(self, entry: JournalEntry, events: int, actor_sid: str | None, address: str | None) -> None:
         """Take a journal entry in; for the arguments see :meth:`~..store.Store.append`."""
@@ -112,7 +116,12 @@ class Keeper:
             # What the engine did since the last commit cannot be taken back, so nothing may be answered from it.
             self.failure = error
             self._waiting.clear()
-            log.error("The local TaskRouter answers no more: %s", error)
+            log.error("The local TaskRouter stopped answering: %s", error)
+        else:
+            if self.committed is not None:
+                self.committed(self._store)
+                if self._store.pending:
+                    self._commit_soon()
         waiting, self._waiting = self._waiting, []
         futures, self._futures = self._futures, []
         for callback in waiting:
@@ -120,3 +129,34 @@ class Keeper:
         for future in futures:
             if not future.done():
                 future.set_result(None)
+
+
+class OpenSessions:
+    """Counts the sessions that the journal opens and closes, so that those left open can be closed after a restart."""
+
+    def __init__(self) -> None:
+        self._open: Counter[tuple[str, str, bool | None]] = Counter()
+
+    def note(self, command: commands.Command) -> None:
+        """Count a command of the journal."""
+        if isinstance(command, (commands.SessionOpened, commands.SessionClosed)):
+            key = (command.workspace_sid, command.worker_sid, command.set_offline)
+            self._open[key] += 1 if isinstance(command, commands.SessionOpened) else -1
+            if not self._open[key]:
+                del self._open[key]
+
+    def written(self) -> list[list[Any]]:
+        """Return the counts as plain data."""
+        return [[*key, count] for key, count in self._open.items()]
+
+    def restore(self, written: Iterable[Iterable[Any]]) -> None:
+        """Take over what :meth:`written` returned."""
+        self._open = Counter({(workspace, worker, offline): count for workspace, worker, offline, count in written})
+
+    def closing(self) -> list[commands.SessionClosed]:
+        """Return a command for each session that is open. Applied and noted, they leave none."""
+        return [
+            commands.SessionClosed(workspace_sid=workspace_sid, worker_sid=worker_sid, set_offline=set_offline)
+            for (workspace_sid, worker_sid, set_offline), count in self._open.items()
+            for _ in range(count)
+        ]

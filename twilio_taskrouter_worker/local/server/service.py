@@ -14,7 +14,7 @@ from ..clock import Clock
 from ..engine import Engine, Event, JournalEntry, Outcome, Rejected, commands, model
 from .auth.tokens import Grant, SigningKey
 from .bridge.paging import Positions
-from .commits import Keeper
+from .commits import Committer, OpenSessions
 from .events import frames, payloads
 from .events.event_log import Entry, EventLog
 from .events.facts import Ledger
@@ -22,7 +22,6 @@ from .events.sessions import Batch, Close, Session, Sessions
 from .events.webhooks import Webhooks
 from .faults.active import Disturbances
 from .http import refusals
-from .presence import Presence
 from .rules import DEFAULT_SERVICE_RULES, ServiceRules
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
@@ -48,7 +47,7 @@ class Service:
         clock: the time the engine is told.
         auth_token: REST's password for the account.
         signing_key: what bridge tokens are signed with; its sid and secret are good for REST as well.
-        keeper: says when what was done counts; None: at once.
+        committer: decides when something counts; None: at once.
         rules: the switches of the service; the engine has its own.
         event_delay: seconds between the answer to a request and its events.
     """
@@ -60,7 +59,7 @@ class Service:
         clock: Clock,
         auth_token: str,
         signing_key: SigningKey,
-        keeper: Keeper | None = None,
+        committer: Committer | None = None,
         rules: ServiceRules = DEFAULT_SERVICE_RULES,
         event_delay: float = EVENT_DELAY_SECONDS,
     ) -> None:
@@ -70,14 +69,14 @@ class Service:
         self.auth_token = auth_token
         self.signing_key = signing_key
         self.rules = rules
-        self.keeper = Keeper(loop, None) if keeper is None else keeper
+        self.committer = Committer(loop, None) if committer is None else committer
         self._event_delay = event_delay
         self.sessions = Sessions(loop, time.time, self._session_closed, rules)
         self.faults = Disturbances(loop, self.sessions)
         self.log = EventLog()
         self.ledger = Ledger()
         self.webhooks = Webhooks(loop, auth_token, engine, self.execute)
-        self._presence = Presence()
+        self.open_sessions = OpenSessions()
         self._held: Batch | None = None
         self._actor_sid: str | None = None
         self._address: str | None = None
@@ -102,7 +101,7 @@ class Service:
         return self._apply(command, self.clock.now()).result
 
     def _apply(self, command: commands.Command, now: float) -> Outcome:
-        self.keeper.check()
+        self.committer.check()
         try:
             outcome = self.engine.apply(command, now)
         except Rejected as refusal:
@@ -118,7 +117,7 @@ class Service:
     def move_clock(self, change: Callable[[], None]) -> None:
         """Change the clock; :meth:`run_timers` then does what that makes due."""
         change()
-        self.keeper.note_clock(self.clock.state())
+        self.committer.note_clock(self.clock.state())
         self._armed_for = None  # the same deadline is now at another distance
 
     def run_timers(self) -> bool:
@@ -136,7 +135,7 @@ class Service:
         return False
 
     def record(self) -> None:
-        """Let the keeper have every command from now on."""
+        """Record every command from now on."""
         self.engine.record = self._record
 
     def replay(self, entry: JournalEntry, actor_sid: str | None, address: str | None) -> None:
@@ -146,7 +145,7 @@ class Service:
             Rejected: the engine refuses it, so the journal is not its own.
         """
         outcome = self.engine.apply(entry.command, entry.now)
-        self._presence.note(entry.command)
+        self.open_sessions.note(entry.command)
         self._actor_sid, self._address = actor_sid, address
         for event in outcome.events:
             self._note(event)
@@ -154,10 +153,15 @@ class Service:
 
     def orphans(self) -> list[commands.SessionClosed]:
         """Return what closes the sessions that a replayed journal leaves open: their sockets are long gone."""
-        return self._presence.leftovers()
+        return self.open_sessions.closing()
+
+    def resume(self) -> None:
+        """Take over the workspaces of an engine that was restored from a snapshot."""
+        self._workspaces = {workspace.sid: workspace for workspace in self.engine.workspaces()}
 
     def _record(self, entry: JournalEntry) -> None:
-        self.keeper.note(entry, self.engine.sequence, self._actor_sid, self._address)
+        self.open_sessions.note(entry.command)
+        self.committer.note(entry, self.engine.sequence, self._actor_sid, self._address)
 
     @contextmanager
     def holding(self, address: str | None) -> Iterator[Batch]:
@@ -196,7 +200,7 @@ class Service:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.keeper.close()
+        self.committer.close()
 
     # -- sessions ------------------------------------------------------------------------------------------------
 
@@ -263,7 +267,7 @@ class Service:
                 self.sessions.close_workspace(event.workspace_sid, Close.WORKER_DELETED)
         if own:
             # Not in the same turn: whoever caused this (a timer, the Python facade) is to be done first.
-            self.keeper.when_kept(batch.release)
+            self.committer.when_kept(batch.release)
 
     def _queue(self, event: Event, batch: Batch) -> None:
         frame: bytes | None = None
@@ -299,5 +303,5 @@ class Service:
 
     def _tick(self) -> None:
         self._timer = None
-        if self.keeper.failure is None:
+        if self.committer.failure is None:
             self.run_timers()  # for what it leaves it has set the timer again

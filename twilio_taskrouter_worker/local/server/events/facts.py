@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import attrs
 
@@ -60,11 +61,16 @@ class Fact:
     """How long the worker was in it."""
 
 
+_FIELDS: Final = tuple(field.name for field in attrs.fields(Fact))
+
+
 class Ledger:
     """The latest facts, oldest first."""
 
     def __init__(self, kept: int = KEPT_FACTS) -> None:
         self._facts: deque[Fact] = deque(maxlen=kept)
+        self._new = 0
+        """How many were noted since :meth:`take_new`."""
 
     def __len__(self) -> int:
         return len(self._facts)
@@ -73,6 +79,7 @@ class Ledger:
         """Keep what statistics need of an event."""
         if event.type not in _COUNTED:
             return
+        self._new += 1
         if event.type == "worker.activity.update":
             assert event.worker is not None
             self._facts.append(
@@ -104,6 +111,15 @@ class Ledger:
                 wait_in_queue=event.at - (task.date_created if entered is None else entered),
             )
         )
+
+    def take_new(self) -> list[tuple[Any, ...]]:
+        """Return the values of the facts since the last time, oldest first, as far as they are still there."""
+        count, self._new = min(self._new, len(self._facts)), 0
+        return [attrs.astuple(fact) for fact in itertools.islice(self._facts, len(self._facts) - count, None)]
+
+    def restore(self, values: Iterable[Iterable[Any]]) -> None:
+        """Add facts as :meth:`take_new` returned them; they do not count as new."""
+        self._facts.extend(Fact(**dict(zip(_FIELDS, each, strict=True))) for each in values)
 
     def within(self, workspace_sid: str, span: Window) -> Iterator[Fact]:
         """Return a workspace's facts of a span, latest first."""
