@@ -84,7 +84,7 @@ _TIMERS: dict[TimerKind, Callable[..., None]] = {
 }
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Outcome:
     """What a command has done."""
 

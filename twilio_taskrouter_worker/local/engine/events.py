@@ -147,3 +147,16 @@ class Event:
     def bridge(self) -> bool:
         """Whether any websocket session may hear this event."""
         return bool(self.recipients) and self.type in BRIDGE_EVENTS
+
+
+_OPTIONAL: Final = tuple(field.name for field in attrs.fields(Event) if field.default is not attrs.NOTHING)
+for _name in _OPTIONAL:
+    # What an event has not stands in its class, so that making one costs as much as what it has.
+    setattr(Event, _name, attrs.fields_dict(Event)[_name].default)
+
+
+def made(fields: dict[str, Any]) -> Event:
+    """Return an event that has these fields, and takes the mapping over; the engine makes several with each command."""
+    event = object.__new__(Event)
+    object.__setattr__(event, "__dict__", fields)
+    return event

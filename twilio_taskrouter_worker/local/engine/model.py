@@ -62,13 +62,12 @@ class Record:
             TypeError: there is no such field.
         """
         # attrs.evolve runs the initializer over every field; this is the engine's innermost operation.
-        new = object.__new__(type(self))
-        fields = new.__dict__
-        fields.update(self.__dict__)
-        fields.update(changes)
+        new = object.__new__(self.__class__)
+        fields = self.__dict__ | changes
         if len(fields) != len(self.__dict__):
             unknown = ", ".join(sorted(changes.keys() - self.__dict__.keys()))
             raise TypeError(f"{type(self).__name__} has no field {unknown}.")
+        object.__setattr__(new, "__dict__", fields)
         return new
 
     def differing(self, changes: Mapping[str, Any]) -> dict[str, Any]:

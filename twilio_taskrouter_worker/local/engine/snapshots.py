@@ -112,6 +112,7 @@ def _write_workspace(ws: WorkspaceState) -> dict[str, Any]:
     return {
         "record": _values(ws.record),
         "armed": ws.armed,
+        "routed": list(ws.routed),
         "activities": [_values(activity) for activity in ws.activities.values()],
         "task_channels": [_values(channel) for channel in ws.task_channels.values()],
         "workers": [_write_worker(worker) for worker in ws.workers.values()],
@@ -213,6 +214,7 @@ class _Reader:
         ws = self.ws
         self.kernel.workspaces[ws.record.sid] = ws
         ws.armed = self.document["armed"]
+        ws.routed = dict.fromkeys(self.document["routed"])
         self.read_activities_and_channels()
         written = self.document["workers"]
         for values, attributes in zip(written, _attributes(Worker, written), strict=True):

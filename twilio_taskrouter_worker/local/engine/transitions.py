@@ -105,7 +105,8 @@ def stop_waiting(kernel: Kernel, task: TaskState) -> None:
     waiting.remove(task)
     kernel.unplaced.pop(task, None)
     for timer in (task.ttl_timer, task.step_timer, task.change_timer, task.sla_timer):
-        kernel.schedule.cancel(timer)
+        if timer is not None:
+            kernel.schedule.cancel(timer)
     task.ttl_timer = task.step_timer = task.change_timer = task.sla_timer = None
 
 
@@ -233,6 +234,10 @@ def remove_task(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     for sid in task.transfers:
         del ws.transfers[sid]
     del ws.tasks[task.record.sid]
+    # What refers to each other in a circle would be left to the garbage collector.
+    task.reservations.clear()
+    task.transfers.clear()
+    task.purge_timer = None
 
 
 def delete_task(kernel: Kernel, ws: WorkspaceState, task: TaskState, event: str) -> None:

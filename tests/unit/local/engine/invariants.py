@@ -77,7 +77,7 @@ def _check_worker(ws: WorkspaceState, worker: WorkerState) -> None:
         assert channel.occupied == occupied[sid]
         assert channel.assigned_tasks == accepted[sid]
         assert channel.available_capacity_percentage == percentage(channel.occupied, channel.configured_capacity)
-        assert (worker.idle_keys.get(sid) is not None) == free(ws, worker, sid)
+        assert (worker.idle_keys.get(sid) is not None) == (sid in ws.routed and free(ws, worker, sid))
     assert all(r.record.open == (sid in worker.open) for sid, r in worker.reservations.items())
     if not ws.record.multi_task_enabled:
         ordinary = [r for r in worker.open.values() if not r.task.record.ignore_capacity]

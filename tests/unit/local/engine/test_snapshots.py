@@ -81,7 +81,7 @@ def test_the_rules_go_with_it() -> None:
 @pytest.mark.parametrize(
     ("cls", "slots"),
     [
-        (state.WorkspaceState, 14),
+        (state.WorkspaceState, 15),
         (state.WorkerState, 15),
         (state.QueueState, 8),
         (state.WorkflowState, 3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Mapping, Sized
 from types import UnionType
 from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -16,32 +16,22 @@ from ..commands import Command
 from ..errors import Rejected, invalid, version_mismatch
 from ..expressions import Expression, ExpressionContext, ExpressionSyntaxError, Semantics, compile_expression
 
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
 _WORDS: dict[type, str] = {str: "a string", bool: "a boolean", int: "an integer", float: "a number", dict: "an object"}
-_Check = tuple[str, str, Callable[[object], bool]]
+_Check = tuple[str, frozenset[type], bool, str]
 
 
 def _checks_of(cls: type[Command]) -> list[_Check]:
-    """Return each field's name, the words for its type, and the test of a value."""
+    """Return for each field its name, the types of its values, whether it is a number, and the words for its type."""
     hints = get_type_hints(cls)
     return [(field.name, *_check_of(hints[field.name])) for field in attrs.fields(cls)]
 
 
-def _check_of(hint: Any) -> tuple[str, Callable[[object], bool]]:
+def _check_of(hint: Any) -> tuple[frozenset[type], bool, str]:
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     plain = {dict if get_origin(member) is Mapping else member for member in members}
     wanted = next(member for member in plain if member in _WORDS)
-    others = tuple(plain - {wanted})
-    test: Callable[[object], bool] = {int: _whole, float: _number}.get(wanted, lambda value: isinstance(value, wanted))
-    return _WORDS[wanted], lambda value: test(value) or isinstance(value, others)
+    # An integer will do for a number.
+    return frozenset(plain | {int} if wanted is float else plain), wanted is float, _WORDS[wanted]
 
 
 _FIELDS = {cls: _checks_of(cls) for cls in Command.__subclasses__()}
@@ -49,9 +39,10 @@ _FIELDS = {cls: _checks_of(cls) for cls in Command.__subclasses__()}
 
 def types(command: Command) -> None:
     """Check that every field of a command holds a value of its type, since commands come from parsed requests."""
-    for name, words, test in _FIELDS[type(command)]:
+    for name, allowed, number, words in _FIELDS[type(command)]:
         value = getattr(command, name)
-        if not test(value):
+        fits = type(value) in allowed or (isinstance(value, tuple(allowed)) and not isinstance(value, bool))
+        if not fits or (number and isinstance(value, float) and not math.isfinite(value)):
             parameter = "".join(part.capitalize() for part in name.split("_"))
             raise invalid(f"{parameter} must be {words}, not {type(value).__name__}")
 
@@ -120,10 +111,13 @@ def _finite(text: str) -> float:
     return value
 
 
+_decode = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
+
+
 def json_object(text: str, parameter: str) -> dict[str, Any]:
     """Parse a JSON object. The refusal tells where the fault is but not what is written there."""
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = _decode(text)
     except json.JSONDecodeError as error:
         raise invalid(
             f"{parameter} is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}"
@@ -135,9 +129,14 @@ def json_object(text: str, parameter: str) -> dict[str, Any]:
     return value
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
 def compact(document: Mapping[str, Any]) -> str:
     """Return a document that :func:`json_object` gave as the service keeps it: JSON without white space."""
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    text = _encode(document)
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from .. import errors
-from ..events import NO_DATA, Event
+from ..events import NO_DATA, Event, made
 from ..model import Task
 from ..rules import Rules
 from .schedule import Schedule
@@ -64,20 +64,16 @@ class Kernel:
             records: the snapshots of what it concerns, by their names in :class:`Event`; a task brings its queue along.
         """
         task: Task | None = records.get("task")
-        if task is not None and task.task_queue_sid in ws.queues:
-            records.setdefault("queue", ws.queues[task.task_queue_sid].record)
+        if task is not None and "queue" not in records and (queue := ws.queues.get(task.task_queue_sid or "")):
+            records["queue"] = queue.record
         self.event_count += 1
-        self.events.append(
-            Event(
-                type=type,
-                at=self.now,
-                sequence=self.event_count,
-                workspace_sid=ws.record.sid,
-                recipients=recipients,
-                data=data,
-                **records,
-            )
-        )
+        records["type"] = type
+        records["at"] = self.now
+        records["sequence"] = self.event_count
+        records["workspace_sid"] = ws.record.sid
+        records["recipients"] = recipients
+        records["data"] = data
+        self.events.append(made(records))
 
     def emit_reservation(self, type: str, ws: WorkspaceState, reservation: ReservationState) -> None:
         """Note that something has happened to a reservation; its worker hears it."""

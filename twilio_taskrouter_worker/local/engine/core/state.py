@@ -285,7 +285,9 @@ class TaskState:
     def known_worker(self) -> dict[str, Any]:
         """Return the known worker that the present step asks for, under the name that events use for it."""
         step = self.step
-        keys = () if step is None else (("known_worker_sid", step.known_sid), ("known_worker_name", step.known_name))
+        if step is None or (step.known_sid is None and step.known_name is None):
+            return {}
+        keys = (("known_worker_sid", step.known_sid), ("known_worker_name", step.known_name))
         return {name: key.value(self.scope) for name, key in keys if key is not None}
 
     def pending(self) -> list[ReservationState]:
@@ -340,6 +342,7 @@ class WorkspaceState:
         "queues",
         "record",
         "reservations",
+        "routed",
         "task_channels",
         "tasks",
         "transfers",
@@ -353,6 +356,8 @@ class WorkspaceState:
         self.record = record
         self.activities: dict[str, Activity] = {}
         self.task_channels: dict[str, TaskChannel] = {}
+        self.routed: dict[str, None] = {}
+        """Sids of the task channels that a task was on at some time: those whose idle workers are kept in order."""
         self.channel_names: dict[str, str] = {}
         """Task channel sid by unique name."""
         self.workers: dict[str, WorkerState] = {}

@@ -12,7 +12,7 @@ from typing import Any
 
 from .members import Members
 from .nodes import Operator
-from .paths import Read
+from .paths import Read, Reader
 from .semantics import Semantics, is_array, is_number
 
 Test = Callable[[Any], bool]
@@ -60,12 +60,15 @@ def constant_test(left: Any, kind: Operator, right: Any, semantics: Semantics) -
 
 
 def path_test(
-    read: Read, kind: Operator, literal: Any, semantics: Semantics, members: Callable[[Any], Members] | None = None
+    reader: Reader, kind: Operator, literal: Any, semantics: Semantics, members: Callable[[Any], Members] | None = None
 ) -> Test:
     """Return the test of a path on the left against a literal on the right; ``members`` knows the path's array."""
     test = None
+    read = reader.read
     if members is not None:
         return lambda scope: literal in members(scope)
+    if kind is Operator.EQ and reader.key is not None and (_is_plain_text(literal, semantics) or is_number(literal)):
+        return _key_test(*reader.key, literal, semantics)
     if _is_plain_text(literal, semantics):
         test = _text_test(read, kind, literal)
     elif kind in _ORDERED and is_number(literal):
@@ -78,6 +81,18 @@ def path_test(
 def _is_plain_text(value: Any, semantics: Semantics) -> bool:
     """Tell whether only the identical string equals this value."""
     return isinstance(value, str) and semantics.case_sensitive and semantics.number(value) is None
+
+
+def _key_test(document_of: Read, name: str, literal: Any, semantics: Semantics) -> Test:
+    """Return the test of a single name being equal to a text or number, the commonest in filters."""
+    if isinstance(literal, str):
+        return lambda scope: bool(document_of(scope).get(name) == literal)
+
+    def test(scope: Any) -> bool:
+        value = document_of(scope).get(name)
+        return value == literal if type(value) is int else semantics.equal(value, literal)
+
+    return test
 
 
 def _text_test(read: Read, kind: Operator, literal: str) -> Test | None:

@@ -107,9 +107,7 @@ class Compiler:
         if not isinstance(right, Path):
             if not isinstance(left, Path):
                 return constant_test(_constant(left), kind, _constant(right), self._semantics)
-            return path_test(
-                self._reader(left).read, kind, _constant(right), self._semantics, self._members(left, kind)
-            )
+            return path_test(self._reader(left), kind, _constant(right), self._semantics, self._members(left, kind))
         return general_test(self._read(left), kind, self._read(right), self._semantics)
 
     def _members(self, path: Path, kind: Operator) -> Callable[[Any], Members] | None:
@@ -142,6 +140,9 @@ def _all_of(tests: tuple[Test, ...]) -> Test:
     if len(tests) == 2:
         first, second = tests
         return lambda scope: first(scope) and second(scope)
+    if len(tests) == 3:
+        one, two, three = tests
+        return lambda scope: one(scope) and two(scope) and three(scope)
 
     def test(scope: Any) -> bool:
         for part in tests:

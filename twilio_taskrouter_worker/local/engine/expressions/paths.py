@@ -35,6 +35,8 @@ class Reader:
     uses_channels: bool = False
     moment: moments.Field | None = None
     """The ``taskrouter.`` value that is read, if it is one."""
+    key: tuple[Read, str] | None = None
+    """For a single name: how the document is found, and the name in it."""
     warning: str | None = None
     """What stands against the path, if it is only tolerated."""
 
@@ -157,6 +159,7 @@ def _task_path(steps: Steps, attributes: Read) -> Reader:
         read=_document_read(steps, attributes),
         names=frozenset({f"task.{render_path(steps)}"}),
         task_attributes=frozenset({str(steps[0])}),
+        key=(attributes, str(steps[0])) if len(steps) == 1 else None,
     )
 
 

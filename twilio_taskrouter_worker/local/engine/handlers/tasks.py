@@ -14,7 +14,7 @@ from ..core.sids import canonical, well_formed
 from ..core.state import QueueState, Route, TaskState, WorkflowState, WorkspaceState
 from ..errors import invalid
 from ..expressions import TaskScope
-from ..index import waiting
+from ..index import idle, waiting
 from ..model import ACCEPTED, ASSIGNED, CANCELED, COMPLETED, PENDING, RESERVED, WRAPPING, Task, TaskChannel
 from ..routing import walk
 from ..rules import EARLIEST_START, MAX_PRIORITY, MAX_TASK_TIMEOUT, REASON_SLA, REASON_TTL, TASK_UPDATED
@@ -76,6 +76,7 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
     task.route = route
     task.workflow = flow
     ws.tasks[record.sid] = task
+    idle.route(kernel, ws, channel.sid)
     if flow is not None:
         flow.tasks[record.sid] = task
     task.ttl_timer = kernel.schedule.at(kernel.now + command.timeout, TimerKind.TASK_TIMEOUT, ws, task)
@@ -249,6 +250,7 @@ def _change_data(
     task.record = record.replaced(version=record.version + 1, date_updated=kernel.now, **changes)
     if parsed is not None:
         task.set_attributes(parsed)
+    idle.route(kernel, ws, task.record.task_channel_sid)
     kernel.emit("task.updated", ws, task.workers(), task=task.record)
     if not pending:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Iterable
 
 from ..core.kernel import Kernel
 from ..core.state import IdleKey, QueueState, WorkerState, WorkspaceState
@@ -26,7 +27,12 @@ def readiness(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) ->
 
 def refresh(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, only: str | None = None) -> None:
     """Bring a worker's place in the indices up to date, in all channels or in one."""
-    for task_channel_sid in worker.channels if only is None or not ws.record.multi_task_enabled else (only,):
+    # Channels that no task ever came on have no index, so that what nobody uses costs nothing.
+    if only is None or not ws.record.multi_task_enabled:
+        channels: Iterable[str] = ws.routed
+    else:
+        channels = (only,) if only in ws.routed else ()
+    for task_channel_sid in channels:
         key: IdleKey | None = None
         if free(ws, worker, task_channel_sid):
             key = _idle_key(ws, worker, task_channel_sid)
@@ -40,8 +46,16 @@ def refresh(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, only: str |
                 _move(index, old, key)
 
 
+def route(kernel: Kernel, ws: WorkspaceState, task_channel_sid: str) -> None:
+    """Begin to keep the indices of a channel, because there is a task on it."""
+    if task_channel_sid not in ws.routed:
+        ws.routed[task_channel_sid] = None
+        for worker in ws.workers.values():
+            refresh(kernel, ws, worker, task_channel_sid)
+
+
 def refresh_everybody(kernel: Kernel, ws: WorkspaceState) -> None:
-    """Look anew at who is free, after a change that concerns all workers."""
+    """Recompute who is free, after a change that concerns all workers."""
     for worker in ws.workers.values():
         refresh(kernel, ws, worker)
         kernel.wake(ws, worker)
@@ -85,6 +99,7 @@ def idle_members(queue: QueueState, task_channel_sid: str) -> list[IdleKey]:
 
 def forget_channel(ws: WorkspaceState, task_channel_sid: str) -> None:
     """Drop what is kept about a task channel that is going away."""
+    ws.routed.pop(task_channel_sid, None)
     for queue in ws.queues.values():
         queue.idle.pop(task_channel_sid, None)
     for worker in ws.workers.values():

@@ -8,6 +8,7 @@ then asks one verdict per group, of the task at its top.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from ..core.kernel import Kernel
 from ..core.plan import Target
@@ -92,30 +93,32 @@ def remove(task: TaskState) -> None:
     group.drop()
 
 
+def _homes(worker: WorkerState, channel: str, lifo_first: bool) -> Iterator[tuple[bool, Groups]]:
+    """Iterate over the groups of tasks of a channel that a worker may be offered, each with its queue's rank."""
+    direct = worker.direct.get(channel)
+    if direct is not None and direct.live:
+        yield lifo_first, {None: direct}
+    for queue in worker.queues.values():
+        groups = queue.pending.get(channel)
+        if groups:
+            yield (queue.record.task_order == LIFO) is not lifo_first, groups
+        if queue.known:
+            rank = (queue.record.task_order == LIFO) is not lifo_first
+            for reference in (("sid", worker.record.sid), ("name", worker.record.friendly_name)):
+                known = queue.known.get((channel, *reference))
+                if known:
+                    yield rank, known
+
+
 def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskState | None:
     """Return the waiting task that this worker, as free as it is now, should be given next."""
     lifo_first = ws.record.prioritize_queue_order == LIFO
     best: tuple[bool, OrderKey, int] | None = None
     found: TaskState | None = None
-    name = worker.record.friendly_name
     for channel, idle_key in worker.idle_keys.items():
         if idle_key is None:
             continue
-        homes: list[tuple[bool, Groups]] = []
-        direct = worker.direct.get(channel)
-        if direct is not None and direct.live:
-            homes.append((lifo_first, {None: direct}))
-        for queue in worker.queues.values():
-            rank = (queue.record.task_order == LIFO) is not lifo_first
-            groups = queue.pending.get(channel)
-            if groups:
-                homes.append((rank, groups))
-            if queue.known:
-                for reference in (("sid", worker.record.sid), ("name", name)):
-                    known = queue.known.get((channel, *reference))
-                    if known:
-                        homes.append((rank, known))
-        for rank, groups in homes:
+        for rank, groups in _homes(worker, channel, lifo_first):
             for group in groups.values():
                 key, number, task = group.top()
                 candidate = (rank, key, number)
