@@ -13,6 +13,7 @@ from ._bridge.request import Request, as_it_is
 from ._bridge.routes import PAGE_SIZE, Route
 from ._bridge.schema import Resource
 from ._version import __version__
+from .activity import Activity
 from .errors import TokenError
 from .options import LogLevel, Options, set_log_level
 from .task_info import TaskInfo
@@ -48,6 +49,7 @@ class Workspace:
         close_existing_sessions: Unused.
         set_worker_offline_if_disconnected: Unused.
         enable_version_check: Unused.
+        return_to_activity: Unused.
         token_provider: Unused.
 
     Raises:
@@ -68,10 +70,12 @@ class Workspace:
         eb_server: str | None = None,
         ws_server: str | None = None,
         request_timeout: float = 15.0,
+        connect_activity: str | Activity | None = None,
         connect_activity_sid: str = "",
         close_existing_sessions: bool = False,
         set_worker_offline_if_disconnected: bool | None = None,
         enable_version_check: bool = False,
+        return_to_activity: str | Activity | None = None,
         token_provider: Callable[[], str] | None = None,
     ) -> None:
         self.workspace_sid: str = workspace_sid or ""
@@ -81,6 +85,7 @@ class Workspace:
             _checks.string("workspace_sid", workspace_sid)
         _checks.between(1, PAGE_SIZE)("page_size", page_size)
         checked = Options(
+            connect_activity=connect_activity,
             connect_activity_sid=connect_activity_sid,
             close_existing_sessions=close_existing_sessions,
             set_worker_offline_if_disconnected=set_worker_offline_if_disconnected,
@@ -90,6 +95,7 @@ class Workspace:
             edge=edge,
             eb_server=eb_server,
             ws_server=ws_server,
+            return_to_activity=return_to_activity,
             token_provider=token_provider,
             request_timeout=request_timeout,
         )

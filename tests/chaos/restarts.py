@@ -5,8 +5,8 @@
 
 The program is ``shop.py``, the pattern that README and quickstart teach; the local TaskRouter runs in a process of its
 own and goes on. In a round the program is started, runs for a random time, and gets SIGKILL or SIGTERM; then, sometimes
-after a pause in which reservations time out, it is started again. In the end it runs until all tasks are over. Checked
-are:
+after a pause in which reservations time out, it is started again. In the end, or after Ctrl-C, it runs until all tasks
+are completed. Checked are:
 
 - every task was completed, once, with the reason that its handler gave, and by a handler that had done its work;
 - no reservation and no task is left open: no worker is stuck;
@@ -156,6 +156,8 @@ def run(rounds: int, seed: int, folder: str, progress: Callable[[str], None] = l
                 _round(facts, folder, chance, pause, figures)
                 log.read()
                 progress(f"round {number + 1}: {len(orders.sids)} tasks, {len(figures.losses)} losses")
+        except KeyboardInterrupt:
+            progress("interrupted: no more rounds, but the checks")
         finally:
             orders.finish()
         figures.losses += _last_run(facts, folder)
@@ -182,12 +184,16 @@ def prepare(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _round(facts: dict[str, Any], folder: str, chance: random.Random, pause: threading.Event, figures: Figures) -> None:
     program = Program(facts, folder)
-    if chance.random() < 0.3:
-        # While it starts, mostly.
-        pause.wait(chance.uniform(0.0, 1.5))
-    else:
-        program.wait_until_ready()
-        pause.wait(chance.uniform(0.0, 0.5))
+    try:
+        if chance.random() < 0.3:
+            # While it starts, mostly.
+            pause.wait(chance.uniform(0.0, 1.5))
+        else:
+            program.wait_until_ready()
+            pause.wait(chance.uniform(0.0, 0.5))
+    except BaseException:
+        program.end(signal.SIGKILL)
+        raise
     number = signal.SIGKILL if chance.random() < 0.6 else signal.SIGTERM
     wrong = program.end(number)
     figures.rounds += 1

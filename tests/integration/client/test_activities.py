@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +18,6 @@ from twilio_taskrouter_worker import (
     TokenExpiredError,
     Worker,
 )
-from twilio_taskrouter_worker import _lifecycle as lifecycle_module
 from twilio_taskrouter_worker._bridge import returning as returning_module
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
@@ -57,7 +57,7 @@ def test_an_activity_in_each_form(router: LocalTaskRouter, alice: str, form: str
 def test_an_activity_that_is_not_there(router: LocalTaskRouter, alice: str, wanted: str) -> None:
     """connect() and set_activity() raise, with the names there are."""
     names = f"there is no activity {wanted!r}; .*'Offline', 'Available', 'Unavailable'"
-    with no_leftover_threads(), pytest.raises(InitializationError, match=f"{alice}. connect_activity: {names}"):
+    with no_leftover_threads(), pytest.raises(InitializationError, match=f"^connect_activity: {names}"):
         Worker(router.token(alice), connect_activity=wanted, **router.connection).connect(SOON)
     with new_worker(router, alice) as worker, pytest.raises(ValueError, match=f"activity: {names}"):
         worker.set_activity(wanted)
@@ -81,7 +81,7 @@ def test_an_activity_that_cannot_be_taken_now(router: LocalTaskRouter, alice: st
     errors: list[TaskRouterError] = []
     worker.on("error", errors.append)
     worker.connect(60)
-    assert worker.activity_name == "Available" and len(errors) == 1
+    assert worker.activity_name == "Available" and errors and not any(each.status != 503 for each in errors)
     worker.disconnect()
 
 
@@ -161,11 +161,9 @@ def test_a_provider_alone(router: LocalTaskRouter, alice: str) -> None:
     assert (asked, updated) == (["token"], [])
 
 
-def test_a_provider_that_fails_at_first(router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_that_fails_at_first(router: LocalTaskRouter, alice: str, timings: Callable[..., None]) -> None:
     """It is asked again; until then connect() waits, and says what it waits for."""
-    from twilio_taskrouter_worker._bridge import session as session_module
-
-    failures = iter([OSError("backend down")])
+    failures = itertools.repeat(OSError("backend down"))
 
     def fetch() -> str:
         for failure in failures:
@@ -174,8 +172,8 @@ def test_a_provider_that_fails_at_first(router: LocalTaskRouter, alice: str, mon
 
     with no_leftover_threads(), pytest.raises(ConnectTimeoutError, match="waiting for a new token.*token_provider"):
         Worker(token_provider=fetch, **router.connection).connect(0.5)
-    monkeypatch.setattr(session_module, "RENEWAL_RETRY", 0.05)
-    failures = iter([OSError("backend down")])
+    timings(renewal_retry=0.05)
+    failures = iter([OSError("backend down")])  # type: ignore[assignment]
     with Worker(token_provider=fetch, **router.connection) as worker:
         assert worker.ready
 
@@ -188,10 +186,10 @@ def test_neither_token_nor_provider(token: Any) -> None:
 
 
 def test_a_program_whose_token_ends(
-    router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    router: LocalTaskRouter, alice: str, timings: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without a provider, run_forever() ends when the connection is lost and cannot be made again."""
-    monkeypatch.setattr(lifecycle_module, "TOKEN_PATIENCE", 0.1)
+    timings(token_patience=0.1)
     worker = Worker(router.token(alice, ttl=1), **router.connection)
     worker.on("token_expired", lambda: router.faults.drop(alice))
     with no_leftover_threads(), pytest.raises(TokenExpiredError, match="cannot be made again"):
