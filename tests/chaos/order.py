@@ -211,6 +211,8 @@ def run(rounds: int, seed: int = 0) -> Report:
                     break
                 made = [shared.change() for _ in range(CALLS_OF_A_ROUND)]
                 life.one(number, own)
+                # Or the line of the shared worker would grow without end: it is longer than those of the tasks.
+                made[-1][1].exception(ANSWER_SECONDS * 2)
                 with lock:
                     changes.extend(made)
                 own.rounds += 1

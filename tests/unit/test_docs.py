@@ -137,11 +137,10 @@ def test_limits_are_those_of_the_code(row: list[str]) -> None:
 
 NO_LIMITS = {
     "REMEMBERED": "a bound for a table",
-    "BUSY": "when the pool grows",
     "TURNS": "what is best for the interpreter lock",
     "EAGER": "when the pool grows",
     "GROWTH_SECONDS": "when the pool grows",
-    "IMPATIENCE": "when the pool grows",
+    "STUCK_SECONDS": "when the pool grows",
     "ERROR_BODY_LIMIT": "a guard against what is no message",
     "UNACKNOWLEDGED_MS": "a setting of the socket",
     "MOMENT": "a thread of the pool that is about to be free",

@@ -103,7 +103,7 @@ class Calls:
             if self._closed_by is not None:
                 raise ClosedError(f"No call can be made: {self._closed_by}")
             self._open.add(call)
-            call.waited = not self._turns.enter(call, request.subjects)
+            call.enter(self._turns)
         call.start()
         return call.future
 
@@ -175,10 +175,12 @@ class _Call(Turn, Generic[T]):
         "_exchange",
         "_headers",
         "_last_failure",
+        "_learns_version",
         "_lock",
         "_request",
         "_retry",
         "_running",
+        "_sent",
         "_timeout",
         "_tries",
         "_url",
@@ -190,14 +192,17 @@ class _Call(Turn, Generic[T]):
         super().__init__()
         self.future: CallFuture[T] = CallFuture(request, self._cancelled, calls.unawaited)
         self.waited = False
-        """Whether it had to wait for an earlier call that changes the same."""
+        # Whether those it waits for have answers that tell the version of what it changes.
+        self._learns_version = False
         self._calls = calls
         self._request = request
         # Now: a wrong sid raises at the call.
         self._url = request.url
-        self._headers = self._current_headers()
+        self._headers = self._make_headers(checked=True)
         self._deadline = deadline
         self._tries = 0
+        # Whether the service may have it.
+        self._sent = False
         self._last_failure = ""
         self._timeout: Timer | None = None
         self._retry: Timer | None = None
@@ -209,6 +214,12 @@ class _Call(Turn, Generic[T]):
         # While an attempt is under way.
         self._exchange: Exchange | None = None
 
+    def enter(self, turns: Turns) -> None:
+        """Take a place in line; with the lock of the calls held."""
+        ahead = turns.enter(self, self._request.subjects)
+        self.waited = bool(ahead)
+        self._learns_version = all(isinstance(each, _Call) and each._url == self._url for each in ahead)
+
     def start(self) -> None:
         """Begin: the deadline counts from here."""
         self._timeout = TIMERS.at(self._deadline, self._expire)
@@ -218,28 +229,33 @@ class _Call(Turn, Generic[T]):
         if not self.waited:
             POOL.submit(self.attempt)
 
-    def _current_headers(self) -> dict[str, str]:
+    def _make_headers(self, *, checked: bool) -> dict[str, str]:
         request = self._request
-        version = request.version() if self._calls.send_versions and request.version is not None else None
+        checked = checked and self._calls.send_versions and request.version is not None
+        version = request.version() if checked and request.version is not None else None
         return self._calls.headers(request.route.api_version, version)
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def close(self, why: str) -> None:
         """Fail the Future with ClosedError now; a request on the wire is abandoned."""
-        acted = "TaskRouter may or may not have acted on it" if self._tries else "It was not sent"
-        self._give_up(ClosedError(f"The call was given up: {why}. {acted}"))
+
+        def closed() -> ClosedError:
+            acted = "TaskRouter may or may not have acted on it" if self._sent else "It was not sent"
+            return ClosedError(f"The call was given up: {why}. {acted}")
+
+        self._give_up(closed)
 
     def _expire(self) -> None:
         """The deadline has passed; on the timers' thread."""
-        self._give_up(self._timed_out())
+        self._give_up(self._timed_out)
         if self._tries:
             # What did not answer may be the network: other idle connections would not answer either.
             distrust_idle()
 
     def _timed_out(self) -> RequestTimeoutError:
         route, seconds = self._request.route, self._calls.timeout
-        if self._tries == 0 and self.waited:
+        if self.waited and not self._sent:
             return RequestTimeoutError(
                 f"Request timed out. {route} waited {seconds:g} s for earlier calls, and was not sent"
             )
@@ -247,17 +263,19 @@ class _Call(Turn, Generic[T]):
             f"Request timed out. {route} had no complete answer within {seconds:g} s{self._last_failure}"
         )
 
-    def _give_up(self, error: TaskRouterError) -> None:
+    def _give_up(self, error: Callable[[], TaskRouterError]) -> None:
         with self._lock:
             if self._ended:
                 return
             self._ended = True
             exchange = self._exchange
         self._tidy()
+        on_the_wire = exchange is not None and exchange.abort()
+        self._sent = self._sent or on_the_wire
         # If it is cut off while the service may have it, `_off_the_wire` lets the next call go.
-        if exchange is None or not exchange.abort():
+        if not on_the_wire:
             self._calls.ended(self)
-        self._fail(error)
+        self._fail(error())
 
     def _cancelled(self) -> None:
         """The Future was cancelled, which works until the first attempt; on the thread that cancels."""
@@ -321,8 +339,10 @@ class _Call(Turn, Generic[T]):
             if calls.timings.patience * left >= calls.timings.patience_min:
                 patience = deadline - (1.0 - calls.timings.patience) * left
         if self.waited and self._tries == 0:
-            # The answers of those before it may have changed the version it is based on.
-            self._headers = self._current_headers()
+            # Those before it may have changed the version it is based on. The answer of a call about the same object
+            # tells the new one. That of a call about a reservation does not tell the task's, whose event may be still
+            # to come: then there is no version to check by.
+            self._headers = self._make_headers(checked=self._learns_version)
         exchange = Exchange(calls.url, calls.settings(), deadline, patience)
         with self._lock:
             if self._ended:
@@ -334,7 +354,10 @@ class _Call(Turn, Generic[T]):
     def _post(self, exchange: Exchange, token: str) -> Answer:
         request = self._request
         body = {"url": self._url, "method": request.route.method, "params": request.params, "token": token}
-        return exchange.post(dumps(body), self._headers)
+        try:
+            return exchange.post(dumps(body), self._headers)
+        finally:
+            self._sent = self._sent or exchange.sent
 
     def _off_the_wire(self, *, final: bool) -> bool:
         """The exchange is over, *final*: with an outcome. False if the call had ended before."""

@@ -47,6 +47,7 @@ from .actions import (
     SetActivity,
     TakeOver,
 )
+from .connections import distrust_idle
 from .dispatch import Dispatcher
 from .failures import (
     activity_failure,
@@ -66,7 +67,7 @@ from .resync import missing, take_over
 from .session import Session, SessionOptions, State
 from .settings import Settings
 from .signaling import Closed, Socket, websocket_settings
-from .threads import POOL, TIMERS, Timer
+from .threads import POOL, TIMERS, Timer, drain_all
 from .timings import Timings
 from .waiting import Waiting
 from .work import Work
@@ -449,6 +450,9 @@ class Connection:
                         self._do(action)
                     continue
             self._tell(partial(session.frames, frames))
+        if closed.code is None:
+            # Without a close frame: the network may have changed, and idle HTTP connections be as dead.
+            distrust_idle()
         with self._lock:
             self._socket = None
         self._tell(lambda now: session.closed(closed.code, closed.reason, now))
@@ -569,8 +573,7 @@ def _readable(frames: tuple[str | bytes, ...]) -> list[Message]:
 
 def _rest() -> None:
     """One of our threads ends: if it was the last to need the shared ones, they may end, too."""
-    POOL.drain(0.0)
-    TIMERS.drain(0.0)
+    drain_all(time.monotonic())
 
 
 def _call(function: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import struct
 import sys
 import threading
 import time
@@ -97,6 +98,17 @@ def distrust_idle() -> None:
     _distrusted_at = time.monotonic()
 
 
+def _limit(sock: socket.socket, seconds: float) -> None:
+    """Have the kernel end each send and receive after this time.
+
+    Python's own timeouts cost a poll, and so another hand-over of the interpreter lock, before each.
+    """
+    whole = int(seconds)
+    value = struct.pack("ll", whole, int((seconds - whole) * 1e6) or 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+
+
 class Connection(urllib3.connection.HTTPConnection):
     """What all our connections have in common; those over TLS add urllib3's part."""
 
@@ -171,8 +183,10 @@ class Connection(urllib3.connection.HTTPConnection):
             raise ValueError("a header must not have a line break")
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         self.user.about_to_send(reused=not self.fresh)
-        self.fresh = False
-        self.sock.settimeout(self.user.left())
+        if self.fresh:
+            self.sock.settimeout(None)
+            self.fresh = False
+        _limit(self.sock, self.user.left())
         self.sock.sendall(head + body)
 
     def _host_header(self) -> str:
@@ -183,7 +197,6 @@ class Connection(urllib3.connection.HTTPConnection):
     def getresponse(self) -> Any:
         """Read the whole answer; called by urllib3."""
         assert self.sock is not None
-        self.sock.settimeout(self.user.left())
         response = http.client.HTTPResponse(self.sock, method="POST")
         try:
             response.begin()

@@ -158,7 +158,9 @@ class _Report:
         more = "".join(f", {subject}" for subject in request.subjects if subject not in request.url)
         text = f"A call failed and nobody looked at its Future: {request}{more}: {type(failure).__name__}: {failure}"
         sids = request.sids
-        extra = about(worker=sids.get("wk"), task=request.task_sid, reservation=sids.get("reservation"))
+        extra = about(
+            worker=sids.get("wk"), task=request.task_sid, reservation=sids.get("reservation"), event="unawaited"
+        )
         # One line for each, not summed up: every one of them may be a task that was left behind.
         log.warning("%s", text, extra=extra)
         if self._unawaited is not None:

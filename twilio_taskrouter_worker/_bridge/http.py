@@ -288,10 +288,12 @@ class Exchange:
             return Unusable(str(error))
         if any(isinstance(each, ssl.SSLCertVerificationError) for each in _chain(error)):
             return Unusable(_describe(error))
-        late = isinstance(error, (Cut, TimeoutError)) or self._aborted or self._clock() >= self._deadline
+        late = isinstance(error, TimeoutError) or self._aborted or self._clock() >= self._deadline
         if isinstance(error, urllib3.exceptions.TimeoutError):
             # A NewConnectionError is one by descent only.
             late = late or not isinstance(error, urllib3.exceptions.NewConnectionError)
+        if isinstance(error, Cut):
+            return HttpTimeout("the deadline passed")
         if not self.sent:
             return NotSent("the host does not answer" if late else _describe(error))
         return HttpTimeout("the deadline passed") if late else HttpFailure(_describe(error))

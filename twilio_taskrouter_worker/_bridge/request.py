@@ -30,7 +30,8 @@ class Request(Generic[T]):
         subjects: Sids of what the call changes: the worker, the task, or both. Calls that share a subject reach the
             service in the order in which they were made; a call without one, such as a read, waits for none.
         version: Returns the version to send as ``If-Match``; None sends none. It is asked when the call is made, and
-            again when it is sent if it had to wait for an earlier one, whose answer may have a newer version.
+            again when it is sent if it had to wait for an earlier one about the same object, whose answer has a newer
+            version. Behind one about another object none is sent.
         heard: Called once when all callbacks of the Future have run, or a second after the first one started.
     """
 

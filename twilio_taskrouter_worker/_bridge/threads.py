@@ -32,13 +32,10 @@ EAGER = 4
 """Threads that a pool starts without looking at how long jobs wait."""
 
 GROWTH_SECONDS = 0.005
-"""A job that has waited this long wants another thread, if the process has processor time to spare."""
+"""How often a pool with waiting jobs looks whether it should grow."""
 
-IMPATIENCE = 0.1
-"""A job that has waited this long wants another thread in any case."""
-
-BUSY = 0.85
-"""Share of a processor beyond which more threads would only take the interpreter lock from each other."""
+STUCK_SECONDS = 0.02
+"""When no job has ended for this long, all threads are held by something slow, and waiting jobs need others."""
 
 RETRY_SECONDS = 0.25
 """Pause before a thread is asked for again where there was none to be had."""
@@ -105,9 +102,12 @@ def run_left() -> None:
 class Pool:
     """Runs jobs on threads that it makes as needed, up to a bound; further jobs wait in order.
 
-    The first few threads are made at once. Then it grows by how long jobs wait and not by how many there are: a service
-    that answers at once is served fastest by few threads, which do not contend for the interpreter lock; one that takes
-    its time needs a thread for each call. ``_grow`` looks every few milliseconds while jobs wait, and doubles.
+    The first few threads are made at once. How many more are of use depends on what jobs do: while one waits for a
+    service, others can compute, so ``1 + waiting / computing`` threads keep a processor busy, and more only contend for
+    the interpreter lock. A service that answers at once is served fastest by few threads, one that takes its time by
+    one for each call. Waiting is taken from the quickest jobs, since that of others is in part waiting for the lock.
+    ``_grow`` looks every few milliseconds while jobs wait, and doubles the threads up to that number, or without regard
+    to it when no job ends at all.
     """
 
     def __init__(self, size: int = POOL_SIZE, name: str = "taskrouter-rest", idle: float = IDLE_SECONDS) -> None:
@@ -133,7 +133,10 @@ class Pool:
         # Whether `_grow` is to look again, and the timer for that.
         self._growing = False
         self._growth: Timer | None = None
-        self._looked = (0.0, 0.0)
+        # Of recent jobs: how long the quickest waited for something, and what one took of the processor on average.
+        self._waiting = 0.0
+        self._computing = 1e-4
+        self._last_end = 0.0
 
     def __contains__(self, thread: threading.Thread) -> bool:
         return thread in self._threads
@@ -163,7 +166,6 @@ class Pool:
                 if self._growing:
                     return
                 self._growing = True
-                self._looked = now, time.process_time()
         if count >= EAGER:
             self._growth = TIMERS.at(now + GROWTH_SECONDS, self._grow)
         elif not self._add_thread():
@@ -192,24 +194,30 @@ class Pool:
 
     def _grow(self) -> None:
         """On the timers' thread, while jobs wait: start threads if that would help."""
-        now, used = time.monotonic(), time.process_time()
+        now = time.monotonic()
         with self._condition:
             self._growing = False
-            if not self._jobs or self._idle >= len(self._jobs) or len(self._threads) >= self._size:
+            count = len(self._threads)
+            if not self._jobs or self._idle >= len(self._jobs) or count >= self._size:
                 return
-            before, used_before = self._looked
-            waited = now - self._jobs[0][0]
-            busy = now > before and (used - used_before) / (now - before) >= BUSY
-            wanted = 0
-            if not self._threads or waited >= IMPATIENCE or (waited >= GROWTH_SECONDS and not busy):
-                wanted = min(len(self._jobs), max(1, len(self._threads)), self._size - len(self._threads))
+            stuck = now - max(self._last_end, self._jobs[0][0]) >= STUCK_SECONDS
+            useful = self._size if stuck else min(self._size, 1 + round(self._waiting / self._computing))
+            wanted = min(len(self._jobs), max(1, count), useful - count)
             self._growing = True
-            self._looked = now, used
         started = all(self._add_thread() for _ in range(wanted))
         self._growth = TIMERS.at(now + (GROWTH_SECONDS if started else RETRY_SECONDS), self._grow)
 
+    def _measure(self, begun: float, used: float) -> None:
+        """A job of this thread has ended. Without a lock: it does not matter if another thread's figure is lost."""
+        self._last_end = time.monotonic()
+        used = time.thread_time() - used
+        waited = max(0.0, self._last_end - begun - used)
+        self._computing += 0.05 * (used - self._computing)
+        self._waiting = min(waited, 1.05 * self._waiting + 1e-5)
+
     def _run(self) -> None:
         while (job := self._next()) is not None:
+            begun, used = time.monotonic(), time.thread_time()
             try:
                 job()
             except Exception:
@@ -218,6 +226,7 @@ class Pool:
                 # SystemExit out of a user's code: it must not take this thread along.
                 log.error("A job of the pool raised", exc_info=error)
             del job
+            self._measure(begun, used)
             if _left:
                 run_left()
         with self._condition:

@@ -39,16 +39,18 @@ class Turns:
         """Number of subjects with a call under way."""
         return len(self._last)
 
-    def enter(self, turn: Turn, subjects: tuple[str, ...]) -> bool:
-        """Take a place in the line of each subject; True if the call may go at once."""
+    def enter(self, turn: Turn, subjects: tuple[str, ...]) -> list[Turn]:
+        """Take a place in the line of each subject; returns those before it, none if the call may go at once."""
         turn.subjects = subjects
+        ahead: list[Turn] = []
         for subject in subjects:
             before = self._last.get(subject)
             if before is not None and before is not turn:
                 before.behind.append(turn)
                 turn.ahead += 1
+                ahead.append(before)
             self._last[subject] = turn
-        return turn.ahead == 0
+        return ahead
 
     def leave(self, turn: Turn) -> Iterable[Turn]:
         """The call has ended; returns those that may go now. Idempotent."""

@@ -86,35 +86,45 @@ def test_it_grows_with_the_jobs_under_way() -> None:
     each.drain(SOON)
 
 
-def test_a_quick_service_needs_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While jobs keep the processor busy more threads would only be in each other's way: it does not grow."""
-    # A test must not depend on how busy the machine is: every look finds this process at work.
-    monkeypatch.setattr(threads, "BUSY", 0.0)
-    monkeypatch.setattr(threads, "IMPATIENCE", 60.0)
-    each, gate, finished = pool(), Gate(), threading.Semaphore(0)
-    for _ in range(EAGER):
-        each.submit(gate.job)
-    gate.wait_inside(EAGER)
-    for _ in range(50):
-        each.submit(finished.release)
-    looked = threading.Event()
-    TIMERS.at(time.monotonic() + 20 * threads.GROWTH_SECONDS, looked.set)
-    assert looked.wait(SOON)
-    assert len(each._threads) == EAGER
-    gate.open.set()
-    for _ in range(50):
-        assert finished.acquire(timeout=SOON)
+def test_jobs_that_compute_have_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While jobs end one after the other and wait for nothing, more threads would only be in each other's way."""
+    # A test must not depend on how busy the machine is.
+    monkeypatch.setattr(threads, "STUCK_SECONDS", 60.0)
+    each, finished = pool(), threading.Semaphore(0)
+
+    def compute() -> None:
+        until = time.thread_time() + 0.002
+        while time.thread_time() < until:
+            pass
+        finished.release()
+
+    for _ in range(150):
+        each.submit(compute)
+    most = 0
+    for _ in range(150):
+        assert finished.acquire(timeout=SOON * 4)
+        most = max(most, len(each._threads))
+    assert most <= EAGER + 4
     each.drain(SOON)
 
 
-def test_impatience_outdoes_a_busy_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job does not wait for ever because the application computes: after a while it gets a thread in any case."""
-    monkeypatch.setattr(threads, "BUSY", 0.0)
-    each, gate = pool(), Gate()
-    for _ in range(EAGER + 5):
-        each.submit(gate.job)
-    gate.wait_inside(EAGER + 5)
-    gate.open.set()
+def test_jobs_that_wait_have_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that wait for a slow service each get a thread, also while others end all the time."""
+    monkeypatch.setattr(threads, "STUCK_SECONDS", 60.0)
+    each, finished = pool(), threading.Semaphore(0)
+    pause = threading.Event()
+
+    def wait() -> None:
+        pause.wait(0.02)
+        finished.release()
+
+    most = 0
+    for _ in range(400):
+        each.submit(wait)
+    for _ in range(400):
+        assert finished.acquire(timeout=SOON * 4)
+        most = max(most, len(each._threads))
+    assert most > 4 * EAGER
     each.drain(SOON)
 
 

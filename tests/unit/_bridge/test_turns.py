@@ -103,9 +103,9 @@ def test_no_overtaking(data: st.DataObject) -> None:
             chosen = data.draw(st.lists(st.sampled_from("abc"), max_size=2))
             subjects[number], turn_of[number] = frozenset(chosen), turn
             if turns.enter(turn, tuple(chosen)):
-                go(number)
-            else:
                 waiting.add(number)
+            else:
+                go(number)
             continue
         number = data.draw(st.sampled_from(sorted(waiting | going)))
         gone_early = number in waiting
