@@ -1,10 +1,12 @@
 """The event bridge, client side.
 
-Two walks lead through this folder::
+Three walks lead through this folder::
 
-    event:  signaling (frame) -> connection -> session -> dispatch -> messages -> updates -> mirror -> your callback
-    call:   mirror -> calls (routes: url, params) -> http (one POST on a pool thread) -> mirror -> Future
+    event:   stream -> frames -> signaling -> connection -> session -> dispatch -> messages -> updates -> tracking
+             -> mirror -> your callback
+    call:    mirror -> request (routes: url, parameters) -> calls -> turns -> http -> outcomes -> mirror -> Future
+    reload:  session (states, reload) -> connection -> reloading -> loading -> session -> resync -> mirror -> ready
 
-Pure, with no socket, thread, clock or HTTP, are ``messages``, ``schema``, ``routes``, ``session``, ``failures``,
-``mirror``, ``tracking``, ``updates``, ``resync`` and ``reporting``.
+``actions`` are what the session asks for, ``timings`` how long it waits, ``token_life`` when a token ends. What is
+pure, with no socket, thread, clock or HTTP, is listed in ``tests/unit/_bridge/test_purity.py``.
 """

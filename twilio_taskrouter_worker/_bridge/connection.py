@@ -19,16 +19,13 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
 
 import attrs
 
 from ..errors import (
     ClosedError,
     GatewayConnectionError,
-    InitializationError,
     InvalidMessageError,
-    NotFoundError,
     TaskRouterError,
 )
 from . import reporting
@@ -50,23 +47,21 @@ from .actions import (
 from .connections import distrust_idle
 from .dispatch import Dispatcher
 from .failures import (
-    activity_failure,
-    activity_sid,
     connect_timeout,
-    is_final,
     load_failure,
     renewal_failure,
     with_age,
 )
 from .http import hide
-from .loading import Loader, as_task_router_error
 from .messages import Init, Message, parse
 from .mirror import Mirror, Notice
+from .reloading import ReloadRequests
 from .request import Caller
 from .resync import missing, take_over
-from .session import Session, SessionOptions, State
+from .session import Session, SessionOptions
 from .settings import Settings
 from .signaling import Closed, Socket, websocket_settings
+from .states import State
 from .threads import POOL, TIMERS, Timer, drain_all
 from .timings import Timings
 from .waiting import Waiting
@@ -109,11 +104,11 @@ class Connection:
         self._options = options
         self._timings = options.timings
         self._state = state
-        self._caller = caller
         self._waiting = waiting
         self._on_finished = on_finished
         self._lock = threading.Lock()
         self._session = Session(options.session, options.timings)
+        self._requests = ReloadRequests(self._session, caller, self._tell, self._with_age)
         self._socket: Socket | None = None
         self._settings: Settings | None = None
         self._to_connect: Connect | None = None
@@ -283,11 +278,11 @@ class Connection:
             case SayGoodbye():
                 self._say_goodbye(self._socket)
             case ReadLists():
-                POOL.submit(lambda: self._read_lists(action))
+                POOL.submit(lambda: self._requests.read_lists(action))
             case SetActivity():
-                POOL.submit(lambda: self._set_activity(action))
+                POOL.submit(lambda: self._requests.set_activity(action))
             case LookUp():
-                POOL.submit(lambda: self._look_up(action))
+                POOL.submit(lambda: self._requests.look_up(action))
             case TakeOver():
                 self.dispatcher.put(lambda: self._take_over(action))
             case RenewToken():
@@ -460,70 +455,7 @@ class Connection:
     def _with_age(self, error: TaskRouterError) -> TaskRouterError:
         return with_age(error, self._session.token_end, time.monotonic())
 
-    # -- the reload (pool threads), and taking over (dispatch thread) ----------------------------------------------
-
-    def _read_lists(self, action: ReadLists) -> None:
-        def fail(error: BaseException) -> None:
-            cause = as_task_router_error(error)
-            failure = load_failure(action.init.worker_sid, cause)
-            self._load_failed(action.generation, failure, cause, final=isinstance(cause, NotFoundError))
-
-        self._after(
-            Loader(self._caller, action.init).read_lists(),
-            lambda snapshot: self._session.lists_read(action.generation, snapshot),
-            fail,
-        )
-
-    def _set_activity(self, action: SetActivity) -> None:
-        activities = action.snapshot.activities
-
-        def fail(error: BaseException) -> None:
-            cause = as_task_router_error(error)
-            if not isinstance(cause, ClosedError):
-                failure = self._with_age(activity_failure(cause, activities, insists=action.insists))
-                final = is_final(cause)
-                self._tell(lambda now: self._session.activity_failed(action.generation, failure, final, now))
-
-        try:
-            sid = activity_sid(action.activity, activities) if action.insists else action.activity
-        except InitializationError as error:
-            fail(error)
-            return
-        self._after(
-            Loader(self._caller, action.init).set_activity(sid),
-            lambda worker: self._session.activity_set(action.generation, worker),
-            fail,
-        )
-
-    def _look_up(self, action: LookUp) -> None:
-        def done(future: Future[Any]) -> None:
-            found, error = future.result()
-            if isinstance(error, ClosedError):
-                return
-            failure = None if error is None else self._with_age(load_failure(action.init.worker_sid, error))
-            self._tell(lambda now: self._session.looked_up(action.generation, found, failure, now))
-
-        Loader(self._caller, action.init).look_up(action.sids).add_done_callback(done)
-
-    def _after(
-        self, future: Future[Any], then: Callable[[Any], list[Action]], fail: Callable[[BaseException], None]
-    ) -> None:
-        """Give the session the result; *then* runs with the lock held."""
-
-        def done(_: Future[Any]) -> None:
-            error = future.exception()
-            if error is None:
-                self._tell(lambda now: then(future.result()))
-            else:
-                fail(error)
-
-        future.add_done_callback(done)
-
-    def _load_failed(self, generation: int, failure: TaskRouterError, cause: TaskRouterError, *, final: bool) -> None:
-        # ClosedError: the worker is being disconnected, and nobody waits for the lists.
-        if not isinstance(cause, ClosedError):
-            failure = self._with_age(failure)
-            self._tell(lambda now: self._session.load_failed(generation, failure, final, now))
+    # -- taking over (dispatch thread) ----------------------------------------------
 
     def _take_over(self, action: TakeOver) -> None:
         """On the dispatch thread: all that was delivered before is applied, so the state is as of the connection."""
@@ -541,7 +473,7 @@ class Connection:
         try:
             notices = take_over(state, action.snapshot, _readable(frames), time.monotonic())
         except InvalidMessageError as error:
-            self._load_failed(action.generation, load_failure(action.init.worker_sid, error), error, final=False)
+            self._requests.failed(action.generation, load_failure(action.init.worker_sid, error), error, final=False)
             return
         if not self._session.ever_ready:
             self.dispatcher.hold_existing()

@@ -14,7 +14,8 @@ from ..errors import (
     TokenError,
     TokenExpiredError,
 )
-from .session import Session, State
+from .session import Session
+from .states import State
 
 __all__ = [
     "activity_failure",

@@ -31,7 +31,6 @@ belong to :mod:`connection`. Times are seconds of one monotonic clock.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,67 +62,15 @@ from .actions import (
 )
 from .messages import CLOSE_SESSION_REPLACED, INIT, parse, read_init
 from .reload import Reload, Snapshot
+from .states import CONNECTED, TRANSITIONS, State, Step
 from .timings import Timings
 from .token_life import TokenLife
 
-__all__ = ["CONNECTED", "TRANSITIONS", "Session", "SessionOptions", "State", "Step"]
+__all__ = ["Session", "SessionOptions"]
 
-
-class State(enum.Enum):
-    """Where the connection stands."""
-
-    IDLE = "idle"
-    CONNECTING = "connecting"
-    GREETING = "waiting for init"
-    LOADING = "reading the worker's lists"
-    READY = "ready"
-    BACKING_OFF = "waiting to reconnect"
-    PAUSED = "waiting for a new token"
-    CLOSED = "closed"
-
-
-class Step(enum.Enum):
-    """What can move it on."""
-
-    CONNECT = "a websocket is to be opened"
-    OPEN = "the websocket is open"
-    GREET = "init came"
-    LOAD = "the lists are taken over"
-    LOSE = "the websocket was lost, or could not be opened"
-    REFUSE = "there is no token, or the service refused it"
-    END = "stopped, or beyond help"
-
-
-TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
-    State.IDLE: {Step.CONNECT: State.CONNECTING, Step.REFUSE: State.PAUSED, Step.END: State.CLOSED},
-    State.CONNECTING: {
-        Step.OPEN: State.GREETING,
-        Step.LOSE: State.BACKING_OFF,
-        Step.REFUSE: State.PAUSED,
-        # The token was refused, and another one came while the refusal was on its way.
-        Step.CONNECT: State.CONNECTING,
-        Step.END: State.CLOSED,
-    },
-    State.GREETING: {Step.GREET: State.LOADING, Step.LOSE: State.BACKING_OFF, Step.END: State.CLOSED},
-    State.LOADING: {
-        Step.LOAD: State.READY,
-        Step.LOSE: State.BACKING_OFF,
-        # The requests for the lists were refused for the token; as while connecting.
-        Step.REFUSE: State.PAUSED,
-        Step.CONNECT: State.CONNECTING,
-        Step.END: State.CLOSED,
-    },
-    State.READY: {Step.LOSE: State.BACKING_OFF, Step.END: State.CLOSED},
-    State.BACKING_OFF: {Step.CONNECT: State.CONNECTING, Step.END: State.CLOSED},
-    State.PAUSED: {Step.CONNECT: State.CONNECTING, Step.END: State.CLOSED},
-    State.CLOSED: {},
-}
-"""All that can happen to a connection: from each state, by which step, to which."""
 
 ACTIVITY_RETRIES = 3
 """How often taking ``connect_activity_sid`` is tried again before the worker gets ready without it."""
-
-CONNECTED = frozenset({State.GREETING, State.LOADING, State.READY})
 
 
 @attrs.frozen(kw_only=True)

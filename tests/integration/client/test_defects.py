@@ -41,6 +41,7 @@ from twilio_taskrouter_worker import (
     Workspace,
 )
 from twilio_taskrouter_worker._bridge import session
+from twilio_taskrouter_worker._bridge.states import State
 from twilio_taskrouter_worker._bridge.timings import Timings
 from twilio_taskrouter_worker.workspace import TaskInfo
 
@@ -379,7 +380,7 @@ def test_defect_19_silence_is_noticed_when_it_is_due() -> None:
     assert machine.deadline == 31.0 and machine.tick(30.9) == []
     lost = machine.tick(31.0)
     assert [type(each).__name__ for each in lost[:1]] == ["HangUp"]
-    assert machine.state is session.State.BACKING_OFF
+    assert machine.state is State.BACKING_OFF
 
 
 # -- nothing is lost -------------------------------------------------------------------------------------------------

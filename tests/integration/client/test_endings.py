@@ -17,6 +17,7 @@ from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import ClosedError, GatewayDisconnectedError, Reservation, TaskRouterError, Worker
 from twilio_taskrouter_worker._bridge import http
 from twilio_taskrouter_worker._bridge.connection import Connection
+from twilio_taskrouter_worker._bridge.reloading import ReloadRequests
 from twilio_taskrouter_worker._bridge.signaling import Socket
 from twilio_taskrouter_worker._bridge.threads import TIMERS, Timer
 
@@ -77,18 +78,18 @@ def test_disconnecting_before_the_lists_are_asked_for(
     bridge: RecordingBridge, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lists that nobody wants any more are not asked for, without a word of a defect."""
-    load = Connection._read_lists
+    load = ReloadRequests.read_lists
     begun, go_on, over = threading.Event(), threading.Event(), threading.Event()
 
-    def slow_load(connection: Connection, action: Any) -> None:
+    def slow_load(requests: ReloadRequests, action: Any) -> None:
         begun.set()
         assert go_on.wait(SOON)
         try:
-            load(connection, action)
+            load(requests, action)
         finally:
             over.set()
 
-    monkeypatch.setattr(Connection, "_read_lists", slow_load)
+    monkeypatch.setattr(ReloadRequests, "read_lists", slow_load)
     with no_leftover_threads(), caplog.at_level(logging.ERROR):
         worker = new_worker(bridge)
         ready = worker.start()

@@ -14,6 +14,7 @@ from tests.oracle.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import AuthorizationError, ConnectTimeoutError, TokenError, TokenExpiredError, Worker
 from twilio_taskrouter_worker._bridge import session
+from twilio_taskrouter_worker._bridge.states import State
 from twilio_taskrouter_worker._bridge.timings import Timings
 
 SOON = 5.4
@@ -123,7 +124,7 @@ def test_without_a_valid_token_there_is_no_reconnecting(bridge: RecordingBridge)
         bridge.abort()
         assert isinstance(ears.wait_for("error"), TokenError)
         inner = worker._connection
-        assert inner is not None and inner._session.state is session.State.PAUSED
+        assert inner is not None and inner._session.state is State.PAUSED
         assert len(bridge.refused) == 1
         bridge.accept_handshake()
         later = make_token(3600)
@@ -217,7 +218,7 @@ def test_a_token_refused_at_a_reconnection_waits_for_another(bridge: RecordingBr
         assert type(ears.wait_for("error")) is TokenError
         assert len(bridge.refused) == 1
         inner = worker._connection
-        assert inner is not None and inner._session.state is session.State.PAUSED
+        assert inner is not None and inner._session.state is State.PAUSED
         bridge.accept_handshake()
         worker.update_token("second.a.b")
         ears.wait_for("ready", 2)

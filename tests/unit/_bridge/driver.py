@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from twilio_taskrouter_worker._bridge.actions import Action, Connect, Notify, ReadLists
 from twilio_taskrouter_worker._bridge.reload import Snapshot
-from twilio_taskrouter_worker._bridge.session import Session, SessionOptions, State
+from twilio_taskrouter_worker._bridge.session import Session, SessionOptions
+from twilio_taskrouter_worker._bridge.states import State
 from twilio_taskrouter_worker._bridge.timings import Timings
 
 A = TypeVar("A")

@@ -25,7 +25,7 @@ from twilio_taskrouter_worker._bridge.actions import (
 )
 from twilio_taskrouter_worker._bridge.failures import connect_timeout
 from twilio_taskrouter_worker._bridge.reload import LOOK_UPS_AT_ONCE, Snapshot
-from twilio_taskrouter_worker._bridge.session import TRANSITIONS, State, Step
+from twilio_taskrouter_worker._bridge.states import TRANSITIONS, State, Step
 from twilio_taskrouter_worker.errors import (
     ConnectTimeoutError,
     GatewayConnectionError,

@@ -24,7 +24,8 @@ from twilio_taskrouter_worker._bridge.actions import (
     TakeOver,
 )
 from twilio_taskrouter_worker._bridge.reload import LOOK_UPS_AT_ONCE, Snapshot
-from twilio_taskrouter_worker._bridge.session import Session, SessionOptions, State
+from twilio_taskrouter_worker._bridge.session import Session, SessionOptions
+from twilio_taskrouter_worker._bridge.states import State
 from twilio_taskrouter_worker._bridge.timings import Timings
 from twilio_taskrouter_worker.errors import GatewayConnectionError, InitializationError, TokenError, TokenExpiredError
 

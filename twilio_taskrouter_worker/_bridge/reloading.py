@@ -1,0 +1,102 @@
+"""The requests of a reload: made on pool threads, their outcome told to the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from ..errors import ClosedError, InitializationError, NotFoundError, TaskRouterError
+from .actions import Action, LookUp, ReadLists, SetActivity
+from .failures import activity_failure, activity_sid, is_final, load_failure
+from .loading import Loader, as_task_router_error
+from .request import Caller
+from .session import Session
+
+__all__ = ["ReloadRequests"]
+
+
+class ReloadRequests:
+    """Does what the session asks for between ``init`` and ``ready``.
+
+    Args:
+        session: The session that asks.
+        caller: Sends requests.
+        tell: Gives the session an event, with its lock held, and does what it asks for then.
+        with_age: Makes the error of a refused token name its age.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        caller: Caller,
+        tell: Callable[[Callable[[float], list[Action]]], None],
+        with_age: Callable[[TaskRouterError], TaskRouterError],
+    ) -> None:
+        self._session = session
+        self._caller = caller
+        self._tell = tell
+        self._with_age = with_age
+
+    def read_lists(self, action: ReadLists) -> None:
+        def fail(error: BaseException) -> None:
+            cause = as_task_router_error(error)
+            failure = load_failure(action.init.worker_sid, cause)
+            self.failed(action.generation, failure, cause, final=isinstance(cause, NotFoundError))
+
+        self._after(
+            Loader(self._caller, action.init).read_lists(),
+            lambda snapshot: self._session.lists_read(action.generation, snapshot),
+            fail,
+        )
+
+    def set_activity(self, action: SetActivity) -> None:
+        activities = action.snapshot.activities
+
+        def fail(error: BaseException) -> None:
+            cause = as_task_router_error(error)
+            if not isinstance(cause, ClosedError):
+                failure = self._with_age(activity_failure(cause, activities, insists=action.insists))
+                final = is_final(cause)
+                self._tell(lambda now: self._session.activity_failed(action.generation, failure, final, now))
+
+        try:
+            sid = activity_sid(action.activity, activities) if action.insists else action.activity
+        except InitializationError as error:
+            fail(error)
+            return
+        self._after(
+            Loader(self._caller, action.init).set_activity(sid),
+            lambda worker: self._session.activity_set(action.generation, worker),
+            fail,
+        )
+
+    def look_up(self, action: LookUp) -> None:
+        def done(future: Future[Any]) -> None:
+            found, error = future.result()
+            if isinstance(error, ClosedError):
+                return
+            failure = None if error is None else self._with_age(load_failure(action.init.worker_sid, error))
+            self._tell(lambda now: self._session.looked_up(action.generation, found, failure, now))
+
+        Loader(self._caller, action.init).look_up(action.sids).add_done_callback(done)
+
+    def _after(
+        self, future: Future[Any], then: Callable[[Any], list[Action]], fail: Callable[[BaseException], None]
+    ) -> None:
+        """Give the session the result; *then* runs with the lock held."""
+
+        def done(_: Future[Any]) -> None:
+            error = future.exception()
+            if error is None:
+                self._tell(lambda now: then(future.result()))
+            else:
+                fail(error)
+
+        future.add_done_callback(done)
+
+    def failed(self, generation: int, failure: TaskRouterError, cause: TaskRouterError, *, final: bool) -> None:
+        # ClosedError: the worker is being disconnected, and nobody waits for the lists.
+        if not isinstance(cause, ClosedError):
+            failure = self._with_age(failure)
+            self._tell(lambda now: self._session.load_failed(generation, failure, final, now))

@@ -1,0 +1,65 @@
+"""The states of a connection, and the table by which it moves from one to another. Pure.
+
+The session runs from this table: a step that a state does not list changes nothing there.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+__all__ = ["CONNECTED", "TRANSITIONS", "State", "Step"]
+
+
+class State(enum.Enum):
+    """Where the connection stands."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    GREETING = "waiting for init"
+    LOADING = "reading the worker's lists"
+    READY = "ready"
+    BACKING_OFF = "waiting to reconnect"
+    PAUSED = "waiting for a new token"
+    CLOSED = "closed"
+
+
+class Step(enum.Enum):
+    """What can move it on."""
+
+    CONNECT = "a websocket is to be opened"
+    OPEN = "the websocket is open"
+    GREET = "init came"
+    LOAD = "the lists are taken over"
+    LOSE = "the websocket was lost, or could not be opened"
+    REFUSE = "there is no token, or the service refused it"
+    END = "stopped, or beyond help"
+
+
+TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
+    State.IDLE: {Step.CONNECT: State.CONNECTING, Step.REFUSE: State.PAUSED, Step.END: State.CLOSED},
+    State.CONNECTING: {
+        Step.OPEN: State.GREETING,
+        Step.LOSE: State.BACKING_OFF,
+        Step.REFUSE: State.PAUSED,
+        # The token was refused, and another one came while the refusal was on its way.
+        Step.CONNECT: State.CONNECTING,
+        Step.END: State.CLOSED,
+    },
+    State.GREETING: {Step.GREET: State.LOADING, Step.LOSE: State.BACKING_OFF, Step.END: State.CLOSED},
+    State.LOADING: {
+        Step.LOAD: State.READY,
+        Step.LOSE: State.BACKING_OFF,
+        # The requests for the lists were refused for the token; as while connecting.
+        Step.REFUSE: State.PAUSED,
+        Step.CONNECT: State.CONNECTING,
+        Step.END: State.CLOSED,
+    },
+    State.READY: {Step.LOSE: State.BACKING_OFF, Step.END: State.CLOSED},
+    State.BACKING_OFF: {Step.CONNECT: State.CONNECTING, Step.END: State.CLOSED},
+    State.PAUSED: {Step.CONNECT: State.CONNECTING, Step.END: State.CLOSED},
+    State.CLOSED: {},
+}
+"""All that can happen to a connection: from each state, by which step, to which."""
+
+CONNECTED = frozenset({State.GREETING, State.LOADING, State.READY})
