@@ -9,6 +9,7 @@ from . import tokens
 from ._version import __version__
 from .activity import Activity
 from .channel import Channel
+from .decisions import Complete, Reject, Transfer, WrapUp
 from .directory import Directory, Named
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
@@ -16,7 +17,6 @@ from .events import ChannelEvent, DisconnectReason, ReservationEvent, TaskEvent,
 from .reservation import Reservation
 from .reservation_handle import ReservationHandle
 from .reservation_info import ReservationInfo
-from .serving import Complete, Reject, Transfer, WrapUp
 from .supervisor import Supervisor
 from .task import Task
 from .task_info import TaskInfo

@@ -9,17 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal
-
-import attrs
 
 from . import _checks
 from ._bridge import reporting
 from ._bridge.work import Job, Work
 from ._log import CALLBACKS, name_of
 from .activity import Activity
+from .decisions import Complete, Decision, Reject, Transfer, WrapUp, decision
 from .errors import (
     AuthorizationError,
     ClosedError,
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from .transfer import OutgoingTransfer
     from .worker import Worker
 
-__all__ = ["Complete", "Handler", "OnError", "Outcome", "Reject", "Server", "Transfer", "WrapUp"]
+__all__ = ["Handler", "OnError", "Server"]
 
 OPEN = frozenset({"accepted", "wrapping"})
 RETRY_FIRST = 0.5
@@ -51,60 +50,7 @@ REMEMBERED = 1000
 """Tasks whose failures are counted, at most."""
 
 
-@attrs.frozen
-class Complete:
-    """A handler's value: complete the task, as do ``None`` and a string."""
-
-    reason: str | None = attrs.field(default=None, validator=_checks.validator(_checks.optional(_checks.string)))
-    """Reason for the task. None completes the reservation alone, and with the task's last reservation the task."""
-
-
-@attrs.frozen
-class Reject:
-    """A handler's value: give the task back, for another worker.
-
-    An accepted reservation cannot be rejected any more, so the task is transferred to its own queue (mode ``COLD``) and
-    the reservation is completed. The queue may choose this worker again, unless its activity is an unavailable one.
-    """
-
-    activity: str | Activity | None = None
-    """Activity (name, sid or Activity) to take before; None: stay in the present one."""
-
-
-@attrs.frozen
-class WrapUp:
-    """A handler's value: start wrapping up, and leave it to somebody else to complete the task.
-
-    A reservation that is wrapping when a worker starts to ``serve`` is completed.
-    """
-
-    reason: str | None = attrs.field(default=None, validator=_checks.validator(_checks.optional(_checks.string)))
-    """Reason for the task. None wraps the reservation up without one."""
-
-
-@attrs.frozen
-class Transfer:
-    """A handler's value: transfer the task, and complete the reservation once the task has gone.
-
-    To a queue in mode ``COLD`` that is at once; otherwise when the transfer completes. Where the transfer fails, the
-    reservation is left as it is then: accepted (``WARM``), or wrapping (``COLD``).
-    """
-
-    to: str = attrs.field(validator=_checks.validator(_checks.string))
-    """Sid of the worker or queue."""
-    mode: Literal["WARM", "COLD"] = attrs.field(
-        default="COLD", kw_only=True, validator=_checks.validator(_checks.one_of("WARM", "COLD"))
-    )
-    """``WARM``: this worker stays on the task until the other side has taken it; ``COLD``: it wraps up at once."""
-    priority: int | None = attrs.field(default=None, kw_only=True)
-    """Replaces the task's; None leaves it."""
-    attributes: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
-    """Replace the task's; None leaves them."""
-
-
-Outcome = str | Complete | Reject | WrapUp | Transfer | None
-"""What a handler may return."""
-Handler = Callable[["Reservation"], Outcome]
+Handler = Callable[["Reservation"], Decision]
 OnError = Literal["reject", "leave"]
 
 # The service may have acted, or will when asked again.
@@ -220,17 +166,17 @@ class Server:
         handler = self._handler
         assert handler is not None
         try:
-            outcome = _outcome(handler(reservation))
+            decided = decision(handler(reservation))
         except BaseException as error:
             self._report(job, error)
             if self._on_error == "leave":
                 return
-            outcome = Reject()
+            decided = Reject()
             self._pause_before_reject(reservation)
         else:
             self._failures.pop(reservation.task.sid, None)
         if not self._is_over(reservation):
-            self._carry_out(reservation, outcome)
+            self._carry_out(reservation, decided)
 
     def _accept(self, reservation: Reservation) -> bool:
         """Accept it, if it is pending; False where it is not to be served here."""
@@ -257,15 +203,15 @@ class Server:
             uncertain = True
         return False
 
-    def _carry_out(self, reservation: Reservation, outcome: Complete | Reject | WrapUp | Transfer) -> None:
-        if isinstance(outcome, Complete):
-            self._complete(reservation, outcome.reason)
-        elif isinstance(outcome, WrapUp):
-            self._wrap_up(reservation, outcome.reason)
-        elif isinstance(outcome, Transfer):
-            self._transfer(reservation, outcome)
+    def _carry_out(self, reservation: Reservation, decided: Complete | Reject | WrapUp | Transfer) -> None:
+        if isinstance(decided, Complete):
+            self._complete(reservation, decided.reason)
+        elif isinstance(decided, WrapUp):
+            self._wrap_up(reservation, decided.reason)
+        elif isinstance(decided, Transfer):
+            self._transfer(reservation, decided)
         else:
-            self._give_back(reservation, outcome.activity)
+            self._give_back(reservation, decided.activity)
 
     def _complete(self, reservation: Reservation, reason: str | None) -> None:
         task = reservation.task
@@ -400,17 +346,6 @@ class Server:
         worker_sid = reservation.worker_sid
         extra = reporting.subject(worker_sid, self._worker, "reservation_created", (reservation,))
         CALLBACKS.log(level, f"Worker %s: reservation %s: {text}", worker_sid, reservation.sid, *args, extra=extra)
-
-
-def _outcome(value: object) -> Complete | Reject | WrapUp | Transfer:
-    if value is None or isinstance(value, str):
-        return Complete(value)
-    if isinstance(value, (Complete, Reject, WrapUp, Transfer)):
-        return value
-    raise TypeError(
-        "A handler of serve() must return None, a string, Complete, Reject, WrapUp or Transfer, not "
-        f"{type(value).__name__}"
-    )
 
 
 def _may_pass(error: RequestError) -> bool:

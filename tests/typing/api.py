@@ -5,6 +5,7 @@ Every form of ``on`` and ``once``, and what every call, attribute and mapping gi
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -16,9 +17,11 @@ from twilio_taskrouter_worker import (
     Activity,
     Channel,
     ChannelEvent,
+    Complete,
     DisconnectReason,
     IncomingTransfer,
     OutgoingTransfer,
+    Reject,
     RequestRejectedError,
     Reservation,
     ReservationEvent,
@@ -28,12 +31,14 @@ from twilio_taskrouter_worker import (
     TaskInfo,
     TaskQueue,
     TaskRouterError,
+    Transfer,
     TransferEvent,
     Transfers,
     Worker,
     WorkerEvent,
     WorkerInfo,
     Workspace,
+    WrapUp,
 )
 from twilio_taskrouter_worker.local import Clock, LocalTaskRouter
 from twilio_taskrouter_worker.tokens import create_worker_token, decode_unverified
@@ -263,6 +268,29 @@ def listen_to_all(
     things[2].on(events[2], on_anything)
     things[3].on(events[3], on_anything)
 
+
+# -- serving and stopping ------------------------------------------------------------------------------------------
+
+
+@worker.serve
+def ship(reservation: Reservation) -> str:
+    return reservation.sid
+
+
+@worker.serve(concurrency=2, existing=False, on_error="leave")
+def decide(reservation: Reservation) -> Complete | Reject | WrapUp | Transfer | str | None:
+    if reservation.status == "wrapping":
+        return Transfer("WQ", mode="WARM", priority=1, attributes={"a": 1})
+    return Reject(activity=worker.activity)
+
+
+assert_type(ship(worker.reservations["WR"]), str)
+assert_type(worker.serve(ship, concurrency=3)(worker.reservations["WR"]), str)
+assert_type(worker.drain(), bool)
+assert_type(worker.drain(1.5, activity="Offline"), bool)
+assert_type(worker.stopping, threading.Event)
+worker.run_forever(grace=30, drain_activity="Offline", health_port=8080)
+Worker(token_provider=new_token, connect_activity="Available", return_to_activity=worker.activity)
 
 # -- attributes and calls of a Worker ------------------------------------------------------------------------------
 

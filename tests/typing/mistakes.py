@@ -70,6 +70,19 @@ def worker_events(worker: Worker) -> None:
     def expired(worker: Worker) -> None: ...
 
 
+def serving(worker: Worker) -> None:
+    worker.serve(on_worker)  # type: ignore[type-var]
+    worker.serve(on_nothing)  # type: ignore[type-var]
+    worker.serve(concurrency="2")  # type: ignore[call-overload]
+    worker.serve(on_error="retry")  # type: ignore[call-overload]
+    worker.drain("1")  # type: ignore[arg-type]
+    worker.run_forever(10)  # type: ignore[call-arg]
+
+    @worker.serve  # type: ignore[type-var]
+    def count(reservation: Reservation) -> int:
+        return 1
+
+
 def other_events(reservation: Reservation, task: Task, channel: Channel, transfer: OutgoingTransfer) -> None:
     reservation.on("accept", on_worker)  # type: ignore[call-overload]
     reservation.on("accepted", on_task)  # type: ignore[call-overload]

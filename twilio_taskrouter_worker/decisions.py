@@ -1,0 +1,84 @@
+"""What a handler of ``serve`` decides about its task, by the value that it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from . import _checks
+from .activity import Activity
+
+__all__ = ["Complete", "Decision", "Reject", "Transfer", "WrapUp", "decision"]
+
+
+@attrs.frozen
+class Complete:
+    """A handler's value: complete the task, as do ``None`` and a string."""
+
+    reason: str | None = attrs.field(default=None, validator=_checks.validator(_checks.optional(_checks.string)))
+    """Reason for the task. None completes the reservation alone, and with the task's last reservation the task."""
+
+
+@attrs.frozen
+class Reject:
+    """A handler's value: give the task back, for another worker.
+
+    An accepted reservation cannot be rejected any more, so the task is transferred to its own queue (mode ``COLD``) and
+    the reservation is completed. The queue may choose this worker again, unless its activity is an unavailable one.
+    """
+
+    activity: str | Activity | None = None
+    """Activity (name, sid or Activity) to take before; None: stay in the present one."""
+
+
+@attrs.frozen
+class WrapUp:
+    """A handler's value: start wrapping up, and leave it to somebody else to complete the task.
+
+    A reservation that is wrapping when a worker starts to ``serve`` is completed.
+    """
+
+    reason: str | None = attrs.field(default=None, validator=_checks.validator(_checks.optional(_checks.string)))
+    """Reason for the task. None wraps the reservation up without one."""
+
+
+@attrs.frozen
+class Transfer:
+    """A handler's value: transfer the task, and complete the reservation once the task has gone.
+
+    To a queue in mode ``COLD`` that is at once; otherwise when the transfer completes. Where the transfer fails, the
+    reservation is left as it is then: accepted (``WARM``), or wrapping (``COLD``).
+    """
+
+    to: str = attrs.field(validator=_checks.validator(_checks.string))
+    """Sid of the worker or queue."""
+    mode: Literal["WARM", "COLD"] = attrs.field(
+        default="COLD", kw_only=True, validator=_checks.validator(_checks.one_of("WARM", "COLD"))
+    )
+    """``WARM``: this worker stays on the task until the other side has taken it; ``COLD``: it wraps up at once."""
+    priority: int | None = attrs.field(default=None, kw_only=True)
+    """Replaces the task's; None leaves it."""
+    attributes: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
+    """Replace the task's; None leaves them."""
+
+
+Decision = str | Complete | Reject | WrapUp | Transfer | None
+"""What a handler may return."""
+
+
+def decision(value: object) -> Complete | Reject | WrapUp | Transfer:
+    """The decision for a handler's value.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if value is None or isinstance(value, str):
+        return Complete(value)
+    if isinstance(value, (Complete, Reject, WrapUp, Transfer)):
+        return value
+    raise TypeError(
+        "A handler of serve() must return None, a string, Complete, Reject, WrapUp or Transfer, not "
+        f"{type(value).__name__}"
+    )
