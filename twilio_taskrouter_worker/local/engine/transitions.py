@@ -1,7 +1,21 @@
-"""The states of tasks, reservations and workers, and what a change of each brings with it, whatever its cause."""
+"""The states of tasks, reservations and workers, and what a change of each brings with it, whatever its cause.
+
+The invariants:
+
+* a change is in the tables of ``states``;
+* a reservation occupies a place of its worker's channel exactly while it is open, and stands in ``task.open`` and
+  ``worker.open`` exactly then;
+* the status of a task that is not final is ``derived_status``: what its open reservations and its transfer amount to;
+* a timer exists exactly while what it waits for can happen.
+
+``set_reservation`` and ``set_task_status`` keep them and emit nothing, so that a caller can make several changes and
+emit them afterwards, with snapshots of the moment when all are made. The order of the events is the caller's
+(``emit_task_and_reservations`` for the usual one).
+"""
 
 from __future__ import annotations
 
+from . import states
 from .core.kernel import Kernel
 from .core.schedule import TimerKind
 from .core.state import QueueState, ReservationState, TaskState, TransferState, WorkerState, WorkspaceState
@@ -41,6 +55,7 @@ def set_reservation(
     """Bring a reservation to a status, with all that follows for timers and capacity; nothing is emitted."""
     record = reservation.record
     before = record.reservation_status
+    assert status in states.RESERVATION[before], f"a reservation cannot go from {before} to {status}"
     if record.on_hold:
         changes["on_hold"] = False
     reservation.record = record.replaced(
@@ -51,6 +66,7 @@ def set_reservation(
         kernel.schedule.cancel(reservation.voice_timer)
         reservation.timer = reservation.voice_timer = None
     task, worker = reservation.task, reservation.worker
+    # The count of accepted reservations follows acceptance, that of places taken follows being open.
     assigned = (status == ACCEPTED) - (before == ACCEPTED)
     if status in RESERVATION_OPEN:
         idle.occupy(kernel, worker, record.task_channel_sid, assigned=assigned)
@@ -86,6 +102,8 @@ def set_task_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, status:
     record = task.record
     if status == record.assignment_status and not changes:
         return False
+    before = record.assignment_status
+    assert status == before or status in states.TASK[before], f"a task cannot go from {before} to {status}"
     task.record = record.replaced(
         assignment_status=status, version=record.version + 1, date_updated=kernel.now, **changes
     )

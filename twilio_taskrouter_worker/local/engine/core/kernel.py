@@ -1,4 +1,17 @@
-"""What every part of the engine shares while a command or a timer is at work."""
+"""What every part of the engine shares while a command or a timer is at work.
+
+The invariant between two commands: ``events``, ``woken`` and ``unplaced`` are empty, and everything that could be
+offered is.
+
+A command runs in two halves. First its handler makes the whole change: it replaces records, keeps the indices, notes
+events, and only *asks* for routing, by :meth:`Kernel.wake` for a worker who may be able to take more and by
+:meth:`Kernel.place` for a task that has become pending. Then ``matching.settle`` does what was asked for. So the
+snapshots in an event are of a finished change, a handler never meets a state in which half of one is routed, and one
+place decides who comes first. Only ``settle`` takes entries out of ``woken`` and ``unplaced``, but for what ceases to
+exist or to wait (a deleted worker, a task that is accepted or ends), which is taken out where that happens.
+
+Timers go the same way: each is due at its own time, runs to its end, and is settled before the next one.
+"""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def add_to_worker(kernel: Kernel, worker: WorkerState, task_channel: TaskChannel
 
 
 def create(kernel: Kernel, command: CreateTaskChannel) -> TaskChannel:
-    """Do a CreateTaskChannel."""
+    """Create a task channel, and a channel for each worker."""
     ws = kernel.workspace(command.workspace_sid)
     checks.room(ws.task_channels, kernel.rules.max_task_channels, "task channels")
     checks.name(command.friendly_name)
@@ -76,7 +76,7 @@ def create(kernel: Kernel, command: CreateTaskChannel) -> TaskChannel:
 
 
 def update(kernel: Kernel, command: UpdateTaskChannel) -> TaskChannel:
-    """Do an UpdateTaskChannel."""
+    """Change a task channel; how the longest idle worker is found may change with it."""
     ws = kernel.workspace(command.workspace_sid)
     record = ws.task_channel(command.task_channel)
     changes: dict[str, Any] = {}
@@ -96,7 +96,7 @@ def update(kernel: Kernel, command: UpdateTaskChannel) -> TaskChannel:
 
 
 def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
-    """Do a DeleteTaskChannel."""
+    """Delete a task channel that is not built in and has no open tasks."""
     ws = kernel.workspace(command.workspace_sid)
     record = ws.task_channel(command.task_channel)
     if record.unique_name in _BUILT_IN:
@@ -117,7 +117,7 @@ def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
 
 
 def update_worker_channel(kernel: Kernel, command: UpdateWorkerChannel) -> WorkerChannel:
-    """Do an UpdateWorkerChannel. Each value that changes is an event and a version of the worker of its own."""
+    """Change a capacity or switch. Each value that changes is an event, and a version of the worker, of its own."""
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.worker_sid)
     before = ws.worker_channel(worker, command.channel)

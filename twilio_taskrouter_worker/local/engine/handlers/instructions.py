@@ -64,7 +64,7 @@ def truth(value: Any) -> bool:
 
 
 def instruct(kernel: Kernel, command: InstructReservation) -> Reservation:
-    """Do an InstructReservation."""
+    """Obey an instruction: accept or reject at once, begin a call, or note a supervisor."""
     ws = kernel.workspace(command.workspace_sid)
     reservation = ws.reservation(command.sid, command.task_sid, command.worker_sid)
     checks.version(reservation.record, command.if_match)
@@ -143,7 +143,7 @@ def _voice(
 
 
 def resolve(kernel: Kernel, command: ResolveInstruction) -> Reservation | None:
-    """Do a ResolveInstruction."""
+    """Decide how the call of a reservation, or the next one that is made, turns out."""
     ws = kernel.workspace(command.workspace_sid)
     if command.reservation_sid is None:
         ws.armed.append(command.canceled_reason_code)
@@ -229,7 +229,7 @@ def _leg(task: TaskState, worker_sid: str) -> ReservationState:
 
 
 def update_customer(kernel: Kernel, command: UpdateCustomerParticipant) -> Task:
-    """Do an UpdateCustomerParticipant."""
+    """Note hold of the customer."""
     ws = kernel.workspace(command.workspace_sid)
     ws.worker(command.worker_sid)
     task = _task(ws, command.task_sid)
@@ -241,7 +241,7 @@ def update_customer(kernel: Kernel, command: UpdateCustomerParticipant) -> Task:
 
 
 def update_worker(kernel: Kernel, command: UpdateWorkerParticipant) -> Reservation:
-    """Do an UpdateWorkerParticipant."""
+    """Note mute and the rest of a worker's own leg."""
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.worker_sid)
     reservation = worker.reservations.get(canonical(command.reservation_sid))
@@ -253,7 +253,7 @@ def update_worker(kernel: Kernel, command: UpdateWorkerParticipant) -> Reservati
 
 
 def hold_worker(kernel: Kernel, command: HoldWorkerParticipant) -> Task:
-    """Do a HoldWorkerParticipant."""
+    """Note hold of another worker."""
     ws = kernel.workspace(command.workspace_sid)
     ws.worker(command.worker_sid)
     task = _task(ws, command.task_sid)
@@ -264,7 +264,7 @@ def hold_worker(kernel: Kernel, command: HoldWorkerParticipant) -> Task:
 
 
 def kick_worker(kernel: Kernel, command: KickWorkerParticipant) -> Task:
-    """Do a KickWorkerParticipant; the reservation stays as it is."""
+    """Note that a worker was removed from the conference; the reservation stays as it is."""
     ws = kernel.workspace(command.workspace_sid)
     ws.worker(command.worker_sid)
     task = _task(ws, command.task_sid)

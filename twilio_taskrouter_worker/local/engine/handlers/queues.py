@@ -24,7 +24,7 @@ def compile_target_workers(kernel: Kernel, text: str | None) -> Expression:
 
 
 def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
-    """Do a CreateTaskQueue."""
+    """Create a queue and find its members."""
     ws = kernel.workspace(command.workspace_sid)
     checks.room(ws.queues, kernel.rules.max_queues, "task queues")
     name = _free_name(ws, command.friendly_name)
@@ -75,7 +75,7 @@ def _need_activities(ws: WorkspaceState, reservation: Activity | None, assignmen
 
 
 def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
-    """Do an UpdateTaskQueue."""
+    """Change a queue; a new expression finds its members anew, a new order sorts what waits."""
     ws = kernel.workspace(command.workspace_sid)
     queue = ws.queue(command.sid)
     record = queue.record
@@ -125,7 +125,7 @@ def _changes(ws: WorkspaceState, queue: QueueState, command: UpdateTaskQueue) ->
 
 
 def delete(kernel: Kernel, command: DeleteTaskQueue) -> None:
-    """Do a DeleteTaskQueue."""
+    """Delete a queue that no workflow names and no task is in or on its way to."""
     ws = kernel.workspace(command.workspace_sid)
     queue = ws.queue(command.sid)
     sid = queue.record.sid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import errors
+from .. import errors, states
 from ..commands import CancelReservation, UpdateReservation
 from ..core import checks
 from ..core.kernel import Kernel
@@ -52,7 +52,7 @@ _ATTEMPT_WORDS = {REJECTED: "reject", TIMEOUT: "timeout", CANCELED: "cancel"}
 
 
 def update(kernel: Kernel, command: UpdateReservation) -> Reservation:
-    """Do an UpdateReservation."""
+    """Accept, reject, wrap up or complete a reservation."""
     ws = kernel.workspace(command.workspace_sid)
     reservation = ws.reservation(command.sid, command.task_sid, command.worker_sid)
     checks.version(reservation.record, command.if_match)
@@ -76,15 +76,13 @@ def check_state(kernel: Kernel, reservation: ReservationState, wanted: str) -> N
     """Refuse a status that the present one does not lead to."""
     record = reservation.record
     status = record.reservation_status
-    if wanted in (ACCEPTED, REJECTED):
-        if status == RESCINDED and wanted == ACCEPTED:
-            raise errors.reservation_gone(record.sid, kernel.rules.gone_code)
-        if status != PENDING or record.on_hold:
-            raise errors.wrong_reservation_state(record.sid, PENDING, wanted)
-    elif wanted == WRAPPING and status != ACCEPTED:
-        raise errors.wrong_reservation_state(record.sid, ACCEPTED, wanted)
-    elif wanted == COMPLETED and status not in (ACCEPTED, WRAPPING):
-        raise errors.wrong_reservation_state(record.sid, f"{ACCEPTED}, {WRAPPING}", wanted)
+    allowed = states.leading_to(states.RESERVATION, wanted)
+    # While a call is being set up the offer can neither be accepted nor rejected.
+    if status in allowed and not record.on_hold:
+        return
+    if status == RESCINDED and wanted == ACCEPTED:
+        raise errors.reservation_gone(record.sid, kernel.rules.gone_code)
+    raise errors.wrong_reservation_state(record.sid, ", ".join(allowed), wanted)
 
 
 def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) -> None:
@@ -177,7 +175,7 @@ def timed_out(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState)
 
 
 def cancel(kernel: Kernel, command: CancelReservation) -> Reservation:
-    """Do a CancelReservation."""
+    """Cancel a pending reservation and let its task go on."""
     ws = kernel.workspace(command.workspace_sid)
     reservation = ws.reservation(command.sid)
     if reservation.record.reservation_status == PENDING and not reservation.record.on_hold:

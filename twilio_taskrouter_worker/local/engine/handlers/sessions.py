@@ -12,7 +12,7 @@ from ..transitions import move
 
 
 def opened(kernel: Kernel, command: SessionOpened) -> Worker:
-    """Do a SessionOpened."""
+    """Count a session of a worker, who is not moved offline for an earlier one any more."""
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.worker_sid)
     worker.sessions += 1
@@ -22,7 +22,7 @@ def opened(kernel: Kernel, command: SessionOpened) -> Worker:
 
 
 def closed(kernel: Kernel, command: SessionClosed) -> Worker | None:
-    """Do a SessionClosed; a worker that is gone, and a session too many, are no fault."""
+    """Count a session less; after the last one the worker goes offline. A worker that is gone is ignored."""
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.workers.get(canonical(command.worker_sid))
     if worker is None:

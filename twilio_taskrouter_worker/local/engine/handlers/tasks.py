@@ -15,9 +15,10 @@ from ..core.state import QueueState, Route, TaskState, WorkflowState, WorkspaceS
 from ..errors import invalid
 from ..expressions import TaskScope
 from ..index import idle, waiting
-from ..model import ACCEPTED, ASSIGNED, CANCELED, COMPLETED, PENDING, RESERVED, WRAPPING, Task, TaskChannel
+from ..model import ACCEPTED, CANCELED, COMPLETED, PENDING, WRAPPING, Task, TaskChannel
 from ..routing import walk
 from ..rules import EARLIEST_START, MAX_PRIORITY, MAX_TASK_TIMEOUT, REASON_SLA, REASON_TTL, TASK_UPDATED
+from ..states import TASK_REQUESTS
 from ..transitions import (
     cancel_task,
     delete_task,
@@ -29,10 +30,15 @@ from ..transitions import (
 from . import reservations
 
 _DEFAULT_CHANNEL = "default"
+_REFUSALS = {
+    CANCELED: errors.cannot_cancel,
+    WRAPPING: errors.cannot_wrap_up,
+    COMPLETED: errors.cannot_complete,
+}
 
 
 def create(kernel: Kernel, command: CreateTask) -> Task:
-    """Do a CreateTask; the result is the task as it waits to be offered."""
+    """Create a task and start its workflow; the result is the task before it is offered."""
     ws = kernel.workspace(command.workspace_sid)
     attributes = checks.attributes(command.attributes)
     checks.integer(command.priority, 0, MAX_PRIORITY, "Priority")
@@ -169,13 +175,13 @@ def _queue(ws: WorkspaceState, given: str | None) -> QueueState | None:
 
 
 def update(kernel: Kernel, command: UpdateTask) -> Task:
-    """Do an UpdateTask. A status and other data in one request: the status counts, the rest is left."""
+    """Change the status or the data of a task. Of both in one request the status counts, and the rest is left."""
     ws = kernel.workspace(command.workspace_sid)
     task = ws.task(command.sid)
     checks.version(task.record, command.if_match)
     wanted = command.assignment_status
     if wanted is not UNSET:
-        checks.choice(wanted, (CANCELED, WRAPPING, COMPLETED), "AssignmentStatus")
+        checks.choice(wanted, tuple(TASK_REQUESTS), "AssignmentStatus")
         _change_status(kernel, ws, task, wanted, command.reason)
         return task.record
     changes, parsed = _data_changes(kernel, ws, task, command)
@@ -187,25 +193,20 @@ def update(kernel: Kernel, command: UpdateTask) -> Task:
 def _change_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, wanted: str, reason: Any) -> None:
     record = task.record
     where = (record.sid, ws.record.sid, kernel.account_sid)
-    status = record.assignment_status
+    if record.assignment_status not in TASK_REQUESTS[wanted]:
+        raise _REFUSALS[wanted](*where)
     if wanted == CANCELED:
-        if status not in (PENDING, RESERVED):
-            raise errors.cannot_cancel(*where)
         cancel_task(kernel, ws, task, record.reason if reason is UNSET else reason)
         return
     changes = {} if reason is UNSET else {"reason": reason}
     recipients = task.workers()
     if wanted == WRAPPING:
-        if status != ASSIGNED:
-            raise errors.cannot_wrap_up(*where)
         changed = [r for r in task.open.values() if r.record.reservation_status == ACCEPTED]
         for reservation in changed:
             set_reservation(kernel, ws, reservation, WRAPPING)
         set_task_status(kernel, ws, task, WRAPPING, **changes)
         emit_task_and_reservations(kernel, ws, "task.wrapup", task, recipients, changed)
         return
-    if status not in (ASSIGNED, WRAPPING):
-        raise errors.cannot_complete(*where)
     ended = end_open(kernel, ws, task)
     set_task_status(kernel, ws, task, COMPLETED, **changes)
     emit_task_and_reservations(kernel, ws, "task.completed", task, recipients, ended)
@@ -261,7 +262,7 @@ def _change_data(
 
 
 def delete(kernel: Kernel, command: DeleteTask) -> None:
-    """Do a DeleteTask."""
+    """Delete a task in whatever state it is, ending its reservations."""
     ws = kernel.workspace(command.workspace_sid)
     task = ws.task(command.sid)
     checks.version(task.record, command.if_match)

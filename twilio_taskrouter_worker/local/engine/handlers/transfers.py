@@ -1,4 +1,20 @@
-"""Handing a task over to another worker or a queue."""
+"""Handing a task over to another worker or a queue.
+
+The invariant: a task has at most one open transfer, ``task.transfer``, and it has one exactly while its record says
+``initiated``. Until it ends, the transferor keeps the reservation that it was started from (accepted if WARM, wrapping
+if COLD), and that decides what the task falls back to.
+
+* A transfer to a worker reserves that worker at once; it ends with that one reservation.
+* A transfer to a queue makes the task pending in that queue, outside of its workflow: no step, no filter, no routing
+  target applies any more. An attempt that nobody accepts leaves it open, and the task looks on.
+* Accepted, it is complete, and the transferor's reservation stays for the transferor to end.
+* Failed or canceled, ``transitions.fall_back`` puts the task back into its queue and gives it the status that the
+  transferor's reservation amounts to; where that has been completed meanwhile, the task ends.
+
+Steps are in this order in ``create``: everything is checked, then the transfer exists, then the transferor's
+reservation changes, then reservations are made, and only then is anything emitted, since all events of the start show
+the task as it is after it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +36,7 @@ from .reservations import emit_fallback
 
 
 def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
-    """Do a CreateTransfer."""
+    """Hand the task of an accepted reservation over to a worker or a queue."""
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.worker_sid)
     initiator = _initiator(worker, command)
@@ -139,7 +155,7 @@ def _into_queue(
 
 
 def cancel(kernel: Kernel, command: CancelTransfer) -> Transfer:
-    """Do a CancelTransfer."""
+    """Take a transfer back: what is pending because of it is canceled."""
     ws = kernel.workspace(command.workspace_sid)
     transfer = ws.transfer(command.sid)
     record = transfer.record

@@ -17,7 +17,7 @@ from . import channels, reservations
 
 
 def create(kernel: Kernel, command: CreateWorker) -> Worker:
-    """Do a CreateWorker."""
+    """Create a worker, find its queues, and offer it what waits."""
     ws = kernel.workspace(command.workspace_sid)
     checks.room(ws.workers, kernel.rules.max_workers, "workers")
     name = _free_name(ws, command.friendly_name)
@@ -75,7 +75,7 @@ def set_scopes(kernel: Kernel, worker: WorkerState) -> None:
 
 
 def update(kernel: Kernel, command: UpdateWorker) -> Worker:
-    """Do an UpdateWorker."""
+    """Change a worker, as one version however much is said, and reject what is pending if that is asked for."""
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.sid)
     checks.version(worker.record, command.if_match)
@@ -160,7 +160,7 @@ def _apply_data(
 
 
 def delete(kernel: Kernel, command: DeleteWorker) -> None:
-    """Do a DeleteWorker."""
+    """Delete a worker without open reservations."""
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.sid)
     record = worker.record
@@ -170,6 +170,7 @@ def delete(kernel: Kernel, command: DeleteWorker) -> None:
     kernel.schedule.cancel(worker.offline_timer)
     for queue in list(worker.queues.values()):
         membership.expel(queue, worker)
+    # Only after it has left the queues, whose indices are searched by these keys.
     for channel in worker.idle_keys:
         worker.idle_keys[channel] = None
     kernel.woken.pop(worker, None)

@@ -17,7 +17,7 @@ from ..rules import MAX_RESERVATION_TIMEOUT, WORKFLOW_UPDATED
 
 
 def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
-    """Do a CreateWorkflow."""
+    """Compile a configuration and create its workflow."""
     ws = kernel.workspace(command.workspace_sid)
     checks.room(ws.workflows, kernel.rules.max_workflows, "workflows")
     name = _free_name(ws, command.friendly_name)
@@ -63,7 +63,7 @@ def _timeout(value: int) -> int:
 
 
 def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
-    """Do an UpdateWorkflow. Tasks on their way keep the configuration they entered with, unless re-evaluated."""
+    """Change a workflow. Tasks on their way keep the configuration they entered with, unless they are re-evaluated."""
     ws = kernel.workspace(command.workspace_sid)
     state = ws.workflow(command.sid)
     record = state.record
@@ -102,7 +102,7 @@ def re_evaluate(kernel: Kernel, ws: WorkspaceState, state: WorkflowState) -> Non
 
 
 def delete(kernel: Kernel, command: DeleteWorkflow) -> None:
-    """Do a DeleteWorkflow."""
+    """Delete a workflow that has no open tasks."""
     ws = kernel.workspace(command.workspace_sid)
     state = ws.workflow(command.sid)
     if state.tasks:

@@ -33,7 +33,7 @@ from . import channels, queues, workflows
 
 
 def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
-    """Do a CreateWorkspace."""
+    """Create a workspace with its activities and task channels, and what its template adds."""
     checks.name(command.friendly_name)
     template = checks.choice((command.template or "NONE").upper(), ("NONE", "FIFO", "EMPTY"), "Template")
     checks.url(command.event_callback_url, "EventCallbackUrl")
@@ -102,7 +102,7 @@ def _fifo(kernel: Kernel, ws: WorkspaceState, activities: list[Activity]) -> Non
 
 
 def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
-    """Do an UpdateWorkspace."""
+    """Change a workspace."""
     ws = kernel.workspace(command.workspace_sid)
     record = ws.record
     changes = command.given("event_callback_url", "events_filter", "multi_task_enabled")
@@ -131,7 +131,7 @@ def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
 
 
 def delete(kernel: Kernel, command: DeleteWorkspace) -> None:
-    """Do a DeleteWorkspace."""
+    """Delete a workspace with everything in it."""
     ws = kernel.workspace(command.workspace_sid)
     for task in ws.tasks.values():
         for timer in task.timers():
@@ -162,7 +162,7 @@ def _free_activity_name(ws: WorkspaceState, name: str, own: str | None = None) -
 
 
 def create_activity(kernel: Kernel, command: CreateActivity) -> Activity:
-    """Do a CreateActivity."""
+    """Create an activity."""
     ws = kernel.workspace(command.workspace_sid)
     checks.room(ws.activities, kernel.rules.max_activities, "activities")
     name = _free_activity_name(ws, command.friendly_name)
@@ -172,7 +172,7 @@ def create_activity(kernel: Kernel, command: CreateActivity) -> Activity:
 
 
 def update_activity(kernel: Kernel, command: UpdateActivity) -> Activity:
-    """Do an UpdateActivity; the new name appears wherever the activity is named."""
+    """Rename an activity; the new name appears wherever the activity is named."""
     ws = kernel.workspace(command.workspace_sid)
     record = ws.activity(command.sid)
     name = command.friendly_name
@@ -197,7 +197,7 @@ def update_activity(kernel: Kernel, command: UpdateActivity) -> Activity:
 
 
 def delete_activity(kernel: Kernel, command: DeleteActivity) -> None:
-    """Do a DeleteActivity."""
+    """Delete an activity that nothing uses."""
     ws = kernel.workspace(command.workspace_sid)
     record = ws.activity(command.sid)
     sid = record.sid

@@ -1,8 +1,20 @@
 """Waiting tasks, kept so that the best one for a worker is found without looking at all of them.
 
-Tasks of one queue and channel for which every worker gets the same verdict form a group: those of a step without a
-target expression, those of one step whose expression reads the same values from each of them, and so on. A decision
-then asks one verdict per group, of the task at its top.
+The invariant: a task is in exactly one group if it is pending, was placed, and some worker could ever be found for it;
+else in none. All tasks of a group get the same verdict from any worker at any time, so a decision asks one question per
+group, of the task at its top, and costs the same however long the line is.
+
+How each function keeps it:
+
+* ``_group`` chooses the group by everything that a verdict depends on besides the worker: queue and channel (where the
+  group lives), the step with the values that its expression reads from the task, the known worker, and for a transfer
+  the task itself, because then it matters who holds it.
+* ``remove`` comes before any change of these, or of what ``order_key`` reads, and ``add`` after it; callers that change
+  a waiting task do both.
+* A task that leaves lets its heap entry lie: ``task.entry`` no longer is that entry, and ``Group.top`` drops it when it
+  comes up. ``Group.live`` counts the others, so that an empty group leaves its home at once.
+* ``best_for`` compares the tops by queue order, priority, age and number, and asks ``conditions.suits`` only where the
+  top would win.
 """
 
 from __future__ import annotations

@@ -1,4 +1,16 @@
-"""Bringing waiting tasks and free workers together."""
+"""Bringing waiting tasks and free workers together.
+
+The invariant when ``settle`` returns: for no pending task is there a worker who meets all of its conditions
+(``conditions.of``). Every change either leaves it true or says whom it concerns: a worker who may have become able to
+take something is in ``kernel.woken``, a task that has become pending in ``kernel.unplaced``. Nobody else needs to be
+asked.
+
+Woken workers come first, and each is given the best task that waits for it, unplaced ones included: a task that came
+back must not overtake one that waited with a higher priority. What is then left of the unplaced tasks is offered in
+order, each to the longest idle. A reservation may wake others (an activity that changes with it), so this goes round
+until both are empty. It ends, because each round either takes somebody out for good or makes a reservation, and the
+number of reservations of a task is limited.
+"""
 
 from __future__ import annotations
 

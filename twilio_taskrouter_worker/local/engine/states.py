@@ -1,0 +1,91 @@
+"""The states of reservations and tasks: which follows which, and why.
+
+The engine runs from these tables: a request is refused where its status does not follow, and no change gets past
+``transitions`` that is not in them. The documentation draws its pages from them as well.
+
+The invariant between the two: a task's status is what its open reservations and its transfer amount to
+(``transitions.derived_status``). So most changes of a task are not asked for but follow from one of a reservation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from .model import (
+    ACCEPTED,
+    ASSIGNED,
+    CANCELED,
+    COMPLETED,
+    PENDING,
+    REJECTED,
+    RESCINDED,
+    RESERVED,
+    TIMEOUT,
+    WRAPPING,
+)
+
+Table = Mapping[str, Mapping[str, str]]
+"""From each status to those that may follow, each with its causes."""
+
+RESERVATION: Final[Table] = {
+    PENDING: {
+        ACCEPTED: "the worker accepts, or its call is connected",
+        REJECTED: "the worker rejects, or becomes unavailable and rejects what is pending",
+        TIMEOUT: "nobody has answered in time",
+        CANCELED: "the task or its transfer is canceled or ends, or the call cannot be connected",
+        RESCINDED: "another worker has accepted the task",
+    },
+    ACCEPTED: {
+        WRAPPING: "the worker or the task wraps up, or the task is transferred COLD",
+        COMPLETED: "the worker or the task completes",
+    },
+    WRAPPING: {COMPLETED: "the worker or the task completes"},
+    REJECTED: {},
+    TIMEOUT: {},
+    CANCELED: {},
+    RESCINDED: {},
+    COMPLETED: {},
+}
+
+TASK: Final[Table] = {
+    PENDING: {
+        RESERVED: "a worker is found",
+        ASSIGNED: "a transfer is canceled while the transferor has the task",
+        WRAPPING: "a transfer is canceled while the transferor is wrapping up",
+        COMPLETED: "a transfer ends and the transferor has completed, or the task is deleted",
+        CANCELED: "its time or its workflow ends, it is canceled or deleted",
+    },
+    RESERVED: {
+        PENDING: "no reservation is pending any more and nobody has accepted",
+        ASSIGNED: "a worker accepts; or a transfer ends and the transferor has the task",
+        WRAPPING: "a transfer ends and the transferor is wrapping up",
+        COMPLETED: "a transfer ends and the transferor has completed, or the task is deleted",
+        CANCELED: "its time ends, its routing target does not take it, it is canceled or deleted",
+    },
+    ASSIGNED: {
+        PENDING: "it is transferred to a queue where nobody is free",
+        RESERVED: "it is transferred",
+        WRAPPING: "the last worker who has it wraps up",
+        COMPLETED: "the last worker who has it completes, or it is completed or deleted",
+        CANCELED: "it is deleted",
+    },
+    WRAPPING: {
+        COMPLETED: "the last worker completes, or it is completed or deleted",
+        CANCELED: "it is deleted",
+    },
+    COMPLETED: {},
+    CANCELED: {},
+}
+
+TASK_REQUESTS: Final[Mapping[str, tuple[str, ...]]] = {
+    CANCELED: (PENDING, RESERVED),
+    WRAPPING: (ASSIGNED,),
+    COMPLETED: (ASSIGNED, WRAPPING),
+}
+"""The statuses from which a task may be asked to go to another."""
+
+
+def leading_to(table: Table, status: str) -> tuple[str, ...]:
+    """Return the statuses that a status may follow, in the order of the table."""
+    return tuple(before for before, following in table.items() if status in following)
