@@ -31,8 +31,12 @@ log = logging.getLogger("twilio_taskrouter_worker.local")
 
 DISTANCE: Final = 10_000
 """How many entries there are between two snapshots at least."""
-SHARE: Final = 10
-"""A snapshot that takes long is made less often: a part in so many of the time goes into snapshots."""
+LONGEST_DISTANCE: Final = 50_000
+"""... and at most, however long a snapshot takes."""
+SHARE: Final = 5
+"""A snapshot that takes long is made less often: one part in five of the processor's time goes into snapshots."""
+MOST_TASKS: Final = 20_000
+"""With more tasks than that a snapshot would hold the service up for more than half a second: it is left for later."""
 
 
 @attrs.frozen
@@ -81,7 +85,7 @@ class Snapshots:
         self._latest = 0
         """The number of the entry after which the latest one was made."""
         self._distance = DISTANCE
-        self._made_at = time.monotonic()
+        self._made_at = time.thread_time()
 
     def resume(self, start: StartingPoint) -> None:
         """Give the service what the starting point has besides the engine."""
@@ -96,21 +100,25 @@ class Snapshots:
         """Add a snapshot to the store's next commit, if enough entries were committed since the latest one."""
         if store.count - self._latest < self._distance:
             return
-        service, began = self._service, time.monotonic()
+        service, began = self._service, time.thread_time()
+        engine = service.engine
+        if sum(len(engine.tasks(workspace.sid)) for workspace in engine.workspaces()) > MOST_TASKS:
+            self._distance += DISTANCE
+            return
         store.add_snapshot(
             Snapshot(
                 number=store.count,
                 since=self._latest,
-                events=service.engine.sequence,
+                events=engine.sequence,
                 version=__version__,
-                state=zlib.compress(service.engine.snapshot().encode(), 1),
+                state=zlib.compress(engine.snapshot().encode(), 1),
                 facts=_packed(service.ledger.take_new()),
                 sessions=json.dumps(service.open_sessions.written()),
             )
         )
-        now = time.monotonic()
+        now = time.thread_time()
         slower = (now - began) * SHARE / max(0.001, began - self._made_at)
-        self._distance = max(DISTANCE, int((store.count - self._latest) * slower))
+        self._distance = max(DISTANCE, min(int((store.count - self._latest) * slower), LONGEST_DISTANCE))
         self._latest, self._made_at = store.count, now
 
 

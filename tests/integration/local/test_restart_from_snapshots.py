@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +167,7 @@ def test_slow_snapshots_are_made_less_often(tmp_path: Path, monkeypatch: pytest.
     """A state that takes long to write does not hold the service up again and again."""
     now = [1000.0]
     monkeypatch.setattr(snapshots, "SHARE", 10)
-    monkeypatch.setattr(snapshots.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(snapshots.time, "thread_time", lambda: now[0])
     with LocalTaskRouter(db=tmp_path / "state.db", clock="virtual") as router:
         service = router._running()
         due = service.committer.committed
@@ -186,4 +185,32 @@ def test_slow_snapshots_are_made_less_often(tmp_path: Path, monkeypatch: pytest.
         for number in range(30):
             router.add_worker(f"W{number}")
         assert made._distance > 1000
-    assert time.monotonic() == now[0]
+
+
+def test_no_snapshot_of_a_very_large_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While there are very many tasks none is made; afterwards one is, and a start has everything either way."""
+    monkeypatch.setattr(snapshots, "MOST_TASKS", 20)
+    path = tmp_path / "state.db"
+    with LocalTaskRouter(db=path, clock="virtual") as router:
+        for _ in range(60):
+            router.create_task({}, timeout=50)
+        assert made(path) == []
+        router.clock.advance(1000)
+        assert router.tasks() == []
+        for number in range(60):
+            router.add_worker(f"W{number}")
+    assert made(path)
+    assert len(known(path)[4]) == 60
+
+
+def made(path: Path) -> list[Any]:
+    """The snapshots that were committed to a file, or to a copy of that of a running service."""
+    copy = path.with_name("copied.db")
+    for ending in ("", "-wal"):
+        source = path.with_name(path.name + ending)
+        if source.exists():
+            copy.with_name(copy.name + ending).write_bytes(source.read_bytes())
+    with sqlite3.connect(copy) as connection:
+        found = connection.execute("SELECT number FROM snapshot").fetchall()
+    connection.close()
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -62,6 +63,7 @@ class Fact:
 
 
 _FIELDS: Final = tuple(field.name for field in attrs.fields(Fact))
+_VALUES: Final = operator.attrgetter(*_FIELDS)
 
 
 class Ledger:
@@ -115,7 +117,7 @@ class Ledger:
     def take_new(self) -> list[tuple[Any, ...]]:
         """Return the values of the facts since the last time, oldest first, as far as they are still there."""
         count, self._new = min(self._new, len(self._facts)), 0
-        return [attrs.astuple(fact) for fact in itertools.islice(self._facts, len(self._facts) - count, None)]
+        return list(map(_VALUES, itertools.islice(self._facts, len(self._facts) - count, None)))
 
     def restore(self, values: Iterable[Iterable[Any]]) -> None:
         """Add facts as :meth:`take_new` returned them; they do not count as new."""
