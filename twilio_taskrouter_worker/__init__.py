@@ -14,9 +14,12 @@ from .directory import Directory, Named
 from .errors import *  # noqa: F403
 from .errors import __all__ as _errors
 from .events import ChannelEvent, DisconnectReason, ReservationEvent, TaskEvent, TransferEvent, WorkerEvent
+from .health import Health, HealthServer
+from .observer import Observer
 from .reservation import Reservation
 from .reservation_handle import ReservationHandle
 from .reservation_info import ReservationInfo
+from .single import Single
 from .supervisor import Supervisor
 from .task import Task
 from .task_info import TaskInfo
@@ -34,14 +37,18 @@ __all__ = [
     "Directory",
     "Complete",
     "DisconnectReason",
+    "Health",
+    "HealthServer",
     "IncomingTransfer",
     "Named",
+    "Observer",
     "OutgoingTransfer",
     "Reject",
     "Reservation",
     "ReservationEvent",
     "ReservationHandle",
     "ReservationInfo",
+    "Single",
     "Supervisor",
     "Task",
     "TaskEvent",

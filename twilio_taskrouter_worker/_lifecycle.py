@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
@@ -16,11 +17,14 @@ from ._bridge.stopping import SIGNAL_CHECK, Stop
 from ._bridge.threads import drain_all
 from ._bridge.timings import Timings
 from ._bridge.waiting import Waiting, WhenReady
+from ._bridge.watching import Watch
 from ._bridge.work import Work
 from ._listening import WorkerEmitter
 from ._signals import StopSignals
 from ._version import __version__
-from .errors import ConnectTimeoutError, GaveUpError, TaskRouterError
+from .errors import AlreadyConnectedError, ConnectTimeoutError, GaveUpError, TaskRouterError
+from .health import Health, HealthServer
+from .single import ProcessLock
 from .tokens import expiry
 
 if TYPE_CHECKING:
@@ -62,6 +66,7 @@ class Lifecycle(WorkerEmitter):
     _stopping: threading.Event
     _token: str
     _waits: Waiting
+    _watch: Watch
     _work: Work
     _ws_server: str
     _renew_token: Callable[[], None]
@@ -83,6 +88,7 @@ class Lifecycle(WorkerEmitter):
             TokenError: The token is refused; TokenExpiredError: it has expired. At once.
             InitializationError: There is no such worker, or ``connect_activity`` cannot be taken. At once.
             ConnectTimeoutError: It was not ready in time, with the last cause.
+            AlreadyConnectedError: Another process is connected, and ``single`` does not wait.
             DispatchThreadError: It was called in a callback.
         """
         self._waits.refuse_on_dispatch_thread("connect()")
@@ -133,7 +139,8 @@ class Lifecycle(WorkerEmitter):
             grace: Seconds that callbacks and handlers get to end after a signal.
             drain_activity: Activity (name, sid or Activity) to take first after a signal, so that nothing is offered
                 to a program that ends; what was offered and not begun is rejected. None: stay in the present one.
-            health_port: Answer ``/live`` and ``/ready`` on this port meanwhile; None: do not.
+            health_port: Answer ``/live`` and ``/ready`` on this port of the loopback interface meanwhile; see
+                :class:`~twilio_taskrouter_worker.HealthServer`, also for other interfaces. None: do not.
 
         Raises:
             GaveUpError: Callbacks or handlers had not ended when the grace was over. Uncaught, as all exceptions, it
@@ -149,7 +156,7 @@ class Lifecycle(WorkerEmitter):
             raise ValueError(f"grace must be a number of seconds, 0 or more, not {grace}")
         _checks.optional(_checks.activity)("drain_activity", drain_activity)
         self._gave_up = []
-        with StopSignals() as signals:
+        with StopSignals() as signals, self._serve_health(health_port):
             connection, ready = self._start()
             connection.end_without_token()
             try:
@@ -249,6 +256,33 @@ class Lifecycle(WorkerEmitter):
         """
         return self._stopping
 
+    # -- watching --------------------------------------------------------------------------------------------------
+
+    def _health(self) -> Health:
+        connection, state = self._connection, self._state
+        forked = self._forked and connection is not None
+        ended = connection or self._ending
+        expires_at = expiry(self._token) if self._token else None
+        return Health(
+            worker_sid=state.worker_sid or None,
+            running=connection is not None and not connection.given_up and not forked,
+            connected=connection is not None and connection.connected and not forked,
+            ready=connection is not None and connection.is_ready and not forked,
+            stopping=self._stopping.is_set(),
+            last_frame=None if connection is None else connection.last_frame,
+            lag=0.0 if connection is None else connection.dispatcher.lag,
+            backlog=0 if connection is None else connection.dispatcher.backlog,
+            calls_in_flight=self._calls.in_flight,
+            open_reservations=0 if forked else len(state.reservations),
+            token_expires_in=None if expires_at is None else expires_at - time.time(),
+            connections=self._watch.connections,
+            foreign_accepts=self._watch.foreign_accepts,
+            failure=None if ended is None or ended.failure is None else str(ended.failure),
+        )
+
+    def _serve_health(self, port: int | None) -> AbstractContextManager[object]:
+        return nullcontext() if port is None else HealthServer(self._health, port)
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _worker(self) -> Worker:
@@ -267,11 +301,12 @@ class Lifecycle(WorkerEmitter):
 
     def _begin(self) -> Connection:
         """Start a connection, all or nothing; called with the lock held."""
+        lock = self._process_lock()
         self._pid = os.getpid()
         self._calls.reopen()
         if self._stopping.is_set():
             self._stopping, self._work.closed = threading.Event(), threading.Event()
-        before, connection = self._ending, self._new_connection()
+        before, connection = self._ending, self._new_connection(lock)
         # Before the start: the token provider may answer within it, and its token goes to the connection that is there.
         self._connection, self._ending = connection, None
         forking.guard(self._state)
@@ -280,10 +315,24 @@ class Lifecycle(WorkerEmitter):
         except BaseException:
             self._connection, self._ending = None, before
             forking.release(self._state)
+            if lock is not None:
+                lock.release()
             raise
         return connection
 
-    def _new_connection(self) -> Connection:
+    def _process_lock(self) -> ProcessLock | None:
+        """The lock of ``single``, asked for once; the connection waits for it where somebody else holds it."""
+        single = self._options.single
+        if single is None:
+            return None
+        lock = ProcessLock(single.path)
+        if not lock.acquire() and not single.wait:
+            raise AlreadyConnectedError(
+                f"This worker is connected by {lock.holder()}, which holds the lock file {lock.path} of single="
+            )
+        return lock
+
+    def _new_connection(self, lock: ProcessLock | None) -> Connection:
         from ._bridge.connection import Connection, ConnectionOptions
         from ._bridge.session import SessionOptions
 
@@ -295,6 +344,8 @@ class Lifecycle(WorkerEmitter):
                 timings=self._timings,
                 renew_token=None if options.token_provider is None else self._renew_token,
                 work=self._work,
+                watch=self._watch,
+                lock=lock,
                 session=SessionOptions(
                     client_version=__version__,
                     close_existing_sessions=options.close_existing_sessions,

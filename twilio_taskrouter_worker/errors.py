@@ -25,7 +25,8 @@ The tree is split by what the caller can do about it::
     │   ├── NotReadyError               not connected yet
     │   ├── ClosedError                 disconnected for good
     │   ├── DispatchThreadError         would wait for itself
-    │   └── ForkedProcessError          made in another process
+    │   ├── ForkedProcessError          made in another process
+    │   └── AlreadyConnectedError       another process of this machine is connected (``single``)
     ├── GaveUpError                     stopped while work was under way: see to what it names
     ├── StoreError                      the file of a local TaskRouter: the message says what would help
     └── SeedError                       the seed file of a local TaskRouter: correct it (also a ValueError)
@@ -37,6 +38,7 @@ Exceptions of ``requests``, ``websocket`` and ``jwt`` never leave the package; t
 from __future__ import annotations
 
 __all__ = [
+    "AlreadyConnectedError",
     "AuthorizationError",
     "ClosedError",
     "ConnectTimeoutError",
@@ -118,6 +120,11 @@ def _rebuild(
     retry_after: float | None,
 ) -> TaskRouterError:
     return kind(message, status=status, code=code, more_info=more_info, retry_after=retry_after)
+
+
+def explained(error: TaskRouterError, why: str) -> TaskRouterError:
+    """The same error with one more sentence."""
+    return _rebuild(type(error), f"{error.message} {why}", error.status, error.code, error.more_info, error.retry_after)
 
 
 class TokenError(TaskRouterError):
@@ -238,6 +245,10 @@ class GaveUpError(TaskRouterError):
     """``run_forever()`` was told to stop, and callbacks or handlers had not ended when the grace was over."""
 
     name = "WORK_GIVEN_UP"
+
+
+class AlreadyConnectedError(StateError):
+    """Another process of this machine has connected the worker; only where ``single`` does not wait."""
 
 
 class StoreError(TaskRouterError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from . import _checks
+from .observer import Observer
+from .single import Single
 
 if TYPE_CHECKING:
     from .activity import Activity
@@ -59,6 +62,16 @@ _optional_host_part = _checks.validator(_checks.optional(_host_part))
 _optional_activity = _checks.validator(_checks.optional(_checks.activity))
 
 
+def _observer(name: str, value: object) -> Observer:
+    if not isinstance(value, Observer):
+        raise _checks.wrong_type(name, "an Observer", value)
+    return value
+
+
+def _single(value: str | os.PathLike[str] | Single | None) -> Single | None:
+    return value if value is None or isinstance(value, Single) else Single(value)
+
+
 @attrs.frozen(kw_only=True)
 class Options:
     """All options of a client, checked; see :class:`~twilio_taskrouter_worker.Worker` for what they mean."""
@@ -76,6 +89,8 @@ class Options:
     return_to_activity: str | Activity | None = attrs.field(default=None, validator=_optional_activity)
     token_provider: Callable[[], str] | None = attrs.field(default=None, validator=_optional_provider)
     request_timeout: float = attrs.field(default=15.0, validator=_seconds)
+    single: Single | None = attrs.field(default=None, converter=_single)
+    observer: Observer | None = attrs.field(default=None, validator=_checks.validator(_checks.optional(_observer)))
 
     def __attrs_post_init__(self) -> None:
         if self.connect_activity is not None and self.connect_activity_sid:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,7 +37,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     ValueError at the call. ``task`` follows with the event, which may come before or after the answer.
     """
 
-    __slots__ = ("_listeners", "_state", "_task", "_track", "_transfer")
+    __slots__ = ("_accepts", "_listeners", "_state", "_task", "_track", "_transfer")
     _events = names(ReservationEvent)
 
     def __init__(self, state: Owner, update: ReservationUpdate) -> None:
@@ -46,6 +46,8 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         self._state = state
         self._task = Task(state, self.sid, update.task)
         self._transfer: IncomingTransfer | None = None
+        # Whether this process has accepted it: "no", "asked" while its call is under way, "yes" (or nobody can tell).
+        self._accepts = "no" if self.status == "pending" else "yes"
         self._track = Track(self._schema.index["version"], update.record)
         self._renew_transfers(update)
 
@@ -66,7 +68,9 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
 
     def accept(self) -> Future[Reservation]:
         """Take the task; the Future resolves to this reservation, accepted."""
-        return self._update(routes.ACCEPT)
+        if self._accepts == "no":
+            self._accepts = "asked"
+        return self._update(routes.ACCEPT, then=self._accepted, explain=self._why_not_accepted)
 
     def reject(self, *, activity_sid: str | None = None) -> Future[Reservation]:
         """Refuse the task; the Future resolves to this reservation, rejected.
@@ -79,11 +83,11 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
 
     def complete(self) -> Future[Reservation]:
         """Complete the reservation, and with the task's last one the task; the Future resolves to this reservation."""
-        return self._update(routes.COMPLETE_RESERVATION)
+        return self._update(routes.COMPLETE_RESERVATION, explain=self._why_not_done)
 
     def wrap(self) -> Future[Reservation]:
         """Start wrapping up; the Future resolves to this reservation, wrapping."""
-        return self._update(routes.WRAP)
+        return self._update(routes.WRAP, explain=self._why_not_done)
 
     def call(
         self,
@@ -290,6 +294,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         Returns:
             The handle, on the client of this worker; see ``Worker.client``.
         """
+        self._accepts = "yes"
         handle: ReservationHandle = self._state.client().reservation(self.sid, self._task.sid)
         return handle
 
@@ -298,18 +303,47 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         return self._state.call(routes.GET_RESERVATION, {}, self._answered, reservation=self.sid)
 
     def _update(
-        self, route: Route, values: Mapping[str, Any] = NOTHING, also: tuple[str, ...] = ()
+        self,
+        route: Route,
+        values: Mapping[str, Any] = NOTHING,
+        also: tuple[str, ...] = (),
+        *,
+        then: Callable[[Any], Reservation] | None = None,
+        explain: Callable[[], str] | None = None,
     ) -> Future[Reservation]:
         return self._state.call(
             route,
             values,
-            self._answered,
+            then or self._answered,
             subjects=(self._task.sid, *also),
             version=lambda: self.version,
+            explain=explain,
             reservation=self.sid,
         )
 
+    def _why_not_accepted(self) -> str:
+        """Why TaskRouter may have refused to accept it."""
+        status, self._accepts = self.status, "no" if self._accepts == "asked" else self._accepts
+        if status == "pending":
+            return (
+                "It was pending when this was last heard of; it may have ended meanwhile, or another session of this "
+                "worker may have accepted it."
+            )
+        if status in ("accepted", "wrapping"):
+            if self._accepts == "no":
+                self._accepts = "yes"
+                self._state.foreign_accept(self)
+            return f"It is {status} already: by another listener of this program, or by another session of this worker."
+        return f"It has ended before: {status}."
+
+    def _why_not_done(self) -> str:
+        """Why TaskRouter may have refused to wrap up or complete it or its task."""
+        if self.status == "pending":
+            return "The reservation is pending: accept() it first, and wait for the Future of that."
+        return "" if self.status in ("accepted", "wrapping") else f"The reservation has ended before: {self.status}."
+
     def _instruct(self, route: Route, values: Mapping[str, Any], *, use_answer: bool = True) -> Future[Reservation]:
+        self._accepts = "yes"
         # A conference's answer is passed over: it can be older than an event that has come meanwhile.
         return self._state.call(
             route,
@@ -326,6 +360,10 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         with self._state.lock:
             self._renew(update)
         return self
+
+    def _accepted(self, payload: object) -> Reservation:
+        self._accepts = "yes"
+        return self._answered(payload)
 
     def _own_update(self, update: ReservationUpdate) -> ReservationUpdate:
         """The update, if it is about this reservation and its task; InvalidMessageError where it is not."""

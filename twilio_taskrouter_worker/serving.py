@@ -166,7 +166,9 @@ class Server:
         handler = self._handler
         assert handler is not None
         try:
-            decided = decision(handler(reservation))
+            decided = decision(
+                self._worker._watch.run(reservation.worker_sid, self._worker, job.event, job.args, handler)
+            )
         except BaseException as error:
             self._report(job, error)
             if self._on_error == "leave":

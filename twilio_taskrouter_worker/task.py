@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any
@@ -78,11 +78,11 @@ class Task(TaskFields, TaskEmitter):
 
     def complete(self, reason: str) -> Future[Task]:
         """Complete the task; the Future resolves to this task, completed. ``reason`` is text of yours."""
-        return self._update(routes.COMPLETE_TASK, reason=reason)
+        return self._update(routes.COMPLETE_TASK, self._why_not_done, reason=reason)
 
     def wrap_up(self, *, reason: str | None = None) -> Future[Task]:
         """Start wrapping up; the Future resolves to this task, wrapping. None as ``reason`` sends none."""
-        return self._update(routes.WRAP_UP, reason=reason)
+        return self._update(routes.WRAP_UP, self._why_not_done, reason=reason)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> Future[Task]:
         """Replace all attributes; the Future resolves to this task with the new ones.
@@ -170,10 +170,20 @@ class Task(TaskFields, TaskEmitter):
         """Remove another worker from the conference; the Future resolves to this task."""
         return self._conference(routes.KICK_WORKER, {"worker_sid": worker_sid})
 
-    def _update(self, route: Route, **values: Any) -> Future[Task]:
+    def _update(self, route: Route, explain: Callable[[], str] | None = None, /, **values: Any) -> Future[Task]:
         return self._state.call(
-            route, values, self._answered, subjects=(self.sid,), version=lambda: self.version, task=self.sid
+            route,
+            values,
+            self._answered,
+            subjects=(self.sid,),
+            version=lambda: self.version,
+            explain=explain,
+            task=self.sid,
         )
+
+    def _why_not_done(self) -> str:
+        reservation = self._state.reservations.get(self._reservation_sid)
+        return "" if reservation is None else reservation._why_not_done()
 
     def _conference(self, route: Route, values: Mapping[str, Any]) -> Future[Task]:
         values = {"task_sid": self.sid, **values}

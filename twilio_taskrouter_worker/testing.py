@@ -294,7 +294,6 @@ class Call:
     """Its parameters, under their names on the wire."""
 
 
-_NAMES = {id(route): name.lower() for name, route in vars(routes).items() if isinstance(route, routes.Route)}
 # By the status that is asked for: the statuses that may precede it.
 _RESERVATION_STEPS = {
     "accepted": ("pending",),
@@ -316,7 +315,7 @@ class _Script:
     def __call__(self, request: Request[T], /) -> Future[T]:
         future: Future[T] = Future()
         with self._lock:
-            self.calls.append(Call(_NAMES[id(request.route)], dict(request.params)))
+            self.calls.append(Call(routes.name_of(request.route), dict(request.params)))
             try:
                 answer = self._answer(request.route, request.params)
             except Exception as error:

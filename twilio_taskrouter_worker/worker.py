@@ -16,6 +16,7 @@ from ._bridge.request import Request
 from ._bridge.returning import Return
 from ._bridge.schema import Record
 from ._bridge.waiting import Waiting
+from ._bridge.watching import Watch
 from ._bridge.work import Work
 from ._lifecycle import Lifecycle, monotonic_expiry
 from ._version import __version__
@@ -24,9 +25,12 @@ from .channel import Channel
 from .directory import Directory, Named
 from .errors import InvalidMessageError, NotReadyError
 from .events import Listener
+from .health import Health
+from .observer import HistoryEntry, Observer
 from .options import LogLevel, Options, set_log_level
 from .reservation import Reservation
 from .serving import Handler, OnError, Server
+from .single import Single
 from .tokens import check_successor, check_token
 from .worker_client import WorkerClient
 from .worker_info import WorkerFields
@@ -104,6 +108,10 @@ class Worker(WorkerFields, Lifecycle):
         token_provider: Function without arguments that returns a new token; called on a pool thread before the token
             expires, and again after a failure.
         request_timeout: Seconds for each call as a whole, retries included; more than 0, less than 86400.
+        single: Path of a lock file, or a :class:`~twilio_taskrouter_worker.Single`, that lets one process of this
+            machine connect; the others wait, and one takes over when it ends. None: every process connects.
+        observer: Gets events, calls, retries and connections as they happen; see
+            :class:`~twilio_taskrouter_worker.Observer`. None: nobody does.
 
     Raises:
         TypeError: An argument has the wrong type, or there is neither a token nor a token_provider.
@@ -126,6 +134,7 @@ class Worker(WorkerFields, Lifecycle):
         "_stopping",
         "_token",
         "_waits",
+        "_watch",
         "_work",
         "_ws_server",
     )
@@ -147,6 +156,8 @@ class Worker(WorkerFields, Lifecycle):
         return_to_activity: str | Activity | None = None,
         token_provider: Callable[[], str] | None = None,
         request_timeout: float = 15.0,
+        single: str | os.PathLike[str] | Single | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._token = "" if token is None and token_provider is not None else check_token(token)
         self._options = Options(
@@ -163,6 +174,8 @@ class Worker(WorkerFields, Lifecycle):
             return_to_activity=return_to_activity,
             token_provider=token_provider,
             request_timeout=request_timeout,
+            single=single,
+            observer=observer,
         )
         from ._bridge.calls import Calls
 
@@ -170,6 +183,7 @@ class Worker(WorkerFields, Lifecycle):
         set_log_level(self._options.log_level)
         self._pid = os.getpid()
         self._waits = Waiting()
+        self._watch = Watch(observer)
         self._work = Work()
         self._stopping = threading.Event()
         self._server = Server(self, self._work)
@@ -181,6 +195,7 @@ class Worker(WorkerFields, Lifecycle):
             self._options.request_timeout,
             send_versions=self._options.enable_version_check,
             refused=self._token_refused,
+            watch=self._watch,
         )
         self._state = Mirror(self, self._call, self._waits, self._release, self._timings.linger)
         # Guards the three below: starting and stopping exclude each other.
@@ -222,6 +237,19 @@ class Worker(WorkerFields, Lifecycle):
         self._check_process()
         connection = self._connection
         return 0 if connection is None else connection.dispatcher.backlog
+
+    def health(self) -> Health:
+        """Take stock, for a probe or a log line; cheap, on any thread, also before the first connection.
+
+        Returns:
+            The state at this moment.
+        """
+        return self._health()
+
+    @property
+    def history(self) -> list[HistoryEntry]:
+        """The latest 200 events and calls that changed something, oldest first; also after disconnecting."""
+        return self._watch.history()
 
     @property
     def activities(self) -> Named[Activity]:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._json import dumps
 from .._log import CALLS as log
@@ -21,8 +21,10 @@ from ..errors import (
     InvalidMessageError,
     NetworkError,
     RequestError,
+    RequestRejectedError,
     RequestTimeoutError,
     TaskRouterError,
+    explained,
     unusable_answer,
 )
 from .futures import CallFuture, Unawaited
@@ -32,6 +34,9 @@ from .request import Request
 from .settings import Settings, settings_for
 from .threads import POOL, TIMERS, Timer
 from .turns import Turn, Turns
+
+if TYPE_CHECKING:
+    from .watching import Watch
 
 __all__ = ["Calls"]
 
@@ -55,6 +60,7 @@ class Calls:
         refused: Called on a pool thread with a token that the service refused (status 401).
         unawaited: Called on a shared thread with the error of a call that failed and that nobody looked at, after it
             was logged.
+        watch: Gets each call that ended and each retry.
         timings: For tests.
     """
 
@@ -68,6 +74,7 @@ class Calls:
         send_versions: bool = False,
         refused: Callable[[str], None] | None = None,
         unawaited: Unawaited | None = None,
+        watch: Watch | None = None,
         timings: Timings = TIMINGS,
     ) -> None:
         self.url = url
@@ -76,6 +83,7 @@ class Calls:
         self.timings = timings
         self.refused = refused
         self.unawaited = unawaited
+        self.watch = watch
         self.send_versions = send_versions
         self._client_version = client_version
         self._settings: Settings | None = None
@@ -299,6 +307,7 @@ class _Call(Turn, Generic[T]):
             return self._running
 
     def _fail(self, error: BaseException) -> None:
+        self._watch(error)
         # Without its frames, which hold this call and its Future: a failure that nobody looks at could not be
         # collected, and so not be reported.
         if self._run():
@@ -378,6 +387,8 @@ class _Call(Turn, Generic[T]):
             self._last_failure = f"; the last of {self._tries} attempts: {failure}"
             if self._off_the_wire(final=False):
                 log.debug("%s: attempt %d failed, next in %.2f s", route, self._tries, delay)
+                if calls.watch is not None:
+                    calls.watch.retry(self._request, self._tries, delay)
                 self._retry = TIMERS.at(time.monotonic() + delay, lambda: POOL.submit(self.attempt))
                 if self._ended:
                     self._retry.cancel()
@@ -391,7 +402,13 @@ class _Call(Turn, Generic[T]):
             error.__cause__ = failure.__cause__
             self._finish(error)
         else:
-            self._finish(failure)
+            self._finish(self._explained(failure))
+
+    def _explained(self, failure: RequestError) -> TaskRouterError:
+        explain = self._request.explain
+        # Not its subclasses: what they are says why.
+        why = explain() if explain is not None and type(failure) is RequestRejectedError else ""
+        return explained(failure, why) if why else failure
 
     def _finish(self, error: BaseException) -> None:
         if self._off_the_wire(final=True):
@@ -416,7 +433,13 @@ class _Call(Turn, Generic[T]):
         else:
             # Before the callbacks, one of which may wait for the next call.
             self._calls.ended(self)
+            self._watch(None)
             self.future.set_result(result)
+
+    def _watch(self, error: BaseException | None) -> None:
+        calls = self._calls
+        if calls.watch is not None:
+            calls.watch.call(self._request, self._deadline - calls.timeout, self._tries, error)
 
     def _apply_late(self, payload: Any) -> None:
         try:

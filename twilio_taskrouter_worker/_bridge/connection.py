@@ -18,16 +18,19 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 
 import attrs
 
 from ..errors import (
     ClosedError,
+    ConnectTimeoutError,
     GatewayConnectionError,
     InvalidMessageError,
     TaskRouterError,
 )
+from ..single import ProcessLock
 from . import reporting
 from .actions import (
     Action,
@@ -65,6 +68,7 @@ from .states import State
 from .threads import POOL, TIMERS, Timer, drain_all
 from .timings import Timings
 from .waiting import Waiting
+from .watching import Watch
 from .work import Work
 
 __all__ = ["Connection", "ConnectionOptions"]
@@ -85,6 +89,8 @@ class ConnectionOptions:
     ws_server: str
     session: SessionOptions
     work: Work
+    watch: Watch
+    lock: ProcessLock | None = None
     renew_token: Callable[[], object] | None = None
     timings: Timings = Timings()
 
@@ -117,6 +123,7 @@ class Connection:
         self._stopping = False
         self._timer: Timer | None = None
         self._goodbye: Timer | None = None
+        self._waits_for_lock = False
         self._name = "taskrouter-worker"
         self.ready: Future[None] = Future()
         """Done when the worker is ready for the first time, or will never be. Not to be cancelled."""
@@ -124,7 +131,7 @@ class Connection:
         self.ended = threading.Event()
         """Set after the last callback."""
         after: threading.Thread | None = None if before is None else before.dispatcher.thread
-        self.dispatcher: Dispatcher = Dispatcher(state, f"{self._name}-dispatch", after, options.work)
+        self.dispatcher: Dispatcher = Dispatcher(state, f"{self._name}-dispatch", after, options.work, options.watch)
         # A daemon: it may be connecting or reading when the interpreter exits.
         self._receiver = threading.Thread(target=self._receive, name=f"{self._name}-recv", daemon=True)
 
@@ -161,6 +168,11 @@ class Connection:
             if self.ready.done() and not self.is_ready and not self.given_up:
                 self.ready = Future()
             return self.ready
+
+    @property
+    def last_frame(self) -> float | None:
+        """Seconds since the service sent something, a ping included; None without a connection."""
+        return time.monotonic() - self._session.last_beat if self.connected else None
 
     def start(self, token: str, ends_at: float | None) -> None:
         """Start the threads and connect; returns at once. All or nothing.
@@ -226,6 +238,12 @@ class Connection:
     def timed_out(self, timeout: float) -> TaskRouterError:
         """The error for a connect() that waited this long."""
         with self._lock:
+            lock = self._options.lock
+            if lock is not None and self._waits_for_lock:
+                return ConnectTimeoutError(
+                    f"connect() was not ready within {timeout:g} s; it waited for {lock.holder()}, which holds the "
+                    f"lock file {lock.path} of single="
+                )
             return connect_timeout(self._session, timeout, self._options.ws_server)
 
     def stop(self) -> None:
@@ -383,6 +401,33 @@ class Connection:
     # -- the receive thread ----------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
+        lock = self._options.lock
+        try:
+            if lock is None or self._wait_for(lock):
+                self._receive_all()
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def _wait_for(self, lock: ProcessLock) -> bool:
+        """Wait until this process has the lock; False if the worker was disconnected before."""
+        self._waits_for_lock = not lock.acquire()
+        if self._waits_for_lock:
+            reporting.step(
+                self._state.worker_sid, "connecting", "waiting for %s, which holds %s", lock.holder(), lock.path
+            )
+        while self._waits_for_lock:
+            with self._lock:
+                if not self.given_up:
+                    self._wake.wait(self._timings.lock_check)
+                if self.given_up:
+                    return False
+            # A folder that was removed, for example: whatever it is may pass.
+            with suppress(OSError):
+                self._waits_for_lock = not lock.acquire()
+        return True
+
+    def _receive_all(self) -> None:
         while (connect := self._next_connect()) is not None:
             socket = self._open(connect)
             if socket is None:

@@ -23,6 +23,7 @@ from .inbox import Inbox
 from .messages import Message, parse
 from .mirror import Mirror, Notice
 from .updates import apply
+from .watching import Watch
 from .work import Job, Work
 
 if TYPE_CHECKING:
@@ -45,9 +46,15 @@ class Dispatcher:
     """
 
     def __init__(
-        self, state: Mirror, name: str, after: threading.Thread | None = None, work: Work | None = None
+        self,
+        state: Mirror,
+        name: str,
+        after: threading.Thread | None = None,
+        work: Work | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._state = state
+        self._watch = watch or Watch()
         self._work = work or Work()
         self._after = after
         self._queue: Inbox[_Item | None] = Inbox()
@@ -183,6 +190,7 @@ class Dispatcher:
             if self.declining and event == "reservation_created":
                 self.declined.append(args[0])
                 continue
+            self._watch.event(self._state.worker_sid, emitter, event, args, self._working_on)
             for listener in emitter._listening(event):
                 if not listener.waits:
                     self._call_listener(emitter, event, listener, args)
@@ -216,7 +224,7 @@ class Dispatcher:
             if listener.executor is None:
                 self._queue.end_turn()
                 self.calling = event, args
-                listener.callback(*args)
+                self._call(emitter, event, listener, args)
             else:
                 self._submit(emitter, listener, listener.executor, self._work.add(event, *args))
         except BaseException as error:
@@ -228,19 +236,26 @@ class Dispatcher:
 
     def _submit(self, emitter: Emitter, listener: Listener, executor: Executor, job: Job) -> None:
         try:
-            future = executor.submit(self._execute, listener, job)
+            future = executor.submit(self._execute, emitter, listener, job)
         except BaseException:
             self._work.remove(job)
             raise
         future.add_done_callback(lambda done: self._executed(emitter, listener, job, done))
 
-    def _execute(self, listener: Listener, job: Job) -> None:
+    def _execute(self, emitter: Emitter, listener: Listener, job: Job) -> None:
         """On a thread of the executor."""
         if self.declining and job.event == "reservation_created":
             self.declined.append(job.args[0])
             return
         job.thread = threading.get_ident()
-        listener.callback(*job.args)
+        self._call(emitter, job.event, listener, job.args)
+
+    def _call(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> None:
+        if listener.handler is listener.callback:
+            self._watch.run(self._state.worker_sid, emitter, event, args, listener.callback)
+        else:
+            # The library's own, such as those of wait_for and serve.
+            listener.callback(*args)
 
     def _executed(self, emitter: Emitter, listener: Listener, job: Job, done: Future[None]) -> None:
         self._work.remove(job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 import time
 import weakref
@@ -17,7 +18,7 @@ from ..errors import TaskRouterError
 from .request import Request
 from .threads import POOL, TIMERS, leave, run_left
 
-__all__ = ["CallFuture", "Unawaited"]
+__all__ = ["CallFuture", "PlainFuture", "Unawaited"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,6 +29,36 @@ next."""
 
 Unawaited = Callable[[TaskRouterError], None]
 """Gets the error of a failed call that nobody looked at, on a shared thread."""
+
+
+if sys.version_info >= (3, 11):
+    WaitTimeoutError = TimeoutError
+else:
+
+    class WaitTimeoutError(FutureTimeoutError, TimeoutError):
+        """A wait that timed out; ``except TimeoutError`` does not catch the base class's before Python 3.11."""
+
+
+class PlainFuture(Future[T], Generic[T]):
+    """A Future that other Futures settle, and whose waits raise the built-in TimeoutError."""
+
+    def result(self, timeout: float | None = None) -> T:
+        """As in the base class."""
+        try:
+            return super().result(timeout)
+        except FutureTimeoutError as error:
+            if isinstance(error, TimeoutError):
+                raise
+            raise WaitTimeoutError(*error.args) from None
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """As in the base class."""
+        try:
+            return super().exception(timeout)
+        except FutureTimeoutError as error:
+            if isinstance(error, TimeoutError):
+                raise
+            raise WaitTimeoutError(*error.args) from None
 
 
 class CallFuture(Future[T], Generic[T]):
@@ -72,7 +103,9 @@ class CallFuture(Future[T], Generic[T]):
         except FutureTimeoutError as error:
             # The wait timed out, which tells nothing of the call; where the call did, this is its error.
             self._looked_at = before or self._failure is error  # type: ignore[comparison-overlap]
-            raise
+            if isinstance(error, TimeoutError):
+                raise
+            raise WaitTimeoutError(*error.args) from None
 
     def settled(self) -> None:
         """It cannot be cancelled any more; what would have to know of that is let go."""

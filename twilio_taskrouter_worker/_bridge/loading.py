@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import InvalidAnswerError, InvalidMessageError, NotFoundError, TaskRouterError, unusable_answer
 from . import routes
+from .futures import PlainFuture
 from .messages import Init
 from .reload import Snapshot
 from .request import Caller, Request, as_it_is
@@ -67,7 +68,7 @@ def list_pages(
     With ``Ordering`` among the params the next page is asked for by ``NextToken``, else by ``AfterSid``. A list that
     does not end, by LIST_SECONDS or LIST_RECORDS, fails.
     """
-    result: Future[Any] = Future()
+    result: Future[Any] = PlainFuture()
     records: list[Any] = []
     seen: set[str] = set()
     until = time.monotonic() + LIST_SECONDS

@@ -257,6 +257,7 @@ class Mirror:
         *,
         subjects: tuple[str, ...] = (),
         version: Callable[[], str | None] | None = None,
+        explain: Callable[[], str] | None = None,
         heard: Callable[[], None] | None = None,
         extra: Mapping[str, Any] = NOTHING,
         **sids: str,
@@ -266,7 +267,7 @@ class Mirror:
         Args:
             route: Which request.
             values: Arguments of the public method by name, as in the route's table.
-            then: Makes the result; see Request, as for ``subjects``, ``version`` and ``heard``.
+            then: Makes the result; see Request, as for ``subjects``, ``version`` and ``explain``.
             subjects: Sids of what the call changes.
             version: Returns the version the change is based on.
             heard: Called after the callbacks of the Future.
@@ -285,12 +286,17 @@ class Mirror:
                 subjects,
                 version,
                 heard,
+                explain=explain,
             )
         )
 
     def call_worker(self, route: Route, values: Mapping[str, Any], then: Callable[[Any], T]) -> Future[T]:
         """Change the own worker."""
         return self.call(route, values, then, subjects=(self.worker_sid,), version=lambda: self.worker_version)
+
+    def foreign_accept(self, reservation: Reservation) -> None:
+        """A reservation is accepted, and not by this process."""
+        cast("Any", self.worker)._watch.foreign_accept(self.worker_sid, reservation)
 
     def client(self) -> Any:
         """The worker's client for calls without a connection."""

@@ -55,6 +55,7 @@ class Owner(Protocol):
         *,
         subjects: tuple[str, ...] = (),
         version: Callable[[], str | None] | None = None,
+        explain: Callable[[], str] | None = None,
         heard: Callable[[], None] | None = None,
         extra: Mapping[str, Any] = NOTHING,
         **sids: str,
@@ -76,6 +77,15 @@ class Owner(Protocol):
 
     def keep(self, reservation_sid: str, task: Any) -> None:
         """A listener of this task is being added: where its reservation has ended, the task is kept for its events."""
+        ...
+
+    def foreign_accept(self, reservation: Any) -> None:
+        """A reservation is accepted, and not by this process."""
+        ...
+
+    @property
+    def reservations(self) -> Mapping[str, Any]:
+        """The open reservations."""
         ...
 
     def client(self) -> Any:

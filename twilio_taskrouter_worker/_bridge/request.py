@@ -32,6 +32,8 @@ class Request(Generic[T]):
         version: Returns the version to send as ``If-Match``; None sends none. It is asked when the call is made, and
             again when it is sent if it had to wait for an earlier one about the same object, whose answer has a newer
             version. Behind one about another object none is sent.
+        explain: Returns a sentence about why TaskRouter may have refused the request; empty for none. Runs on a pool
+            thread.
         heard: Called once when all callbacks of the Future have run, or a second after the first one started.
     """
 
@@ -41,6 +43,7 @@ class Request(Generic[T]):
     then: Callable[[Any], T] = attrs.field(repr=False)
     subjects: tuple[str, ...] = ()
     version: Callable[[], str | None] | None = attrs.field(default=None, repr=False)
+    explain: Callable[[], str] | None = attrs.field(default=None, repr=False, kw_only=True)
     heard: Callable[[], None] | None = attrs.field(default=None, repr=False)
 
     @property

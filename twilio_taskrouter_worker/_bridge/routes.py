@@ -23,7 +23,7 @@ from .._checks import (
     wrong_type,
 )
 
-__all__ = ["Parameter", "Route"]
+__all__ = ["Parameter", "Route", "name_of"]
 
 
 def _segment(name: str, sid: str) -> str:
@@ -318,3 +318,10 @@ GET_TASK_QUEUE = Route("GET", _QUEUES + "/{queue}")
 
 PAGE_SIZE = 1000
 """Records asked for at a time, the most the service gives."""
+
+_NAMES = {id(value): name.lower() for name, value in list(globals().items()) if isinstance(value, Route)}
+
+
+def name_of(route: Route) -> str:
+    """How metrics and histories name a request, e.g. ``accept``."""
+    return _NAMES.get(id(route), str(route))

@@ -125,6 +125,11 @@ class Session:
     # -- what the owner asks ---------------------------------------------------------------------------------------
 
     @property
+    def last_beat(self) -> float:
+        """When the service last sent something."""
+        return self._last_beat
+
+    @property
     def deadline(self) -> float | None:
         """When ``tick`` is wanted next; None while only an event can change anything."""
         tokens = self._tokens

@@ -49,6 +49,9 @@ class Timings:
     clock_tolerance: float = 2.0
     """A smaller difference between this machine's clock and the service's is taken for the network's delay."""
 
+    lock_check: float = 0.5
+    """Between two attempts to get the lock of ``single``."""
+
     linger: float = 5.0
     """How long events of a task still count after its reservation ended, as in the JS SDK."""
 

@@ -119,6 +119,8 @@ def _reservation_updated(state: Mirror, message: Message, now: float) -> list[No
         return []
     if ending:
         state.end(reservation, event, now)
+    elif event == "accepted" and reservation._accepts == "no":
+        state.foreign_accept(reservation)
     _renew(state, reservation, update, ending=ending)
     if ending:
         reporting.ended(state.worker_sid, reservation, event)

@@ -16,6 +16,7 @@ from .. import _checks
 from .._log import CALLBACKS
 from ..errors import ClosedError, DispatchThreadError, ForkedProcessError
 from ..events import Emitter, Listener, registration
+from .futures import PlainFuture
 
 __all__ = ["Stream", "Waiting", "WhenReady"]
 
@@ -184,7 +185,7 @@ class Stream(Iterator[Any]):
             sweep(in_the_open=False)
 
 
-class WhenReady(Future[T]):
+class WhenReady(PlainFuture[T]):
     """The result of ``start``; waiting for it where it can never come is refused."""
 
     def __init__(self, waiting: Waiting) -> None:

@@ -50,7 +50,7 @@ CLASSES: dict[str, tuple[type[Resource], ...]] = {
 """The classes that show each kind of payload."""
 
 METHODS_OF_EMITTERS = {"on", "once", "off", "wait_for", "stream", "to_dict"}
-OWN_PROPERTIES = {"Worker": {"connected", "ready", "lag", "backlog", "stopping"}}
+OWN_PROPERTIES = {"Worker": {"connected", "ready", "lag", "backlog", "history", "stopping"}}
 """Attributes that tell of the connection, not of TaskRouter."""
 
 NESTED = ("task", "transfer", "task of")

@@ -44,7 +44,7 @@ CLASSES = {
 }  # fmt: skip
 SILENT = {"update_token", "disconnect"}
 """Methods that belong to the tables although they send nothing."""
-OWN_ARGUMENTS = {"connect_activity", "return_to_activity", "token_provider", "request_timeout"}
+OWN_ARGUMENTS = {"connect_activity", "return_to_activity", "token_provider", "request_timeout", "single", "observer"}
 CONNECTING = {"Worker.start"}
 """Methods that return a Future and are no call."""
 

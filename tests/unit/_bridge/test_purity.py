@@ -76,6 +76,7 @@ IMPURE_SIBLINGS = {
     "threads",
     "tls",
     "waiting",
+    "watching",
     "work",
 }
 

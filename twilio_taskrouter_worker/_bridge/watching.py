@@ -1,0 +1,177 @@
+"""What a Worker keeps and tells about its own work: the history, and the observer's records."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._log import CALLBACKS, EVENTS, about, name_of, own_frames, summed_up
+from ..observer import (
+    CallbackRecord,
+    CallRecord,
+    ConnectionRecord,
+    EventRecord,
+    HistoryEntry,
+    Observer,
+    RetryRecord,
+)
+from . import routes
+from .reporting import subject
+
+if TYPE_CHECKING:
+    from ..events import Emitter
+    from ..reservation import Reservation
+    from .request import Request
+
+__all__ = ["Watch"]
+
+T = TypeVar("T")
+
+HISTORY = 200
+"""Entries of ``worker.history``."""
+
+_STEPS = frozenset({"ready", "disconnected", "reconnecting"})
+
+_Entry = tuple[float, str, "str | None", "str | None", "str | None"]
+
+
+class Watch:
+    """One Worker's history, and its observer, if it has one. Safe on any thread.
+
+    The history is kept always: an entry costs one small tuple. Records are made for an observer only.
+    """
+
+    def __init__(self, observer: Observer | None = None) -> None:
+        self.observer = observer
+        # A deque's append and copy are atomic.
+        self._history: deque[_Entry] = deque(maxlen=HISTORY)
+        self.connections = 0
+        """How often the worker became connected."""
+        self.foreign_accepts = 0
+        """Reservations that were accepted, but not by this process."""
+
+    # -- history -----------------------------------------------------------------------------------------------------
+
+    def history(self) -> list[HistoryEntry]:
+        """The latest events and calls, oldest first."""
+        return [
+            HistoryEntry(
+                at=datetime.fromtimestamp(at, timezone.utc),
+                what=what,
+                task_sid=task,
+                reservation_sid=reservation,
+                outcome=outcome,
+            )
+            for at, what, task, reservation, outcome in self._history.copy()
+        ]
+
+    # -- the dispatch thread -----------------------------------------------------------------------------------------
+
+    def event(
+        self, worker_sid: str, emitter: Emitter, event: str, args: tuple[Any, ...], arrived: float | None
+    ) -> None:
+        """An event is about to be dispatched; ``arrived`` is in monotonic seconds."""
+        sids = subject(worker_sid, emitter, event, args)
+        task, reservation = sids["task_sid"], sids["reservation_sid"]
+        if event == "connected":
+            self.connections += 1
+        reason = str(args[0]) if event == "disconnected" else None
+        self._history.append((time.time(), event, task, reservation, reason))
+        if self.observer is None:
+            return
+        record = EventRecord(
+            event=event,
+            on=type(emitter).__name__,
+            worker_sid=worker_sid,
+            task_sid=task,
+            reservation_sid=reservation,
+            waited=0.0 if arrived is None else max(0.0, time.monotonic() - arrived),
+        )
+        self._tell(self.observer.event_dispatched, record)
+        if event in _STEPS:
+            delay = args[0] if event == "reconnecting" else None
+            change = ConnectionRecord(step=event, worker_sid=worker_sid, reason=reason, delay=delay)
+            self._tell(self.observer.connection_changed, change)
+
+    def run(
+        self, worker_sid: str, emitter: Emitter, event: str, args: tuple[Any, ...], function: Callable[..., T]
+    ) -> T:
+        """Call a function of the user's; on any thread."""
+        if self.observer is None:
+            return function(*args)
+        started = time.monotonic()
+        failure: BaseException | None = None
+        try:
+            return function(*args)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            sids = subject(worker_sid, emitter, event, args)
+            record = CallbackRecord(
+                event=event,
+                worker_sid=worker_sid,
+                task_sid=sids["task_sid"],
+                reservation_sid=sids["reservation_sid"],
+                function=name_of(function),
+                seconds=time.monotonic() - started,
+                error=failure,
+            )
+            self._tell(self.observer.callback_ended, record)
+
+    def foreign_accept(self, worker_sid: str, reservation: Reservation) -> None:
+        """A reservation is accepted, and not by a call of this process; a WARNING the first time."""
+        self.foreign_accepts += 1
+        EVENTS.log(
+            logging.WARNING if self.foreign_accepts == 1 else logging.INFO,
+            "Worker %s: reservation %s was accepted, but not by this process: either a backend accepts, or another "
+            "session of this worker is connected (a second process, a development server's reloader), and each gets "
+            "every offer; single= lets only one process connect",
+            worker_sid,
+            reservation.sid,
+            extra=about(worker=worker_sid, task=reservation.task.sid, reservation=reservation.sid, event="accepted"),
+        )
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+
+    def call(self, request: Request[Any], started: float, attempts: int, error: BaseException | None) -> None:
+        """A call has ended; ``started`` is in monotonic seconds."""
+        name = routes.name_of(request.route)
+        task, reservation = request.task_sid, request.sids.get("reservation")
+        if request.route.method != "GET":
+            outcome = None if error is None else type(error).__name__
+            self._history.append((time.time(), f"{name}()", task, reservation, outcome))
+        if self.observer is not None:
+            record = CallRecord(
+                call=name,
+                worker_sid=request.sids.get("wk", ""),
+                task_sid=task,
+                reservation_sid=reservation,
+                seconds=time.monotonic() - started,
+                attempts=attempts,
+                error=error,
+            )
+            self._tell(self.observer.call_ended, record)
+
+    def retry(self, request: Request[Any], attempt: int, delay: float) -> None:
+        """An attempt failed, and the next one comes after ``delay`` seconds."""
+        if self.observer is not None:
+            record = RetryRecord(
+                call=routes.name_of(request.route),
+                worker_sid=request.sids.get("wk", ""),
+                attempt=attempt,
+                delay=delay,
+            )
+            self._tell(self.observer.call_retried, record)
+
+    def _tell(self, hook: Callable[[Any], None], record: object) -> None:
+        try:
+            hook(record)
+        except BaseException as error:
+            # SystemExit too: it would end the thread that does the work.
+            text = f"The observer's {name_of(hook)} raised {type(error).__name__}"
+            summed_up(CALLBACKS, logging.ERROR, text, about(), exc_info=own_frames(error))

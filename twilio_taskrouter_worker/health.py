@@ -1,0 +1,146 @@
+"""How a Worker is: ``worker.health()``, and the little HTTP server that probes ask."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import attrs
+
+from . import _checks
+
+__all__ = ["Health", "HealthServer"]
+
+
+@attrs.frozen(kw_only=True)
+class Health:
+    """A Worker at one moment."""
+
+    worker_sid: str | None
+    """Sid of the worker; None before the first connection."""
+    running: bool
+    """Whether it is connected, or going to be without anybody's help."""
+    connected: bool
+    """As ``worker.connected``."""
+    ready: bool
+    """As ``worker.ready``."""
+    stopping: bool
+    """Whether it is being stopped, and takes nothing new."""
+    last_frame: float | None
+    """Seconds since the service last sent anything, heartbeats included; None without a connection. A heartbeat comes
+    about every 15 seconds."""
+    lag: float
+    """As ``worker.lag``: seconds that the event in work has been waiting and worked on."""
+    backlog: int
+    """As ``worker.backlog``: events that wait for earlier callbacks to end."""
+    calls_in_flight: int
+    """Calls whose Futures are not done."""
+    open_reservations: int
+    """Reservations that are pending, accepted or wrapping."""
+    token_expires_in: float | None
+    """Seconds until the token in use ends, below 0 where it has ended; None where that is not known."""
+    connections: int
+    """How often it has become connected: 1 without any loss of connection."""
+    foreign_accepts: int
+    """Reservations that were accepted, but not by this process: a sign of another session of the same worker."""
+    failure: str | None
+    """What ended the connection for good; None if nothing did."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return attrs.asdict(self)
+
+
+class HealthServer:
+    """Answers probes over HTTP, e.g. Kubernetes'; ``run_forever(health_port=...)`` runs one.
+
+    ``/live`` is 200 while the worker is running, which includes trying to reconnect, and 503 after it has given up.
+    ``/ready`` is 200 while it is ready and not stopping, else 503. The body of both is ``Health`` as JSON, without the
+    text of ``failure``. Everything else is 404.
+
+    Its threads are daemons. It listens on the loopback interface unless told otherwise; what it says holds no secret,
+    but it has neither TLS nor access control.
+
+    Args:
+        health: Gives the health, e.g. ``worker.health``.
+        port: Port to listen on; 0 takes a free one, see ``port``.
+        host: Interface to listen on; ``0.0.0.0`` is all of them, as a probe from outside of a container needs.
+
+    Raises:
+        TypeError: An argument is not of its type.
+        ValueError: The port is not between 0 and 65535.
+        OSError: The port is in use, or the host is not an address of this machine.
+    """
+
+    def __init__(self, health: Callable[[], Health], port: int, host: str = "127.0.0.1") -> None:
+        _checks.between(0, 65535)("health_port", port)
+        _checks.string("host", host)
+        self._server = _Server((host, port), _handler(health))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name=f"taskrouter-health-{self.port}", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_address[1])
+
+    def close(self) -> None:
+        """Stop answering; blocks for a moment. Idempotent."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+
+    def __enter__(self) -> HealthServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Server(ThreadingHTTPServer):
+    # One thread for each probe: one that sends nothing must not keep the others waiting.
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A probe that hangs up early is nobody's concern."""
+
+
+def _handler(health: Callable[[], Health]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 5.0
+        server_version = "taskrouter-worker"
+        sys_version = ""
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path not in ("/live", "/ready"):
+                self._answer(404, {"paths": ["/live", "/ready"]})
+                return
+            now = health()
+            good = now.running if path == "/live" else now.ready and not now.stopping
+            # What failed can quote addresses; it is in the log.
+            self._answer(200 if good else 503, {**now.to_dict(), "failure": now.failure is not None})
+
+        do_HEAD = do_GET
+
+        def _answer(self, status: int, content: dict[str, Any]) -> None:
+            body = json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Probes come every few seconds: they are not logged."""
+
+    return Handler

@@ -1,0 +1,100 @@
+"""One process of a machine connects a worker: ``Worker(single=...)``."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from contextlib import suppress
+from typing import Any
+
+import attrs
+
+from . import _checks
+
+__all__ = ["ProcessLock", "Single"]
+
+
+def _path(instance: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise _checks.wrong_type("single", "the path of a lock file, or a Single", value)
+
+
+@attrs.frozen
+class Single:
+    """Lets one process of this machine connect a worker, and others wait or fail.
+
+    The lock is an advisory one (``flock``) on a file, which is created where it is missing and never removed. The
+    kernel releases it when the process ends, however that happens; a process that waits then takes over within half a
+    second. All processes must name the same file, one for each worker, on a local file system.
+
+    ``Worker(single="/run/myapp/alice.lock")`` is short for ``Worker(single=Single("/run/myapp/alice.lock"))``.
+    """
+
+    path: str | os.PathLike[str] = attrs.field(validator=_path)
+    """The lock file; its folder must exist."""
+
+    wait: bool = True
+    """What a process does while another one holds the lock: True waits for as long as ``connect(timeout)``, ``start()``
+    or ``run_forever()`` do, False raises AlreadyConnectedError at once."""
+
+
+class ProcessLock:
+    """The lock of a Single. Not thread-safe.
+
+    Args:
+        path: The lock file.
+
+    Raises:
+        OSError: The file cannot be opened, or there is no ``flock`` on this system or file system.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._descriptor = -1
+
+    def acquire(self) -> bool:
+        """Take the lock if nobody holds it; returns whether this object holds it now."""
+        import fcntl
+
+        if self._descriptor >= 0:
+            return True
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                return False
+            raise
+        self._descriptor = descriptor
+        _held.add(self)
+        # For whoever finds it taken; the lock itself does not depend on it.
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return True
+
+    def holder(self) -> str:
+        """Who holds it, for messages."""
+        with suppress(OSError, ValueError), open(self.path, encoding="ascii") as file:
+            return f"process {int(file.read(20))}"
+        return "another process"
+
+    def release(self) -> None:
+        """Give the lock up; idempotent."""
+        descriptor, self._descriptor = self._descriptor, -1
+        _held.discard(self)
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+_held: weakref.WeakSet[ProcessLock] = weakref.WeakSet()
+
+
+def _release_in_child() -> None:
+    """A forked child has the same open file: it would keep the lock after the end of its parent."""
+    for lock in list(_held):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_release_in_child)
