@@ -46,101 +46,6 @@ _KINDS = (
     ("Task", frozenset({events.RESERVATION_FAILED})),
 )
 
-_INTRODUCTION = """\
-What of TaskRouter is there, what is not, and what is different on purpose. This page is made from the tables that the
-service answers from. An operation that Twilio describes and the service does not have is answered with status 501,
-code 20501 and a pointer to this page; it is never taken for an unknown address.
-
-REST API v1
------------
-
-{here} of the {all} operations of Twilio's OpenAPI description are implemented. Their answers are checked against that
-description, every documented key included. In the tables ``…`` stands for ``/v1/Workspaces/{{WorkspaceSid}}``.
-Assignment and event callbacks: :doc:`webhooks`.
-
-"""
-
-_EFFECTS = """\
-Parameters without effect
--------------------------
-
-Every other documented parameter is honoured, or refused with the documented error. These are accepted, whatever they
-say, and make no difference:
-
-Updates of reservations, in both forms: whatever describes a phone call
-    {telephony}.
-
-    There is no telephony. The instructions themselves work: the reservation is still ``pending`` in the answer and
-    accepted right after it, or canceled with a reason code; see ``voice_answer_delay`` in :doc:`switches`. Addresses
-    to be called must be URLs, and a ``dequeue`` needs somebody to call: ``DequeueTo``, or the worker's ``contact_uri``.
-``HasAddons`` of the list of tasks
-    It filters, but no task has add-ons.
-``TaskChannel`` of the workers' real-time statistics
-    It must exist. Who is in which activity does not depend on it.
-``apiVersion`` and ``clientVersion`` of the event bridge
-    Every request works with either version.
-
-A parameter that Twilio does not describe is passed over.
-
-"""
-
-_BRIDGE = """\
-Event bridge
-------------
-
-Requests are tunnelled through ``POST /v1/wschannels``; the websocket is the same address with ``GET``. Here ``…``
-stands for ``Workspaces/{WorkspaceSid}``, which must be the token's. Lists come in the bridge's own form.
-
-"""
-
-_EVENTS = """\
-Events on the websocket
------------------------
-
-The first frame is ``init``. A frame of one blank is a heartbeat; there is one every 15 seconds. Then, as they happen:
-
-"""
-
-_LOG = """\
-The event log (``ListEvent``) has these too, and besides them:
-{log}.
-
-"""
-
-_DIFFERENT = """\
-Different on purpose
---------------------
-
-Choices that Twilio's documentation leaves open are switches, each with its default: :doc:`switches`. The rest:
-
-No telephony
-    Calls, conferences and recordings are not made. Hold, mute, kick and supervision are kept as state.
-No TLS
-    It is plain HTTP on the loopback interface. On another address it warns.
-One account
-    Any workspace of it can be reached with its credentials; another account's are a 401.
-No limits on how often one may ask
-    A 429 comes only where a test asks for it. Limits on numbers of workers, queues and activities are Twilio's.
-Own limits on single requests
-    {rest} MiB a body on REST and {bridge} MiB on the bridge (413), not compressed (415); {line} KiB a header
-    line and {headers} headers (400); {body:g} s for a body to arrive (408); {first:g} s for the first request of a
-    connection, and {idle:g} s between two, after which it is closed. At most {most} connections at a time, and three
-    quarters of the files that the process may have open: the one that has asked for nothing for longest makes room,
-    clients without good credentials before the others, sessions never. A session ends whose client leaves {unread} MiB
-    of events unread, or sends more than {frames} frames in a minute.
-The event log ends sooner
-    The latest {entries} events are kept, and statistics look at the latest {facts} facts; Twilio keeps 30 days.
-Time can be moved
-    ``router.clock``; tokens and heartbeats stay in real time.
-Websocket close codes tell the reason
-    4001 replaced by a newer session, 4002 token expired, 4003 worker deleted, 1001 the service stops.
-Errors are complete
-    Every refusal has ``code``, ``message``, ``more_info`` and ``status``, on the bridge too, and for what is not HTTP.
-    Texts are Twilio's where those are known.
-Sids
-    They look like Twilio's, and are the same at every start with the same ``seed``.
-"""
-
 
 def group(operation: Operation) -> str:
     """The section of an operation."""
@@ -190,35 +95,37 @@ def wire() -> Iterator[str]:
     yield from table(("``event_type``", "Payload"), rows, "60 40")
 
 
-def page() -> str:
-    """The page below its title."""
-    here = sum(operation.handle is not None for operation in OPERATIONS)
-    log = sorted(events.LOG_EVENTS - events.BRIDGE_EVENTS)
-    parts = [
-        _INTRODUCTION.format(here=here, all=len(OPERATIONS)),
-        *(f"{line}\n" for line in operations()),
-        _EFFECTS.format(telephony=_wrapped((f"``{name}``" for name in _TELEPHONY), "    ")),
-        _BRIDGE,
-        *(f"{line}\n" for line in tunnelled()),
-        _EVENTS,
-        *(f"{line}\n" for line in wire()),
-        _LOG.format(log=_wrapped((f"``{each}``" for each in log), "")),
-        _DIFFERENT.format(
-            rest=connections.BODY_BYTES // 2**20,
-            bridge=connections.TUNNEL_BODY_BYTES // 2**20,
-            line=connections.HEADER_LINE_BYTES // 2**10,
-            headers=connections.ALL_HEADERS,
-            body=connections.BODY_SECONDS,
-            first=connections.FIRST_REQUEST_SECONDS,
-            idle=connections.IDLE_SECONDS,
-            most=connections.MOST_CONNECTIONS,
-            unread=sessions.SEND_BUFFER_BYTES // 2**20,
-            frames=websocket.MOST_FRAMES,
-            entries=event_log.KEPT_EVENTS,
-            facts=facts.KEPT_FACTS,
-        ),
-    ]
-    return "".join(parts)
+def log() -> Iterator[str]:
+    """The events that only the log has."""
+    yield _list(f"``{each}``" for each in sorted(events.LOG_EVENTS - events.BRIDGE_EVENTS))
+
+
+def telephony() -> Iterator[str]:
+    """The parameters that describe a phone call."""
+    yield _list(f"``{name}``" for name in _TELEPHONY)
+
+
+def numbers() -> Iterator[str]:
+    """The numbers of the page, as substitutions."""
+    found = {
+        "implemented": sum(operation.handle is not None for operation in OPERATIONS),
+        "described": len(OPERATIONS),
+        "rest_body": connections.BODY_BYTES // 2**20,
+        "bridge_body": connections.TUNNEL_BODY_BYTES // 2**20,
+        "header_line": connections.HEADER_LINE_BYTES // 2**10,
+        "headers": connections.ALL_HEADERS,
+        "body_seconds": f"{connections.BODY_SECONDS:g}",
+        "first_seconds": f"{connections.FIRST_REQUEST_SECONDS:g}",
+        "idle_seconds": f"{connections.IDLE_SECONDS:g}",
+        "connections": connections.MOST_CONNECTIONS,
+        "unread": sessions.SEND_BUFFER_BYTES // 2**20,
+        "frames": websocket.MOST_FRAMES,
+        "entries": event_log.KEPT_EVENTS,
+        "facts": facts.KEPT_FACTS,
+    }
+    for name, number in found.items():
+        yield f".. |{name}| replace:: {number}"
+    yield ""
 
 
 def _plain(path: str) -> str:
@@ -234,12 +141,5 @@ def _first_sentence(check: object) -> str:
     return (inspect.getdoc(check) or "").partition("\n")[0].rstrip(".")
 
 
-def _wrapped(words: Iterable[str], indent: str) -> str:
-    lines, line = [], ""
-    for word in words:
-        if line and len(line) + len(word) > 106:
-            lines.append(line.rstrip())
-            line = ""
-        line += f"{word}, "
-    lines.append(line.rstrip(", "))
-    return f"\n{indent}".join(lines)
+def _list(words: Iterable[str]) -> str:
+    return f"{', '.join(words)}."

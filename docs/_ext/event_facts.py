@@ -9,12 +9,13 @@ from coverage import table
 from twilio_taskrouter_worker.local.server.events.event_fields import FACTS, Fact, camel
 
 
-def page() -> str:
-    """Return a section for each set of facts, under the events that have it."""
+def sections() -> Iterator[str]:
+    """Yield a section for each set of facts, under the events that have it."""
     events: dict[tuple[Fact, ...], list[str]] = {}
     for kind, facts in FACTS.items():
         events.setdefault(facts, []).append(kind)
-    return "\n".join(line for facts, kinds in events.items() for line in _section(facts, kinds))
+    for facts, kinds in events.items():
+        yield from _section(facts, kinds)
 
 
 def _section(facts: tuple[Fact, ...], kinds: list[str]) -> Iterator[str]:

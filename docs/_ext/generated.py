@@ -1,8 +1,8 @@
 """The directive ``generated``: text that is made from the tables of the code when the documentation is built.
 
-    .. generated:: coverage
+    .. generated:: coverage.operations
 
-stands for what ``page()`` of the module ``coverage`` in this folder returns, as reStructuredText.
+stands for what ``operations()`` of the module ``coverage`` in this folder yields: lines of reStructuredText.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from docutils.statemachine import StringList
 
 
 class Generated(Directive):
-    """Parse what a module writes as if it stood here."""
+    """Parse what a function yields as if it stood here."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Return the nodes of the text."""
         name = self.arguments[0]
-        lines = importlib.import_module(name).page().splitlines()
+        module, _, function = name.rpartition(".")
+        lines = list(getattr(importlib.import_module(module), function)())
         parent = nodes.section()
         parent.document = self.state.document
         # With titles: the sections become those of the page.

@@ -17,10 +17,10 @@ from twilio_taskrouter_worker.local.server.rest.operations import OPERATIONS
 _OWN_EVENTS = {"task-queue.updated": "not documented; beside ``task-queue.expression.updated``"}
 
 
-def page() -> str:
-    """The page below its title."""
-    parts = (_figures(), _open_questions(), _statements(), _operations(), _events(), _refusals(), _limits())
-    return "\n".join(line for part in parts for line in part)
+def sections() -> Iterator[str]:
+    """Yield the page below its introduction."""
+    for part in (_figures, _open_questions, _statements, _operations, _events, _refusals, _limits):
+        yield from part()
 
 
 def _figures() -> Iterator[str]:

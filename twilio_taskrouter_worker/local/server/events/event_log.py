@@ -12,7 +12,6 @@ from ...engine import Event
 
 KEPT_EVENTS: Final = 5_000
 """How many events are kept: some 12 MB. Twilio keeps them for 30 days."""
-KEPT_SECONDS: Final = 30 * 86400.0
 
 
 @attrs.frozen

@@ -9,16 +9,15 @@ import hmac
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlencode
 
+import aiohttp
 import attrs
+from yarl import URL
 
 from ...._version import __version__
-
-if TYPE_CHECKING:
-    import aiohttp
-    from yarl import URL
+from .names import DaemonResolver
 
 ANSWER_SECONDS: Final = 15.0
 """How long a webhook may take, from the first byte sent to the last one read."""
@@ -34,6 +33,8 @@ _USER_AGENT = f"twilio_taskrouter_worker/{__version__}"
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _LEGAL = re.compile(r"[!#-;=?-\[\]_a-z~]+", re.ASCII)
 """What may stand in a request line as it is."""
+_FAILURES = (aiohttp.ClientError, OSError, ValueError)
+"""What a request that nothing comes of may raise."""
 
 
 class NotDelivered(Exception):
@@ -124,7 +125,7 @@ class Poster:
                 )
             except asyncio.TimeoutError:
                 raise NotDelivered(f"no answer within {ANSWER_SECONDS:g} s") from None
-            except _failures() as error:
+            except _FAILURES as error:
                 raise NotDelivered(_reason(error)) from error
 
     async def close(self) -> None:
@@ -135,11 +136,6 @@ class Poster:
 
     def _begin(self) -> aiohttp.ClientSession:
         if self._client is None:
-            # The server has imported it by now: this is no work.
-            import aiohttp
-
-            from .names import DaemonResolver
-
             self._client = aiohttp.ClientSession(
                 # A connection kept alive may be closed by its peer just when a form is on its way, and nobody could
                 # tell whether the form was read.
@@ -162,8 +158,6 @@ async def _post(client: aiohttp.ClientSession, target: URL, form: bytes, headers
 
 def _address(url: str) -> tuple[URL, str]:
     """Return where to post, and the same as it is signed: as the receiver sees it, without user and password."""
-    from yarl import URL
-
     try:
         # What is a URL already is used letter by letter, since that is what the receiver compares with.
         target = URL(url, encoded=_LEGAL.fullmatch(url) is not None)
@@ -175,17 +169,8 @@ def _address(url: str) -> tuple[URL, str]:
         raise NotDelivered("it is not an http or https URL") from None
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    """What a request that nothing comes of may raise."""
-    import aiohttp
-
-    return (aiohttp.ClientError, OSError, ValueError)
-
-
 def _reason(error: Exception) -> str:
     # Texts of the library quote the URL, which may hold a password.
-    import aiohttp
-
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection without an answer"
     if isinstance(error, UnicodeEncodeError):
