@@ -259,3 +259,15 @@ def test_worker_goes_offline_with_its_session(router: LocalTaskRouter, sdk: JsSd
     sdk.connect("alice", alice, setWorkerOfflineIfDisconnected=True)
     sdk.call("alice", "disconnect")
     eventually(lambda: router.worker(alice).activity_name == "Offline")
+
+
+@pytest.mark.parametrize("activity", ["Offline", "Available"])
+def test_a_reservation_is_one_version(router: LocalTaskRouter, sdk: JsSdk, activity: str) -> None:
+    """The SDK counts one for each reservation; so does the service, whatever the worker was doing."""
+    alice = router.add_worker("Alice", activity=activity)
+    sdk.connect("alice", alice)
+    for _ in range(2):
+        before = int(sdk.look("alice")["version"])
+        sdk.call("alice", "createTask", "customer", "worker", router.workflow_sid, router.task_queue_sid)
+        sdk.wait("alice", "reservationCreated")
+        assert int(sdk.look("alice")["version"]) == before + 1 == router.worker(alice).version

@@ -388,3 +388,29 @@ def test_paused_clock_holds_timers_and_resume_lets_them_go() -> None:
         assert router.task(sid).assignment_status == "pending"
         router.clock.resume()
         eventually(lambda: router.task(sid).assignment_status == "canceled", timeout=4)
+
+
+# -- the answer first ------------------------------------------------------------------------------------------------
+
+
+def test_events_leave_after_the_answer_and_the_delay() -> None:
+    """Over REST and the bridge: the client has its answer before the events of its request leave the service."""
+    with LocalTaskRouter(event_delay=0.3) as router:
+        alice = router.add_worker("Alice", activity="Available")
+        with BridgeClient(router, alice).open() as client:
+            assert client.event()[0] == "init"
+            began = time.monotonic()
+            rest(router, "Tasks", WorkflowSid=router.workflow_sid)
+            assert client.event()[0] == "reservation.created"
+            assert time.monotonic() - began >= 0.3
+            began = time.monotonic()
+            client.post(client.own, ActivitySid=router.activities["Offline"])
+            assert client.event()[0] == "worker.activity.update"
+            assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize("delay", [-0.1, 1.5, "1", True, None])
+def test_bad_delays(delay: object) -> None:
+    """The message says what would be right."""
+    with pytest.raises(ValueError, match="event_delay must be a number of seconds from 0 to 1"):
+        LocalTaskRouter(event_delay=delay)  # type: ignore[arg-type]

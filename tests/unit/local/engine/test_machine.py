@@ -262,14 +262,22 @@ class Histories(RuleBasedStateMachine):
         reservation=picks,
         instruction=st.sampled_from(["accept", "reject", "conference", "dequeue", "call", "redirect", "supervise"]),
         fail=st.sampled_from([None, None, 13223]),
+        accept=st.sampled_from(["true", "true", "false"]),
     )
-    def instruct(self, reservation: int, instruction: str, fail: int | None) -> None:
+    def instruct(self, reservation: int, instruction: str, fail: int | None, accept: str) -> None:
         """Post an instruction, and settle a voice one."""
         sid = "".join(self.some(reservation, "pending")) or self.pick("reservations", reservation)
-        params = {"CallFrom": "a", "CallUrl": "b", "CallAccept": "true", "RedirectCallSid": "c", "RedirectUrl": "d"}
+        params = {"CallFrom": "a", "CallUrl": "http://b", "CallAccept": accept}
+        params |= {"RedirectCallSid": "c", "RedirectUrl": "http://d", "RedirectAccept": accept, "DequeueTo": "e"}
         params["Supervisor"] = self.pick("workers", reservation)
         self.try_to("InstructReservation", sid=sid, instruction=instruction, params=params)
         self.try_to("ResolveInstruction", reservation_sid=sid, canceled_reason_code=fail)
+
+    @rule(reservation=picks)
+    def callbacks_fail(self, reservation: int) -> None:
+        """Nobody could be asked about an offer."""
+        sid = "".join(self.some(reservation, "pending")) or self.pick("reservations", reservation)
+        self.try_to("CancelReservation", sid=sid)
 
     @rule(
         reservation=picks,

@@ -251,3 +251,52 @@ def test_outcomes_are_frozen() -> None:
     """What a command has done cannot be changed afterwards."""
     with pytest.raises(AttributeError):
         Outcome(None, ()).result = 1  # type: ignore[misc]
+
+
+# -- offers that nobody could be asked about -------------------------------------------------------------------------
+
+
+def test_an_offer_is_withdrawn_and_the_task_goes_on() -> None:
+    """The reservation is canceled, and the task is offered to the next worker at once."""
+    desk, ann, sid = offered()
+    bob = desk.worker("Bob")
+    desk.do("CancelReservation", sid=sid)
+    assert desk.types(ann) == ["reservation.canceled"]
+    assert desk.types(bob) == ["reservation.created"]
+    assert desk.worker_record(ann).activity_name == "Available"
+
+
+@pytest.mark.parametrize("status", ["accepted", "rejected"])
+def test_an_offer_that_was_answered_stays(status: str) -> None:
+    """Whoever was quicker than the failing callbacks is right."""
+    desk, _, sid = offered()
+    desk.to(sid, status)
+    assert desk.do("CancelReservation", sid=sid).reservation_status == status
+    assert desk.types() == []
+
+
+def test_a_call_that_is_being_made_stays() -> None:
+    """A worker who is being connected has been asked in another way."""
+    desk, _, sid = offered(Rules(voice_answer_delay=None))
+    instruct(desk, sid, "conference")
+    assert desk.do("CancelReservation", sid=sid).on_hold
+
+
+def test_legs_of_a_call_are_part_of_the_acceptance() -> None:
+    """One change of the task's version brings the new status and the new attributes, and the event has both."""
+    desk, ann, sid = offered()
+    task = desk.reservation(sid).task_sid
+    version = desk.get(task).version
+    instruct(desk, sid, "dequeue")
+    desk.advance(0)
+    accepted = desk.event("reservation.accepted", ann).task
+    assert accepted is not None and "worker_call_sid" in accepted.attributes
+    assert accepted.version == version + 1
+
+
+def test_a_call_without_acceptance_changes_the_task() -> None:
+    """The task is updated; the reservation is not."""
+    desk, ann, sid = offered()
+    instruct(desk, sid, "call", CALL)
+    assert desk.types(ann) == ["task.updated"]
+    assert desk.reservation(sid).reservation_status == "pending"
