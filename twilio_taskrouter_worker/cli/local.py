@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import threading
 import warnings
@@ -116,8 +117,10 @@ def local(
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         try:
-            with _warnings_in_words():
+            with _warnings_in_words(), _progress_in_words(), stop.raising():
                 router.start()
+        except KeyboardInterrupt:
+            context.exit(0)
         except OSError as error:
             raise click.ClickException(error.strerror or str(error)) from error
         except (StoreError, SeedError) as error:
@@ -144,14 +147,57 @@ def _warnings_in_words() -> Iterator[None]:
 
 
 @contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
+def _progress_in_words() -> Iterator[None]:
+    """Print what the service logs while it starts: a long journal takes its time."""
+
+    class Echo(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno >= logging.WARNING or getattr(record, "progress", False):
+                click.echo(record.getMessage(), err=True)
+
+    logger, handler = logging.getLogger("twilio_taskrouter_worker.local"), Echo()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+class _Stop(threading.Event):
+    """Set by a signal. While the service starts, the signal is an exception, which ends the start at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._raises = False
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt for a signal in the ``with`` block, and at its beginning if there was one before."""
+        self._raises = True
+        try:
+            if self.is_set():
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._raises = False
+
+    def request(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        first = not self.is_set()
+        self.set()
+        if self._raises and first:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _stop_signals() -> Iterator[_Stop]:
     """Turn SIGINT and SIGTERM into an event, from before the service starts until after it ended."""
-    stop = threading.Event()
+    stop = _Stop()
 
-    def request_stop(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop.request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

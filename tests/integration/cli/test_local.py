@@ -17,6 +17,7 @@ import requests
 from tests.integration.cli.commands import ROOT, Running, command_line, taskrouter
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.cli.snippets import python_snippet, rest_snippet
+from twilio_taskrouter_worker.local import LocalTaskRouter
 
 SEED_FILE = ROOT / "examples" / "seed.yaml"
 CREDENTIALS = {
@@ -39,6 +40,40 @@ def test_signals_end_it_cleanly(running: Running, number: signal.Signals) -> Non
     """Ctrl-C and a supervisor's SIGTERM are the way to stop it: exit code 0, nothing on standard error."""
     running.line()
     assert running.stop(number) == (0, "")
+
+
+_SLOW_START = """
+import sys, time
+from twilio_taskrouter_worker.cli import main
+from twilio_taskrouter_worker.local import opening
+from twilio_taskrouter_worker.local.server.service import Service
+replay = Service.replay
+def slow(*entry):
+    print("applying", flush=True)
+    time.sleep(0.2)
+    return replay(*entry)
+Service.replay = slow
+opening._ENTRIES_AT_ONCE, opening._REPORT_SECONDS = 1, 0.1
+sys.argv[1:] = ["local", "--port", "0", "--db", sys.argv[1]]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_start_that_takes_long(tmp_path: Path, number: signal.Signals) -> None:
+    """While a long journal is applied its progress is shown, and a signal ends the start; the file is as it was."""
+    path = tmp_path / "state.db"
+    with LocalTaskRouter(db=path) as router:
+        for worker in range(300):
+            router.add_worker(f"W{worker}")
+    with Running([sys.executable, "-c", _SLOW_START, str(path)]) as program:
+        for _ in range(5):
+            assert program.line() == "applying"
+        code, errors = program.stop(number)
+    assert code == 0
+    assert re.search(r"state\.db: \d+ of \d+ commands applied so far", errors)
+    with LocalTaskRouter(db=path) as router:
+        assert len(router.workers()) == 300
 
 
 def test_json_line_is_enough_to_use_it(running: Running) -> None:
