@@ -288,7 +288,6 @@ def test_legs_of_a_call_are_part_of_the_acceptance() -> None:
     task = desk.reservation(sid).task_sid
     version = desk.get(task).version
     instruct(desk, sid, "dequeue")
-    desk.advance(0)
     accepted = desk.event("reservation.accepted", ann).task
     assert accepted is not None and "worker_call_sid" in accepted.attributes
     assert accepted.version == version + 1
