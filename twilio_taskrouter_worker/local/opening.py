@@ -215,5 +215,5 @@ def plant(service: Service, document: Mapping[str, Any]) -> list[str]:
         SeedError: it cannot be made.
     """
     now = max(service.clock.now(), service.engine.now)
-    seeds.rehearse(document, service.engine.rules, now)
+    seeds.rehearse(document, service.engine, now)
     return seeds.load(document, service.engine, service.execute, now)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.interop.rest_client import LocalHttpClient, client_of
 from tests.tools.wait import no_leftover_threads
 from twilio_taskrouter_worker.errors import SeedError, StateError
 from twilio_taskrouter_worker.local import LocalTaskRouter
@@ -109,3 +111,63 @@ def test_a_workspace_without_queues(router: LocalTaskRouter, tmp_path: Path) -> 
             _ = bare.workflow_sid
         with pytest.raises(StateError, match="has no task queue"):
             _ = bare.task_queue_sid
+
+
+LIVE = {
+    "task_routing": {
+        "filters": [
+            {
+                "filter_friendly_name": "Spanish",
+                "expression": "*(language == 'es')",
+                "targets": [
+                    {"queue": f"WQ{'A1' * 16}", "timeout": "30", "priority": "5", "expression": "", "skip_if": None},
+                    {"queue": f"WQ{'b2' * 16}", "order_by": "", "known_worker_sid": ""},
+                ],
+            }
+        ],
+        "default_filter": {"queue": f"WQ{'c3' * 16}"},
+    }
+}
+"""A configuration as a live account exports it: sids of its own, numbers as text, empty and null fields."""
+
+
+@pytest.mark.parametrize("indent", [None, 4])
+def test_a_configuration_of_a_live_account_is_a_seed_file(tmp_path: Path, indent: int | None) -> None:
+    """It loads as it is, routes, and comes back from the service as it would from the live one."""
+    file = tmp_path / "workflow.json"
+    file.write_text(json.dumps(LIVE, indent=indent))
+    with LocalTaskRouter(seed_file=file) as router:
+        http = LocalHttpClient(router)
+        workspace = client_of(router, http).taskrouter.v1.workspaces(router.workspace_sid)
+        (workflow,) = workspace.workflows.list()
+        assert workflow.configuration == json.dumps(LIVE, separators=(",", ":"))
+        assert {queue.sid for queue in workspace.task_queues.list()} == {
+            f"WQ{pair * 16}" for pair in ("a1", "b2", "c3")
+        }
+        http.close()
+        task = router.task(router.create_task({"language": "es"}))
+        assert (task.task_queue_sid, task.priority) == (f"WQ{'a1' * 16}", 5)
+
+
+def test_a_seed_names_queues_by_their_sids(router: LocalTaskRouter) -> None:
+    """In a seed a configuration may be text, and a queue have the sid that it names; a sid is there once."""
+    sid = f"WQ{'d4' * 16}"
+    queue: dict[str, Any] = {"friendly_name": "Spanish", "sid": sid, "target_workers": None}
+    workflow = {
+        "friendly_name": "W",
+        "configuration": json.dumps({"task_routing": {"default_filter": {"queue": sid}}}),
+    }
+    seed = {"workspaces": [{"friendly_name": "Live", "task_queues": [queue], "workflows": [workflow]}]}
+    router.load(seed)
+    with pytest.raises(SeedError, match=f"TaskQueue {sid} exists already"):
+        router.load(seed)
+    assert len(router._ask(lambda engine: engine.workspaces())) == 2, "nothing of it is there"
+    queue["sid"] = "WQ1"
+    with pytest.raises(SeedError, match="'WQ1' is not a sid of a task queue"):
+        router.load(seed)
+    queue.pop("sid")
+    with pytest.raises(SeedError, match="there is no task queue"):
+        router.load(seed)
+    workflow["configuration"] = "{"
+    with pytest.raises(SeedError, match="configuration: not valid JSON"):
+        router.load(seed)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from . import commands, events, model
 from .commands import UNSET, Unset
+from .core.sids import canonical
 from .engine import Engine, Outcome
 from .errors import Rejected
 from .events import BRIDGE_EVENTS, LOG_EVENTS, Event
@@ -33,6 +34,7 @@ __all__ = [
     "Rejected",
     "Rules",
     "Unset",
+    "canonical",
     "commands",
     "events",
     "model",

@@ -203,6 +203,8 @@ class CreateTaskQueue(Command):
     task_order: str = "FIFO"
     reservation_activity_sid: str | None = None
     assignment_activity_sid: str | None = None
+    sid: str | None = None
+    """The sid that a configuration from elsewhere knows it by; None: a new one."""
 
 
 @attrs.frozen(kw_only=True)

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from ...errors import SeedError
-from ..engine import Engine, Rejected, Rules, commands, model
-from .configuration import with_sids
+from ..engine import Engine, Rejected, commands, model
+from .configuration import as_seed, parsed, with_sids
 from .form import among, shown
 
 Execute = Callable[[commands.Command], Any]
@@ -19,14 +19,14 @@ _ROUNDING_SECONDS: Final = 0.001
 """A start time is written with microseconds, so that of a task made just now may come out a little late."""
 
 
-def rehearse(document: Document, rules: Rules, now: float) -> None:
-    """Find out whether a document can be loaded, on an engine that is thrown away.
+def rehearse(document: Document, engine: Engine, now: float) -> None:
+    """Find out whether a document can be loaded into an engine, on a copy that is thrown away.
 
     Raises:
         SeedError: it cannot; the message has the path in the document and what the engine says.
     """
-    engine = Engine(account_sid=f"AC{0:032x}", rules=rules)
-    load(document, engine, lambda command: engine.apply(command, now).result, now)
+    copy = Engine.restore(engine.snapshot())
+    load(document, copy, lambda command: copy.apply(command, now).result, now)
 
 
 def load(document: Document, engine: Engine, execute: Execute, now: float) -> list[str]:
@@ -41,6 +41,8 @@ def load(document: Document, engine: Engine, execute: Execute, now: float) -> li
     Raises:
         SeedError: something cannot be made; what came before it is there.
     """
+    if "task_routing" in document:
+        document = as_seed(document)
     return [
         _Workspace(engine, execute, now, f"workspaces[{index}]").make(workspace)
         for index, workspace in enumerate(document["workspaces"])
@@ -157,7 +159,7 @@ class _Workspace:
         self._do(path, commands.CreateTaskChannel(workspace_sid=self._sid, **{"friendly_name": name, **each}))
 
     def _task_queue(self, each: Document, path: str) -> None:
-        fields = _given(each, "friendly_name", "target_workers", "max_reserved_workers", "task_order")
+        fields = _given(each, "friendly_name", "sid", "target_workers", "max_reserved_workers", "task_order")
         for kind in ("reservation", "assignment"):
             key = f"{kind}_activity"
             fields[f"{key}_sid"] = self._sid_of("activity", self._activities, each.get(key), f"{path}.{key}")
@@ -172,7 +174,8 @@ class _Workspace:
             "fallback_assignment_callback_url",
             "task_reservation_timeout",
         )
-        configuration = with_sids(each["configuration"], self._queues, f"{path}.configuration")
+        given = parsed(each["configuration"], f"{path}.configuration")
+        configuration = with_sids(given, self._queues, f"{path}.configuration")
         command = commands.CreateWorkflow(workspace_sid=self._sid, configuration=json.dumps(configuration), **fields)
         made = self._do(path, command)
         self._workflows[made.friendly_name] = made.sid

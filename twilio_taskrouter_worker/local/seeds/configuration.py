@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import SeedError
+from ..engine import canonical
 from .form import among, shown
 
 Rename = Callable[[Any, str], Any]
@@ -19,17 +21,56 @@ def with_sids(configuration: Mapping[str, Any], queues: Mapping[str, str], path:
         SeedError: a name is none of a queue.
     """
 
+    sids = set(queues.values())
+
     def sid(name: Any, where: str) -> str:
-        if name not in queues:
-            raise SeedError(f"{where}: there is no task queue {shown(name)}; {among(name, queues)}")
-        return queues[name]
+        if canonical(name) in sids:
+            return str(name)  # as it is written, to come back so
+        if name in queues:
+            return queues[name]
+        raise SeedError(f"{where}: there is no task queue {shown(name)}; {among(name, queues)}")
 
     return _renamed(configuration, sid, path)
 
 
+def parsed(configuration: Any, path: str) -> Mapping[str, Any]:
+    """Return a configuration that is a mapping, or the text of one.
+
+    Raises:
+        SeedError: the text is not a JSON object.
+    """
+    if not isinstance(configuration, str):
+        mapping: Mapping[str, Any] = configuration
+        return mapping
+    try:
+        document = json.loads(configuration)
+    except ValueError as error:
+        raise SeedError(f"{path}: not valid JSON: {error}.") from None
+    if not isinstance(document, dict):
+        raise SeedError(f"{path}: must be the text of a JSON object, not of {shown(document)}.")
+    return document
+
+
+def as_seed(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a seed document around the configuration of a workflow, as a live account gives it.
+
+    Each queue that it names is made with that sid, which is its name as well, for all workers.
+    """
+    found: dict[str, None] = {}
+
+    def note(sid: Any, path: str) -> Any:
+        found[sid] = None
+        return sid
+
+    _renamed(configuration, note, "")
+    queues = [{"friendly_name": sid, "sid": sid} for sid in found]
+    workflow = {"friendly_name": "Workflow", "configuration": configuration}
+    return {"workspaces": [{"friendly_name": "Workflow", "task_queues": queues, "workflows": [workflow]}]}
+
+
 def with_names(configuration: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """Return a configuration in which each queue's sid has become its name."""
-    return _renamed(configuration, lambda sid, path: names.get(sid[:2] + sid[2:].lower(), sid), "")
+    return _renamed(configuration, lambda sid, path: names.get(canonical(sid), sid), "")
 
 
 def _renamed(configuration: Mapping[str, Any], rename: Rename, path: str) -> dict[str, Any]:

@@ -20,13 +20,16 @@ Check = Callable[[Any, str], None]
 
 
 def check(document: Any) -> dict[str, Any]:
-    """Return a document if it has the form of one.
+    """Return a document if it has the form of one, or is the configuration of a workflow.
 
     Raises:
         SeedError: it has not; the message has the path, the value and what would be right.
     """
     if not isinstance(document, Mapping):
         raise SeedError(f"the document must be a mapping with the key 'workspaces', not {shown(document)}.")
+    if "task_routing" in document:
+        _json_object(document, "")
+        return dict(document)
     _DOCUMENT(document, "")
     given = document.get("format", FORMAT)
     if given != FORMAT:
@@ -104,6 +107,12 @@ def _json_object(value: Any, path: str) -> None:
         raise SeedError(f"{path}: is nested too deeply.") from None
 
 
+def _configuration(value: Any, path: str) -> None:
+    """Check a configuration: a mapping, or the text of one as REST has it."""
+    if not isinstance(value, str):
+        _json_object(value, path)
+
+
 def _optional(inner: Check) -> Check:
     def check_it(value: Any, path: str) -> None:
         if value is not None:
@@ -167,6 +176,7 @@ _TASK_CHANNEL: Final = _object(
 _TASK_QUEUE: Final = _object(
     {
         "friendly_name": _text,
+        "sid": _text,
         "target_workers": _optional(_text),
         "max_reserved_workers": _integer,
         "task_order": _text,
@@ -178,7 +188,7 @@ _TASK_QUEUE: Final = _object(
 _WORKFLOW: Final = _object(
     {
         "friendly_name": _text,
-        "configuration": _json_object,
+        "configuration": _configuration,
         "assignment_callback_url": _optional(_text),
         "fallback_assignment_callback_url": _optional(_text),
         "task_reservation_timeout": _integer,

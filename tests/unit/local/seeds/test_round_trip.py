@@ -22,7 +22,7 @@ def made(document: dict[str, Any], rules: Rules = DEFAULT_RULES, now: float = NO
     """Return an engine with what a document says."""
     engine = Engine(account_sid=ACCOUNT, seed=3, rules=rules)
     checked = check(document)
-    rehearse(checked, rules, now)
+    rehearse(checked, engine, now)
     load(checked, engine, lambda command: engine.apply(command, now).result, now)
     return engine
 
@@ -319,7 +319,7 @@ def test_single_tasking() -> None:
 def test_faults(document: dict[str, Any], said: str) -> None:
     """What only the engine can find wrong has its place in the document, too."""
     with pytest.raises(SeedError) as refused:
-        rehearse(check(document), DEFAULT_RULES, NOW)
+        rehearse(check(document), Engine(account_sid="AC1"), NOW)
     assert str(refused.value).startswith(said), str(refused.value)
 
 
@@ -340,5 +340,5 @@ def test_the_engine_is_only_asked() -> None:
     desk = Desk()
     desk.apply(commands.AdvanceTime())
     before = desk.engine.state_digest()
-    rehearse(export(desk.engine, tasks=True), DEFAULT_RULES, NOW)
+    rehearse(export(desk.engine, tasks=True), Engine(account_sid="AC1"), NOW)
     assert desk.engine.state_digest() == before

@@ -8,6 +8,7 @@ from .. import errors
 from ..commands import UNSET, CreateTaskQueue, DeleteTaskQueue, UpdateTaskQueue
 from ..core import checks
 from ..core.kernel import Kernel
+from ..core.sids import canonical, well_formed
 from ..core.state import QueueState, WorkspaceState
 from ..expressions import WORKER, Expression
 from ..index import membership, waiting
@@ -36,7 +37,7 @@ def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
     _need_activities(ws, reservation, assignment)
     record = TaskQueue(
         account_sid=kernel.account_sid,
-        sid=kernel.sids.make("WQ"),
+        sid=_sid(kernel, command.sid),
         date_created=kernel.now,
         date_updated=kernel.now,
         workspace_sid=ws.record.sid,
@@ -57,6 +58,17 @@ def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
         membership.match(queue, worker)
     kernel.emit("task-queue.created", ws, queue=record)
     return record
+
+
+def _sid(kernel: Kernel, given: str | None) -> str:
+    if given is None:
+        return kernel.sids.make("WQ")
+    sid = canonical(given)
+    if not well_formed(sid, "WQ"):
+        raise errors.invalid(f"Sid '{given}' is not a sid of a task queue: WQ and 32 hexadecimal digits")
+    if any(sid in ws.queues for ws in kernel.workspaces.values()):
+        raise errors.invalid(f"TaskQueue {sid} exists already")
+    return sid
 
 
 def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
