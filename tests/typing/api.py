@@ -18,13 +18,20 @@ from twilio_taskrouter_worker import (
     Channel,
     ChannelEvent,
     Complete,
+    Directory,
     DisconnectReason,
+    Health,
     IncomingTransfer,
+    Named,
+    Observer,
     OutgoingTransfer,
     Reject,
     RequestRejectedError,
     Reservation,
     ReservationEvent,
+    ReservationHandle,
+    ReservationInfo,
+    Single,
     Supervisor,
     Task,
     TaskEvent,
@@ -35,6 +42,7 @@ from twilio_taskrouter_worker import (
     TransferEvent,
     Transfers,
     Worker,
+    WorkerClient,
     WorkerEvent,
     WorkerInfo,
     Workspace,
@@ -309,6 +317,11 @@ assert_type(worker.activities.by_name("Available"), Activity)
 assert_type(worker.channels.by_name("voice"), Channel)
 assert_type(worker.reservations["WR"], Reservation)
 assert_type(worker.to_dict(), dict[str, Any])
+assert_type(worker.reservations, Directory[Reservation])
+assert_type(worker.channels, Named[Channel])
+assert_type(list(worker.reservations.values()), list[Reservation])
+for sid, activity in worker.activities.items():
+    assert_type((sid, activity), tuple[str, Activity])
 reservations: Mapping[str, Reservation] = worker.reservations
 for sid in worker.reservations:
     assert_type(sid, str)
@@ -544,6 +557,22 @@ with LocalTaskRouter(port=0, seed=1) as router:
     Worker(router.token("WK"), **router.connection)
     Supervisor(router.token("WK", role="supervisor"), region="ie1", **router.connection)
     Workspace(router.token("", role="admin"), **router.connection)
+
+# -- watching, and calls without a connection ------------------------------------------------------------------------
+
+assert_type(worker.health(), Health)
+assert_type(worker.health().last_frame, float | None)
+assert_type(worker.history[0].outcome, str | None)
+Worker(token, observer=Observer(), single=Single("/run/lock"))
+Worker(token, single="/run/lock")
+client = WorkerClient(token, worker_sid="WK", workspace_sid="WS")
+assert_type(worker.client(), WorkerClient)
+assert_type(client.set_activity(worker.activity), Future[WorkerInfo])
+assert_type(client.accept("WR"), Future[ReservationInfo])
+handle = worker.reservations["WR"].handle()
+assert_type(handle, ReservationHandle)
+assert_type(handle.complete("done"), Future[TaskInfo])
+assert_type(handle.transfer("WQ", mode="COLD"), Future[str])
 
 try:
     worker.connect()

@@ -32,6 +32,7 @@ __all__ = [
     "failed",
     "offered",
     "ready",
+    "sids_of",
     "step",
     "subject",
     "token_step",
@@ -164,13 +165,23 @@ def callback_failed(
 
 def subject(worker_sid: str, emitter: object, event: str, args: tuple[Any, ...]) -> Mapping[str, str | None]:
     """The ``extra`` of a line about an event: the sids of what it is about."""
-    about_what = args[0] if args and isinstance(args[0], (Reservation, Task, OutgoingTransfer)) else emitter
-    task: str | None = None
-    reservation: str | None = None
-    if isinstance(about_what, Reservation):
-        task, reservation = about_what.task.sid, about_what.sid
-    elif isinstance(about_what, Task):
-        task, reservation = about_what.sid, about_what.reservation_sid
-    elif isinstance(about_what, OutgoingTransfer):
-        task, reservation = about_what.task_sid, about_what.reservation_sid
+    task, reservation = sids_of(emitter, args)
     return about(worker=worker_sid, task=task, reservation=reservation, event=event)
+
+
+_RESERVATION_SID = Reservation._schema.index["sid"]
+_TASK_SID = Task._schema.index["sid"]
+
+
+def sids_of(emitter: object, args: tuple[Any, ...]) -> tuple[str | None, str | None]:
+    """Sids of the task and of the reservation that an event is about; each None where it is about none."""
+    # For each event, so without descriptors and isinstance.
+    what: Any = args[0] if args else emitter
+    kind = type(what)
+    if kind is Reservation:
+        return what._task._record[_TASK_SID], what._record[_RESERVATION_SID]
+    if kind is Task:
+        return what._record[_TASK_SID], what._reservation_sid
+    if kind is OutgoingTransfer:
+        return what.task_sid, what.reservation_sid
+    return None, None

@@ -20,7 +20,7 @@ from ..observer import (
     RetryRecord,
 )
 from . import routes
-from .reporting import subject
+from .reporting import sids_of
 
 if TYPE_CHECKING:
     from ..events import Emitter
@@ -75,8 +75,7 @@ class Watch:
         self, worker_sid: str, emitter: Emitter, event: str, args: tuple[Any, ...], arrived: float | None
     ) -> None:
         """An event is about to be dispatched; ``arrived`` is in monotonic seconds."""
-        sids = subject(worker_sid, emitter, event, args)
-        task, reservation = sids["task_sid"], sids["reservation_sid"]
+        task, reservation = sids_of(emitter, args)
         if event == "connected":
             self.connections += 1
         reason = str(args[0]) if event == "disconnected" else None
@@ -111,12 +110,12 @@ class Watch:
             failure = error
             raise
         finally:
-            sids = subject(worker_sid, emitter, event, args)
+            task, reservation = sids_of(emitter, args)
             record = CallbackRecord(
                 event=event,
                 worker_sid=worker_sid,
-                task_sid=sids["task_sid"],
-                reservation_sid=sids["reservation_sid"],
+                task_sid=task,
+                reservation_sid=reservation,
                 function=name_of(function),
                 seconds=time.monotonic() - started,
                 error=failure,

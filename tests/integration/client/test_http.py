@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import socket
 import threading
 import time
@@ -198,6 +199,24 @@ def test_a_call_whose_connection_was_never_made_is_tried_again(
             future.result(0.2)
         relay.accept()
         assert future.result(10) is worker
+
+
+def test_waits_time_out_with_the_builtin_error(bridge: RecordingBridge) -> None:
+    """``except TimeoutError`` catches them on every Python, and so does the class of concurrent.futures."""
+    with connected(bridge, request_timeout=3) as (worker, _):
+        bridge.on_call("/", Hang())
+        workspace = Workspace(TOKEN, "WS1", eb_server=bridge.eb_server, request_timeout=3)
+        futures: list[Future[Any]] = [
+            worker.set_attributes({}),
+            worker.client().fetch_activities(),
+            workspace.fetch_task_queues(),
+        ]
+        for future in futures:
+            for look in (future.result, future.exception):
+                for kind in (TimeoutError, concurrent.futures.TimeoutError):
+                    with pytest.raises(kind):
+                        look(0.01)
+        assert all(type(future.exception(10)) is RequestTimeoutError for future in futures)
 
 
 @METHODS

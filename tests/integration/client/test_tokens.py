@@ -173,6 +173,30 @@ def test_a_new_token_is_used_at_once_for_calls_and_next_for_the_websocket(bridge
         assert [each.params["token"] for each in bridge.connections] == ["first.a.b", "second.a.b"]
 
 
+def test_a_new_token_that_is_visibly_wrong(bridge: RecordingBridge) -> None:
+    """Another worker's, one that expired earlier than the one in use, and other text raise; nothing changes."""
+    first = make_token(3600)
+    other = make_token(3600, grants={"task_router": {"worker_sid": "WKother"}})
+    with connected(bridge, first) as (worker, ears):
+        for wrong, error in ((other, TokenError), (make_token(-100), TokenExpiredError), ("garbage", ValueError)):
+            with pytest.raises(error) as refused:
+                worker.update_token(wrong)
+            assert wrong not in str(refused.value)
+        worker.fetch_latest_version().result(5)
+        assert bridge.calls[-1].token == first and not ears.all("token_updated")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_provider_of_another_workers_tokens(bridge: RecordingBridge) -> None:
+    """What it gives is not used; it is asked again, and the error says why."""
+    other = make_token(3600, grants={"task_router": {"worker_sid": "WKother"}})
+    provider = Provider(other, make_token(3600))
+    with connected(bridge, make_token(SOON), token_provider=provider) as (worker, ears):
+        ears.wait_for("token_updated")
+        assert "for the worker WKother" in str(ears.all("error")[0].__cause__)
+        assert worker.ready and provider.asked == 2
+
+
 def test_a_new_token_before_connecting(bridge: RecordingBridge) -> None:
     """It is the one that is used."""
     worker = new_worker(bridge, "first.a.b")
