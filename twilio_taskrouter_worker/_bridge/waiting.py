@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 import time
-from collections import deque
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from .. import _checks
 from .._log import CALLBACKS
 from ..errors import ClosedError, DispatchThreadError, ForkedProcessError
-from ..events import Emitter, Listener, registration
+from ..events import Emitter, Listener
 from .futures import PlainFuture
 
 __all__ = ["Stream", "Waiting", "WhenReady"]
@@ -32,7 +32,10 @@ class Waiting:
         # Guards all below. Connections are told apart by their dispatch threads: while the last callbacks of one still
         # run, the next one may have begun.
         self._lock = threading.Lock()
-        self._ends: dict[Callable[[ClosedError], None], threading.Thread | None] = {}
+        # Weak, so that a stream which was dropped is not in it any more: nobody waits for its end.
+        self._ends: weakref.WeakKeyDictionary[Callable[[ClosedError], None], threading.Thread | None] = (
+            weakref.WeakKeyDictionary()
+        )
         self._closed: ClosedError | None = None
         self._current: threading.Thread | None = None
         self._dispatch_threads: set[threading.Thread] = set()
@@ -46,7 +49,8 @@ class Waiting:
             self._current = dispatch_thread
             self._dispatch_threads.add(dispatch_thread)
             # Who began to wait before the first connection waits for it.
-            self._ends = {end: since or dispatch_thread for end, since in self._ends.items()}
+            for end, since in list(self._ends.items()):
+                self._ends[end] = since or dispatch_thread
 
     def close(self, error: ClosedError, dispatch_thread: threading.Thread) -> None:
         """End every wait of this connection: ``wait_for`` raises the error, ``stream`` stops."""
@@ -54,9 +58,9 @@ class Waiting:
             self._dispatch_threads.discard(dispatch_thread)
             if self._current is dispatch_thread:
                 self._closed = error
-            ends = [end for end, since in self._ends.items() if since is dispatch_thread]
+            ends = [end for end, since in list(self._ends.items()) if since is dispatch_thread]
             for end in ends:
-                del self._ends[end]
+                self._ends.pop(end, None)
         for end in ends:
             end(error)
 
@@ -119,7 +123,6 @@ class Waiting:
         return Stream(self, emitter, events, timeout)
 
     def _register(self, end: Callable[[ClosedError], None]) -> None:
-        sweep()
         with self._lock:
             if self._closed is None:
                 self._ends[end] = self._current
@@ -133,21 +136,23 @@ class Waiting:
 
 
 class Stream(Iterator[Any]):
-    """Events as an iterator; see Emitter.stream. ``close()``, or the end of a ``with`` block, stops listening."""
+    """Events as an iterator; see Emitter.stream. ``close()``, or the end of a ``with`` block, stops listening.
+
+    A loop that is left by ``break`` drops the stream. Its listeners know the queue weakly: they collect nothing from
+    then on, and the first event that comes takes them off.
+    """
 
     def __init__(self, waiting: Waiting, emitter: Emitter, events: list[str], timeout: float | None) -> None:
         self._waiting = waiting
         self._emitter = emitter
         self._timeout = timeout
-        self._heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._heard = heard = _Queue()
         self._open = True
-        several = len(events) > 1
-        # None of these may refer to the stream: only then does dropping the stream end it.
-        self._end = end = _ender(self._heard)
-        self._listeners = [(event, Listener(_hearer(self._heard, event, several))) for event in events]
+        self._end: Callable[[ClosedError], None] = lambda error: heard.put(_END)
+        self._listeners = [(event, _collector(self._heard, emitter, event, len(events) > 1)) for event in events]
         for event, listener in self._listeners:
             emitter._attach(event, listener)
-        waiting._register(end)
+        waiting._register(self._end)
 
     def __next__(self) -> Any:
         if not self._open:
@@ -176,13 +181,6 @@ class Stream(Iterator[Any]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        # A loop that was left by break drops its last reference, mostly in the open, but it may also be the garbage
-        # collector that comes here, amidst a thread that holds the very locks that closing takes.
-        if self._open:
-            _dropped.append((self._emitter, self._listeners, self._waiting, self._end))
-            sweep(in_the_open=False)
 
 
 class WhenReady(PlainFuture[T]):
@@ -219,28 +217,19 @@ class WhenReady(PlainFuture[T]):
             self._waiting.refuse_on_dispatch_thread(f"start().{what}()")
 
 
-# Streams that were dropped and not closed: emitter, listeners, and what ends them.
-_dropped: deque[tuple[Emitter, list[tuple[str, Listener]], Waiting, Callable[[ClosedError], None]]] = deque()
+class _Queue(queue.SimpleQueue[Any]):
+    """A queue that can be known weakly."""
 
 
-def sweep(*, in_the_open: bool = True) -> None:
-    """Take the listeners of dropped streams off; not ``in_the_open``, only where no lock is held by anyone."""
-    while _dropped:
-        try:
-            emitter, listeners, waiting, end = _dropped.popleft()
-        except IndexError:
-            return
-        if not in_the_open and (registration.locked() or waiting._lock.locked()):
-            _dropped.append((emitter, listeners, waiting, end))
-            return
-        for event, listener in listeners:
+def _collector(heard: _Queue, emitter: Emitter, event: str, several: bool) -> Listener:
+    known = weakref.ref(heard)
+
+    def collect(*args: Any) -> None:
+        heard = known()
+        if heard is None:
             emitter._detach(event, listener)
-        waiting._unregister(end)
+        else:
+            heard.put((event, *args) if several else args[0] if len(args) == 1 else args)
 
-
-def _hearer(heard: queue.SimpleQueue[Any], event: str, several: bool) -> Callable[..., None]:
-    return lambda *args: heard.put((event, *args) if several else args[0] if len(args) == 1 else args)
-
-
-def _ender(heard: queue.SimpleQueue[Any]) -> Callable[[ClosedError], None]:
-    return lambda error: heard.put(_END)
+    listener = Listener(collect)
+    return listener
