@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.client.ears import Ears, connected, make_token, new_worker
 from tests.oracle.bridge import RecordingBridge
+from tests.tools.answers import Hang
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import ClosedError, GatewayDisconnectedError, Reservation, TaskRouterError, Worker
 from twilio_taskrouter_worker._bridge import http
@@ -338,3 +339,32 @@ def test_frames_that_wait_in_the_kernel_are_no_silence(
         bridge.add_reservation(announce=True)
         ears.wait_for("reservation_created")
         assert len(bridge.connections) == 1
+
+
+def test_disconnecting_does_not_wait_for_callbacks_of_futures(bridge: RecordingBridge) -> None:
+    """They run on the pool: one that takes its time does not keep disconnect(), and one that exits ends nothing."""
+    go_on, ran = threading.Event(), threading.Event()
+    main = threading.current_thread()
+
+    def take_time(_: Future[Any]) -> None:
+        assert threading.current_thread() is not main
+        ran.set()
+        assert go_on.wait(SOON)
+
+    def leave(_: Future[Any]) -> None:
+        raise SystemExit(1)
+
+    with no_leftover_threads():
+        worker = new_worker(bridge)
+        worker.connect(SOON)
+        bridge.on_call("Workers/", Hang())
+        futures = [worker.fetch_latest_version() for _ in range(4)]
+        bridge.wait_for_call("Workers/")
+        futures[0].add_done_callback(take_time)
+        futures[1].add_done_callback(leave)
+        started = time.monotonic()
+        worker.disconnect(1.0)
+        assert time.monotonic() - started < 5.0
+        assert all(isinstance(each.exception(SOON), ClosedError) for each in futures)
+        assert ran.wait(SOON)
+        go_on.set()
