@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import sys
 import time
 
@@ -18,7 +19,8 @@ from twilio_taskrouter_worker import Reservation, Worker
 from twilio_taskrouter_worker.tokens import create_worker_token
 
 CONCURRENCY = 2
-WORK_SECONDS = 0.02
+WORK_SECONDS = 0.15
+"""At most: long enough for many signals to come in the midst of it."""
 
 
 def note(path: str, line: str) -> None:
@@ -51,7 +53,7 @@ def main(facts_as_json: str, folder: str) -> None:
     def ship(reservation: Reservation) -> str:
         order = reservation.task.attributes["order"]
         note(os.path.join(folder, "runs"), f"{order}")
-        time.sleep(WORK_SECONDS)
+        time.sleep(random.uniform(0.0, WORK_SECONDS))
         with open(os.path.join(folder, "orders", str(order)), "a", encoding="utf-8"):
             return "shipped"
 
