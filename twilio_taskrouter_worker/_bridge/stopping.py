@@ -64,11 +64,11 @@ class Stop:
             activity: The activity.
             waiting: Reservations that were announced and not begun; it may grow.
         """
-        future = activity.set_as_current()
-        future.add_done_callback(lambda done: self._work.wake())
-        while not future.done() and not self._late():
-            self._work.wait(self._pause())
         try:
+            future = activity.set_as_current()
+            future.add_done_callback(lambda done: self._work.wake())
+            while not future.done() and not self._late():
+                self._work.wait(self._pause())
             future.result(0)
         except (TaskRouterError, FutureTimeoutError) as error:
             EVENTS.warning(
