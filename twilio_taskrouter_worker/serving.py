@@ -176,7 +176,8 @@ class Server:
             decided = Reject()
             self._pause_before_reject(reservation)
         else:
-            self._failures.pop(reservation.task.sid, None)
+            with self._lock:
+                self._failures.pop(reservation.task.sid, None)
         if not self._is_over(reservation):
             self._carry_out(reservation, decided)
 
@@ -184,22 +185,20 @@ class Server:
         """Accept it, if it is pending; False where it is not to be served here."""
         uncertain = False
         for _ in self._tries():
-            if reservation.status in OPEN:
-                return not self._is_over(reservation)
             if reservation.status != "pending":
-                return False
+                return not self._is_over(reservation)
             if self._worker.stopping.is_set():
                 self._declined.append(reservation)
                 return False
             error = self._make(reservation.accept)
             if error is None:
-                continue
+                return not self._is_over(reservation)
             if not self._refresh(reservation):
                 return False
             if not _may_pass(error):
-                if reservation.status in OPEN and uncertain:
+                if uncertain and reservation.status in OPEN:
                     # The request before this one had been carried out.
-                    continue
+                    return not self._is_over(reservation)
                 self._log(logging.WARNING, reservation, "could not be accepted: %s", error)
                 return False
             uncertain = True
@@ -244,21 +243,22 @@ class Server:
 
     def _transfer(self, reservation: Reservation, transfer: Transfer) -> None:
         task = reservation.task
-        before = task.transfers.outgoing
 
         def started() -> bool:
-            return task.transfers.outgoing is not before
+            return task.transfers.outgoing is not None and task.transfers.outgoing.status == "initiated"
 
         def start() -> Future[Any]:
             return task.transfer(
                 transfer.to, mode=transfer.mode, priority=transfer.priority, attributes=transfer.attributes
             )
 
-        self._insist(reservation, start, started)
-        outgoing = task.transfers.outgoing
-        if outgoing is None or outgoing is before:
+        # An earlier run may have started it.
+        if not started() and not self._insist(reservation, start, started):
             return
-        if not (outgoing.type == "QUEUE" and transfer.mode == "COLD") and not self._has_gone(reservation, outgoing):
+        outgoing = task.transfers.outgoing
+        if outgoing is None or self._is_over(reservation):
+            return
+        if not (outgoing.type == "QUEUE" and outgoing.mode == "COLD") and not self._has_gone(reservation, outgoing):
             why = outgoing.transfer_failed_reason
             self._log(logging.ERROR, reservation, "its transfer ended as %s: %s", outgoing.status, why)
             return

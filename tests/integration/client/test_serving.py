@@ -76,6 +76,15 @@ def test_what_a_value_does(router: LocalTaskRouter, alice: str, value: Any, stat
     assert (seen, task.reason) == (["accepted"], reason)
 
 
+def test_nothing_waits_without_need(router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses between tries are for calls that failed."""
+    monkeypatch.setattr(serving_module, "RETRY_FIRST", 60.0)
+    worker = new_worker(router, alice)
+    worker.serve(lambda reservation: "at once")
+    with worker:
+        becomes(router, router.create_task(), "completed")
+
+
 def test_values_are_checked() -> None:
     """A reason is text, a mode is one of two, and wrong ones are refused where they are made."""
     for make in (lambda: Complete(1), lambda: WrapUp(b""), lambda: Transfer(1), lambda: Transfer("WQ", mode="HOT")):  # type: ignore[arg-type]
@@ -103,10 +112,13 @@ def test_a_task_is_given_back(router: LocalTaskRouter, alice: str) -> None:
 def test_a_task_is_transferred_to_a_worker(router: LocalTaskRouter, alice: str, mode: Any) -> None:
     """The own reservation stays until the other one has taken the task, and is completed then."""
     bob = router.add_worker("Bob", activity="Available")
-    router_of = {"Alice": alice, "Bob": bob}
     first, second = new_worker(router, alice), new_worker(router, bob)
-    go_on = threading.Event()
-    first.serve(lambda reservation: Transfer(router_of["Bob"], mode=mode, attributes={"from": "Alice"}))
+    there, go_on = threading.Event(), threading.Event()
+
+    @first.serve
+    def hand_on(reservation: Reservation) -> Transfer:
+        assert there.wait(SOON)
+        return Transfer(bob, mode=mode, attributes={"from": "Alice"})
 
     @second.on("reservation_created")
     def take(reservation: Reservation) -> None:
@@ -117,7 +129,9 @@ def test_a_task_is_transferred_to_a_worker(router: LocalTaskRouter, alice: str, 
     with first, second:
         second.set_activity("Unavailable").result(SOON)
         task = router.create_task()
+        eventually(lambda: first.reservations)
         second.set_activity("Available").result(SOON)
+        there.set()
         eventually(lambda: any(each.status == "pending" for each in second.reservations.values()))
         assert states(router, alice) == ["wrapping" if mode == "COLD" else "accepted"]
         go_on.set()
@@ -129,11 +143,44 @@ def test_a_task_is_transferred_to_a_worker(router: LocalTaskRouter, alice: str, 
         becomes(router, task, "completed")
 
 
+def test_a_transfer_that_an_earlier_run_started(router: LocalTaskRouter, alice: str) -> None:
+    """It is not started a second time: the reservation is completed when the other worker has taken the task."""
+    bob = router.add_worker("Bob", activity="Offline")
+    with new_worker(router, alice) as before:
+        task = router.create_task()
+        eventually(lambda: before.reservations)
+        (reservation,) = before.reservations.values()
+        reservation.accept().result(SOON)
+        router.set_activity("Bob", "Available")
+        eventually(lambda: reservation.task.status == "assigned")
+        reservation.task.transfer(bob).result(SOON)
+    first, second = new_worker(router, alice), new_worker(router, bob)
+    begun = threading.Event()
+
+    @first.serve
+    def handle(reservation: Reservation) -> Transfer:
+        begun.set()
+        return Transfer(bob)
+
+    with first, second:
+        assert begun.wait(SOON)
+        (taken,) = second.reservations.values()
+        taken.accept().result(SOON)
+        eventually(lambda: states(router, alice) == ["completed"])
+        assert router.task(task).assignment_status == "assigned"
+
+
 def test_a_transfer_that_fails(router: LocalTaskRouter, alice: str, caplog: pytest.LogCaptureFixture) -> None:
     """The reservation is left as it is, and the log says so with its sids."""
     bob = router.add_worker("Bob", activity="Available")
     first, second = new_worker(router, alice), new_worker(router, bob)
-    first.serve(lambda reservation: Transfer(bob, mode="WARM"))
+    there = threading.Event()
+
+    @first.serve
+    def hand_on(reservation: Reservation) -> Transfer:
+        assert there.wait(SOON)
+        return Transfer(bob, mode="WARM")
+
     second.on("reservation_created", lambda reservation: reservation.reject(activity_sid=None))
     with first, second:
         second.set_activity("Unavailable").result(SOON)
@@ -141,6 +188,7 @@ def test_a_transfer_that_fails(router: LocalTaskRouter, alice: str, caplog: pyte
         eventually(lambda: first.reservations)
         (reservation,) = first.reservations.values()
         second.set_activity("Available").result(SOON)
+        there.set()
         eventually(lambda: "its transfer ended as failed" in caplog.text)
         assert states(router, alice) == ["accepted"]
     (record,) = [each for each in caplog.records if "its transfer ended as failed" in each.getMessage()]
