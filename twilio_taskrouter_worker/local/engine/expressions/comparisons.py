@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from .members import Members
+from .members import Members, asking
 from .nodes import Operator
 from .paths import Read, Reader
 from .semantics import Semantics, is_array, is_number
@@ -66,7 +66,8 @@ def path_test(
     test = None
     read = reader.read
     if members is not None:
-        return lambda scope: literal in members(scope)
+        asked = asking(literal, semantics)
+        return lambda scope: asked(members(scope))
     if kind is Operator.EQ and reader.key is not None and (_is_plain_text(literal, semantics) or is_number(literal)):
         return _key_test(*reader.key, literal, semantics)
     if _is_plain_text(literal, semantics):

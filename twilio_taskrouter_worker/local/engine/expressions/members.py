@@ -38,16 +38,22 @@ class Members:
                 self._null = True
 
     def __contains__(self, value: object) -> bool:
-        if isinstance(value, str):
-            text = value if self._semantics.case_sensitive else value.casefold()
-            if text in self._strings:
-                return True
-            return bool(self._numbers) and self._semantics.number(value) in self._numbers
-        if isinstance(value, bool):
-            return value in self._booleans
-        if is_number(value):
-            return value in self._numbers or value in self._spelled
-        return value is None and self._null
+        return asking(value, self._semantics)(self)
+
+
+def asking(value: object, semantics: Semantics) -> Callable[[Members], bool]:
+    """Return the question whether something equals a value, with what is known of the value worked out beforehand."""
+    if isinstance(value, str):
+        text = value if semantics.case_sensitive else value.casefold()
+        number = semantics.number(value)
+        if number is None:
+            return lambda members: text in members._strings
+        return lambda members: text in members._strings or number in members._numbers
+    if isinstance(value, bool):
+        return lambda members: value in members._booleans
+    if is_number(value):
+        return lambda members: value in members._numbers or value in members._spelled
+    return lambda members: value is None and members._null
 
 
 def remembering(read: Callable[[Any], Any], semantics: Semantics) -> Callable[[Any], Members]:
