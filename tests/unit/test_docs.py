@@ -143,6 +143,7 @@ NO_LIMITS = {
     "STUCK_SECONDS": "when the pool grows",
     "ERROR_BODY_LIMIT": "a guard against what is no message",
     "UNACKNOWLEDGED_MS": "a setting of the socket",
+    "HEAD_LIMIT": "a guard against what is no answer",
     "MOMENT": "a thread of the pool that is about to be free",
     "ODD_RESERVATIONS": "in the text on versions",
     "CLOSE_SESSION_REPLACED": "a close code",

@@ -9,6 +9,7 @@ is left to urllib3.
 from __future__ import annotations
 
 import http.client
+import io
 import socket
 import struct
 import sys
@@ -29,6 +30,9 @@ from .resolver import Addresses, look_up
 __all__ = ["POOLS", "Answer", "AnswerTooLarge", "Cut", "HTTPPool", "HTTPSPool", "User", "cut", "distrust_idle", "use"]
 
 READ_SIZE = 65536
+HEAD_LIMIT = 65536
+"""Bytes of an answer's head that are looked for its end; a longer one is left to urllib3, which refuses it."""
+
 ANSWER_LIMIT = 20 * 1024 * 1024
 """Bytes of an answer at most. The largest honest ones are pages of 1000 records, a few megabytes; as objects they take
 some twenty times their size."""
@@ -197,24 +201,58 @@ class Connection(urllib3.connection.HTTPConnection):
     def getresponse(self) -> Any:
         """Read the whole answer; called by urllib3."""
         assert self.sock is not None
-        response = http.client.HTTPResponse(self.sock, method="POST")
-        try:
-            response.begin()
-            length = response.length
-            if length is None or response.chunked or response.getheader("content-encoding"):
-                body = self._read_unusual(response)
-            elif length > ANSWER_LIMIT:
-                raise AnswerTooLarge
-            else:
-                body = response.read()
-            closes = response.will_close
-        finally:
-            response.close()
+        received = b""
+        while (end := received.find(b"\r\n\r\n")) < 0 and len(received) <= HEAD_LIMIT:
+            more = self.sock.recv(READ_SIZE)
+            if not more and not received:
+                raise http.client.RemoteDisconnected("Remote end closed connection without response")
+            if not more:
+                break
+            received += more
+        answer, closes = self._usual(received, end) or self._unusual(received)
         if closes:
             self.close()
         self.last_used = time.monotonic()
+        return _Response(answer)
+
+    def _usual(self, received: bytes, end: int) -> tuple[Answer, bool] | None:
+        """The answer, and whether the connection ends with it; None for one that urllib3 must read."""
+        head = None if end < 0 else _parse_head(received[:end])
+        if head is None:
+            return None
+        status, headers, length = head
+        if length > ANSWER_LIMIT:
+            raise AnswerTooLarge
+        body = received[end + 4 :]
+        if len(body) < length:
+            body += self._rest(length - len(body))
+        # More than was announced: what follows would be taken for the next answer.
+        closes = headers.get("connection", "").lower() == "close" or len(body) > length
+        return Answer(status, headers, body[:length]), closes
+
+    def _rest(self, missing: int) -> bytes:
+        assert self.sock is not None
+        chunks: list[bytes] = []
+        while missing > 0:
+            self.user.left()
+            chunk = self.sock.recv(min(missing, READ_SIZE))
+            if not chunk:
+                raise http.client.IncompleteRead(b"", missing)
+            chunks.append(chunk)
+            missing -= len(chunk)
+        return b"".join(chunks)
+
+    def _unusual(self, received: bytes) -> tuple[Answer, bool]:
+        response = http.client.HTTPResponse(_Replay(self.sock, received), method="POST")  # type: ignore[arg-type]
+        try:
+            response.begin()
+            if response.length is not None and response.length > ANSWER_LIMIT:
+                raise AnswerTooLarge
+            body = self._read_unusual(response)
+        finally:
+            response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return _Response(Answer(response.status, headers, body))
+        return Answer(response.status, headers, body), response.will_close
 
     def _read_unusual(self, response: http.client.HTTPResponse) -> bytes:
         general = urllib3.HTTPResponse(
@@ -233,6 +271,49 @@ class Connection(urllib3.connection.HTTPConnection):
             chunks.append(chunk)
             self.user.left()
         return b"".join(chunks)
+
+
+def _parse_head(head: bytes) -> tuple[int, dict[str, str], int] | None:
+    """Status, headers and length of the body of a plain answer; None where anything is out of the ordinary."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    status = first[9:12]
+    if not first.startswith("HTTP/1.1 ") or not status.isdigit() or not "200" <= status <= "599" or "\n" in first:
+        return None
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        name = name.lower()
+        if not colon or name in headers or not name.isprintable() or " " in name or "\n" in value or "\r" in value:
+            return None
+        headers[name] = value.strip(" \t")
+    length = headers.get("content-length", "")
+    if not length.isdecimal() or not length.isascii() or len(length) > 18 or status in ("204", "304"):
+        return None
+    if "transfer-encoding" in headers or "content-encoding" in headers:
+        return None
+    return int(status), headers, int(length)
+
+
+class _Replay(io.RawIOBase):
+    """A socket of which some bytes were received already, for ``http.client``."""
+
+    def __init__(self, sock: socket.socket | None, received: bytes) -> None:
+        assert sock is not None
+        self._sock = sock
+        self._received = received
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._received:
+            return self._sock.recv_into(buffer)
+        piece, self._received = self._received[: len(buffer)], self._received[len(buffer) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
 
 
 class _Response:

@@ -171,6 +171,9 @@ if hasattr(os, "register_at_fork"):
 
 # -- one exchange ------------------------------------------------------------------------------------------------------
 
+# The connection sets the time limits of its socket, by what is left at each step.
+_OWN_LIMITS = urllib3.Timeout(None)
+
 # Every failure is raised as it is: when and whether to try again is decided elsewhere.
 _NO_RETRIES = urllib3.Retry(False, redirect=False, raise_on_status=False)
 
@@ -267,7 +270,7 @@ class Exchange:
 
     def _post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         target = _targets.find(self._url, self._settings)
-        left = self.left()
+        self.left()
         response: Any = target.pool.urlopen(
             "POST",
             target.path,
@@ -276,7 +279,7 @@ class Exchange:
             _NO_RETRIES,
             redirect=False,
             assert_same_host=False,
-            timeout=urllib3.Timeout(connect=left, read=left),
+            timeout=_OWN_LIMITS,
             # The connection reads the whole answer before it gives it out, so it is free again by then.
             release_conn=True,
             preload_content=False,
