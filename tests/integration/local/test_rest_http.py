@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
+import jwt
 import pytest
 import requests
 
@@ -126,6 +128,21 @@ def test_the_old_sdk_is_told_why(router: LocalTaskRouter) -> None:
     answer = ask(router, "GET", f"//v1/wschannels/{router.account_sid}/WK0?token=x", known=False)
     assert answer.status_code == 404
     assert "TaskRouter.js v1" in answer.json()["message"]
+
+
+def test_a_capability_token_is_told_why(router: LocalTaskRouter) -> None:
+    """The SDK of old has another kind of token, signed with the auth token."""
+    claims = {"version": "v1", "policies": [], "iss": router.account_sid, "exp": int(time.time()) + 60}
+    token = jwt.encode(claims, router.auth_token, algorithm="HS256")
+    answer = requests.get(f"{router.connection['eb_server']}?token={token}", timeout=TIMEOUT)
+    assert answer.status_code == 403
+    assert "capability token of TaskRouter.js v1" in answer.json()["message"]
+
+
+def test_pages_elsewhere_get_nothing_of_our_own(router: LocalTaskRouter) -> None:
+    """Cross-origin headers are for Twilio's addresses only."""
+    for path in ("//", "//control/v1/nothing", "//console"):
+        assert "Access-Control-Allow-Origin" not in ask(router, "GET", path).headers
 
 
 def test_page_is_the_clients_own(router: LocalTaskRouter) -> None:

@@ -13,7 +13,6 @@ from ...errors import StoreError
 from ..engine import Rejected
 from .auth import basic
 from .bridge import tunnel, websocket
-from .events.sessions import Batch
 from .faults.active import HANDSHAKE, REST, TUNNEL, Arrival, Disturbed
 from .http import forms, headers, refusals
 from .http.connections import JSON, TUNNEL_BODY_BYTES, read_body
@@ -85,17 +84,12 @@ class App:
             raise refusals.MethodRefused(request.method, BRIDGE_PATH, ("GET", "POST"))
         envelope = tunnel.open_envelope(await read_body(request, TUNNEL_BODY_BYTES))
         await self.service.faults.request(Arrival(TUNNEL, envelope.method, envelope.url, envelope.token))
-        # From here to the answer nothing else runs: the events of this request are its own.
-        with self.service.holding(request.remote) as batch:
-            try:
-                payload = tunnel.answer(self.service, envelope, request.headers.get("If-Match"))
-                response = _json(200, {"payload": payload}, headers.BRIDGE)
-            except Rejected as refusal:
-                response = _refusal(refusal, headers.BRIDGE)
-            except BaseException:
-                batch.release()
-                raise
-        return await self._write_then_release(request, response, batch)
+
+        def execute() -> web.Response:
+            payload = tunnel.answer(self.service, envelope, request.headers.get("If-Match"))
+            return _json(200, {"payload": payload}, headers.BRIDGE)
+
+        return await self._execute(request, execute, headers.BRIDGE)
 
     # -- REST ------------------------------------------------------------------------------------------------------
 
@@ -120,19 +114,24 @@ class App:
             url=f"{origin}{path}",
             document=document,
         )
+        handle = operation.handle
+        return await self._execute(request, lambda: _answer(handle(call)), headers.REST)
+
+    # -- both ------------------------------------------------------------------------------------------------------
+
+    async def _execute(
+        self, request: web.BaseRequest, execute: Callable[[], web.Response], more: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Do what a request asks and answer it; the events of it leave after the answer."""
+        # While it is executed nothing else runs: the events of this request are its own.
         with self.service.holding(request.remote) as batch:
             try:
-                response = _answer(operation.handle(call))
+                response = execute()
             except Rejected as refusal:
-                response = _refusal(refusal, headers.REST)
+                response = _refusal(refusal, more)
             except BaseException:
                 batch.release()
                 raise
-        return await self._write_then_release(request, response, batch)
-
-    async def _write_then_release(
-        self, request: web.BaseRequest, response: web.Response, batch: Batch
-    ) -> web.StreamResponse:
         await self.service.committer.kept()
         # The timer is started first because writing may wait for a client that does not read; the bytes themselves
         # are handed to the transport before anything can wait, so the events cannot be earlier than the answer.
@@ -189,7 +188,7 @@ def _json(status: int, body: Any, more: Mapping[str, str]) -> web.Response:
 
 def _refusal(refusal: Rejected, more: Mapping[str, str]) -> web.Response:
     own: dict[str, str] = {}
-    if refusal.status == 401 and more is headers.REST:
+    if refusal.status == 401 and more is not headers.BRIDGE:
         own = {"WWW-Authenticate": 'Basic realm="Local TaskRouter"'}
     elif isinstance(refusal, refusals.MethodRefused):
         own = headers.allow(refusal.allowed)
@@ -198,7 +197,10 @@ def _refusal(refusal: Rejected, more: Mapping[str, str]) -> web.Response:
 
 def _general(path: str) -> Mapping[str, str]:
     """The headers of every answer of the part that a path belongs to."""
-    return headers.BRIDGE if path == BRIDGE_PATH else headers.REST
+    if path == BRIDGE_PATH:
+        return headers.BRIDGE
+    # What is not Twilio's is for nobody else's pages.
+    return headers.REST if path.startswith(_REST) else {}
 
 
 async def _write(request: web.BaseRequest, response: web.Response) -> web.Response:

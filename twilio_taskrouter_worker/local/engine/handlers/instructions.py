@@ -236,6 +236,7 @@ def update_customer(kernel: Kernel, command: UpdateCustomerParticipant) -> Task:
     _leg(task, command.worker_sid)
     leg = task.customer or CustomerParticipant(task_sid=task.record.sid)
     changes = command.given("hold", "hold_url", "hold_method")
+    checks.url(changes.get("hold_url"), "HoldUrl")
     task.customer = attrs.evolve(leg, **changes)
     return task.record
 
@@ -259,6 +260,7 @@ def hold_worker(kernel: Kernel, command: HoldWorkerParticipant) -> Task:
     task = _task(ws, command.task_sid)
     reservation = _leg(task, command.target_worker_sid)
     changes = command.given("hold", "hold_url", "hold_method")
+    checks.url(changes.get("hold_url"), "HoldUrl")
     task.participants[reservation.record.sid] = attrs.evolve(participant(reservation), **changes)
     return task.record
 

@@ -104,7 +104,7 @@ class SigningKey:
         except jwt.InvalidAlgorithmError:
             raise refusals.bad_token(f"its algorithm must be {_ALGORITHM}") from None
         except jwt.InvalidSignatureError:
-            raise refusals.bad_signature() from None
+            raise (refusals.old_token() if _is_capability(token) else refusals.bad_signature()) from None
         except jwt.ImmatureSignatureError:
             raise refusals.bad_token("its time has not come yet (nbf)") from None
         except jwt.MissingRequiredClaimError as error:
@@ -130,6 +130,14 @@ class SigningKey:
         claims["exp"] = claims["iat"] + ttl
         claims["jti"] += f"-{next(self._count)}"
         return jwt.encode(claims, self.secret, algorithm=_ALGORITHM, headers=jwt.get_unverified_header(made))
+
+
+def _is_capability(token: str) -> bool:
+    """Whether this is a token of TaskRouter.js v1, whose claims are policies."""
+    try:
+        return "policies" in jwt.decode(token, options={"verify_signature": False})
+    except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError, OverflowError):
+        return False
 
 
 def _grant(grants: Any, expires_at: float) -> Grant:

@@ -114,6 +114,16 @@ class MethodRefused(Rejected):
         self.allowed = tuple(allowed)
 
 
+def old_token() -> Rejected:
+    """A capability token, which was signed with the auth token."""
+    return Rejected(
+        403,
+        20101,
+        "The access token is invalid: it is a capability token of TaskRouter.js v1, which is not served here;"
+        " use twilio-taskrouter 2.x with an access token",
+    )
+
+
 def old_sdk() -> Rejected:
     """A request of TaskRouter.js v1."""
     return Rejected(
