@@ -49,12 +49,20 @@ class Activity(Resource):
         return self._state.worker_activity_sid == self.sid
 
     def set_as_current(self, *, reject_pending_reservations: bool | None = None) -> Future[Activity]:
-        """Make this the worker's activity; the Future resolves to this activity once the service has done it.
+        """Make this the worker's activity.
 
         ``activity_updated`` fires when the service announces the change, as for every change of activity.
-        ``reject_pending_reservations`` rejects all pending reservations in the same step; None leaves that to the
-        service (it does not). Raises TypeError for another type, and ValueError for True where this activity is
-        available: the worker would be offered the rejected tasks at once.
+
+        Args:
+            reject_pending_reservations: Reject all pending reservations in the same step; None leaves that to the
+                service (it does not).
+
+        Returns:
+            A Future of this activity, once the service has done it.
+
+        Raises:
+            TypeError: The argument is not a boolean.
+            ValueError: It is True and this activity is available: the worker would be offered the rejected tasks again.
         """
         if reject_pending_reservations and self.available and isinstance(reject_pending_reservations, bool):
             raise ValueError(

@@ -67,26 +67,46 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def accept(self) -> Future[Reservation]:
-        """Take the task; the Future resolves to this reservation, accepted."""
+        """Accept the task.
+
+        Returns:
+            A Future of this reservation, accepted. Where TaskRouter refuses, the error says in which state the
+            reservation is, as far as known, and why that may be.
+        """
         if self._accepts == "no":
             self._accepts = "asked"
         return self._update(routes.ACCEPT, then=self._accepted, explain=self._why_not_accepted)
 
     def reject(self, *, activity_sid: str | None = None) -> Future[Reservation]:
-        """Refuse the task; the Future resolves to this reservation, rejected.
+        """Reject the task.
 
-        ``activity_sid`` moves the worker to that activity, so that it is not offered again; None leaves the worker
-        where it is.
+        Args:
+            activity_sid: Activity that the worker moves to, so that it is not offered again; None leaves the worker
+                where it is.
+
+        Returns:
+            A Future of this reservation, rejected.
+
+        Raises:
+            TypeError: The activity's sid is not a string.
         """
         also = () if activity_sid is None else (self._state.worker_sid,)
         return self._update(routes.REJECT, {"activity_sid": activity_sid}, also)
 
     def complete(self) -> Future[Reservation]:
-        """Complete the reservation, and with the task's last one the task; the Future resolves to this reservation."""
+        """Complete the reservation, and with the task's last one the task.
+
+        Returns:
+            A Future of this reservation, completed.
+        """
         return self._update(routes.COMPLETE_RESERVATION, explain=self._why_not_done)
 
     def wrap(self) -> Future[Reservation]:
-        """Start wrapping up; the Future resolves to this reservation, wrapping."""
+        """Start wrapping up.
+
+        Returns:
+            A Future of this reservation, wrapping.
+        """
         return self._update(routes.WRAP, explain=self._why_not_done)
 
     def call(
@@ -100,11 +120,22 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         timeout: int | None = None,
         to: str | None = None,
     ) -> Future[Reservation]:
-        """Call the worker from ``from_`` and run the TwiML at ``url`` when they answer.
+        """Call the worker, and run TwiML when they answer.
 
-        ``accept`` accepts the reservation on answer (service default: no); ``record`` is ``record-from-answer`` or
-        ``do-not-record``; ``timeout`` is in seconds (service default: 60); ``to`` is the worker's address (service
-        default: the worker attribute ``contact_uri``). None leaves each to the service.
+        Args:
+            from_: Caller id.
+            url: Address of the TwiML.
+            accept: Whether the answer accepts the reservation; None leaves it to the service (no).
+            record: ``record-from-answer`` or ``do-not-record``; None leaves it to the service.
+            status_callback_url: URL for progress of the call; None: none.
+            timeout: Seconds the phone rings; None leaves it to the service (60).
+            to: The worker's address; None leaves it to the service (the worker attribute ``contact_uri``).
+
+        Returns:
+            A Future of this reservation, as the service answered.
+
+        Raises:
+            TypeError: An argument is not of its type.
         """
         return self._instruct(
             routes.CALL,
@@ -132,9 +163,22 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     ) -> Future[Reservation]:
         """Bridge the caller, who waits in an ``<Enqueue>``, to the worker.
 
-        ``to`` is the worker's address (service default: the attribute ``contact_uri``); the worker moves to
-        ``post_work_activity_sid`` after the call; ``timeout`` is in seconds (service default: 60);
-        ``status_callback_events`` is a list separated by commas. None leaves each to the service.
+        None leaves an option to the service, whose default stands in brackets.
+
+        Args:
+            to: The worker's address (the attribute ``contact_uri``).
+            from_: Caller id.
+            post_work_activity_sid: Activity that the worker moves to after the call.
+            record: ``record-from-answer`` or ``do-not-record``.
+            timeout: Seconds the phone rings (60).
+            status_callback_url: URL for progress of the call.
+            status_callback_events: Events to send there, separated by commas.
+
+        Returns:
+            A Future of this reservation, as the service answered.
+
+        Raises:
+            TypeError: An argument is not of its type.
         """
         return self._instruct(
             routes.DEQUEUE,
@@ -150,8 +194,19 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         )
 
     def redirect(self, call_sid: str, url: str, *, accept: bool | None = None) -> Future[Reservation]:
-        """Send the call ``call_sid`` to the TwiML at ``url``; ``accept`` accepts the reservation (service default:
-        no)."""
+        """Send a call to other TwiML.
+
+        Args:
+            call_sid: Sid of the call.
+            url: Address of the TwiML.
+            accept: Whether this accepts the reservation; None leaves it to the service (no).
+
+        Returns:
+            A Future of this reservation, as the service answered.
+
+        Raises:
+            TypeError: An argument is not of its type.
+        """
         return self._instruct(routes.REDIRECT, {"call_sid": call_sid, "url": url, "accept": accept})
 
     def conference(
@@ -273,10 +328,18 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     def update_participant(
         self, *, end_conference_on_exit: bool | None = None, mute: bool | None = None, beep_on_exit: bool | None = None
     ) -> Future[Reservation]:
-        """Change this worker's part of the conference; the Future resolves to this reservation, as it was.
+        """Change the worker's part of the conference; None leaves an option as it is.
 
-        ``mute`` mutes the worker, ``end_conference_on_exit`` ends the conference when the worker leaves,
-        ``beep_on_exit`` beeps then; None leaves an option as it is.
+        Args:
+            end_conference_on_exit: Whether the conference ends when the worker leaves.
+            mute: Whether the worker is muted.
+            beep_on_exit: Whether it beeps when the worker leaves.
+
+        Returns:
+            A Future of this reservation, as it was.
+
+        Raises:
+            TypeError: An argument is not a boolean.
         """
         values = {
             "reservation_sid": self.sid,
@@ -299,7 +362,11 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         return handle
 
     def fetch_latest_version(self) -> Future[Reservation]:
-        """Read it again, and its task where the answer has it; the Future resolves to this reservation."""
+        """Read the reservation again, and its task where the answer has it.
+
+        Returns:
+            A Future of this reservation.
+        """
         return self._state.call(routes.GET_RESERVATION, {}, self._answered, reservation=self.sid)
 
     def _update(

@@ -28,33 +28,62 @@ class Supervisor(Worker):
     def monitor(
         self, task_sid: str, reservation_sid: str, extra_params: Mapping[str, Any] | None = None
     ) -> Future[None]:
-        """Listen to the conference of another worker's reservation; the Future resolves to None.
+        """Listen to the conference of another worker's reservation.
 
-        ``extra_params`` go to the service under the names they have; they cannot replace the instruction itself.
+        Args:
+            task_sid: Sid of the task.
+            reservation_sid: Sid of the reservation.
+            extra_params: Further parameters under the names the service knows; they cannot replace the instruction.
+
+        Returns:
+            A Future of None.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong.
         """
         return self._supervise("monitor", task_sid, reservation_sid, extra_params)
 
     def whisper(
         self, task_sid: str, reservation_sid: str, extra_params: Mapping[str, Any] | None = None
     ) -> Future[None]:
-        """Listen, and speak so that only the worker hears; as ``monitor``."""
+        """Listen, and speak so that only the worker hears; arguments and result as for ``monitor``."""
         return self._supervise("whisper", task_sid, reservation_sid, extra_params)
 
     def barge(self, task_sid: str, reservation_sid: str, extra_params: Mapping[str, Any] | None = None) -> Future[None]:
-        """Join the conference as a full participant; as ``monitor``."""
+        """Join the conference as a full participant; arguments and result as for ``monitor``."""
         return self._supervise("barge", task_sid, reservation_sid, extra_params)
 
     def set_worker_attributes(self, worker_sid: str, attributes: Mapping[str, Any]) -> Future[WorkerInfo]:
-        """Replace another worker's attributes; the Future resolves to that worker as it is now."""
+        """Replace another worker's attributes.
+
+        Args:
+            worker_sid: Sid of the worker.
+            attributes: What JSON can carry.
+
+        Returns:
+            A Future of that worker as it is then.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong.
+        """
         return self._update_worker(worker_sid, routes.SET_ATTRIBUTES, attributes=attributes)
 
     def set_worker_activity(
         self, worker_sid: str, activity_sid: str, *, reject_pending_reservations: bool | None = None
     ) -> Future[WorkerInfo]:
-        """Change another worker's activity; the Future resolves to that worker as it is now.
+        """Change another worker's activity.
 
-        ``reject_pending_reservations`` rejects their pending reservations in the same step; None leaves that to the
-        service (it does not).
+        Args:
+            worker_sid: Sid of the worker.
+            activity_sid: Sid of the activity.
+            reject_pending_reservations: Reject their pending reservations in the same step; None leaves that to the
+                service (it does not).
+
+        Returns:
+            A Future of that worker as it is then.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong.
         """
         return self._update_worker(
             worker_sid,

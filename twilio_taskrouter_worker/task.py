@@ -77,30 +77,69 @@ class Task(TaskFields, TaskEmitter):
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def complete(self, reason: str) -> Future[Task]:
-        """Complete the task; the Future resolves to this task, completed. ``reason`` is text of yours."""
+        """Complete the task.
+
+        Args:
+            reason: Text of yours.
+
+        Returns:
+            A Future of this task, completed.
+
+        Raises:
+            TypeError: The reason is not a string.
+        """
         return self._update(routes.COMPLETE_TASK, self._why_not_done, reason=reason)
 
     def wrap_up(self, *, reason: str | None = None) -> Future[Task]:
-        """Start wrapping up; the Future resolves to this task, wrapping. None as ``reason`` sends none."""
+        """Start wrapping up.
+
+        Args:
+            reason: Text of yours; None sends none.
+
+        Returns:
+            A Future of this task, wrapping.
+
+        Raises:
+            TypeError: The reason is not a string.
+        """
         return self._update(routes.WRAP_UP, self._why_not_done, reason=reason)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> Future[Task]:
-        """Replace all attributes; the Future resolves to this task with the new ones.
+        """Replace all attributes.
 
-        Raises TypeError or ValueError for what JSON cannot carry.
+        Args:
+            attributes: What JSON can carry.
+
+        Returns:
+            A Future of this task, with the new attributes.
+
+        Raises:
+            TypeError, ValueError: JSON cannot carry it.
         """
         return self._update(routes.SET_TASK_ATTRIBUTES, attributes=attributes)
 
     def set_virtual_start_time(self, virtual_start_time: datetime) -> Future[Task]:
-        """Change from when its age counts; the Future resolves to this task.
+        """Change from when the task's age counts.
 
-        Takes a datetime with a time zone; fractions of seconds are cut. A date in the future is refused by the
-        service.
+        Args:
+            virtual_start_time: A datetime with a time zone; fractions of seconds are cut. The service refuses one in
+                the future.
+
+        Returns:
+            A Future of this task.
+
+        Raises:
+            TypeError: It is not a datetime.
+            ValueError: It has no time zone.
         """
         return self._update(routes.SET_VIRTUAL_START_TIME, virtual_start_time=virtual_start_time)
 
     def fetch_latest_version(self) -> Future[Task]:
-        """Read the task again; the Future resolves to this task."""
+        """Read the task again.
+
+        Returns:
+            A Future of this task.
+        """
         return self._state.call(routes.GET_TASK, {}, self._answered, task=self.sid)
 
     def transfer(
@@ -111,12 +150,22 @@ class Task(TaskFields, TaskEmitter):
         priority: int | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> Future[Task]:
-        """Start a transfer to a worker or queue (a sid); the Future resolves to this task.
+        """Start a transfer to a worker or queue.
 
-        Then ``transfers.outgoing`` is the new transfer. ``mode`` is ``WARM`` (the default of the service: stay on the
-        task) or ``COLD`` (start wrapping up); ``priority`` and ``attributes`` replace the task's; None leaves them.
-        Events of the new transfer are held back until the Future has resolved, so that a listener added in a
-        callback of the Future misses none.
+        Events of the new transfer are held back until the Future has resolved, so that a listener added in a callback
+        of the Future misses none.
+
+        Args:
+            to: Sid of the worker or queue.
+            mode: ``WARM`` (stay on the task) or ``COLD`` (start wrapping up); None leaves it to the service (WARM).
+            priority: Replaces the task's; None leaves it.
+            attributes: Replace the task's; None leaves them.
+
+        Returns:
+            A Future of this task; then ``transfers.outgoing`` is the new transfer.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong.
         """
         values = {
             "reservation_sid": self._reservation_sid,
@@ -143,10 +192,18 @@ class Task(TaskFields, TaskEmitter):
     def update_participant(
         self, *, hold: bool | None = None, hold_url: str | None = None, hold_method: str | None = None
     ) -> Future[Task]:
-        """Change the customer's part of the call; the Future resolves to this task.
+        """Change the customer's part of the call; None leaves an option as it is.
 
-        ``hold`` puts the customer on hold or takes them back. ``hold_url`` is what they hear (None: Twilio's hold
-        music), requested by ``hold_method`` (None: GET).
+        Args:
+            hold: Whether the customer is on hold.
+            hold_url: Address of what is played then; None: Twilio's hold music.
+            hold_method: HTTP method for it; None: GET.
+
+        Returns:
+            A Future of this task.
+
+        Raises:
+            TypeError: An argument is not of its type.
         """
         options = {"hold": hold, "hold_url": hold_url, "hold_method": hold_method}
         return self._conference(routes.UPDATE_CUSTOMER_PARTICIPANT, options)
@@ -154,9 +211,19 @@ class Task(TaskFields, TaskEmitter):
     def hold(
         self, target_worker_sid: str, on_hold: bool, *, hold_url: str | None = None, hold_method: str | None = None
     ) -> Future[Task]:
-        """Put another worker of the conference on hold, or take them back; the Future resolves to this task.
+        """Put another worker of the conference on hold, or take them back.
 
-        Options as in ``update_participant``.
+        Args:
+            target_worker_sid: Sid of the worker.
+            on_hold: Whether they are on hold.
+            hold_url: Address of what is played then; None: Twilio's hold music.
+            hold_method: HTTP method for it; None: GET.
+
+        Returns:
+            A Future of this task.
+
+        Raises:
+            TypeError: An argument is not of its type.
         """
         options = {
             "target_worker_sid": target_worker_sid,
@@ -167,7 +234,17 @@ class Task(TaskFields, TaskEmitter):
         return self._conference(routes.HOLD_WORKER, options)
 
     def kick(self, worker_sid: str) -> Future[Task]:
-        """Remove another worker from the conference; the Future resolves to this task."""
+        """Remove another worker from the conference.
+
+        Args:
+            worker_sid: Sid of the worker.
+
+        Returns:
+            A Future of this task.
+
+        Raises:
+            TypeError: The sid is not a string.
+        """
         return self._conference(routes.KICK_WORKER, {"worker_sid": worker_sid})
 
     def _update(self, route: Route, explain: Callable[[], str] | None = None, /, **values: Any) -> Future[Task]:

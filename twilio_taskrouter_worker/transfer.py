@@ -96,9 +96,10 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
         return self._task.sid
 
     def cancel(self) -> Future[OutgoingTransfer]:
-        """Call the transfer off; the Future resolves to this transfer, canceled.
+        """Cancel the transfer.
 
-        Fails with RequestRejectedError (400) when it has ended already.
+        Returns:
+            A Future of this transfer, canceled. It fails with RequestRejectedError (400) when the transfer has ended.
         """
         return self._state.call(
             routes.CANCEL_TRANSFER,

@@ -148,7 +148,17 @@ class Workspace:
         self._token = token
 
     def fetch_worker_info(self, sid: str) -> Future[WorkerInfo]:
-        """Read one worker; the Future resolves to it, and fails with NotFoundError where there is none."""
+        """Read one worker.
+
+        Args:
+            sid: Sid of the worker.
+
+        Returns:
+            A Future of the worker. It fails with NotFoundError where there is none.
+
+        Raises:
+            TypeError, ValueError: It is not a sid.
+        """
         return self._fetch(routes.GET_WORKER, WorkerInfo, wk=sid)
 
     def fetch_workers_info(
@@ -162,11 +172,22 @@ class Workspace:
         after_sid: str | None = None,
         max_workers: int | None = None,
     ) -> Future[Mapping[str, WorkerInfo]]:
-        """Read all workers that match; the Future resolves to a mapping by sid, in server order.
+        """Read all workers that match; names match exactly, and None leaves a filter out.
 
-        Names match exactly. ``target_workers_expression`` is an expression as in a queue's TargetWorkers.
-        ``ordering`` is ``DateStatusChanged:asc`` or ``:desc``; None is the order of creation. ``after_sid`` leaves
-        out that worker and those before. ``max_workers`` ends the reading; None reads all.
+        Args:
+            friendly_name: Name of the worker.
+            activity_sid: Sid of the activity.
+            activity_name: Name of the activity.
+            target_workers_expression: An expression as in a queue's TargetWorkers.
+            ordering: ``DateStatusChanged:asc`` or ``:desc``; None is the order of creation.
+            after_sid: Leaves out that worker and those before.
+            max_workers: Number of workers after which reading ends; None reads all.
+
+        Returns:
+            A Future of a mapping by sid, in server order.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong.
         """
         if max_workers is not None and _checks.integer("max_workers", max_workers) < 1:
             raise ValueError(f"max_workers must be 1 or more, not {max_workers}")
@@ -181,7 +202,17 @@ class Workspace:
         return self._list(routes.LIST_WORKERS, values, WorkerInfo, max_workers)
 
     def fetch_task_queue(self, sid: str) -> Future[TaskQueue]:
-        """Read one task queue; the Future resolves to it, and fails with NotFoundError where there is none."""
+        """Read one task queue.
+
+        Args:
+            sid: Sid of the queue.
+
+        Returns:
+            A Future of the queue. It fails with NotFoundError where there is none.
+
+        Raises:
+            TypeError, ValueError: It is not a sid.
+        """
         return self._fetch(routes.GET_TASK_QUEUE, TaskQueue, queue=sid)
 
     def fetch_task_queues(
@@ -192,10 +223,19 @@ class Workspace:
         worker_sid: str | None = None,
         after_sid: str | None = None,
     ) -> Future[Mapping[str, TaskQueue]]:
-        """Read all task queues that match; the Future resolves to a mapping by sid, in server order.
+        """Read all task queues that match; names match exactly, and None leaves a filter out.
 
-        ``worker_sid`` keeps those whose TargetWorkers match that worker; ``ordering`` is ``DateUpdated:asc`` or
-        ``:desc``; the rest as in ``fetch_workers_info``.
+        Args:
+            friendly_name: Name of the queue.
+            ordering: ``DateUpdated:asc`` or ``:desc``; None is the order of creation.
+            worker_sid: Keeps the queues whose TargetWorkers match that worker.
+            after_sid: Leaves out that queue and those before.
+
+        Returns:
+            A Future of a mapping by sid, in server order.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong.
         """
         values = {
             "friendly_name": friendly_name,
@@ -206,7 +246,17 @@ class Workspace:
         return self._list(routes.LIST_TASK_QUEUES, values, TaskQueue, None)
 
     def fetch_task(self, sid: str) -> Future[TaskInfo]:
-        """Read one task, as data; the Future resolves to it, and fails with NotFoundError where there is none."""
+        """Read one task, as data.
+
+        Args:
+            sid: Sid of the task.
+
+        Returns:
+            A Future of the task. It fails with NotFoundError where there is none.
+
+        Raises:
+            TypeError, ValueError: It is not a sid.
+        """
         return self._fetch(routes.GET_TASK, TaskInfo, task=sid)
 
     def fetch_worker(self, sid: str) -> Future[WorkerInfo]:
