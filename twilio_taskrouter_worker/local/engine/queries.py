@@ -8,7 +8,8 @@ from typing import Any
 
 from . import model
 from .core.kernel import Kernel
-from .core.state import ReservationState, WorkspaceState, find
+from .core.state import ReservationState
+from .core.workspace import WorkspaceState, find
 from .expressions import Semantics, WorkerScope, WorkersScope
 from .routing.explaining import explain
 from .routing.matching import workers_scope

@@ -21,16 +21,8 @@ import attrs
 from .core.kernel import Kernel
 from .core.plan import Plan
 from .core.schedule import Timer, TimerKind
-from .core.state import (
-    QueueState,
-    ReservationState,
-    Route,
-    TaskState,
-    TransferState,
-    WorkerState,
-    WorkflowState,
-    WorkspaceState,
-)
+from .core.state import QueueState, ReservationState, Route, TaskState, TransferState, WorkerState, WorkflowState
+from .core.workspace import WorkspaceState
 from .handlers import queues, workers
 from .index import idle, membership, waiting
 from .model import (

@@ -18,7 +18,8 @@ from __future__ import annotations
 from . import states
 from .core.kernel import Kernel
 from .core.schedule import TimerKind
-from .core.state import QueueState, ReservationState, TaskState, TransferState, WorkerState, WorkspaceState
+from .core.state import QueueState, ReservationState, TaskState, TransferState, WorkerState
+from .core.workspace import WorkspaceState
 from .index import idle, membership, waiting
 from .model import (
     ACCEPTED,

@@ -7,7 +7,8 @@ from typing import Any
 
 from tests.unit.local.engine.desk import ACCOUNT, Desk
 from twilio_taskrouter_worker.local.engine import Engine, Event
-from twilio_taskrouter_worker.local.engine.core.state import TaskState, WorkerState, WorkspaceState
+from twilio_taskrouter_worker.local.engine.core.state import TaskState, WorkerState
+from twilio_taskrouter_worker.local.engine.core.workspace import WorkspaceState
 from twilio_taskrouter_worker.local.engine.index import waiting as pending
 from twilio_taskrouter_worker.local.engine.index.idle import free, percentage
 from twilio_taskrouter_worker.local.engine.routing import matching

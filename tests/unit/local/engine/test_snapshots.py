@@ -11,6 +11,7 @@ from tests.unit.local.engine.invariants import check_snapshot
 from twilio_taskrouter_worker.local.engine import Engine, Rules, commands
 from twilio_taskrouter_worker.local.engine.core import state
 from twilio_taskrouter_worker.local.engine.core.kernel import Kernel
+from twilio_taskrouter_worker.local.engine.core.workspace import WorkspaceState
 
 
 def busy() -> Desk:
@@ -81,7 +82,7 @@ def test_the_rules_go_with_it() -> None:
 @pytest.mark.parametrize(
     ("cls", "slots"),
     [
-        (state.WorkspaceState, 15),
+        (WorkspaceState, 15),
         (state.WorkerState, 15),
         (state.QueueState, 8),
         (state.WorkflowState, 3),

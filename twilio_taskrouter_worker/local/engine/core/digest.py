@@ -10,7 +10,8 @@ import attrs
 
 from .kernel import Kernel
 from .schedule import Timer
-from .state import ReservationState, TaskState, WorkerState, WorkspaceState
+from .state import ReservationState, TaskState, WorkerState
+from .workspace import WorkspaceState
 
 
 def plain(kernel: Kernel) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from ..model import Task
 from ..rules import Rules
 from .schedule import Schedule
 from .sids import SidSource
-from .state import ReservationState, TaskState, WorkerState, WorkspaceState, find
+from .state import ReservationState, TaskState, WorkerState
+from .workspace import WorkspaceState, find
 
 
 class Kernel:

@@ -8,7 +8,8 @@ from .. import errors
 from ..commands import UNSET, CreateTaskChannel, DeleteTaskChannel, UpdateTaskChannel, UpdateWorkerChannel
 from ..core import checks
 from ..core.kernel import Kernel
-from ..core.state import WorkerState, WorkspaceState
+from ..core.state import WorkerState
+from ..core.workspace import WorkspaceState
 from ..index import idle
 from ..model import TaskChannel, WorkerChannel
 from ..rules import BUILT_IN_CHANNELS

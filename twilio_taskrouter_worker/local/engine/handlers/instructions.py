@@ -19,7 +19,8 @@ from ..core import checks
 from ..core.kernel import Kernel
 from ..core.schedule import TimerKind
 from ..core.sids import canonical
-from ..core.state import ReservationState, TaskState, WorkspaceState
+from ..core.state import ReservationState, TaskState
+from ..core.workspace import WorkspaceState
 from ..errors import invalid
 from ..model import ACCEPTED, PENDING, REJECTED, CustomerParticipant, Reservation, Task, WorkerParticipant
 from . import reservations

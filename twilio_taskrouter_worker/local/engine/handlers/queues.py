@@ -9,7 +9,8 @@ from ..commands import UNSET, CreateTaskQueue, DeleteTaskQueue, UpdateTaskQueue
 from ..core import checks
 from ..core.kernel import Kernel
 from ..core.sids import canonical, well_formed
-from ..core.state import QueueState, WorkspaceState
+from ..core.state import QueueState
+from ..core.workspace import WorkspaceState
 from ..expressions import WORKER, Expression
 from ..index import membership, waiting
 from ..model import FIFO, LIFO, Activity, TaskQueue

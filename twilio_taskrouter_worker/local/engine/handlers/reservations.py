@@ -6,7 +6,8 @@ from .. import errors, states
 from ..commands import CancelReservation, UpdateReservation
 from ..core import checks
 from ..core.kernel import Kernel
-from ..core.state import ReservationState, Route, TransferState, WorkspaceState
+from ..core.state import ReservationState, Route, TransferState
+from ..core.workspace import WorkspaceState
 from ..model import (
     ACCEPTED,
     CANCELED,

@@ -6,7 +6,8 @@ from ..commands import SessionClosed, SessionOpened
 from ..core.kernel import Kernel
 from ..core.schedule import TimerKind
 from ..core.sids import canonical
-from ..core.state import WorkerState, WorkspaceState
+from ..core.state import WorkerState
+from ..core.workspace import WorkspaceState
 from ..model import Activity, Worker
 from ..transitions import move
 

@@ -11,7 +11,8 @@ from ..core import checks
 from ..core.kernel import Kernel
 from ..core.schedule import TimerKind
 from ..core.sids import canonical, well_formed
-from ..core.state import QueueState, Route, TaskState, WorkflowState, WorkspaceState
+from ..core.state import QueueState, Route, TaskState, WorkflowState
+from ..core.workspace import WorkspaceState
 from ..errors import invalid
 from ..expressions import TaskScope
 from ..index import idle, waiting

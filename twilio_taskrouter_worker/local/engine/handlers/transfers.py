@@ -25,7 +25,8 @@ from ..commands import CancelTransfer, CreateTransfer
 from ..core import checks
 from ..core.kernel import Kernel
 from ..core.sids import canonical
-from ..core.state import QueueState, ReservationState, TaskState, TransferState, WorkerState, WorkspaceState
+from ..core.state import QueueState, ReservationState, TaskState, TransferState, WorkerState
+from ..core.workspace import WorkspaceState
 from ..errors import invalid
 from ..index import idle, waiting
 from ..model import ACCEPTED, ASSIGNED, CANCELED, PENDING, TRANSFER_CANCELED, TRANSFER_INITIATED, WRAPPING, Transfer

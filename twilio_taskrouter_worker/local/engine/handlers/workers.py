@@ -8,7 +8,8 @@ from .. import errors
 from ..commands import UNSET, CreateWorker, DeleteWorker, UpdateWorker
 from ..core import checks
 from ..core.kernel import Kernel
-from ..core.state import ReservationState, WorkerState, WorkspaceState
+from ..core.state import ReservationState, WorkerState
+from ..core.workspace import WorkspaceState
 from ..expressions import WorkerScope
 from ..index import idle, membership
 from ..model import PENDING, Activity, Worker

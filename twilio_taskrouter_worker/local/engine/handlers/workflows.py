@@ -9,7 +9,8 @@ from ..commands import UNSET, CreateWorkflow, DeleteWorkflow, UpdateWorkflow
 from ..core import checks
 from ..core.kernel import Kernel
 from ..core.plan import Plan
-from ..core.state import Route, WorkflowState, WorkspaceState
+from ..core.state import Route, WorkflowState
+from ..core.workspace import WorkspaceState
 from ..model import PENDING, Workflow
 from ..routing import walk
 from ..routing.configuration import compile_configuration

@@ -18,7 +18,7 @@ from ..commands import (
 )
 from ..core import checks
 from ..core.kernel import Kernel
-from ..core.state import WorkspaceState
+from ..core.workspace import WorkspaceState
 from ..index import idle, membership
 from ..model import FIFO, LIFO, Activity, Workspace
 from ..rules import (

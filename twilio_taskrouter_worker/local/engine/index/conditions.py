@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from ..core.kernel import Kernel
 from ..core.plan import Target
-from ..core.state import QueueState, TaskState, WorkerState, WorkspaceState
+from ..core.state import QueueState, TaskState, WorkerState
+from ..core.workspace import WorkspaceState
 from ..expressions import TargetScope
 from ..model import TRANSFER_INITIATED
 from .idle import readiness

@@ -6,7 +6,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 
 from ..core.kernel import Kernel
-from ..core.state import IdleKey, QueueState, WorkerState, WorkspaceState
+from ..core.state import IdleKey, QueueState, WorkerState
+from ..core.workspace import WorkspaceState
 from ..model import WorkerChannel
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..core.kernel import Kernel
-from ..core.state import QueueState, WorkerState, WorkspaceState
+from ..core.state import QueueState, WorkerState
+from ..core.workspace import WorkspaceState
 from . import idle
 
 

@@ -24,7 +24,8 @@ from collections.abc import Iterator
 
 from ..core.kernel import Kernel
 from ..core.plan import Target
-from ..core.state import Entry, Group, GroupKey, Groups, OrderKey, QueueState, TaskState, WorkerState, WorkspaceState
+from ..core.state import Entry, Group, GroupKey, Groups, OrderKey, QueueState, TaskState, WorkerState
+from ..core.workspace import WorkspaceState
 from ..model import LIFO
 from . import conditions
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from ..core.kernel import Kernel
 from ..core.plan import Filter, Target
-from ..core.state import QueueState, TaskState, WorkerState, WorkspaceState
+from ..core.state import QueueState, TaskState, WorkerState
+from ..core.workspace import WorkspaceState
 from ..expressions import Expression, Scope, TargetScope
 from ..index import conditions
 from ..index.idle import free

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from ..core.kernel import Kernel
 from ..core.schedule import TimerKind
-from ..core.state import QueueState, ReservationState, TaskState, WorkerState, WorkspaceState
+from ..core.state import QueueState, ReservationState, TaskState, WorkerState
+from ..core.workspace import WorkspaceState
 from ..expressions import WorkersScope
 from ..index import conditions, idle, waiting
 from ..model import PENDING, RESERVED, TRANSFER_INITIATED, Reservation

@@ -8,7 +8,8 @@ from .. import transitions
 from ..core.kernel import Kernel
 from ..core.plan import Filter, Plan, Target
 from ..core.schedule import TimerKind
-from ..core.state import QueueState, Route, TaskState, WorkspaceState
+from ..core.state import QueueState, Route, TaskState
+from ..core.workspace import WorkspaceState
 from ..expressions import TaskScope
 from ..index import waiting
 from ..model import PENDING
