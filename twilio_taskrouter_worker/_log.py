@@ -33,6 +33,7 @@ __all__ = [
     "own_frames",
     "summed_up",
     "where",
+    "write",
 ]
 
 _ROOT = "twilio_taskrouter_worker"
@@ -157,6 +158,23 @@ _SID = re.compile(r"\b[A-Z]{2}[0-9A-Za-z]{4,}\b")
 _REPEATS = Repeats()
 
 
+def write(
+    logger: logging.Logger,
+    level: int,
+    text: str,
+    *args: object,
+    extra: Mapping[str, str | None],
+    exc_info: Any = None,
+) -> None:
+    """Log a line. A handler is the application's code: one that raises must not end a thread of the library."""
+    try:
+        logger.log(level, text, *args, extra=extra, exc_info=exc_info)
+    except Exception:
+        # As logging itself does with what its own handlers raise.
+        if logging.raiseExceptions:
+            traceback.print_exc()
+
+
 def summed_up(
     logger: logging.Logger,
     level: int,
@@ -182,4 +200,4 @@ def summed_up(
     if count:
         more = f" ({count} of these, from all workers of this process)" if count > 1 else ""
         below = below and f"\n{below}"
-        logger.log(level, "%s%s%s", text, more, below, extra=extra, exc_info=exc_info)
+        write(logger, level, "%s%s%s", text, more, below, extra=extra, exc_info=exc_info)

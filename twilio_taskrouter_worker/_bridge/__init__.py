@@ -2,7 +2,7 @@
 
 Three walks lead through this folder::
 
-    event:   stream -> frames -> signaling -> connection -> session -> dispatch -> messages -> updates -> tracking
+    event:   stream -> frames -> signaling -> receiving -> session -> dispatch -> messages -> updates -> tracking
              -> mirror -> your callback
     call:    mirror -> request (routes: url, parameters) -> calls -> turns -> http -> outcomes -> mirror -> Future
     reload:  session (states, reload) -> connection -> reloading -> loading -> session -> resync -> mirror -> ready

@@ -2,7 +2,7 @@
 
 Threads, each with one duty:
 
-- *receive* owns the socket: connects, reads, and waits between attempts;
+- *receive* owns the socket (:mod:`receiving`): connects, reads, and waits between attempts;
 - *dispatch* applies what came and runs callbacks;
 - the process-wide timers give the session the time; the process-wide pool makes requests.
 
@@ -18,7 +18,6 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 
 import attrs
@@ -26,7 +25,6 @@ import attrs
 from ..errors import (
     ClosedError,
     ConnectTimeoutError,
-    GatewayConnectionError,
     InvalidMessageError,
     TaskRouterError,
 )
@@ -47,7 +45,6 @@ from .actions import (
     SetActivity,
     TakeOver,
 )
-from .connections import distrust_idle
 from .dispatch import Dispatcher
 from .failures import (
     connect_timeout,
@@ -58,12 +55,11 @@ from .failures import (
 from .http import hide
 from .messages import Init, Message, parse
 from .mirror import Mirror, Notice
+from .receiving import Receiver
 from .reloading import ReloadRequests
 from .request import Caller
 from .resync import missing, take_over
 from .session import Session, SessionOptions
-from .settings import Settings
-from .signaling import Closed, Socket, websocket_settings
 from .states import State
 from .threads import POOL, TIMERS, Timer, drain_all
 from .timings import Timings
@@ -108,22 +104,15 @@ class Connection:
         before: Connection | None = None,
     ) -> None:
         self._options = options
-        self._timings = options.timings
         self._state = state
         self._waiting = waiting
         self._on_finished = on_finished
         self._lock = threading.Lock()
         self._session = Session(options.session, options.timings)
         self._requests = ReloadRequests(self._session, caller, self._tell, self._with_age)
-        self._socket: Socket | None = None
-        self._settings: Settings | None = None
-        self._to_connect: Connect | None = None
-        self._wake = threading.Condition(self._lock)
         self._later: list[Callable[[], object]] = []
         self._stopping = False
         self._timer: Timer | None = None
-        self._goodbye: Timer | None = None
-        self._waits_for_lock = False
         self._name = "taskrouter-worker"
         self.ready: Future[None] = Future()
         """Done when the worker is ready for the first time, or will never be. Not to be cancelled."""
@@ -132,8 +121,18 @@ class Connection:
         """Set after the last callback."""
         after: threading.Thread | None = None if before is None else before.dispatcher.thread
         self.dispatcher: Dispatcher = Dispatcher(state, f"{self._name}-dispatch", after, options.work, options.watch)
-        # A daemon: it may be connecting or reading when the interpreter exits.
-        self._receiver = threading.Thread(target=self._receive, name=f"{self._name}-recv", daemon=True)
+        self._receiver = Receiver(
+            options.ws_server,
+            options.timings,
+            options.lock,
+            self._session,
+            self._lock,
+            self._tell,
+            self._do,
+            self._with_age,
+            lambda: state.worker_sid,
+            f"{self._name}-recv",
+        )
 
     # -- from outside ----------------------------------------------------------------------------------------------
 
@@ -187,7 +186,7 @@ class Connection:
         self._waiting.open(self.dispatcher.thread)
         try:
             self.dispatcher.thread.start()
-            self._receiver.start()
+            self._receiver.thread.start()
         except RuntimeError as error:
             self._waiting.close(ClosedError("The worker could not be started"), self.dispatcher.thread)
             self.dispatcher.stop()
@@ -239,7 +238,7 @@ class Connection:
         """The error for a connect() that waited this long."""
         with self._lock:
             lock = self._options.lock
-            if lock is not None and self._waits_for_lock:
+            if lock is not None and self._receiver.waits_for_lock:
                 return ConnectTimeoutError(
                     f"connect() was not ready within {timeout:g} s; it waited for {lock.holder()}, which holds the "
                     f"lock file {lock.path} of single="
@@ -258,7 +257,7 @@ class Connection:
 
     def join(self, deadline: float) -> bool:
         """Wait for the threads, other than the current one; False if one still runs at the deadline."""
-        for thread in (self._receiver, self.dispatcher.thread):
+        for thread in (self._receiver.thread, self.dispatcher.thread):
             # One that could not be started has no ident.
             if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
@@ -288,13 +287,14 @@ class Connection:
             case Ready():
                 self.dispatcher.put(self._become_ready)
             case Connect():
-                self._to_connect = action
-                self._wake.notify_all()
+                self._receiver.connect(action)
                 self._later.append(partial(reporting.connecting, self._state.worker_sid, self._options.ws_server))
             case HangUp():
-                self._end_receiving(self._socket)
+                self._receiver.end(hang_up=True)
             case SayGoodbye():
-                self._say_goodbye(self._socket)
+                goodbye = self._receiver.say_goodbye()
+                if goodbye is not None:
+                    self._later.append(goodbye)
             case ReadLists():
                 POOL.submit(lambda: self._requests.read_lists(action))
             case SetActivity():
@@ -308,21 +308,8 @@ class Connection:
                 if renew is not None:
                     POOL.submit(lambda: _call(renew))
             case Finish(error):
-                self._end_receiving(None)
+                self._receiver.end(hang_up=False)
                 self.dispatcher.put(lambda: self._finish(error))
-
-    def _end_receiving(self, socket: Socket | None) -> None:
-        self._to_connect = None
-        self._wake.notify_all()
-        if socket is not None:
-            socket.hang_up()
-
-    def _say_goodbye(self, socket: Socket | None) -> None:
-        """Close the websocket politely; a peer that does not answer is not waited for."""
-        self._end_receiving(None)
-        if socket is not None:
-            self._goodbye = TIMERS.at(time.monotonic() + self._timings.goodbye, socket.hang_up)
-            self._later.append(socket.say_goodbye)
 
     def _schedule(self) -> None:
         """Ask for a tick at the session's deadline. A tick that comes early is put off again: frames move the
@@ -340,7 +327,7 @@ class Connection:
 
     def _due(self, now: float) -> list[Action]:
         silent_at = self._session.silent_at
-        if silent_at is not None and now >= silent_at and self._socket is not None and self._socket.has_unread():
+        if silent_at is not None and now >= silent_at and self._receiver.has_unread():
             # The process stood still, and the receive thread has not had its turn: the peer was not silent.
             self._session.frames((), now)
         return self._session.tick(now)
@@ -398,105 +385,6 @@ class Connection:
         else:
             self.ready.set_exception(error)
 
-    # -- the receive thread ----------------------------------------------------------------------------------------
-
-    def _receive(self) -> None:
-        lock = self._options.lock
-        try:
-            if lock is None or self._wait_for(lock):
-                self._receive_all()
-        finally:
-            if lock is not None:
-                lock.release()
-
-    def _wait_for(self, lock: ProcessLock) -> bool:
-        """Wait until this process has the lock; False if the worker was disconnected before."""
-        self._waits_for_lock = not lock.acquire()
-        if self._waits_for_lock:
-            reporting.step(
-                self._state.worker_sid, "connecting", "waiting for %s, which holds %s", lock.holder(), lock.path
-            )
-        while self._waits_for_lock:
-            with self._lock:
-                if not self.given_up:
-                    self._wake.wait(self._timings.lock_check)
-                if self.given_up:
-                    return False
-            # A folder that was removed, for example: whatever it is may pass.
-            with suppress(OSError):
-                self._waits_for_lock = not lock.acquire()
-        return True
-
-    def _receive_all(self) -> None:
-        while (connect := self._next_connect()) is not None:
-            socket = self._open(connect)
-            if socket is None:
-                continue
-            try:
-                self._read(socket)
-            finally:
-                socket.close()
-        if self._goodbye is not None:
-            self._goodbye.cancel()
-        _rest()
-
-    def _next_connect(self) -> Connect | None:
-        with self._lock:
-            while self._to_connect is None and not self.given_up:
-                self._wake.wait()
-            connect, self._to_connect = self._to_connect, None
-            return None if self.given_up else connect
-
-    def _open(self, connect: Connect) -> Socket | None:
-        try:
-            if self._settings is None:
-                self._settings = websocket_settings(self._options.ws_server)
-            socket = Socket(self._options.ws_server, connect.query, self._settings)
-            with self._lock:
-                if self.given_up:
-                    return None
-                self._socket = socket
-            socket.open(self._timings.handshake)
-        except TaskRouterError as error:
-            failure = self._with_age(error)
-        except Exception as error:
-            failure = GatewayConnectionError(f"Could not connect to {self._options.ws_server}: {type(error).__name__}")
-            failure.__cause__ = error
-        else:
-            self._tell(self._session.opened)
-            return socket
-        self._socket = None
-        self._tell(lambda now: self._session.connect_failed(failure, now))
-        return None
-
-    def _read(self, socket: Socket) -> None:
-        session = self._session
-        while True:
-            try:
-                frames = socket.read()
-            except Closed as end:
-                closed = end
-                break
-            except Exception as error:
-                # Whatever it is: a reading thread that dies would leave a worker that gets no events.
-                closed = Closed(None, f"The websocket could not be read: {type(error).__name__}")
-                break
-            now = time.monotonic()
-            with self._lock:
-                if session.state is State.READY:
-                    # The common case, without the rest of _tell: nothing is put off, and a tick that comes too early
-                    # is put off again.
-                    for action in session.frames(frames, now):
-                        self._do(action)
-                    continue
-            self._tell(partial(session.frames, frames))
-        if closed.code is None:
-            # Without a close frame: the network may have changed, and idle HTTP connections be as dead.
-            distrust_idle()
-        with self._lock:
-            self._socket = None
-        self._tell(lambda now: session.closed(closed.code, closed.reason, now))
-
     def _with_age(self, error: TaskRouterError) -> TaskRouterError:
         return with_age(error, self._session.token_end, time.monotonic())
 
@@ -532,7 +420,7 @@ class Connection:
         state.worker_sid, state.account_sid = init.worker_sid, init.account_sid
         state.workspace_sid = init.workspace_sid
         name = f"{self._name}-{init.worker_sid}"
-        self._receiver.name, self.dispatcher.thread.name = f"{name}-recv", f"{name}-dispatch"
+        self._receiver.thread.name, self.dispatcher.thread.name = f"{name}-recv", f"{name}-dispatch"
 
 
 def _readable(frames: tuple[str | bytes, ...]) -> list[Message]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any
 
-from .._log import CALLBACKS, EVENTS, about, summed_up
+from .._log import CALLBACKS, EVENTS, about, summed_up, write
 from ..errors import InvalidMessageError, TaskRouterError
 from ..events import Emitter, Listener
 from . import reporting
@@ -169,7 +169,9 @@ class Dispatcher:
         self._warn_after *= 2
 
     def _unforeseen(self, error: Exception) -> None:
-        EVENTS.error(
+        write(
+            EVENTS,
+            logging.ERROR,
             "An event could not be handled; this is a defect of the library",
             exc_info=error,
             extra=about(worker=self._state.worker_sid),

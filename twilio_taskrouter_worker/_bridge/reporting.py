@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from .._log import CALLBACKS, CONNECTION, EVENTS, TOKENS, about, name_of, own_frames, summed_up, where
+from .._log import CALLBACKS, CONNECTION, EVENTS, TOKENS, about, name_of, own_frames, summed_up, where, write
 from ..errors import (
     GatewayConnectionError,
     GatewayDisconnectedError,
@@ -41,8 +41,13 @@ __all__ = [
 
 def step(worker_sid: str, event: str, text: str, *args: object) -> None:
     """One step in the life of a connection."""
-    CONNECTION.info(
-        "Worker %s: " + text, worker_sid or "(unknown yet)", *args, extra=about(worker=worker_sid, event=event)
+    write(
+        CONNECTION,
+        logging.INFO,
+        "Worker %s: " + text,
+        worker_sid or "(unknown yet)",
+        *args,
+        extra=about(worker=worker_sid, event=event),
     )
 
 
@@ -72,10 +77,10 @@ def token_step(worker_sid: str, event: str, seconds: float, *, renews: bool, hea
     """The token's end comes near or has come; *renews*: there is a provider, *heard*: the event has a listener."""
     extra = about(worker=worker_sid, event=event)
     if event == "token_updated":
-        TOKENS.info("Worker %s: the token was renewed", worker_sid, extra=extra)
+        write(TOKENS, logging.INFO, "Worker %s: the token was renewed", worker_sid, extra=extra)
     elif event == "token_will_expire":
         if renews or heard:
-            TOKENS.info("Worker %s: the token expires in %.0f s", worker_sid, seconds, extra=extra)
+            write(TOKENS, logging.INFO, "Worker %s: the token expires in %.0f s", worker_sid, seconds, extra=extra)
         else:
             text = (
                 f"Worker {worker_sid}: the token expires in {seconds:.0f} s, and nothing renews it; give a "
@@ -100,8 +105,8 @@ def offered(worker_sid: str, reservation: Reservation) -> None:
         extra = about(
             worker=worker_sid, task=reservation.task.sid, reservation=reservation.sid, event="reservation_created"
         )
-        EVENTS.info(
-            "Worker %s: reservation %s of task %s was offered",
+        write(
+            EVENTS, logging.INFO, "Worker %s: reservation %s of task %s was offered",
             worker_sid, reservation.sid, reservation.task.sid, extra=extra,
         )  # fmt: skip
 
@@ -119,16 +124,16 @@ def ended(worker_sid: str, reservation: Reservation, status: str) -> None:
         )
         summed_up(EVENTS, level, text, extra)
         return
-    EVENTS.info(
-        "Worker %s: reservation %s of task %s ended: %s",
+    write(
+        EVENTS, logging.INFO, "Worker %s: reservation %s of task %s ended: %s",
         worker_sid, reservation.sid, reservation.task.sid, status, extra=extra,
     )  # fmt: skip
 
 
 def activity_changed(worker_sid: str, name: str, available: bool) -> None:
     """The worker's activity is another one."""
-    EVENTS.info(
-        "Worker %s: the activity is %r now (%s)",
+    write(
+        EVENTS, logging.INFO, "Worker %s: the activity is %r now (%s)",
         worker_sid, name, "available" if available else "not available",
         extra=about(worker=worker_sid, event="activity_updated"),
     )  # fmt: skip

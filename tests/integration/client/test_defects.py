@@ -328,7 +328,7 @@ def test_defect_15_a_token_during_backoff_makes_one_connection(bridge: Recording
         worker.update_token("the.second.token")
         ears.wait_for("ready", 2, timeout=5)
         inner = worker._connection
-        assert inner is not None and inner._session._retry_at is None and inner._to_connect is None
+        assert inner is not None and inner._session._retry_at is None and inner._receiver._to_connect is None
         assert len(bridge.connections) == 2
         worker.disconnect()
         eventually(lambda: not any(each.is_open for each in bridge.connections), 5, "a websocket stays open")

@@ -327,7 +327,7 @@ def test_frames_that_wait_in_the_kernel_are_no_silence(
         bridge.beat()
         assert stands.wait(SOON)
         bridge.beat()
-        eventually(lambda: worker._connection is not None and worker._connection._socket.has_unread())  # type: ignore[union-attr]
+        eventually(lambda: worker._connection is not None and worker._connection._receiver.has_unread())  # type: ignore[union-attr]
         inner = worker._connection
         assert inner is not None
         before = inner._session.silent_at

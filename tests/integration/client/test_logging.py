@@ -134,3 +134,29 @@ def test_many_workers_that_lose_the_service_are_summed_up(
     warnings = [record for record in log.records if record.levelno >= logging.WARNING]
     assert ["of these" in record.getMessage() for record in warnings] == [False, True]
     assert all(record.exc_info is None for record in warnings)
+
+
+def test_a_handler_that_raises_ends_nothing(
+    router: LocalTaskRouter, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log handler is the application's code: where it raises at every line, the worker goes on."""
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError("the disk is full")
+
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    broken = Broken()
+    logging.getLogger(ROOT).addHandler(broken)
+    try:
+        with new_worker(router) as worker:
+            ears = Ears(worker)
+            router.faults.drop(worker.sid)
+            ears.wait_for("ready", timeout=10)
+            worker.on("reservation_created", lambda reservation: 1 / 0)
+            router.create_task({})
+            ears.wait_for("reservation_created")
+            router.clock.advance(121)
+            eventually(lambda: not worker.activity.available)
+    finally:
+        logging.getLogger(ROOT).removeHandler(broken)

@@ -65,6 +65,7 @@ IMPURE_SIBLINGS = {
     "http",
     "inbox",
     "loading",
+    "receiving",
     "reloading",
     "outcomes",
     "resolver",
