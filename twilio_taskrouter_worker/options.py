@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from . import _checks
+from ._local_url import local_url
 from .observer import Observer
 from .single import Single
 
@@ -97,8 +98,15 @@ class Options:
             raise ValueError("connect_activity and connect_activity_sid are two forms of one option: give one of them")
 
     def urls(self) -> tuple[str, str]:
-        """The addresses for HTTP and for the websocket."""
-        return bridge_urls(self.region, self.edge, self.eb_server, self.ws_server)
+        """The addresses for HTTP and for the websocket: as given, of a local TaskRouter, or Twilio's.
+
+        Raises:
+            ValueError: An address is invalid, or that in the environment variable TASKROUTER_LOCAL_URL.
+        """
+        eb_server = self.eb_server
+        if not (eb_server or self.ws_server or self.region or self.edge) and (url := local_url()):
+            eb_server = f"{url}{_PATH}"
+        return bridge_urls(self.region, self.edge, eb_server, self.ws_server)
 
 
 def bridge_urls(region: str | None, edge: str | None, eb_server: str | None, ws_server: str | None) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from twilio_taskrouter_worker.cli.local import DEFAULT_PORT
+from twilio_taskrouter_worker.cli.remote import DEFAULT_PORT
 from twilio_taskrouter_worker.errors import SeedError
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,7 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from twilio_taskrouter_worker.cli.snippets import js_snippet, python_snippet, rest_snippet
+from twilio_taskrouter_worker._hosts import is_loopback
+from twilio_taskrouter_worker._local_url import DEVELOPMENT_SEED, LOCAL_URL
+from twilio_taskrouter_worker.cli import background
+from twilio_taskrouter_worker.cli.remote import DEFAULT_PORT
+from twilio_taskrouter_worker.cli.snippets import SNIPPETS
 from twilio_taskrouter_worker.errors import SeedError, StateError, StoreError
 
 if TYPE_CHECKING:
@@ -22,7 +27,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DEFAULT_PORT = 4100
 DEFAULT_EVENT_DELAY = 0.025
 """Clients here are other programs, on a machine that may be busy: they should have read an answer before its events."""
 _FIRST_WORKER = "Alice"
@@ -63,7 +67,22 @@ _SHOWN = (
     default=None,
     help="Begin with the workspaces, queues, workers ... of this JSON or YAML file.",
 )
-@click.option("--random-seed", type=int, default=None, help="Makes sids and secrets the same at every start.")
+@click.option(
+    "--random-seed",
+    type=int,
+    default=None,
+    help="Makes other sids and secrets, the same at every start. The default are the documented ones for development,"
+    " except with --db, or on an address that others can reach.",
+)
+@click.option("--detach", is_flag=True, help="Go on in the background; 'taskrouter stop' ends it.")
+@click.option(
+    "--snippets",
+    type=click.Choice(["python", "rest", "js", "curl"]),
+    multiple=True,
+    help="Print this snippet to paste, too; may be repeated.",
+)
+@click.option("--quiet", is_flag=True, help="No line for each request, connection, event and webhook.")
+@click.option("--verbose", is_flag=True, help="More of them.")
 @click.option(
     "--event-delay",
     type=click.FloatRange(0, 1),
@@ -71,7 +90,7 @@ _SHOWN = (
     show_default=True,
     help="Seconds between the answer to a request and its events.",
 )
-@click.option("--account-sid", default=None, help="Use this account sid; the default is made up at each start.")
+@click.option("--account-sid", default=None, help="Use this account sid.")
 @click.option("--auth-token", default=None, help="Use this auth token for REST.")
 @click.option("--signing-key-sid", default=None, help="Use this API key sid; it signs the workers' tokens.")
 @click.option("--signing-key-secret", default=None, help="Use this API key secret.")
@@ -85,6 +104,10 @@ def local(
     db: str | None,
     seed_file: str | None,
     random_seed: int | None,
+    detach: bool,
+    snippets: tuple[str, ...],
+    quiet: bool,
+    verbose: bool,
     event_delay: float,
     account_sid: str | None,
     auth_token: str | None,
@@ -94,10 +117,22 @@ def local(
     """Run a local TaskRouter until Ctrl-C.
 
     It answers the REST API and the event bridge on one port, and has a workspace with one workflow, one queue and one
-    worker, or what a seed file says. Everything is in memory, or kept in a file. Prints its addresses, credentials and
-    snippets to paste. Ctrl-C or SIGTERM ends it with exit code 0.
+    worker, or what a seed file says. Everything is in memory, or kept in a file. Prints its addresses and credentials,
+    then a line for each request, connection, event and webhook. Ctrl-C or SIGTERM ends it with exit code 0.
     """
+    if detach:
+        facts = background.detach(
+            port, [argument for argument in sys.argv[2:] if argument not in ("--detach", "--json")]
+        )
+        click.echo(
+            json.dumps(facts) if as_json else f"Local TaskRouter is ready at {facts['url']}, log in {facts['log']}"
+        )
+        return
     from twilio_taskrouter_worker.local import LocalTaskRouter
+
+    if random_seed is None and db is None and is_loopback(host):
+        random_seed = DEVELOPMENT_SEED
+    _log_to_terminal(logging.WARNING if quiet or (as_json and not verbose) else logging.INFO, verbose)
 
     with _stop_signals() as stop:
         try:
@@ -127,7 +162,7 @@ def local(
             raise click.ClickException(str(error)) from error
         try:
             facts = _facts(router)
-            click.echo(json.dumps(facts) if as_json else _welcome(facts, db))
+            click.echo(json.dumps(facts) if as_json else _welcome(facts, router, db, snippets))
             stop.wait()
         finally:
             router.stop()
@@ -242,28 +277,31 @@ def _or_none(ask: Callable[[], T]) -> T | None:
         return None
 
 
-def _welcome(facts: dict[str, Any], db: str | None) -> str:
-    """The text for a person."""
-    lines = [
-        f"Local TaskRouter is ready at {facts['url']}",
-        "",
-        f"  REST API      {facts['url']}/v1/Workspaces{_below(facts['workspace_sid'])}",
-        f"  event bridge  {facts['eb_server']}  and  {facts['ws_server']}",
-        "",
-        *(f"  {name:<20}{facts[name] or 'none'}" for name in _SHOWN),
-        f"  {'activities':<20}{', '.join(facts['activities'])}",
-        f"  {'worker_sid':<20}{facts['worker_sid'] or 'none'}",
-    ]
-    if facts["worker_sid"] and facts["workflow_sid"] and "Available" in facts["activities"]:
-        for title, snippet in (
-            ("A worker, in Python:", python_snippet(facts)),
-            ("A task for it, with the official REST library (pip install twilio):", rest_snippet(facts)),
-            ("The same worker with the official JS SDK (npm install twilio-taskrouter):", js_snippet(facts)),
-        ):
-            lines += ["", title, "", snippet]
+def _welcome(facts: dict[str, Any], router: LocalTaskRouter, db: str | None, snippets: tuple[str, ...]) -> str:
+    """The text for a person; it fits a terminal of 80 by 24, with the address last."""
+    lines = [*(f"  {name:<20}{facts[name] or 'none'}" for name in _SHOWN), ""]
+    workers = _or_none(router.workers) or []
+    lines += [f"  {each.sid}  {each.activity_name:<12} {each.friendly_name}" for each in workers[:5]]
+    if len(workers) > 5:
+        lines.append(f"  and {len(workers) - 5} more workers")
+    for name in snippets if facts["worker_sid"] and facts["workflow_sid"] else ():
+        lines += ["", SNIPPETS[name](facts)]
     end = "everything is in memory" if db is None else f"everything is kept in {db}"
-    return "\n".join([*lines, "", f"Ctrl-C ends it; {end}."])
+    lines += [
+        "",
+        f"  export {LOCAL_URL}={facts['url']}",
+        f"  --snippets python|rest|js|curl: programs to paste; {end}",
+        "",
+        f"Local TaskRouter is ready at {facts['url']}, Ctrl-C ends it",
+    ]
+    return "\n".join(lines)
 
 
-def _below(sid: str | None) -> str:
-    return f"/{sid}" if sid else ""
+def _log_to_terminal(level: int, verbose: bool) -> None:
+    """Write the service's log to standard error, a line each."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("twilio_taskrouter_worker.local")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else level)
+    logger.propagate = False

@@ -56,3 +56,15 @@ worker.on("reservationCreated", async (reservation) => {{
   await reservation.accept();
   await reservation.task.complete("done");
 }});'''
+
+
+def curl_snippet(facts: Mapping[str, Any]) -> str:
+    """A task, created with curl."""
+    return f'''\
+curl -u "{facts["account_sid"]}:{facts["auth_token"]}" \\
+     -d 'Attributes={{"order": 1}}' -d "WorkflowSid={facts["workflow_sid"]}" \\
+     {facts["url"]}/v1/Workspaces/{facts["workspace_sid"]}/Tasks'''
+
+
+SNIPPETS = {"python": python_snippet, "rest": rest_snippet, "js": js_snippet, "curl": curl_snippet}
+"""By their names on the command line."""

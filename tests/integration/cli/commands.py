@@ -46,7 +46,7 @@ class Running:
     def __init__(self, arguments: list[str], **popen: Any) -> None:
         self.process = subprocess.Popen(
             arguments,
-            env=environment(PYTHONUNBUFFERED="1"),
+            env=popen.pop("env", None) or environment(PYTHONUNBUFFERED="1"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

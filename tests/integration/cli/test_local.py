@@ -150,18 +150,44 @@ def test_impossible_credentials_are_wrong_usage() -> None:
 
 
 def test_text_for_a_person_holds_what_they_need() -> None:
-    """Without ``--json`` the addresses, all credentials and three snippets are printed."""
+    """Without ``--json`` all credentials, the workers, the snippets that were asked for, and last the address."""
     options = [part for name, value in CREDENTIALS.items() for part in ("--" + name.replace("_", "-"), value)]
-    with Running(command_line("local", "--port", "0", *options)) as program:
-        text = "\n".join(program.lines_until("Ctrl-C"))
-        assert program.stop(signal.SIGINT) == (0, "")
-    url = re.match(r"Local TaskRouter is ready at (http://127\.0\.0\.1:\d+)\n", text)
+    snippets = [part for name in ("python", "rest", "js", "curl") for part in ("--snippets", name)]
+    with Running(command_line("local", "--port", "0", *options, *snippets)) as program:
+        text = "\n".join(program.lines_until("Local TaskRouter is ready at"))
+        assert program.stop(signal.SIGINT)[0] == 0
+    url = re.search(r"\nLocal TaskRouter is ready at (http://127\.0\.0\.1:\d+), Ctrl-C ends it$", text)
     assert url is not None
-    assert text.count(url.group(1)) >= 4
     for value in CREDENTIALS.values():
         assert value in text
-    for piece in ("run_forever(", "from twilio.rest import Client", 'require("twilio-taskrouter")'):
+    for piece in ("run_forever(", "from twilio.rest import Client", 'require("twilio-taskrouter")', "curl -u", "Alice"):
         assert piece in text
+
+
+def test_the_start_fits_a_small_terminal() -> None:
+    """Without snippets the text fits 80 by 24, so that nothing of it scrolls away."""
+    with Running(command_line("local", "--port", "0", "--quiet")) as program:
+        lines = program.lines_until("Local TaskRouter is ready at")
+        assert program.stop(signal.SIGINT) == (0, "")
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_same_sids_at_every_start() -> None:
+    """Credentials and sids are the documented ones, so that pasted programs and .env files stay right."""
+
+    def facts() -> dict[str, Any]:
+        with Running(command_line("local", "--port", "0", "--json")) as program:
+            line: dict[str, Any] = json.loads(program.line())
+            assert program.stop(signal.SIGTERM) == (0, "")
+        return line
+
+    first, second = facts(), facts()
+    for name in ("account_sid", "auth_token", "signing_key_secret", "workspace_sid", "workflow_sid", "worker_sid"):
+        assert first[name] == second[name]
+    page = (ROOT / "docs" / "command-line.rst").read_text(encoding="utf-8")
+    for name in ("account_sid", "auth_token", "signing_key_sid", "signing_key_secret", "workspace_sid"):
+        assert first[name] in page, name
 
 
 def test_python_snippets_run_as_pasted(running: Running) -> None:
@@ -224,9 +250,9 @@ def test_a_workspace_without_anything_is_shown(tmp_path: Path) -> None:
         facts = json.loads(program.line())
         assert [facts[name] for name in ("worker_sid", "token", "workflow_sid", "task_queue_sid")] == [None] * 4
         assert program.stop(signal.SIGTERM) == (0, "")
-    with Running(command_line("local", "--port", "0", "--seed", str(seed))) as program:
-        text = "\n".join(program.lines_until("Ctrl-C"))
-        assert "workflow_sid        none" in text and "Python" not in text
+    with Running(command_line("local", "--port", "0", "--quiet", "--seed", str(seed))) as program:
+        text = "\n".join(program.lines_until("Local TaskRouter is ready at"))
+        assert "workflow_sid        none" in text
         assert program.stop(signal.SIGTERM) == (0, "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, Final
 
 from aiohttp import web
@@ -23,6 +24,9 @@ from .rest.operations import TABLE
 from .service import Service
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
+requests_log = log.getChild("requests")
+_tunnelled: ContextVar[str] = ContextVar("tunnelled", default="")
+"""For the log: the request inside of the one that is being answered."""
 
 BRIDGE_PATH: Final = "/v1/wschannels"
 _REST: Final = "/v1/"
@@ -42,6 +46,17 @@ class App:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; whatever goes wrong becomes an answer too."""
+        if not requests_log.isEnabledFor(logging.INFO):
+            return await self._respond(request)
+        begun = self.service.loop.time()
+        _tunnelled.set("")
+        response = await self._respond(request)
+        took = (self.service.loop.time() - begun) * 1000
+        what = _tunnelled.get() or f"{request.method} {request.raw_path.partition('?')[0]}"
+        requests_log.info("%d %s (%.1f ms)", response.status, what, took)
+        return response
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             self._guard.check(request)
         except Rejected as refusal:
@@ -83,6 +98,7 @@ class App:
         if request.method != "POST":
             raise refusals.MethodRefused(request.method, BRIDGE_PATH, ("GET", "POST"))
         envelope = tunnel.open_envelope(await read_body(request, TUNNEL_BODY_BYTES))
+        _tunnelled.set(f"{envelope.method} {envelope.url} (bridge)")
         await self.service.faults.request(Arrival(TUNNEL, envelope.method, envelope.url, envelope.token))
 
         def execute() -> web.Response:

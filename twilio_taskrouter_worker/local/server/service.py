@@ -25,6 +25,7 @@ from .http import refusals
 from .rules import DEFAULT_SERVICE_RULES, ServiceRules
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
+events_log = log.getChild("events")
 
 EVENT_DELAY_SECONDS: Final = 0.003
 """How long after the answer to a request was written its events leave, unless the maker of the service says otherwise:
@@ -278,6 +279,8 @@ class Service:
                 batch.add(session, frame)
 
     def _note(self, event: Event) -> None:
+        if events_log.isEnabledFor(logging.INFO):
+            events_log.info("%s %s", event.type, event.sid)
         self.ledger.note(event)
         if event.workspace is not None:
             self._workspaces[event.workspace_sid] = event.workspace

@@ -14,6 +14,7 @@ from . import frames
 from .frames import Kind
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
+sessions_log = log.getChild("sessions")
 
 HEARTBEAT_SECONDS: Final = 15.0
 """Clients take 30 s of silence for a dead connection."""
@@ -228,6 +229,7 @@ class Sessions:
 
     def add(self, session: Session, init: bytes, *, close_others: bool) -> None:
         """Take a session in: from now on it hears what happens, beginning with its ``init``."""
+        sessions_log.info("Connected: worker %s", session.worker_sid)
         others = list(self.of(session.worker_sid)) if close_others else []
         self._by_worker.setdefault(session.worker_sid, {})[session] = None
         if self.way is not None:
@@ -245,6 +247,7 @@ class Sessions:
         session.open = False
         if session not in mine:
             return
+        sessions_log.info("Disconnected: worker %s", session.worker_sid)
         session.queue.clear()
         if session.expiry is not None:
             session.expiry.cancel()

@@ -19,6 +19,7 @@ from .posting import NotDelivered, Poster, Reply, one_line, shown
 from .sessions import Batch
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
+webhooks_log = log.getChild("webhooks")
 
 WAITING_EVENTS: Final = 1000
 """How many event callbacks of a workspace may wait for those before them; further ones are left out."""
@@ -128,6 +129,7 @@ class Webhooks:
                 if level == logging.WARNING:
                     self._warned[params["WorkflowSid"]] = self._loop.time()
                 continue
+            webhooks_log.info("Assignment callback %s answered %d for %s", shown(url), reply.status, sid)
             self._obey(reply, event, url)
             return
         try:
@@ -192,6 +194,7 @@ class Webhooks:
         except NotDelivered as failure:
             trouble = str(failure)
         if trouble is None:
+            webhooks_log.info("Event callback %s took %s %s", shown(url), event.type, event.sid)
             if url in self._failing:
                 self._failing.discard(url)
                 log.info("Event callback %s works again", shown(url))

@@ -1,0 +1,30 @@
+"""A running local TaskRouter that everything is pointed at by one environment variable, and its known credentials."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+__all__ = ["DEVELOPMENT_SEED", "LOCAL_URL", "local_url"]
+
+LOCAL_URL = "TASKROUTER_LOCAL_URL"
+"""Name of the variable, for example ``http://127.0.0.1:4100``."""
+
+DEVELOPMENT_SEED = 4100
+"""Makes the account, its secrets and all sids of ``taskrouter local`` the same at every start. They are public: whoever
+reaches the port may use them, and nobody but this machine should."""
+
+
+def local_url() -> str | None:
+    """Return the address in the environment, without a slash at its end; None where there is none.
+
+    Raises:
+        ValueError: It is not the address of a service.
+    """
+    url = os.environ.get(LOCAL_URL, "").strip().rstrip("/")
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
+        raise ValueError(f"{LOCAL_URL} must be an address such as http://127.0.0.1:4100, not {url!r}")
+    return url

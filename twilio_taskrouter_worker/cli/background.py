@@ -1,0 +1,88 @@
+"""``taskrouter local --detach`` and ``taskrouter stop``: a local TaskRouter without a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twilio_taskrouter_worker.cli.remote import DEFAULT_PORT
+
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+
+
+def _record(port: int) -> Path:
+    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return Path(home) / "taskrouter" / f"{port}.json"
+
+
+def detach(port: int, arguments: list[str]) -> dict[str, Any]:
+    """Start the service in a process of its own, and return its facts when it is ready."""
+    record = _record(port)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    log = record.with_suffix(".log")
+    with log.open("w", encoding="utf-8") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "twilio_taskrouter_worker.cli", "local", "--json", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+            text=True,
+        )
+    assert child.stdout is not None
+    line = child.stdout.readline()
+    child.stdout.close()
+    if not line:
+        child.wait()
+        raise click.ClickException(log.read_text(encoding="utf-8").strip() or f"It did not start; see {log}")
+    facts: dict[str, Any] = json.loads(line)
+    record.write_text(json.dumps({"pid": child.pid, "url": facts["url"], "log": str(log)}), encoding="utf-8")
+    # It goes on without this process; nobody waits for it here.
+    child.returncode = 0
+    return {**facts, "pid": child.pid, "log": str(log)}
+
+
+@click.command()
+@click.option("--port", type=int, default=DEFAULT_PORT, show_default=True)
+def stop(port: int) -> None:
+    """Stop the local TaskRouter that was started with --detach on this port."""
+    record = _record(port)
+    try:
+        pid = int(json.loads(record.read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError) as error:
+        raise click.ClickException(f"No local TaskRouter was started with --detach on port {port}") from error
+    record.unlink(missing_ok=True)
+    if not _is_ours(pid):
+        raise click.ClickException(f"The local TaskRouter on port {port} had ended already")
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while _is_ours(pid):
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"Process {pid} did not end within {STOP_SECONDS:g} s")
+        time.sleep(0.05)
+    click.echo(f"stopped process {pid}", err=True)
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether this process runs and is a local TaskRouter; its number may have been given to another one."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        if os.path.isdir("/proc/self"):
+            return False
+        # Without /proc, as on macOS, all that can be asked is whether there is a process.
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return False
+        return True
+    return b"twilio_taskrouter_worker" in command

@@ -1,0 +1,213 @@
+"""The service that a command works on: a local TaskRouter, or a Twilio account, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from twilio_taskrouter_worker._local_url import DEVELOPMENT_SEED, LOCAL_URL, local_url
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_PORT = 4100
+DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
+TWILIO_URL = "https://taskrouter.twilio.com"
+TIMEOUT_SECONDS = 30.0
+
+
+class Remote:
+    """Makes requests with an account's credentials; what is refused becomes an error of the command."""
+
+    def __init__(self, url: str, account_sid: str, auth_token: str, workspace: str | None, *, confirmed: bool) -> None:
+        import requests
+
+        self.url = url
+        self.account_sid = account_sid
+        self.is_twilio = url == TWILIO_URL
+        self._confirmed = confirmed
+        self._workspace = workspace
+        self._session = requests.Session()
+        self._session.auth = (account_sid, auth_token)
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """Make one request; returns the JSON of the answer, None where it has none."""
+        import requests
+
+        if method != "GET" and self.is_twilio and not self._confirmed:
+            raise click.UsageError("This would change a Twilio account; add --yes to do it.")
+        try:
+            answer = self._session.request(method, f"{self.url}{path}", timeout=TIMEOUT_SECONDS, **options)
+        except requests.RequestException as error:
+            hint = "" if self.is_twilio else "; is it running (taskrouter local)?"
+            raise click.ClickException(f"No answer from {self.url}: {_cause(error)}{hint}") from error
+        if answer.status_code >= 400:
+            raise click.ClickException(_message(answer))
+        return answer.json() if answer.content else None
+
+    def control(self, method: str, path: str, **options: Any) -> Any:
+        """Make a request to the control address, which only a local TaskRouter has."""
+        if self.is_twilio:
+            raise click.UsageError(f"Only a local TaskRouter can do this; set {LOCAL_URL}, or give --url.")
+        return self.request(method, f"/control/v1/{path}", **options)
+
+    @property
+    def workspace(self) -> str:
+        """The path of the workspace: the one that was asked for, or the only one."""
+        found = list(self.list("/v1/Workspaces", "workspaces"))
+        wanted = [each for each in found if self._workspace in (None, each["sid"], each["friendly_name"])]
+        if len(wanted) == 1:
+            return f"/v1/Workspaces/{wanted[0]['sid']}"
+        names = ", ".join(f"{each['friendly_name']} ({each['sid']})" for each in found) or "none"
+        what = f"no workspace {self._workspace!r}" if self._workspace else "more than one workspace, or none"
+        raise click.UsageError(f"There is {what}; --workspace takes one of: {names}")
+
+    def list(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Iterate over all records of a list, page after page."""
+        parameters = {"PageSize": 100, **{name: value for name, value in query.items() if value is not None}}
+        page = self.request("GET", path, params=parameters)
+        while True:
+            yield from page[key]
+            following = page["meta"]["next_page_url"]
+            if not following:
+                return
+            page = self.request("GET", following[len(self.url) :])
+
+    def sid(self, kind: str, name: str) -> str:
+        """Return the sid of a worker, activity, queue, workflow ... that is given by name or sid."""
+        path, key = _KINDS[kind]
+        names = []
+        for each in self.list(f"{self.workspace}/{path}", key):
+            if name in (each["sid"], each["friendly_name"]):
+                return str(each["sid"])
+            names.append(each["friendly_name"])
+        raise click.UsageError(f"There is no {kind} {name!r}; there are {', '.join(names[:20]) or 'none'}.")
+
+
+_KINDS = {
+    "activity": ("Activities", "activities"),
+    "queue": ("TaskQueues", "task_queues"),
+    "worker": ("Workers", "workers"),
+    "workflow": ("Workflows", "workflows"),
+}
+
+
+def _cause(error: Exception) -> str:
+    text = str(error)
+    return "connection refused" if "Connection refused" in text else text.rpartition(": ")[2] or type(error).__name__
+
+
+def _message(answer: Any) -> str:
+    try:
+        text = answer.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        text = f"status {answer.status_code}"
+    if answer.status_code == 401:
+        text = f"{text}: check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
+    return str(text)
+
+
+def with_remote(function: F) -> F:
+    """Give a command the options that say where the service is; it gets a ``Remote`` as its first argument."""
+    options = (
+        click.option("--url", help=f"Address of a local TaskRouter. [env var: {LOCAL_URL}; default: {DEFAULT_URL}]"),
+        click.option("--account-sid", envvar="TWILIO_ACCOUNT_SID", show_envvar=True, help="The account."),
+        click.option("--auth-token", envvar="TWILIO_AUTH_TOKEN", show_envvar=True, help="Its auth token."),
+        click.option("--twilio", is_flag=True, help="Work on the real account instead, at taskrouter.twilio.com."),
+        click.option("--workspace", metavar="NAME", help="Name or sid; needed where there is more than one."),
+        click.option("--yes", is_flag=True, help="Allow a change of a real account."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON, one record a line."),
+    )
+
+    def command(
+        url: str | None,
+        account_sid: str | None,
+        auth_token: str | None,
+        twilio: bool,
+        workspace: str | None,
+        yes: bool,
+        as_json: bool,
+        **rest: Any,
+    ) -> Any:
+        remote = find(url, account_sid, auth_token, twilio=twilio, workspace=workspace, confirmed=yes)
+        return function(remote, Printer(as_json), **rest)
+
+    command.__doc__, command.__name__ = function.__doc__, function.__name__
+    command.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
+    for option in reversed(options):
+        command = option(command)
+    return command  # type: ignore[return-value]
+
+
+def find(
+    url: str | None,
+    account_sid: str | None,
+    auth_token: str | None,
+    *,
+    twilio: bool = False,
+    workspace: str | None = None,
+    confirmed: bool = False,
+) -> Remote:
+    """Decide which service is meant, and with which credentials."""
+    if twilio:
+        if not (account_sid and auth_token):
+            raise click.UsageError("--twilio needs TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or their options.")
+        return Remote(TWILIO_URL, account_sid, auth_token, workspace, confirmed=confirmed)
+    from twilio_taskrouter_worker.local.credentials import credentials
+
+    try:
+        address = (url or local_url() or DEFAULT_URL).rstrip("/")
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    nothing = dict.fromkeys(("account_sid", "auth_token", "signing_key_sid", "signing_key_secret"))
+    known = credentials(DEVELOPMENT_SEED, **nothing)
+    return Remote(
+        address, account_sid or known.account_sid, auth_token or known.auth_token, workspace, confirmed=confirmed
+    )
+
+
+class Printer:
+    """Prints records to standard output: as aligned columns for people, or as JSON, one record a line."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def record(self, record: Mapping[str, Any], text: str | None = None) -> None:
+        """Print one record; for people as its text, or as names and values."""
+        if self.as_json:
+            click.echo(json.dumps(record))
+        elif text is not None:
+            click.echo(text)
+        else:
+            width = max(len(name) for name in record)
+            for name, value in record.items():
+                click.echo(f"{name:<{width}}  {_shown(value)}")
+
+    def table(self, records: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
+        """Print records; for people the columns, which are titles by the names of fields."""
+        if self.as_json:
+            for record in records:
+                click.echo(json.dumps(record))
+            return
+        rows = [[_shown(record.get(name)) for name in columns] for record in records]
+        if not rows:
+            click.echo("(none)", err=True)
+            return
+        if sys.stdout.isatty():
+            rows.insert(0, [title.upper() for title in columns.values()])
+        widths = [max(len(row[index]) for row in rows) for index in range(len(columns))]
+        for row in rows:
+            click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def note(self, text: str) -> None:
+        """Print a remark, on standard error."""
+        click.echo(text, err=True)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value)
