@@ -90,6 +90,7 @@ class Options:
     return_to_activity: str | Activity | None = attrs.field(default=None, validator=_optional_activity)
     token_provider: Callable[[], str] | None = attrs.field(default=None, validator=_optional_provider)
     request_timeout: float = attrs.field(default=15.0, validator=_seconds)
+    report_unawaited: bool = attrs.field(default=False, validator=_boolean)
     single: Single | None = attrs.field(default=None, converter=_single)
     observer: Observer | None = attrs.field(default=None, validator=_checks.validator(_checks.optional(_observer)))
 

@@ -23,7 +23,7 @@ from ._version import __version__
 from .activity import Activity
 from .channel import Channel
 from .directory import Directory, Named
-from .errors import InvalidMessageError, NotReadyError
+from .errors import InvalidMessageError, NotReadyError, TaskRouterError
 from .events import Listener
 from .health import Health
 from .observer import HistoryEntry, Observer
@@ -108,6 +108,8 @@ class Worker(WorkerFields, Lifecycle):
         token_provider: Function without arguments that returns a new token; called on a pool thread before the token
             expires, and again after a failure.
         request_timeout: Seconds for each call as a whole, retries included; more than 0, less than 86400.
+        report_unawaited: Whether a call that failed and whose Future nobody looked at also fires ``error``; it is a
+            WARNING in the log in any case.
         single: Path of a lock file, or a :class:`~twilio_taskrouter_worker.Single`, that lets one process of this
             machine connect; the others wait, and one takes over when it ends. None: every process connects.
         observer: Gets events, calls, retries and connections as they happen; see
@@ -156,6 +158,7 @@ class Worker(WorkerFields, Lifecycle):
         return_to_activity: str | Activity | None = None,
         token_provider: Callable[[], str] | None = None,
         request_timeout: float = 15.0,
+        report_unawaited: bool = False,
         single: str | os.PathLike[str] | Single | None = None,
         observer: Observer | None = None,
     ) -> None:
@@ -174,6 +177,7 @@ class Worker(WorkerFields, Lifecycle):
             return_to_activity=return_to_activity,
             token_provider=token_provider,
             request_timeout=request_timeout,
+            report_unawaited=report_unawaited,
             single=single,
             observer=observer,
         )
@@ -194,6 +198,7 @@ class Worker(WorkerFields, Lifecycle):
             __version__,
             self._options.request_timeout,
             send_versions=self._options.enable_version_check,
+            unawaited=self._report_unawaited if self._options.report_unawaited else None,
             refused=self._token_refused,
             watch=self._watch,
         )
@@ -506,6 +511,12 @@ class Worker(WorkerFields, Lifecycle):
                 connection.change_token(token, monotonic_expiry(token))
         elif connection is not None and failure is not None:
             connection.renewal_failed(failure, self._token)
+
+    def _report_unawaited(self, error: TaskRouterError) -> None:
+        """Fire ``error`` for a failed call that nobody looked at; on a shared thread."""
+        connection = self._connection
+        if connection is not None:
+            connection.dispatcher.put(lambda: connection.dispatcher.report(error))
 
     def _call(self, request: Request[T]) -> Future[T]:
         self._check_process()

@@ -44,7 +44,15 @@ CLASSES = {
 }  # fmt: skip
 SILENT = {"update_token", "disconnect"}
 """Methods that belong to the tables although they send nothing."""
-OWN_ARGUMENTS = {"connect_activity", "return_to_activity", "token_provider", "request_timeout", "single", "observer"}
+OWN_ARGUMENTS = {
+    "connect_activity",
+    "return_to_activity",
+    "token_provider",
+    "request_timeout",
+    "single",
+    "observer",
+    "report_unawaited",
+}
 CONNECTING = {"Worker.start"}
 """Methods that return a Future and are no call."""
 

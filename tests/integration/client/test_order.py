@@ -209,6 +209,18 @@ def test_a_failure_that_nobody_looks_at(alice: Alice, caplog: pytest.LogCaptureF
     assert vars(record)["event"] == "unawaited"
 
 
+def test_a_failure_that_nobody_looks_at_as_an_event(router: LocalTaskRouter) -> None:
+    """With ``report_unawaited`` it also fires ``error``, on the dispatch thread."""
+    alice = Alice(router, report_unawaited=True)
+    errors: list[Any] = []
+    alice.worker.on("error", errors.append)
+    alice.reservation.accept()
+    alice.reservation.accept()
+    eventually(lambda: gc.collect() >= 0 and errors, SOON)
+    assert isinstance(errors[0], RequestRejectedError)
+    alice.worker.disconnect()
+
+
 def test_what_was_looked_at_is_no_warning(alice: Alice, caplog: pytest.LogCaptureFixture) -> None:
     """Neither are calls that succeeded."""
     looks: list[Callable[[], Any]] = [alice.reservation.accept, alice.reservation.accept]
