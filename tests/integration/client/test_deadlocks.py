@@ -40,7 +40,7 @@ LIVE = (Worker, Supervisor, Activity, Channel, Reservation, Task, OutgoingTransf
 WAITING = {"connect", "run_forever", "drain", "wait_for", "stream"}
 """Methods that only another callback could end."""
 OTHERS = {
-    *("on", "once", "off", "listeners", "serve", "start", "disconnect", "client", "handle"),
+    *("on", "once", "off", "listeners", "serve", "start", "disconnect", "client", "handle", "health"),
     *("set_activity", "set_as_current", "to_dict", "update_token"),
 }
 """Methods that are no calls, or another way to make one; each is used below."""
@@ -96,7 +96,7 @@ def touch(desk: Desk) -> None:
     worker.set_activity(worker.activity_sid).exception(5)
     assert worker.serve(print) is print and worker.listeners()["reservation_created"][-1] is print
     worker.off("reservation_created", print)
-    assert worker.client() is not None
+    assert worker.client() is not None and worker.health() is not None
     worker.activity.set_as_current().exception(5)
 
 
