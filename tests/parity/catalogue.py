@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from .statement import Page, Statement
-from .statements import expressions, reports, routing, setup, tasks
+from .statements import expressions, reports, reservations, routing, setup, tasks
 
 PAGES: Final[tuple[Page, ...]] = tuple(
-    page for module in (setup, tasks, routing, expressions, reports) for page in module.PAGES
+    page for module in (setup, tasks, reservations, routing, expressions, reports) for page in module.PAGES
 )
 STATEMENTS: Final[tuple[Statement, ...]] = tuple(statement for page in PAGES for statement in page.statements)

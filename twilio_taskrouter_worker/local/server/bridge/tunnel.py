@@ -8,9 +8,9 @@ from typing import Any, Final
 import attrs
 
 from ...._json import loads
-from ...engine import Engine, commands
+from ...engine import commands
+from .. import call as common
 from ..auth import roles
-from ..auth.tokens import Grant
 from ..events import payloads
 from ..http import filters, parameters, refusals
 from ..http.forms import Param, boolean, convert, if_match, read
@@ -51,34 +51,11 @@ def open_envelope(body: bytes) -> Envelope:
     return Envelope(url, method, given or {}, token if isinstance(token, str) else None)
 
 
-@attrs.frozen
-class Call:
-    """A tunnelled request whose token was verified."""
+@attrs.frozen(kw_only=True)
+class Call(common.Call):
+    """A tunnelled request; its path and its token are of one workspace."""
 
-    service: Service
-    grant: Grant
-    path: Mapping[str, str]
     params: Mapping[str, Any]
-    if_match: int | None
-
-    @property
-    def engine(self) -> Engine:
-        """The routing engine."""
-        return self.service.engine
-
-    @property
-    def workspace_sid(self) -> str:
-        """The workspace of path and token."""
-        return self.grant.workspace_sid
-
-    @property
-    def now(self) -> float:
-        """The engine's time."""
-        return self.service.clock.now()
-
-    def scope(self) -> filters.Scope:
-        """Where lists are read."""
-        return filters.Scope(self.engine, self.workspace_sid)
 
     def page(
         self, records: Sequence[Any], shape: Callable[[Any], payloads.Shape], orders: filters.Orders | None = None
@@ -112,7 +89,7 @@ def answer(service: Service, envelope: Envelope, header: str | None) -> dict[str
     if path["WorkspaceSid"] != grant.workspace_sid:
         raise refusals.forbidden("The token is for another workspace", service.rules)
     check(grant, path, envelope.params, service)
-    return handle(Call(service, grant, path, envelope.params, if_match(header)))
+    return handle(Call(service=service, path=path, params=envelope.params, if_match=if_match(header)))
 
 
 # -- workers ---------------------------------------------------------------------------------------------------------

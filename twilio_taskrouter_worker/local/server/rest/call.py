@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
-from ...engine import Engine
-from ..http.filters import Scope
+from .. import call as common
 from ..http.forms import Given
-from ..service import Service
 
 
 @attrs.frozen
@@ -22,41 +20,18 @@ class Answer:
     etag: str | None = None
 
 
-@attrs.frozen
-class Call:
-    """A request whose credentials were checked."""
+@attrs.frozen(kw_only=True)
+class Call(common.Call):
+    """A request of REST."""
 
-    service: Service
-    path: Mapping[str, str]
-    """The variables of the path."""
     query: Given
     form: Given = attrs.field(repr=False)
-    if_match: int | None
     base: str
     """The absolute URL of ``/v1``, as the client reaches it."""
     url: str
     """The absolute URL that was asked for, without its query."""
     document: Any = attrs.field(default=None, repr=False)
     """The JSON of the body, for an operation that takes it."""
-
-    @property
-    def engine(self) -> Engine:
-        """The routing engine."""
-        return self.service.engine
-
-    @property
-    def workspace_sid(self) -> str:
-        """The workspace of the path."""
-        return self.path["WorkspaceSid"]
-
-    @property
-    def now(self) -> float:
-        """The engine's time."""
-        return self.service.clock.now()
-
-    def scope(self) -> Scope:
-        """Where lists are read."""
-        return Scope(self.engine, self.path.get("WorkspaceSid", ""))
 
 
 Handler = Callable[[Call], Answer]
