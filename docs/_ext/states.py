@@ -9,14 +9,14 @@ from coverage import table
 from twilio_taskrouter_worker.local.engine import states
 
 
-def page() -> str:
-    """Return a section for each table, with a row for each change."""
-    sections = (("A reservation", states.RESERVATION), ("A task", states.TASK))
-    return "\n".join(line for title, changes in sections for line in _section(title, changes))
+def sections() -> Iterator[str]:
+    """Yield a section for each table, with a row for each change."""
+    for title, changes in (("A reservation", states.RESERVATION), ("A task", states.TASK)):
+        yield from _section(title, changes)
 
 
 def _section(title: str, changes: states.Table) -> Iterator[str]:
-    yield from (title, "~" * len(title), "")
+    yield from (title, "-" * len(title), "")
     rows = (
         (f"``{before}``", f"``{after}``", cause)
         for before, following in changes.items()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import heapq
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from ..expressions import Expression, TaskScope, WorkerScope
 from ..model import (
@@ -27,11 +27,8 @@ from ..model import (
 from .plan import Plan, Target
 from .schedule import Timer
 
-T = TypeVar("T")
-
 IdleKey = tuple[float, int, str]
 """Orders idle workers: when last given a task, a counter that tells apart what happened at one time, sid."""
-
 
 OrderKey = tuple[float, float, float]
 """Smaller is served earlier; comparable only among tasks of queues with the same task order."""
