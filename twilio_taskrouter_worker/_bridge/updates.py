@@ -25,7 +25,11 @@ __all__ = ["apply"]
 
 
 def apply(state: Mirror, message: Message, now: float) -> list[Notice]:
-    """Use one message; InvalidMessageError says why it cannot be, and then nothing has changed."""
+    """Use one message and return the events to fire.
+
+    Raises:
+        InvalidMessageError: Its payload is invalid; nothing has changed then.
+    """
     state.forget_ended(now)
     handler = _HANDLERS.get(message.event_type)
     if handler is None:

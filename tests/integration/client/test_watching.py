@@ -297,7 +297,8 @@ def test_health_counts_calls_and_callbacks(bridge: RecordingBridge) -> None:
         assert now.calls_in_flight == 1 and now.lag > 0
         blocked.set()
         assert future.exception(PATIENCE) is not None
-        assert worker.health().calls_in_flight == 0
+        # A call that was cut off is in flight until its connection is closed, a moment later.
+        eventually(lambda: worker.health().calls_in_flight == 0, PATIENCE)
 
 
 def probe(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, dict[str, Any]]:
