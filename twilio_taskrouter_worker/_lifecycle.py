@@ -262,7 +262,8 @@ class Lifecycle(WorkerEmitter):
         connection, state = self._connection, self._state
         forked = self._forked and connection is not None
         ended = connection or self._ending
-        expires_at = expiry(self._token) if self._token else None
+        # The connection's is by the service's clock, and known of opaque tokens too.
+        token_end = monotonic_expiry(self._token) if connection is None else connection.token_end
         return Health(
             worker_sid=state.worker_sid or None,
             running=connection is not None and not connection.given_up and not forked,
@@ -274,7 +275,7 @@ class Lifecycle(WorkerEmitter):
             backlog=0 if connection is None else connection.dispatcher.backlog,
             calls_in_flight=self._calls.in_flight,
             open_reservations=0 if forked else len(state.reservations),
-            token_expires_in=None if expires_at is None else expires_at - time.time(),
+            token_expires_in=None if token_end is None else token_end - time.monotonic(),
             connections=self._watch.connections,
             foreign_accepts=self._watch.foreign_accepts,
             failure=None if ended is None or ended.failure is None else str(ended.failure),

@@ -37,7 +37,7 @@ class Health:
     backlog: int
     """As ``worker.backlog``: events that wait for earlier callbacks to end."""
     calls_in_flight: int
-    """Calls whose Futures are not done."""
+    """Calls that are on the wire, wait for earlier ones, or pause before their next attempt."""
     open_reservations: int
     """Reservations that are pending, accepted or wrapping."""
     token_expires_in: float | None

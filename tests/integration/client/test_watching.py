@@ -295,6 +295,8 @@ def test_health_counts_calls_and_callbacks(bridge: RecordingBridge) -> None:
         eventually(lambda: worker.health().backlog == 2, PATIENCE)
         now = worker.health()
         assert now.calls_in_flight == 1 and now.lag > 0
+        # The token cannot be read: its end comes from the service.
+        assert now.token_expires_in is not None and now.token_expires_in > 0
         blocked.set()
         assert future.exception(PATIENCE) is not None
         # A call that was cut off is in flight until its connection is closed, a moment later.
