@@ -21,7 +21,7 @@ from .http.guard import Guard
 from .http.paths import MethodNotAllowed
 from .rest.call import Answer, Call, Operation
 from .rest.operations import TABLE
-from .service import Service
+from .service import Context, Service
 
 log = logging.getLogger("twilio_taskrouter_worker.local")
 requests_log = log.getChild("requests")
@@ -100,12 +100,12 @@ class App:
         envelope = tunnel.open_envelope(await read_body(request, TUNNEL_BODY_BYTES))
         _tunnelled.set(f"{envelope.method} {envelope.url} (bridge)")
         await self.service.faults.request(Arrival(TUNNEL, envelope.method, envelope.url, envelope.token))
+        if_match = request.headers.get("If-Match")
 
-        def execute() -> web.Response:
-            payload = tunnel.answer(self.service, envelope, request.headers.get("If-Match"))
-            return _json(200, {"payload": payload}, headers.BRIDGE)
+        def answer(context: Context) -> web.Response:
+            return _json(200, {"payload": tunnel.answer(self.service, envelope, if_match, context)}, headers.BRIDGE)
 
-        return await self._execute(request, execute, headers.BRIDGE)
+        return await self._exchange(request, answer, headers.BRIDGE)
 
     # -- REST ------------------------------------------------------------------------------------------------------
 
@@ -120,34 +120,40 @@ class App:
         form, document = await _body(request, operation)
         await self.service.faults.request(Arrival(REST, request.method, path[len(_REST) :]))
         origin = f"{request.scheme}://{request.host}"
-        call = Call(
-            service=self.service,
-            path=variables,
-            query=forms.parse_form(request.raw_path.partition("?")[2].encode()),
-            form=form,
-            if_match=forms.if_match(request.headers.get("If-Match")),
-            base=f"{origin}/v1",
-            url=f"{origin}{path}",
-            document=document,
-        )
+        query = forms.parse_form(request.raw_path.partition("?")[2].encode())
+        if_match = forms.if_match(request.headers.get("If-Match"))
         handle = operation.handle
-        return await self._execute(request, lambda: _answer(handle(call)), headers.REST)
+
+        def answer(context: Context) -> web.Response:
+            call = Call(
+                service=self.service,
+                context=context,
+                path=variables,
+                query=query,
+                form=form,
+                if_match=if_match,
+                base=f"{origin}/v1",
+                url=f"{origin}{path}",
+                document=document,
+            )
+            return _answer(handle(call))
+
+        return await self._exchange(request, answer, headers.REST)
 
     # -- both ------------------------------------------------------------------------------------------------------
 
-    async def _execute(
-        self, request: web.BaseRequest, execute: Callable[[], web.Response], more: Mapping[str, str]
+    async def _exchange(
+        self, request: web.BaseRequest, answer: Callable[[Context], web.Response], told: Mapping[str, str]
     ) -> web.StreamResponse:
-        """Do what a request asks and answer it; the events of it leave after the answer."""
-        # While it is executed nothing else runs: the events of this request are its own.
-        with self.service.holding(request.remote) as batch:
-            try:
-                response = execute()
-            except Rejected as refusal:
-                response = _refusal(refusal, more)
-            except BaseException:
-                batch.release()
-                raise
+        """Do what a request asks, wait until it is kept, and write its answer, which its events follow."""
+        batch = Batch()
+        try:
+            response = answer(Context(batch, request.remote))
+        except Rejected as refusal:
+            response = _refusal(refusal, told)
+        except BaseException:
+            batch.release()
+            raise
         await self.service.committer.kept()
         # The timer is started first because writing may wait for a client that does not read; the bytes themselves
         # are handed to the transport before anything can wait, so the events cannot be earlier than the answer.

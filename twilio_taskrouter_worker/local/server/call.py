@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
-from ..engine import Engine
+from ..engine import Engine, commands
 from .http.filters import Scope
-from .service import Service
+from .service import Context, Service
 
 
 @attrs.frozen(kw_only=True)
@@ -16,6 +17,8 @@ class Call:
     """A request whose credentials were checked."""
 
     service: Service
+    context: Context
+    """For the commands that it causes."""
     path: Mapping[str, str]
     """The variables of the path."""
     if_match: int | None
@@ -34,6 +37,15 @@ class Call:
     def now(self) -> float:
         """The engine's time."""
         return self.service.clock.now()
+
+    def execute(self, command: commands.Command) -> Any:
+        """Apply a command and return its result; its events leave after the answer to this request.
+
+        Raises:
+            Rejected: the engine refused it.
+            StoreError: nothing can be kept any more.
+        """
+        return self.service.execute(command, self.context)
 
     def scope(self) -> Scope:
         """Where lists are read."""

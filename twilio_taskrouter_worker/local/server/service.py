@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Final
+
+import attrs
 
 from ...errors import StoreError
 from ..clock import Clock
@@ -37,6 +38,17 @@ EVENTS_AT_ONCE: Final = 500
 """How many events timers may cause in one turn of the loop before clients get one."""
 
 _LONGEST_SLEEP_SECONDS = 3600.0  # the computer's clock may be set meanwhile
+
+
+@attrs.frozen
+class Context:
+    """What a command is part of: the request behind it, and the batch in which its events leave."""
+
+    batch: Batch
+    address: str | None = None
+    """The client's, for the event log."""
+    actor_sid: str | None = None
+    """The worker who asks, for the event log; None: REST, the Python facade or a timer."""
 
 
 class Service:
@@ -78,9 +90,8 @@ class Service:
         self.ledger = Ledger()
         self.webhooks = Webhooks(loop, auth_token, engine, self.execute)
         self.open_sessions = OpenSessions()
-        self._held: Batch | None = None
-        self._actor_sid: str | None = None
-        self._address: str | None = None
+        self._recorded: list[JournalEntry] = []
+        """What the engine has recorded of the command that is being applied."""
         self.positions = Positions()
         """Of the bridge's lists."""
         self._workspaces: dict[str, model.Workspace] = {}
@@ -92,28 +103,44 @@ class Service:
 
     # -- commands ------------------------------------------------------------------------------------------------
 
-    def execute(self, command: commands.Command) -> Any:
-        """Apply a command now and return its result; its events go out as soon as they may.
+    def execute(self, command: commands.Command, context: Context | None = None) -> Any:
+        """Apply a command now and return its result.
+
+        Args:
+            context: the request that it is part of. None: its events leave in the next turn of the loop.
 
         Raises:
             Rejected: the engine refused it.
             StoreError: nothing can be kept any more.
         """
-        return self._apply(command, self.clock.now()).result
+        return self._apply(command, self.clock.now(), context).result
 
-    def _apply(self, command: commands.Command, now: float) -> Outcome:
+    def _apply(self, command: commands.Command, now: float, context: Context | None = None) -> Outcome:
         self.committer.check()
+        own = context is None
+        if context is None:
+            context = Context(Batch())
         try:
             outcome = self.engine.apply(command, now)
         except Rejected as refusal:
-            self._publish(refusal.events)
+            self._keep(context)
+            self._publish(refusal.events, context, own=own)
             raise
         finally:
             self._arm()
+        # Before its events: they wait for what is not committed yet.
+        self._keep(context)
         for warning in outcome.warnings:
             log.warning("%s: %s", type(command).__name__, warning)
-        self._publish(outcome.events)
+        self._publish(outcome.events, context, own=own)
         return outcome
+
+    def _keep(self, context: Context) -> None:
+        """Hand what was recorded to the committer."""
+        for entry in self._recorded:
+            self.open_sessions.note(entry.command)
+            self.committer.note(entry, self.engine.sequence, context.actor_sid, context.address)
+        self._recorded.clear()
 
     def move_clock(self, change: Callable[[], None]) -> None:
         """Change the clock; :meth:`run_timers` then does what that makes due."""
@@ -137,7 +164,7 @@ class Service:
 
     def record(self) -> None:
         """Record every command from now on."""
-        self.engine.record = self._record
+        self.engine.record = self._recorded.append
 
     def replay(self, entry: JournalEntry, actor_sid: str | None, address: str | None) -> None:
         """Do again what a journal says: nobody hears of it, but the event log and the statistics have it.
@@ -147,10 +174,8 @@ class Service:
         """
         outcome = self.engine.apply(entry.command, entry.now)
         self.open_sessions.note(entry.command)
-        self._actor_sid, self._address = actor_sid, address
         for event in outcome.events:
-            self._note(event)
-        self._actor_sid = self._address = None
+            self._note(event, actor_sid, address)
 
     def orphans(self) -> list[commands.SessionClosed]:
         """Return what closes the sessions that a replayed journal leaves open: their sockets are long gone."""
@@ -159,28 +184,6 @@ class Service:
     def resume(self) -> None:
         """Take over the workspaces of an engine that was restored from a snapshot."""
         self._workspaces = {workspace.sid: workspace for workspace in self.engine.workspaces()}
-
-    def _record(self, entry: JournalEntry) -> None:
-        self.open_sessions.note(entry.command)
-        self.committer.note(entry, self.engine.sequence, self._actor_sid, self._address)
-
-    @contextmanager
-    def holding(self, address: str | None) -> Iterator[Batch]:
-        """Collect the events of everything executed inside into one batch, which the caller then releases.
-
-        ``address`` is the client's, for the event log. The block must not await: whatever else ran meanwhile would end
-        up in the same batch.
-        """
-        batch = self._held = Batch()
-        self._address = address
-        try:
-            yield batch
-        finally:
-            self._held = self._actor_sid = self._address = None
-
-    def acting(self, worker_sid: str) -> None:
-        """Let the event log have a worker as the one who causes what is executed from here to the end of the block."""
-        self._actor_sid = worker_sid
 
     def release_soon(self, batch: Batch, transport: asyncio.WriteTransport | None) -> None:
         """Release a batch a moment after the answer that is being written right now has left this process."""
@@ -250,17 +253,14 @@ class Service:
 
     # -- events --------------------------------------------------------------------------------------------------
 
-    def _publish(self, events: tuple[Event, ...]) -> None:
+    def _publish(self, events: tuple[Event, ...], context: Context, *, own: bool) -> None:
         if not events:
             return
-        batch = self._held
-        own = batch is None
-        if batch is None:
-            batch = Batch()
+        batch = context.batch
         for event in events:
             if event.bridge:
                 self._queue(event, batch)
-            self._note(event)
+            self._note(event, context.actor_sid, context.address)
             self.webhooks.add(event, self._workspaces.get(event.workspace_sid), batch)
             if event.type == "worker.deleted" and event.worker is not None:
                 self.sessions.close_worker(event.worker.sid, Close.WORKER_DELETED)
@@ -278,7 +278,7 @@ class Service:
                     frame = frames.message(event.type, payloads.payload(event))
                 batch.add(session, frame)
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Event, actor_sid: str | None, address: str | None) -> None:
         if events_log.isEnabledFor(logging.INFO):
             events_log.info("%s %s", event.type, event.sid)
         self.ledger.note(event)
@@ -286,7 +286,7 @@ class Service:
             self._workspaces[event.workspace_sid] = event.workspace
         workspace = self._workspaces.get(event.workspace_sid)
         name = "" if workspace is None else workspace.friendly_name
-        self.log.add(Entry(event, name, self._actor_sid or event.workspace_sid, self._address))
+        self.log.add(Entry(event, name, actor_sid or event.workspace_sid, address))
 
     # -- timers --------------------------------------------------------------------------------------------------
 

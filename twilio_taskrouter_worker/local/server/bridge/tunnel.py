@@ -16,7 +16,7 @@ from ..http import filters, parameters, refusals
 from ..http.forms import Param, boolean, convert, if_match, read
 from ..http.parameters import reservation_command
 from ..http.paths import MethodNotAllowed, PathTable
-from ..service import Service
+from ..service import Context, Service
 from .paging import page
 
 
@@ -68,7 +68,7 @@ class Call(common.Call):
         return read(table, self.params)
 
 
-def answer(service: Service, envelope: Envelope, header: str | None) -> dict[str, Any]:
+def answer(service: Service, envelope: Envelope, header: str | None, context: Context) -> dict[str, Any]:
     """Do what a request asks, and return the payload of its answer; ``header`` is its If-Match.
 
     Raises:
@@ -78,7 +78,7 @@ def answer(service: Service, envelope: Envelope, header: str | None) -> dict[str
     service.check_grant(grant)
     if grant.worker_sid is not None:
         service.sessions.token_seen(grant.worker_sid, grant.expires_at)
-        service.acting(grant.worker_sid)
+        context = attrs.evolve(context, actor_sid=grant.worker_sid)
     try:
         found = ROUTES.find(envelope.method, envelope.url)
     except MethodNotAllowed as known:
@@ -89,7 +89,7 @@ def answer(service: Service, envelope: Envelope, header: str | None) -> dict[str
     if path["WorkspaceSid"] != grant.workspace_sid:
         raise refusals.forbidden("The token is for another workspace", service.rules)
     check(grant, path, envelope.params, service)
-    return handle(Call(service=service, path=path, params=envelope.params, if_match=if_match(header)))
+    return handle(Call(service=service, context=context, path=path, params=envelope.params, if_match=if_match(header)))
 
 
 # -- workers ---------------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def _update_worker(call: Call) -> payloads.Shape:
         if_match=call.if_match,
         **call.read(parameters.UPDATE_WORKER),
     )
-    return payloads.worker(call.service.execute(command))
+    return payloads.worker(call.execute(command))
 
 
 def _list_workers(call: Call) -> payloads.Shape:
@@ -148,7 +148,7 @@ def _fetch_task(call: Call) -> payloads.Shape:
 
 def _create_task(call: Call) -> payloads.Shape:
     command = commands.CreateTask(workspace_sid=call.workspace_sid, **call.read(parameters.CREATE_TASK))
-    return payloads.task(call.service.execute(command), call.now)
+    return payloads.task(call.execute(command), call.now)
 
 
 def _update_task(call: Call) -> payloads.Shape:
@@ -158,7 +158,7 @@ def _update_task(call: Call) -> payloads.Shape:
         if_match=call.if_match,
         **call.read(parameters.UPDATE_TASK),
     )
-    return payloads.task(call.service.execute(command), call.now)
+    return payloads.task(call.execute(command), call.now)
 
 
 # -- reservations ----------------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def _update_reservation(call: Call) -> payloads.Shape:
         worker_sid=call.path["WorkerSid"],
         if_match=call.if_match,
     )
-    return payloads.short_reservation(call.service.execute(command))
+    return payloads.short_reservation(call.execute(command))
 
 
 def _supervise(call: Call) -> payloads.Shape:
@@ -201,7 +201,7 @@ def _supervise(call: Call) -> payloads.Shape:
         task_sid=call.path["TaskSid"],
         if_match=call.if_match,
     )
-    return payloads.short_reservation(call.service.execute(command))
+    return payloads.short_reservation(call.execute(command))
 
 
 # -- transfers and participants --------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def _supervise(call: Call) -> payloads.Shape:
 def _own(command: type[commands.Command], table: tuple[Param, ...]) -> Callable[[Call], Any]:
     def execute(call: Call) -> Any:
         fields = call.read(table)
-        return call.service.execute(
+        return call.execute(
             command(workspace_sid=call.workspace_sid, worker_sid=call.path["WorkerSid"], **fields)  # type: ignore[call-arg]
         )
 
@@ -228,7 +228,7 @@ def _cancel_transfer(call: Call) -> payloads.Shape:
         sid=call.path["Sid"],
         **call.read(parameters.CANCEL_TRANSFER),
     )
-    return payloads.transfer(call.service.execute(command))
+    return payloads.transfer(call.execute(command))
 
 
 def _task_of(execute: Callable[[Call], Any]) -> Callable[[Call], payloads.Shape]:

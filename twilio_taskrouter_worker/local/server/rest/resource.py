@@ -90,7 +90,7 @@ class Resource:
         fields.update(read(change.parameters, call.form))
         if change.takes_if_match:
             fields["if_match"] = call.if_match
-        return call.service.execute(change.command(**fields))
+        return call.execute(change.command(**fields))
 
     def _answer(self, call: Call, status: int, record: Any) -> Answer:
         return Answer(status, self.shape(record, call.base, call.now), self._etag(call, record))

@@ -55,7 +55,7 @@ def _updating(shape: shapes.Shaper) -> Callable[[Call], Answer]:
             if_match=call.if_match,
             **_owner(call),
         )
-        return Answer(200, shape(call.service.execute(command), call.base, call.now))
+        return Answer(200, shape(call.execute(command), call.base, call.now))
 
     return update
 
