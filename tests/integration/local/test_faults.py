@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
 import pytest
 import requests
 import websocket
@@ -19,7 +20,6 @@ from tests.integration.client.ears import Ears
 from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
 from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
 from twilio_taskrouter_worker import Reservation, Worker, Workspace
-from twilio_taskrouter_worker._bridge import session as client_session
 from twilio_taskrouter_worker.errors import (
     GatewayConnectionError,
     GatewayDisconnectedError,
@@ -42,8 +42,7 @@ def alice(router: LocalTaskRouter) -> str:
 
 @pytest.fixture
 def fast_reconnects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_session, "BACKOFF_MIN", 0.01)
-    monkeypatch.setattr(client_session, "BACKOFF_MAX", 0.02)
+    monkeypatch.setattr(Worker, "_timings", attrs.evolve(Worker._timings, backoff_min=0.01, backoff_max=0.02))
 
 
 @pytest.fixture
@@ -334,7 +333,7 @@ def test_worker_notices_silence(
 ) -> None:
     """A worker that hears nothing for the limit takes the connection for lost and opens another one."""
     monkeypatch.setattr(sessions, "HEARTBEAT_SECONDS", 0.05)
-    monkeypatch.setattr(client_session, "SILENCE_LIMIT", 0.4)
+    monkeypatch.setattr(Worker, "_timings", attrs.evolve(Worker._timings, silence=0.4))
     with Worker(router.token(alice), **router.connection) as worker:
         ears = Ears(worker, "disconnected", "ready", "reservation_created")
         with getattr(router.faults, fault)(worker=alice):
