@@ -14,6 +14,7 @@ from ...errors import StoreError
 from ..engine import Rejected
 from .auth import basic
 from .bridge import tunnel, websocket
+from .events.sessions import Batch
 from .faults.active import HANDSHAKE, REST, TUNNEL, Arrival, Disturbed
 from .http import forms, headers, refusals
 from .http.connections import JSON, TUNNEL_BODY_BYTES, read_body
