@@ -22,6 +22,9 @@ nox.options.error_on_missing_interpreters = True
 ROOT = Path(__file__).parent
 JS_PACKAGES = [
     "npm:twilio-taskrouter@2.1.1",
+    "npm:twilio",
+    "npm:twilio-3.0.0@npm:twilio@3.0.0",
+    "npm:twilio-cli",
 ]
 """The official clients from npm that the service is tested with; ``.ci/run`` reads these lines too."""
 COVERAGE_PERCENT = 97
@@ -99,16 +102,26 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Run the tests with the official clients, of which none may be skipped."""
-    session.install(".[test]")
-    session.run("pytest", "-n", "auto", "tests/interop", *session.posargs, env=_npm(session, needed=True))
+    """Run the tests with peers: the official clients, a browser, made-up requests. None may be skipped."""
+    session.install(".[test,peers]")
+    paths = ["tests/interop", "tests/integration/local/test_browser.py"]
+    log = Path(session.create_tmp()) / "interop.log"
+    with log.open("w", encoding="utf-8") as output:
+        arguments = ["-n", "auto", "-m", "slow or not slow", *paths, *session.posargs]
+        session.run("pytest", *arguments, env=_npm(session, needed=True), stdout=output, success_codes=[0, 1])
+    text = log.read_text(encoding="utf-8")
+    session.log(text[-3000:])
+    # Without a browser on the machine its tests have nothing to show; everything else comes with this session.
+    skipped = [line for line in text.splitlines() if line.startswith("SKIPPED") and "hromium" not in line]
+    if skipped or " failed" in text.splitlines()[-1] or " passed" not in text.splitlines()[-1]:
+        session.error("\n".join(["tests with peers failed or were skipped", *skipped]))
 
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """Run the tests that take long: they are left out of a plain run of pytest."""
+    """Run the tests that take long: a plain run of pytest leaves them out."""
     session.install(".[test]")
-    session.run("pytest", "-m", "slow", *session.posargs, env=_npm(session))
+    session.run("pytest", "-m", "slow", "--ignore=tests/interop", *session.posargs, env=_npm(session))
 
 
 @nox.session
@@ -119,6 +132,8 @@ def chaos(session: nox.Session) -> None:
     session.run("python", "-m", "tests.chaos.garbage", "--seed", "1", "--cases", "10000")
     session.run("python", "-m", "tests.chaos.crash", "--rounds", "200", "--seed", "2024")
     session.run("python", "-m", "tests.chaos.hostile", "--sockets", "10000")
+    session.run("python", "-m", "tests.chaos.restarts", "--rounds", "500", "--seed", "1")
+    session.run("python", "-m", "tests.chaos.order")
     session.run("python", "-m", "tests.chaos.restarts", "--rounds", "500", "--seed", "1")
 
 
