@@ -3,6 +3,9 @@
     python -m tests.benchmarks.client                  plain sockets, then TLS; five repetitions, half an hour or more
     python -m tests.benchmarks.client --only S2,S4 --reps 3 --transports plain
     python -m tests.benchmarks.client --orjson         with orjson for both clients in Python
+    python -m tests.benchmarks.client --out FILE --docs    also write the tables and plots of docs/performance.rst
+
+``--out`` adds to what the file holds already, so that the scenarios may be run one by one, when the machine is quiet.
 
 It needs ``node`` and ``npm``, and ``openssl`` for TLS; what it installs goes into a temporary directory. Clients take
 turns within each repetition, and the median of the repetitions counts: figures of two runs cannot be compared, ratios
@@ -21,13 +24,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import certifi
 
+from tests.benchmarks.client.plots import draw
 from tests.benchmarks.client.scenarios import ROWS, Row, Scenario, scenarios
 from tests.tools.certificates import make_certificates
 
@@ -107,8 +111,10 @@ class Bench:
         return found
 
 
-def measure(bench: Bench, chosen: list[Scenario], clients: list[str], reps: int, *, tls: bool) -> Figures:
-    """Run everything; the medians."""
+def measure(
+    bench: Bench, chosen: list[Scenario], clients: list[str], reps: int, keep: Callable[[Figures], None], *, tls: bool
+) -> Figures:
+    """Run everything; gives the medians, and those of each scenario to ``keep`` as soon as they are there."""
     figures: Figures = {}
     for scenario in chosen:
         # A bridge for each scenario: one client's leftovers must not slow another scenario down.
@@ -123,6 +129,7 @@ def measure(bench: Bench, chosen: list[Scenario], clients: list[str], reps: int,
             client: {name: statistics.median(each[name] for each in found) for name in found[0]}
             for client, found in rounds.items()
         }
+        keep({scenario.name: figures[scenario.name]})
         print(f"# {scenario.name}: {_short(figures[scenario.name])}", file=sys.stderr, flush=True)
     return figures
 
@@ -181,7 +188,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="a fraction, for smaller numbers (1.0)")
     parser.add_argument("--orjson", action="store_true", help="install orjson, for both clients in Python")
     parser.add_argument("--node-modules", default="", help="where the SDK is installed already")
-    parser.add_argument("--out", type=Path, help="a JSON file for all figures")
+    parser.add_argument("--out", type=Path, help="a JSON file for all figures; what it holds already stays")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance-*: tables, and plots (matplotlib)")
     chosen = parser.parse_args(arguments)
     clients = chosen.clients.split(",")
     wanted = [
@@ -192,12 +200,26 @@ def main(arguments: list[str] | None = None) -> int:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
         bench = Bench(directory, chosen.node_modules or _install(directory, clients), chosen.orjson)
-        results = {}
+        results: dict[str, Figures] = {}
+        if chosen.out is not None and chosen.out.exists():
+            results = json.loads(chosen.out.read_text())
         for transport in chosen.transports.split(","):
-            results[transport] = measure(bench, wanted, clients, chosen.reps, tls=transport == "tls")
-            print(f"\n{transport}\n{text_of(table(results[transport], orjson=chosen.orjson))}", flush=True)
-    if chosen.out is not None:
-        chosen.out.write_text(json.dumps(results, indent=1) + "\n")
+            kept = results.setdefault(transport, {})
+
+            def keep(figures: Figures, kept: Figures = kept) -> None:
+                kept.update(figures)
+                if chosen.out is not None:
+                    chosen.out.write_text(json.dumps(results, indent=1) + "\n")
+
+            measured = measure(bench, wanted, clients, chosen.reps, keep, tls=transport == "tls")
+            print(f"\n{transport}\n{text_of(table(measured, orjson=chosen.orjson))}", flush=True)
+    if chosen.docs:
+        for transport, figures in results.items():
+            lines = ["|".join(row) for row in [HEADINGS, *table(figures, orjson=chosen.orjson)]]
+            (ROOT / "docs" / f"performance-{transport}.csv").write_text("\n".join(lines) + "\n")
+        plots = draw(results["plain"], ROOT / "docs")
+        included = [f".. image:: {path.name}\n   :alt: {title}\n" for title, path in plots]
+        (ROOT / "docs" / "performance-plots.inc").write_text("\n".join(included))
     return 0
 
 

@@ -58,9 +58,10 @@ def scenarios(scale: float = 1.0) -> list[Scenario]:
             "S5", "memory", {"events": 2 * size(10_000), "batches": size(11, 2), "pause": 6.0 * min(1.0, scale)}, True
         ),
         Scenario("S6 sequential", "calls", {"calls": size(2_000), "width": 1, "delay": 0}),
+        Scenario("S6 10 in flight", "calls", {"calls": size(4_000), "width": size(10), "delay": 0}),
         Scenario("S6 100 in flight", "calls", {"calls": size(4_000), "width": size(100), "delay": 0}),
         Scenario("S6 100 in flight, 20 ms", "calls", {"calls": size(4_000), "width": size(100), "delay": 0.02}),
-        Scenario("S7 500 Workers", "many", {"workers": size(500)}, True),
+        *(Scenario(f"S7 {name} Workers", "many", {"workers": size(name)}, name == 500) for name in (50, 200, 500)),
         Scenario("S8", "slow", {"events": size(10_000)}, True),
     ]
 
