@@ -106,7 +106,7 @@ class Traffic:
     def work(self) -> None:
         """A worker does something with one of its reservations."""
         lane = self.random.choice(self._lanes)
-        reservations = lane.worker.reservations.values()
+        reservations = list(lane.worker.reservations.values())
         if not reservations:
             return
         reservation = self.random.choice(reservations)
