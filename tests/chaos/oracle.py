@@ -30,6 +30,13 @@ class Fate(enum.Enum):
     ANY = "reported or used: the protocol does not say"
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError("a number beyond all floats is not one that JSON text could be made of again")
+    return value
+
+
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
 
@@ -37,7 +44,7 @@ def _no_constant(name: str) -> Any:
 def parsed(data: bytes) -> Any:
     """Parse strict JSON in UTF-8; ValueError where it is not that."""
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+        return json.loads(data.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -74,7 +81,7 @@ def _object_text(text: str) -> bool:
     if not text:
         return True
     try:
-        return isinstance(json.loads(text, parse_constant=_no_constant), dict)
+        return isinstance(json.loads(text, parse_constant=_no_constant, parse_float=_finite), dict)
     except (ValueError, RecursionError):
         return False
 
