@@ -154,8 +154,12 @@ class Disturber:
 
     def _run(self) -> None:
         faults, chance = self._router.faults, self._random
-        while not self._over.wait(chance.uniform(0.02, 0.15)):
-            kind = chance.randrange(5)
+        kinds = [0, *chance.sample(range(1, 5), 4)]
+        for number in itertools.count():
+            if self._over.wait(chance.uniform(0.02, 0.15)):
+                return
+            # Each kind comes as often as the others, and a reset comes first.
+            kind = kinds[number % len(kinds)]
             if kind == 0:
                 self._report.resets += 1
                 with suppress(TimeoutError):

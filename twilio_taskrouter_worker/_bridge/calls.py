@@ -382,8 +382,9 @@ class _Call(Turn, Generic[T]):
         if isinstance(failure, HttpTimeout):
             distrust_idle()
         calls, route = self._calls, self._request.route
-        delay = retry_delay(route.method, failure, self._tries, random.random, calls.timings)
-        if delay is not None and time.monotonic() + delay + calls.timings.last_try < self._deadline:
+        room = self._deadline - time.monotonic() - calls.timings.last_try
+        delay = retry_delay(route.method, failure, self._tries, random.random, calls.timings, room)
+        if delay is not None and delay <= room:
             self._last_failure = f"; the last of {self._tries} attempts: {failure}"
             if self._off_the_wire(final=False):
                 log.debug("%s: attempt %d failed, next in %.2f s", route, self._tries, delay)

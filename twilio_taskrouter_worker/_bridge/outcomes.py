@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -58,11 +59,13 @@ def retry_delay(
     tries: int,
     rand: Callable[[], float],
     timings: Timings = TIMINGS,
+    room: float = math.inf,
 ) -> float | None:
     """Return the seconds until the next attempt, or None if there must be none. Pure.
 
     A GET may always be sent again. A POST only where the service cannot have acted: nothing was sent, or it said so
-    (429, or 503 with Retry-After). ``Retry-After`` makes the pause longer than our own, never shorter.
+    (429, or 503 with Retry-After). ``Retry-After`` makes the pause longer than our own, never shorter; what is added to
+    it at random does not lead beyond *room*, the seconds that the pause may take.
     """
     said: float | None = None
     if isinstance(failure, RequestError):
@@ -79,7 +82,9 @@ def retry_delay(
         # Silence is no sign of an overload that a pause would help.
         return 0.0
     own = min(timings.retry_max, timings.retry_first * 2.0 ** min(tries - 1, 10)) * (0.5 + 0.5 * rand())
-    return own if said is None else max(own, said * (1.0 + timings.jitter * rand()))
+    if said is None:
+        return own
+    return max(own, said, min(said * (1.0 + timings.jitter * rand()), room))
 
 
 def read_answer(answer: Answer, token: str = "") -> Any:

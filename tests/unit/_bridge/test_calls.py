@@ -93,6 +93,8 @@ def test_retry_after_is_obeyed(said: float) -> None:
     """The pause is at least what the service asks for, and at random longer: clients must not return together."""
     assert retry_delay("GET", refused(429, said), 1, lambda: 0.0) == said
     assert retry_delay("POST", refused(503, said), 1, lambda: 1.0) == said * 1.25
+    assert retry_delay("POST", refused(503, said), 1, lambda: 1.0, room=said * 1.1) == said * 1.1
+    assert retry_delay("POST", refused(503, said), 1, lambda: 1.0, room=said / 2) == said
 
 
 @pytest.mark.parametrize("said", [0.0, 0.01])
