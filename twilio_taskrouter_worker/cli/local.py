@@ -152,7 +152,7 @@ def local(
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         try:
-            with _warnings_in_words(), _progress_in_words(), stop.raising():
+            with _warnings_in_words(), stop.raising():
                 router.start()
         except KeyboardInterrupt:
             context.exit(0)
@@ -179,26 +179,6 @@ def _warnings_in_words() -> Iterator[None]:
         finally:
             for warning in caught:
                 click.echo(f"Warning: {warning.message}", err=True)
-
-
-@contextmanager
-def _progress_in_words() -> Iterator[None]:
-    """Print what the service logs while it starts: a long journal takes its time."""
-
-    class Echo(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.levelno >= logging.WARNING or getattr(record, "progress", False):
-                click.echo(record.getMessage(), err=True)
-
-    logger, handler = logging.getLogger("twilio_taskrouter_worker.local"), Echo()
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
 
 
 class _Stop(threading.Event):

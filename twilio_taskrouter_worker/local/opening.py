@@ -175,13 +175,7 @@ def _replay(
                 raise StateError(f"The local TaskRouter was stopped while it applied the journal of {store.path}.")
             if time.monotonic() >= report:
                 report = time.monotonic() + _REPORT_SECONDS
-                log.info(
-                    "%s: %d of %d commands applied so far",
-                    store.path,
-                    count,
-                    store.journal_length(),
-                    extra={"progress": True},
-                )
+                log.info("%s: %d of %d commands applied so far", store.path, count, store.journal_length())
         try:
             service.replay(kept.entry, kept.actor_sid, kept.address)
         except Rejected as refusal:
