@@ -154,6 +154,9 @@ class Stream:
 
     def recv(self, size: int) -> bytes:
         """At most ``size`` bytes of a handshake; what is beyond its end stays for ``receive``."""
+        if size <= 0:
+            # As a socket does: older versions of websocket-client read a body of no bytes so.
+            return b""
         if self._handshake_left <= 0:
             raise HandshakeTooLong(f"its answer is longer than {HANDSHAKE_LIMIT} bytes")
         unread = self._unread or memoryview(self.receive())

@@ -111,10 +111,17 @@ def test_a_message_larger_than_the_limit_ends_at_its_header() -> None:
 @pytest.mark.parametrize("data", [b"\x81\x00" * 32768, b"\x8a\x00" * 32768, b"\x89\x00" * 32768])
 def test_a_flood_of_tiny_frames_does_not_hold_disconnect(data: bytes) -> None:
     """However much of it the kernel still has, it is not read to its end."""
-    with no_leftover_threads(), peer(flood(data)) as port:
+    begun = threading.Event()
+
+    def act(connection: socket.socket) -> None:
+        connection.sendall(data)
+        begun.set()
+        flood(data)(connection)
+
+    with no_leftover_threads(), peer(act) as port:
         worker = worker_at(port)
         worker.start()
-        eventually(lambda: worker.lag > 0 or worker.backlog > 0 or worker._connection._socket is not None, SLACK)
+        assert begun.wait(SLACK)
         worker.disconnect(timeout=SLACK)
         names = [thread.name for thread in threading.enumerate()]
         assert not [name for name in names if name.startswith("taskrouter-worker")]

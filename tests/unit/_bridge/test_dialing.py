@@ -248,3 +248,11 @@ def test_a_ca_file_that_is_missing() -> None:
         attempt = dialing(listener.getsockname()[1], url="wss://localhost/", ca="/no/such/file.pem")
         with pytest.raises(OSError, match=r"/no/such/file\.pem"):
             attempt.connect(Deadline.after(5.0))
+
+
+def test_reading_nothing_does_not_wait() -> None:
+    """No bytes are there at once, as with any socket: a refusal may have a body of that length."""
+    with listening() as listener:
+        attempt = dialing(listener.getsockname()[1])
+        assert attempt.connect(Deadline.after(5.0)).recv(0) == b""
+        attempt.close()
