@@ -84,7 +84,7 @@ class Service:
         self.rules = rules
         self.committer = Committer(loop, None) if committer is None else committer
         self._event_delay = event_delay
-        self.sessions = Sessions(loop, time.time, self._session_closed, rules)
+        self.sessions = Sessions(loop, time.time, self._session_closed, rules, lambda *frame: self.faults.frame(*frame))
         self.faults = Disturbances(loop, self.sessions)
         self.log = EventLog()
         self.ledger = Ledger()

@@ -193,6 +193,7 @@ class Sessions:
         real_now: real time in unix seconds, for tokens.
         closed: told of each session once it is over.
         rules: say how replaced sessions are closed, and those of expired tokens.
+        way: how the frames of all sessions go out; None: straight.
     """
 
     def __init__(
@@ -201,6 +202,7 @@ class Sessions:
         real_now: Callable[[], float],
         closed: Callable[[Session], None],
         rules: ServiceRules,
+        way: Way | None = None,
     ) -> None:
         self._loop = loop
         self._real_now = real_now
@@ -211,8 +213,7 @@ class Sessions:
         """When the newest token seen of a worker with sessions ends."""
         self._closing: set[asyncio.Task[None]] = set()
         self._heartbeat: asyncio.TimerHandle | None = None
-        self.way: Way | None = None
-        """How the frames of all sessions go out; None: straight."""
+        self._way = way
 
     def __len__(self) -> int:
         return sum(map(len, self._by_worker.values()))
@@ -232,8 +233,8 @@ class Sessions:
         sessions_log.info("Connected: worker %s", session.worker_sid)
         others = list(self.of(session.worker_sid)) if close_others else []
         self._by_worker.setdefault(session.worker_sid, {})[session] = None
-        if self.way is not None:
-            session.way = self.way
+        if self._way is not None:
+            session.way = self._way
         session.write(Kind.INIT, init)
         for other in others:
             self.close(other, Close.REPLACED)

@@ -116,7 +116,6 @@ class Disturbances:
         self.loop = loop
         self.sessions = sessions
         self._active: list[Disturbance] = []
-        sessions.way = self.frame
 
     # -- which ---------------------------------------------------------------------------------------------------
 
