@@ -86,7 +86,8 @@ class Shop:
     def do(self, command: commands.Command) -> Any:
         """Apply a command; accept what is offered by the way."""
         outcome = self.engine.apply(command, self.now)
-        self.offers = [event.reservation for event in outcome.events if event.type == "reservation.created"]
+        offers = [event.reservation for event in outcome.events if event.type == "reservation.created"]
+        self.offers = [offer for offer in offers if offer is not None]
         return outcome.result
 
     def create(self, command: Any, **fields: Any) -> Any:

@@ -179,13 +179,15 @@ def bodies(target: Target, rounds: int, chance: random.Random) -> Outcome:
     ):
         outcome.answered(name, exchange(target, http("POST", bridge, body)), allowed)
     secret = {"Authorization": target.basic}
-    for path, headers in ((bridge, {}), (rest, secret)):
+    anonymous: dict[str, str] = {}
+    for path, headers in ((bridge, anonymous), (rest, secret)):
         request = http("POST", path, _BOMB, Content_Encoding="gzip", Content_Type=FORM, **headers)
         outcome.answered("compressed bomb", exchange(target, request), {413, 415})
-        head = http("GET", path, Content_Length="10737418240", Content_Type=FORM, **headers)
+        head = http("GET", path, b"", Content_Length="10737418240", Content_Type=FORM, **headers)
         request = head.replace(b"GET", b"POST", 1) + bytes(2**20)
         outcome.answered("says ten gigabytes", exchange(target, request), {413})
-        head = http("GET", path, Transfer_Encoding="chunked", Content_Type=FORM, **headers).replace(b"GET", b"POST", 1)
+        head = http("GET", path, b"", Transfer_Encoding="chunked", Content_Type=FORM, **headers)
+        head = head.replace(b"GET", b"POST", 1)
         chunk = b"10000\r\n" + b"a" * 65536 + b"\r\n"
         outcome.answered("endless chunks", endless(target, head, chunk), {413, "closed"})
     for expression in (b"(" * 4000, b" OR ".join([b"a==1"] * 900), b"a HAS [" + b"1," * 1900 + b"1]", b"NOT " * 1000):
@@ -322,7 +324,7 @@ def upgrade(token: str) -> bytes:
     key = base64.b64encode(os.urandom(16)).decode()
     path = f"/v1/wschannels?token={token}&closeExistingSessions=false"
     wanted = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13", "Sec_WebSocket_Key": key}
-    return http("GET", path, **wanted)
+    return http("GET", path, b"", **wanted)
 
 
 def frame(opcode: int, data: bytes, *, bits: int = 0x80, masked: bool = True, size: int | None = None) -> bytes:

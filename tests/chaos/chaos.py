@@ -35,8 +35,8 @@ from tests.chaos.ledger import Ledger, Verdict
 from tests.chaos.traffic import Traffic
 from tests.tools.wait import eventually, open_sockets
 from twilio_taskrouter_worker import Worker
-from twilio_taskrouter_worker.local import LocalTaskRouter
-from twilio_taskrouter_worker.local.engine import Rules, commands
+from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
+from twilio_taskrouter_worker.local.engine import commands
 from twilio_taskrouter_worker.reservation import Reservation
 
 MOST_GROWTH, MOST_PER_RESERVATION = 8.0, 0.006

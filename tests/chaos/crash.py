@@ -186,7 +186,7 @@ class Load:
         self._stop.set()
         for socket in self._sockets:
             with suppress(*GONE):
-                socket.shutdown()  # type: ignore[no-untyped-call]
+                socket.shutdown()
         for thread in self._threads:
             thread.join(20)
             assert not thread.is_alive(), "a client of a killed service did not end"

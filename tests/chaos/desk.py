@@ -71,7 +71,7 @@ class Desk:
         self.worker.connect(TIMEOUT)
         for channel in self.worker.channels.values():
             for event in channel._events:
-                channel.on(event, lambda _, event=event: self._fire(event))
+                channel.on(event, lambda _, event=event: self._fire(event))  # type: ignore[call-overload]
         self._ended.clear()
         self._at_start = self._base()
         self.sync()

@@ -183,7 +183,11 @@ def run(rounds: int, seed: int = 0) -> Report:
     report = Report()
     begun = time.monotonic()
     with LocalTaskRouter() as router, Relay("127.0.0.1", int(router.url.rsplit(":", 1)[1])) as relay:
-        options = {**router.connection, "eb_server": relay.url("http"), "request_timeout": ANSWER_SECONDS}
+        options: dict[str, Any] = {
+            **router.connection,
+            "eb_server": relay.url("http"),
+            "request_timeout": ANSWER_SECONDS,
+        }
         names = [f"Worker {number}" for number in range(THREADS)]
         sids = {name: router.add_worker(name, attributes={"name": name}, activity="Available") for name in names}
         filters = [

@@ -196,7 +196,7 @@ def checked(name: str) -> Iterator[Target]:
     """The target of this name, which also raises for what takes too long and for an error in the service's log."""
     errors: list[logging.LogRecord] = []
     handler = logging.Handler(logging.ERROR)
-    handler.emit = errors.append  # type: ignore[method-assign]
+    handler.emit = errors.append  # type: ignore[assignment]
     logger = logging.getLogger("twilio_taskrouter_worker")
     logger.addHandler(handler)
     try:

@@ -254,7 +254,8 @@ def test_bulk(day: Day) -> None:
         assert [each["total_tasks"] for each in answer.json()["task_queue_data"]] == [1, 1]
     [stranger] = ask(["WQ" + "0" * 32]).json()["task_queue_data"]
     assert (stranger["total_tasks"], stranger["total_eligible_workers"]) == (0, 0)
-    for wrong in ([], {}, "x", [1], [day.queue] * 51, ["WQ1"], {"a": [], "b": []}):
+    wrong_bodies: list[Any] = [[], {}, "x", [1], [day.queue] * 51, ["WQ1"], {"a": [], "b": []}]
+    for wrong in wrong_bodies:
         assert ask(wrong).status_code == 400
     assert requests.post(url, data=b"{", auth=auth, timeout=5).status_code == 400
 

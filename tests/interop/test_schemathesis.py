@@ -43,7 +43,7 @@ class Target:
         reservations = router.reservations(task_sid=task)
         sids = {
             "Workspaces": router.workspace_sid,
-            "Activities": next(reversed(router.activities.values())),
+            "Activities": list(router.activities.values())[-1],
             "TaskChannels": "voice",
             "TaskQueues": router.task_queue_sid,
             "Workflows": router.workflow_sid,

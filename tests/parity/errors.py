@@ -38,7 +38,7 @@ def _stranger(w: World) -> requests.Response:
 
 
 def _another_version(w: World) -> requests.Response:
-    return w.ask("POST", w.task(), **{"If-Match": '"9"'})
+    return w.ask("POST", w.task(), None, **{"If-Match": '"9"'})
 
 
 def _rescinded(w: World) -> requests.Response:

@@ -33,7 +33,7 @@ class World:
 
         home = f"{self.router.url}/v1/Workspaces"
         url = f"{home}{path[1:].rstrip('/')}" if path.startswith("//") else f"{home}/{self.router.workspace_sid}{path}"
-        where = {"data": form} if method == "POST" else {"params": form}
+        where: dict[str, Any] = {"data": form} if method == "POST" else {"params": form}
         auth = (self.router.account_sid, self.router.auth_token)
         return requests.request(method, url, auth=auth, timeout=30, headers=headers, **where)
 

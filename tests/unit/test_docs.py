@@ -19,11 +19,12 @@ from tests.data import attributes, calls, events
 from tests.tools.rst import DOCS, Block, Table, blocks, literals, tables
 from twilio_taskrouter_worker import errors, local
 from twilio_taskrouter_worker._bridge.timings import Timings
+from twilio_taskrouter_worker.events import Emitter
 from twilio_taskrouter_worker.options import Options
 
 ROOT = DOCS.parent
 PAGES = sorted(DOCS.glob("*.rst"))
-WITH_EVENTS = {
+WITH_EVENTS: dict[str, type[Emitter]] = {
     "Worker and Supervisor": package.Worker,
     "Reservation": package.Reservation,
     "Task": package.Task,

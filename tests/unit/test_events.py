@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
@@ -73,9 +74,10 @@ def test_the_events_of_each_class(kind: type[Emitter]) -> None:
 )
 def test_unknown_names(worker: Worker, name: str, hint: str) -> None:
     """A name that is none is refused with the nearest one, or with all; wherever it is given."""
-    for use in (worker.on, worker.once, worker.off, worker.wait_for, worker.stream):
+    uses: tuple[Callable[..., object], ...] = (worker.on, worker.once, worker.off, worker.wait_for, worker.stream)
+    for use in uses:
         with pytest.raises(ValueError) as refused:
-            use(name)  # type: ignore[operator]
+            use(name)
         assert str(refused.value).startswith(f"Worker has no event {name!r}; {hint}")
 
 
@@ -194,7 +196,7 @@ def test_functions_that_hold_different_values_are_different(worker: Worker) -> N
 
     for name in ("a", "b"):
         worker.on("ready", make(name))
-        worker.on("ready", lambda each, name=name: name + name)  # type: ignore[misc]
+        worker.on("ready", lambda each, name=name: name + name)  # type: ignore[call-overload]
         worker.on("ready", Desk().ready)
     assert [callback(worker) for callback in heard(worker, "ready")] == ["a", "aa", "desk", "b", "bb", "desk"]
 

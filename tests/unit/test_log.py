@@ -32,7 +32,7 @@ def repeats(**options: Any) -> tuple[Repeats, Clock]:
 
 def test_the_library_sets_no_level_and_no_handler() -> None:
     """All loggers of the clients are the application's to configure."""
-    assert twilio_taskrouter_worker.Worker
+    assert twilio_taskrouter_worker.Worker is not None
     for name in ("twilio_taskrouter_worker", *NAMES):
         assert not logging.getLogger(name).handlers
     assert all(logging.getLogger(name).level == logging.NOTSET for name in NAMES)
@@ -82,7 +82,8 @@ def test_names_of_functions() -> None:
     here = f"{__name__}.test_names_of_functions.<locals>"
     assert name_of(test_memory_is_bounded) == f"{__name__}.test_memory_is_bounded"
     assert name_of(Handler().method) == f"{here}.Handler.method"
-    assert name_of(functools.partial(test_memory_is_bounded, "customer")) == f"{__name__}.test_memory_is_bounded"
+    partial = functools.partial(test_memory_is_bounded, "customer")  # type: ignore[call-arg]
+    assert name_of(partial) == f"{__name__}.test_memory_is_bounded"
     assert name_of(Handler()) == "test_names_of_functions.<locals>.Handler"
 
 

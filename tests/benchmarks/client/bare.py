@@ -98,12 +98,16 @@ class _Calls:
             request, then, future = self._jobs.get()
             try:
                 if connection.sock is None:
-                    connection.connect()
-                    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    _connect(connection)
                 connection.request("POST", self._url.path, dumps(request), {"Content-Type": "application/json"})
                 future.set_result(then(loads(connection.getresponse().read())["payload"]))
             except Exception as error:
                 future.set_exception(error)
+
+
+def _connect(connection: http.client.HTTPConnection) -> None:
+    connection.connect()
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 _calls: dict[str, _Calls] = {}

@@ -96,7 +96,7 @@ class World:
             return {**self.pages["reservations"], "contents": contents, "after_sid": after}
         for name, page in (("Activities", "activities"), ("WorkerChannels", "channels")):
             if name in path:
-                return {**self.pages[page], "after_sid": None}  # type: ignore[no-any-return]
+                return {**self.pages[page], "after_sid": None}
         return self.worker  # type: ignore[no-any-return]
 
     def events(self, kind: str, count: int) -> Iterator[tuple[bytes, dict[bytes, Any]]]:
@@ -165,15 +165,14 @@ class Session(asyncio.Protocol):
             if len(rest) < size:
                 return
             body, self._buffer = rest[:size], rest[size:]
-            self._request(lines[0].split(" ")[1], headers, body)
-            if self._websocket:
+            if "sec-websocket-key" in headers:
+                self._upgrade(headers["sec-websocket-key"])
                 return
+            self._request(lines[0].split(" ")[1], body)
             head, found, rest = self._buffer.partition(b"\r\n\r\n")
 
-    def _request(self, path: str, headers: dict[str, str], body: bytes) -> None:
-        if "sec-websocket-key" in headers:
-            self._upgrade(headers["sec-websocket-key"])
-        elif path == "/control":
+    def _request(self, path: str, body: bytes) -> None:
+        if path == "/control":
             self._control(json.loads(body or b"{}"))
         else:
             asked = json.loads(body)

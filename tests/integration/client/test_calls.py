@@ -571,7 +571,7 @@ def test_a_new_token_is_used_at_once() -> None:
     """``update_token`` sends nothing, fires ``token_updated``, and the next call carries the new token."""
     with open_desk() as desk:
         with desk.calls() as made:
-            assert desk.worker.update_token("another.token.text") is None  # type: ignore[func-returns-value]
+            assert desk.worker.update_token("another.token.text") is None
         desk.sync()
         assert made == []
         assert desk.heard == [("Worker", "token_updated", ())]

@@ -77,7 +77,7 @@ def outcome(future: Future[Any]) -> str:
 def touch(desk: Desk) -> None:
     """Use everything that is no call and waits for nothing."""
     worker, reservation = desk.worker, desk.reservation
-    objects = [
+    objects: list[Any] = [
         worker, worker.activity, *worker.channels.values(), reservation, reservation.task,
         reservation.task.transfers.outgoing,
     ]  # fmt: skip
@@ -268,7 +268,7 @@ def test_what_would_wait_for_itself_is_refused_at_once(desk: Desk) -> None:
     refused: list[str] = []
     over = threading.Event()
     reservation = desk.reservation
-    emitters = [
+    emitters: list[Any] = [
         desk.worker, next(iter(desk.worker.channels.values())), reservation, reservation.task,
         reservation.task.transfers.outgoing,
     ]  # fmt: skip
@@ -411,8 +411,8 @@ def test_waits_end_when_the_worker_is_disconnected(desk: Desk) -> None:
         worker.disconnect()
 
     results = run_all(
-        [lambda each=each: wait(each) for each in emitters]  # type: ignore[misc]
-        + [lambda stream=stream: list(stream) for stream in streams]  # type: ignore[misc]
+        [lambda each=each: wait(each) for each in emitters]
+        + [lambda stream=stream: list(stream) for stream in streams]
         + [leave]
     )
     assert results == ["The worker was disconnected"] * 4 + [[]] * 4 + [None]
@@ -615,7 +615,7 @@ def test_a_coroutine_function_is_refused(bridge: RecordingBridge) -> None:
     async def never_awaited(worker: Worker) -> None: ...
 
     with pytest.raises(TypeError, match="coroutine function"):
-        new_worker(bridge).on("ready", never_awaited)  # type: ignore[type-var]
+        new_worker(bridge).on("ready", never_awaited)
 
 
 def test_a_future_may_be_waited_for_with_a_timeout_in_a_callback(bridge: RecordingBridge) -> None:

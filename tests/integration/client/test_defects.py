@@ -41,9 +41,10 @@ from twilio_taskrouter_worker import (
     Workspace,
 )
 from twilio_taskrouter_worker._bridge import session
+from twilio_taskrouter_worker._bridge.actions import Notify
 from twilio_taskrouter_worker._bridge.states import State
 from twilio_taskrouter_worker._bridge.timings import Timings
-from twilio_taskrouter_worker.workspace import TaskInfo
+from twilio_taskrouter_worker.task_info import TaskInfo
 
 COUNT = 62
 NOT_APPLICABLE: dict[int, str] = {}
@@ -219,7 +220,7 @@ def test_defect_08_backoff_grows(bridge: RecordingBridge) -> None:
             actions = machine.closed(1006, "", now)
         else:
             actions = machine.connect_failed(ServerErrorLike(), now)
-        delays += [each.args[0] for each in actions if getattr(each, "event", "") == "reconnecting"]
+        delays += [each.args[0] for each in actions if isinstance(each, Notify) and each.event == "reconnecting"]
         now += delays[-1]
         machine.tick(now)
     assert delays == [1.0, 3.0, 7.0, 15.0, 30.0, 30.0]

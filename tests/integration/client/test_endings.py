@@ -20,7 +20,7 @@ from twilio_taskrouter_worker._bridge import http
 from twilio_taskrouter_worker._bridge.connection import Connection
 from twilio_taskrouter_worker._bridge.reloading import ReloadRequests
 from twilio_taskrouter_worker._bridge.signaling import Socket
-from twilio_taskrouter_worker._bridge.threads import TIMERS, Timer
+from twilio_taskrouter_worker._bridge.threads import POOL, TIMERS, Timer
 
 SOON = 10.0
 REPLACED = 4001
@@ -155,7 +155,7 @@ def test_a_callback_of_a_call_that_exits_costs_no_thread(bridge: RecordingBridge
             future.add_done_callback(leave)
             future.result(SOON)
         worker.disconnect()
-        eventually(lambda: not http.POOL._threads)
+        eventually(lambda: not POOL._threads)
 
 
 def test_an_executor_that_fails_after_the_end_is_heard(
@@ -327,7 +327,7 @@ def test_frames_that_wait_in_the_kernel_are_no_silence(
         bridge.beat()
         assert stands.wait(SOON)
         bridge.beat()
-        eventually(lambda: worker._connection is not None and worker._connection._receiver.has_unread())  # type: ignore[union-attr]
+        eventually(lambda: worker._connection is not None and worker._connection._receiver.has_unread())
         inner = worker._connection
         assert inner is not None
         before = inner._session.silent_at

@@ -248,8 +248,10 @@ def test_the_examples(name: str) -> None:
         over = threading.Event()
         with worker.connect(5):
             for target in (worker, *worker.channels.values(), *worker.reservations.values()):
-                tasks = [target.task, target.task.transfers.outgoing] if isinstance(target, Reservation) else []
-                for emitter in (target, *tasks):
+                tasks: list[Any] = (
+                    [target.task, target.task.transfers.outgoing] if isinstance(target, Reservation) else []
+                )
+                for emitter in [target, *tasks]:
                     for each in type(emitter)._events:
                         emitter.on(each, lambda *args, each=each: fired.append(each))
             worker.on("attributes_updated", lambda worker: over.set() if worker.version == "99" else None)

@@ -152,7 +152,7 @@ def test_a_handler_that_is_defined_again(router: LocalTaskRouter, alice: str) ->
         eventually(lambda: worker.reservations)
         for version in (1, 2):
             exec(cell, scope | {"worker": worker, "version": version})
-            eventually(lambda version=version: calls[-1:] == [version])
+            eventually(lambda version=version: calls[-1:] == [version])  # type: ignore[misc]
         router.create_task()
         eventually(lambda: len(calls) == 3)
         assert calls == [1, 2, 2]

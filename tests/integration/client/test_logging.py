@@ -62,7 +62,7 @@ def test_the_life_of_a_connection(router: LocalTaskRouter, log: pytest.LogCaptur
     assert steps[1] == "INFO ready, with activity 'Available' and 0 open reservations"
     assert steps[2].startswith("INFO disconnected: ")
     assert steps[3:] == ["INFO reconnecting", "INFO connecting", steps[1], "INFO disconnected: SDK Disconnect"]
-    assert {record.worker_sid for record in log.records if "ready" in record.getMessage()} == {worker.sid}
+    assert {vars(record)["worker_sid"] for record in log.records if "ready" in record.getMessage()} == {worker.sid}
 
 
 def test_a_reservation_that_times_out_is_a_warning(router: LocalTaskRouter, log: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ import logging
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -371,17 +371,17 @@ def test_connections_that_are_lost(desk: Desk, everything: Everything) -> None:
     """A close frame that quotes the token, a reset, a protocol error, a refused reconnection, a new marked token."""
     bridge, worker = desk.bridge, desk.worker
     worker.on("disconnected", lambda reason: everything.add("reason", str(reason), repr(reason)))
-    endings = (
+    endings: tuple[Callable[[], None], ...] = (
         lambda: bridge.close(1008, f"Bad {TOKEN}"),
         bridge.abort,
         lambda: bridge.send_wire(b"\xf1\x11" + VALUE.encode()),
-        lambda: worker.update_token(TOKEN + "2") or bridge.abort(),  # type: ignore[func-returns-value]
+        lambda: worker.update_token(TOKEN + "2") or bridge.abort(),
     )
     for number, end in enumerate(endings):
         end()
         bridge.wait_for_connection(number + 2)
         worker_ready = threading.Event()
-        worker.once("ready", lambda worker, done=worker_ready: done.set())  # type: ignore[misc]
+        worker.once("ready", lambda worker, done=worker_ready: done.set())  # type: ignore[call-overload]
         if worker.ready:
             worker_ready.set()
         assert worker_ready.wait(10)
@@ -399,7 +399,12 @@ def test_tokens_and_their_secrets(everything: Everything) -> None:
             token, eb_server=bridge.eb_server, token_provider=lambda: [TOKEN]  # type: ignore[arg-type,return-value]
         )  # fmt: skip
         failed = threading.Event()
-        worker.on("error", lambda error: (everything.add_error("error event", error), failed.set()))
+
+        @worker.on("error")
+        def note(error: TaskRouterError) -> None:
+            everything.add_error("error event", error)
+            failed.set()
+
         with worker:
             assert failed.wait(5)
             everything.add_world()

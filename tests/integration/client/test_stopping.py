@@ -238,7 +238,12 @@ def test_draining_for_too_long(router: LocalTaskRouter, alice: str) -> None:
     """What has not ended in time is given up, and drain() says so."""
     worker = new_worker(router, alice)
     begun, go_on = threading.Event(), threading.Event()
-    worker.serve(lambda reservation: begun.set() or go_on.wait(SOON) and None)
+
+    @worker.serve
+    def handle(reservation: Reservation) -> None:
+        begun.set()
+        go_on.wait(SOON)
+
     worker.connect()
     router.create_task()
     assert begun.wait(SOON)

@@ -12,7 +12,14 @@ import pytest
 from tests.integration.client.ears import TOKEN, Ears, connected, make_token, marker, new_worker
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.wait import eventually, no_leftover_threads
-from twilio_taskrouter_worker import AuthorizationError, ConnectTimeoutError, TokenError, TokenExpiredError, Worker
+from twilio_taskrouter_worker import (
+    AuthorizationError,
+    ConnectTimeoutError,
+    TaskRouterError,
+    TokenError,
+    TokenExpiredError,
+    Worker,
+)
 from twilio_taskrouter_worker._bridge import session
 from twilio_taskrouter_worker._bridge.states import State
 from twilio_taskrouter_worker._bridge.timings import Timings
@@ -50,7 +57,7 @@ class Provider:
         answer = self.answers.pop(0) if self.answers else make_token(3600)
         if isinstance(answer, BaseException):
             raise answer
-        return answer  # type: ignore[no-any-return]
+        return answer
 
 
 def next_deadline(worker: Worker) -> float:
@@ -499,7 +506,12 @@ def test_running_goes_on_with_a_token_that_comes_in_time(bridge: RecordingBridge
     timings(token_patience=10.0)
     worker = new_worker(bridge, make_token(3600))
     ears = Ears(worker)
-    worker.once("error", lambda error: (bridge.accept_handshake(), worker.update_token(make_token(3600))))
+
+    @worker.once("error")
+    def bring_another(error: TaskRouterError) -> None:
+        bridge.accept_handshake()
+        worker.update_token(make_token(3600))
+
     with no_leftover_threads():
         program = threading.Thread(target=worker.run_forever, name="program")
         program.start()

@@ -94,6 +94,12 @@ def observed(router: LocalTaskRouter, sid: str, observer: Observer, **options: A
     return Worker(router.token(sid), observer=observer, **options, **router.connection)
 
 
+def offered_to(worker: Worker) -> Reservation:
+    """Wait for a reservation of the worker, and return it."""
+    eventually(lambda: worker.reservations, PATIENCE)
+    return next(iter(worker.reservations.values()))
+
+
 def serve_one(router: LocalTaskRouter, worker: Worker) -> Reservation:
     """Let the worker accept and complete one task; returns its reservation once that was announced."""
     served: list[Reservation] = []
@@ -488,7 +494,7 @@ def test_another_session_that_accepts(router: LocalTaskRouter, alice: str, caplo
         second.on("reservation_created", lambda reservation: ears.listen(reservation, "accepted", "completed"))
         for number in (1, 2):
             router.create_task()
-            reservation: Reservation = eventually(lambda: next(iter(first.reservations.values()), None), PATIENCE)
+            reservation = offered_to(first)
             reservation.accept().result(PATIENCE)
             reservation.complete().result(PATIENCE)
             ears.wait_for("completed", number, timeout=PATIENCE)
@@ -503,10 +509,7 @@ def test_another_session_that_was_faster(router: LocalTaskRouter, alice: str) ->
     """Both accept: the refusal says what happened, and counts as the sight of another session."""
     with observed(router, alice, Observer()) as first, observed(router, alice, Observer()) as second:
         router.create_task()
-        mine, other = (
-            eventually(lambda worker=worker: next(iter(worker.reservations.values()), None), PATIENCE)
-            for worker in (second, first)
-        )
+        mine, other = offered_to(second), offered_to(first)
         other.accept().result(PATIENCE)
         with pytest.raises(RequestRejectedError, match="another session of this worker"):
             mine.accept().result(PATIENCE)
@@ -518,7 +521,7 @@ def test_refusals_say_why(router: LocalTaskRouter, alice: str) -> None:
     """A second accept() and a complete() that comes too early say in which state the reservation is."""
     with observed(router, alice, Observer()) as worker:
         router.create_task()
-        reservation: Reservation = eventually(lambda: next(iter(worker.reservations.values()), None), PATIENCE)
+        reservation = offered_to(worker)
         for early in (reservation.complete, reservation.wrap, lambda: reservation.task.complete("x")):
             with pytest.raises(RequestRejectedError, match=r"is pending: accept\(\) it first"):
                 early().result(PATIENCE)

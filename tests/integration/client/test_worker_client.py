@@ -195,8 +195,10 @@ class Provider:
 
 def with_provider(router: LocalTaskRouter, worker_sid: str, provider: Any, token: str | None = None) -> WorkerClient:
     """A client with a provider."""
-    sids = {"worker_sid": worker_sid, "workspace_sid": router.workspace_sid}
-    return WorkerClient(token, token_provider=provider, **sids, **router.connection)
+    workspace_sid = router.workspace_sid
+    return WorkerClient(
+        token, token_provider=provider, worker_sid=worker_sid, workspace_sid=workspace_sid, **router.connection
+    )
 
 
 def test_a_provider_without_a_token(router: LocalTaskRouter, alice: str) -> None:

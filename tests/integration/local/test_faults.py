@@ -557,9 +557,9 @@ def test_repr_shows_what_is_active(router: LocalTaskRouter, alice: str) -> None:
     """One can see which faults are at work, with what, and how often they struck."""
     faults = router.faults
     assert repr(faults) == "<Faults none>"
-    limits = {"route": "Tasks", "times": 2, "retry_after": 1}
+    limits: dict[str, Any] = {"route": "Tasks", "times": 2, "retry_after": 1}
     with faults.delay(0.2, worker=alice) as delay, faults.http_status(503, **limits) as status:
-        assert faults.active == (delay, status)
+        assert list(faults.active) == [delay, status]
         assert repr(faults) == (
             f"<Faults delay(0.2, worker='{alice}'): 0 hits;"
             " http_status(503, route='Tasks', times=2, retry_after=1): 0 hits>"
@@ -568,7 +568,7 @@ def test_repr_shows_what_is_active(router: LocalTaskRouter, alice: str) -> None:
         delay.undo()
         delay.undo()
         assert repr(delay) == f"<Fault delay(0.2, worker='{alice}'): 0 hits, undone>"
-        assert faults.active == (status,)
+        assert list(faults.active) == [status]
         with pytest.raises(StateError, match="is undone"):
             delay.__enter__()
     assert faults.active == ()

@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -293,7 +294,7 @@ def test_bad_tunnel_paths(router: LocalTaskRouter, url: str, method: str, status
         {"Attributes": {"lone": "\ud800"}, "FriendlyName": ["x"]},
     ],
 )
-def test_bad_tunnel_params(router: LocalTaskRouter, params: dict[str, object]) -> None:
+def test_bad_tunnel_params(router: LocalTaskRouter, params: dict[str, Any]) -> None:
     """A parameter of the wrong JSON type is a 400 that names it."""
     with BridgeClient(router, router.add_worker("Alice")) as client:
         answer = client.post(client.own, **params)

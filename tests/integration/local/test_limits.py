@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import logging
+import resource
 import socket
 from contextlib import closing
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -77,7 +79,8 @@ def test_strangers_make_room_first(router: LocalTaskRouter, monkeypatch: pytest.
 
         def ask(session: requests.Session) -> int:
             with session.get(url, timeout=TIMEOUT, stream=True) as response:
-                ports.add(response.raw.connection.sock.getsockname())
+                connection: Any = response.raw.connection
+                ports.add(connection.sock.getsockname())
                 return len(response.content) and response.status_code
 
         assert (ask(guest), ask(stranger)) == (200, 401)
@@ -108,10 +111,10 @@ def test_sessions_fill_the_house(router: LocalTaskRouter, monkeypatch: pytest.Mo
 def test_fewer_files_fewer_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """A part of the files that the process may have open is left to the rest of the program."""
     for files, most in ((1024, 768), (10**6, connections.MOST_CONNECTIONS), (1, 1)):
-        monkeypatch.setattr(connections.resource, "getrlimit", lambda _, files=files: (files, files))
+        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
         assert connections.most_connections() == most
-    unlimited = connections.resource.RLIM_INFINITY
-    monkeypatch.setattr(connections.resource, "getrlimit", lambda _: (unlimited, unlimited))
+    unlimited = resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (unlimited, unlimited))
     assert connections.most_connections() == connections.MOST_CONNECTIONS
 
 

@@ -129,7 +129,7 @@ def test_seed_makes_everything_the_same() -> None:
 
 def test_given_credentials_are_used() -> None:
     """Given credentials are the ones that REST and tokens go by."""
-    given = {
+    given: dict[str, Any] = {
         "account_sid": "AC" + "1" * 32,
         "auth_token": "2" * 32,
         "signing_key_sid": "SK" + "3" * 32,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def live(router: LocalTaskRouter, seed: int, steps: int) -> None:
     """Let workers, sessions and tasks do this and that."""
     chance = random.Random(seed)
     workers = [router.add_worker(f"W{seed}-{number}", activity="Available") for number in range(4)]
-    where = {"workspace_sid": router.workspace_sid}
+    where: dict[str, Any] = {"workspace_sid": router.workspace_sid}
 
     def step(service: Service) -> None:
         worker = chance.choice(workers)
@@ -167,7 +168,7 @@ def test_slow_snapshots_are_made_less_often(tmp_path: Path, monkeypatch: pytest.
     """A state that takes long to write does not hold the service up again and again."""
     now = [1000.0]
     monkeypatch.setattr(snapshots, "SHARE", 10)
-    monkeypatch.setattr(snapshots.time, "thread_time", lambda: now[0])
+    monkeypatch.setattr(time, "thread_time", lambda: now[0])
     with LocalTaskRouter(db=tmp_path / "state.db", clock="virtual") as router:
         service = router._running()
         due = service.committer.committed

@@ -70,10 +70,12 @@ def test_events_follow_the_answer(router: LocalTaskRouter) -> None:
                 body = json.dumps(envelope).encode()
                 head = f"POST /v1/wschannels HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
                 http.sendall(head.encode() + body)
-                ready: list[object] = []
-                while client.socket.sock not in ready:
+                ready: list[socket.socket] = []
+                receiving = client.socket.sock
+                assert receiving is not None
+                while receiving not in ready:
                     # What arrives first is what is readable first: an event without the answer would show here.
-                    ready = select.select([client.socket.sock, http], [], [], TIMEOUT)[0]
+                    ready = select.select([receiving, http], [], [], TIMEOUT)[0]
                     assert http in ready, "an event came before the answer"
                 assert b"200 OK" in http.recv(65536)
                 assert client.event()[0] == "worker.attributes.update"
@@ -216,6 +218,7 @@ def test_a_burst_does_not_drop_a_client_that_reads(router: LocalTaskRouter, monk
         router._host.call(lambda: burst(router, alice, size))
         assert client.socket is not None
         connection = client.socket.sock
+        assert connection is not None
         read = 0
         while read < size:
             part = len(connection.recv(1024 * 1024))

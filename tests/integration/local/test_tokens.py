@@ -71,7 +71,7 @@ def handshake_refusal(router: LocalTaskRouter, query: str) -> Answer:
         def __init__(self, error: websocket.WebSocketBadStatusException) -> None:
             self.status_code = error.status_code
             self.headers = error.resp_headers
-            self.content = error.resp_body
+            self.content = error.resp_body or b""
 
         def json(self) -> Any:
             return json.loads(self.content)

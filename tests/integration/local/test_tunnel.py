@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import requests
 
@@ -149,7 +151,7 @@ def test_a_list_goes_on_although_its_place_is_gone(router: LocalTaskRouter) -> N
     auth = (router.account_sid, router.auth_token)
     with BridgeClient(router, sids[0], "supervisor") as client:
         seen: list[str] = []
-        after = {}
+        after: dict[str, Any] = {}
         while True:
             page = client.get(f"{client.home}/Workers", PageSize=2, **after).payload
             seen += [each["sid"] for each in page["contents"]]

@@ -62,7 +62,8 @@ def django_application(receiver: Receiver) -> Application:
         django.setup()
     # The URL configuration may be any object with this attribute.
     settings.ROOT_URLCONF = type("Urls", (), {"urlpatterns": [path("taskrouter", django_view(receiver))]})
-    return WSGIHandler()
+    application: Application = WSGIHandler()
+    return application
 
 
 @pytest.mark.parametrize("make", [flask_application, django_application], ids=["flask", "django"])

@@ -121,7 +121,7 @@ for _kind, _act in (
 ):
     REFERENCE.says(
         f"``{_kind}`` happens.",
-        lambda w, kind=_kind, act=_act: (act(w), kind in w.types())[1],  # type: ignore[misc,operator]
+        lambda w, kind=_kind, act=_act: (act(w), kind in w.types())[1],  # type: ignore[misc]
     )
 REFERENCE.says(
     "Events of tasks name the task, its queue and its workflow.",

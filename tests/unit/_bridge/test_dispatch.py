@@ -207,7 +207,7 @@ def test_a_callback_of_error_that_raises(desk: Desk, caplog: pytest.LogCaptureFi
 def test_an_unforeseen_failure(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """A defect of our own is logged and reported, and the thread goes on."""
     desk.worker.on("error", desk.errors.append)
-    desk.put(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    desk.put(lambda: 1 / 0)  # type: ignore[arg-type]
     desk.settle()
     assert isinstance(desk.errors[0].__cause__, ZeroDivisionError)
     assert "defect of the library" in caplog.text
@@ -310,7 +310,7 @@ def test_slow_callbacks_are_logged(
 def test_a_step_put_first(desk: Desk) -> None:
     """A step that is put first runs after the callback that runs, and before all that waits."""
     inside, gate, order = threading.Event(), threading.Event(), []
-    desk.put(lambda: (inside.set(), gate.wait(SOON)))  # type: ignore[arg-type, return-value]
+    desk.put(lambda: (inside.set(), gate.wait(SOON)))  # type: ignore[arg-type]
     assert inside.wait(SOON)
     desk.put(lambda: order.append("waits"))
     desk.dispatcher.put_first(lambda: order.append("first"))
@@ -322,7 +322,7 @@ def test_a_step_put_first(desk: Desk) -> None:
 def test_stop_ends_after_what_is_there(desk: Desk) -> None:
     """What was put before the stop is done; then the thread ends."""
     heard: list[int] = []
-    desk.put(*(lambda number=number: heard.append(number) for number in range(50)))  # type: ignore[misc]
+    desk.put(*(lambda number=number: heard.append(number) for number in range(50)))
     desk.dispatcher.stop()
     desk.put(lambda: heard.append(99))
     desk.dispatcher.thread.join(SOON)
@@ -333,7 +333,7 @@ def test_stop_ends_after_what_is_there(desk: Desk) -> None:
 def test_after_another(desk: Desk) -> None:
     """The dispatcher of a second connection begins when the thread of the first is over."""
     gate, order = threading.Event(), []
-    desk.put(lambda: (gate.wait(SOON), order.append("first")))  # type: ignore[arg-type, return-value]
+    desk.put(lambda: (gate.wait(SOON), order.append("first")))  # type: ignore[arg-type]
     second = Dispatcher(desk.client.state, "unit-dispatch-second", desk.dispatcher.thread)
     second.put(lambda: order.append("second"))
     second.thread.start()
@@ -374,8 +374,8 @@ def test_heartbeats_forget_ended_reservations(desk: Desk) -> None:
     desk.put(desk.service.change("WR1", "rejected"))
     desk.settle()
     assert "WR1" in desk.client.state.ended
-    at, *sids = desk.client.state._ended_at.popleft()
-    desk.client.state._ended_at.append((at - 10.0, *sids))
+    at, reservation_sid, task_sid = desk.client.state._ended_at.popleft()
+    desk.client.state._ended_at.append((at - 10.0, reservation_sid, task_sid))
     desk.put(" ")
     desk.settle()
     assert desk.client.state.ended == {}

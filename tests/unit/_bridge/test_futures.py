@@ -105,7 +105,11 @@ def test_cancelling() -> None:
 
 def test_heard_comes_after_all_callbacks() -> None:
     """It runs once, after the last callback, whether the call succeeded or failed."""
-    for settle in (lambda each: each.set_result(1), lambda each: each.set_exception(ValueError("x"))):
+    settles: list[Callable[[Any], None]] = [
+        lambda each: each.set_result(1),
+        lambda each: each.set_exception(ValueError("x")),
+    ]
+    for settle in settles:
         notes: list[str] = []
         future = make(lambda notes=notes: notes.append("heard"))  # type: ignore[misc]
         future.add_done_callback(lambda done, notes=notes: notes.append("first"))  # type: ignore[misc]

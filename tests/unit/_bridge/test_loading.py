@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -158,7 +159,7 @@ class Desk:
     """A loader whose calls are answered by hand."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Route, dict[str, Any], dict[str, str], Future[Any]]] = []
+        self.calls: list[tuple[Route, dict[str, Any], Mapping[str, str], Future[Any]]] = []
         self.refuse: TaskRouterError | None = None
         self.loader = Loader(self._call, Init("WK1", "AC1", "WS1", None))
 

@@ -162,7 +162,7 @@ def test_calls_have_the_sids(client: Client) -> None:
     (request,) = client.calls
     assert (request.route, request.then) == (routes.COMPLETE_TASK, str)
     assert request.params == {"AssignmentStatus": "completed", "Reason": "done"}
-    assert request.version() == "3"
+    assert request.version is not None and request.version() == "3"
     assert request.sids == {"ws": "WS1", "wk": client.service.worker["sid"], "task": "WT1"}
     assert request.url == "Workspaces/WS1/Tasks/WT1"
 
@@ -177,7 +177,7 @@ def test_setting_an_activity(client: Client, service: Service, reject: bool | No
     activity.set_as_current(reject_pending_reservations=reject)
     (request,) = client.calls
     assert (request.route, request.params) == (routes.SET_ACTIVITY, {"ActivitySid": "WABreak", **params})
-    assert request.version() == str(service.worker["version"])
+    assert request.version is not None and request.version() == str(service.worker["version"])
     assert request.subjects == (service.worker["sid"],)
     assert request.then(service.set_activity("Break").payload) is activity
     assert activity.is_current

@@ -27,14 +27,14 @@ def test_look_ups_of_one_name_share_a_thread(monkeypatch: pytest.MonkeyPatch) ->
     def resolve(host: str, *_: Any) -> list[Any]:
         asked.append(host)
         assert go_on.wait(10)
-        return [host]
+        return [(host,)]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     first, second, other = look_up("one.invalid", 80), look_up("one.invalid", 80), look_up("two.invalid", 80)
     assert first is second and first is not other
     go_on.set()
-    assert first.result(10) == ["one.invalid"] and other.result(10) == ["two.invalid"]
-    assert look_up("one.invalid", 80).result(10) == ["one.invalid"]
+    assert first.result(10) == [("one.invalid",)] and other.result(10) == [("two.invalid",)]
+    assert look_up("one.invalid", 80).result(10) == [("one.invalid",)]
     assert sorted(asked) == ["one.invalid", "one.invalid", "two.invalid"]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.unit._bridge.service import ENDINGS, Client, Service, message
-from twilio_taskrouter_worker._bridge.resync import Snapshot, missing
+from twilio_taskrouter_worker._bridge.reload import Snapshot
+from twilio_taskrouter_worker._bridge.resync import missing
 from twilio_taskrouter_worker.errors import InvalidMessageError
 
 

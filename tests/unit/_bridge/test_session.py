@@ -128,9 +128,7 @@ def test_other_sessions_are_closed_once() -> None:
 def test_the_way_to_ready() -> None:
     """Opening fires nothing; init fires connected and asks for the lists; the lists make it ready."""
     driver = connecting()
-    assert driver.state is State.CONNECTING
-    assert driver.opened() == []
-    assert driver.state is State.GREETING
+    assert (driver.state, driver.opened(), driver.state) == (State.CONNECTING, [], State.GREETING)
     actions = driver.frame(init_frame())
     assert events(actions) == ["connected"]
     load = only(ReadLists, actions)
@@ -386,9 +384,9 @@ def test_results_of_an_earlier_connection_are_ignored() -> None:
     assert driver.session.loaded(old) == []
     assert driver.session.load_failed(old, NOT_READ, False, driver.now) == []
     assert driver.session.load_failed(old, BAD_TOKEN, True, driver.now) == []
-    assert driver.state is State.LOADING
+    before = driver.state
     driver.session.loaded(new)
-    assert driver.state is State.READY
+    assert (before, driver.state) == (State.LOADING, State.READY)
 
 
 def test_a_result_that_comes_twice() -> None:

@@ -297,6 +297,7 @@ class SessionMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.session.deadline is not None)
     @rule()
     def wait_for_the_deadline(self) -> None:
+        assert self.session.deadline is not None
         self.now = max(self.now, self.session.deadline)
         self.tick()
 

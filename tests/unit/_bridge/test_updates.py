@@ -299,7 +299,7 @@ def test_an_event_of_the_short_form(client: Client, service: Service, key: str) 
 def test_reservation_failed(client: Client, payload: Any) -> None:
     """The payload is handed on as it came."""
     heard: list[Any] = []
-    client.state.worker.on("reservation_failed", heard.append)  # type: ignore[attr-defined]
+    client.state.worker.on("reservation_failed", heard.append)
     assert client.hear(message("reservation.failed", payload)) == ["reservation_failed"]
 
 

@@ -33,7 +33,7 @@ class Desk:
         self.executor = ThreadPoolExecutor(2, "unit-waiting")
 
     def connect(self) -> Dispatcher:
-        dispatcher = Dispatcher(Mirror(self.worker, lambda *_: None, self.waiting, lambda _: None), "unit-dispatch")  # type: ignore[arg-type, return-value]
+        dispatcher = Dispatcher(Mirror(self.worker, lambda *_: None, self.waiting, lambda _: None), "unit-dispatch")  # type: ignore[arg-type]
         dispatcher.thread.start()
         self.waiting.open(dispatcher.thread)
         return dispatcher
@@ -199,7 +199,7 @@ def test_bad_timeouts(desk: Desk, timeout: Any) -> None:
 def test_a_bad_predicate(desk: Desk) -> None:
     """A predicate is a function."""
     with pytest.raises(TypeError, match="predicate must be a function, not str"):
-        desk.worker.wait_for("token_updated", 1, "yes")  # type: ignore[arg-type]
+        desk.worker.wait_for("token_updated", 1, "yes")  # type: ignore[call-overload]
 
 
 def test_refused_inside_a_callback(desk: Desk) -> None:
@@ -208,7 +208,7 @@ def test_refused_inside_a_callback(desk: Desk) -> None:
     for wait in (
         lambda: desk.worker.wait_for("token_updated", 1),
         lambda: desk.worker.stream("token_updated"),
-        lambda: next(stream),  # type: ignore[call-overload]
+        lambda: next(stream),
     ):
         error = desk.on_dispatch_thread(wait)
         assert isinstance(error, DispatchThreadError)
@@ -307,11 +307,11 @@ def test_a_stream_that_is_dropped_amidst_a_lock(desk: Desk, lock: str) -> None:
 def test_a_stream_of_nothing(desk: Desk) -> None:
     """Without an event's name there is nothing to iterate; an unknown name is refused with the nearest one."""
     with pytest.raises(TypeError, match="at least one event"):
-        desk.worker.stream()
+        desk.worker.stream()  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="did you mean 'token_updated'"):
-        desk.worker.stream("token_update")
+        desk.worker.stream("token_update")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="did you mean 'token_updated'"):
-        desk.worker.wait_for("token_update")
+        desk.worker.wait_for("token_update")  # type: ignore[call-overload]
 
 
 # -- fork ------------------------------------------------------------------------------------------------------------

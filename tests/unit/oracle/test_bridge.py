@@ -59,7 +59,7 @@ class Client:
         return self._socket
 
     def __exit__(self, *exc_info: object) -> None:
-        self._socket.shutdown()  # type: ignore[no-untyped-call]
+        self._socket.shutdown()
 
 
 def event(client: websocket.WebSocket) -> tuple[str, Any]:
@@ -117,7 +117,7 @@ def test_frames_are_sent_as_they_are(bridge: RecordingBridge) -> None:
         bridge.send("to.all", {"a": 1})
         assert first.recv_data() == (1, b"{not json")
         assert first.recv_data() == (2, b"\x00\x01")
-        received = first.recv_frame()  # type: ignore[no-untyped-call]
+        received = first.recv_frame()
         assert (received.opcode, received.data) == (1, b"\xff")
         assert first.recv_data() == (1, b"abc")
         assert len(first.recv()) == 70_000
@@ -408,7 +408,7 @@ def test_nothing_is_left() -> None:
             bridge.wait_for(lambda: len(bridge.calls) == 4)
             start = time.monotonic()
         assert time.monotonic() - start < 3
-        client.shutdown()  # type: ignore[no-untyped-call]
+        client.shutdown()
         for each in asking:
             each.join(5)
 

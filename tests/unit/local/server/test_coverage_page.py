@@ -14,8 +14,7 @@ import requests
 
 from tests.tools import openapi
 from tests.tools.rst import DOCS
-from twilio_taskrouter_worker.local import LocalTaskRouter
-from twilio_taskrouter_worker.local.engine import Rules
+from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
 from twilio_taskrouter_worker.local.server.http import forms, parameters, refusals
 from twilio_taskrouter_worker.local.server.rest.operations import OPERATIONS
 
@@ -150,9 +149,9 @@ def test_every_documented_parameter_is_looked_at(noticed: set[str], generator: M
             path = re.sub(r"(\w+)/\{\w+\}", lambda found: f"{found[1]}/{sids[found[1]]}", operation.path)
             for form in life:
                 sent = {name: value.replace("{worker}", sids["Workers"]) for name, value in form.items()}
-                where = "data" if operation.method == "POST" else "params"
+                where: dict[str, Any] = {"data" if operation.method == "POST" else "params": sent}
                 url, auth = f"{router.url}/v1/{path}", (router.account_sid, router.auth_token)
-                answer = requests.request(operation.method, url, auth=auth, timeout=10, **{where: sent})
+                answer = requests.request(operation.method, url, auth=auth, timeout=10, **where)
                 assert answer.status_code in (200, 201, 400), answer.text
     without_effect = set(generator.NO_EFFECT.get(operation.name, ())) & described(operation.name)
     assert described(operation.name) - noticed == without_effect

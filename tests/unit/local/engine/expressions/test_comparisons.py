@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -14,10 +15,12 @@ from twilio_taskrouter_worker.local.engine.expressions import (
     TARGET,
     TASK,
     WORKER,
+    ExpressionContext,
     ExpressionSyntaxError,
     Semantics,
     TargetScope,
     TaskScope,
+    Verdict,
     WorkerScope,
     WorkersScope,
     compile_expression,
@@ -27,6 +30,7 @@ from twilio_taskrouter_worker.local.engine.expressions.nodes import (
     ArrayLiteral,
     Comparison,
     Literal,
+    Node,
     Operator,
     Or,
     Path,
@@ -37,7 +41,7 @@ from twilio_taskrouter_worker.local.engine.expressions.parser import parse
 # -- a slow and obvious interpreter, written from the rules and sharing no code with the package --------------------
 
 
-def kind(value):
+def kind(value: Any) -> str:
     """Name the type of a document's value."""
     for name, types in (("boolean", bool), ("number", (int, float)), ("string", str), ("array", (list, tuple))):
         if isinstance(value, types):
@@ -45,7 +49,7 @@ def kind(value):
     return "null" if value is None else "object"
 
 
-def as_number(value, semantics):
+def as_number(value: Any, semantics: Semantics) -> Any:
     """Return a number or a numeric string as a number, else None."""
     if kind(value) == "number":
         return value
@@ -57,12 +61,12 @@ def as_number(value, semantics):
     return None
 
 
-def folded(value, semantics):
+def folded(value: str, semantics: Semantics) -> str:
     """Return a string as it is compared."""
     return value if semantics.case_sensitive else value.casefold()
 
 
-def same(left, right, semantics):
+def same(left: Any, right: Any, semantics: Semantics) -> bool:
     """The rule of ``==`` for two scalars."""
     kinds = {kind(left), kind(right)}
     if kinds == {"null"}:
@@ -77,7 +81,7 @@ def same(left, right, semantics):
     return False
 
 
-def text_of(value, semantics):
+def text_of(value: Any, semantics: Semantics) -> str | None:
     """Return a scalar as text, None when it has none."""
     if kind(value) == "string":
         return folded(value, semantics)
@@ -88,7 +92,7 @@ def text_of(value, semantics):
     return None
 
 
-def compare(left, operator, right, semantics):
+def compare(left: Any, operator: str, right: Any, semantics: Semantics) -> bool:
     """The rule of each operator."""
     arrays = [kind(value) == "array" for value in (left, right)]
     if operator in ("==", "!=", "<", "<=", ">", ">=", "CONTAINS") and any(arrays):
@@ -99,7 +103,7 @@ def compare(left, operator, right, semantics):
         return not same(left, right, semantics)
     if operator == "CONTAINS":
         whole, part = text_of(left, semantics), text_of(right, semantics)
-        return None not in (whole, part) and part in whole
+        return whole is not None and part is not None and part in whole
     if operator == "HAS":
         return arrays[0] and any(same(element, right, semantics) for element in left)
     if operator == "IN":
@@ -109,17 +113,19 @@ def compare(left, operator, right, semantics):
             return False
         return arrays[1] and not any(same(element, left, semantics) for element in right)
     if kind(left) == kind(right) == "string":
-        one, other = folded(left, semantics), folded(right, semantics)
+        one: Any = folded(left, semantics)
+        other: Any = folded(right, semantics)
         if not semantics.ordered_strings:
             return False
     else:
         one, other = as_number(left, semantics), as_number(right, semantics)
         if one is None or other is None:
             return False
-    return {"<": one < other, "<=": one <= other, ">": one > other, ">=": one >= other}[operator]
+    outcomes: dict[str, bool] = {"<": one < other, "<=": one <= other, ">": one > other, ">=": one >= other}
+    return outcomes[operator]
 
 
-def resolve(steps, document):
+def resolve(steps: tuple[str | int, ...], document: Any) -> Any:
     """Follow a path through a document."""
     value = document
     for step in steps:
@@ -132,7 +138,7 @@ def resolve(steps, document):
     return value
 
 
-def interpret(node, document, semantics):
+def interpret(node: Node, document: Any, semantics: Semantics) -> bool:
     """Evaluate a tree over task attributes."""
     if isinstance(node, And):
         return all(interpret(part, document, semantics) for part in node.parts)
@@ -188,7 +194,7 @@ SEMANTICS = st.builds(
 
 
 @given(NODES)
-def test_what_is_rendered_parses_to_the_same_tree(node):
+def test_what_is_rendered_parses_to_the_same_tree(node: Node) -> None:
     """Rendering and parsing are inverse, types of literals included, whatever the precedence."""
     text = render(node)
     for semantics in (DEFAULT_SEMANTICS, Semantics(and_binds_tighter=False)):
@@ -199,7 +205,7 @@ def test_what_is_rendered_parses_to_the_same_tree(node):
 
 @settings(max_examples=500)
 @given(NODES, DOCUMENTS, SEMANTICS)
-def test_compiled_agrees_with_the_interpreter(node, document, semantics):
+def test_compiled_agrees_with_the_interpreter(node: Node, document: Any, semantics: Semantics) -> None:
     """Matching, and explaining, give what the rules say for any expression, any document and any switches."""
     expression = compile_expression(render(node), TASK, semantics)
     expected = interpret(node, document, semantics)
@@ -209,21 +215,21 @@ def test_compiled_agrees_with_the_interpreter(node, document, semantics):
 
 @settings(max_examples=500)
 @given(COMPARISONS, DOCUMENTS)
-def test_single_comparisons_agree_with_the_interpreter(comparison, document):
+def test_single_comparisons_agree_with_the_interpreter(comparison: Comparison, document: Any) -> None:
     """The quick forms of common comparisons are only quicker."""
     expression = compile_expression(render(comparison), TASK)
     assert expression.matches(TaskScope(document)) is interpret(comparison, document, DEFAULT_SEMANTICS)
 
 
 @given(NODES, DOCUMENTS)
-def test_the_failing_parts_are_what_fails(node, document):
+def test_the_failing_parts_are_what_fails(node: Node, document: Any) -> None:
     """Failing parts are false comparisons; there are some exactly when the whole is false; mending them mends it."""
     verdict = compile_expression(render(node), TASK).explain(TaskScope(document))
     failing = verdict.failing()
     assert bool(failing) is not verdict.result
     assert all(not part.result and not part.parts for part in failing)
 
-    def mended(part):
+    def mended(part: Verdict) -> bool:
         if not part.parts:
             return part.result or any(part is fault for fault in failing)
         return (all if part.operator == "AND" else any)(mended(child) for child in part.parts)
@@ -241,7 +247,7 @@ PIECES += ["=", ">-", "<", "!", " ", "\n", "AND", "or", "NOT", "in", "HAS", "nul
     st.sampled_from([WORKER, TASK, TARGET, SKIP_IF]),
 )
 @example("\ud800", WORKER)
-def test_any_text_is_an_expression_or_a_syntax_error(text, context):
+def test_any_text_is_an_expression_or_a_syntax_error(text: str, context: ExpressionContext) -> None:
     """Nothing but the documented error comes out of any text, and its place lies within the text."""
     try:
         compile_expression(text, context)
@@ -256,7 +262,7 @@ ODD_DOCUMENTS = st.dictionaries(NAMES, ODD, max_size=4) | ODD
 
 
 @given(NODES, ODD_DOCUMENTS, SEMANTICS)
-def test_no_document_makes_matching_or_explaining_fail(node, document, semantics):
+def test_no_document_makes_matching_or_explaining_fail(node: Node, document: Any, semantics: Semantics) -> None:
     """Whatever the attributes hold, the answer is a bool and the verdict is text and data."""
     for context, scope in ((TASK, TaskScope(document)), (WORKER, WorkerScope(document, document, document))):
         expression = compile_expression(render(node), context, semantics)
@@ -270,14 +276,14 @@ TARGET_TEXT = "worker.a == task.b OR worker.channel.a.assigned_tasks < task.a OR
 
 
 @given(ODD_DOCUMENTS, ODD_DOCUMENTS)
-def test_no_document_makes_a_target_fail(task, worker):
+def test_no_document_makes_a_target_fail(task: Any, worker: Any) -> None:
     """The same for a task and a worker together."""
     scope = TargetScope(TaskScope(task), WorkerScope(worker, worker, worker))
     assert compile_expression(TARGET_TEXT, TARGET).matches(scope) in (True, False)
 
 
 @pytest.mark.parametrize("available", [0, 1])
-def test_skip_if_with_quick_forms(available):
+def test_skip_if_with_quick_forms(available: int) -> None:
     """Counts go through the same comparisons."""
     scope = WorkersScope(available=available, unavailable=0)
     assert compile_expression("workers.available == 0", SKIP_IF).matches(scope) is (available == 0)

@@ -1,6 +1,8 @@
 """What a syntax error tells, and where it points."""
 
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,9 @@ from twilio_taskrouter_worker.local.engine.expressions import (
 from twilio_taskrouter_worker.local.engine.expressions.semantics import MAX_STEPS, MAX_TERMS
 
 
-def refused(text, compiler=lambda text: compile_expression(text, TASK)):
+def refused(
+    text: str, compiler: Callable[[str], object] = lambda text: compile_expression(text, TASK)
+) -> ExpressionSyntaxError:
     """Return the error that a text raises."""
     with pytest.raises(ExpressionSyntaxError) as caught:
         compiler(text)
@@ -74,7 +78,7 @@ OPERAND = "a value, a key or '('"
         ("a IN [" + "9" * 65 + "]", 6, "9" * 65, "a number of at most 64 characters"),
     ],
 )
-def test_each_fault_names_what_was_found_and_what_is_right(text, offset, found, expected):
+def test_each_fault_names_what_was_found_and_what_is_right(text: str, offset: int, found: str, expected: str) -> None:
     """The error carries the place, the offending token as written, and what would have been right."""
     error = refused(text)
     assert (error.position.offset, error.found, error.expected) == (offset, found, expected)
@@ -98,12 +102,12 @@ def test_each_fault_names_what_was_found_and_what_is_right(text, offset, found, 
         ("a IN [,]", None),
     ],
 )
-def test_hint_helps_with_the_usual_mistakes(text, hint):
+def test_hint_helps_with_the_usual_mistakes(text: str, hint: str | None) -> None:
     """A known kind of mistake gets a sentence that says how to repair it, and no other gets one."""
     assert refused(text).hint == hint
 
 
-def test_message_reads_like_the_service_and_adds_the_place():
+def test_message_reads_like_the_service_and_adds_the_place() -> None:
     """The message keeps the service's wording, followed by line and column and the hint."""
     assert str(refused("a == 1 AND\n  skill-level == 1")) == (
         "extraneous input 'level' expecting OPERATOR at line 2, column 9; a key cannot contain a hyphen"
@@ -111,7 +115,7 @@ def test_message_reads_like_the_service_and_adds_the_place():
     assert str(refused("key")) == "mismatched input '<EOF>' expecting OPERATOR at line 1, column 4"
 
 
-def test_message_cuts_a_long_token():
+def test_message_cuts_a_long_token() -> None:
     """A huge token does not make a huge message."""
     error = refused("a == '" + "x" * 10_000)
     assert len(str(error)) < 150
@@ -119,7 +123,7 @@ def test_message_cuts_a_long_token():
     assert len(error.found) == 10_001
 
 
-def test_error_is_a_value_error_and_survives_pickling():
+def test_error_is_a_value_error_and_survives_pickling() -> None:
     """Callers may catch ValueError, and the error can cross processes."""
     error = refused("key")
     copy = pickle.loads(pickle.dumps(error))
@@ -128,14 +132,14 @@ def test_error_is_a_value_error_and_survives_pickling():
 
 
 @pytest.mark.parametrize(("offset", "line", "column"), [(0, 1, 1), (2, 1, 3), (3, 2, 1), (4, 3, 1), (6, 3, 3)])
-def test_position_counts_lines_and_columns_from_one(offset, line, column):
+def test_position_counts_lines_and_columns_from_one(offset: int, line: int, column: int) -> None:
     """Line and column follow from the offset."""
     assert Position.at("ab\n\ncd", offset) == Position(offset, line, column)
 
 
 @pytest.mark.parametrize("compiler", [lambda text: compile_expression(text, WORKER), compile_order_by, compile_key])
 @pytest.mark.parametrize("value", [None, 1, b"1==1", ["1==1"]])
-def test_only_text_is_compiled(compiler, value):
+def test_only_text_is_compiled(compiler: Callable[[Any], object], value: Any) -> None:
     """A value that is no string is a TypeError that names its type."""
     with pytest.raises(TypeError, match=type(value).__name__):
         compiler(value)
@@ -165,7 +169,9 @@ DROPPED = "a value, a key or an operator"
         ("a == 1 || b == 2", "a == 1", 7, "|", DROPPED, "'|' was ignored; write OR at line 1, column 8"),
     ],
 )
-def test_what_the_service_tolerates_is_ignored_or_refused(text, same_as, offset, found, expected, message):
+def test_what_the_service_tolerates_is_ignored_or_refused(
+    text: str, same_as: str, offset: int, found: str, expected: str, message: str
+) -> None:
     """An expression with something that is not in the grammar means what it means without; a switch refuses it."""
     lenient = compile_expression(text, TASK)
     plain = compile_expression(same_as, TASK)
@@ -178,7 +184,7 @@ def test_what_the_service_tolerates_is_ignored_or_refused(text, same_as, offset,
     compile_expression(same_as, TASK, STRICT)
 
 
-def test_warnings_are_in_order_and_few():
+def test_warnings_are_in_order_and_few() -> None:
     """They come as the text has them, one for each run of characters, and a text of rubbish has not one for each."""
     warnings = compile_expression("a @@ == 1 AND b ~~~ == 1 c", TASK).warnings
     assert [warning.position.offset for warning in warnings] == [2, 16, 25]
@@ -186,7 +192,7 @@ def test_warnings_are_in_order_and_few():
 
 
 @pytest.mark.parametrize("compiler", [compile_order_by, compile_key])
-def test_orders_and_keys_too(compiler):
+def test_orders_and_keys_too(compiler: Any) -> None:
     """A character that belongs to nothing is dropped from them as well, or refused."""
     text = "worker.level;"
     assert compiler(text).inputs == compiler("worker.level").inputs
@@ -194,7 +200,7 @@ def test_orders_and_keys_too(compiler):
         compiler(text, STRICT)
 
 
-def test_limits_of_length_and_work():
+def test_limits_of_length_and_work() -> None:
     """Comparisons and parts of a key have a limit, and the length where the caller sets one."""
     assert compile_expression(" OR ".join(["a==1"] * MAX_TERMS), TASK).matches(TaskScope({"a": 1}))
     assert f"at most {MAX_TERMS} comparisons" in str(refused(" OR ".join(["a==1"] * (MAX_TERMS + 1))))

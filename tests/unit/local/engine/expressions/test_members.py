@@ -1,6 +1,7 @@
 """Prepared arrays: the same answers as one by one, at a cost that does not grow."""
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,13 +29,13 @@ semantics = st.builds(Semantics, numeric_strings=st.booleans(), case_sensitive=s
 
 
 @given(st.lists(values, max_size=6), values, semantics)
-def test_members_are_what_equals_an_element(elements, value, semantics):
+def test_members_are_what_equals_an_element(elements: list[Any], value: Any, semantics: Semantics) -> None:
     """A prepared array has a value exactly if one of its elements equals it."""
     assert (value in Members(elements, semantics)) is any(semantics.equal(element, value) for element in elements)
 
 
 @given(st.lists(st.one_of(values, st.lists(values, max_size=4)), min_size=1, max_size=4), semantics)
-def test_many_comparisons_with_one_array_agree_with_one_each(documents, semantics):
+def test_many_comparisons_with_one_array_agree_with_one_each(documents: list[Any], semantics: Semantics) -> None:
     """An expression that prepares the array answers as the comparisons do that look through it."""
     literals = ["1", "'1'", "'a'", "true", "null", "1.5"]
     whole = compile_expression(" OR ".join(f"s HAS {literal}" for literal in literals), WORKER, semantics)
@@ -55,7 +56,7 @@ LONGEST = {
 
 
 @pytest.mark.parametrize("name", LONGEST)
-def test_the_longest_expression_is_cheap_for_a_thousand_workers(name):
+def test_the_longest_expression_is_cheap_for_a_thousand_workers(name: str) -> None:
     """Whatever is written into one expression outside of workflows, testing many workers takes a moment."""
     expression = compile_expression(LONGEST[name], WORKER, longest=MAX_EXPRESSION)
     numbers = list(range(100, 100 + MAX_ATTRIBUTES // 8))
@@ -65,7 +66,7 @@ def test_the_longest_expression_is_cheap_for_a_thousand_workers(name):
     assert time.process_time() - started < 10
 
 
-def test_a_long_list_is_one_look_up():
+def test_a_long_list_is_one_look_up() -> None:
     """``IN`` with a hundred thousand numbers, as a workflow may have it, costs as much as with one."""
     expression = compile_expression("s IN [" + ",".join(map(str, range(100_000))) + "]", TASK)
     scope = TaskScope({"s": -1})

@@ -1,6 +1,8 @@
 """The values of the present time, and when comparisons with them change."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,13 +21,13 @@ MONDAY = datetime(2026, 3, 2, tzinfo=timezone.utc).timestamp()
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
-def matches(text, at, attributes=()):
+def matches(text: str, at: float, attributes: Iterable[tuple[str, Any]] = ()) -> bool:
     """Test a filter at a time."""
     return compile_expression(text, TASK).matches(TaskScope(dict(attributes), lambda: at))
 
 
 @given(st.integers(0, 4_000_000_000))
-def test_values_are_those_of_the_calendar(at):
+def test_values_are_those_of_the_calendar(at: int) -> None:
     """Hour, minute, HHMM and day of the week agree with the calendar in UTC."""
     moment = datetime.fromtimestamp(at, timezone.utc)
     assert matches(f"taskrouter.currentHour == {moment.hour}", at)
@@ -34,13 +36,13 @@ def test_values_are_those_of_the_calendar(at):
     assert matches(f"taskrouter.dayOfWeek == '{moment:%a}'", at)
 
 
-def test_a_leading_zero_is_no_octal():
+def test_a_leading_zero_is_no_octal() -> None:
     """0800 is the number 800, as it is documented."""
     assert matches("taskrouter.currentTime >= 0800", MONDAY + 8 * HOUR)
     assert not matches("taskrouter.currentTime >= 0800", MONDAY + 8 * HOUR - 1)
 
 
-def test_opening_hours():
+def test_opening_hours() -> None:
     """The usual filter: open on working days from nine to five."""
     text = (
         "taskrouter.currentTime >= 0900 AND taskrouter.currentTime < 1700"
@@ -51,12 +53,12 @@ def test_opening_hours():
         assert open_hours == (list(range(9, 17)) if day < 5 else [])
 
 
-def test_without_a_clock_they_are_missing():
+def test_without_a_clock_they_are_missing() -> None:
     """Where no time is known the values are NULL."""
     assert compile_expression("taskrouter.currentHour == null", TASK).matches(TaskScope({}))
 
 
-def test_targets_see_them_and_other_names_are_attributes():
+def test_targets_see_them_and_other_names_are_attributes() -> None:
     """In a target as well; what is not one of the four is an attribute in a filter."""
     scope = TargetScope(TaskScope({}, lambda: MONDAY), WorkerScope({"day": "Mon"}))
     assert compile_expression("taskrouter.dayOfWeek == worker.day", TARGET).matches(scope)
@@ -79,7 +81,7 @@ def test_targets_see_them_and_other_names_are_attributes():
         ("taskrouter.currentMin == taskrouter.currentHour", 0, MINUTE),
     ],
 )
-def test_when_it_may_change_next(text, now, expected):
+def test_when_it_may_change_next(text: str, now: float, expected: float | None) -> None:
     """The time is the next step at which a comparison has another outcome, not just the next minute."""
     thursday = datetime(2026, 3, 5, tzinfo=timezone.utc).timestamp()
     change = compile_expression(text, TASK).next_change(thursday + now)
@@ -97,7 +99,7 @@ def test_when_it_may_change_next(text, now, expected):
     st.integers(0, 7 * 1440),
     st.integers(0, 59),
 )
-def test_nothing_changes_before_the_time_that_is_named(text, minutes, seconds):
+def test_nothing_changes_before_the_time_that_is_named(text: str, minutes: int, seconds: int) -> None:
     """Between now and the next change the outcome is the same at every minute."""
     expression = compile_expression(text, TASK)
     now = MONDAY + minutes * 60 + seconds

@@ -1,6 +1,7 @@
 """Lexical rules and grammar: which text becomes which tree."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from twilio_taskrouter_worker.local.engine.expressions.nodes import (
     ArrayLiteral,
     Comparison,
     Literal,
+    Node,
     Operator,
     Or,
     Path,
@@ -26,9 +28,16 @@ from twilio_taskrouter_worker.local.engine.expressions.parser import parse
 from twilio_taskrouter_worker.local.engine.expressions.semantics import MAX_DEPTH
 
 
-def comparison(name):
+def comparison(name: str) -> Comparison:
     """Return the tree of ``<name> == 1``."""
     return Comparison(Path((name,)), Operator.EQ, Literal(1))
+
+
+def parse_comparison(text: str, semantics: Semantics = DEFAULT_SEMANTICS) -> Comparison:
+    """Return the tree of a single comparison."""
+    node = parse(text, semantics)
+    assert isinstance(node, Comparison)
+    return node
 
 
 A, B, C, D = map(comparison, "abcd")
@@ -63,10 +72,10 @@ A, B, C, D = map(comparison, "abcd")
         ("Null", None),
     ],
 )
-def test_literals(text, value):
+def test_literals(text: str, value: Any) -> None:
     """Each spelling of a literal has its value and its type."""
-    operand = parse(f"{text} == 1", DEFAULT_SEMANTICS).left
-    assert operand == Literal(value)
+    operand = parse_comparison(f"{text} == 1").left
+    assert isinstance(operand, Literal) and operand == Literal(value)
     assert type(operand.value) is type(value)
 
 
@@ -87,18 +96,18 @@ def test_literals(text, value):
         ("asc", ("asc",)),
     ],
 )
-def test_paths(text, steps):
+def test_paths(text: str, steps: tuple[str | int, ...]) -> None:
     """Names, dots and indices make a path; words that only resemble operators or constants are names."""
-    assert parse(f"{text} == 1", DEFAULT_SEMANTICS).left == Path(steps)
+    assert parse_comparison(f"{text} == 1").left == Path(steps)
 
 
 @pytest.mark.parametrize(
     ("text", "values"),
     [("[]", ()), ("[1]", (1,)), ("[ 'a' , \"b\" ]", ("a", "b")), ("[1, 2.5, true, null]", (1, 2.5, True, None))],
 )
-def test_arrays(text, values):
+def test_arrays(text: str, values: tuple[Any, ...]) -> None:
     """An array holds literals and may be empty."""
-    assert parse(f"a IN {text}", DEFAULT_SEMANTICS).right == ArrayLiteral(values)
+    assert parse_comparison(f"a IN {text}").right == ArrayLiteral(values)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +132,9 @@ def test_arrays(text, values):
         ("not\n  in", Operator.NOT_IN),
     ],
 )
-def test_operators_and_their_synonyms(spelling, operator):
+def test_operators_and_their_synonyms(spelling: str, operator: Operator) -> None:
     """Each spelling of an operator is that operator."""
-    assert parse(f"a {spelling} b", DEFAULT_SEMANTICS).operator is operator
+    assert parse_comparison(f"a {spelling} b").operator is operator
 
 
 @pytest.mark.parametrize(
@@ -140,9 +149,9 @@ def test_operators_and_their_synonyms(spelling, operator):
         ("1CONTAINS'1'", Operator.CONTAINS, "1"),
     ],
 )
-def test_white_space_is_not_needed_around_symbols(text, operator, right):
+def test_white_space_is_not_needed_around_symbols(text: str, operator: Operator, right: Any) -> None:
     """Symbols end a token; the longest symbol wins."""
-    node = parse(text, DEFAULT_SEMANTICS)
+    node = parse_comparison(text)
     assert (node.operator, node.right) == (operator, Literal(right))
 
 
@@ -159,7 +168,7 @@ def test_white_space_is_not_needed_around_symbols(text, operator, right):
         ("a==1 and b==1 Or c==1", Or((And((A, B)), C))),
     ],
 )
-def test_and_binds_tighter_than_or(text, tree):
+def test_and_binds_tighter_than_or(text: str, tree: Node) -> None:
     """Precedence, association and parentheses shape the tree."""
     assert parse(text, DEFAULT_SEMANTICS) == tree
 
@@ -173,25 +182,27 @@ def test_and_binds_tighter_than_or(text, tree):
         ("a==1 OR (b==1 AND c==1)", Or((A, And((B, C))))),
     ],
 )
-def test_switch_for_equal_precedence(text, tree):
+def test_switch_for_equal_precedence(text: str, tree: Node) -> None:
     """With the switch off, AND and OR bind alike from the left."""
     assert parse(text, Semantics(and_binds_tighter=False)) == tree
 
 
-def test_switches_for_the_case_of_words():
+def test_switches_for_the_case_of_words() -> None:
     """With the switches off, word operators are capitals, null is lower case, and other spellings are names."""
     strict = Semantics(word_operators_any_case=False, null_any_case=False)
     assert parse("has HAS NULL", strict) == Comparison(Path(("has",)), Operator.HAS, Path(("NULL",)))
-    assert parse("a IN [null]", strict).right == ArrayLiteral((None,))
+    assert parse_comparison("a IN [null]", strict).right == ArrayLiteral((None,))
     with pytest.raises(ExpressionSyntaxError, match="OPERATOR"):
         parse("a has 1", strict)
 
 
-def test_spans_leave_out_the_parentheses():
+def test_spans_leave_out_the_parentheses() -> None:
     """Each node knows where it stands in the text."""
     text = " ( a == 1 OR b IN [1, 2] ) AND c.d[0] != 'x' "
     node = parse(text, DEFAULT_SEMANTICS)
+    assert isinstance(node, And)
     either, unequal = node.parts
+    assert isinstance(either, Or) and isinstance(unequal, Comparison)
     spans = (node, either, *either.parts, unequal, unequal.left, unequal.right)
     assert [text[slice(*part.span)] for part in spans] == [
         "( a == 1 OR b IN [1, 2] ) AND c.d[0] != 'x'",
@@ -204,18 +215,18 @@ def test_spans_leave_out_the_parentheses():
     ]
 
 
-def test_render_is_canonical():
+def test_render_is_canonical() -> None:
     """A tree is written with canonical operators, double quotes and only the parentheses that it needs."""
     text = "(a = 'x\\'s' or b[0].c <- [1.50, null, true]) and d not in []"
     assert render(parse(text, DEFAULT_SEMANTICS)) == ('(a == "x\'s" OR b[0].c IN [1.5, null, true]) AND d NOT IN []')
 
 
-def nested(levels):
+def nested(levels: int) -> str:
     """Return a true expression within so many parentheses."""
     return "(" * levels + "1==1" + ")" * levels
 
 
-def test_deepest_nesting_works_and_one_more_is_refused():
+def test_deepest_nesting_works_and_one_more_is_refused() -> None:
     """The limit is exact, and beyond it the error points at the parenthesis that is too much."""
     assert compile_expression(nested(MAX_DEPTH), TASK).constant is True
     with pytest.raises(ExpressionSyntaxError, match=f"at most {MAX_DEPTH} nested parentheses") as caught:
@@ -223,13 +234,13 @@ def test_deepest_nesting_works_and_one_more_is_refused():
     assert caught.value.position.offset == MAX_DEPTH
 
 
-def test_parentheses_side_by_side_are_not_nested():
+def test_parentheses_side_by_side_are_not_nested() -> None:
     """Only depth is limited, not number."""
     text = " AND ".join([nested(3)] * 200)
     assert compile_expression(text, TASK).constant is True
 
 
-def test_deepest_tree_is_matched_and_explained():
+def test_deepest_tree_is_matched_and_explained() -> None:
     """Every level alternates OR and AND: still no trouble with Python's stack."""
     text = "a == 1"
     for _ in range(MAX_DEPTH):
@@ -242,7 +253,7 @@ def test_deepest_tree_is_matched_and_explained():
     assert verdict.to_dict()["result"] is False
 
 
-def test_equal_precedence_is_limited_too():
+def test_equal_precedence_is_limited_too() -> None:
     """Without precedence each change between AND and OR is a level, so there is a limit for them."""
     semantics = Semantics(and_binds_tighter=False)
     text = "1==1" + " OR 1==1 AND 1==1" * (MAX_DEPTH // 2)
@@ -269,7 +280,7 @@ HUGE = {
 
 
 @pytest.mark.parametrize("name", HUGE)
-def test_a_megabyte_is_parsed_or_refused_in_linear_time(name):
+def test_a_megabyte_is_parsed_or_refused_in_linear_time(name: str) -> None:
     """A megabyte of anything takes seconds at most; quadratic work would take hours."""
     started = time.process_time()
     try:

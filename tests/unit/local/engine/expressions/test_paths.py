@@ -1,5 +1,7 @@
 """What a path means in each context, and which inputs an expression says it reads."""
 
+from typing import Any
+
 import pytest
 
 from twilio_taskrouter_worker.local.engine.expressions import (
@@ -8,7 +10,9 @@ from twilio_taskrouter_worker.local.engine.expressions import (
     TASK,
     WORKER,
     WORKER_LIST,
+    ExpressionContext,
     ExpressionSyntaxError,
+    Scope,
     Semantics,
     TargetScope,
     TaskScope,
@@ -27,7 +31,7 @@ FIELDS = {
 CHANNELS = {"voice": {"configured_capacity": 2, "assigned_tasks": 1, "available_capacity_percentage": 50, "sid": "WC1"}}
 
 
-def worker(**attributes):
+def worker(**attributes: Any) -> WorkerScope:
     """Return the scope of Alice with these attributes."""
     return WorkerScope(attributes, FIELDS, CHANNELS)
 
@@ -57,7 +61,7 @@ def worker(**attributes):
         ("task.type == null", {}, True),
     ],
 )
-def test_worker_context(text, attributes, expected):
+def test_worker_context(text: str, attributes: dict[str, Any], expected: bool) -> None:
     """Attributes come first, the four fields behind them; a prefix is tolerated; channels are not visible."""
     assert compile_expression(text, WORKER).matches(worker(**attributes)) is expected
 
@@ -73,7 +77,7 @@ def test_worker_context(text, attributes, expected):
         ("task.a[0].b == 1", {"a": [{"b": 1}]}),
     ],
 )
-def test_task_context(text, attributes):
+def test_task_context(text: str, attributes: dict[str, Any]) -> None:
     """Paths are task attributes, with or without the prefix."""
     assert compile_expression(text, TASK).matches(TaskScope(attributes)) is True
 
@@ -101,14 +105,14 @@ def test_task_context(text, attributes):
         ("1 == 1", {}, {}),
     ],
 )
-def test_target_context(text, task, attributes):
+def test_target_context(text: str, task: dict[str, Any], attributes: dict[str, Any]) -> None:
     """Prefixes tell task from worker; the worker's fields and channels are visible behind its attributes."""
     scope = TargetScope(TaskScope(task), worker(**attributes))
     assert compile_expression(text, TARGET).matches(scope) is True
 
 
 @pytest.mark.parametrize("path", ["language", "task", "worker", "worker[0]", "workers.available", "Worker.sid", "a.b"])
-def test_in_a_target_other_paths_are_missing(path):
+def test_in_a_target_other_paths_are_missing(path: str) -> None:
     """A path without prefix is missing whatever the documents hold, with a warning; a switch makes it an error."""
     text = f"worker.a == 1 AND null == {path}"
     expression = compile_expression(text, TARGET)
@@ -131,12 +135,12 @@ def test_in_a_target_other_paths_are_missing(path):
         ("2fa.3d==1", {"2fa": {"3d": 1}}),
     ],
 )
-def test_parts_of_keys_may_begin_with_a_digit(text, attributes):
+def test_parts_of_keys_may_begin_with_a_digit(text: str, attributes: dict[str, Any]) -> None:
     """After a dot any part may; the first one where it cannot be a number."""
     assert compile_expression(text, TASK).matches(TaskScope(attributes)) is True
 
 
-def test_a_list_of_workers_sees_their_channels():
+def test_a_list_of_workers_sees_their_channels() -> None:
     """With the prefix a TargetWorkersExpression reads channels; a queue's TargetWorkers does not."""
     text = "worker.channel.voice.assigned_tasks > 0 AND level > 1"
     scope = WorkerScope({"level": 2}, {}, {"voice": {"assigned_tasks": 1}})
@@ -157,7 +161,7 @@ def test_a_list_of_workers_sees_their_channels():
         ("workers.available == 0 OR workers.WA1 >= 4", True),
     ],
 )
-def test_skip_if_context(text, expected):
+def test_skip_if_context(text: str, expected: bool) -> None:
     """Counts of workers by availability and by activity; an activity without workers counts none."""
     scope = WorkersScope(available=2, unavailable=3, by_activity={"WA1": 4})
     assert compile_expression(text, SKIP_IF).matches(scope) is expected
@@ -166,7 +170,7 @@ def test_skip_if_context(text, expected):
 @pytest.mark.parametrize(
     "path", ["available", "workers", "workers.idle", "workers.available.x", "workers[0]", "worker.sid", "task.x"]
 )
-def test_skip_if_context_refuses_other_paths(path):
+def test_skip_if_context_refuses_other_paths(path: str) -> None:
     """Anything but the counts is a syntax error that lists them."""
     with pytest.raises(ExpressionSyntaxError, match=r"workers\.available, workers\.unavailable or workers\.<Activity"):
         compile_expression(f"{path} == 0", SKIP_IF)
@@ -174,7 +178,7 @@ def test_skip_if_context_refuses_other_paths(path):
 
 @pytest.mark.parametrize("context", [TASK, TARGET, SKIP_IF])
 @pytest.mark.parametrize("text", ["", "  \n"])
-def test_empty_text_is_an_error_but_for_workers(text, context):
+def test_empty_text_is_an_error_but_for_workers(text: str, context: ExpressionContext) -> None:
     """Only TargetWorkers may be empty."""
     with pytest.raises(ExpressionSyntaxError, match="<EOF>"):
         compile_expression(text, context)
@@ -213,7 +217,16 @@ def test_empty_text_is_an_error_but_for_workers(text, context):
         (WORKER, "", set(), set(), set(), False, False, False),
     ],
 )
-def test_inputs(context, text, names, worker_attributes, task_attributes, fields, activity, channels):
+def test_inputs(
+    context: ExpressionContext,
+    text: str,
+    names: set[str],
+    worker_attributes: set[str],
+    task_attributes: set[str],
+    fields: bool,
+    activity: bool,
+    channels: bool,
+) -> None:
     """An expression tells what it reads, so that membership is recomputed only when that changed."""
     expression = compile_expression(text, context)
     assert expression.names == names
@@ -224,7 +237,7 @@ def test_inputs(context, text, names, worker_attributes, task_attributes, fields
     assert expression.uses_channels is channels
 
 
-def test_a_scope_sees_its_documents_change():
+def test_a_scope_sees_its_documents_change() -> None:
     """One scope per worker can be kept while the mappings it refers to change in place."""
     attributes = {"skill": 1}
     scope = WorkerScope(attributes)
@@ -238,6 +251,6 @@ def test_a_scope_sees_its_documents_change():
     "scope",
     [WorkerScope({"pin": 4711}), TaskScope({"pin": 4711}), TargetScope(TaskScope({"pin": 4711}), WorkerScope({}))],
 )
-def test_no_scope_shows_attributes(scope):
+def test_no_scope_shows_attributes(scope: Scope) -> None:
     """A repr that lands in a log gives nothing away."""
     assert "4711" not in repr(scope)

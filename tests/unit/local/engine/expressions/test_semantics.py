@@ -2,6 +2,7 @@
 
 import json
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,7 @@ long == 1 | long > 0
 """.replace("five", "string_const")
 
 
-def cases(table):
+def cases(table: str) -> list[str]:
     """Return the expressions of a table."""
     return [text.strip() for line in table.strip().splitlines() for text in line.split("|")]
 
@@ -94,7 +95,7 @@ def cases(table):
 @pytest.mark.parametrize(
     ("text", "expected"), [(text, True) for text in cases(TRUE)] + [(text, False) for text in cases(FALSE)]
 )
-def test_operators(text, expected):
+def test_operators(text: str, expected: bool) -> None:
     """Types, NULL, arrays and objects behave as documented for every operator."""
     expression = compile_expression(text, TASK)
     assert expression.matches(TaskScope(ATTRIBUTES)) is expected
@@ -125,20 +126,20 @@ def test_operators(text, expected):
         ("null_is_not_in", "no NOT IN langs", True),
     ],
 )
-def test_each_switch_turns_its_rule_around(switch, text, default):
+def test_each_switch_turns_its_rule_around(switch: str, text: str, default: bool) -> None:
     """A rule that the documentation leaves open can be had the other way."""
     scope = TaskScope(ATTRIBUTES)
     assert compile_expression(text, TASK).matches(scope) is default
     assert compile_expression(text, TASK, Semantics(**{switch: False})).matches(scope) is not default
 
 
-def test_names_stay_case_sensitive_without_case_sensitive_values():
+def test_names_stay_case_sensitive_without_case_sensitive_values() -> None:
     """The switch is about values only."""
     expression = compile_expression("case == null", TASK, Semantics(case_sensitive=False))
     assert expression.matches(TaskScope({"Case": "x"})) is True
 
 
-def test_documents_may_be_frozen():
+def test_documents_may_be_frozen() -> None:
     """Tuples stand for arrays, and any mapping for an object."""
     frozen = MappingProxyType({"langs": ("en",), "o": MappingProxyType({"list": (1, 2)}), "n": 2})
     scope = TaskScope(frozen)
@@ -148,13 +149,13 @@ def test_documents_may_be_frozen():
 
 
 @pytest.mark.parametrize("document", [[], ["n"], "text", 5, None, True])
-def test_a_document_that_is_no_object_has_no_keys(document):
+def test_a_document_that_is_no_object_has_no_keys(document: Any) -> None:
     """Attributes that are not an object make every path NULL."""
     scope = TaskScope(document)
     assert compile_expression("n == null AND a.b == null AND a[0] == null", TASK).matches(scope) is True
 
 
-def test_deeply_nested_documents_do_no_harm():
+def test_deeply_nested_documents_do_no_harm() -> None:
     """A document near the depth that the JSON parser takes is compared without walking it."""
     deep = json.loads("[" * 900 + "1" + "]" * 900)
     scope = TaskScope({"deep": deep, "list": [deep], "same": deep})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.local.engine.desk import Desk
@@ -199,7 +201,8 @@ def test_order_by_decides_and_idle_time_breaks_ties(desk: Desk) -> None:
     """Workers are taken in the order asked for; those who are equal in it by idle time."""
     target = {"queue": sample(desk), "order_by": "worker.level DESC, worker.age"}
     flow = desk.workflow({"expression": "1==1", "targets": [target]})
-    for name, attributes in {"Ann": {"level": 1}, "Bob": {"level": 3}, "Cyd": {"level": 3}, "Dee": {}}.items():
+    levels: dict[str, dict[str, Any]] = {"Ann": {"level": 1}, "Bob": {"level": 3}, "Cyd": {"level": 3}, "Dee": {}}
+    for name, attributes in levels.items():
         desk.worker(name, **attributes)
     got = [holder(desk, desk.task(workflow_sid=flow)) for _ in range(4)]
     assert set(got[:2]) == {"Bob", "Cyd"} and got[2:] == ["Ann", "Dee"]
