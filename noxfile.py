@@ -68,8 +68,8 @@ def format(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Strict mypy over the package and the statements about its types."""
-    session.install(".[test,types]")
+    """Strict mypy over everything, and the statements about the types of the package."""
+    session.install(".[test,docs,dev,types]")
     session.run("mypy")
     session.run("pytest", "-p", "no:cacheprovider", "tests/unit/test_typing.py")
 

@@ -134,7 +134,7 @@ def test_no_descriptor_stays_open_where_tls_is_reset() -> None:
     def reset(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    kept = []
+    kept: list[Exception] = []
     with no_leftover_threads(), peer(reset, upgrade=False) as port:
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(5):
