@@ -35,6 +35,7 @@ import attrs
 from ._bridge import routes
 from ._bridge.mirror import Mirror
 from ._bridge.request import Request
+from ._bridge.threads import run_left
 from ._bridge.waiting import Waiting
 from ._listening import WorkerEmitter
 from ._log import CALLBACKS, CALLS
@@ -141,8 +142,7 @@ class TestBench:
                 self._workers.close()
             finally:
                 self.router.stop()
-            # A Future reports a failure that nobody looked at when it is collected.
-            gc.collect()
+            _collect_failures()
         finally:
             for logger in (CALLBACKS, CALLS):
                 logger.removeHandler(self._problems)
@@ -189,6 +189,7 @@ class TestBench:
             BaseException: the error that a callback raised, with its own traceback.
         """
         __tracebackhide__ = True
+        _collect_failures()
         problems, self._problems.errors = self._problems.errors, []
         if problems:
             raise problems[0]
@@ -203,6 +204,12 @@ class TestBench:
         for task in open_tasks[:5]:
             lines += ["", str(self.router.explain(task.sid))]
         return "\n".join(lines)
+
+
+def _collect_failures() -> None:
+    """Log the failures that nobody looked at, now: a Future reports its own when it is collected."""
+    gc.collect()
+    run_left()
 
 
 # -- faults by name --------------------------------------------------------------------------------------------------

@@ -56,6 +56,21 @@ def test_an_error_in_a_callback_is_raised_at_the_end() -> None:
     assert raised.traceback[-1].name == "serve"
 
 
+def test_a_failed_call_that_nobody_looked_at_is_raised() -> None:
+    """A refused call without ``result()`` would otherwise vanish."""
+    with (
+        pytest.raises(AssertionError, match=r"nobody looked at its Future: POST .*/Reservations/WR"),
+        TestBench() as bench,
+    ):
+        worker = bench.worker()
+        bench.router.create_task()
+        reservation = eventually(lambda: list(worker.reservations.values()))[0]
+        reservation.accept().result(timeout=10)
+        future = reservation.accept()
+        eventually(future.done)
+        del future
+
+
 def test_an_error_of_the_test_itself_comes_first() -> None:
     """A test that fails for a reason of its own shows that one."""
     with pytest.raises(KeyError, match="mine"), TestBench() as bench:
