@@ -24,6 +24,11 @@ __all__ = [
     "CALLS",
     "CONNECTION",
     "EVENTS",
+    "LOCAL",
+    "LOCAL_EVENTS",
+    "LOCAL_REQUESTS",
+    "LOCAL_SESSIONS",
+    "LOCAL_WEBHOOKS",
     "NAMES",
     "THREADS",
     "TOKENS",
@@ -76,6 +81,14 @@ CALLS = _logger("calls")
 
 THREADS = _logger("threads")
 """The shared threads: jobs and timers that failed, threads that cannot be started."""
+
+LOCAL = _logger("local")
+"""The local TaskRouter. What it does is in the four below, at INFO."""
+
+LOCAL_REQUESTS = _logger("local.requests")
+LOCAL_SESSIONS = _logger("local.sessions")
+LOCAL_EVENTS = _logger("local.events")
+LOCAL_WEBHOOKS = _logger("local.webhooks")
 
 NAMES = tuple(logger.name for logger in (CALLBACKS, CALLS, CONNECTION, EVENTS, THREADS, TOKENS))
 """All loggers of the clients; the local service's is ``twilio_taskrouter_worker.local``."""

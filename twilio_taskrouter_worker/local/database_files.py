@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import stat
 from contextlib import suppress
 from typing import Final
 
+from .._log import LOCAL as log
 from ..errors import StoreError
-
-log = logging.getLogger("twilio_taskrouter_worker.local")
 
 _ENDINGS: Final = ("", "-wal", "-shm", "-journal")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from .._log import LOCAL as log
 from .._version import __version__
 from ..errors import StateError, StoreError
 from . import seeds
@@ -27,7 +27,6 @@ from .store import Header, Snapshot, Store, differences
 if TYPE_CHECKING:
     import asyncio
 
-log = logging.getLogger("twilio_taskrouter_worker.local")
 
 _ENTRIES_AT_ONCE: Final = 256
 """How many entries of a journal are applied before it is checked whether to stop."""

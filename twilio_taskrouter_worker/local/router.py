@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 import attrs
 
+from .._log import LOCAL as log
 from ..errors import NotFoundError, RequestRejectedError, StateError, VersionConflictError
 from . import seeds
 from .arguments import clock_of, event_delay_of, file_of, hosts_of, port_of, reason_code_of, rules_of, seed_of
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalTaskRouter"]
 
-log = logging.getLogger("twilio_taskrouter_worker.local")
 
 T = TypeVar("T")
 

@@ -12,7 +12,6 @@ the one before.
 from __future__ import annotations
 
 import json
-import logging
 import time
 import zlib
 from collections.abc import Iterable
@@ -20,14 +19,13 @@ from typing import Final
 
 import attrs
 
+from .._log import LOCAL as log
 from .._version import __version__
 from .engine import Engine
 from .server.events.event_log import KEPT_EVENTS
 from .server.events.facts import KEPT_FACTS
 from .server.service import Service
 from .store import Snapshot, Store
-
-log = logging.getLogger("twilio_taskrouter_worker.local")
 
 DISTANCE: Final = 10_000
 """How many entries there are between two snapshots at least."""

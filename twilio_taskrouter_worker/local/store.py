@@ -13,7 +13,6 @@ the lock file has the same text with the number of rows that were committed.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import secrets
 import sqlite3
@@ -24,14 +23,13 @@ from typing import Any, Final
 
 import attrs
 
+from .._log import LOCAL as log
 from ..errors import StoreError
 from .clock import ClockState
 from .credentials import Credentials
 from .database_files import DatabaseFiles, damaged
 from .engine import JournalEntry, Rules
 from .locking import DatabaseLock
-
-log = logging.getLogger("twilio_taskrouter_worker.local")
 
 APPLICATION_ID: Final = int.from_bytes(b"TRWk", "big")
 """Marks our files among those of SQLite."""

@@ -10,6 +10,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from ..._json import dumps, loads
+from ..._log import LOCAL as log
+from ..._log import LOCAL_REQUESTS as requests_log
 from ...errors import StoreError
 from ..engine import Rejected
 from .auth import basic
@@ -24,8 +26,6 @@ from .rest.call import Answer, Call, Operation
 from .rest.operations import TABLE
 from .service import Context, Service
 
-log = logging.getLogger("twilio_taskrouter_worker.local")
-requests_log = log.getChild("requests")
 _tunnelled: ContextVar[str] = ContextVar("tunnelled", default="")
 """For the log: the request inside of the one that is being answered."""
 

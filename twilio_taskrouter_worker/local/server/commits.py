@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..._log import LOCAL as log
 from ...errors import StoreError
 from ..clock import ClockState
 from ..engine import JournalEntry, commands
 from ..store import Store
-
-log = logging.getLogger("twilio_taskrouter_worker.local")
 
 
 class Committer:

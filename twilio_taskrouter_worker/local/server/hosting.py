@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
 import socket
 import threading
@@ -20,8 +19,6 @@ from .app import App, Control
 from .http.connections import HttpServer
 from .http.guard import Guard
 from .service import Service
-
-log = logging.getLogger("twilio_taskrouter_worker.local")
 
 T = TypeVar("T")
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import attrs
 
+from ..._log import LOCAL as log
+from ..._log import LOCAL_EVENTS as events_log
 from ...errors import StoreError
 from ..clock import Clock
 from ..engine import Engine, Event, JournalEntry, Outcome, Rejected, commands, model
@@ -24,9 +26,6 @@ from .events.webhooks import Webhooks
 from .faults.active import Disturbances
 from .http import refusals
 from .rules import DEFAULT_SERVICE_RULES, ServiceRules
-
-log = logging.getLogger("twilio_taskrouter_worker.local")
-events_log = log.getChild("events")
 
 EVENT_DELAY_SECONDS: Final = 0.003
 """How long after the answer to a request was written its events leave, unless the maker of the service says otherwise:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
+from ...._log import LOCAL as log
 from ..auth.tokens import Grant
 from ..events.sessions import Session
 from ..http import forms, refusals
 from ..http.connections import Connection
 from ..service import Service
-
-log = logging.getLogger("twilio_taskrouter_worker.local")
 
 _CLOSE_SECONDS: Final = 1.0
 """How long a client may take to answer a close."""

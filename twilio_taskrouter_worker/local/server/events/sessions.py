@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final, Protocol
 
+from ...._log import LOCAL as log
+from ...._log import LOCAL_SESSIONS as sessions_log
 from ..rules import ServiceRules
 from . import frames
 from .frames import Kind
-
-log = logging.getLogger("twilio_taskrouter_worker.local")
-sessions_log = log.getChild("sessions")
 
 HEARTBEAT_SECONDS: Final = 15.0
 """Clients take 30 s of silence for a dead connection."""

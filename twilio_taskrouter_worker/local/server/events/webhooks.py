@@ -11,15 +11,14 @@ from typing import Any, Final
 
 import attrs
 
+from ...._log import LOCAL as log
+from ...._log import LOCAL_WEBHOOKS as webhooks_log
 from ....errors import StoreError
 from ...engine import Engine, Event, Rejected, commands, model
 from ...engine.events import LOG_EVENTS
 from . import assignments, event_fields
 from .posting import NotDelivered, Poster, Reply, one_line, shown
 from .sessions import Batch
-
-log = logging.getLogger("twilio_taskrouter_worker.local")
-webhooks_log = log.getChild("webhooks")
 
 WAITING_EVENTS: Final = 1000
 """How many event callbacks of a workspace may wait for those before them; further ones are left out."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 
+from ...._log import LOCAL as log
 from ..events.frames import Kind
 from ..events.sessions import SEND_BUFFER_BYTES, Session
 from .active import Disturbance, Disturbances
-
-log = logging.getLogger("twilio_taskrouter_worker.local")
 
 
 class Delay(Disturbance):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import resource
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -14,10 +13,9 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 
 from ...._json import dumps
+from ...._log import LOCAL as log
 from ...engine import Rejected
 from . import headers, refusals
-
-log = logging.getLogger("twilio_taskrouter_worker.local")
 
 BODY_BYTES: Final = 4 * 1024 * 1024
 """A workflow's configuration may have 1 MB, which a form can triple."""
