@@ -111,7 +111,7 @@ class Ledger:
 
         # The service remembers every event, as Twilio does; here it is the client's memory that must not grow.
         service.log.add = lambda entry: None  # type: ignore[method-assign]
-        service.ledger.note = lambda event: None  # type: ignore[method-assign]
+        service.facts.note = lambda event: None  # type: ignore[method-assign]
         service.open_session = opening  # type: ignore[method-assign]
         service.engine.apply = applying  # type: ignore[method-assign]
 

@@ -1,4 +1,4 @@
-"""``python -m twilio_taskrouter_worker.cli`` does what ``taskrouter`` does."""
+"""``python -m twilio_taskrouter_worker.cli`` is the same as ``taskrouter``."""
 
 import sys
 

@@ -25,7 +25,18 @@ def _record(port: int) -> Path:
 
 
 def detach(port: int, arguments: list[str]) -> dict[str, Any]:
-    """Start the service in a process of its own, and return its facts when it is ready."""
+    """Start the service in a process of its own. Blocks until it is ready.
+
+    Args:
+        port: its port, which names the record that ``stop`` reads.
+        arguments: the options of ``taskrouter local``.
+
+    Returns:
+        Its addresses and credentials.
+
+    Raises:
+        ClickException: it did not start; the message has its log.
+    """
     record = _record(port)
     record.parent.mkdir(parents=True, exist_ok=True)
     log = record.with_suffix(".log")
@@ -46,7 +57,7 @@ def detach(port: int, arguments: list[str]) -> dict[str, Any]:
         raise click.ClickException(log.read_text(encoding="utf-8").strip() or f"It did not start; see {log}")
     facts: dict[str, Any] = json.loads(line)
     record.write_text(json.dumps({"pid": child.pid, "url": facts["url"], "log": str(log)}), encoding="utf-8")
-    # It goes on without this process; nobody waits for it here.
+    # The child outlives this process: marked as ended, so that Popen does not warn about an unwaited child.
     child.returncode = 0
     return {**facts, "pid": child.pid, "log": str(log)}
 
@@ -62,7 +73,7 @@ def stop(port: int) -> None:
         raise click.ClickException(f"No local TaskRouter was started with --detach on port {port}") from error
     record.unlink(missing_ok=True)
     if not _is_ours(pid):
-        raise click.ClickException(f"The local TaskRouter on port {port} had ended already")
+        raise click.ClickException(f"The local TaskRouter on port {port} has ended already")
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while _is_ours(pid):
@@ -73,13 +84,13 @@ def stop(port: int) -> None:
 
 
 def _is_ours(pid: int) -> bool:
-    """Whether this process runs and is a local TaskRouter; its number may have been given to another one."""
+    """Return whether this process runs and is a local TaskRouter; its number may belong to another program by now."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except FileNotFoundError:
         if os.path.isdir("/proc/self"):
             return False
-        # Without /proc, as on macOS, all that can be asked is whether there is a process.
+        # Without /proc, as on macOS, only the existence of the process can be checked.
         try:
             os.kill(pid, 0)
         except OSError:

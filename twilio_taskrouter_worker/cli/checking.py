@@ -17,8 +17,11 @@ _ACCOUNT = "AC" + "0" * 32
 def check_workflow(document: Any) -> list[str]:
     """Compile a configuration as the service would.
 
+    Args:
+        document: the configuration.
+
     Returns:
-        What the service warns of: it accepts the configuration, but reads parts of it differently than they look.
+        The service's warnings: it accepts the configuration, but interprets parts of it differently than they look.
 
     Raises:
         ClickException: The service would refuse it; the message has the place.
@@ -27,7 +30,15 @@ def check_workflow(document: Any) -> list[str]:
 
 
 def dry_run(document: Any, attributes: Mapping[str, Any]) -> str:
-    """Describe how a task with these attributes is routed, in a workspace without workers."""
+    """Describe how a task is routed, in a workspace without workers.
+
+    Args:
+        document: the configuration of its workflow.
+        attributes: the attributes of the task.
+
+    Raises:
+        ClickException: the service would refuse the configuration or the task.
+    """
     check = _Check(document)
     command = commands.CreateTask(
         workspace_sid=check.workspace_sid, workflow_sid=check.workflow_sid, attributes=json.dumps(attributes)
@@ -72,7 +83,7 @@ class _Check:
 
 
 def _queues(document: Any) -> Iterator[str]:
-    """Every queue that the configuration names, wherever it stands."""
+    """Iterate over every queue that the configuration names, at any level."""
     if isinstance(document, dict):
         for key, value in document.items():
             if key == "queue" and isinstance(value, str):
@@ -85,7 +96,7 @@ def _queues(document: Any) -> Iterator[str]:
 
 
 def _with_sids(document: Any, sids: Mapping[str, str]) -> Any:
-    """The configuration with the sids of the queues that were made for it."""
+    """Return the configuration with the sids of the queues that were created for it."""
     if isinstance(document, dict):
         return {
             key: sids[value] if key == "queue" and isinstance(value, str) else _with_sids(value, sids)

@@ -11,7 +11,7 @@ import click
 from twilio_taskrouter_worker.cli.remote import Printer, Remote, with_remote
 
 POLL_SECONDS = 0.3
-"""Time between two looks at the event log."""
+"""Time between two requests for new events."""
 
 
 @click.command()
@@ -26,7 +26,7 @@ def status(remote: Remote, printer: Printer) -> None:
 @click.command()
 @with_remote
 def reset(remote: Remote, printer: Printer) -> None:
-    """Begin anew: the state of the start, or of its seed file, on the same port with the same credentials."""
+    """Restart from the initial state, or from its seed file, on the same port with the same credentials."""
     remote.control("POST", "reset")
     deadline = time.monotonic() + 10.0
     while time.monotonic() < deadline:
@@ -35,7 +35,7 @@ def reset(remote: Remote, printer: Printer) -> None:
             remote.control("GET", "info")
         except click.ClickException:
             continue
-        printer.record({"reset": remote.url}, f"{remote.url} is as it was at the start")
+        printer.record({"reset": remote.url}, f"{remote.url} was reset to its initial state")
         return
     raise click.ClickException(f"{remote.url} did not come back within 10 s")
 
@@ -56,41 +56,41 @@ def explain(remote: Remote, printer: Printer, task: str) -> None:
 
 @click.group()
 def clock() -> None:
-    """The time of a running local TaskRouter: timeouts, delays, statistics."""
+    """The clock of a running local TaskRouter: timeouts, delays, statistics."""
 
 
 @clock.command()
 @click.argument("seconds", type=float)
 @with_remote
 def advance(remote: Remote, printer: Printer, seconds: float) -> None:
-    """Let SECONDS pass at once."""
+    """Move the clock forward by SECONDS at once."""
     _print_clock(printer, remote.control("POST", "clock/advance", json={"seconds": seconds}))
 
 
 @clock.command()
 @with_remote
 def pause(remote: Remote, printer: Printer) -> None:
-    """Stop the time."""
+    """Pause the clock."""
     _print_clock(printer, remote.control("POST", "clock/pause"))
 
 
 @clock.command()
 @with_remote
 def resume(remote: Remote, printer: Printer) -> None:
-    """Let the time run again."""
+    """Let a paused clock run again."""
     _print_clock(printer, remote.control("POST", "clock/resume"))
 
 
 @clock.command("show")
 @with_remote
 def show_clock(remote: Remote, printer: Printer) -> None:
-    """Show the time."""
+    """Show the time and whether the clock is running."""
     _print_clock(printer, remote.control("GET", "clock"))
 
 
 def _print_clock(printer: Printer, state: dict[str, Any]) -> None:
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(state["now"]))
-    printer.record(state, f"{shown}  {'running' if state['running'] else 'standing still'}")
+    printer.record(state, f"{shown}  {'running' if state['running'] else 'paused'}")
 
 
 # -- faults ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""``taskrouter demo``: the main job on one screen."""
+"""``taskrouter demo``: workers that complete tasks, on one screen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_TASKS = 1000
 MAX_WORKERS = 100
 _BASE_SECONDS = 15.0
 _SECONDS_PER_TASK = 0.5
-"""Ten times what a task takes: a busy machine is no failure, a hang is."""
+"""Ten times the duration of a task: the demo must fail on a hang, but not on a busy machine."""
 
 
 @click.command()
@@ -51,7 +51,11 @@ def demo(context: click.Context, tasks: int, workers: int, as_json: bool) -> Non
 
 
 def as_data(report: Report) -> dict[str, object]:
-    """Return the report as plain data; times are seconds since the start."""
+    """Return the report as plain data; times are seconds since the start.
+
+    Args:
+        report: the report.
+    """
     return {
         "ok": report.ok,
         "seconds": round(report.seconds, 6),

@@ -1,4 +1,4 @@
-"""``taskrouter doctor``: what stands between a token and a working connection."""
+"""``taskrouter doctor``: checks each step from a token to a working connection."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from twilio_taskrouter_worker.errors import TaskRouterError
 
 CONNECT_SECONDS = 15.0
 SKEW_SECONDS = 30.0
-"""A clock that differs by more than this is worth a word."""
+"""A larger difference between the clocks is reported."""
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class Failed(Exception):
-    """A step did not succeed; the text says what to do."""
+    """A step failed; the text has the reason and a remedy."""
 
 
 @click.command()
@@ -34,7 +34,7 @@ class Failed(Exception):
 @click.option("--eb-server", default=None, help=f"Address of the bridge. [default: Twilio's, or that of {LOCAL_URL}]")
 @click.pass_context
 def doctor(context: click.Context, token: str, region: str | None, eb_server: str | None) -> None:
-    """Try each step from a token to a worker that is ready, and say what is wrong and what to do.
+    """Check each step from a token to a worker that is ready, and report the first problem with a remedy.
 
     Nothing is changed: the worker stays in its activity, and its other sessions stay open. Exit code 1 if a step fails.
     """
@@ -138,7 +138,7 @@ def _clock(address: str) -> str:
     except requests.RequestException as error:
         raise Failed(f"no answer from {address} ({type(error).__name__})") from None
     if date is None:
-        return "the service does not say its time"
+        return "unknown: the service's answer has no Date header"
     skew = before - parsedate_to_datetime(date).timestamp()
     if abs(skew) > SKEW_SECONDS:
         return f"this machine's clock is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}: set it"

@@ -20,7 +20,7 @@ from twilio_taskrouter_worker.errors import SeedError
 def export(file: str, url: str, account_sid: str, auth_token: str, workspace_sid: str | None, tasks: bool) -> None:
     """Write the workspaces, queues, workflows and workers of a running service to a seed FILE.
 
-    The end of its name says in which form: .json, .yaml or .yml; - is JSON on standard output. The service is a
+    The suffix of its name selects the format: .json, .yaml or .yml; - is JSON on standard output. The service is a
     local TaskRouter, or Twilio's with --url https://taskrouter.twilio.com. Nothing there is changed.
     """
     from twilio_taskrouter_worker.local import seeds

@@ -1,4 +1,4 @@
-"""``taskrouter local``: the service in the foreground, until it is told to stop."""
+"""``taskrouter local``: the service in the foreground, until a signal stops it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEFAULT_EVENT_DELAY = 0.025
-"""Clients here are other programs, on a machine that may be busy: they should have read an answer before its events."""
+"""Clients are other programs, on a machine that may be busy: they should have read an answer before its events."""
 _FIRST_WORKER = "Alice"
 _TOKEN_SECONDS = 24 * 3600
-"""The longest that Twilio allows, so that a pasted snippet lives as long as a day's work."""
+"""The longest that Twilio allows, so that a pasted snippet works for a whole day."""
 
 _SHOWN = (
     "account_sid",
@@ -116,9 +116,10 @@ def local(
 ) -> None:
     """Run a local TaskRouter until Ctrl-C.
 
-    It answers the REST API and the event bridge on one port, and has a workspace with one workflow, one queue and one
-    worker, or what a seed file says. Everything is in memory, or kept in a file. Prints its addresses and credentials,
-    then a line for each request, connection, event and webhook. Ctrl-C or SIGTERM ends it with exit code 0.
+    It answers the REST API and the event bridge on one port. It starts with a workspace with one workflow, one queue
+    and one worker, or with the content of a seed file. The state is in memory, or kept in a file. Prints its addresses
+    and credentials, then a line for each request, connection, event and webhook. Ctrl-C or SIGTERM ends it with exit
+    code 0.
     """
     if detach:
         facts = background.detach(
@@ -171,7 +172,7 @@ def local(
 
 @contextmanager
 def _warnings_in_words() -> Iterator[None]:
-    """Print what the service warns of as a line for a person, not with the place in the code that it came from."""
+    """Print the service's warnings as plain lines, without their place in the code."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -182,7 +183,7 @@ def _warnings_in_words() -> Iterator[None]:
 
 
 class _Stop(threading.Event):
-    """Set by a signal. While the service starts, the signal is an exception, which ends the start at once."""
+    """Set by a signal. While the service starts, the signal also raises an exception, which ends the start at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,7 +191,7 @@ class _Stop(threading.Event):
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt for a signal in the ``with`` block, and at its beginning if there was one before."""
+        """Raise KeyboardInterrupt for a signal in the ``with`` block, or at its start for an earlier signal."""
         self._raises = True
         try:
             if self.is_set():
@@ -209,7 +210,7 @@ class _Stop(threading.Event):
 
 @contextmanager
 def _stop_signals() -> Iterator[_Stop]:
-    """Turn SIGINT and SIGTERM into an event, from before the service starts until after it ended."""
+    """Turn SIGINT and SIGTERM into an event, from before the service's start until after its end."""
     stop = _Stop()
 
     before = {number: signal.signal(number, stop.request) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -221,7 +222,7 @@ def _stop_signals() -> Iterator[_Stop]:
 
 
 def _facts(router: LocalTaskRouter) -> dict[str, Any]:
-    """Everything a client needs, by the names that the Python API has for it; None for what a seed file left out."""
+    """Return addresses, sids and credentials for clients by their names in the Python API; None: missing."""
     worker = _first_worker(router)
     return {
         "url": router.url,

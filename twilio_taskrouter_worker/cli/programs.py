@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from twilio_taskrouter_worker import Worker
 
 RELOAD_SECONDS = 0.5
-"""Time between two looks at the files of a program."""
+"""Time between two checks of a program's files for changes."""
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True})
@@ -30,7 +30,7 @@ RELOAD_SECONDS = 0.5
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def execute(context: click.Context, seed_file: str | None, command: tuple[str, ...]) -> None:
-    """Start a local TaskRouter, run COMMAND with the environment that leads to it, and stop it.
+    """Start a local TaskRouter, run COMMAND with its address in the environment, and stop it.
 
     Ends with the exit code of the command. Its environment has TASKROUTER_LOCAL_URL, TWILIO_ACCOUNT_SID,
     TWILIO_AUTH_TOKEN, TWILIO_API_KEY, TWILIO_API_SECRET and TASKROUTER_WORKSPACE_SID.
@@ -51,7 +51,7 @@ def execute(context: click.Context, seed_file: str | None, command: tuple[str, .
             code = subprocess.run(command, env=environment, check=False).returncode
         except OSError as error:
             raise click.ClickException(f"{command[0]}: {error.strerror}") from error
-    # A shell's way to say that a signal ended it.
+    # A shell's convention for a command ended by a signal.
     context.exit(code if code >= 0 else 128 - code)
 
 
@@ -72,7 +72,7 @@ def run(
 ) -> None:
     """Run the Worker called WORKER of a Python MODULE until a signal; it may also be a function that makes one.
 
-    Exit code 0 after an orderly end, 1 where the connection ended for good or work was given up.
+    Exit code 0 after an orderly end, 1 if the connection ended for good or work was given up.
     """
     if reload:
         context.exit(_reloading([argument for argument in sys.argv[1:] if argument != "--reload"]))
@@ -108,11 +108,11 @@ def _load(program: str) -> Worker:
 
 
 def _reloading(arguments: list[str]) -> int:
-    """Run the command in a process of its own, again whenever a file changes; returns its exit code at the end."""
+    """Run the command in a process of its own, again after each change of a file; return its exit code at the end."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     while True:
         before = _changes()
-        # In a session of its own, so that Ctrl-C reaches it once: by way of this process.
+        # In a session of its own: Ctrl-C then reaches only this process, which forwards it once.
         command = [sys.executable, "-m", "twilio_taskrouter_worker.cli", *arguments]
         with subprocess.Popen(command, start_new_session=True) as child:
             try:
@@ -133,7 +133,7 @@ def _reloading(arguments: list[str]) -> int:
 
 
 def _changes() -> dict[Path, float]:
-    """When each Python file below this folder was written last."""
+    """Return the modification time of each Python file below the working directory."""
     found = {}
     for path in Path.cwd().rglob("*.py"):
         try:

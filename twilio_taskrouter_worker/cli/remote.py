@@ -20,7 +20,15 @@ TIMEOUT_SECONDS = 30.0
 
 
 class Remote:
-    """Makes requests with an account's credentials; what is refused becomes an error of the command."""
+    """The service of a command. Its requests block; a refused one becomes an error of the command.
+
+    Args:
+        url: the root of the service.
+        account_sid: the user.
+        auth_token: the password.
+        workspace: name or sid of the workspace; None: the only one.
+        confirmed: allow changes of a Twilio account.
+    """
 
     def __init__(self, url: str, account_sid: str, auth_token: str, workspace: str | None, *, confirmed: bool) -> None:
         import requests
@@ -34,7 +42,20 @@ class Remote:
         self._session.auth = (account_sid, auth_token)
 
     def request(self, method: str, path: str, **options: Any) -> Any:
-        """Make one request; returns the JSON of the answer, None where it has none."""
+        """Make one request. Blocks until the answer, for at most 30 s without data.
+
+        Args:
+            method: the method.
+            path: the path below the root.
+            options: further arguments of ``requests.Session.request``.
+
+        Returns:
+            The JSON of the answer; None if it has no body.
+
+        Raises:
+            UsageError: it would change a Twilio account without ``--yes``.
+            ClickException: there was no answer, or the request was refused.
+        """
         import requests
 
         if method != "GET" and self.is_twilio and not self._confirmed:
@@ -49,24 +70,43 @@ class Remote:
         return answer.json() if answer.content else None
 
     def control(self, method: str, path: str, **options: Any) -> Any:
-        """Make a request to the control address, which only a local TaskRouter has."""
+        """Make a request to the control address, which only a local TaskRouter has.
+
+        Args:
+            method: the method.
+            path: the path below the control address.
+            options: as for :meth:`request`.
+
+        Raises:
+            UsageError: the service is Twilio's.
+            ClickException: there was no answer, or the request was refused.
+        """
         if self.is_twilio:
             raise click.UsageError(f"Only a local TaskRouter can do this; set {LOCAL_URL}, or give --url.")
         return self.request(method, f"/control/v1/{path}", **options)
 
     @property
     def workspace(self) -> str:
-        """The path of the workspace: the one that was asked for, or the only one."""
+        """The path of the chosen workspace, or of the only one. Blocks for a request."""
         found = list(self.list("/v1/Workspaces", "workspaces"))
         wanted = [each for each in found if self._workspace in (None, each["sid"], each["friendly_name"])]
         if len(wanted) == 1:
             return f"/v1/Workspaces/{wanted[0]['sid']}"
         names = ", ".join(f"{each['friendly_name']} ({each['sid']})" for each in found) or "none"
-        what = f"no workspace {self._workspace!r}" if self._workspace else "more than one workspace, or none"
-        raise click.UsageError(f"There is {what}; --workspace takes one of: {names}")
+        problem = f"no workspace {self._workspace!r}" if self._workspace else "more than one workspace, or none"
+        raise click.UsageError(f"There is {problem}; --workspace takes one of: {names}")
 
     def list(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Iterate over all records of a list, page after page."""
+        """Iterate over all records of a list, page by page; each page is a request.
+
+        Args:
+            path: the path of the list.
+            key: its name in the answer.
+            query: filters; None leaves one out.
+
+        Raises:
+            ClickException: there was no answer, or the request was refused.
+        """
         parameters = {"PageSize": 100, **{name: value for name, value in query.items() if value is not None}}
         page = self.request("GET", path, params=parameters)
         while True:
@@ -77,7 +117,16 @@ class Remote:
             page = self.request("GET", following[len(self.url) :])
 
     def sid(self, kind: str, name: str) -> str:
-        """Return the sid of a worker, activity, queue, workflow ... that is given by name or sid."""
+        """Return the sid of a resource.
+
+        Args:
+            kind: ``activity``, ``queue``, ``worker`` or ``workflow``.
+            name: its name or sid.
+
+        Raises:
+            UsageError: there is no such resource; the message names the existing ones.
+            ClickException: there was no answer, or the request was refused.
+        """
         path, key = _KINDS[kind]
         names = []
         for each in self.list(f"{self.workspace}/{path}", key):
@@ -111,7 +160,11 @@ def _message(answer: Any) -> str:
 
 
 def with_remote(function: F) -> F:
-    """Give a command the options that say where the service is; it gets a ``Remote`` as its first argument."""
+    """Add the options for the address of the service to a command.
+
+    Args:
+        function: the command; gets a :class:`Remote` and a :class:`Printer` as its first arguments.
+    """
     options = (
         click.option("--url", help=f"Address of a local TaskRouter. [env var: {LOCAL_URL}; default: {DEFAULT_URL}]"),
         click.option("--account-sid", envvar="TWILIO_ACCOUNT_SID", show_envvar=True, help="The account."),
@@ -151,7 +204,19 @@ def find(
     workspace: str | None = None,
     confirmed: bool = False,
 ) -> Remote:
-    """Decide which service is meant, and with which credentials."""
+    """Return the service to work on, from options, environment and defaults.
+
+    Args:
+        url: the root of a local TaskRouter; None: the environment's, else the default.
+        account_sid: the account; None: the documented one for development.
+        auth_token: its auth token; None: the documented one for development.
+        twilio: use the real account instead.
+        workspace: name or sid of the workspace; None: the only one.
+        confirmed: allow changes of a Twilio account.
+
+    Raises:
+        UsageError: the URL is invalid, or credentials of the real account are missing.
+    """
     if twilio:
         if not (account_sid and auth_token):
             raise click.UsageError("--twilio needs TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or their options.")
@@ -170,13 +235,22 @@ def find(
 
 
 class Printer:
-    """Prints records to standard output: as aligned columns for people, or as JSON, one record a line."""
+    """Prints records to standard output: as aligned columns for people, or as JSON, one record a line.
+
+    Args:
+        as_json: print JSON.
+    """
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
 
     def record(self, record: Mapping[str, Any], text: str | None = None) -> None:
-        """Print one record; for people as its text, or as names and values."""
+        """Print one record.
+
+        Args:
+            record: the record, for JSON.
+            text: the text for people; None: names and values of the record.
+        """
         if self.as_json:
             click.echo(json.dumps(record))
         elif text is not None:
@@ -187,7 +261,12 @@ class Printer:
                 click.echo(f"{name:<{width}}  {_shown(value)}")
 
     def table(self, records: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
-        """Print records; for people the columns, which are titles by the names of fields."""
+        """Print records as JSON or columns.
+
+        Args:
+            records: the records.
+            columns: for people: the titles of the columns by the names of fields.
+        """
         if self.as_json:
             for record in records:
                 click.echo(json.dumps(record))
@@ -203,7 +282,11 @@ class Printer:
             click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
     def note(self, text: str) -> None:
-        """Print a remark, on standard error."""
+        """Print a remark to standard error.
+
+        Args:
+            text: the remark.
+        """
         click.echo(text, err=True)
 
 

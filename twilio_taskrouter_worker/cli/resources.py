@@ -38,7 +38,7 @@ def _json_object(context: click.Context, parameter: click.Parameter, value: str 
 
 @click.group()
 def task() -> None:
-    """Create tasks, look at them, and end them."""
+    """Create, list, show and end tasks."""
 
 
 @task.command()
@@ -182,7 +182,7 @@ def queue() -> None:
 @queue.command("list")
 @with_remote
 def list_queues(remote: Remote, printer: Printer) -> None:
-    """List the queues, with what waits in them."""
+    """List the queues, with the number of waiting tasks."""
     workspace = remote.workspace
     found = []
     for each in remote.list(f"{workspace}/TaskQueues", "task_queues"):
@@ -210,7 +210,7 @@ def list_workflows(remote: Remote, printer: Printer) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--task", "attributes", default=None, callback=_json_object, help="A task to route in a dry run.")
 def check(file: Path, attributes: str | None) -> None:
-    """Check the workflow configuration in a JSON FILE; nothing has to be running.
+    """Check the workflow configuration in a JSON FILE, without a running service.
 
     The queues that it names by sid are made up for the check. With --task it also shows how a task would be routed, in
     a workspace without workers.

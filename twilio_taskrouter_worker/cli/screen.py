@@ -1,4 +1,4 @@
-"""What ``taskrouter demo`` shows: a live table on a terminal, plain lines elsewhere, a closing table on both."""
+"""The output of ``taskrouter demo``: a live table on a terminal, plain lines elsewhere, a closing table on both."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ from twilio_taskrouter_worker.cli.shift import STATES, Report, Shift, TaskStory,
 
 _STYLES = {"pending": "yellow", "reserved": "cyan", "assigned": "magenta", "completed": "green"}
 _LINES_BESIDE_TABLE = 10
-"""Room kept on the terminal for the lines above the live table and the prompt below it."""
+"""Lines of the terminal reserved for the text above the live table and the prompt below it."""
 
 
 def duration(seconds: float | None) -> str:
-    """Return a duration for people: ``52 ms``, ``1.20 s``; a dash for None."""
+    """Return a duration as text, such as ``52 ms`` or ``1.20 s``.
+
+    Args:
+        seconds: the duration; None: a dash.
+    """
     if seconds is None:
         return "-"
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
 def _way(task: TaskStory) -> Text:
-    """Draw one task's way: the states it went through in colour, each with how long it stayed."""
+    """Return one task's states: those it reached in colour, each with its duration."""
     way = Text.assemble((f"task {task.number:<4} ", "bold"), f"{task.worker:<8}")
     for state in STATES:
         if state != STATES[0]:
@@ -65,25 +69,38 @@ class Screen:
     # -- Observer -----------------------------------------------------------------------------------------------------
 
     def opened(self, url: str) -> None:
-        """Say where the local TaskRouter is."""
+        """Print the address of the local TaskRouter.
+
+        Args:
+            url: the address.
+        """
         self.console.print(f"local TaskRouter at {url}", highlight=False)
 
     def connected(self, worker: WorkerStory) -> None:
-        """Say who is there."""
+        """Print a connected worker.
+
+        Args:
+            worker: the worker.
+        """
         self.console.print(
             f"[bold]{escape(worker.name)}[/] connected in {duration(worker.connected_seconds)}  [dim]{worker.sid}[/]",
             highlight=False,
         )
 
     def moved(self, task: TaskStory, state: str) -> None:
-        """Print a task's line at its end; on a terminal the steps before are in the live table."""
+        """Print a task's line when it is completed; on a terminal the live table shows the earlier states.
+
+        Args:
+            task: the task.
+            state: the state that it reached.
+        """
         if state == "completed":
             self.console.print(_way(task), soft_wrap=True)
 
     # -- the live table -----------------------------------------------------------------------------------------------
 
     def _board(self) -> Group:
-        """The tasks that workers are at, as many as fit, and how far everything is."""
+        """Return the tasks in progress, as many as fit, and the overall progress."""
         tasks = [] if self.shift is None else self.shift.snapshot()
         states = [task.state for task in tasks]
         at_work = [task for task in tasks if task.state in ("reserved", "assigned")]
@@ -99,7 +116,12 @@ def _bar(done: int, total: int, width: int = 42) -> Text:
 
 
 def print_report(console: Console, report: Report) -> None:
-    """Print the closing table, what is stuck, and the verdict in one line."""
+    """Print the closing table, the stuck tasks, and the result in one line.
+
+    Args:
+        console: prints.
+        report: the report.
+    """
     table = Table(title="What each worker did", title_justify="left")
     for column in ("worker", "tasks", "connected in", "accepted in (median)", "worked (median)"):
         table.add_column(column, justify="left" if column == "worker" else "right")

@@ -1,6 +1,6 @@
-"""The main job, once, for real: workers connect, are offered tasks, accept, work and complete them.
+"""One complete run: workers connect, are offered tasks, accept, work and complete them, over real connections.
 
-Nothing here prints; an :class:`Observer` is told what happens and :class:`Report` says how it ended.
+Nothing here prints; an :class:`Observer` is notified of each step and :class:`Report` is the result.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from twilio_taskrouter_worker import ClosedError, Reservation, TaskRouterError, 
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 STATES = ("pending", "reserved", "assigned", "completed")
-"""The way of a task that goes well, in order."""
+"""The states of a successful task, in order."""
 
 WORK_SECONDS = 0.05
 """How long the demo's workers work on a task."""
 
 CALL_TIMEOUT_SECONDS = 10.0
-"""How long one call may take; on loopback a call that takes seconds will not come back."""
+"""How long one call may take; on loopback a call that takes seconds will never complete."""
 
 _NAMES = ("Alice", "Bob", "Carol", "Dave", "Erin", "Frank", "Grace", "Heidi")
 
 
 @define
 class TaskStory:
-    """What was seen of one task."""
+    """The observed history of one task."""
 
     number: int
     """From 1, in the order of creation."""
@@ -44,37 +44,44 @@ class TaskStory:
     """State -> seconds since the start of the shift."""
 
     status: str = ""
-    """What the service itself says at the end; empty until it was asked."""
+    """Its status in the service at the end; empty until then."""
 
     @property
     def state(self) -> str:
-        """The last state that was seen; empty before the task exists."""
+        """The last observed state; empty before the task exists."""
         return next((state for state in reversed(STATES) if state in self.reached), "")
 
     def seconds_in(self, state: str) -> float | None:
-        """Return how long it stayed in ``state``; None while it has not left it, or never was in it."""
+        """Return the time between two states.
+
+        Args:
+            state: the earlier one.
+
+        Returns:
+            The seconds from ``state`` to the next one; None if one of them was not reached.
+        """
         after = STATES[STATES.index(state) + 1]
         if state not in self.reached or after not in self.reached:
             return None
-        # Each state is stamped where it is seen, so a thread that was late to the clock must not give a negative time.
+        # Each state is stamped on the thread that observes it: a delayed thread must not result in a negative time.
         return max(0.0, self.reached[after] - self.reached[state])
 
 
 @define
 class WorkerStory:
-    """What was seen of one worker."""
+    """The observed history of one worker."""
 
     name: str
     sid: str
     connected_seconds: float | None = None
-    """From the call of ``start()`` until it was ready; None while it is not."""
+    """From the call of ``start()`` until it was ready; None until then."""
 
     completed: int = 0
 
 
 @define
 class Stuck:
-    """A task that was not completed, and why."""
+    """A task that was not completed, and the reason."""
 
     number: int
     sid: str
@@ -84,7 +91,7 @@ class Stuck:
 
 @define
 class Report:
-    """How a shift ended."""
+    """The result of a shift."""
 
     url: str
     seconds: float
@@ -92,25 +99,38 @@ class Report:
     tasks: list[TaskStory]
     stuck: list[Stuck]
     troubles: list[str]
-    """Errors that the workers reported on the way."""
+    """Errors that the workers reported during the run."""
 
     @property
     def ok(self) -> bool:
-        """True only if the service itself has every task as completed."""
+        """True only if every task is completed in the service itself."""
         return not self.stuck and all(task.status == "completed" for task in self.tasks)
 
 
 class Observer(Protocol):
-    """Is told of each step, on whichever thread it happened. It must not raise and must not block for long."""
+    """Notified of each step, on the thread on which it happened. Must not raise, and must not block for long."""
 
     def opened(self, url: str) -> None:
-        """The local TaskRouter answers at ``url``."""
+        """The local TaskRouter accepts requests.
+
+        Args:
+            url: its address.
+        """
 
     def connected(self, worker: WorkerStory) -> None:
-        """A worker is ready."""
+        """A worker is ready.
+
+        Args:
+            worker: the worker.
+        """
 
     def moved(self, task: TaskStory, state: str) -> None:
-        """A task reached a state."""
+        """A task reached a state.
+
+        Args:
+            task: the task.
+            state: the state.
+        """
 
 
 @define
@@ -121,7 +141,7 @@ class Shift:
     worker_count: int
     observer: Observer
     deadline_seconds: float
-    """From the start; whatever is not completed by then is reported as stuck."""
+    """From the start; tasks that are not completed by then are reported as stuck."""
 
     now: Callable[[], float] = time.perf_counter
     tasks: list[TaskStory] = field(init=False)
@@ -135,9 +155,13 @@ class Shift:
         self.tasks = [TaskStory(number) for number in range(1, self.task_count + 1)]
 
     def run(self) -> Report:
-        """Work until every task is completed or the deadline is over, then ask the service what it has.
+        """Run until every task is completed or the deadline has passed, then query the final states from the service.
 
-        Raises TimeoutError if the workers were not ready by the deadline, and whatever refused their connection.
+        Blocks until then.
+
+        Raises:
+            TimeoutError: a worker was not ready by the deadline.
+            TaskRouterError: a connection was refused.
         """
         self._started = self.now()
         with LocalTaskRouter() as router:
@@ -155,7 +179,7 @@ class Shift:
             return Report(router.url, seconds, self.workers, self.tasks, stuck, self.troubles)
 
     def snapshot(self) -> list[TaskStory]:
-        """Return a copy of each task's story as of now; from any thread."""
+        """Return a copy of each task's history as of now; may be called from any thread."""
         with self._changed:
             return [evolve(task, reached=dict(task.reached)) for task in self.tasks]
 
@@ -191,7 +215,7 @@ class Shift:
             try:
                 self._serve(reservation, story)
             except ClosedError:
-                pass  # the shift was called off while this worker was at it; what is left is told as stuck
+                pass  # the shift has ended during this task, which is reported as stuck
 
         def report(error: TaskRouterError) -> None:
             cause = "" if error.__cause__ is None else f": {type(error.__cause__).__name__}: {error.__cause__}"
@@ -202,7 +226,7 @@ class Shift:
         client.on("error", report)
 
     def _serve(self, reservation: Reservation, worker: WorkerStory) -> None:
-        """The whole of a worker's job; runs on that worker's dispatch thread, one reservation after the other."""
+        """Do a worker's complete job; runs on that worker's dispatch thread, one reservation after the other."""
         task = self.tasks[int(reservation.task.attributes["number"]) - 1]
         with self._changed:
             task.worker = worker.name
@@ -221,7 +245,7 @@ class Shift:
 
     def _create_tasks(self, router: LocalTaskRouter) -> None:
         for task in self.tasks:
-            # Stamped before the call: a waiting worker may hear of the task before the call returns.
+            # Stamped before the call: a waiting worker may get the task before the call returns.
             self._reach(task, "pending")
             task.sid = router.create_task(attributes={"number": task.number})
 
@@ -232,7 +256,7 @@ class Shift:
             )
 
     def _verify(self, router: LocalTaskRouter) -> None:
-        """Ask the service over REST, as any other program would; the clients' view does not count."""
+        """Query the tasks over REST, as any other program would; the clients' own view is not evidence."""
         found: dict[str, str] = {}
         page: str | None = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Tasks?PageSize=1000"
         while page is not None:

@@ -1,4 +1,4 @@
-"""Snippets that ``taskrouter local`` prints: they run as pasted, against the service that printed them."""
+"""The snippets that ``taskrouter local`` prints: they run as pasted, against the service that printed them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 
 
 def python_snippet(facts: Mapping[str, Any]) -> str:
-    """A worker that accepts and completes whatever it is offered."""
+    """Return a worker that accepts and completes every task it is offered.
+
+    Args:
+        facts: the addresses, sids and credentials of the service.
+    """
     drain = 'drain_activity="Offline"' if "Offline" in facts["activities"] else ""
     return f'''\
 from twilio_taskrouter_worker import Worker
@@ -31,7 +35,11 @@ worker.run_forever({drain})'''
 
 
 def rest_snippet(facts: Mapping[str, Any]) -> str:
-    """A task, created with the official REST library."""
+    """Return the creation of a task with the official REST library.
+
+    Args:
+        facts: the addresses, sids and credentials of the service.
+    """
     return f'''\
 from twilio.rest import Client
 
@@ -43,7 +51,11 @@ print(task.sid, task.assignment_status)'''
 
 
 def js_snippet(facts: Mapping[str, Any]) -> str:
-    """The same worker with the official JS SDK."""
+    """Return the same worker with the official JS SDK.
+
+    Args:
+        facts: the addresses, sids and credentials of the service.
+    """
     return f'''\
 const {{ Worker }} = require("twilio-taskrouter");
 const worker = new Worker("{facts["token"]}", {{
@@ -59,7 +71,11 @@ worker.on("reservationCreated", async (reservation) => {{
 
 
 def curl_snippet(facts: Mapping[str, Any]) -> str:
-    """A task, created with curl."""
+    """Return the creation of a task with curl.
+
+    Args:
+        facts: the addresses, sids and credentials of the service.
+    """
     return f'''\
 curl -u "{facts["account_sid"]}:{facts["auth_token"]}" \\
      -d 'Attributes={{"order": 1}}' -d "WorkflowSid={facts["workflow_sid"]}" \\

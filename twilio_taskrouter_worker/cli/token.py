@@ -1,4 +1,4 @@
-"""``taskrouter token``: access tokens for workers, and what is in them."""
+"""``taskrouter token``: creates access tokens for workers, and shows the claims of a token."""
 
 from __future__ import annotations
 

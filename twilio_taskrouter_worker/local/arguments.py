@@ -1,6 +1,6 @@
-"""What may be given to a LocalTaskRouter: each function returns its argument as the service takes it.
+"""Checks of the arguments of a LocalTaskRouter: each function returns its argument as the service takes it.
 
-All raise ValueError for what cannot be; the message says what would be right.
+All raise ValueError for an invalid argument; the message names a valid one.
 """
 
 from __future__ import annotations
@@ -19,14 +19,28 @@ from .server.rules import DEFAULT_SERVICE_RULES
 
 
 def port_of(port: int) -> int:
-    """A port to listen on; 0 for a free one."""
+    """Return a port to listen on.
+
+    Args:
+        port: 0 to 65535; 0 takes a free one.
+
+    Raises:
+        ValueError: it is invalid.
+    """
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
         raise ValueError(f"port must be an integer from 0 to 65535, not {port!r}.")
     return port
 
 
 def hosts_of(names: Sequence[str]) -> list[str]:
-    """Host names in lower case, or ``*``."""
+    """Return host names in lower case.
+
+    Args:
+        names: host names without scheme and port, or ``*``.
+
+    Raises:
+        ValueError: one is invalid.
+    """
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"allowed_hosts must be a list of host names, not {names!r}.")
     for name in names:
@@ -38,14 +52,28 @@ def hosts_of(names: Sequence[str]) -> list[str]:
 
 
 def seed_of(seed: int | None) -> int | None:
-    """What sids and secrets are made from; None for chance."""
+    """Return the seed of sids and secrets.
+
+    Args:
+        seed: the seed; None makes them random.
+
+    Raises:
+        ValueError: it is not an integer.
+    """
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise ValueError(f"seed must be an integer or None, not {seed!r}.")
     return seed
 
 
 def rules_of(rules: Rules | EngineRules | None) -> Rules | None:
-    """The switches; None for those of the file, else the defaults."""
+    """Return the switches.
+
+    Args:
+        rules: the switches of the router or of its engine only; None: those of the file, else the defaults.
+
+    Raises:
+        ValueError: it is something else.
+    """
     if rules is None or isinstance(rules, Rules):
         return rules
     if isinstance(rules, EngineRules):
@@ -54,7 +82,14 @@ def rules_of(rules: Rules | EngineRules | None) -> Rules | None:
 
 
 def clock_of(clock: Clock | Literal["real", "virtual"]) -> Clock:
-    """A clock, given as it is or by its kind."""
+    """Return the clock.
+
+    Args:
+        clock: a clock, or the kind of a new one.
+
+    Raises:
+        ValueError: it is something else.
+    """
     if isinstance(clock, Clock):
         return clock
     if clock == "real":
@@ -65,14 +100,28 @@ def clock_of(clock: Clock | Literal["real", "virtual"]) -> Clock:
 
 
 def event_delay_of(seconds: float) -> float:
-    """How long events wait after the answer to the request that caused them."""
+    """Return the delay between the answer to a request and its events.
+
+    Args:
+        seconds: 0 to 1.
+
+    Raises:
+        ValueError: it is out of range.
+    """
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= 1:
         raise ValueError(f"event_delay must be a number of seconds from 0 to 1, not {seconds!r}.")
     return float(seconds)
 
 
 def file_of(db: str | os.PathLike[str] | None) -> str | None:
-    """The name of the file to keep everything in; None for memory. SQLite's special names are none."""
+    """Return the name of the database file.
+
+    Args:
+        db: the file; None keeps everything in memory. SQLite's special names are invalid.
+
+    Raises:
+        ValueError: it is not a file name.
+    """
     if db is None:
         return None
     name = os.fspath(db) if isinstance(db, (str, os.PathLike)) else None
@@ -82,7 +131,14 @@ def file_of(db: str | os.PathLike[str] | None) -> str | None:
 
 
 def attributes_of(attributes: Mapping[str, Any] | None) -> str:
-    """The attributes of a worker or task as JSON text; None for none. The message does not quote them."""
+    """Return the attributes of a worker or task as JSON text.
+
+    Args:
+        attributes: a mapping; None: no attributes.
+
+    Raises:
+        ValueError: they are not JSON. The message does not quote them: they may be confidential.
+    """
     if attributes is None:
         return "{}"
     if not isinstance(attributes, Mapping):
@@ -96,7 +152,14 @@ def attributes_of(attributes: Mapping[str, Any] | None) -> str:
 
 
 def start_time_of(start: datetime | None) -> float | None:
-    """A virtual start time in unix seconds; None for now."""
+    """Return a virtual start time in unix seconds.
+
+    Args:
+        start: an aware datetime; None: now.
+
+    Raises:
+        ValueError: it has no time zone.
+    """
     if start is None:
         return None
     if start.tzinfo is None:
@@ -105,7 +168,14 @@ def start_time_of(start: datetime | None) -> float | None:
 
 
 def reason_code_of(code: int) -> int:
-    """Why a call has failed."""
+    """Return the reason code of a failed call.
+
+    Args:
+        code: any integer but 0.
+
+    Raises:
+        ValueError: it is invalid.
+    """
     if isinstance(code, bool) or not isinstance(code, int) or not code:
         raise ValueError(f"canceled_reason_code must be an integer other than 0, such as 13223, not {code!r}.")
     return code

@@ -1,4 +1,4 @@
-"""The time of a local TaskRouter: real, moved forward, or standing still until it is told to go on."""
+"""The time of a local TaskRouter: real, advanced by the program, or paused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Clock", "ClockState"]
 
 _DAY: float = 86400.0
 _LATE_SECONDS = 1.0
-"""A moment that a running clock has just passed, while it was being asked for, is no mistake."""
+"""A running clock may pass the requested moment during the call: this much lateness is accepted."""
 _STEP_SECONDS = 0.005
 _LATEST = 253402300799.0
 """The last second of the year 9999: dates end there, and so does every clock."""
@@ -24,12 +24,12 @@ _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Not the time of day, which may be set back. It goes on while the computer sleeps, if the system has such a clock."""
 
 Drive = Callable[[Callable[[], None]], None]
-"""What a running router offers to its clock: it makes the move, and does the work of all timers on the way."""
+"""How a running router moves its clock: it makes the move, and runs all timers that fall due."""
 
 
 @attrs.frozen(kw_only=True)
 class ClockState:
-    """What a clock showed, at which real moment, and whether it went on by itself."""
+    """The time a clock showed at a real moment, and whether it was running."""
 
     shown: float
     since: float
@@ -42,19 +42,23 @@ def _steady() -> float:
 
 
 class Clock:
-    """What time it is for tasks, reservations and every timer of a local TaskRouter.
+    """The time for tasks, reservations and all timers of a local TaskRouter.
 
-    A running clock starts with the computer's time of day and goes on as fast, plus whatever it was advanced by; it is
-    not moved when the time of day is set. A paused clock only moves by :meth:`advance` and :meth:`run_until`.
-    Heartbeats, tokens and network timeouts always follow real time: a stopped clock does not cut off the clients, and
-    a token does not grow old by it.
+    A running clock starts with the computer's time of day and advances at the same rate, plus every :meth:`advance`;
+    setting the time of day does not change it. A paused clock only moves by :meth:`advance` and :meth:`run_until`.
+    Heartbeats, tokens and network timeouts always follow real time: a paused clock does not disconnect clients, and
+    does not keep tokens valid.
 
-    One clock belongs to one router. All methods may be called from any thread. Those that move it return when the
-    timers that fell due have done their work; the clients hear of it at that moment.
+    One clock belongs to one router. All methods may be called from any thread. The methods that move the clock block
+    until the due timers have run on the service's thread; their events are sent to clients then. The other methods do
+    not block.
 
     Args:
         start: the first moment, in unix seconds; None: now.
-        running: False makes it stand still from the start.
+        running: False creates a paused clock.
+
+    Raises:
+        ValueError: ``start`` is not a moment from the year 1 to 9999.
     """
 
     def __init__(self, start: float | None = None, *, running: bool = True) -> None:
@@ -68,7 +72,14 @@ class Clock:
 
     @classmethod
     def virtual(cls, start: float | None = None) -> Clock:
-        """Return a clock that stands still until it is moved."""
+        """Return a paused clock.
+
+        Args:
+            start: the first moment, in unix seconds; None: now.
+
+        Raises:
+            ValueError: ``start`` is not a moment from the year 1 to 9999.
+        """
         return cls(start, running=False)
 
     def __repr__(self) -> str:
@@ -77,7 +88,7 @@ class Clock:
 
     @property
     def running(self) -> bool:
-        """Whether it moves by itself."""
+        """Whether the clock is running."""
         return self._running
 
     def now(self) -> float:
@@ -86,7 +97,12 @@ class Clock:
             return self._now()
 
     def advance(self, seconds: float) -> None:
-        """Move forward; whatever times out on the way does so, in order.
+        """Move the clock forward, and run the timers that fall due on the way, in order.
+
+        Blocks until they have run, without waiting for *seconds* of real time.
+
+        Args:
+            seconds: the span, 0 or more, in seconds of this clock.
 
         Raises:
             ValueError: ``seconds`` is negative, not a number, or leads beyond the year 9999.
@@ -103,7 +119,9 @@ class Clock:
         *,
         patience: float = 0.0,
     ) -> None:
-        """Move forward to a moment, or from timer to timer until something is true.
+        """Move forward to a moment, or from timer to timer until a condition is true.
+
+        Blocks until then: for as long as the timers, the function and ``patience`` take.
 
         ::
 
@@ -111,9 +129,9 @@ class Clock:
             clock.run_until(lambda: router.task(sid).assignment_status == "canceled", timeout=3600)
 
         Args:
-            when: unix seconds, an aware datetime, or a function without arguments. The function is called on this
-                thread: at once, and whenever the timers of one moment have done their work; it may ask the router.
-            timeout: with a function: how far to move at most, in seconds of this clock; None: a day.
+            when: unix seconds, an aware datetime, or a function without arguments. The function is called on the
+                calling thread: at once, and whenever the timers of one moment have run; it may call the router.
+            timeout: with a function: the largest span to move, in seconds of this clock; None: a day.
             patience: with a function: real seconds that connected clients get to act between one timer and the next.
 
         Raises:
@@ -139,7 +157,10 @@ class Clock:
         while not _becomes_true(predicate, _span("patience", patience)):
             now = self.now()
             if now >= limit:
-                raise TimeoutError(f"What run_until() waits for did not happen within {timeout:g} s of this clock.")
+                raise TimeoutError(
+                    f"The condition of run_until() did not become true within {timeout:g} s of this clock."
+                )
+            # From timer to timer: nothing can change between two of them, and the function must see each moment.
             due = self._next_deadline() if self._next_deadline is not None else None
             self._advance_to(limit if due is None else min(due, limit))
 
@@ -147,43 +168,65 @@ class Clock:
         self._move(lambda: self._set(shown=max(self._now(), moment)))
 
     def pause(self) -> None:
-        """Stand still; a clock that does already keeps doing so."""
+        """Pause the clock; does nothing if it is paused. Blocks for less than a millisecond.
+
+        Raises:
+            StateError: its router has been stopped.
+        """
         self._move(lambda: self._set(running=False))
 
     def resume(self) -> None:
-        """Go on from the moment shown; nothing that happened meanwhile is made up for."""
+        """Let a paused clock run again from the moment it shows. Blocks for less than a millisecond.
+
+        Raises:
+            StateError: its router has been stopped.
+        """
         self._move(lambda: self._set(running=True))
 
     def seconds_until(self, moment: float) -> float | None:
-        """Return the real seconds until this clock shows ``moment``; None while it stands still."""
+        """Return the real seconds until the clock shows a moment.
+
+        Args:
+            moment: unix seconds of this clock.
+
+        Returns:
+            The seconds, 0 for a past moment; None while the clock is paused.
+        """
         with self._lock:
             return max(0.0, moment - self._now()) if self._running else None
 
     def state(self) -> ClockState:
-        """Return what to give to :meth:`go_on` after a restart."""
+        """Return the state to pass to :meth:`go_on` after a restart."""
         with self._lock:
             return ClockState(shown=self._now(), since=time.time(), running=self._running)
 
     def go_on(self, state: ClockState) -> None:
-        """Show what a clock of that state would show by now; used by a router that is restarted.
+        """Continue from the state of an earlier clock; used by a router that is restarted.
 
-        The time in between has passed if both that clock and this one run by themselves; else none has.
+        The time in between is added only if both that clock and this one run.
+
+        Args:
+            state: the state of the earlier clock.
         """
         with self._lock:
             away = max(0.0, time.time() - state.since) if state.running and self._running else 0.0
             self._set(shown=state.shown + away)
 
     def not_before(self, moment: float) -> None:
-        """Move forward to a moment unless it has passed; used by a router whose journal knows of that moment."""
+        """Move forward to a moment unless it has passed; used by a router whose journal contains that moment.
+
+        Args:
+            moment: unix seconds.
+        """
         with self._lock:
             self._set(shown=max(self._now(), moment))
 
     def bind(self, drive: Drive, next_deadline: Callable[[], float | None] | None = None) -> None:
-        """Let a router do each move, so that its timers are looked at; used by the router itself.
+        """Move through a router from now on, so that its timers run; used by the router itself.
 
         Args:
-            drive: makes a move and does the work of the timers on the way.
-            next_deadline: says when the router's next timer is due, or None.
+            drive: makes a move and runs the due timers.
+            next_deadline: returns when the router's next timer is due, or None.
 
         Raises:
             ValueError: the clock belongs to another router.
@@ -204,7 +247,7 @@ class Clock:
             self._drive(locked)
 
     def _set(self, *, shown: float | None = None, running: bool | None = None) -> None:
-        """Change the lock's values; the lock is held."""
+        """Change the guarded values; the lock is held by the caller."""
         self._shown = self._now() if shown is None else min(shown, _LATEST)
         self._since = _steady()
         if running is not None:
@@ -215,7 +258,7 @@ class Clock:
 
 
 def _becomes_true(predicate: Callable[[], object], patience: float) -> bool:
-    """Whether the predicate is true now or within so many real seconds."""
+    """Return whether the predicate is true now or within *patience* real seconds."""
     deadline = time.monotonic() + patience
     never = threading.Event()
     while not predicate():

@@ -1,4 +1,4 @@
-"""The control address: what a program in any language can ask of a local TaskRouter besides Twilio's own API.
+"""The control address: operations of a local TaskRouter beyond Twilio's own API, for programs in any language.
 
 It is below ``/control/v1`` on the port of the service, with the same Basic credentials as REST, and takes and returns
 JSON. ``/health`` and the page at ``/`` need no credentials. The commands of ``taskrouter`` use nothing else; Twilio's
@@ -35,7 +35,7 @@ __all__ = ["Control"]
 PREFIX: Final = "/control/v1/"
 _EVENTS_AT_ONCE: Final = 500
 
-# By the name of a fault: whether it stays until it is undone, or happens once.
+# By the name of a fault: True if it lasts until its end, False if it happens once.
 _FAULTS: Final = {
     "delay": True,
     "drop": False,
@@ -54,7 +54,7 @@ _FAULTS: Final = {
 
 @attrs.frozen
 class _Question:
-    """A request as the functions below see it."""
+    """A request as the functions below get it."""
 
     path: Mapping[str, str]
     query: Mapping[str, str]
@@ -62,11 +62,11 @@ class _Question:
 
 
 class Control:
-    """Answers requests for one router. Belongs to the thread of the service; its work runs on threads of the loop."""
+    """Answers control requests for one router. Called on the service's thread; the work runs on the loop's executor."""
 
     def __init__(self, router: LocalTaskRouter) -> None:
         self._router = router
-        # The public facade is the only way in, so that these requests can do nothing that Python cannot.
+        # Only the public facade is used, so that these requests offer nothing that the Python API does not.
         self._routes: PathTable[Callable[[_Question], Any]] = PathTable()
         for method, template, function in (
             ("GET", "info", self._info),
@@ -87,7 +87,15 @@ class Control:
             self._routes.add(method, template, function)
 
     async def __call__(self, service: Service, request: web.BaseRequest, path: str) -> web.Response | None:
-        """Answer a request; None where the path is not one of these.
+        """Answer a request.
+
+        Args:
+            service: the service.
+            request: the request.
+            path: its path.
+
+        Returns:
+            The answer; None for an unknown path.
 
         Raises:
             Rejected: it has no valid credentials, or is invalid.
@@ -106,7 +114,7 @@ class Control:
         function, variables = found
         question = _Question(variables, dict(request.query), await _body(request))
         try:
-            # Not on the loop: moving the clock waits for turns of it.
+            # Not on the loop: moving the clock blocks until the loop has run the timers.
             answer = await asyncio.to_thread(function, question)
         except NotFoundError as error:
             return _refused(404, error.message)

@@ -1,4 +1,4 @@
-"""The credentials of a local TaskRouter: given, or made up in the shapes that Twilio's have."""
+"""The credentials of a local TaskRouter: given ones, or generated ones in Twilio's format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import string
 import attrs
 
 _SECRET_LETTERS = string.ascii_letters + string.digits
-_SHORTEST_SECRET = 32  # characters; that is what Twilio issues, and what HMAC-SHA256 asks for
+_SHORTEST_SECRET = 32  # characters: the length of Twilio's own secrets, and the minimum for HMAC-SHA256
 
 
 @attrs.frozen
@@ -31,12 +31,20 @@ def credentials(
     signing_key_sid: str | None,
     signing_key_secret: str | None,
 ) -> Credentials:
-    """Return what is given, and made-up values for the rest: the same ones for the same seed.
+    """Return the given credentials, with generated values for missing ones.
+
+    Args:
+        seed: the seed of generated values, the same for the same seed; None makes them random.
+        account_sid: the account; None generates one, like the three below.
+        auth_token: its auth token.
+        signing_key_sid: the API key.
+        signing_key_secret: the API key's secret.
 
     Raises:
-        ValueError: one does not have the shape that Twilio's have. The message does not quote secrets.
+        ValueError: one does not have Twilio's format. The message does not quote secrets.
     """
     source: random.Random = secrets.SystemRandom() if seed is None else random.Random(f"credentials {seed}")
+    # All four are drawn, in this order: a given value must not change the generated others.
     made_account = _digits(source)
     made_token = _digits(source)
     made_key = _digits(source)

@@ -15,7 +15,12 @@ _ENDINGS: Final = ("", "-wal", "-shm", "-journal")
 
 
 def damaged(path: str, how: str) -> StoreError:
-    """Return the error for a database that is not as it was written."""
+    """Return the error for a damaged database.
+
+    Args:
+        path: the database.
+        how: the damage.
+    """
     return StoreError(f"{path} is damaged: {how}. Restore it from a copy, or start with another file.")
 
 
@@ -37,7 +42,11 @@ class DatabaseFiles:
     # -- before the database is opened ---------------------------------------------------------------------------
 
     def check_place(self) -> None:
-        """Raise StoreError if there cannot be a database here, or this user may not use it."""
+        """Check that a database can be at this place, and that this user may use it.
+
+        Raises:
+            StoreError: it cannot, or this user may not.
+        """
         path, folder = self.path, os.path.dirname(self.main)
         if os.path.isdir(path):
             raise StoreError(f"{path} is a folder; db= takes the name of a file in it.")
@@ -59,7 +68,7 @@ class DatabaseFiles:
             raise StoreError(f"Cannot make the file {path}: permission denied. Choose a folder you may write to.")
 
     def create_if_missing(self) -> bool:
-        """Make an empty file that only its owner may use, as it will hold secrets; return whether it was missing."""
+        """Create an empty file that only its owner may use, as it will hold secrets; return whether it was missing."""
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
@@ -115,27 +124,31 @@ class DatabaseFiles:
         return True
 
     def restore_wal(self) -> None:
-        """Put the copy back, if there still is one."""
+        """Put the copy back, if there is one."""
         with suppress(FileNotFoundError):
             os.rename(self._spare, self.wal)
 
     def discard_spare(self) -> None:
-        """Delete the copy: the rows are in the database."""
+        """Delete the copy: its rows are in the database."""
         _discard(self._spare)
 
     # -- while it is open ------------------------------------------------------------------------------------------
 
     def remember(self) -> None:
-        """Note which files these are."""
+        """Note the identity of the files."""
         self._identities = {name: _identity(name) for name in (self.main, self.wal)}
 
     @property
     def remembered(self) -> bool:
-        """Whether they were noted."""
+        """Whether the identity of the files was noted."""
         return bool(self._identities)
 
     def check_in_place(self) -> None:
-        """Raise StoreError if one was moved, deleted or replaced: a restart would not find what is written to it."""
+        """Check that no file was moved, deleted or replaced: a restart would not find further commits.
+
+        Raises:
+            StoreError: one was.
+        """
         for name, identity in self._identities.items():
             if _identity(name) != identity:
                 raise StoreError(

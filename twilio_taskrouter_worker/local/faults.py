@@ -1,4 +1,4 @@
-"""Faults of a local TaskRouter: what networks and services do at bad moments, at will."""
+"""Fault injection for a local TaskRouter: network failures and service errors on demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from ..errors import StateError
 from .engine import Rejected
 from .server.events.sessions import Close
-from .server.faults.active import Disturbance, reset
+from .server.faults.active import ActiveFault, reset
 from .server.faults.frames import Delay, Duplicate, HalfOpen, Reorder, StallHeartbeats
 from .server.faults.requests import HttpLatency, HttpStatus, RefuseConnections, RefuseHandshakes
 
@@ -30,11 +30,11 @@ _RATE_LIMITED: Final = 20429
 
 
 class Fault:
-    """One fault: at work from the moment it is made until :meth:`undo`, or until the end of a ``with`` block."""
+    """One injected fault. It is active from its creation until :meth:`undo`, or until the end of its ``with`` block."""
 
-    def __init__(self, text: str, disturbance: Disturbance, end: Callable[[Fault], None]) -> None:
+    def __init__(self, text: str, active_fault: ActiveFault, end: Callable[[Fault], None]) -> None:
         self._text = text
-        self._disturbance = disturbance
+        self._active_fault = active_fault
         self._end = end
 
     def __repr__(self) -> str:
@@ -45,16 +45,19 @@ class Fault:
 
     @property
     def active(self) -> bool:
-        """Whether it is at work."""
-        return self._disturbance.active
+        """Whether the fault is active. Does not block."""
+        return self._active_fault.active
 
     @property
     def hits(self) -> int:
-        """How many frames, requests or connections it has met so far."""
-        return self._disturbance.hits
+        """The number of frames, requests or connections it has affected so far. Does not block."""
+        return self._active_fault.hits
 
     def undo(self) -> None:
-        """End it, and let go of whatever it holds back; a second time does nothing."""
+        """End the fault and release everything it holds back. A second call does nothing.
+
+        Blocks until the service's thread has ended it, usually for less than a millisecond.
+        """
         if self.active:
             self._end(self)
 
@@ -72,19 +75,24 @@ class Fault:
 class Faults:
     """The faults of one router, as ``router.faults``.
 
-    A fault is at work when its method returns. In a ``with`` block it is undone at the block's end; else it lasts until
-    :meth:`Fault.undo`, :meth:`clear` or the router's stop. Faults can be combined: each meets what those before it have
-    let through. :meth:`drop`, :meth:`evict` and :meth:`expire_token` do their work once and leave nothing to undo.
+    A fault is active when its method returns. In a ``with`` block it ends with the block; otherwise it lasts until
+    :meth:`Fault.undo`, :meth:`clear` or the router's stop. Faults can be combined: each one applies to the frames and
+    requests that the earlier ones have passed on. :meth:`drop`, :meth:`evict` and :meth:`expire_token` act once and
+    return no fault.
 
-    All methods may be called from any thread, and block for less than a millisecond. ``worker`` is a worker's sid, and
-    None means everybody. They raise StateError if the router is not running, NotFoundError if there is no such worker,
-    and ValueError for what cannot be.
+    All methods may be called from any thread. They run on the service's thread and block the caller until it is done,
+    usually for less than a millisecond. ``worker`` is a worker's sid; None affects all workers.
+
+    Raises:
+        StateError: every method: the router is not running.
+        NotFoundError: every method with ``worker``: there is no such worker.
+        ValueError: an argument is invalid; the message names a valid one.
     """
 
     def __init__(self, call: Callable[[Callable[[Service], Any]], Any]) -> None:
         self._call = call
         self._active: list[Fault] = []
-        """In the order in which they began, and some that are undone; replaced on the router's thread only."""
+        """In the order of their start; may include ended ones. Replaced, never changed, on the router's thread only."""
 
     def __repr__(self) -> str:
         shown = "; ".join(f"{fault}: {fault.hits} hits" for fault in self.active)
@@ -92,18 +100,30 @@ class Faults:
 
     @property
     def active(self) -> tuple[Fault, ...]:
-        """Those at work, in the order in which they began."""
+        """The active faults, in the order in which they began. Does not block."""
         return tuple(fault for fault in self._active if fault.active)
 
     def clear(self) -> None:
-        """Undo all."""
+        """End all faults, the latest first. Blocks until all of them have ended."""
+        # Latest first: a frame that a later fault releases must not be held back again by an earlier one.
         for fault in reversed(self.active):
             fault.undo()
 
     # -- once ----------------------------------------------------------------------------------------------------
 
     def drop(self, worker: str | None = None) -> int:
-        """Reset the worker's websockets (TCP RST, no close frame), and return how many there were."""
+        """Reset the worker's websockets (TCP RST, no close frame). Blocks for less than a millisecond.
+
+        Args:
+            worker: the worker's sid; None: all workers.
+
+        Returns:
+            The number of websockets that were reset.
+
+        Raises:
+            NotFoundError: there is no such worker.
+            StateError: the router is not running.
+        """
 
         def work(service: Service) -> int:
             sessions = service.sessions.select(_known(service, worker))
@@ -115,7 +135,20 @@ class Faults:
         return self._once(work)
 
     def evict(self, worker: str | None = None) -> int:
-        """End the worker's sessions as a newer one with ``closeExistingSessions`` does; return how many there were."""
+        """Close the worker's sessions as a newer one with ``closeExistingSessions`` does.
+
+        Blocks for less than a millisecond: it does not wait for the clients to answer the close frame.
+
+        Args:
+            worker: the worker's sid; None: all workers.
+
+        Returns:
+            The number of sessions that were closed.
+
+        Raises:
+            NotFoundError: there is no such worker.
+            StateError: the router is not running.
+        """
 
         def work(service: Service) -> int:
             sessions = service.sessions.select(_known(service, worker))
@@ -126,10 +159,21 @@ class Faults:
         return self._once(work)
 
     def expire_token(self, worker: str | None = None) -> int:
-        """End every token that the worker has used so far, now; return how many websockets that closed.
+        """Expire every token that the worker has used so far, and close its sessions.
 
-        Requests and handshakes with such a token are answered with 401. Tokens that come later are valid. The latest
-        4,096 valid tokens are known.
+        Requests and handshakes with such a token are answered with 401; other tokens stay valid. The service
+        remembers the latest 4,096 valid tokens, so an older one is not affected. Blocks for less than a millisecond:
+        it does not wait for the clients to answer the close frame.
+
+        Args:
+            worker: the worker's sid; None: all workers.
+
+        Returns:
+            The number of websockets that were closed.
+
+        Raises:
+            NotFoundError: there is no such worker.
+            StateError: the router is not running.
         """
 
         def work(service: Service) -> int:
@@ -145,40 +189,105 @@ class Faults:
     # -- frames --------------------------------------------------------------------------------------------------
 
     def delay(self, seconds: float, *, worker: str | None = None) -> Fault:
-        """Let each frame arrive so many seconds late, in order. At the end, those on their way arrive at once."""
+        """Deliver each frame *seconds* late, in order. When the fault ends, delayed frames are sent at once.
+
+        Args:
+            seconds: the delay in real seconds, 0 to 86400.
+            worker: the worker's sid; None: all workers.
+
+        Returns:
+            The active fault. Does not block for the delay.
+
+        Raises:
+            ValueError: ``seconds`` is out of range.
+            NotFoundError: there is no such worker.
+        """
         span = _seconds("seconds", seconds)
         return self._begin(_text("delay", worker, repr(seconds)), Delay(span, worker))
 
     def duplicate(self, *, worker: str | None = None) -> Fault:
-        """Send each event twice."""
+        """Send each event twice.
+
+        Args:
+            worker: the worker's sid; None: all workers.
+
+        Returns:
+            The active fault.
+
+        Raises:
+            NotFoundError: there is no such worker.
+        """
         return self._begin(_text("duplicate", worker), Duplicate(worker))
 
     def reorder(self, window: float = 0.05, *, worker: str | None = None) -> Fault:
-        """Send events that happen within ``window`` seconds of the first one in reverse order, once these are over."""
+        """Collect the events of ``window`` seconds, counted from the first one, and send them in reverse order.
+
+        Args:
+            window: the length of the window in real seconds, 0 to 86400.
+            worker: the worker's sid; None: all workers.
+
+        Returns:
+            The active fault. Does not block for the window.
+
+        Raises:
+            ValueError: ``window`` is out of range.
+            NotFoundError: there is no such worker.
+        """
         span = _seconds("window", window)
         return self._begin(_text("reorder", worker, repr(window)), Reorder(span, worker))
 
     def half_open(self, *, worker: str | None = None) -> Fault:
-        """Send and read nothing any more on the websockets that are open now, which stay open.
+        """Stop sending and reading on the websockets that are open now, without closing them.
 
-        New ones work. At the end, what waited is sent on those whose client is still there.
+        New websockets work. When the fault ends, the held frames are sent on the websockets that are still connected.
+
+        Args:
+            worker: the worker's sid; None: all workers.
+
+        Returns:
+            The active fault.
+
+        Raises:
+            NotFoundError: there is no such worker.
         """
         return self._begin(_text("half_open", worker), HalfOpen(worker))
 
     def stall_heartbeats(self, *, worker: str | None = None) -> Fault:
-        """Send no heartbeats; a client takes 30 s of silence for a lost connection."""
+        """Send no heartbeats; a client treats 30 s of silence as a lost connection.
+
+        Args:
+            worker: the worker's sid; None: all workers.
+
+        Returns:
+            The active fault.
+
+        Raises:
+            NotFoundError: there is no such worker.
+        """
         return self._begin(_text("stall_heartbeats", worker), StallHeartbeats(worker))
 
     # -- connections and requests --------------------------------------------------------------------------------
 
     def refuse_connects(self, *, worker: str | None = None, status: int = 503, tcp: bool = False) -> Fault:
-        """Let no websocket be opened: its handshake is answered with a status.
+        """Refuse new websockets: answer each handshake with an error status.
 
-        With ``tcp``, reset every new TCP connection instead, requests included, whoever it comes from. What is open
-        stays open, so that a client's kept-alive connection can go on to make requests.
+        Args:
+            worker: the worker's sid; None: all workers.
+            status: the status of the answer, 400 to 599. Not used with ``tcp``.
+            tcp: reset every new TCP connection instead, whether for a websocket or a request, from any client. Open
+                connections stay open, so a client can still make requests on a kept-alive one.
+
+        Returns:
+            The active fault.
+
+        Raises:
+            ValueError: ``status`` is out of range, or ``tcp`` is combined with ``worker``.
+            NotFoundError: there is no such worker.
         """
         if tcp and worker is not None:
-            raise ValueError("refuse_connects(tcp=True) is for everybody: a TCP connection does not say whose it is.")
+            raise ValueError(
+                "refuse_connects(tcp=True) takes no worker: a TCP connection does not identify its worker."
+            )
         code = _status(status, least=400)
         body, headers = _answer(code, None, None)
         if tcp:
@@ -196,17 +305,24 @@ class Faults:
         retry_after: int | None = None,
         worker: str | None = None,
     ) -> Fault:
-        """Answer requests with a status, and do nothing of what they ask for.
+        """Answer requests with a status instead of executing them.
 
         Args:
             status: 200 to 599.
-            route: a method, if any, and the end of a path, in which ``*`` is any one segment: ``"POST Tasks/*"``,
-                ``"Reservations"``, ``"GET Workers/*/Reservations"``. It is for requests of the bridge and of REST; None
-                is for all of them.
-            times: how often; None: until it is undone.
-            body: the answer's: text or bytes as they are, else what JSON is made of. None: an error in Twilio's form.
-            retry_after: whole seconds for the header ``Retry-After``; None: no such header.
-            worker: only the requests of the bridge that are made with this worker's tokens.
+            route: an optional method and the end of a path, in which ``*`` matches any one segment: ``"POST Tasks/*"``,
+                ``"Reservations"``, ``"GET Workers/*/Reservations"``. Matches requests of the bridge and of REST; None
+                matches all of them.
+            times: the number of requests to answer; None: all until the fault ends.
+            body: text or bytes are sent unchanged, any other value as JSON. None: an error in Twilio's form.
+            retry_after: whole seconds for the ``Retry-After`` header; None omits the header.
+            worker: limits the fault to bridge requests with this worker's tokens; None: all requests.
+
+        Returns:
+            The active fault.
+
+        Raises:
+            ValueError: an argument is invalid; the message names a valid one.
+            NotFoundError: there is no such worker.
         """
         code = _status(status, least=200)
         answer, headers = _answer(code, body, retry_after)
@@ -217,9 +333,20 @@ class Faults:
     def http_latency(
         self, seconds: float, *, route: str | None = None, times: int | None = None, worker: str | None = None
     ) -> Fault:
-        """Look at requests only after so many seconds; at the end, those that wait are looked at at once.
+        """Delay requests by *seconds* before they are executed. When the fault ends, delayed requests go on at once.
 
-        The arguments are those of :meth:`http_status`.
+        Args:
+            seconds: the delay in real seconds, 0 to 86400.
+            route: as for :meth:`http_status`.
+            times: as for :meth:`http_status`.
+            worker: as for :meth:`http_status`.
+
+        Returns:
+            The active fault. Does not block for the delay.
+
+        Raises:
+            ValueError: an argument is invalid; the message names a valid one.
+            NotFoundError: there is no such worker.
         """
         span, count = _seconds("seconds", seconds), _times(times)
         fault = HttpLatency(span, route=route, times=count, worker_sid=worker)
@@ -234,9 +361,20 @@ class Faults:
         times: int | None = None,
         worker: str | None = None,
     ) -> Fault:
-        """Answer requests with 429 and ``Retry-After``, as Twilio does when there are too many of them.
+        """Answer requests with 429 and ``Retry-After``, as Twilio does when it limits the request rate.
 
-        The arguments are those of :meth:`http_status`.
+        Args:
+            retry_after: whole seconds for the ``Retry-After`` header; None omits the header.
+            route: as for :meth:`http_status`.
+            times: as for :meth:`http_status`.
+            worker: as for :meth:`http_status`.
+
+        Returns:
+            The active fault.
+
+        Raises:
+            ValueError: an argument is invalid; the message names a valid one.
+            NotFoundError: there is no such worker.
         """
         body = {"code": _RATE_LIMITED, "message": "Too many requests", "more_info": _more(_RATE_LIMITED), "status": 429}
         answer, headers = _answer(429, body, retry_after)
@@ -250,11 +388,11 @@ class Faults:
         count: int = self._call(work)
         return count
 
-    def _begin(self, text: str, disturbance: Disturbance) -> Fault:
+    def _begin(self, text: str, active_fault: ActiveFault) -> Fault:
         def begin(service: Service) -> Fault:
-            disturbance.worker_sid = _known(service, disturbance.worker_sid)
-            fault = Fault(text, disturbance, self._undo)
-            service.faults.begin(disturbance)
+            active_fault.worker_sid = _known(service, active_fault.worker_sid)
+            fault = Fault(text, active_fault, self._undo)
+            service.faults.begin(active_fault)
             self._active = [*self.active, fault]
             return fault
 
@@ -262,13 +400,13 @@ class Faults:
         return fault
 
     def _undo(self, fault: Fault) -> None:
-        # A router that has stopped has undone all.
+        # The router ends all faults when it stops.
         with suppress(StateError):
-            self._call(lambda service: service.faults.end(fault._disturbance))
+            self._call(lambda service: service.faults.end(fault._active_fault))
 
 
 def _known(service: Service, worker: str | None) -> str | None:
-    """Make sure that a worker exists; NotFoundError is what becomes of the refusal."""
+    """Return the sid of a known worker, or None for all. Rejected (404) becomes NotFoundError for the caller."""
     if worker is None:
         return None
     if not isinstance(worker, str):
@@ -328,7 +466,7 @@ def _answer(status: int, body: Any, retry_after: int | None) -> Answer:
 
 def _error(status: int) -> Mapping[str, Any]:
     code = 20000 + status
-    message = f"The local TaskRouter was told to answer {status}"
+    message = f"Injected fault: the local TaskRouter answers {status}"
     return {"code": code, "message": message, "more_info": _more(code), "status": status}
 
 

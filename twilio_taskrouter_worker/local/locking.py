@@ -1,4 +1,4 @@
-"""The lock on a database, in a file beside it, which also says how much of the database was committed.
+"""The lock on a database, in a file beside it, which also notes how much of the database was committed.
 
 SQLite's own lock is a POSIX lock: the kernel drops it as soon as anything in the process closes any descriptor of the
 database, a backup made in Python for example. A lock by ``flock`` belongs to the open file, and outlives that.
@@ -26,12 +26,14 @@ _HELD: Final[weakref.WeakSet[DatabaseLock]] = weakref.WeakSet()
 class DatabaseLock:
     """An exclusive lock, held from the constructor until :meth:`release`.
 
+    The constructor blocks for up to half a second, for a process that is about to release the lock.
+
     Args:
         path: the lock file, which is created if it is missing.
         database: the name of the database, for messages.
 
     Raises:
-        StoreError: somebody else holds it, or the file cannot be used.
+        StoreError: another process or router holds it, or the file cannot be used.
     """
 
     def __init__(self, path: str, database: str) -> None:
@@ -44,7 +46,14 @@ class DatabaseLock:
         return os.pread(self._descriptor, _NOTE_BYTES, 0).rstrip(b" \n\0").decode("ascii", "replace")
 
     def write(self, note: str) -> None:
-        """Replace the text. It is not flushed to the disk: it outlives the process, not a loss of power."""
+        """Replace the text. It is not flushed to the disk: it outlives the process, but not a loss of power.
+
+        Args:
+            note: ASCII text.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         os.pwrite(self._descriptor, note.ljust(_NOTE_BYTES - 1).encode("ascii") + b"\n", 0)
 
     def release(self, *, remove: bool) -> None:
@@ -56,7 +65,7 @@ class DatabaseLock:
         if self._descriptor < 0:
             return
         if remove:
-            # While the lock is held: whoever waits for it finds that the file it opened is gone, and opens the new one.
+            # While the lock is held: a process that waits for it finds its open file deleted, and opens the new one.
             with suppress(OSError):
                 if os.path.samestat(os.fstat(self._descriptor), os.stat(self.path)):
                     os.unlink(self.path)
@@ -101,7 +110,7 @@ def _acquire(path: str, database: str) -> int:
 
 
 def _close_in_child() -> None:
-    """Close a forked child's copies, which would keep the lock after the parent's end. The parent's lock stays."""
+    """Close a forked child's copies, which would keep the lock after the parent's end. The parent keeps the lock."""
     for lock in list(_HELD):
         lock._close()
 

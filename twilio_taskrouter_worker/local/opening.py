@@ -1,4 +1,8 @@
-"""How the service of a local TaskRouter comes to be: new, or as its file says that it was."""
+"""Opening the service of a local TaskRouter: a new one, or the one kept in its file.
+
+The invariant: the replayed journal must lead to the state that its writer had. Everything the journal depends on (the
+account, the seed, the engine's rules) therefore comes from the file, and a restart with other values is refused.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +33,13 @@ if TYPE_CHECKING:
 
 
 _ENTRIES_AT_ONCE: Final = 256
-"""How many entries of a journal are applied before it is checked whether to stop."""
+"""How many entries of a journal are applied between two checks for a stop."""
 _REPORT_SECONDS: Final = 2.0
 
 
 @attrs.frozen(kw_only=True)
-class Wishes:
-    """What the maker of a LocalTaskRouter asked for; None leaves it to the file, else to the defaults."""
+class OpeningOptions:
+    """The arguments of a LocalTaskRouter; None means the value in the file, else the default."""
 
     db: str | None
     seed: int | None
@@ -43,94 +47,105 @@ class Wishes:
     credentials: Mapping[str, str | None] = attrs.field(repr=False)
     event_delay: float
     own_clock: bool
-    """The clock is the maker's, who has set it; else it goes on from what the file says."""
+    """The caller passed a clock of its own, which keeps its time; otherwise it continues from the file's."""
 
 
 @attrs.frozen(kw_only=True)
-class Opened:
-    """A service that is ready, and what it was opened with."""
+class OpenedService:
+    """A service that is ready, with its credentials and key."""
 
     service: Service
     credentials: Credentials
     key: SigningKey
     new: bool
-    """There is nothing in it yet."""
+    """It has no workspaces yet."""
 
 
-def open_service(loop: asyncio.AbstractEventLoop, clock: Clock, wishes: Wishes, stopping: Callable[[], bool]) -> Opened:
-    """Make a service, from its file if there is one. Runs on the service's thread.
+def open_service(
+    loop: asyncio.AbstractEventLoop, clock: Clock, options: OpeningOptions, stopping: Callable[[], bool]
+) -> OpenedService:
+    """Create a service, from its file if there is one.
+
+    Runs on the service's thread, and blocks it while the journal is applied.
 
     Args:
-        stopping: asked while a journal is applied, which takes its time; True ends it.
+        loop: the loop of the service's thread.
+        clock: the service's clock; continues from the file's time unless it is the caller's own.
+        options: the arguments of the router.
+        stopping: checked while a journal is applied, which may take long; True ends it.
 
     Raises:
-        StoreError: the file cannot be used, or was made with other things than those that are asked for now.
-        StateError: it was stopped meanwhile.
+        StoreError: the file cannot be used, or was made with other options than these.
+        StateError: the router was stopped meanwhile.
     """
-    if wishes.db is None:
-        return _build(loop, clock, wishes, None, stopping)
-    store = Store.open(wishes.db)
+    if options.db is None:
+        return _build(loop, clock, options, None, stopping)
+    store = Store.open(options.db)
     try:
-        return _build(loop, clock, wishes, store, stopping)
+        return _build(loop, clock, options, store, stopping)
     except BaseException:
         store.close()
         raise
 
 
 def _build(
-    loop: asyncio.AbstractEventLoop, clock: Clock, wishes: Wishes, store: Store | None, stopping: Callable[[], bool]
-) -> Opened:
+    loop: asyncio.AbstractEventLoop,
+    clock: Clock,
+    options: OpeningOptions,
+    store: Store | None,
+    stopping: Callable[[], bool],
+) -> OpenedService:
     kept = store.header() if store is not None else None
-    header = _new_header(wishes) if kept is None else _agreed(wishes, kept)
+    header = _new_header(options) if kept is None else _agreed(options, kept)
     own = header.credentials
     key = SigningKey(own.account_sid, own.signing_key_sid, own.signing_key_secret)
     start = None if store is None or kept is None else starting_point(store)
     engine = (
         Engine(account_sid=own.account_sid, seed=header.seed, rules=header.rules) if start is None else start.engine
     )
-    rules = DEFAULT_SERVICE_RULES if wishes.rules is None else wishes.rules.service_rules()
-    service = Service(loop, engine, clock, own.auth_token, key, Committer(loop, store), rules, wishes.event_delay)
+    rules = DEFAULT_SERVICE_RULES if options.rules is None else options.rules.service_rules()
+    service = Service(loop, engine, clock, own.auth_token, key, Committer(loop, store), rules, options.event_delay)
     if store is not None:
         snapshots = Snapshots(service)
         if kept is None:
             store.begin(header)
         else:
-            _restore(service, store, kept, start, snapshots, stopping, own_clock=wishes.own_clock)
+            _restore(service, store, kept, start, snapshots, stopping, own_clock=options.own_clock)
             if own != kept.credentials:
                 store.replace_credentials(own)
         service.committer.committed = snapshots.take_if_due
         service.record()
         service.committer.note_clock(clock.state())
-    return Opened(service=service, credentials=own, key=key, new=kept is None)
+    return OpenedService(service=service, credentials=own, key=key, new=kept is None)
 
 
-def _new_header(wishes: Wishes) -> Header:
+def _new_header(options: OpeningOptions) -> Header:
     return Header(
-        credentials=credentials(wishes.seed, **wishes.credentials),
-        seed=secrets.randbits(64) if wishes.seed is None else wishes.seed,
-        rules=DEFAULT_RULES if wishes.rules is None else wishes.rules.engine_rules(),
+        credentials=credentials(options.seed, **options.credentials),
+        seed=secrets.randbits(64) if options.seed is None else options.seed,
+        rules=DEFAULT_RULES if options.rules is None else options.rules.engine_rules(),
         version=__version__,
     )
 
 
-def _agreed(wishes: Wishes, kept: Header) -> Header:
-    """Return what an existing file is opened with. Secrets may be replaced; what the journal rests on may not."""
-    account_sid = wishes.credentials["account_sid"]
+def _agreed(options: OpeningOptions, kept: Header) -> Header:
+    """Return the header to open a file with. Secrets may be replaced; values the journal depends on may not."""
+    account_sid = options.credentials["account_sid"]
     if account_sid is not None and account_sid != kept.credentials.account_sid:
         raise StoreError(
-            f"{wishes.db} belongs to the account {kept.credentials.account_sid}, not to {account_sid}: leave"
+            f"{options.db} belongs to the account {kept.credentials.account_sid}, not to {account_sid}: leave"
             " account_sid out, or choose another file."
         )
-    if wishes.seed is not None and wishes.seed != kept.seed:
+    if options.seed is not None and options.seed != kept.seed:
         raise StoreError(
-            f"{wishes.db} was made with another seed than {wishes.seed}: leave seed out, or choose another file."
+            f"{options.db} was made with another seed than {options.seed}: leave seed out, or choose another file."
         )
-    if wishes.rules is not None and (others := differences(kept.rules, wishes.rules.engine_rules())):
+    if options.rules is not None and (others := differences(kept.rules, options.rules.engine_rules())):
         raise StoreError(
-            f"{wishes.db} was made with other rules ({', '.join(others)}), and its journal means something else with"
+            f"{options.db} was made with other rules ({', '.join(others)}), and its journal means something else with"
             " these: leave rules out, or choose another file."
         )
-    given = {name: value for name, value in wishes.credentials.items() if value is not None}
+    given = {name: value for name, value in options.credentials.items() if value is not None}
     return attrs.evolve(kept, credentials=attrs.evolve(kept.credentials, **given))
 
 
@@ -144,7 +159,7 @@ def _restore(
     *,
     own_clock: bool,
 ) -> None:
-    """Replay what follows the starting point, and set the clock to where it would be by now."""
+    """Replay the journal after the starting point, and set the clock to the present."""
     started = time.monotonic()
     if start is not None:
         snapshots.resume(start)
@@ -153,6 +168,7 @@ def _restore(
     state = store.clock()
     if state is not None and not own_clock:
         service.clock.go_on(state)
+    # Time must not go back behind the journal: the caller's own clock may be behind, or the time of day was set back.
     service.clock.not_before(service.engine.now)
 
 
@@ -164,7 +180,7 @@ def _replay(
     snapshots: Snapshots,
     stopping: Callable[[], bool],
 ) -> int:
-    """Apply every entry after a snapshot again and return how many there are."""
+    """Apply every entry after a snapshot, and return the number of entries."""
     first = count = 0 if after is None else after.number
     report = time.monotonic() + _REPORT_SECONDS
     for kept in store.entries(after):
@@ -192,8 +208,16 @@ def _replay(
 
 
 def catch_up(service: Service) -> None:
-    """Do what has become due while nobody was there: timers in their order, then the end of every old session."""
+    """Run the timers that fell due while the service was stopped, in order, then end every old session.
+
+    Args:
+        service: a restored service.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
     service.execute(commands.AdvanceTime())
+    # After the timers: these were due earlier, while the sessions are closed as of now.
     for command in service.orphans():
         try:
             service.execute(command)
@@ -202,10 +226,17 @@ def catch_up(service: Service) -> None:
 
 
 def plant(service: Service, document: Mapping[str, Any]) -> list[str]:
-    """Make what a seed document says, all of it or nothing, and return the sids of the workspaces.
+    """Create everything in a seed document, or nothing.
+
+    Args:
+        service: the service.
+        document: a checked seed document.
+
+    Returns:
+        The sids of the workspaces.
 
     Raises:
-        SeedError: it cannot be made.
+        SeedError: the document is invalid.
     """
     now = max(service.clock.now(), service.engine.now)
     seeds.rehearse(document, service.engine, now)

@@ -40,20 +40,23 @@ class LoggedEvent:
 
 
 class WorkspaceOperations:
-    """Works in one workspace. Every method may be called on any thread, and blocks until the service has answered.
+    """Operations on one workspace.
+
+    Every method may be called from any thread. It runs on the service's thread and blocks until that has answered, for
+    most methods far less than a millisecond. Every method raises StateError if the router is not running.
 
     Workers, queues, workflows, activities and channels are given by name or by sid.
     """
 
-    # -- what the service around it provides -------------------------------------------------------------------------
+    # -- provided by the router --------------------------------------------------------------------------------------
 
     @property
     def workspace_sid(self) -> str:
-        """The workspace that all of this works in."""
+        """The workspace of all these operations."""
         raise NotImplementedError
 
     def _ask_service(self, question: Callable[[Service], T]) -> T:
-        """Return an answer from the service's thread."""
+        """Run a function on the service's thread and return its result."""
         raise NotImplementedError
 
     def _ask(self, question: Callable[[Engine], T]) -> T:
@@ -66,18 +69,18 @@ class WorkspaceOperations:
 
     @property
     def activities(self) -> Mapping[str, str]:
-        """Activity names and their sids, as they are now."""
+        """The sids of the activities by their names, as they are now."""
         found = self._ask(lambda engine: engine.activities(self.workspace_sid))
         return MappingProxyType({activity.friendly_name: activity.sid for activity in found})
 
     @property
     def workflow_sid(self) -> str:
-        """The workspace's first workflow; StateError if it has none."""
+        """The workspace's first workflow. Raises StateError if it has none."""
         return self._first("workflow", self._ask(lambda engine: engine.workflows(self.workspace_sid)))
 
     @property
     def task_queue_sid(self) -> str:
-        """The workspace's first task queue; StateError if it has none."""
+        """The workspace's first task queue. Raises StateError if it has none."""
         return self._first("task queue", self._ask(lambda engine: engine.queues(self.workspace_sid)))
 
     @staticmethod
@@ -381,7 +384,7 @@ class WorkspaceOperations:
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def workers(self) -> list[model.Worker]:
-        """Return the workers as they are now, oldest first."""
+        """Return the workers as they are now, oldest first. Blocks for less than a millisecond."""
         return self._ask(lambda engine: engine.workers(self.workspace_sid))
 
     def worker(self, worker: str) -> model.Worker:
@@ -400,25 +403,39 @@ class WorkspaceOperations:
         return self._ask(lambda engine: engine.worker(home, worker))
 
     def tasks(self) -> list[model.Task]:
-        """Return the tasks as they are now, oldest first; ended ones stay for some minutes."""
+        """Return the tasks as they are now, oldest first; ended ones are kept for some minutes. Blocks briefly."""
         return self._ask(lambda engine: engine.tasks(self.workspace_sid))
 
     def task(self, sid: str) -> model.Task:
-        """Return a task of any workspace as it is now.
+        """Return a task of any workspace as it is now. Blocks for less than a millisecond.
+
+        Args:
+            sid: the task.
 
         Raises:
-            NotFoundError: there is none, or none any more.
+            NotFoundError: there is no such task.
         """
         home = self._home("task", sid)
         return self._ask(lambda engine: engine.task(home, sid))
 
     def reservations(self, *, task_sid: str | None = None, worker_sid: str | None = None) -> list[model.Reservation]:
-        """Return the reservations of a task, of a worker, or all, as they are now, oldest first."""
+        """Return reservations as they are now, oldest first. Blocks for less than a millisecond.
+
+        Args:
+            task_sid: only reservations of this task; None: of any task.
+            worker_sid: only reservations of this worker, by name or sid; None: of any worker.
+
+        Raises:
+            NotFoundError: there is no worker of that name.
+        """
         worker = _known(worker_sid, "WK", self._worker_sid)
         return self._ask(lambda engine: engine.reservations(self.workspace_sid, task_sid=task_sid, worker_sid=worker))
 
     def open_sessions(self, worker_sid: str) -> int:
-        """Return the number of open websockets of a worker.
+        """Return the number of open websockets of a worker. Blocks for less than a millisecond.
+
+        Args:
+            worker_sid: name or sid of the worker.
 
         Raises:
             NotFoundError: there is no such worker.
@@ -427,14 +444,17 @@ class WorkspaceOperations:
         return self._ask(lambda engine: engine.open_sessions(self.workspace_sid, sid))
 
     def explain(self, task_sid: str) -> Explanation:
-        """Explain why a task, of any workspace, is or is not with a worker.
+        """Explain why a task, of any workspace, is or is not with a worker. Blocks briefly, longer with many workers.
+
+        Args:
+            task_sid: the task.
 
         Returns:
             Every filter, target, queue and worker with its verdict, and the part of each expression that made it
             false, with the actual values; ``str()`` of it is a text to read, ``to_dict()`` plain data.
 
         Raises:
-            NotFoundError: there is no such task, or none any more.
+            NotFoundError: there is no such task, or it was deleted after its end.
         """
         home = self._home("task", task_sid)
         return self._ask(lambda engine: engine.explain(home, task_sid))
@@ -490,7 +510,7 @@ class WorkspaceOperations:
             raise NotFoundError(f"The event {sid!r} is not in the log.", status=404, code=20404)
 
     def _home(self, kind: str, sid: str) -> str:
-        """The workspace that a worker or task is in."""
+        """Return the workspace of a worker or task."""
         if not isinstance(sid, str):
             raise TypeError(f"The sid of a {kind} must be a string, not {type(sid).__name__}.")
         home = self._ask(lambda engine: engine.workspace_of(sid))
@@ -509,7 +529,7 @@ def _sid_of(record: Any) -> str:
 
 
 def _known(name: str | None, prefix: str, find: Callable[[str], str]) -> str | None:
-    """The sid for a name; what looks like a sid goes on as it is, for the service to judge."""
+    """Return the sid for a name; a value in the format of a sid is returned unchanged, for the service to check."""
     return name if name is None or name.startswith(prefix) else find(name)
 
 

@@ -1,4 +1,4 @@
-"""LocalTaskRouter: the service in one object, for programs and tests written in Python."""
+"""LocalTaskRouter: the whole service in one object, for programs and tests written in Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .credentials import Credentials, credentials
 from .database_files import DatabaseFiles
 from .engine import Engine, Rejected, commands
 from .faults import Faults
-from .opening import Opened, Wishes, catch_up, open_service, plant
+from .opening import OpenedService, OpeningOptions, catch_up, open_service, plant
 from .operations import WorkspaceOperations
 from .rules import Rules
 from .server.hosting import Host
@@ -38,55 +38,55 @@ _BRIDGE = "/v1/wschannels"
 
 
 class ConnectionOptions(TypedDict):
-    """Where a client finds a local TaskRouter, as keyword arguments of ``Worker``, ``Supervisor`` and ``Workspace``."""
+    """The addresses of a local TaskRouter, as keyword arguments of ``Worker``, ``Supervisor`` and ``Workspace``."""
 
     eb_server: str
     ws_server: str
 
 
 class LocalTaskRouter(WorkspaceOperations):
-    """A TaskRouter of one's own: REST API, event bridge and routing engine, in this process, without a network.
+    """A local TaskRouter: REST API, event bridge and routing engine, in this process, without external network access.
 
-    Used as a context manager, or with :meth:`start` and :meth:`stop`. It begins with one workspace that is ready to
-    work: a workflow, a queue that takes every worker, and the activities Offline, Available and Unavailable; or with
-    what a seed file says. Everything is in memory and gone when it stops, or kept in a file (``db``).
+    Use it as a context manager, or with :meth:`start` and :meth:`stop`. It starts with one workspace that is ready to
+    use: a workflow, a queue that takes every worker, and the activities Offline, Available and Unavailable; or with the
+    content of a seed file. The state is in memory and lost when it stops, or kept in a file (``db``).
 
-    It lives on a daemon thread of its own, named ``taskrouter-local-<port>``. Every method may be called from any
-    thread and blocks for as long as the service needs, which is far below a millisecond for most.
+    It runs on a daemon thread of its own, named ``taskrouter-local-<port>``. Every method may be called from any
+    thread; it runs on that thread and blocks the caller until it is done, for most methods far less than a millisecond.
 
     Args:
-        port: where to listen; 0 takes a free one.
-        host: the address to listen on. Any but a loopback address is warned about: there is no TLS.
-        seed: makes sids and made-up credentials the same at every start; None makes them random.
-        db: the file to keep everything in. It is made if it is not there, else its service goes on: nothing that was
-            answered is lost, whatever ended the process. None keeps everything in memory.
-        seed_file: workspaces, workers and so on to begin with, by name, in a JSON or YAML file; see the documentation's
-            page on seed files. It takes the place of the workspace that is otherwise there. A ``db`` that has something
-            in it goes on with that, and the seed file is not looked at.
-        account_sid: the account; made up unless given, like the three below.
+        port: the port to listen on; 0 takes a free one.
+        host: the address to listen on. An address other than loopback causes a warning: there is no TLS.
+        seed: makes sids and generated credentials the same at every start; None makes them random.
+        db: the file that keeps the state. A missing one is created; an existing one is continued from. No answered
+            request is lost, however the process ends. None keeps everything in memory.
+        seed_file: a JSON or YAML file with workspaces, workers and so on to start with, by name; see the
+            documentation's page on seed files. It replaces the default workspace. Ignored, with a warning, if ``db``
+            exists already.
+        account_sid: the account; generated unless given, like the three below.
         auth_token: REST's password for the account, 32 characters or more.
-        signing_key_sid: the API key that signs workers' tokens; it is good for REST as well.
+        signing_key_sid: the API key that signs workers' tokens; also valid for REST.
         signing_key_secret: its secret, 32 characters or more.
-        rules: the choices where Twilio's documentation leaves one; None: those of the file, else the defaults.
-        clock: ``"real"``, ``"virtual"`` (stands still until it is moved), or a :class:`~.clock.Clock`. With a file, the
-            first two go on from the time that the file knows.
-        allowed_hosts: further host names by which this service is reached (``["taskrouter"]`` in a network of
-            containers), whose web pages may use it as well. Requests for other hosts, and from pages of others, are
-            refused with 403; names and addresses of this machine, the address a request arrives at, and ``host`` need
-            not be named. ``["*"]`` refuses nothing.
-        event_delay: how many seconds, from 0 to 1, events and webhooks leave after the answer to the request that
-            caused them, so that clients have read the answer by then. It is short for tests, where client and service
-            are one process; on a busy machine, or with clients on others, 0.025 is better.
+        rules: the choices where Twilio's documentation is silent; None: those of the file, else the defaults.
+        clock: ``"real"``, ``"virtual"`` (paused, moved by the program), or a :class:`~.clock.Clock`. With a file, the
+            first two continue from the file's time.
+        allowed_hosts: further host names of this service (``["taskrouter"]`` in a network of containers), whose web
+            pages may use it as well. Requests for other hosts, and from pages of others, are refused with 403; names
+            and addresses of this machine, the address a request arrives at, and ``host`` are always allowed.
+            ``["*"]`` allows all.
+        event_delay: seconds, from 0 to 1, between the answer to a request and the events and webhooks it caused, so
+            that clients have read the answer by then. The default is short, for tests with client and service in one
+            process; on a busy machine, or with clients on others, 0.025 is better.
 
     Raises:
-        ValueError: an argument cannot be; the message says what would be right.
+        ValueError: an argument is invalid; the message names a valid one.
     """
 
     clock: Clock
-    """The time of tasks and timers. ``router.clock.advance(120)`` lets two minutes pass at once."""
+    """The time of tasks and timers. ``router.clock.advance(120)`` moves it by two minutes at once."""
 
     faults: Faults
-    """What can go wrong, at will: ``with router.faults.delay(0.2): ...``."""
+    """Fault injection: ``with router.faults.delay(0.2): ...``."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class LocalTaskRouter(WorkspaceOperations):
             "signing_key_secret": signing_key_secret,
         }
         made = credentials(seed_of(seed), **given)
-        self._wishes = Wishes(
+        self._options = OpeningOptions(
             db=file_of(db),
             seed=seed,
             rules=rules_of(rules),
@@ -129,7 +129,7 @@ class LocalTaskRouter(WorkspaceOperations):
         self.clock = clock_of(clock)
         self.clock.bind(self._move_clock, self._next_deadline)
         self.faults = Faults(lambda work: self._call(lambda: work(self._running())))
-        self._opened: Opened | None = None
+        self._opened: OpenedService | None = None
         self._workspace_sid: str | None = None
         self._started = False
         self._stopped = False
@@ -141,12 +141,17 @@ class LocalTaskRouter(WorkspaceOperations):
     # -- start and stop ----------------------------------------------------------------------------------------
 
     def start(self) -> LocalTaskRouter:
-        """Start to listen, and return when requests are answered.
+        """Start the thread, and listen.
+
+        Blocks until requests are answered: some milliseconds, or longer while a file's journal is applied.
+
+        Returns:
+            The router itself.
 
         Raises:
-            OSError: it cannot listen there; the message says why.
-            StoreError: its file cannot be used; the message says why and what would help.
-            SeedError: its seed file is not what it should be; the message has the place and what would be right.
+            OSError: it cannot listen at the address; the message has the reason.
+            StoreError: its file cannot be used; the message has the reason and a remedy.
+            SeedError: its seed file is invalid; the message has the place and a valid value.
             StateError: it was started or stopped before.
         """
         if self._started or self._stopped:
@@ -156,28 +161,33 @@ class LocalTaskRouter(WorkspaceOperations):
         return self
 
     def stop(self) -> None:
-        """End all connections (close code 1001), and return when they and the thread are gone; idempotent.
+        """Close all connections (close code 1001), and end the thread. A second call does nothing.
+
+        Blocks until the thread has ended: usually some milliseconds, and a few seconds at most, while clients answer
+        the close frame and requests are finished.
 
         Raises:
-            StateError: called on the service's own thread, or in a child process; it goes on.
+            StateError: called on the service's own thread, or in a child process; the service keeps running.
         """
         self._host.stop()
         self._stopped = True
 
     def reset(self) -> None:
-        """Begin anew, as at the start: on the same port, with the same credentials and seed file, and an empty file.
+        """Restart from the initial state: same port, credentials and seed file, and an empty file.
 
-        Blocks for some milliseconds, in which nothing is answered; open connections end, and clients reconnect. With
-        ``seed=`` the sids are those of the start too. The clock is left as it is.
+        Blocks for some milliseconds, during which no request is answered; open connections are closed, and clients
+        reconnect. With ``seed=`` the sids are again those of the start. The clock is not changed.
 
         Raises:
             StateError: it is not running, or this is the service's own thread.
+            OSError: the port was taken meanwhile.
         """
         port = int(self.url.rpartition(":")[2])
-        self._wishes = attrs.evolve(self._wishes, credentials=attrs.asdict(self._known_credentials()))
+        # Before the file is deleted: its credentials may be known from there only.
+        self._options = attrs.evolve(self._options, credentials=attrs.asdict(self._known_credentials()))
         self._host.stop()
-        if self._wishes.db is not None:
-            DatabaseFiles(self._wishes.db).remove()
+        if self._options.db is not None:
+            DatabaseFiles(self._options.db).remove()
         self._opened = self._workspace_sid = None
         self._host = self._make_host(port)
         self._host.start(self._make_service)
@@ -192,11 +202,11 @@ class LocalTaskRouter(WorkspaceOperations):
 
     @property
     def rules(self) -> Rules:
-        """The switches in force, for what TaskRouter's documentation leaves open; set when it is made."""
+        """The switches in force. Does not block. Raises StateError if it is not running."""
         service = self._running()
         return Rules.join(service.engine.rules, service.rules)
 
-    # -- what clients need -------------------------------------------------------------------------------------
+    # -- addresses and credentials for clients -----------------------------------------------------------------
 
     @property
     def url(self) -> str:
@@ -206,13 +216,13 @@ class LocalTaskRouter(WorkspaceOperations):
 
     @property
     def connection(self) -> ConnectionOptions:
-        """The options that lead a client here: ``Worker(token, **router.connection)``."""
+        """The options that connect a client to this router: ``Worker(token, **router.connection)``."""
         eb_server = f"{self.url}{_BRIDGE}"
         return {"eb_server": eb_server, "ws_server": f"ws{eb_server[len('http') :]}"}
 
     @property
     def account_sid(self) -> str:
-        """The account; with :attr:`auth_token` REST's user and password."""
+        """The account; with :attr:`auth_token` the user and password of REST."""
         return self._known_credentials().account_sid
 
     @property
@@ -222,7 +232,7 @@ class LocalTaskRouter(WorkspaceOperations):
 
     @property
     def signing_key_sid(self) -> str:
-        """The API key that signs tokens; with :attr:`signing_key_secret` REST's user and password too."""
+        """The API key that signs tokens; with :attr:`signing_key_secret` also a user and password of REST."""
         return self._known_credentials().signing_key_sid
 
     @property
@@ -231,20 +241,21 @@ class LocalTaskRouter(WorkspaceOperations):
         return self._known_credentials().signing_key_secret
 
     def token(self, worker_sid: str, role: str = "worker", ttl: int = 3600, *, identity: str | None = None) -> str:
-        """Make an access token for a worker.
+        """Create an access token for a worker. Blocks for less than a millisecond.
 
         Args:
-            worker_sid: name or sid of the worker; a sid of no worker is refused when the token is used. Empty for an
-                admin.
+            worker_sid: name or sid of the worker; an unknown sid is refused when the token is used. Empty for an admin.
             role: ``worker``, ``supervisor`` or ``admin``.
-            ttl: seconds of real time until it expires, at most a day; 0 or less makes an expired token.
-            identity: goes into the token as it is; None: the worker's sid.
+            ttl: seconds of real time until it expires, at most a day; 0 or less creates an expired token.
+            identity: goes into the token unchanged; None: the worker's sid.
 
         Returns:
             The token.
 
         Raises:
             TypeError, ValueError: an argument is invalid; the message names a valid one.
+            NotFoundError: there is no worker of that name.
+            StateError: it is not running.
         """
         workspace_sid = self.workspace_sid
         if isinstance(worker_sid, str) and worker_sid and not worker_sid.startswith("WK"):
@@ -255,7 +266,10 @@ class LocalTaskRouter(WorkspaceOperations):
 
     @property
     def workspace_sid(self) -> str:
-        """The workspace everything below works in: the oldest one at the start, else the first one that was made."""
+        """The workspace of all operations: the oldest one at the start, else the first one that was created.
+
+        Raises StateError if the router is not running, or has no workspace.
+        """
         self._running()
         if self._workspace_sid is None:
             self._workspace_sid = self._ask(_oldest_workspace)
@@ -266,31 +280,41 @@ class LocalTaskRouter(WorkspaceOperations):
     # -- seed files ----------------------------------------------------------------------------------------------
 
     def load(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> list[str]:
-        """Make the workspaces of a seed file, beside those there are, and return their sids.
+        """Create the workspaces of a seed file, in addition to the existing ones.
+
+        Blocks until they are created, and in the file if there is one.
 
         Args:
             source: the name of the file, or the document itself as :meth:`export` returns it.
 
+        Returns:
+            The sids of the new workspaces.
+
         Raises:
-            SeedError: it is not what it should be; the message has the place, the value and what would be right, and
-                nothing was made.
+            SeedError: the document is invalid; the message has the place, the value and a valid one. Nothing was
+                created.
+            StateError: it is not running.
         """
         document = seeds.check(source) if isinstance(source, Mapping) else seeds.read(source)
         service = self._running()
         return self._call(lambda: plant(service, document))
 
     def export(self, path: str | os.PathLike[str] | None = None, *, tasks: bool = False) -> dict[str, Any]:
-        """Return all workspaces as the document of a seed file, and write it to a file if one is named.
+        """Return all workspaces as the document of a seed file, and optionally write it to a file.
 
-        Loading it makes workspaces that export to the very same document. Sids, dates, versions, reservations and what
-        is over are not part of it.
+        Loading it creates workspaces that export to the same document. Sids, dates, versions, reservations and ended
+        tasks are not part of it. Blocks until the file is written.
 
         Args:
-            path: a file whose name ends in .json, .yaml or .yml; one that is there is replaced. None: no file.
-            tasks: include the tasks that are not over, as they would be created anew.
+            path: a file whose name ends in .json, .yaml or .yml; an existing one is replaced. None: no file.
+            tasks: include the open tasks, as they would be created again.
+
+        Returns:
+            The document.
 
         Raises:
             SeedError: the file cannot be written.
+            StateError: it is not running.
         """
         document = self._ask(lambda engine: seeds.export(engine, tasks=tasks))
         if path is not None:
@@ -300,30 +324,37 @@ class LocalTaskRouter(WorkspaceOperations):
     # -- calls without a telephone -----------------------------------------------------------------------------
 
     def fail_next_instruction(self, canceled_reason_code: int) -> None:
-        """Let the next voice instruction (call, dequeue, redirect, conference) fail with a reason code.
+        """Make the next voice instruction (call, dequeue, redirect, conference) fail with a reason code.
 
-        Nobody is ever called here: such an instruction accepts its reservation at once, or after
-        ``Rules.voice_answer_delay``. The next one of the workspace cancels it instead, and the reservation's
-        ``canceled_reason_code`` is this. Called several times, it is for as many instructions, in order.
+        Calls are only simulated here: such an instruction accepts its reservation at once, or after
+        ``Rules.voice_answer_delay``. The next one of the workspace cancels it instead, with this
+        ``canceled_reason_code``. Several calls apply to as many instructions, in order. Blocks for less than a
+        millisecond.
+
+        Args:
+            canceled_reason_code: the code, such as 13223.
 
         Raises:
-            ValueError: the code is no integer, or 0.
+            ValueError: the code is not an integer, or is 0.
+            StateError: it is not running.
         """
         self._resolve(None, reason_code_of(canceled_reason_code))
 
     def resolve_instruction(self, reservation_sid: str, canceled_reason_code: int | None = None) -> None:
-        """Let the call of a reservation that waits for a voice instruction stand, or fail with a reason code.
+        """Let the call of a reservation that waits for a voice instruction succeed, or fail with a reason code.
 
-        For reservations whose instruction takes its time: with ``Rules(voice_answer_delay=None)`` they wait for this.
+        Use it with ``Rules(voice_answer_delay=None)``, where reservations wait for this. Blocks for less than a
+        millisecond.
 
         Args:
             reservation_sid: the reservation.
-            canceled_reason_code: None: the call stands, and the reservation is accepted. Else it is canceled.
+            canceled_reason_code: None: the call succeeds, and the reservation is accepted. Otherwise it is canceled.
 
         Raises:
             NotFoundError: there is no such reservation.
             RequestRejectedError: it does not wait for a voice instruction.
-            ValueError: the code is no integer, or 0.
+            ValueError: the code is not an integer, or is 0.
+            StateError: it is not running.
         """
         self._resolve(reservation_sid, None if canceled_reason_code is None else reason_code_of(canceled_reason_code))
 
@@ -336,21 +367,22 @@ class LocalTaskRouter(WorkspaceOperations):
             )
         )
 
-    # -- the way to the service's thread -----------------------------------------------------------------------
+    # -- calls on the service's thread -------------------------------------------------------------------------
 
     def _make_service(self, loop: asyncio.AbstractEventLoop) -> Service:
-        """Build the service; runs on its thread, before anything can connect."""
-        opened = open_service(loop, self.clock, self._wishes, lambda: self._host.stopping)
+        """Build the service; runs on its thread, before any client can connect."""
+        opened = open_service(loop, self.clock, self._options, lambda: self._host.stopping)
         service = opened.service
         try:
             if not opened.new:
                 if self._seed_file is not None:
-                    log.warning("%s goes on with what is in it: the seed file is not looked at", self._wishes.db)
+                    log.warning("%s exists already: the seed file is ignored", self._options.db)
                 catch_up(service)
             elif self._seed_file is not None:
                 plant(service, seeds.read(self._seed_file))
             else:
                 service.execute(commands.CreateWorkspace(friendly_name=_WORKSPACE_NAME, template="FIFO"))
+            # Before it listens: a client must not see a workspace that a crash could take back.
             service.committer.commit()
         except BaseException:
             service.committer.abandon()
@@ -360,7 +392,7 @@ class LocalTaskRouter(WorkspaceOperations):
         self._opened = opened
         return service
 
-    def _running_with(self) -> Opened:
+    def _running_with(self) -> OpenedService:
         if self._opened is None or self._stopped:
             how = "has been stopped" if self._stopped else "is not started: use it in a with block, or call start()"
             raise StateError(f"This LocalTaskRouter {how}.")
@@ -371,7 +403,7 @@ class LocalTaskRouter(WorkspaceOperations):
 
     def _known_credentials(self) -> Credentials:
         if self._credentials is None:
-            raise StateError("This LocalTaskRouter's credentials are in its file: they are known once it is started.")
+            raise StateError("This LocalTaskRouter's credentials are in its file: they are known once it has started.")
         return self._credentials
 
     def _ask_service(self, question: Callable[[Service], T]) -> T:
@@ -385,6 +417,7 @@ class LocalTaskRouter(WorkspaceOperations):
             try:
                 return function()
             finally:
+                # Also after an error: a refused command may have changed the state, and the caller may act on it.
                 committer.commit()
 
         try:
@@ -400,6 +433,7 @@ class LocalTaskRouter(WorkspaceOperations):
             return
         service = self._running()
         self._call(lambda: service.move_clock(change))
+        # In several calls, so that clients can read between two batches of timers.
         while self._call(service.run_timers):
             pass
 

@@ -14,23 +14,29 @@ __all__ = ["Rules"]
 
 @attrs.frozen(kw_only=True)
 class Rules(EngineRules, ServiceRules):
-    """What a LocalTaskRouter does where TaskRouter's documentation leaves a choice.
+    """The choices of a LocalTaskRouter where TaskRouter's documentation is silent.
 
-    Each switch has a default and stands in the documentation's page on switches. Those of the engine are kept in a file
-    (``db=``), which cannot be opened with other ones; those of :class:`~.server.rules.ServiceRules` may change.
+    Each switch has a default and is listed on the documentation's page on switches. Those of the engine are kept in the
+    file (``db=``), which cannot be opened with different ones; those of :class:`~.server.rules.ServiceRules` may
+    change.
     """
 
     @classmethod
     def join(cls, engine: EngineRules, service: ServiceRules) -> Rules:
-        """Return the switches of both."""
+        """Combine the switches of the engine and of the service.
+
+        Args:
+            engine: the engine's.
+            service: the service's.
+        """
         return cls(**_values(EngineRules, engine), **_values(ServiceRules, service))
 
     def engine_rules(self) -> EngineRules:
-        """Return those of the engine."""
+        """Return the engine's part."""
         return EngineRules(**_values(EngineRules, self))
 
     def service_rules(self) -> ServiceRules:
-        """Return those of the service."""
+        """Return the service's part."""
         return ServiceRules(**_values(ServiceRules, self))
 
 

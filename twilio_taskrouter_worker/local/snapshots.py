@@ -1,12 +1,12 @@
-"""Snapshots of a kept service, from which a restart goes on instead of from the beginning of the journal.
+"""Snapshots of a kept service, so that a restart need not replay the whole journal.
 
 The invariant: a service that starts from a snapshot and applies the rest of the journal is the same as one that applies
 the whole journal: the engine's state, the event log and the statistics. The journal stays whole; a snapshot only saves
-time, and one that is damaged or of another version is passed over.
+time, and a damaged one, or one of another version, is skipped.
 
-The event log is not in a snapshot, because it holds the latest events only: a start chooses a snapshot that is so many
-events back, and applying the rest makes the log again. Facts for statistics are in the snapshots, in each those since
-the one before.
+The event log is not in a snapshot, because it holds the latest events only: a start chooses a snapshot that is at least
+the length of the log back, and applying the rest makes the log again. Each snapshot holds the facts for statistics
+since the snapshot before.
 """
 
 from __future__ import annotations
@@ -28,27 +28,37 @@ from .server.service import Service
 from .store import Snapshot, Store
 
 DISTANCE: Final = 10_000
-"""How many entries there are between two snapshots at least."""
+"""The smallest number of entries between two snapshots."""
 LONGEST_DISTANCE: Final = 50_000
-"""... and at most, however long a snapshot takes."""
+"""The largest one, however long a snapshot takes."""
 SHARE: Final = 5
-"""A snapshot that takes long is made less often: one part in five of the processor's time goes into snapshots."""
+"""A slow snapshot is made less often: snapshots take at most one fifth of the processor's time."""
 MOST_TASKS: Final = 20_000
-"""With more tasks than that a snapshot would hold the service up for more than half a second: it is left for later."""
+"""With more tasks, a snapshot would block the service for more than half a second, so it is postponed."""
 
 
 @attrs.frozen
 class StartingPoint:
-    """The snapshot that a start goes on from."""
+    """The snapshot from which a restart continues."""
 
     snapshot: Snapshot
     engine: Engine
     facts: list[bytes]
-    """Those of this snapshot and of the ones before, oldest first, as far as they are kept."""
+    """Those of this snapshot and of earlier ones, oldest first, up to the limit of kept facts."""
 
 
 def starting_point(store: Store) -> StartingPoint | None:
-    """Return the latest snapshot from which a start can go on; None: there is none."""
+    """Return the latest snapshot from which a restart can continue.
+
+    Args:
+        store: the open file.
+
+    Returns:
+        The starting point, or None if the whole journal must be applied.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
     found = store.snapshots(store.emitted() - KEPT_EVENTS)
     for snapshot in found:
         engine = _engine(store, snapshot)
@@ -76,26 +86,36 @@ def _engine(store: Store, snapshot: Snapshot) -> Engine | None:
 
 
 class Snapshots:
-    """Makes snapshots of a service while its journal grows. Belongs to the service's thread."""
+    """Adds snapshots of a service to its file while the journal grows. Belongs to the service's thread."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._latest = 0
-        """The number of the entry after which the latest one was made."""
+        """The number of the entry after which the latest snapshot was made."""
         self._distance = DISTANCE
         self._made_at = time.thread_time()
 
     def resume(self, start: StartingPoint) -> None:
-        """Give the service what the starting point has besides the engine."""
+        """Restore the parts of a starting point outside of the engine: facts and open sessions.
+
+        Args:
+            start: the starting point whose engine the service has.
+        """
         service = self._service
         for part in start.facts:
-            service.ledger.restore(_unpacked(part))
+            service.facts.restore(_unpacked(part))
         service.open_sessions.restore(json.loads(start.snapshot.sessions))
         service.resume()
         self._latest = start.snapshot.number
 
     def take_if_due(self, store: Store) -> None:
-        """Add a snapshot to the store's next commit, if enough entries were committed since the latest one."""
+        """Add a snapshot to the store's next commit, if enough entries were committed since the latest one.
+
+        Blocks the service's thread while it serializes the engine, for up to half a second.
+
+        Args:
+            store: the open file, just after a commit.
+        """
         if store.count - self._latest < self._distance:
             return
         service, began = self._service, time.thread_time()
@@ -110,7 +130,7 @@ class Snapshots:
                 events=engine.sequence,
                 version=__version__,
                 state=zlib.compress(engine.snapshot().encode(), 1),
-                facts=_packed(service.ledger.take_new()),
+                facts=_packed(service.facts.take_new()),
                 sessions=json.dumps(service.open_sessions.written()),
             )
         )

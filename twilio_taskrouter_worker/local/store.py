@@ -1,11 +1,11 @@
-"""The file a local TaskRouter is kept in: SQLite with the journal and what it takes to replay it.
+"""The SQLite file of a local TaskRouter: the journal, and everything needed to replay it.
 
-Every applied command is a row, in order, with its time. That is the whole state: a restart applies the rows again. The
-file also has the credentials, the engine's seed and rules, and what the clock showed. Nothing is ever changed or taken
-out but the clock and replaced secrets.
+Every applied command is a row, in order, with its time. The rows are the whole state: a restart applies them again. The
+file also has the credentials, the engine's seed and rules, and the latest time of the clock. Rows are only ever added;
+the clock, replaced secrets and snapshots alone are changed.
 
 SQLite keeps the latest commits in a second file, ``-wal``, and moves them into the first one now and then. It does not
-notice that the second file is missing or cut short: it goes on with fewer rows. Two marks make up for that. While a
+notice that the second file is missing or cut short: it continues with fewer rows. Two marks detect this. While a
 service runs, the database carries a random text (``running``), so that a copy without its ``-wal`` is recognized. And
 the lock file has the same text with the number of rows that were committed.
 """
@@ -35,7 +35,7 @@ APPLICATION_ID: Final = int.from_bytes(b"TRWk", "big")
 """Marks our files among those of SQLite."""
 
 SCHEMA: Final = 1
-"""Grows with each change of the tables; a file with a higher one was written by a newer version."""
+"""Incremented with each change of the tables; a file with a higher one was written by a newer version."""
 
 _LOCK_SECONDS: Final = 0.5
 """How long SQLite waits for another program that has the file open."""
@@ -62,7 +62,7 @@ _INSERT: Final = "INSERT INTO journal (entry, events, actor, address, sum) VALUE
 
 @attrs.frozen(kw_only=True)
 class Header:
-    """What a file is opened with."""
+    """The values a file is opened with."""
 
     credentials: Credentials
     seed: int
@@ -73,20 +73,20 @@ class Header:
 
 @attrs.frozen(kw_only=True)
 class Kept:
-    """An entry of the journal as it is kept."""
+    """One entry of the journal as it is stored."""
 
     entry: JournalEntry
     events: int
     """How many events the engine had emitted after it."""
     actor_sid: str | None
-    """The worker who asked for it over the bridge."""
+    """The worker whose request over the bridge caused it; None: any other cause."""
     address: str | None
     """The client's address."""
 
 
 @attrs.frozen(kw_only=True)
 class Snapshot:
-    """The state after an entry of the journal, from which a restart can go on instead of from the beginning."""
+    """The state after an entry of the journal, from which a restart can continue."""
 
     number: int
     """Of the entry."""
@@ -95,19 +95,19 @@ class Snapshot:
     events: int
     """How many events the engine had emitted."""
     version: str
-    """What wrote it; another version must not read it."""
+    """The version of this package that wrote it; another version must not read it."""
     state: bytes = attrs.field(repr=False)
     """Of the engine."""
     facts: bytes = attrs.field(repr=False)
     """For statistics, those since the snapshot before."""
     sessions: str = attrs.field(repr=False)
-    """Which ones were open."""
+    """The sessions that were open, as JSON."""
 
 
 class Store:
     """One open file. It belongs to the thread that opened it, and to one process at a time.
 
-    What is appended counts from the next :meth:`commit` on, which writes it through to the disk.
+    Appended entries are durable after the next :meth:`commit`, which writes them through to the disk.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Store:
         self._connection = connection
         self._lock = lock
         self._created = created
-        """The file was not there before and nothing was committed to it yet."""
+        """The file is new and nothing was committed to it yet."""
         self._had_wal = had_wal
         self._left_by: str | None = None
         """The mark of a service that did not close the file."""
@@ -142,19 +142,28 @@ class Store:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Store:
-        """Open a file, or make one that is empty until the first commit.
+        """Open a file, or create one that is empty until the first commit.
+
+        Blocks for up to half a second if another process holds the lock.
+
+        Args:
+            path: the file.
+
+        Returns:
+            The open file.
 
         Raises:
-            StoreError: it cannot be used; the message says why and what would help. Nothing in it was changed.
+            StoreError: it cannot be used; the message has the reason and a remedy. Nothing in it was changed.
         """
         files = DatabaseFiles(os.fspath(path))
         files.check_place()
+        # The lock comes first: without it, another process could be writing to any of the files.
         lock = DatabaseLock(files.lock, files.path)
         created = False
         try:
             created = files.create_if_missing()
             if not created and os.path.getsize(files.path) == 0 and lock.note():
-                raise damaged(files.path, f"it is empty, but was in use (delete {files.lock} to begin anew)")
+                raise damaged(files.path, f"it is empty, but was in use (delete {files.lock} to start with a new file)")
             had_wal = not created and files.spare_wal()
             with _sqlite_errors(files.path):
                 connection = sqlite3.connect(files.path, isolation_level=None, timeout=_LOCK_SECONDS)
@@ -173,7 +182,7 @@ class Store:
         return cls(files, connection, lock, created=created, had_wal=had_wal)
 
     def header(self) -> Header | None:
-        """Return what the file is opened with; None if it is new.
+        """Return the header of the file; None if it is new.
 
         Raises:
             StoreError: it is damaged.
@@ -202,7 +211,14 @@ class Store:
             raise damaged(self.path, f"its header is incomplete ({type(error).__name__}: {error})") from error
 
     def begin(self, header: Header) -> None:
-        """Make the tables of a new file, as part of what the next commit writes."""
+        """Create the tables of a new file, in the transaction of the next commit.
+
+        Args:
+            header: its header.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
         about = {
             **attrs.asdict(header.credentials),
             "seed": str(header.seed),
@@ -218,7 +234,14 @@ class Store:
             self._connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
 
     def replace_credentials(self, credentials: Credentials) -> None:
-        """Keep other secrets than those so far."""
+        """Replace the credentials in the file, at once.
+
+        Args:
+            credentials: the new ones.
+
+        Raises:
+            StoreError: they cannot be written.
+        """
         with _sqlite_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             rows = [(value, name) for name, value in attrs.asdict(credentials).items()]
@@ -229,11 +252,18 @@ class Store:
 
     @property
     def count(self) -> int:
-        """How many entries were read or committed."""
+        """The number of entries that were read or committed."""
         return self._count
 
     def snapshots(self, up_to_events: int) -> Iterator[Snapshot]:
-        """Iterate over the snapshots that were made when there were at most so many events, latest first."""
+        """Iterate over the snapshots made after at most a given number of events, latest first; skip damaged ones.
+
+        Args:
+            up_to_events: the largest number of events.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
         with _sqlite_errors(self.path):
             if "snapshot" not in _tables(self._connection):
                 return
@@ -255,13 +285,20 @@ class Store:
                 )
 
     def emitted(self) -> int:
-        """Return how many events there were after the last entry."""
+        """Return the number of events after the last entry.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
         with _sqlite_errors(self.path):
             row = self._connection.execute("SELECT events FROM journal ORDER BY number DESC LIMIT 1").fetchone()
         return 0 if row is None else int(row[0])
 
     def entries(self, after: Snapshot | None = None) -> Iterator[Kept]:
-        """Iterate over the journal, or over what follows a snapshot, and be ready to append to it.
+        """Iterate over the journal, or its part after a snapshot; at the end, the store is ready to append.
+
+        Args:
+            after: the snapshot; None: the whole journal.
 
         Raises:
             StoreError: an entry is damaged or missing, or unknown to this version.
@@ -296,7 +333,7 @@ class Store:
         return int(row[0])
 
     def _check_count(self) -> None:
-        """Compare the journal with the number that was committed: noted when it was closed, or in the lock file."""
+        """Compare the journal with the number of committed entries, noted when it was closed, or in the lock file."""
         if self._left_by is None:
             if self._closed_with not in (None, self._count):
                 raise damaged(self.path, f"{self._closed_with} entries were committed and {self._count} are left")
@@ -310,12 +347,20 @@ class Store:
         log.warning("%s was not closed by its last service; %d entries recovered", self.path, self._count)
 
     def journal_length(self) -> int:
-        """Return how many entries were committed."""
+        """Return the number of committed entries.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
         with _sqlite_errors(self.path):
             return int(self._connection.execute("SELECT COALESCE(MAX(number), 0) FROM journal").fetchone()[0])
 
     def clock(self) -> ClockState | None:
-        """Return what the clock showed when it was last set; None in a new file."""
+        """Return the state of the clock when it was last noted; None in a new file.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
         with _sqlite_errors(self.path):
             row = self._connection.execute("SELECT shown, since, running FROM clock").fetchone()
         return None if row is None else ClockState(shown=row[0], since=row[1], running=bool(row[2]))
@@ -324,29 +369,46 @@ class Store:
 
     @property
     def pending(self) -> bool:
-        """Whether something was appended since the last commit."""
+        """Whether anything was appended since the last commit."""
         return bool(self._entries or self._snapshots) or self._clock is not None
 
     def append(
         self, entry: JournalEntry, events: int, actor_sid: str | None = None, address: str | None = None
     ) -> None:
-        """Add an entry to what the next commit writes; the arguments are those of :class:`Kept`."""
+        """Add an entry to the next commit.
+
+        Args:
+            entry: the command and its time.
+            events: how many events the engine had emitted after it.
+            actor_sid: the worker whose request over the bridge caused it; None: any other cause.
+            address: the client's address; None: no client.
+        """
         self._entries.append((entry.to_json(), events, actor_sid, address))
 
     def add_snapshot(self, snapshot: Snapshot) -> None:
-        """Add a snapshot, made after the last entry that was read or committed, to the next commit."""
+        """Add a snapshot, made after the last entry that was read or committed, to the next commit.
+
+        Args:
+            snapshot: the snapshot.
+        """
         assert snapshot.number == self._count and not self._entries
         self._snapshots.append((snapshot, self._sum))
 
     def set_clock(self, state: ClockState) -> None:
-        """Let the next commit write what the clock shows."""
+        """Add the state of the clock to the next commit.
+
+        Args:
+            state: the state.
+        """
         self._clock = state
 
     def commit(self) -> None:
-        """Write what is pending and return when the disk has it.
+        """Write everything pending, and return when it is on the disk.
+
+        Blocks the thread for the duration of a disk flush.
 
         Raises:
-            StoreError: it cannot be written. Nothing of it counts, and the file has the state of the last commit.
+            StoreError: it cannot be written. The file has the state of the last commit.
         """
         total = self._sum
         rows = []
@@ -380,13 +442,14 @@ class Store:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._files.remember()
                 self._files.discard_spare()
+        # Only now: after an error, the pending entries must not count as committed.
         self._sum = total
         self._count += len(rows)
         self._entries.clear()
         self._snapshots.clear()
         self._clock = None
         self._created = False
-        with suppress(OSError):  # only a precaution: what is committed is committed
+        with suppress(OSError):  # the note is only a safeguard; the commit itself has succeeded
             self._lock.write(f"{self._mark} {self._count}")
 
     def _set_mark(self, mark: str) -> None:
@@ -394,7 +457,7 @@ class Store:
         self._mark = mark
 
     def close(self) -> None:
-        """Close the file, without what was not committed; a new file without any commit is deleted again."""
+        """Close the file, and discard uncommitted changes; a new file without any commit is deleted."""
         complete = False
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
@@ -417,10 +480,10 @@ class Store:
 
 
 def _check_and_claim(connection: sqlite3.Connection, files: DatabaseFiles) -> None:
-    """Make sure that the file is ours, is whole, and stays ours; nothing is written to a file that is not."""
+    """Check that the file is ours and intact, and lock it; nothing is written to a file that is not ours."""
     path = files.path
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    # The first access takes the lock of a file that is in WAL mode, and fails on what is no database.
+    # The first access takes the lock of a file that is in WAL mode, and fails if it is not a database.
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = _tables(connection)
     if tables or application:
@@ -466,7 +529,7 @@ def _chained(row: tuple[Any, ...], before: int) -> int:
 
 @contextmanager
 def _sqlite_errors(path: str) -> Iterator[None]:
-    """Turn SQLite's exceptions into a StoreError that says what is wrong and what would help."""
+    """Turn SQLite's exceptions into a StoreError with the reason and a remedy."""
     try:
         yield
     except sqlite3.Error as error:
@@ -489,7 +552,12 @@ def _explained(path: str, error: sqlite3.Error) -> str:
 
 
 def differences(kept: Rules, given: Rules) -> list[str]:
-    """Return the names of the switches in which two sets of rules differ."""
+    """Return the names of the switches in which two sets of rules differ, sorted.
+
+    Args:
+        kept: the rules in the file.
+        given: the rules asked for.
+    """
     one, other = kept.to_dict(), given.to_dict()
     return sorted(_differing(one, other))
 

@@ -128,7 +128,7 @@ def test_status_clock_and_faults(router: LocalTaskRouter, run: Run) -> None:
     run("clock", "pause")
     run("clock", "advance", "3600")
     assert router.clock.now() >= before + 3600
-    assert "standing still" in run("clock", "show")
+    assert "paused" in run("clock", "show")
     assert "running" in run("clock", "resume")
     assert run("fault", "delay", "seconds=0.1", "--for", "60").strip() == "delay(0.1)"
     assert "delay(0.1)" in run("fault", "list")

@@ -216,9 +216,9 @@ def test_files_that_are_deleted_while_the_service_runs(db: Path, endings: tuple[
 
 
 def test_an_emptied_database_is_not_a_new_one(killed: Path) -> None:
-    """The lock file knows that something was committed, and how to begin anew."""
+    """The lock file knows that something was committed, and how to start again."""
     killed.write_bytes(b"")
-    assert f"delete {killed}-lock to begin anew" in refusal(killed)
+    assert f"delete {killed}-lock to start with a new file" in refusal(killed)
     beside(killed, "-lock").unlink()
     assert tasks(killed) == 0
 

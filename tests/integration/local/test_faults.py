@@ -595,7 +595,7 @@ def test_repr_shows_what_is_active(router: LocalTaskRouter, alice: str) -> None:
         (lambda faults: faults.http_status(99), "status must be an integer from 200 to 599, not 99"),
         (lambda faults: faults.http_status("503"), "status must be"),
         (lambda faults: faults.refuse_connects(status=200), "from 400 to 599"),
-        (lambda faults: faults.refuse_connects(tcp=True, worker="WK1"), "is for everybody"),
+        (lambda faults: faults.refuse_connects(tcp=True, worker="WK1"), "takes no worker"),
         (lambda faults: faults.http_status(503, times=0), "times must be an integer from 1"),
         (lambda faults: faults.http_status(503, retry_after=0.5), "retry_after must be a whole number"),
         (lambda faults: faults.http_status(503, body={1, 2}), "body must be text, bytes or what JSON"),

@@ -45,14 +45,14 @@ def test_exported_and_loaded(tmp_path: Path, name: str) -> None:
 
 
 def test_a_file_that_goes_on_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A seed file beside a file that has something in it changes nothing, and the log says that it is not looked at."""
+    """A seed file beside a file that has something in it changes nothing, and the log says that it is ignored."""
     db = tmp_path / "kept.db"
     with LocalTaskRouter(db=db):
         pass
     assert "seed file" not in caplog.text
     with caplog.at_level(logging.WARNING, LOG), LocalTaskRouter(db=db, seed_file=SEED_FILE) as router:
         assert list(router.activities) == ["Offline", "Available", "Unavailable"]
-    assert "kept.db goes on with what is in it: the seed file is not looked at" in caplog.text
+    assert "kept.db exists already: the seed file is ignored" in caplog.text
 
 
 def test_loaded_beside_what_is_there(router: LocalTaskRouter) -> None:

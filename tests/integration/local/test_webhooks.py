@@ -276,8 +276,8 @@ def test_another_worker_is_offered_it(router: LocalTaskRouter, receiver: Receive
     ("answer", "why"),
     [
         (b"", "it closed the connection without an answer"),
-        (b"hello\r\n\r\n", "its answer is not whole, or not HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "its answer is not whole, or not HTTP"),
+        (b"hello\r\n\r\n", "its answer is incomplete, or not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "its answer is incomplete, or not HTTP"),
     ],
 )
 def test_answers_that_are_not_http(
@@ -570,7 +570,7 @@ def test_what_no_form_can_hold(router: LocalTaskRouter, receiver: Receiver, capl
         bob = router.add_worker("Bob")
         [post] = receiver.wait_for("/events")
     assert post.form["WorkerSid"] == bob
-    assert "not Unicode text" in said(caplog)
+    assert "not valid Unicode text" in said(caplog)
 
 
 def test_deletion_of_a_workspace_is_posted(router: LocalTaskRouter, receiver: Receiver) -> None:

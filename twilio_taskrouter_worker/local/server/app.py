@@ -1,4 +1,4 @@
-"""From an HTTP request to its answer: which part of the service it is for, and how every answer is written."""
+"""The path of an HTTP request: which part of the service answers it, and how every answer is written."""
 
 from __future__ import annotations
 
@@ -27,18 +27,24 @@ from .rest.operations import TABLE
 from .service import Context, Service
 
 _tunnelled: ContextVar[str] = ContextVar("tunnelled", default="")
-"""For the log: the request inside of the one that is being answered."""
+"""For the log: the tunnelled request inside of the current one."""
 
 BRIDGE_PATH: Final = "/v1/wschannels"
 _REST: Final = "/v1/"
 
 
 Control = Callable[[Service, web.BaseRequest, str], Awaitable[web.Response | None]]
-"""Answers a request outside of Twilio's API: for its path, the answer, or None where the path is not its own."""
+"""Answers a request outside of Twilio's API; returns None for an unknown path."""
 
 
 class App:
-    """Answers requests for one service."""
+    """Answers the requests for one service. Belongs to its loop's thread.
+
+    Args:
+        service: the service.
+        guard: refuses requests of foreign web pages.
+        control: answers requests outside of Twilio's API.
+    """
 
     def __init__(self, service: Service, guard: Guard, control: Control) -> None:
         self.service = service
@@ -46,7 +52,7 @@ class App:
         self._control = control
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; whatever goes wrong becomes an answer too."""
+        """Answer one request; every error becomes an answer too, except for a lost connection."""
         if not requests_log.isEnabledFor(logging.INFO):
             return await self._respond(request)
         begun = self.service.loop.time()
@@ -61,7 +67,7 @@ class App:
         try:
             self._guard.check(request)
         except Rejected as refusal:
-            # Without any header that would let the page read this.
+            # Without any header that would allow the page to read this.
             return await _write(request, _refusal(refusal, {}))
         path = request.raw_path.partition("?")[0]
         try:
@@ -83,7 +89,7 @@ class App:
         except StoreError as failure:
             return await _write(request, _refusal(refusals.not_kept(failure), _general(path)))
         except ConnectionError:
-            raise  # the client is gone: there is nobody to answer
+            raise  # the client has disconnected
         except Exception:
             log.exception("%s %s failed", request.method, path)
             return await _write(request, _refusal(refusals.trouble(), _general(path)))
@@ -146,7 +152,7 @@ class App:
     async def _exchange(
         self, request: web.BaseRequest, answer: Callable[[Context], web.Response], told: Mapping[str, str]
     ) -> web.StreamResponse:
-        """Do what a request asks, wait until it is kept, and write its answer, which its events follow."""
+        """Execute a request, wait for its commit, and write its answer, which its events follow."""
         batch = Batch()
         try:
             response = answer(Context(batch, request.remote))
@@ -173,7 +179,7 @@ def _find(method: str, path: str) -> tuple[Operation, dict[str, str]]:
 
 
 def _methods(path: str) -> list[str]:
-    """The methods of a path of REST."""
+    """Return the methods of a REST path."""
     try:
         TABLE.find("", path[len(_REST) :])
     except MethodNotAllowed as known:
@@ -182,7 +188,7 @@ def _methods(path: str) -> list[str]:
 
 
 async def _body(request: web.BaseRequest, operation: Operation) -> tuple[dict[str, Any], Any]:
-    """The parameters of a form, and the JSON of an operation that takes that instead."""
+    """Return the parameters of a form, and the JSON of an operation that takes JSON instead."""
     body = await read_body(request) if request.method == "POST" else b""
     if operation.takes_json:
         try:
@@ -219,15 +225,15 @@ def _refusal(refusal: Rejected, more: Mapping[str, str]) -> web.Response:
 
 
 def _general(path: str) -> Mapping[str, str]:
-    """The headers of every answer of the part that a path belongs to."""
+    """Return the headers of every answer of the path's part of the service."""
     if path == BRIDGE_PATH:
         return headers.BRIDGE
-    # What is not Twilio's is for nobody else's pages.
+    # Paths outside of Twilio's API get no CORS header: pages of other origins must not read them.
     return headers.REST if path.startswith(_REST) else {}
 
 
 async def _write(request: web.BaseRequest, response: web.Response) -> web.Response:
-    # Not left to aiohttp's caller: whoever waits for the answer to be written must be able to.
+    # Here rather than in aiohttp after the handler: a caller that awaits this knows that the answer was written.
     response.headers.update(headers.request_id())
     await response.prepare(request)
     await response.write_eof()

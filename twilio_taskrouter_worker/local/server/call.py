@@ -1,4 +1,4 @@
-"""What a request of REST and one of the bridge have in common, once they may be executed."""
+"""The base of REST and bridge requests, once they are authorized."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .service import Context, Service
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """A request whose credentials were checked."""
+    """An authorized request."""
 
     service: Service
     context: Context
-    """For the commands that it causes."""
+    """The context of its commands."""
     path: Mapping[str, str]
     """The variables of the path."""
     if_match: int | None
@@ -39,14 +39,17 @@ class Call:
         return self.service.clock.now()
 
     def execute(self, command: commands.Command) -> Any:
-        """Apply a command and return its result; its events leave after the answer to this request.
+        """Apply a command and return its result; its events are sent after the answer to this request.
+
+        Args:
+            command: the command.
 
         Raises:
             Rejected: the engine refused it.
-            StoreError: nothing can be kept any more.
+            StoreError: the file could not be written, so nothing is accepted any more.
         """
         return self.service.execute(command, self.context)
 
     def scope(self) -> Scope:
-        """Where lists are read."""
+        """Return the scope in which lists are read."""
         return Scope(self.engine, self.path.get("WorkspaceSid", ""))

@@ -1,4 +1,8 @@
-"""When something that was done counts, at once in memory or once its file has it, and what else the file needs."""
+"""The committer: makes commands durable, in groups, before their answers and events are sent.
+
+Invariant: no answer is written and no event sent before its command is committed. After a failed commit nothing is
+committed, answered or sent any more, because the engine's state can no longer match the file.
+"""
 
 from __future__ import annotations
 
@@ -15,53 +19,69 @@ from ..store import Store
 
 
 class Committer:
-    """Collects what requests have done and commits it in groups. Belongs to its loop's thread.
+    """Commits the recorded commands in groups. Belongs to its loop's thread.
 
-    The commit comes in the turn of the loop after the first change, so that all requests that were read meanwhile share
-    one write to the disk. It runs on the loop itself: a hundred microseconds on a usual disk, in which there is nothing
-    to do but wait, cost less than handing the work to another thread and back.
+    The commit comes in the turn of the loop after the first change, so that all requests read meanwhile share one write
+    to the disk. It runs on the loop itself: blocking for a hundred microseconds on a usual disk costs less than a
+    hand-over to another thread and back.
 
     Args:
-        store: the file; None keeps everything in memory.
+        loop: the loop.
+        store: the file; None keeps everything in memory, where a command is final at once.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, store: Store | None) -> None:
         self._loop = loop
         self._store = store
         self._waiting: list[Callable[[], None]] = []
-        """To be called after the next commit, in order."""
+        """Called after the next commit, in order; dropped if it fails."""
         self._futures: list[asyncio.Future[None]] = []
         """Resolved by the next commit, whether it succeeds or fails."""
         self._handle: asyncio.Handle | None = None
         self.failure: StoreError | None = None
-        """Why the file could not be written; from then on nothing counts any more."""
+        """The error of a failed commit; from then on nothing is accepted."""
         self.committed: Callable[[Store], None] | None = None
         """Called after each commit; it may add to the next one."""
 
     def note(self, entry: JournalEntry, events: int, actor_sid: str | None, address: str | None) -> None:
-        """Take a journal entry in; for the arguments see :meth:`~..store.Store.append`."""
+        """Add a journal entry to the next commit.
+
+        Args:
+            entry: the command and its time.
+            events: how many events the engine had emitted after it.
+            actor_sid: the worker whose request caused it, if any.
+            address: the client's address, if any.
+        """
         if self._store is not None and self.failure is None:
             self._store.append(entry, events, actor_sid, address)
             self._commit_soon()
 
     def note_clock(self, state: ClockState) -> None:
-        """Take in what the clock shows."""
+        """Add the state of the clock to the next commit.
+
+        Args:
+            state: the state.
+        """
         if self._store is not None and self.failure is None:
             self._store.set_clock(state)
             self._commit_soon()
 
     def when_kept(self, callback: Callable[[], None]) -> None:
-        """Call back, in a later turn of the loop, once everything up to now counts; never if it cannot be kept."""
+        """Call back, in a later turn of the loop, once everything up to now is committed; never if that fails.
+
+        Args:
+            callback: called on the loop's thread.
+        """
         if self._store is None or (self.failure is None and not self._store.pending):
             self._loop.call_soon(callback)
         elif self.failure is None:
             self._waiting.append(callback)
 
     async def kept(self) -> None:
-        """Return once everything up to now counts.
+        """Wait until everything up to now is committed.
 
         Raises:
-            StoreError: it cannot be kept.
+            StoreError: the commit failed.
         """
         if self.failure is None and self._store is not None and self._store.pending:
             done: asyncio.Future[None] = self._loop.create_future()
@@ -70,15 +90,19 @@ class Committer:
         self.check()
 
     def check(self) -> None:
-        """Raise StoreError if the file could not be written."""
+        """Check that no commit has failed.
+
+        Raises:
+            StoreError: one has.
+        """
         if self.failure is not None:
             raise self.failure
 
     def commit(self) -> None:
-        """Make everything up to now count, at once.
+        """Commit everything up to now, at once. Blocks the loop for the duration of a disk flush.
 
         Raises:
-            StoreError: it cannot be kept.
+            StoreError: the commit failed.
         """
         if self._handle is not None:
             self._handle.cancel()
@@ -86,7 +110,7 @@ class Committer:
         self.check()
 
     def close(self) -> None:
-        """Keep what is still to be kept, and let the file go."""
+        """Commit everything pending, and close the file."""
         if self._store is None:
             return
         if self._handle is not None:
@@ -95,7 +119,7 @@ class Committer:
         self.abandon()
 
     def abandon(self) -> None:
-        """Let the file go without what is not kept yet."""
+        """Close the file without committing."""
         if self._store is not None:
             self._store.close()
             self._store = None
@@ -111,7 +135,7 @@ class Committer:
         try:
             self._store.commit()
         except StoreError as error:
-            # What the engine did since the last commit cannot be taken back, so nothing may be answered from it.
+            # The engine cannot undo the commands since the last commit, so nothing may be answered from its state.
             self.failure = error
             self._waiting.clear()
             log.error("The local TaskRouter stopped answering: %s", error)
@@ -130,13 +154,17 @@ class Committer:
 
 
 class OpenSessions:
-    """Counts the sessions that the journal opens and closes, so that those left open can be closed after a restart."""
+    """Counts the sessions that the journal opens and closes, to close those left open after a restart."""
 
     def __init__(self) -> None:
         self._open: Counter[tuple[str, str, bool | None]] = Counter()
 
     def note(self, command: commands.Command) -> None:
-        """Count a command of the journal."""
+        """Count a command of the journal.
+
+        Args:
+            command: any command.
+        """
         if isinstance(command, (commands.SessionOpened, commands.SessionClosed)):
             key = (command.workspace_sid, command.worker_sid, command.set_offline)
             self._open[key] += 1 if isinstance(command, commands.SessionOpened) else -1
@@ -148,11 +176,15 @@ class OpenSessions:
         return [[*key, count] for key, count in self._open.items()]
 
     def restore(self, written: Iterable[Iterable[Any]]) -> None:
-        """Take over what :meth:`written` returned."""
+        """Restore counts from :meth:`written`.
+
+        Args:
+            written: the counts.
+        """
         self._open = Counter({(workspace, worker, offline): count for workspace, worker, offline, count in written})
 
     def closing(self) -> list[commands.SessionClosed]:
-        """Return a command for each session that is open. Applied and noted, they leave none."""
+        """Return a command for each open session. Once they are applied and noted, none is left."""
         return [
             commands.SessionClosed(workspace_sid=workspace_sid, worker_sid=worker_sid, set_offline=set_offline)
             for (workspace_sid, worker_sid, set_offline), count in self._open.items()

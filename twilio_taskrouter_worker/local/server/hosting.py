@@ -1,4 +1,4 @@
-"""The thread that a local TaskRouter lives on: its event loop, its socket, its start and its end."""
+"""The thread of a local TaskRouter: its event loop, its socket, its start and its end."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ THREAD_NAME: Final = "taskrouter-local-{port}"
 _BACKLOG: Final = 1024
 """How many connections may wait to be accepted."""
 _ACCEPTED_AT_ONCE: Final = 16
-"""How many are accepted in a turn of the loop. It takes a few turns until one is counted and the oldest makes room."""
+"""How many are accepted in one turn of the loop: a few turns pass before one is counted and the oldest is evicted."""
 _BEGIN_SECONDS: Final = 1.0
 """How long a thread whose start was interrupted may take to begin."""
 _SHUTDOWN_SECONDS: Final = 2.0
-"""How long requests that are being answered may still take when the service stops."""
+"""How long requests in progress may still take when the service stops."""
 
 
 class Host:
@@ -60,13 +60,18 @@ class Host:
         self._open = False
         self._ended = False
         self.url = ""
-        """Where clients on this machine reach it; empty before the start."""
+        """Its address for clients on this machine; empty before the start."""
 
     def start(self, make_service: Callable[[asyncio.AbstractEventLoop], Service]) -> None:
-        """Listen, and return when requests are answered.
+        """Listen, and start the thread.
+
+        Blocks until requests are answered.
+
+        Args:
+            make_service: builds the service on the loop's thread; its exceptions are raised here.
 
         Raises:
-            OSError: the address cannot be listened on, or there is no thread; the message says why.
+            OSError: the address cannot be listened on, or no thread can be started; the message has the reason.
         """
         _warn_unless_loopback(self._address[0])
         self._socket = _listen(*self._address)
@@ -81,18 +86,23 @@ class Host:
             _start(self._thread)
             started.result()
         except BaseException:
-            # It did not start, or the caller was interrupted, and then nothing may stay. An interrupt may come out of
-            # Thread.start itself.
+            # It did not start, or the caller was interrupted: socket and thread must go. Thread.start itself may raise
+            # the interrupt.
             self.stop()
             raise
 
     @property
     def stopping(self) -> bool:
-        """Whether it is to end, or has ended; what takes long at the start asks for this."""
+        """Whether it is to end, or has ended; slow work at the start checks this."""
         return self._ended
 
     def call(self, function: Callable[[], T]) -> T:
-        """Run a function on the loop's thread and return what it returns, or raise what it raises.
+        """Run a function on the loop's thread, and return its result or raise its exception.
+
+        Blocks until it has run; on the loop's thread it is called directly.
+
+        Args:
+            function: the function.
 
         Raises:
             StateError: the service has been stopped, or belongs to a parent process.
@@ -115,10 +125,12 @@ class Host:
         return future.result()
 
     def stop(self) -> None:
-        """End every connection and the thread; a second time does nothing.
+        """Close every connection and end the thread; a second call does nothing.
+
+        Blocks until the thread has ended.
 
         Raises:
-            StateError: called on the service's own thread, which cannot wait for itself.
+            StateError: called on the service's own thread, which cannot wait for itself, or in a child process.
         """
         self._check_process()
         if self._thread is not None and threading.get_ident() == self._thread.ident:
@@ -187,7 +199,7 @@ async def _open(
 
 
 async def _close(service: Service, http: HttpServer, server: asyncio.Server) -> None:
-    """End things in the order of the way of a request: door, faults, webhooks, sessions, requests, engine."""
+    """Close the parts in the order of a request's path: socket, faults, webhooks, sessions, requests, engine."""
     server.close()
     service.faults.end_all()
     http.stop()
@@ -203,7 +215,7 @@ async def _finish(loop: asyncio.AbstractEventLoop) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    # Transports that were closed or aborted say so to their protocols in the next turn.
+    # Closed and aborted transports notify their protocols in the next turn.
     await asyncio.sleep(0)
     await loop.shutdown_asyncgens()
 
@@ -243,8 +255,8 @@ def _url(address: str, port: int) -> str:
 def _warn_unless_loopback(host: str) -> None:
     if not is_loopback(host):
         warnings.warn(
-            f"The local TaskRouter listens on {host}: every machine that can reach this one can talk to it, without"
-            " TLS. It is made for development; prefer 127.0.0.1.",
+            f"The local TaskRouter listens on {host}: every machine that can reach this one can use it, without TLS."
+            " It is made for development; prefer 127.0.0.1.",
             RuntimeWarning,
             stacklevel=4,
         )

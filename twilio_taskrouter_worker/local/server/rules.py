@@ -1,4 +1,4 @@
-"""The switches of the service around the engine. A journal means the same whatever they are."""
+"""The switches of the service around the engine. The meaning of a journal does not depend on them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def _close_code(rules: object, attribute: object, value: int) -> None:
 
 @attrs.frozen(kw_only=True, slots=False)  # slots could not be joined with those of the engine's rules
 class ServiceRules:
-    """Switches that only REST, the event bridge and its sessions obey; they are not kept in a file."""
+    """The switches of REST, the event bridge and its sessions; they are not kept in a file."""
 
     workers_may_read: bool = False
-    """A token with role ``worker`` may list and fetch what belongs to the workspace (workers, queues, any task), as
-    supervisors may."""
+    """A token with role ``worker`` may list and fetch the workspace's resources (workers, queues, any task), like
+    supervisors."""
 
     replaced_session_close_code: int = attrs.field(default=4001, validator=_close_code)
     """The close code of a session that ``closeExistingSessions`` of a newer one ended: 1000 or 3000 to 4999."""
 
     expired_session_grace: float | None = 5.0
-    """How long a session outlives its token, so that a client whose clock is a little late can still renew it. None:
-    it is not closed when its token expires."""
+    """Seconds until a session is closed after its token has expired, so that a client whose clock is a little late can
+    still renew it. None: it is not closed when its token expires."""
 
     sessions_per_worker: int | None = 20
     """How many websockets of a worker may be open; a further handshake is refused with status 429. None: any number."""

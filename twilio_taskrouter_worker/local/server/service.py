@@ -1,4 +1,8 @@
-"""The one owner of the engine: applies commands, keeps its timers, and hands its events to the sessions."""
+"""The service: owns the engine, applies commands, runs its timers, and distributes its events.
+
+Invariant: the order commit, answer, events. An answer is written only when its command is committed, and the events of
+a command are sent after its answer, so that no client sees a state that a crash could take back.
+"""
 
 from __future__ import annotations
 
@@ -20,46 +24,45 @@ from .bridge.paging import Positions
 from .commits import Committer, OpenSessions
 from .events import frames, payloads
 from .events.event_log import Entry, EventLog
-from .events.facts import Ledger
+from .events.facts import Facts
 from .events.sessions import Batch, Close, Session, Sessions
 from .events.webhooks import Webhooks
-from .faults.active import Disturbances
+from .faults.active import ActiveFaults
 from .http import refusals
 from .rules import DEFAULT_SERVICE_RULES, ServiceRules
 
 EVENT_DELAY_SECONDS: Final = 0.003
-"""How long after the answer to a request was written its events leave, unless the maker of the service says otherwise:
-clients should have read the answer by then."""
+"""The default delay between the answer to a request and its events: clients should have read the answer by then."""
 _ANSWER_SECONDS: Final = 1.0
-"""How long events wait at most for a client that does not read its answer; other sessions should not wait longer."""
+"""The longest time that events wait for a client that does not read its answer, as other sessions wait with it."""
 
 EVENTS_AT_ONCE: Final = 500
-"""How many events timers may cause in one turn of the loop before clients get one."""
+"""How many events timers may cause in one turn of the loop before clients get theirs."""
 
 _LONGEST_SLEEP_SECONDS = 3600.0  # the computer's clock may be set meanwhile
 
 
 @attrs.frozen
 class Context:
-    """What a command is part of: the request behind it, and the batch in which its events leave."""
+    """The origin of a command: the request behind it, and the batch of its events."""
 
     batch: Batch
     address: str | None = None
     """The client's, for the event log."""
     actor_sid: str | None = None
-    """The worker who asks, for the event log; None: REST, the Python facade or a timer."""
+    """The worker who made the request, for the event log; None: REST, the Python facade or a timer."""
 
 
 class Service:
-    """A TaskRouter account with its connections. Lives on its loop's thread; nothing here may be called elsewhere.
+    """A TaskRouter account with its connections. Belongs to its loop's thread; no method may be called on another one.
 
     Args:
-        loop: that loop.
+        loop: the loop.
         engine: the routing engine.
-        clock: the time the engine is told.
+        clock: the engine's time.
         auth_token: REST's password for the account.
-        signing_key: what bridge tokens are signed with; its sid and secret are good for REST as well.
-        committer: decides when something counts; None: at once.
+        signing_key: signs and verifies bridge tokens; its sid and secret are also valid for REST.
+        committer: commits commands to a file; None: nothing is kept.
         rules: the switches of the service; the engine has its own.
         event_delay: seconds between the answer to a request and its events.
     """
@@ -84,9 +87,9 @@ class Service:
         self.committer = Committer(loop, None) if committer is None else committer
         self._event_delay = event_delay
         self.sessions = Sessions(loop, time.time, self._session_closed, rules, lambda *frame: self.faults.frame(*frame))
-        self.faults = Disturbances(loop, self.sessions)
+        self.faults = ActiveFaults(loop, self.sessions)
         self.log = EventLog()
-        self.ledger = Ledger()
+        self.facts = Facts()
         self.webhooks = Webhooks(loop, auth_token, engine, self.execute)
         self.open_sessions = OpenSessions()
         self._recorded: list[JournalEntry] = []
@@ -106,11 +109,12 @@ class Service:
         """Apply a command now and return its result.
 
         Args:
-            context: the request that it is part of. None: its events leave in the next turn of the loop.
+            command: the command.
+            context: the request that it is part of. None: its events are sent in a later turn of the loop.
 
         Raises:
             Rejected: the engine refused it.
-            StoreError: nothing can be kept any more.
+            StoreError: the file could not be written, so nothing is accepted any more.
         """
         return self._apply(command, self.clock.now(), context).result
 
@@ -123,11 +127,12 @@ class Service:
             outcome = self.engine.apply(command, now)
         except Rejected as refusal:
             self._keep(context)
+            # Timers that fell due are run before a command is refused; their effects and events stand.
             self._publish(refusal.events, context, own=own)
             raise
         finally:
             self._arm()
-        # Before its events: they wait for what is not committed yet.
+        # Before publishing: the events wait for the commit of the commands noted by then.
         self._keep(context)
         for warning in outcome.warnings:
             log.warning("%s: %s", type(command).__name__, warning)
@@ -135,22 +140,32 @@ class Service:
         return outcome
 
     def _keep(self, context: Context) -> None:
-        """Hand what was recorded to the committer."""
+        """Pass the recorded commands to the committer."""
         for entry in self._recorded:
             self.open_sessions.note(entry.command)
             self.committer.note(entry, self.engine.sequence, context.actor_sid, context.address)
         self._recorded.clear()
 
     def move_clock(self, change: Callable[[], None]) -> None:
-        """Change the clock; :meth:`run_timers` then does what that makes due."""
+        """Change the clock; the caller then calls :meth:`run_timers` for the timers that fell due.
+
+        Args:
+            change: changes the clock.
+        """
         change()
         self.committer.note_clock(self.clock.state())
         self._armed_for = None  # the same deadline is now at another distance
 
     def run_timers(self) -> bool:
-        """Do what is due by the clock, but only some of it; return whether there is more.
+        """Run the due timers, up to a limit per turn of the loop.
 
-        Clients can read only between the turns of the loop. What is due at one moment is done in one turn.
+        Clients can read only between the turns of the loop. All timers of one moment run in one turn.
+
+        Returns:
+            Whether more timers are due.
+
+        Raises:
+            StoreError: the file could not be written.
         """
         now = self.clock.now()
         events = 0
@@ -166,10 +181,15 @@ class Service:
         self.engine.record = self._recorded.append
 
     def replay(self, entry: JournalEntry, actor_sid: str | None, address: str | None) -> None:
-        """Do again what a journal says: nobody hears of it, but the event log and the statistics have it.
+        """Apply an entry of the journal again. Its events are not sent, but noted for event log and statistics.
+
+        Args:
+            entry: the entry.
+            actor_sid: the worker whose request caused it, if any.
+            address: the client's address, if any.
 
         Raises:
-            Rejected: the engine refuses it, so the journal is not its own.
+            Rejected: the engine refuses it, so another engine wrote the journal.
         """
         outcome = self.engine.apply(entry.command, entry.now)
         self.open_sessions.note(entry.command)
@@ -177,15 +197,20 @@ class Service:
             self._note(event, actor_sid, address)
 
     def orphans(self) -> list[commands.SessionClosed]:
-        """Return what closes the sessions that a replayed journal leaves open: their sockets are long gone."""
+        """Return commands that close the sessions left open by a replayed journal: their sockets no longer exist."""
         return self.open_sessions.closing()
 
     def resume(self) -> None:
-        """Take over the workspaces of an engine that was restored from a snapshot."""
+        """Load the workspaces of an engine that was restored from a snapshot."""
         self._workspaces = {workspace.sid: workspace for workspace in self.engine.workspaces()}
 
     def release_soon(self, batch: Batch, transport: asyncio.WriteTransport | None) -> None:
-        """Release a batch a moment after the answer that is being written right now has left this process."""
+        """Release a batch once the answer being written has left this process, plus the event delay. Does not block.
+
+        Args:
+            batch: the batch.
+            transport: the connection of the answer; None: it is closed.
+        """
         patience = self.loop.time() + _ANSWER_SECONDS
 
         def release() -> None:
@@ -198,7 +223,7 @@ class Service:
         self.loop.call_later(self._event_delay, release)
 
     def stop(self) -> None:
-        """Stop the timers and let the file go; it is the last thing that happens to a service."""
+        """Stop the timers and close the file; no other method may be called afterwards."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
@@ -208,7 +233,10 @@ class Service:
     # -- sessions ------------------------------------------------------------------------------------------------
 
     def check_grant(self, grant: Grant) -> None:
-        """Make sure that the token's workspace and worker exist.
+        """Check that the token's workspace and worker exist.
+
+        Args:
+            grant: the verified grant.
 
         Raises:
             Rejected: one does not (403).
@@ -224,7 +252,16 @@ class Service:
                 raise refusals.bad_grant("its worker does not exist in its workspace") from None
 
     def open_session(self, session: Session, *, close_others: bool) -> None:
-        """Take a websocket in; the first frame it gets is ``init``."""
+        """Register a websocket; the first frame it gets is ``init``.
+
+        Args:
+            session: the session.
+            close_others: close the worker's other sessions.
+
+        Raises:
+            Rejected: the worker does not exist any more.
+            StoreError: the file could not be written.
+        """
         command = commands.SessionOpened(
             workspace_sid=session.workspace_sid, worker_sid=session.worker_sid, set_offline=session.set_offline
         )
@@ -248,7 +285,7 @@ class Service:
         try:
             self.execute(command)
         except (Rejected, StoreError):
-            pass  # the whole workspace is gone, or nothing counts any more
+            pass  # the workspace was deleted, or the file could not be written
 
     # -- events --------------------------------------------------------------------------------------------------
 
@@ -266,7 +303,7 @@ class Service:
             elif event.type == "workspace.deleted":
                 self.sessions.close_workspace(event.workspace_sid, Close.WORKER_DELETED)
         if own:
-            # Not in the same turn: whoever caused this (a timer, the Python facade) is to be done first.
+            # Not in the same turn: the cause (a timer, a call of the Python facade) must complete first.
             self.committer.when_kept(batch.release)
 
     def _queue(self, event: Event, batch: Batch) -> None:
@@ -280,7 +317,7 @@ class Service:
     def _note(self, event: Event, actor_sid: str | None, address: str | None) -> None:
         if events_log.isEnabledFor(logging.INFO):
             events_log.info("%s %s", event.type, event.sid)
-        self.ledger.note(event)
+        self.facts.note(event)
         if event.workspace is not None:
             self._workspaces[event.workspace_sid] = event.workspace
         workspace = self._workspaces.get(event.workspace_sid)
@@ -306,4 +343,4 @@ class Service:
     def _tick(self) -> None:
         self._timer = None
         if self.committer.failure is None:
-            self.run_timers()  # for what it leaves it has set the timer again
+            self.run_timers()  # if more are due, this has armed the timer again

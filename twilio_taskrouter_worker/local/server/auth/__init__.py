@@ -1,1 +1,1 @@
-"""Who may do what: Basic credentials, access tokens, and the roles that a token grants."""
+"""Authentication and authorization: Basic credentials, access tokens, and the roles that a token grants."""

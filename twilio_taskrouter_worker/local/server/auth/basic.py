@@ -1,4 +1,4 @@
-"""REST's credentials: HTTP Basic, as the account or as its API key."""
+"""Authentication of REST: HTTP Basic, as the account or as its API key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from ..service import Service
 
 
 def check(service: Service, authorization: str | None) -> None:
-    """Make sure that an Authorization header carries the account's credentials or those of its API key.
+    """Check that an Authorization header has the credentials of the account or of its API key.
+
+    Args:
+        service: the service.
+        authorization: the header; None: it is missing.
 
     Raises:
         Rejected: it does not (401).
@@ -26,7 +30,7 @@ def check(service: Service, authorization: str | None) -> None:
     key = service.signing_key
     known = {key.account_sid.encode(): service.auth_token.encode(), key.sid.encode(): key.secret.encode()}
     expected = known.get(user)
-    # Compared also for an unknown user: the time taken is not to tell which one is known.
+    # Compared also for an unknown user, so that the time taken does not reveal which user exists.
     same = hmac.compare_digest(expected if expected is not None else b"\0", password)
     if not (divided and expected is not None and same):
         raise refusals.bad_credentials()

@@ -1,6 +1,7 @@
-"""Who may do what on the event bridge: the table of roles, as checks that routes name.
+"""Authorization on the event bridge: the table of roles, as checks that routes name.
 
-A check sees the verified grant and the call's path and parameters, and returns nothing or raises Rejected (403).
+A check gets the verified grant, the variables of the path, the request's parameters and the service. It returns None,
+or raises Rejected (403).
 """
 
 from __future__ import annotations
@@ -27,17 +28,44 @@ def _reads_like_staff(grant: Grant, service: Service) -> bool:
 
 
 def anybody(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], service: Service) -> None:
-    """Every role may: the activities of the workspace."""
+    """Allow every role: the activities of the workspace.
+
+    Args:
+        grant: the verified grant.
+        path: the variables of the path.
+        params: the request's parameters.
+        service: the service.
+    """
 
 
 def own_worker_or_staff(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], service: Service) -> None:
-    """The worker itself; a supervisor or an admin for any worker."""
+    """Allow the worker itself, and supervisors and admins for any worker.
+
+    Args:
+        grant: the verified grant.
+        path: the variables of the path.
+        params: the request's parameters.
+        service: the service.
+
+    Raises:
+        Rejected: it is another worker (403).
+    """
     if grant.role == "worker" and path["WorkerSid"] != grant.worker_sid:
         raise _refuse(grant, "read or change another worker", service)
 
 
 def own_worker(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], service: Service) -> None:
-    """The worker or supervisor itself, and nobody else: its reservations, transfers and participants."""
+    """Allow only the worker or supervisor itself: its reservations, transfers and participants.
+
+    Args:
+        grant: the verified grant.
+        path: the variables of the path.
+        params: the request's parameters.
+        service: the service.
+
+    Raises:
+        Rejected: it is another worker, or an admin (403).
+    """
     if path["WorkerSid"] != grant.worker_sid:
         raise _refuse(grant, "act for another worker", service)
     if grant.role == "admin":
@@ -45,7 +73,17 @@ def own_worker(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any],
 
 
 def supervision(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], service: Service) -> None:
-    """Instructions on another worker's reservation are a supervisor's, who can only name itself."""
+    """Allow supervisors an instruction on another worker's reservation, in their own name.
+
+    Args:
+        grant: the verified grant.
+        path: the variables of the path.
+        params: the request's parameters.
+        service: the service.
+
+    Raises:
+        Rejected: another role, another instruction, or another supervisor's name (403).
+    """
     if grant.role != "supervisor":
         raise _refuse(grant, "supervise reservations", service)
     if str(params.get("Instruction", "")).lower() != "supervise":
@@ -55,19 +93,49 @@ def supervision(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any]
 
 
 def staff(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], service: Service) -> None:
-    """Supervisors and admins: lists of workers and queues."""
+    """Allow supervisors and admins: lists of workers and queues.
+
+    Args:
+        grant: the verified grant.
+        path: the variables of the path.
+        params: the request's parameters.
+        service: the service.
+
+    Raises:
+        Rejected: it is a worker, and ``workers_may_read`` is off (403).
+    """
     if not _reads_like_staff(grant, service):
         raise _refuse(grant, "list or fetch what belongs to the workspace", service)
 
 
 def task_creation(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], service: Service) -> None:
-    """For oneself, or as an admin for anybody."""
+    """Allow tasks for the worker itself, and any task for admins.
+
+    Args:
+        grant: the verified grant.
+        path: the variables of the path.
+        params: the request's parameters.
+        service: the service.
+
+    Raises:
+        Rejected: the routing target is another worker, or missing (403).
+    """
     if grant.role != "admin" and params.get("RoutingTarget") != grant.worker_sid:
         raise _refuse(grant, "create a task for anybody but itself", service)
 
 
 def task_reading(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], service: Service) -> None:
-    """A task on which the worker has, or had, a reservation; any task for supervisors and admins."""
+    """Allow a task on which the worker has, or had, a reservation, and any task for supervisors and admins.
+
+    Args:
+        grant: the verified grant.
+        path: the variables of the path.
+        params: the request's parameters.
+        service: the service.
+
+    Raises:
+        Rejected: the worker never had one (403), or there is no such task (404).
+    """
     if _reads_like_staff(grant, service):
         return
     if not _reservations(grant, path["TaskSid"], service, only_open=False):
@@ -75,10 +143,19 @@ def task_reading(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any
 
 
 def task_change(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], service: Service) -> None:
-    """A task on which the worker has an open reservation; any task for supervisors and admins.
+    """Allow a task on which the worker has an open reservation, and any task for supervisors and admins.
 
-    One that is over passes as well, if the worker has had a reservation on it: why it cannot be changed is a better
-    answer than that it may not be.
+    An ended task is allowed too, if the worker has had a reservation on it: the engine's refusal of the change explains
+    more than a missing permission.
+
+    Args:
+        grant: the verified grant.
+        path: the variables of the path.
+        params: the request's parameters.
+        service: the service.
+
+    Raises:
+        Rejected: the worker has none (403), or there is no such task (404).
     """
     if grant.role != "worker":
         return
@@ -88,6 +165,6 @@ def task_change(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any]
 
 
 def _reservations(grant: Grant, task_sid: str, service: Service, *, only_open: bool) -> bool:
-    service.engine.task(grant.workspace_sid, task_sid)  # an unknown one is not found, for every role
+    service.engine.task(grant.workspace_sid, task_sid)  # raises for an unknown task: 404 for every role, not 403
     reservations = service.engine.reservations(grant.workspace_sid, task_sid=task_sid, worker_sid=grant.worker_sid)
     return any(reservation.open or not only_open for reservation in reservations)

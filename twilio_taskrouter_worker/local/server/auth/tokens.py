@@ -1,4 +1,4 @@
-"""Access tokens of the event bridge: who a client says to be, and whether that is true."""
+"""Authentication on the event bridge: verification of access tokens."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..http import refusals
 _CLOCK_SLACK_SECONDS: Final = 60
 _ALGORITHM: Final = "HS256"
 LONGEST_TOKEN: Final = 16384
-"""Characters; real ones have about 600."""
+"""The longest token in characters; real ones have about 600."""
 KNOWN_TOKENS: Final = 4096
-"""How many valid tokens are remembered, each by 32 bytes: they are not verified again, and can be made to expire."""
+"""How many valid tokens are remembered, by hashes of 32 bytes: they are not verified again, and can be expired."""
 
 
 @attrs.frozen
 class Grant:
-    """What a verified token says."""
+    """The claims of a verified token."""
 
     workspace_sid: str
     worker_sid: str | None
@@ -35,9 +35,14 @@ class Grant:
 
 
 class SigningKey:
-    """The key that tokens of an account are signed with, and the tokens it has verified.
+    """The key that signs an account's tokens, and the tokens it has verified.
 
-    Only tokens that were valid are remembered, by a hash: anybody can send a text as a token.
+    Only valid tokens are remembered, by hash: anybody can send any text as a token.
+
+    Args:
+        account_sid: the account.
+        sid: the sid of the API key.
+        secret: its secret.
     """
 
     def __init__(self, account_sid: str, sid: str, secret: str) -> None:
@@ -47,10 +52,13 @@ class SigningKey:
         self._count = itertools.count()
         self._known: OrderedDict[bytes, Grant] = OrderedDict()
         self._expired: dict[bytes, float] = {}
-        """Tokens that :meth:`expire` has ended, with the time at which they expire by themselves."""
+        """Tokens that :meth:`expire` has expired, with their original expiry in unix seconds."""
 
     def verify(self, token: str | None) -> Grant:
-        """Return what the token grants; it does not check that its workspace and worker exist.
+        """Verify a token, and return its grant. Does not check that its workspace and worker exist.
+
+        Args:
+            token: the token as it was sent; None: it is missing.
 
         Raises:
             Rejected: there is no token, it has expired (401), or it is invalid (403).
@@ -72,7 +80,11 @@ class SigningKey:
         return grant
 
     def expire(self, worker_sid: str | None) -> None:
-        """End every token that was used so far, or those of one worker, before its time."""
+        """Expire every token that was used so far, or those of one worker.
+
+        Args:
+            worker_sid: the worker; None: all workers.
+        """
         now = time.time()
         self._expired = {digest: end for digest, end in self._expired.items() if end > now}
         for digest, grant in list(self._known.items()):
@@ -87,7 +99,7 @@ class SigningKey:
         if claims["sub"] != self.account_sid:
             raise refusals.bad_token("its subject is not this account")
         latest = time.time() + MAX_TTL + _CLOCK_SLACK_SECONDS
-        if claims["exp"] > latest:  # not converted yet: an integer may be too large for a float
+        if claims["exp"] > latest:  # compared before the conversion: an integer may be too large for a float
             raise refusals.bad_token("it would live for more than 24 hours")
         return _grant(claims.get("grants"), float(claims["exp"]))
 
@@ -110,18 +122,25 @@ class SigningKey:
         except jwt.MissingRequiredClaimError as error:
             raise refusals.bad_token(f"it has no claim {error.claim}") from None
         except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError, OverflowError):
-            raise refusals.bad_token("it cannot be read") from None
+            raise refusals.bad_token("it is not a JSON Web Token") from None
         if isinstance(claims["exp"], str):  # which jwt takes if it is the text of a number
             claims["exp"] = int(claims["exp"])
         return claims
 
     def sign(self, workspace_sid: str, worker_sid: str, *, role: str, ttl: int, identity: str | None) -> str:
-        """Return a token that :meth:`verify` accepts for ``ttl`` seconds of real time; one that is over for 0 or less.
+        """Return a token that :meth:`verify` accepts for ``ttl`` seconds of real time.
 
-        No two are the same, so that one can be made to expire without the next.
+        No two tokens are the same, so that one can be expired without the next.
+
+        Args:
+            workspace_sid: the workspace.
+            worker_sid: the worker; empty for an admin.
+            role: the role.
+            ttl: seconds of real time; 0 or less makes an expired token.
+            identity: the token's identity; None: the worker's sid.
 
         Raises:
-            TypeError, ValueError: an argument cannot be.
+            TypeError, ValueError: an argument is invalid.
         """
         where = (self.account_sid, self.sid, self.secret, workspace_sid, worker_sid)
         over = isinstance(ttl, int) and not isinstance(ttl, bool) and ttl <= 0
@@ -133,7 +152,7 @@ class SigningKey:
 
 
 def _is_capability(token: str) -> bool:
-    """Whether this is a token of TaskRouter.js v1, whose claims are policies."""
+    """Return whether this is a token of TaskRouter.js v1, whose claims are policies."""
     try:
         return "policies" in jwt.decode(token, options={"verify_signature": False})
     except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError, OverflowError):

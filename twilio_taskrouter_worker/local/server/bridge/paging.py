@@ -1,4 +1,4 @@
-"""Pages of lists as the event bridge has them: ``contents`` and where to go on."""
+"""Pages of lists on the event bridge: ``contents``, and where the next page starts."""
 
 from __future__ import annotations
 
@@ -18,23 +18,37 @@ _LONGEST_KEY: Final = 1000
 R = TypeVar("R")
 
 KNOWN_POSITIONS: Final = 4096
-"""How many of the latest ends of pages are remembered."""
+"""How many page ends are remembered; the oldest is evicted."""
 
 
 class Positions:
-    """Where the latest pages ended, so that the next one can be found although the last record is gone by then."""
+    """The ends of the latest pages: the next page can be found even if the last record was deleted meanwhile."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def remember(self, sid: str, given: Given, end: int) -> None:
-        """Note the end of a page whose last record has this sid."""
+        """Note the end of a page.
+
+        Args:
+            sid: the sid of its last record.
+            given: the request's parameters: filters and order identify the list.
+            end: the index after its last record.
+        """
         self._known[sid, _list_of(given)] = end
         if len(self._known) > KNOWN_POSITIONS:
             self._known.popitem(last=False)
 
     def recall(self, sid: str, given: Given) -> int | None:
-        """Return where the page with this end ended, in a list with the same filters and order; None: unknown."""
+        """Return the end of a page.
+
+        Args:
+            sid: the sid of its last record.
+            given: the parameters of the request for the next page.
+
+        Returns:
+            The index after its last record at that time; None if it is not remembered.
+        """
         return self._known.get((sid, _list_of(given)))
 
 
@@ -49,10 +63,17 @@ def page(
     positions: Positions,
     orders: Orders | None = None,
 ) -> dict[str, Any]:
-    """Return the page of (filtered and ordered) records that a request asks for.
+    """Return the requested page of filtered and ordered records.
+
+    Args:
+        records: all records.
+        shape: makes the payload of a record.
+        given: the request's parameters.
+        positions: the ends of the latest pages.
+        orders: the orders of the list; None: it has none.
 
     Raises:
-        Rejected: PageSize, AfterSid or NextToken cannot be (400).
+        Rejected: PageSize, AfterSid or NextToken is invalid (400).
     """
     size = page_size(given)
     ordering = given.get("Ordering") if orders is not None else None
@@ -93,6 +114,6 @@ def _start(records: Sequence[Any], given: Given, positions: Positions, *, ordere
             return index + 1
     position = positions.recall(after, given)
     if position is not None:
-        # It is gone; what followed it has moved to its place.
+        # The record was deleted: the following ones have moved up by one.
         return max(0, min(position - 1, len(records)))
     raise refusals.invalid(f"The value of {name} is invalid: '{after[:60]}' is not in this list")

@@ -1,4 +1,4 @@
-"""The event bridge's requests: what each path does, for whom, and how the answer looks."""
+"""The requests of the event bridge: the route, the permission and the answer of each path."""
 
 from __future__ import annotations
 
@@ -31,10 +31,13 @@ class Envelope:
 
 
 def open_envelope(body: bytes) -> Envelope:
-    """Read the body of a tunnel request.
+    """Parse the body of a tunnel request.
+
+    Args:
+        body: the body.
 
     Raises:
-        Rejected: it is not such an envelope (400).
+        Rejected: it is not a valid envelope (400).
     """
     try:
         document = loads(body)
@@ -53,30 +56,54 @@ def open_envelope(body: bytes) -> Envelope:
 
 @attrs.frozen(kw_only=True)
 class Call(common.Call):
-    """A tunnelled request; its path and its token are of one workspace."""
+    """A tunnelled request; its path and its token have the same workspace."""
 
     params: Mapping[str, Any]
 
     def page(
         self, records: Sequence[Any], shape: Callable[[Any], payloads.Shape], orders: filters.Orders | None = None
     ) -> payloads.Shape:
-        """Return the page that the parameters ask for."""
+        """Return the page that the parameters request.
+
+        Args:
+            records: all records, filtered and ordered.
+            shape: makes the payload of a record.
+            orders: the orders of the list; None: it has none.
+
+        Raises:
+            Rejected: a parameter of the page is invalid (400).
+        """
         return page(records, shape, self.params, self.service.positions, orders)
 
     def read(self, table: tuple[Param, ...]) -> dict[str, Any]:
-        """Return the command's fields from the parameters."""
+        """Return the command's fields from the parameters.
+
+        Args:
+            table: the parameters of the request.
+
+        Raises:
+            Rejected: a parameter is missing or invalid (400).
+        """
         return read(table, self.params)
 
 
 def answer(service: Service, envelope: Envelope, header: str | None, context: Context) -> dict[str, Any]:
-    """Do what a request asks, and return the payload of its answer; ``header`` is its If-Match.
+    """Execute a request, and return the payload of its answer.
+
+    Args:
+        service: the service.
+        envelope: the request.
+        header: its If-Match header; None: it is missing.
+        context: the context of its commands; the token's worker becomes the actor.
 
     Raises:
-        Rejected: it is not done.
+        Rejected: it is refused.
+        StoreError: the file could not be written, so nothing is accepted any more.
     """
     grant = service.signing_key.verify(envelope.token)
     service.check_grant(grant)
     if grant.worker_sid is not None:
+        # Before routing: also a refused request proves that the client has the new token.
         service.sessions.token_seen(grant.worker_sid, grant.expires_at)
         context = attrs.evolve(context, actor_sid=grant.worker_sid)
     try:
@@ -274,7 +301,7 @@ REQUESTS: Final[tuple[tuple[str, str, roles.Check, Callable[[Call], payloads.Sha
     ("POST", f"{_W}/Tasks/{{TaskSid}}", roles.task_change, _update_task),
     ("POST", f"{_W}/Tasks/{{TaskSid}}/Reservations/{{Sid}}", roles.supervision, _supervise),
 )
-"""Method, path, who may, and what does it."""
+"""Method, path, permission and handler of each request."""
 
 ROUTES: Final[PathTable[Target]] = PathTable()
 for _method, _template, _check, _handle in REQUESTS:

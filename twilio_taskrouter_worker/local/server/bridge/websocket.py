@@ -1,4 +1,4 @@
-"""Websockets of the event bridge: the handshake, and the life of one session."""
+"""Websockets of the event bridge: the handshake, and the lifetime of one session."""
 
 from __future__ import annotations
 
@@ -19,16 +19,24 @@ _CLOSE_SECONDS: Final = 1.0
 LARGEST_MESSAGE: Final = 64 * 1024
 """Clients send nothing; a longer message ends the session (1009)."""
 MOST_FRAMES: Final = 1000
-"""How many frames of a client are read in a minute, pings included; then it is dropped. None is expected."""
+"""How many frames a client may send in a minute, pings included, before it is dropped. None is expected."""
 _MINUTE: Final = 60.0
 _OVER: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
 async def serve(service: Service, request: web.BaseRequest) -> web.StreamResponse:
-    """Take a websocket in and stay with it until it is over.
+    """Accept a websocket, and return after it has closed.
+
+    Args:
+        service: the service.
+        request: the handshake.
+
+    Returns:
+        The websocket, which has ended.
 
     Raises:
-        Rejected: it is not a handshake (400), or its token is not good for one (401, 403).
+        Rejected: it is not a handshake (400), its token is invalid for one (401, 403), or the worker has too many
+            sessions (429).
     """
     query = forms.parse_form(request.raw_path.partition("?")[2].encode())
     close_others = forms.boolean(_one(query.get("closeExistingSessions", "false")))
@@ -62,13 +70,13 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
     try:
         service.open_session(session, close_others=close_others)
         if not await _listen(socket, service.loop):
-            # Not closed politely: that reads on, and frames that are there are read without letting others in between.
-            log.warning("A client of worker %s sends frames without end: dropped", session.worker_sid)
+            # Aborted without a close handshake: that would read all remaining frames before the loop can go on.
+            log.warning("Dropped a session of worker %s: its client sends too many frames", session.worker_sid)
             transport.abort()
     except ConnectionError:
         pass
     except Exception:
-        # It is a websocket by now: no answer can be given any more.
+        # The connection is a websocket by now: an HTTP answer is impossible.
         log.exception("A session of worker %s failed", session.worker_sid)
         transport.abort()
     finally:
@@ -77,7 +85,7 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
 
 
 def _admit(service: Service, token: Any, *, close_others: bool) -> tuple[Grant, str]:
-    """Return what a token grants, and whose session it opens."""
+    """Return the grant of a token, and the worker whose session it opens."""
     grant = service.signing_key.verify(token if isinstance(token, str) else None)
     service.check_grant(grant)
     if grant.worker_sid is None:
@@ -89,7 +97,7 @@ def _admit(service: Service, token: Any, *, close_others: bool) -> tuple[Grant, 
 
 
 async def _listen(socket: web.WebSocketResponse, loop: asyncio.AbstractEventLoop) -> bool:
-    """Read until the end, and drop what comes but for pings; False if it is too much."""
+    """Read until the end, answer pings and drop all other frames; return False if there are too many."""
     count, since = 0, loop.time()
     while (message := await socket.receive()).type not in _OVER:
         count += 1

@@ -1,4 +1,4 @@
-"""The assignment callback: its parameters, and the command that an answer asks for. Pure."""
+"""The assignment callback: its parameters, and the command of its answer. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ _LONGEST_CALL_SECONDS: Final = 999
 
 
 class Unusable(Exception):
-    """An answer that means nothing; the text says what is wrong with it and what would be right."""
+    """An answer is invalid; the text names the fault and a valid value."""
 
 
 def params(event: Event) -> dict[str, str]:
-    """Return the parameters of the assignment callback for a ``reservation.created``; what is not there is empty."""
+    """Return the parameters of the assignment callback; absent values are empty.
+
+    Args:
+        event: a ``reservation.created``.
+    """
     task, worker, reservation = event.task, event.worker, event.reservation
     assert task is not None and worker is not None and reservation is not None
     return {
@@ -166,14 +170,18 @@ class Instruction:
 
     command: commands.InstructReservation = attrs.field(repr=False)
     ignored: tuple[str, ...] = ()
-    """Keys that the instruction does not have."""
+    """Unknown keys, which are ignored."""
 
 
 def instruction(body: bytes, event: Event) -> Instruction | None:
-    """Return what an answer asks for; None if it leaves the decision for later.
+    """Return the instruction of an answer; None if it has none.
+
+    Args:
+        body: the body of the answer.
+        event: the ``reservation.created``.
 
     Raises:
-        Unusable: it means nothing.
+        Unusable: the answer is invalid.
     """
     document = _document(body)
     if document is None or document.get("instruction") is None:
@@ -203,7 +211,7 @@ def _document(body: bytes) -> Mapping[str, Any] | None:
     except ValueError:
         raise Unusable("it is not JSON") from None
     if not isinstance(document, dict):
-        raise Unusable(f"it is no JSON object, but a {type(document).__name__}")
+        raise Unusable(f"it must be a JSON object, not {type(document).__name__}")
     return document
 
 

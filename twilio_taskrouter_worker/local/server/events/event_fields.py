@@ -1,6 +1,6 @@
-"""What the event log and webhooks say about an event: its facts, its resource, and a sentence.
+"""The content of an event in the event log and in webhooks: its facts, its resource, and a sentence.
 
-:data:`FACTS` is the one table of which event has which facts; the documentation is made from it.
+:data:`FACTS` is the one table of the facts of each event; the documentation is made from it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ _RESOURCES: Final[dict[str, tuple[str, str, str, str]]] = {
 
 
 def resource(event: Event) -> tuple[str, str, str]:
-    """Return type and sid of an event's resource, and its path below ``/v1``."""
+    """Return type and sid of an event's resource, and its path below ``/v1``.
+
+    Args:
+        event: the event.
+    """
     kind, attribute, path, _ = _RESOURCES[_group(event)]
     record = getattr(event, attribute)
     home = f"Workspaces/{event.workspace_sid}"
@@ -44,21 +48,30 @@ def _group(event: Event) -> str:
 
 
 def description(event: Event) -> str:
-    """Return one sentence about an event."""
+    """Return one sentence about an event.
+
+    Args:
+        event: the event.
+    """
     if event.type == "worker.activity.update" and event.worker is not None:
         return f"Worker {event.worker.friendly_name} updated to {event.worker.activity_name} Activity"
     if event.type == "task.canceled" and event.task is not None and event.task.reason == REASON_TTL:
         return REASON_TTL
     _, attribute, _, kind = _RESOURCES[_group(event)]
     record = getattr(event, attribute)
-    # Queues are named by their sid, whatever other resources are named by.
+    # Queues are named by their sid, other resources by their name if they have one.
     name = record.sid if attribute == "queue" else getattr(record, "friendly_name", record.sid)
     change = event.type.partition(".")[2]
     return f"{kind} {name} {change.replace('.', ' ').replace('-', ' ')}"
 
 
 def fields(event: Event, workspace_name: str) -> Fields:
-    """Return the facts of an event as texts, under the names of the event log; what has no value is not there."""
+    """Return the facts of an event as texts, under the names of the event log; facts without a value are left out.
+
+    Args:
+        event: the event.
+        workspace_name: the name of its workspace at that time.
+    """
     found = {"workspace_sid": event.workspace_sid, "workspace_name": workspace_name}
     for fact in FACTS[event.type]:
         value = fact.read(event)
@@ -68,7 +81,13 @@ def fields(event: Event, workspace_name: str) -> Fields:
 
 
 def callback_params(event: Event, account_sid: str, workspace_name: str) -> Fields:
-    """Return the form that an event callback posts: the same facts under their names in CamelCase, and what it is."""
+    """Return the form of an event callback: the facts with their names in CamelCase, and the event's own parameters.
+
+    Args:
+        event: the event.
+        account_sid: the account.
+        workspace_name: the name of its workspace at that time.
+    """
     kind, sid, _ = resource(event)
     common = {
         "EventType": event.type,
@@ -84,7 +103,11 @@ def callback_params(event: Event, account_sid: str, workspace_name: str) -> Fiel
 
 
 def camel(name: str) -> str:
-    """Return the name under which webhooks have a fact of the event log."""
+    """Return the name of a fact in webhooks.
+
+    Args:
+        name: its name in the event log.
+    """
     return "".join(part.capitalize() for part in name.split("_"))
 
 
@@ -105,13 +128,13 @@ class Fact:
     name: str
     """In the event log; webhooks have it in CamelCase."""
     read: Callable[[Event], Any]
-    """Takes it out of an event; None: this event does not have it."""
+    """Returns its value for an event; None: this event does not have it."""
     when: str = ""
     """When an event that lists it has it; empty: always."""
 
 
 def _of(record: str, **names: str) -> tuple[Fact, ...]:
-    """Facts that are attributes of one record, by their names."""
+    """Return facts that are attributes of one record, by their names."""
 
     def reading(attribute: str) -> Callable[[Event], Any]:
         return lambda event: getattr(getattr(event, record), attribute, None)
@@ -296,4 +319,4 @@ FACTS: Final[Mapping[str, tuple[Fact, ...]]] = {
     **dict.fromkeys(RESERVATION_EVENTS, _OF_RESERVATIONS),
     "reservation.created": (*_OF_RESERVATIONS, *_AGAIN, *_KNOWN_WORKER),
 }
-"""The facts of each type of event, besides ``workspace_sid`` and ``workspace_name``, which all have."""
+"""The facts of each type of event, in addition to ``workspace_sid`` and ``workspace_name``, which all events have."""

@@ -1,4 +1,4 @@
-"""The log of what has happened, as far back as memory is given to it."""
+"""The event log: the latest events, up to a limit."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ KEPT_EVENTS: Final = 5_000
 
 @attrs.frozen
 class Entry:
-    """One event, and who caused it."""
+    """One event, and the actor that caused it."""
 
     event: Event
     workspace_name: str
     actor_sid: str
     """A worker, or the workspace itself for REST, the Python facade and timers."""
     address: str | None
-    """IP address of the client that asked for it; None for what nobody asked for over the network."""
+    """IP address of the client whose request caused it; None: it was not caused over the network."""
 
     @property
     def sid(self) -> str:
@@ -32,7 +32,11 @@ class Entry:
 
 
 class EventLog:
-    """The latest events, oldest first."""
+    """The latest events, oldest first; the oldest is evicted when the limit is reached.
+
+    Args:
+        kept: the limit.
+    """
 
     def __init__(self, kept: int = KEPT_EVENTS) -> None:
         self._kept = kept
@@ -42,17 +46,33 @@ class EventLog:
         return len(self._entries)
 
     def add(self, entry: Entry) -> None:
-        """Note an event; the oldest one makes room."""
+        """Add an event.
+
+        Args:
+            entry: the event.
+        """
         self._entries[entry.sid] = entry
         if len(self._entries) > self._kept:
             self._entries.popitem(last=False)
 
     def find(self, sid: str) -> Entry | None:
-        """Return an event by its sid."""
+        """Return an event.
+
+        Args:
+            sid: the event's sid.
+
+        Returns:
+            The event, or None if it is unknown or was evicted.
+        """
         return self._entries.get(sid)
 
     def backwards(self, workspace_sid: str, since: float) -> Iterator[Entry]:
-        """Return a workspace's events from the newest to those of ``since`` (unix seconds)."""
+        """Iterate over a workspace's events, latest first.
+
+        Args:
+            workspace_sid: the workspace.
+            since: the earliest moment, in unix seconds.
+        """
         for entry in reversed(self._entries.values()):
             if entry.event.at < since:
                 return

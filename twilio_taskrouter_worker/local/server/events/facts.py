@@ -1,4 +1,4 @@
-"""What statistics over a span of time are counted from: one small fact per event that they know of."""
+"""Samples for statistics over a span of time: one small fact per counted event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...engine import Event
 from ..http.windows import Window
 
 KEPT_FACTS: Final = 100_000
-"""How many facts are kept: some 25 MB. Statistics over more than that are of the latest ones."""
+"""How many facts are kept: some 25 MB. Statistics over a longer span count the latest ones only."""
 
 _COUNTED: Final = frozenset(
     {
@@ -66,8 +66,12 @@ _FIELDS: Final = tuple(field.name for field in attrs.fields(Fact))
 _VALUES: Final = operator.attrgetter(*_FIELDS)
 
 
-class Ledger:
-    """The latest facts, oldest first."""
+class Facts:
+    """The latest facts, oldest first; the oldest is evicted when the limit is reached.
+
+    Args:
+        kept: the limit.
+    """
 
     def __init__(self, kept: int = KEPT_FACTS) -> None:
         self._facts: deque[Fact] = deque(maxlen=kept)
@@ -78,7 +82,11 @@ class Ledger:
         return len(self._facts)
 
     def note(self, event: Event) -> None:
-        """Keep what statistics need of an event."""
+        """Add the fact of an event, if it is a counted one.
+
+        Args:
+            event: any event.
+        """
         if event.type not in _COUNTED:
             return
         self._new += 1
@@ -115,16 +123,25 @@ class Ledger:
         )
 
     def take_new(self) -> list[tuple[Any, ...]]:
-        """Return the values of the facts since the last time, oldest first, as far as they are still there."""
+        """Return the values of the facts added since the last call, oldest first; evicted ones are missing."""
         count, self._new = min(self._new, len(self._facts)), 0
         return list(map(_VALUES, itertools.islice(self._facts, len(self._facts) - count, None)))
 
     def restore(self, values: Iterable[Iterable[Any]]) -> None:
-        """Add facts as :meth:`take_new` returned them; they do not count as new."""
+        """Add facts from :meth:`take_new`; they do not count as new.
+
+        Args:
+            values: the values of each fact, oldest first.
+        """
         self._facts.extend(Fact(**dict(zip(_FIELDS, each, strict=True))) for each in values)
 
     def within(self, workspace_sid: str, span: Window) -> Iterator[Fact]:
-        """Return a workspace's facts of a span, latest first."""
+        """Iterate over a workspace's facts in a span, latest first.
+
+        Args:
+            workspace_sid: the workspace.
+            span: the span, both ends included.
+        """
         for fact in reversed(self._facts):
             if fact.at < span.start:
                 return

@@ -1,4 +1,4 @@
-"""Websocket frames as bytes, made once for all sessions that get the same one."""
+"""Websocket frames as bytes, encoded once for all sessions that get the same one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONG = 0xFFFF
 
 
 class Kind(enum.Enum):
-    """What a frame is for."""
+    """The purpose of a frame."""
 
     INIT = "init"
     """The first one of a session."""
@@ -23,7 +23,11 @@ class Kind(enum.Enum):
 
 
 def text(data: bytes) -> bytes:
-    """Return an unmasked text frame, as a server sends it; ``data`` is UTF-8."""
+    """Return an unmasked text frame, as a server sends it.
+
+    Args:
+        data: UTF-8 text.
+    """
     size = len(data)
     if size <= _SHORT:
         return struct.pack("!BB", _FINAL_TEXT, size) + data
@@ -33,9 +37,14 @@ def text(data: bytes) -> bytes:
 
 
 def message(event_type: str, payload: dict[str, Any]) -> bytes:
-    """Return the frame of one event."""
+    """Return the frame of one event.
+
+    Args:
+        event_type: the type of the event.
+        payload: its payload.
+    """
     return text(dumps({"event_type": event_type, "payload": payload}))
 
 
 HEARTBEAT: Final = text(b" ")
-"""What keeps a client from taking the connection for dead."""
+"""Shows a client that the connection is alive."""

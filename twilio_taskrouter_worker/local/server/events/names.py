@@ -1,4 +1,4 @@
-"""Look-ups of the host names of webhooks, on threads that do not keep the interpreter from ending."""
+"""Name resolution for webhooks, on threads that do not keep the interpreter from ending."""
 
 from __future__ import annotations
 
@@ -16,15 +16,24 @@ _NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class DaemonResolver(AbstractResolver):
-    """Looks names up as the client does, each on a daemonic thread of its own.
+    """Resolves names as the client does, each on a daemon thread of its own.
 
-    The threads of the loop's own executor are joined at the interpreter's exit, however long a look-up takes.
+    The threads of the loop's own executor are joined at the interpreter's exit, however long a lookup takes.
     """
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses of a name; raises OSError."""
+        """Return the addresses of a name. Does not block the loop.
+
+        Args:
+            host: the name.
+            port: the port.
+            family: only addresses of this family; AF_UNSPEC: of any.
+
+        Raises:
+            OSError: the name is invalid or has no address.
+        """
         try:
             found = await _addresses(host, port)
         except UnicodeError as error:
@@ -36,11 +45,11 @@ class DaemonResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Do nothing: look-ups under way end by themselves."""
+        """Do nothing: pending lookups end by themselves."""
 
 
 async def _addresses(host: str, port: int) -> Addresses:
-    # Not wrap_future: it would cancel the look-up, which others may share.
+    # Not wrap_future: cancelling its future would cancel the lookup, which others may share.
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[Addresses] = loop.create_future()
 

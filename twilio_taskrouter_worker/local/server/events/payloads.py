@@ -1,4 +1,4 @@
-"""What resources look like on the event bridge: dates in integer seconds, versions, and names of their own."""
+"""The resources on the event bridge: dates in integer seconds, versions, and names of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _CHANNEL_EVENTS = frozenset({"worker.capacity.update", "worker.channel.availabil
 
 
 def worker(record: model.Worker) -> Shape:
-    """A worker."""
+    """Return a worker.
+
+    Args:
+        record: the engine's record.
+    """
     return {
         "account_sid": record.account_sid,
         "workspace_sid": record.workspace_sid,
@@ -31,7 +35,11 @@ def worker(record: model.Worker) -> Shape:
 
 
 def activity(record: model.Activity) -> Shape:
-    """An activity."""
+    """Return an activity.
+
+    Args:
+        record: the engine's record.
+    """
     return {
         "account_sid": record.account_sid,
         "workspace_sid": record.workspace_sid,
@@ -44,7 +52,11 @@ def activity(record: model.Activity) -> Shape:
 
 
 def channel(record: model.WorkerChannel) -> Shape:
-    """A worker channel; its switch is a number here."""
+    """Return a worker channel; ``available`` is a number here.
+
+    Args:
+        record: the engine's record.
+    """
     return {
         "account_sid": record.account_sid,
         "workspace_sid": record.workspace_sid,
@@ -63,7 +75,11 @@ def channel(record: model.WorkerChannel) -> Shape:
 
 
 def task_queue(record: model.TaskQueue) -> Shape:
-    """A task queue."""
+    """Return a task queue.
+
+    Args:
+        record: the engine's record.
+    """
     return {
         "account_sid": record.account_sid,
         "workspace_sid": record.workspace_sid,
@@ -84,7 +100,12 @@ def task_queue(record: model.TaskQueue) -> Shape:
 
 
 def nested_task(record: model.Task, now: float) -> Shape:
-    """A task as reservations carry it."""
+    """Return a task as a part of a reservation.
+
+    Args:
+        record: the engine's record.
+        now: unix seconds by the engine's clock, for the age.
+    """
     return {
         "sid": record.sid,
         "assignment_status": record.assignment_status,
@@ -109,7 +130,12 @@ def nested_task(record: model.Task, now: float) -> Shape:
 
 
 def task(record: model.Task, now: float) -> Shape:
-    """A task on its own."""
+    """Return a task on its own.
+
+    Args:
+        record: the engine's record.
+        now: unix seconds by the engine's clock, for the age.
+    """
     return {
         "account_sid": record.account_sid,
         "workspace_sid": record.workspace_sid,
@@ -119,7 +145,11 @@ def task(record: model.Task, now: float) -> Shape:
 
 
 def transfer(record: model.Transfer) -> Shape:
-    """A transfer on its own."""
+    """Return a transfer on its own.
+
+    Args:
+        record: the engine's record.
+    """
     return {
         "account_sid": record.account_sid,
         "workspace_sid": record.workspace_sid,
@@ -128,7 +158,11 @@ def transfer(record: model.Transfer) -> Shape:
 
 
 def nested_transfer(record: model.Transfer) -> Shape:
-    """A transfer as reservations carry it; with ``task_sid``, which one official client needs there."""
+    """Return a transfer as a part of a reservation; with ``task_sid``, which one official client needs there.
+
+    Args:
+        record: the engine's record.
+    """
     shape = {
         "sid": record.sid,
         "task_sid": record.task_sid,
@@ -149,7 +183,11 @@ def nested_transfer(record: model.Transfer) -> Shape:
 
 
 def short_reservation(record: model.Reservation) -> Shape:
-    """A reservation as the answer to its update: without its task, and never with a transfer."""
+    """Return a reservation as the answer to its update: without its task, and never with a transfer.
+
+    Args:
+        record: the engine's record.
+    """
     return {
         "account_sid": record.account_sid,
         "workspace_sid": record.workspace_sid,
@@ -173,7 +211,15 @@ def reservation(
     incoming: model.Transfer | None,
     outgoing: model.Transfer | None,
 ) -> Shape:
-    """A reservation with its task. Transfers and the reason code are left out where there are none, never null."""
+    """Return a reservation with its task. Absent transfers and reason codes are left out, not null.
+
+    Args:
+        record: the engine's record.
+        task_record: its task.
+        now: unix seconds by the engine's clock, for the task's age.
+        incoming: the transfer that created it, if any.
+        outgoing: the open transfer that it initiated, if any.
+    """
     shape = {
         "account_sid": record.account_sid,
         "workspace_sid": record.workspace_sid,
@@ -198,12 +244,21 @@ def reservation(
 
 
 def reservation_view(view: model.ReservationView, now: float) -> Shape:
-    """A reservation as an item of a list."""
+    """Return a reservation as an item of a list.
+
+    Args:
+        view: the reservation with its task and transfers.
+        now: unix seconds by the engine's clock, for the task's age.
+    """
     return reservation(view.reservation, view.task, now, view.task_transfer, view.active_outgoing_task_transfer)
 
 
 def payload(event: Event) -> Shape:
-    """The payload of an event's frame."""
+    """Return the payload of an event's frame.
+
+    Args:
+        event: an event that the bridge has.
+    """
     kind = event.type
     if kind in RESERVATION_EVENTS:
         assert event.reservation is not None and event.task is not None

@@ -1,4 +1,4 @@
-"""One webhook request: a signed form, sent with a limit of time and size, and what came back."""
+"""The webhook client: posts a signed form, with limits of time and size, and returns the answer."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from .names import DaemonResolver
 ANSWER_SECONDS: Final = 15.0
 """How long a webhook may take, from the first byte sent to the last one read."""
 ANSWER_BYTES: Final = 64 * 1024
-"""What is read of an answer; none that means something is longer."""
+"""The longest answer in bytes; no valid instruction is longer."""
 AT_ONCE: Final = 50
-"""How many requests to one URL may be under way; further ones wait, and their seconds begin when it is their turn."""
+"""How many requests to one URL may be in progress; further ones wait, and their time limit starts with their turn."""
 AT_ONCE_IN_ALL: Final = 200
 """The same for all URLs together."""
 
@@ -32,18 +32,18 @@ SIGNATURE: Final = "X-Twilio-Signature"
 _USER_AGENT = f"twilio_taskrouter_worker/{__version__}"
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _LEGAL = re.compile(r"[!#-;=?-\[\]_a-z~]+", re.ASCII)
-"""What may stand in a request line as it is."""
+"""The characters that a request line may contain unescaped."""
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)
-"""What a request that nothing comes of may raise."""
+"""The exceptions of a failed request."""
 
 
 class NotDelivered(Exception):
-    """There was no answer; the text says why, without anything secret of the URL."""
+    """There was no answer; the text has the reason, without confidential parts of the URL."""
 
 
 @attrs.frozen
 class Reply:
-    """What a webhook has answered."""
+    """The answer of a webhook."""
 
     status: int
     content_type: str
@@ -51,19 +51,33 @@ class Reply:
 
 
 def signature(auth_token: str, url: str, params: Mapping[str, str]) -> str:
-    """Return what Twilio puts in ``X-Twilio-Signature`` for a form that is posted to a URL."""
+    """Return the ``X-Twilio-Signature`` of a form that is posted to a URL.
+
+    Args:
+        auth_token: the account's auth token, which is the key.
+        url: the URL as the receiver sees it.
+        params: the form.
+    """
     text = url + "".join(name + params[name] for name in sorted(params))
     digest = hmac.new(auth_token.encode(), text.encode(), hashlib.sha1).digest()
     return base64.b64encode(digest).decode()
 
 
 def one_line(text: str) -> str:
-    """Return a text of somebody else's as it may stand in a log: it cannot begin a line of its own."""
+    """Return a foreign text for a log: escaped, so that it cannot start a line of its own.
+
+    Args:
+        text: the text.
+    """
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def shown(url: str) -> str:
-    """Return a URL as it may stand in a log: without user, password and query, and on one line."""
+    """Return a URL for a log: without user, password and query, and on one line.
+
+    Args:
+        url: the URL.
+    """
     url = one_line(url)
     scheme, slashes, rest = url.partition("#")[0].partition("://")
     path, mark, _ = (rest if slashes else scheme).partition("?")
@@ -73,17 +87,18 @@ def shown(url: str) -> str:
 
 
 class _Slots:
-    """Limits how many requests are under way, for each URL and in all. A URL that hangs does not hold up the others."""
+    """Limits the number of requests in progress, per URL and in all. A URL that hangs does not delay other URLs."""
 
     def __init__(self) -> None:
         self._in_all = asyncio.Semaphore(AT_ONCE_IN_ALL)
         self._of: dict[str, tuple[asyncio.Semaphore, list[None]]] = {}
-        """For each URL in use its slots, and an item for each request that has or wants one."""
+        """For each URL in use its slots, and an item for each request that has one or waits for one."""
 
     @asynccontextmanager
     async def one(self, url: str) -> AsyncIterator[None]:
-        """Wait for a slot, and hold it in a ``with`` block."""
+        """Wait for a slot, and hold it for the ``with`` block."""
         semaphore, users = self._of.setdefault(url, (asyncio.Semaphore(AT_ONCE), []))
+        # Counted before the wait: the entry of a URL may only be removed when no request uses or awaits it.
         users.append(None)
         try:
             async with semaphore, self._in_all:
@@ -94,7 +109,7 @@ class _Slots:
                 del self._of[url]
 
 
-class Poster:
+class WebhookClient:
     """Posts forms, signed with the account's token. Belongs to its loop's thread.
 
     Redirects are not followed (the signature would not fit the new address) and proxies are not used.
@@ -108,8 +123,12 @@ class Poster:
     async def post(self, url: str, params: Mapping[str, str]) -> Reply:
         """Post a form and return the answer, whatever its status.
 
+        Args:
+            url: the URL, which may have user and password.
+            params: the form.
+
         Raises:
-            NotDelivered: there was none within the limits.
+            NotDelivered: there was no answer within the limits.
         """
         target, signed = _address(url)
         client = self._begin()
@@ -137,8 +156,8 @@ class Poster:
     def _begin(self) -> aiohttp.ClientSession:
         if self._client is None:
             self._client = aiohttp.ClientSession(
-                # A connection kept alive may be closed by its peer just when a form is on its way, and nobody could
-                # tell whether the form was read.
+                # A peer may close a kept-alive connection just when a form is sent, and then it would be unknown
+                # whether the form was read.
                 connector=aiohttp.TCPConnector(limit=AT_ONCE_IN_ALL, force_close=True, resolver=DaemonResolver()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
@@ -157,9 +176,9 @@ async def _post(client: aiohttp.ClientSession, target: URL, form: bytes, headers
 
 
 def _address(url: str) -> tuple[URL, str]:
-    """Return where to post, and the same as it is signed: as the receiver sees it, without user and password."""
+    """Return the URL to post to, and the URL to sign: as the receiver sees it, without user and password."""
     try:
-        # What is a URL already is used letter by letter, since that is what the receiver compares with.
+        # A valid URL is used unchanged: the receiver computes the signature from exactly this text.
         target = URL(url, encoded=_LEGAL.fullmatch(url) is not None)
         if target.scheme not in ("http", "https") or not target.raw_host:
             raise ValueError
@@ -174,8 +193,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection without an answer"
     if isinstance(error, UnicodeEncodeError):
-        return "what it is to be told is not Unicode text"
+        return "its parameters are not valid Unicode text"
     if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError)):
-        return "its answer is not whole, or not HTTP"
+        return "its answer is incomplete, or not HTTP"
     cause = getattr(error, "os_error", error)
     return getattr(cause, "strerror", None) or type(error).__name__

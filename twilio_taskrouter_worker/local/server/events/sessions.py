@@ -1,4 +1,9 @@
-"""Open websocket sessions: who hears what, in which order, and when a session ends."""
+"""Open websocket sessions: which frames each one gets, in which order, and when it ends.
+
+Invariant: a session gets its events in the order in which they happened, although the batches they belong to may be
+released in another order. Each frame waits in the session's queue until its batch, and those of all frames before it,
+are released.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +23,11 @@ HEARTBEAT_SECONDS: Final = 15.0
 """Clients take 30 s of silence for a dead connection."""
 
 SEND_BUFFER_BYTES: Final = 4 * 1024 * 1024
-"""What may wait in the memory of the service for one client that does not read."""
+"""How many unsent bytes one session may hold for longer than :data:`SLOW_SECONDS`."""
 SLOW_SECONDS: Final = 1.0
-"""How long more than that may wait; then the session is dropped. No client can read while a turn of the loop writes."""
+"""How long a session may exceed that before it is dropped: no client can read while one turn of the loop writes."""
 BURST_BYTES: Final = 32 * 1024 * 1024
-"""What may wait at any moment."""
+"""How many unsent bytes a session may hold at any moment."""
 
 
 class Close(enum.Enum):
@@ -45,7 +50,7 @@ class Close(enum.Enum):
 
 
 class Batch:
-    """The frames and webhooks of one change; they leave once the answer to the request behind it is on its way."""
+    """The frames and webhooks of one change, released once the answer to the request that caused it is on its way."""
 
     __slots__ = ("_calls", "_sessions", "released")
 
@@ -55,16 +60,28 @@ class Batch:
         self._calls: list[Callable[[], None]] = []
 
     def add(self, session: Session, frame: bytes) -> None:
-        """Queue a frame behind whatever the session still has to hear."""
+        """Queue a frame behind all frames that the session has not sent yet.
+
+        Args:
+            session: the session.
+            frame: the frame's bytes.
+        """
         self._sessions[session] = None
         session.queue.append((self, frame))
 
     def then(self, call: Callable[[], None]) -> None:
-        """Call this when the frames leave."""
+        """Register a callback for the release.
+
+        Args:
+            call: called on the loop's thread, after the frames were written.
+        """
         self._calls.append(call)
 
     def release(self) -> None:
-        """Let the frames go; those behind older ones that are still held follow them."""
+        """Send the frames; a second call does nothing.
+
+        A frame behind an unreleased one of the same session waits for that one.
+        """
         if self.released:
             return
         self.released = True
@@ -95,8 +112,8 @@ class Wire(Protocol):
 class Session:
     """One websocket of one worker.
 
-    Frames are written straight to the transport: no task and no lock per session, so that a session that does not
-    read costs memory up to :data:`BURST_BYTES`, for long only :data:`SEND_BUFFER_BYTES`, and nobody else's time.
+    Frames are written directly to the transport, without a task or lock per session. A client that does not read costs
+    up to :data:`BURST_BYTES` of memory, for long only :data:`SEND_BUFFER_BYTES`, and does not delay other sessions.
     """
 
     __slots__ = (
@@ -129,33 +146,42 @@ class Session:
         self.wire = wire
         self.close_politely = close_politely
         self.expires_at = expires_at
-        """Unix seconds: when the token it was opened with ends."""
+        """When the token of its handshake expires, in unix seconds."""
         self.expiry: asyncio.TimerHandle | None = None
         self.set_offline = set_offline
         """The flag ``setWorkerOfflineIfDisconnected``; None: it was not sent."""
         self.queue: deque[tuple[Batch, bytes]] = deque()
         self.open = True
         self.stalled = False
-        """A fault keeps the service from sending and reading."""
+        """A fault has suspended sending and reading."""
         self.slow = False
-        """More waits than may wait for long; it is checked again in a while."""
+        """It holds more than :data:`SEND_BUFFER_BYTES`; checked again after :data:`SLOW_SECONDS`."""
         self.way: Way = Session._straight
 
     def pump(self) -> None:
-        """Write the frames whose turn has come."""
+        """Write the frames at the head of the queue whose batches are released."""
         queue = self.queue
         while queue and queue[0][0].released:
             self.write(Kind.EVENT, queue.popleft()[1])
 
     def write(self, kind: Kind, frame: bytes) -> None:
-        """Let one frame go out, by way of the faults that are active."""
+        """Send one frame through the active faults.
+
+        Args:
+            kind: the kind of frame.
+            frame: the frame's bytes.
+        """
         self.way(self, kind, frame)
 
     def _straight(self, kind: Kind, frame: bytes) -> None:
         self.transmit(frame)
 
     def transmit(self, frame: bytes) -> None:
-        """Write one frame now, or drop the session of a client that has stopped reading."""
+        """Write one frame now, or drop the session if its client has stopped reading.
+
+        Args:
+            frame: the frame's bytes.
+        """
         if not self.open or self.wire.is_closing():
             return
         waiting = self.wire.get_write_buffer_size()
@@ -169,8 +195,8 @@ class Session:
         self.wire.write(frame)
 
     def drop(self) -> None:
-        """End the connection of a client that does not read."""
-        log.warning("A session of worker %s does not read its events: dropped", self.worker_sid)
+        """Abort the connection of a client that does not read."""
+        log.warning("Dropped a session of worker %s: it does not read its events", self.worker_sid)
         self.wire.abort()
 
     def _check_slow(self) -> None:
@@ -180,18 +206,18 @@ class Session:
 
 
 Way = Callable[[Session, Kind, bytes], None]
-"""How a frame goes out: it ends in the session's ``transmit``, or is lost."""
+"""The path of an outgoing frame: it ends in the session's ``transmit``, unless a fault drops the frame."""
 
 
 class Sessions:
-    """All open sessions.
+    """All open sessions. Belongs to its loop's thread.
 
     Args:
         loop: the loop everything here runs on.
-        real_now: real time in unix seconds, for tokens.
-        closed: told of each session once it is over.
-        rules: say how replaced sessions are closed, and those of expired tokens.
-        way: how the frames of all sessions go out; None: straight.
+        real_now: returns real time in unix seconds, for tokens.
+        closed: called with each session after it has ended.
+        rules: the close code of replaced sessions, and the grace of expired tokens.
+        way: sends the frames of all sessions; None: write them directly.
     """
 
     def __init__(
@@ -208,7 +234,7 @@ class Sessions:
         self._rules = rules
         self._by_worker: dict[str, dict[Session, None]] = {}
         self._newest_token: dict[str, float] = {}
-        """When the newest token seen of a worker with sessions ends."""
+        """When the latest token seen of each worker with sessions expires, in unix seconds."""
         self._closing: set[asyncio.Task[None]] = set()
         self._heartbeat: asyncio.TimerHandle | None = None
         self._way = way
@@ -217,23 +243,38 @@ class Sessions:
         return sum(map(len, self._by_worker.values()))
 
     def of(self, worker_sid: str) -> Collection[Session]:
-        """Return a worker's sessions, oldest first."""
+        """Return a worker's sessions, oldest first.
+
+        Args:
+            worker_sid: the worker.
+        """
         return self._by_worker.get(worker_sid, ())
 
     def select(self, worker_sid: str | None) -> list[Session]:
-        """Return the sessions of one worker, or of all."""
+        """Return the sessions of one worker, or all sessions.
+
+        Args:
+            worker_sid: the worker; None: all workers.
+        """
         if worker_sid is not None:
             return list(self.of(worker_sid))
         return [session for sessions in self._by_worker.values() for session in sessions]
 
     def add(self, session: Session, init: bytes, *, close_others: bool) -> None:
-        """Take a session in: from now on it hears what happens, beginning with its ``init``."""
+        """Register a session: it gets all events from now on, after its ``init`` frame.
+
+        Args:
+            session: the new session.
+            init: the ``init`` frame.
+            close_others: close the worker's other sessions.
+        """
         sessions_log.info("Connected: worker %s", session.worker_sid)
         others = list(self.of(session.worker_sid)) if close_others else []
         self._by_worker.setdefault(session.worker_sid, {})[session] = None
         if self._way is not None:
             session.way = self._way
         session.write(Kind.INIT, init)
+        # After the new one's init: a worker whose sessions are replaced is never without a session.
         for other in others:
             self.close(other, Close.REPLACED)
         self._watch_expiry(session)
@@ -241,7 +282,11 @@ class Sessions:
             self._heartbeat = self._loop.call_later(HEARTBEAT_SECONDS, self._beat)
 
     def remove(self, session: Session) -> None:
-        """Forget a session whose connection is over; a second time does nothing."""
+        """Remove a session whose connection has closed; a second call does nothing.
+
+        Args:
+            session: the session.
+        """
         mine = self._by_worker.get(session.worker_sid, {})
         session.open = False
         if session not in mine:
@@ -257,33 +302,53 @@ class Sessions:
         self._closed(session)
 
     def close(self, session: Session, why: Close) -> None:
-        """End a session: it hears nothing more, and its client is told why."""
+        """End a session: it gets no more frames but a close frame. Does not wait for the client.
+
+        Args:
+            session: the session.
+            why: the reason, with its close code.
+        """
         self.remove(session)
         if session.stalled:
-            return  # nothing can be told; the fault closes the connection when it ends
+            return  # nothing can be sent; the fault closes the connection when it ends
         code = self._rules.replaced_session_close_code if why is Close.REPLACED else why.code
         task = self._loop.create_task(session.close_politely(code, why.reason))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
     def close_worker(self, worker_sid: str, why: Close) -> None:
-        """End all sessions of a worker."""
+        """End all sessions of a worker.
+
+        Args:
+            worker_sid: the worker.
+            why: the reason, with its close code.
+        """
         for session in list(self.of(worker_sid)):
             self.close(session, why)
 
     def close_workspace(self, workspace_sid: str, why: Close) -> None:
-        """End all sessions of a workspace's workers."""
+        """End all sessions of a workspace's workers.
+
+        Args:
+            workspace_sid: the workspace.
+            why: the reason, with its close code.
+        """
         for session in self.select(None):
             if session.workspace_sid == workspace_sid:
                 self.close(session, why)
 
     def token_seen(self, worker_sid: str, expires_at: float) -> None:
-        """Note a token that came with a request; a newer one keeps the worker's sessions open for longer."""
+        """Note a token that came with a request; a later expiry keeps the worker's sessions open for longer.
+
+        Args:
+            worker_sid: the token's worker.
+            expires_at: when it expires, in unix seconds.
+        """
         if worker_sid in self._by_worker:
             self._newest_token[worker_sid] = max(expires_at, self._newest_token.get(worker_sid, 0.0))
 
     async def close_all(self) -> None:
-        """End every session and wait until their clients were told."""
+        """End every session, and wait until their close handshakes have completed or timed out."""
         if self._heartbeat is not None:
             self._heartbeat.cancel()
             self._heartbeat = None
@@ -293,7 +358,7 @@ class Sessions:
             await asyncio.wait(list(self._closing))
 
     def _beat(self) -> None:
-        # One timer for everybody: five hundred sessions are five hundred small writes every 15 s and nothing between.
+        # One timer for all sessions: 500 sessions cost 500 small writes every 15 s, and nothing in between.
         for sessions in self._by_worker.values():
             for session in sessions:
                 session.write(Kind.HEARTBEAT, frames.HEARTBEAT)

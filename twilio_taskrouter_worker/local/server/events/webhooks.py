@@ -17,31 +17,32 @@ from ....errors import StoreError
 from ...engine import Engine, Event, Rejected, commands, model
 from ...engine.events import LOG_EVENTS
 from . import assignments, event_fields
-from .posting import NotDelivered, Poster, Reply, one_line, shown
+from .posting import NotDelivered, Reply, WebhookClient, one_line, shown
 from .sessions import Batch
 
 WAITING_EVENTS: Final = 1000
-"""How many event callbacks of a workspace may wait for those before them; further ones are left out."""
+"""How many event callbacks of a workspace may wait for those before them; further ones are dropped."""
 
 WARNED_EVERY_SECONDS: Final = 60.0
-"""How often the failure of a workflow's assignment callbacks is logged as a warning; those between are not."""
+"""The shortest time between two warnings about failing assignment callbacks of one workflow."""
 
 _JSON = "application/json"
 _TAKEN = (200, 204)
-"""What an event callback is expected to answer."""
+"""The statuses with which an event callback counts as delivered."""
 
 
 class Webhooks:
-    """Posts what happens to whoever wants to hear of it. Belongs to its loop's thread.
+    """Posts assignment and event callbacks. Belongs to its loop's thread.
 
-    Each assignment callback is a task of its own. Event callbacks of a workspace stand in one line, in the order of
-    their events, whatever caused them: each is posted when its batch was released and the one before it was answered
-    or given up. Nothing here is kept: what is under way when the service stops is given up, and a restart calls nobody
-    about what is past.
+    Each assignment callback is a task of its own. The event callbacks of a workspace form one queue, in the order of
+    their events: each is posted when its batch was released and the one before it was answered or given up. Callbacks
+    are not kept in the file: those in progress when the service stops are given up, and a restart does not repeat past
+    ones.
 
     Args:
+        loop: the loop.
         auth_token: signs the requests.
-        engine: knows the workflows.
+        engine: has the workflows with their URLs.
         execute: applies a command.
     """
 
@@ -55,7 +56,7 @@ class Webhooks:
         self._loop = loop
         self._engine = engine
         self._execute = execute
-        self._poster = Poster(auth_token)
+        self._client = WebhookClient(auth_token)
         self._tasks: set[asyncio.Task[None]] = set()
         self._lines: dict[str, _Line] = {}
         """Event callbacks that wait or are under way, by workspace."""
@@ -68,7 +69,10 @@ class Webhooks:
     def add(self, event: Event, workspace: model.Workspace | None, batch: Batch) -> None:
         """Send the callbacks of an event once its batch is released.
 
-        ``workspace`` is the event's, as of the event; the URLs are those of now.
+        Args:
+            event: the event.
+            workspace: the event's workspace, as of the event; the URLs are the current ones. None: it is unknown.
+            batch: the batch of the event.
         """
         if event.type == "reservation.created":
             urls = self._assignment_urls(event)
@@ -80,13 +84,13 @@ class Webhooks:
             batch.then(lambda: self._pump(line))
 
     async def close(self) -> None:
-        """Give up what is under way, and close the connections."""
+        """Give up the callbacks in progress, and close the connections."""
         self._closed = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._poster.close()
+        await self._client.close()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         if self._closed:
@@ -104,12 +108,12 @@ class Webhooks:
     # -- assignment ------------------------------------------------------------------------------------------------
 
     def _assignment_urls(self, event: Event) -> list[str]:
-        """The workflow's URLs in the order in which they are tried; none without the first one."""
+        """Return the workflow's URLs in the order in which they are tried; empty without the first one."""
         assert event.task is not None
         try:
             workflow = self._engine.workflow(event.workspace_sid, event.task.workflow_sid or "")
         except Rejected:
-            return []  # the task has none, or it is gone
+            return []  # the task has none, or it was deleted
         if not workflow.assignment_callback_url:
             return []
         return [url for url in (workflow.assignment_callback_url, workflow.fallback_assignment_callback_url) if url]
@@ -120,7 +124,7 @@ class Webhooks:
         level = self._level(params["WorkflowSid"])
         for index, url in enumerate(urls):
             try:
-                reply = await self._poster.post(url, params)
+                reply = await self._client.post(url, params)
                 _check(reply)
             except NotDelivered as trouble:
                 then = "trying the fallback URL" if index + 1 < len(urls) else "the reservation is canceled"
@@ -188,7 +192,7 @@ class Webhooks:
     async def _post_event(self, url: str, event: Event, workspace_name: str) -> None:
         params = event_fields.callback_params(event, self._engine.account_sid, workspace_name)
         try:
-            reply = await self._poster.post(url, params)
+            reply = await self._client.post(url, params)
             trouble = None if reply.status in _TAKEN else f"it answered {reply.status}, where 200 or 204 is right"
         except NotDelivered as failure:
             trouble = str(failure)

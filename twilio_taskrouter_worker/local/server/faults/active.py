@@ -1,7 +1,8 @@
-"""Faults that are active: each may hold up, change or swallow frames on their way out and requests on their way in.
+"""The active faults: each may delay, change or drop outgoing frames and incoming requests.
 
-A frame passes one fault after the other, in the order in which they began, and then goes out; each fault calls
-:meth:`Disturbance.pass_on` for what it lets through, now or later.
+Invariant: a frame passes the active faults in the order in which they began and is then written. Each fault calls
+:meth:`ActiveFault.pass_on` for the frames it lets through, at once or later, and the frame continues with the next
+fault.
 """
 
 from __future__ import annotations
@@ -62,114 +63,167 @@ class Arrival:
         return _worker(claims)
 
 
-class Disturbance:
-    """One fault. Belongs to the service's loop.
+class ActiveFault:
+    """Base of all faults. Belongs to the service's loop.
 
     Args:
-        worker_sid: the worker whose frames and requests it is for; None: everybody's.
+        worker_sid: the worker whose frames and requests it affects; None: all workers.
     """
 
     def __init__(self, worker_sid: str | None = None) -> None:
         self.worker_sid = worker_sid
         self.hits = 0
-        """How many frames, requests or connections it has met."""
+        """The number of frames, requests or connections it has affected."""
         self.active = False
-        self.board: Disturbances | None = None
-        """Where it is, or was, active."""
+        self.board: ActiveFaults | None = None
+        """The faults it belongs to, from its start on; still set while it ends, so that held frames are passed on."""
 
     def concerns(self, worker_sid: str | None) -> bool:
-        """Whether it is for this worker."""
+        """Return whether it affects a worker.
+
+        Args:
+            worker_sid: the worker's sid; None: a request without a worker.
+        """
         return self.worker_sid is None or self.worker_sid == worker_sid
 
-    def begin(self, board: Disturbances) -> None:
-        """Become active."""
+    def begin(self, board: ActiveFaults) -> None:
+        """Prepare for the first frame or request; called just before it becomes active.
+
+        Args:
+            board: the active faults.
+        """
         self.board = board
 
     def end(self) -> None:
-        """Let go of whatever is held back; it is active for the last time."""
+        """Release everything it holds back. It still counts as active, so :meth:`pass_on` finds the faults after it."""
 
     def frame(self, session: Session, kind: Kind, data: bytes) -> None:
-        """Do what is to be done to one frame."""
+        """Handle one outgoing frame; the base class passes it on.
+
+        Args:
+            session: the session it is for.
+            kind: the kind of frame.
+            data: the frame's bytes.
+        """
         self.pass_on(session, kind, data)
 
     def pass_on(self, session: Session, kind: Kind, data: bytes) -> None:
-        """Let a frame go on its way."""
+        """Pass a frame on to the next fault, or to the socket.
+
+        Args:
+            session: the session it is for.
+            kind: the kind of frame.
+            data: the frame's bytes.
+        """
         assert self.board is not None
         self.board.frame(session, kind, data, after=self)
 
     async def request(self, arrival: Arrival) -> None:
-        """Do what is to be done to one request before it is looked at.
+        """Handle one request before it is executed; may wait.
+
+        Args:
+            arrival: the request.
 
         Raises:
-            Disturbed: it is answered by this.
+            Disturbed: the fault answers the request.
         """
 
     def refuses_connections(self) -> bool:
-        """Whether a new TCP connection is to be reset."""
+        """Return whether a new TCP connection is to be reset."""
         return False
 
 
-class Disturbances:
-    """The faults that are active at present. Belongs to the service's loop."""
+class ActiveFaults:
+    """All active faults of one service. Belongs to the service's loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sessions: Sessions) -> None:
         self.loop = loop
         self.sessions = sessions
-        self._active: list[Disturbance] = []
+        self._active: list[ActiveFault] = []
 
     # -- which ---------------------------------------------------------------------------------------------------
 
-    def begin(self, disturbance: Disturbance) -> None:
-        """Let a fault become active."""
-        disturbance.begin(self)
-        disturbance.active = True
-        self._active.append(disturbance)
+    def begin(self, fault: ActiveFault) -> None:
+        """Activate a fault.
 
-    def end(self, disturbance: Disturbance) -> None:
-        """End a fault; one that is not active stays so."""
-        if disturbance in self._active:
-            disturbance.end()
-            disturbance.active = False
-            self._active.remove(disturbance)
+        Args:
+            fault: a fault that was not active before.
+        """
+        fault.begin(self)
+        fault.active = True
+        self._active.append(fault)
+
+    def end(self, fault: ActiveFault) -> None:
+        """End a fault; does nothing if it is not active.
+
+        Args:
+            fault: the fault.
+        """
+        if fault in self._active:
+            # While it is still in the list: its held frames continue with the fault after it.
+            fault.end()
+            fault.active = False
+            self._active.remove(fault)
 
     def end_all(self) -> None:
         """End every fault, the latest first."""
-        for disturbance in reversed(list(self._active)):
-            self.end(disturbance)
+        for fault in reversed(list(self._active)):
+            self.end(fault)
 
     # -- where they meet frames, requests and connections --------------------------------------------------------
 
-    def frame(self, session: Session, kind: Kind, data: bytes, after: Disturbance | None = None) -> None:
-        """Bring a frame to the next fault that is for its worker, or out."""
+    def frame(self, session: Session, kind: Kind, data: bytes, after: ActiveFault | None = None) -> None:
+        """Pass a frame to the next fault that affects its worker, or write it.
+
+        Args:
+            session: the session it is for.
+            kind: the kind of frame.
+            data: the frame's bytes.
+            after: the fault that passed it on; None: start with the first one.
+        """
         start = 0 if after is None else self._active.index(after) + 1
-        for disturbance in self._active[start:]:
-            if disturbance.concerns(session.worker_sid):
-                disturbance.frame(session, kind, data)
+        for fault in self._active[start:]:
+            if fault.concerns(session.worker_sid):
+                fault.frame(session, kind, data)
                 return
         session.transmit(data)
 
     async def request(self, arrival: Arrival) -> None:
-        """Let a request meet the faults.
+        """Pass a request through all active faults; waits while one of them delays it.
+
+        Args:
+            arrival: the request.
 
         Raises:
             Disturbed: one of them answers it.
         """
-        for disturbance in list(self._active):
-            if disturbance.active:  # another one may have waited meanwhile
-                await disturbance.request(arrival)
+        for fault in list(self._active):
+            if fault.active:  # it may have ended while an earlier one delayed the request
+                await fault.request(arrival)
 
     def door(self, make_protocol: Callable[[], asyncio.BaseProtocol]) -> Callable[[], asyncio.BaseProtocol]:
-        """Return what makes the protocol of each new connection: as given, or one that resets it at once."""
+        """Wrap the protocol factory of new connections: while a fault refuses connections, they are reset at once.
+
+        Args:
+            make_protocol: makes the protocol of an accepted connection.
+
+        Returns:
+            The factory for the listening socket.
+        """
 
         def answer() -> asyncio.BaseProtocol:
-            refused = any(disturbance.refuses_connections() for disturbance in self._active)
+            refused = any(fault.refuses_connections() for fault in self._active)
             return _Refusal() if refused else make_protocol()
 
         return answer
 
 
 def reset(transport: Any) -> None:
-    """End a TCP connection with RST, as a host does that has just been restarted."""
+    """End a TCP connection with RST, as a restarted host does.
+
+    Args:
+        transport: the asyncio transport of the connection.
+    """
     connection = transport.get_extra_info("socket")
     if connection is not None and not transport.is_closing():
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -177,7 +231,7 @@ def reset(transport: Any) -> None:
 
 
 class _Refusal(asyncio.Protocol):
-    """What answers a connection that is refused."""
+    """The protocol of a refused connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         reset(transport)

@@ -1,4 +1,4 @@
-"""Faults that meet frames on their way to a client."""
+"""Faults that affect outgoing frames."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from collections import deque
 from ...._log import LOCAL as log
 from ..events.frames import Kind
 from ..events.sessions import SEND_BUFFER_BYTES, Session
-from .active import Disturbance, Disturbances
+from .active import ActiveFault, ActiveFaults
 
 
-class Delay(Disturbance):
-    """Every frame goes out so many seconds later; their order stays."""
+class Delay(ActiveFault):
+    """Sends every frame *seconds* later, in the same order."""
 
     def __init__(self, seconds: float, worker_sid: str | None = None) -> None:
         super().__init__(worker_sid)
         self._seconds = seconds
-        # One queue in order of time for all sessions: timers of the same moment would run in any order.
+        # One queue in order of time for all sessions: asyncio runs timers of the same moment in any order.
         self._held: deque[tuple[float, Session, Kind, bytes]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def frame(self, session: Session, kind: Kind, data: bytes) -> None:
-        """Hold a frame back."""
+        """Hold a frame back for the delay."""
         assert self.board is not None
         self.hits += 1
         self._held.append((self.board.loop.time() + self._seconds, session, kind, data))
         self._arm()
 
     def end(self) -> None:
-        """Let all go at once."""
+        """Send all held frames at once."""
         if self._timer is not None:
             self._timer.cancel()
         while self._held:
@@ -49,19 +49,19 @@ class Delay(Disturbance):
         self._arm()
 
 
-class Duplicate(Disturbance):
-    """Every event goes out twice."""
+class Duplicate(ActiveFault):
+    """Sends every event twice."""
 
     def frame(self, session: Session, kind: Kind, data: bytes) -> None:
-        """Let a frame pass, and an event once more."""
+        """Pass a frame on, and an event once more."""
         self.pass_on(session, kind, data)
         if kind is Kind.EVENT:
             self.hits += 1
             self.pass_on(session, kind, data)
 
 
-class Reorder(Disturbance):
-    """Events that follow each other within so many seconds go out in reverse order."""
+class Reorder(ActiveFault):
+    """Sends the events of each window of *window* seconds in reverse order."""
 
     def __init__(self, window: float, worker_sid: str | None = None) -> None:
         super().__init__(worker_sid)
@@ -81,7 +81,7 @@ class Reorder(Disturbance):
         self._held[session][0].append(data)
 
     def end(self) -> None:
-        """Let all go at once, those of the open windows in reverse."""
+        """Send all held events at once, in reverse order within each open window."""
         for session in list(self._held):
             self._release(session)
 
@@ -92,22 +92,22 @@ class Reorder(Disturbance):
             self.pass_on(session, Kind.EVENT, data)
 
 
-class StallHeartbeats(Disturbance):
-    """No heartbeat goes out; everything else does."""
+class StallHeartbeats(ActiveFault):
+    """Drops heartbeats; all other frames pass."""
 
     def frame(self, session: Session, kind: Kind, data: bytes) -> None:
-        """Swallow a heartbeat."""
+        """Drop a heartbeat."""
         if kind is Kind.HEARTBEAT:
             self.hits += 1
         else:
             self.pass_on(session, kind, data)
 
 
-class HalfOpen(Disturbance):
-    """The sockets that are open when it begins stay open, but nothing is sent or read on them any more.
+class HalfOpen(ActiveFault):
+    """Stops sending and reading on the sockets that are open when it begins, without closing them.
 
-    What would be sent waits. If it ends before the client has given the socket up, everything arrives, as after a
-    network that was gone for a while; else the socket is found to be closed.
+    Outgoing frames are held. If the fault ends before the client has given up the socket, all of them are sent, as
+    after a temporary network outage; otherwise the socket turns out to be closed.
     """
 
     def __init__(self, worker_sid: str | None = None) -> None:
@@ -115,8 +115,12 @@ class HalfOpen(Disturbance):
         self._held: dict[Session, list[tuple[Kind, bytes]]] = {}
         self._size: dict[Session, int] = {}
 
-    def begin(self, board: Disturbances) -> None:
-        """Take the sessions that are open now."""
+    def begin(self, board: ActiveFaults) -> None:
+        """Stall the sessions that are open now.
+
+        Args:
+            board: the active faults.
+        """
         super().begin(board)
         for session in board.sessions.select(self.worker_sid):
             if not session.stalled:
@@ -127,24 +131,24 @@ class HalfOpen(Disturbance):
         self.hits = len(self._held)
 
     def frame(self, session: Session, kind: Kind, data: bytes) -> None:
-        """Keep a frame."""
+        """Hold a frame of a stalled session; drop the session once it holds more than its buffer allows."""
         held = self._held.get(session)
         if held is None:
             self.pass_on(session, kind, data)
             return
         self._size[session] += len(data)
         if self._size[session] > SEND_BUFFER_BYTES:
-            log.warning("Too much waits for a half-open session of worker %s: dropped", session.worker_sid)
+            log.warning("Dropped a half-open session of worker %s: too many held frames", session.worker_sid)
             session.wire.abort()
             return
         held.append((kind, data))
 
     def end(self) -> None:
-        """Send and read again."""
+        """Resume sending and reading, and send the held frames."""
         for session, held in self._held.items():
             session.stalled = False
             if not session.open:
-                # The service ended it meanwhile, which its client could not be told.
+                # The service closed it meanwhile, but could not send a close frame.
                 session.wire.abort()
                 continue
             session.wire.resume_reading()

@@ -1,4 +1,4 @@
-"""Faults that meet requests and connections on their way in."""
+"""Faults that affect incoming requests and connections."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import Final
 
 from ..bridge.tunnel import ROUTES
 from ..rest import operations
-from .active import HANDSHAKE, Arrival, Disturbance, Disturbed
+from .active import HANDSHAKE, ActiveFault, Arrival, Disturbed
 
 _METHODS: Final = ("GET", "POST", "DELETE")
 _ANY: Final = "*"
 
 
 class Route:
-    """Which requests a fault is for: a method, if any, and the last segments of their path, ``*`` being any one.
+    """Selects requests by an optional method and the last segments of their path; ``*`` matches any one segment.
 
-    ``POST Tasks/*`` is an update of a task, ``Reservations`` a list of reservations. None is every request.
+    ``POST Tasks/*`` is an update of a task, ``Reservations`` a list of reservations.
+
+    Args:
+        text: the route; None selects every request.
 
     Raises:
-        ValueError: no request has such a route.
+        ValueError: no request matches the route.
     """
 
     def __init__(self, text: str | None) -> None:
@@ -41,11 +44,15 @@ class Route:
             )
 
     def matches(self, arrival: Arrival) -> bool:
-        """Whether a request has this route."""
+        """Return whether a request matches the route.
+
+        Args:
+            arrival: the request.
+        """
         return self._fits(arrival.method, arrival.path)
 
     def _fits(self, method: str, path: str) -> bool:
-        """Whether a path, or the template of one, ends as this says."""
+        """Return whether a path, or the template of one, ends with the route's segments."""
         count = len(self._segments)
         tail = path.split("/")[-count:] if count else []
         return (
@@ -58,13 +65,13 @@ class Route:
         )
 
     def _means(self, method: str, template: str) -> bool:
-        """Whether this is a route of requests with this template: a word alone could be any sid."""
+        """Return whether the route fits this template by a fixed segment: a bare word would match any variable one."""
         words = {segment for segment in self._segments if segment != _ANY}
         return self._fits(method, template) and (not words or not words.isdisjoint(template.split("/")))
 
 
-class RequestFault(Disturbance):
-    """What faults of tunnelled and REST requests share; handshakes of websockets are none."""
+class RequestFault(ActiveFault):
+    """Base of faults that affect tunnelled and REST requests, but not websocket handshakes."""
 
     def __init__(self, route: str | None, times: int | None, worker_sid: str | None) -> None:
         super().__init__(worker_sid)
@@ -72,7 +79,11 @@ class RequestFault(Disturbance):
         self._left = times
 
     def meets(self, arrival: Arrival) -> bool:
-        """Whether this request is one of those it is for; counts it."""
+        """Return whether a request is affected, and count it if so.
+
+        Args:
+            arrival: the request.
+        """
         if arrival.kind == HANDSHAKE or self._left == 0:
             return False
         if not self.concerns(arrival.worker_sid) or not self._route.matches(arrival):
@@ -84,7 +95,7 @@ class RequestFault(Disturbance):
 
 
 class HttpStatus(RequestFault):
-    """Requests are answered with a status, and not done."""
+    """Answers requests with a status instead of executing them."""
 
     def __init__(
         self,
@@ -100,13 +111,17 @@ class HttpStatus(RequestFault):
         self._answer = (status, body, headers)
 
     async def request(self, arrival: Arrival) -> None:
-        """Answer a request."""
+        """Answer a request.
+
+        Raises:
+            Disturbed: always for an affected request.
+        """
         if self.meets(arrival):
             raise Disturbed(*self._answer)
 
 
 class HttpLatency(RequestFault):
-    """Requests are looked at some seconds later."""
+    """Delays requests by *seconds* before they are executed."""
 
     def __init__(self, seconds: float, *, route: str | None, times: int | None, worker_sid: str | None) -> None:
         super().__init__(route, times, worker_sid)
@@ -114,7 +129,7 @@ class HttpLatency(RequestFault):
         self._over = asyncio.Event()
 
     async def request(self, arrival: Arrival) -> None:
-        """Let a request wait."""
+        """Wait for the delay, or until the fault ends."""
         if self.meets(arrival):
             try:
                 await asyncio.wait_for(self._over.wait(), self._seconds)
@@ -122,28 +137,32 @@ class HttpLatency(RequestFault):
                 pass
 
     def end(self) -> None:
-        """Let all go on."""
+        """Resume all waiting requests."""
         self._over.set()
 
 
-class RefuseHandshakes(Disturbance):
-    """No websocket can be opened; those that are open stay."""
+class RefuseHandshakes(ActiveFault):
+    """Answers websocket handshakes with an error status; open websockets are not affected."""
 
     def __init__(self, status: int, body: bytes, headers: Mapping[str, str], *, worker_sid: str | None) -> None:
         super().__init__(worker_sid)
         self._answer = (status, body, headers)
 
     async def request(self, arrival: Arrival) -> None:
-        """Refuse a handshake."""
+        """Refuse a handshake.
+
+        Raises:
+            Disturbed: always for an affected handshake.
+        """
         if arrival.kind == HANDSHAKE and self.concerns(arrival.worker_sid):
             self.hits += 1
             raise Disturbed(*self._answer)
 
 
-class RefuseConnections(Disturbance):
-    """New TCP connections are reset; those that are open stay."""
+class RefuseConnections(ActiveFault):
+    """Resets new TCP connections; open ones are not affected."""
 
     def refuses_connections(self) -> bool:
-        """Refuse."""
+        """Return True, and count the connection."""
         self.hits += 1
         return True

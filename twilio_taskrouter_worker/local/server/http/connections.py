@@ -1,4 +1,8 @@
-"""HTTP connections: limits on what a peer may send, and in what time."""
+"""HTTP connections: limits on what a peer may send, and in what time.
+
+Theory: every connection that is not a websocket session can be evicted at any time, so that no peer can exhaust the
+process's files or memory. Peers that have not shown valid credentials are evicted first.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +28,11 @@ HEADER_LINE_BYTES: Final = 16 * 1024
 """A websocket's token travels in the request line."""
 ALL_HEADERS: Final = 100
 MOST_CONNECTIONS: Final = 8192
-"""How many there may be at a time, if the process may have that many files; some 20 KB each."""
+"""How many may be open at a time, if the process may open that many files; some 20 KB each."""
 WAITING_BYTES: Final = 64 * 1024 * 1024
-"""What all connections together may have sent of requests that are not answered; then the oldest ones make room."""
+"""How many bytes of unanswered requests all connections together may hold; beyond, the oldest ones are evicted."""
 FILES_FOR_OTHERS: Final = 0.25
-"""The part of the files a process may have open that connections leave to the rest of the program."""
+"""The share of the process's open files that is left to the rest of the program."""
 IDLE_SECONDS: Final = 75.0
 """How long a connection may stay open between requests."""
 FIRST_REQUEST_SECONDS: Final = 30.0
@@ -37,13 +41,13 @@ BODY_SECONDS: Final = 30.0
 """How long the body of a request may take."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-"""What answers a request."""
+"""Answers a request."""
 
 JSON: Final = "application/json; charset=utf-8"
 
 
 class Connection(web.RequestHandler):
-    """One HTTP connection; what is not HTTP is answered in JSON as well."""
+    """One HTTP connection; input that is not HTTP is answered in JSON as well."""
 
     __slots__ = ("_server", "known", "received")
 
@@ -51,18 +55,22 @@ class Connection(web.RequestHandler):
         super().__init__(server, **options)
         self._server: HttpServer | None = server
         self.known = False
-        """It has got what it asked for, which takes good credentials."""
+        """A request on it has succeeded, which takes valid credentials."""
         self.received = 0
         """Bytes since the latest request was answered."""
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes, and pass it on."""
+        """Count incoming bytes, and pass them on.
+
+        Args:
+            data: the bytes.
+        """
         if self._server is not None:
             self._server.received(self, len(data))
         super().data_received(data)
 
     def spare(self) -> None:
-        """Stay whatever comes: this is a websocket session now."""
+        """Exempt it from eviction: it is a websocket session now."""
         if self._server is not None:
             self._server.forget(self)
             self._server = None
@@ -74,9 +82,16 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what never became a request, or made the handler fail."""
+        """Answer malformed input, or a request whose handler failed.
+
+        Args:
+            request: the request as far as it was read.
+            status: the status of the answer.
+            exc: the error, if any.
+            message: aiohttp's text, which is not sent.
+        """
         if isinstance(exc, ConnectionError):
-            # The client went away in the middle of its request: nobody reads this answer, and nothing is wrong here.
+            # The client disconnected during its request: this answer is never sent, and nothing is wrong here.
             log.debug("A client closed its connection before its answer was written")
             refusal = refusals.trouble()
         elif status >= 500:
@@ -94,11 +109,11 @@ class Connection(web.RequestHandler):
 
 
 class HttpServer(web.Server):
-    """Makes a :class:`Connection` for each peer, and closes those that never say anything whole or are too many.
+    """Makes a :class:`Connection` for each peer, and evicts silent ones and those beyond the limits.
 
-    A connection that has become a websocket session stays. Of the others one makes room when they are too many, or when
-    they have sent too much that is not whole: strangers first, who have not shown good credentials by getting what they
-    asked for; among these, and then among the guests, the one that asked for something longest ago.
+    A websocket session is never evicted. Of the other connections one is evicted when there are too many, or when their
+    unanswered requests are too large: first those without a successful request (strangers), then the others (guests),
+    and among these the one whose latest request is the oldest.
     """
 
     def __init__(self, handler: Handler, loop: asyncio.AbstractEventLoop) -> None:
@@ -113,12 +128,12 @@ class HttpServer(web.Server):
         }
         self._loop_here = loop
         super().__init__(self._counted(handler), request_factory=self._request)
-        # aiohttp's idle timer is for connections between requests; those before their first one are looked after here.
+        # aiohttp's idle timer covers connections between requests; this covers those before their first request.
         self._silent: dict[Connection, float] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._count = 0
         self._waiting = 0
-        # Connections without a session, by when they came or last asked for something.
+        # Connections without a session, in the order of their arrival or latest request.
         self._strangers: OrderedDict[Connection, None] = OrderedDict()
         self._guests: OrderedDict[Connection, None] = OrderedDict()
         self._warned = False
@@ -128,7 +143,12 @@ class HttpServer(web.Server):
         return Connection(self, loop=self._loop_here, **self._options)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Count a connection, and the seconds in which it has not asked for anything."""
+        """Count a connection, and start its time limit for the first request.
+
+        Args:
+            handler: the connection.
+            transport: its transport.
+        """
         super().connection_made(handler, transport)
         assert isinstance(handler, Connection)
         self._count += 1
@@ -140,14 +160,24 @@ class HttpServer(web.Server):
             self._make_room(f"{self._count} connections")
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        """Forget a connection."""
+        """Forget a closed connection.
+
+        Args:
+            handler: the connection.
+            exc: the error that closed it, if any.
+        """
         assert isinstance(handler, Connection)
         self._count -= 1
         self.forget(handler)
         super().connection_lost(handler, exc)
 
     def received(self, connection: Connection, size: int) -> None:
-        """Count what a connection has sent."""
+        """Count the bytes of a connection, and evict connections while all hold too many.
+
+        Args:
+            connection: the connection.
+            size: the number of bytes.
+        """
         if connection in self._line(connection):
             connection.received += size
             self._waiting += size
@@ -163,7 +193,7 @@ class HttpServer(web.Server):
             finally:
                 connection = request.protocol
                 assert isinstance(connection, Connection)
-                # Who asks what is allowed need not be known.
+                # OPTIONS needs no credentials.
                 good = response is not None and response.status < 300 and request.method != "OPTIONS"
                 self._answered(connection, good)
 
@@ -183,7 +213,11 @@ class HttpServer(web.Server):
         return self._guests if connection.known else self._strangers
 
     def forget(self, connection: Connection) -> None:
-        """Do not count a connection's bytes any more, nor let it make room for others; a second time does nothing."""
+        """Exempt a connection from counting and eviction; a second call does nothing.
+
+        Args:
+            connection: the connection.
+        """
         self._silent.pop(connection, None)
         line = self._line(connection)
         if connection in line:
@@ -191,7 +225,7 @@ class HttpServer(web.Server):
             self._waiting -= connection.received
 
     def stop(self) -> None:
-        """Stop looking for silent connections."""
+        """Stop the timer for silent connections."""
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -199,10 +233,10 @@ class HttpServer(web.Server):
     def _make_room(self, why: str) -> None:
         if not self._warned:
             self._warned = True
-            log.warning("There are %s: from now on connections that ask for nothing make room", why)
+            log.warning("There are %s: from now on the oldest connections without a request are closed", why)
         connection = next(iter(self._strangers or self._guests))
         self.forget(connection)
-        # Aborted, because what still waits to be written to somebody who does not read would keep the socket open.
+        # Aborted: unsent bytes for a peer that does not read would keep the socket open.
         transport = connection.transport
         connection.force_close()
         if transport is not None:
@@ -233,7 +267,7 @@ class HttpServer(web.Server):
 
 
 def most_connections() -> int:
-    """Return how many connections there may be now; fewer where the process may not have many files open."""
+    """Return how many connections may be open now; fewer if the process may not open many files."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
@@ -243,10 +277,14 @@ def most_connections() -> int:
 async def read_body(request: web.BaseRequest, limit: int = BODY_BYTES) -> bytes:
     """Return the whole body of a request.
 
+    Args:
+        request: the request.
+        limit: the largest length in bytes.
+
     Raises:
         Rejected: it is longer than ``limit`` bytes (413), took too long (408), is compressed (415), or was cut off or
             garbled (400).
-        ConnectionError: the connection is over.
+        ConnectionError: the connection has closed.
     """
     if not request.body_exists:
         return b""
@@ -263,7 +301,7 @@ async def read_body(request: web.BaseRequest, limit: int = BODY_BYTES) -> bytes:
     except asyncio.TimeoutError:
         raise refusals.too_slow() from None
     except RuntimeError:
-        # What aiohttp makes of a connection that was closed from here meanwhile.
+        # aiohttp's error for a connection that this side has closed meanwhile.
         raise ConnectionResetError("The connection was closed before the body was there") from None
     except (web.RequestPayloadError, ValueError):
         raise refusals.invalid("The request body is garbled") from None

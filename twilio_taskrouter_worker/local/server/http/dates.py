@@ -1,4 +1,4 @@
-"""Dates as REST shows and takes them: ISO 8601 in UTC, without a fraction."""
+"""Dates in REST: ISO 8601 in UTC, without a fraction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ _ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?(Z|[+-
 
 
 def iso(moment: float | None) -> str | None:
-    """Return the text of a moment in unix seconds; None stays None."""
+    """Return a moment as text; None stays None.
+
+    Args:
+        moment: unix seconds.
+    """
     if moment is None:
         return None
     # Not utcfromtimestamp: it cannot go before 1970 everywhere, and virtual start times may.
@@ -20,6 +24,9 @@ def iso(moment: float | None) -> str | None:
 
 def from_iso(text: str) -> float:
     """Return the unix seconds of an ISO 8601 text; a date without time is its first moment, without zone it is UTC.
+
+    Args:
+        text: the text.
 
     Raises:
         ValueError: the text is something else.

@@ -33,7 +33,7 @@ Test = Callable[[Any], bool]
 
 @attrs.frozen
 class Scope:
-    """Where a list is read."""
+    """The workspace in which a list is read."""
 
     engine: Engine
     workspace_sid: str
@@ -41,7 +41,7 @@ class Scope:
 
 @attrs.frozen
 class Filter:
-    """One filter: its parameter, how the value is read, and the test it makes of it."""
+    """One filter: its parameter, the converter of its value, and the test made from the value."""
 
     name: str
     convert: Callable[[Any], Any]
@@ -49,16 +49,23 @@ class Filter:
 
 
 Orders = Mapping[str, Callable[[Any], Any]]
-"""What ``Ordering`` may name, and the value it sorts by."""
+"""The names that ``Ordering`` may have, and the value each sorts by."""
 
 
 def select(
     records: Sequence[T], scope: Scope, given: Given, filters: Iterable[Filter], orders: Orders | None = None
 ) -> list[T]:
-    """Return the records that pass every filter that is given, in the order that is given.
+    """Return the records that pass every given filter, in the given order.
+
+    Args:
+        records: all records.
+        scope: the workspace.
+        given: the request's parameters.
+        filters: the filters of the list.
+        orders: the orders of the list; None: it has none.
 
     Raises:
-        Rejected: a value cannot be (400).
+        Rejected: a value is invalid, or the filters are too slow (400).
     """
     tests = [
         chosen.test(scope, convert(chosen.name, given[chosen.name], chosen.convert))
@@ -73,7 +80,7 @@ def select(
 
 
 def _passing(records: Sequence[T], tests: Sequence[Test]) -> list[T]:
-    """Everything else waits meanwhile, so there is a limit of time: an expression may be slow, and records many."""
+    """Return the records that pass all tests. Blocks the loop meanwhile, so slow expressions are limited by time."""
     deadline = time.monotonic() + FILTER_SECONDS
     found = []
     for record in records:

@@ -1,7 +1,7 @@
 """Reading request parameters: one table per request, the same for REST's forms and the bridge's JSON.
 
-REST sends text only, the bridge sends JSON values; each converter takes both. What is absent is left out of the
-result, so that the command's own default (mostly UNSET) stands.
+REST sends text only, the bridge sends JSON values; each converter takes both. Absent parameters are left out of the
+result, so that the command's own default (mostly UNSET) applies.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TRUE = frozenset({"true", "1", "yes"})
 
 
 class _Bad(ValueError):
-    """A value that a converter does not take; the text says what would be right."""
+    """A converter refuses a value; the text names a valid one."""
 
 
 @attrs.frozen
@@ -39,14 +39,18 @@ class Param:
     convert: Callable[[Any], Any]
     required: bool = False
     also: tuple[str, ...] = ()
-    """Other names under which clients send it."""
+    """Other names that clients use for it."""
 
 
 def read(table: Iterable[Param], given: Given) -> dict[str, Any]:
-    """Return the command's fields for the parameters that are there.
+    """Return the command's fields for the given parameters.
+
+    Args:
+        table: the parameters of the request.
+        given: their values.
 
     Raises:
-        Rejected: one is missing, or has a value that cannot be (400).
+        Rejected: one is missing or invalid (400).
     """
     fields: dict[str, Any] = {}
     for param in table:
@@ -61,7 +65,16 @@ def read(table: Iterable[Param], given: Given) -> dict[str, Any]:
 
 
 def convert(name: str, value: Any, converter: Callable[[Any], Any]) -> Any:
-    """Return one value as its converter reads it, or raise Rejected (400) with the parameter's name."""
+    """Convert one value.
+
+    Args:
+        name: the parameter, for the message.
+        value: its value.
+        converter: the converter.
+
+    Raises:
+        Rejected: the value is invalid (400).
+    """
     try:
         return converter(value)
     except _Bad as error:
@@ -70,6 +83,9 @@ def convert(name: str, value: Any, converter: Callable[[Any], Any]) -> Any:
 
 def parse_form(body: bytes) -> dict[str, Any]:
     """Return the parameters of a form body or query; a repeated one becomes a list.
+
+    Args:
+        body: the body or query.
 
     Raises:
         Rejected: it is not UTF-8, or has too many parameters (400).
@@ -85,6 +101,10 @@ def parse_form(body: bytes) -> dict[str, Any]:
 
 def parse_multipart(body: bytes, content_type: str) -> dict[str, Any]:
     """Return the parameters of a ``multipart/form-data`` body, as :func:`parse_form` does.
+
+    Args:
+        body: the body.
+        content_type: the request's Content-Type header.
 
     Raises:
         Rejected: it is garbled, not text, or has too many parameters (400).
@@ -105,10 +125,14 @@ def _collected(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 def if_match(header: str | None) -> int | None:
-    """Return the version an If-Match header asks for; None for no header and for ``*``, -1 for what is no version.
+    """Return the version in an If-Match header.
 
-    No version is negative, so that the last of these is refused like any other that does not match: once the resource
-    was found.
+    Args:
+        header: the header; None: it is missing.
+
+    Returns:
+        The version; None without a header and for ``*``; -1 for an invalid one, which matches no version, so that it is
+        refused after the resource was found.
     """
     if header is None or header.strip() == "*":
         return None
@@ -120,14 +144,28 @@ def if_match(header: str | None) -> int | None:
 
 
 def text(value: Any) -> str:
-    """A string."""
+    """Convert a string.
+
+    Args:
+        value: the value.
+
+    Raises:
+        ValueError: it is something else.
+    """
     if isinstance(value, str):
         return value
     raise _Bad("it must be one string")
 
 
 def expression(value: Any) -> str:
-    """An expression, or what is compared with expressions, of a length that bounds the work it makes."""
+    """Convert an expression, or a text compared with expressions; its length bounds the work.
+
+    Args:
+        value: the value.
+
+    Raises:
+        ValueError: it is too long, or not a string.
+    """
     given = text(value)
     if len(given) > MAX_EXPRESSION:
         raise _Bad(f"it must have at most {MAX_EXPRESSION} characters, not {len(given)}")
@@ -135,12 +173,26 @@ def expression(value: Any) -> str:
 
 
 def optional_text(value: Any) -> str | None:
-    """A string; an empty one (and JSON's null) clears the field."""
+    """Convert a string; an empty one (and JSON's null) clears the field.
+
+    Args:
+        value: the value.
+
+    Raises:
+        ValueError: it is something else.
+    """
     return text(value) or None if value is not None else None
 
 
 def boolean(value: Any) -> bool:
-    """A JSON boolean, or a text: ``true``, ``1`` and ``yes`` are true, any other is false."""
+    """Convert a JSON boolean, or a text: ``true``, ``1`` and ``yes`` are true, any other is false.
+
+    Args:
+        value: the value.
+
+    Raises:
+        ValueError: it is something else.
+    """
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -149,7 +201,14 @@ def boolean(value: Any) -> bool:
 
 
 def integer(value: Any) -> int:
-    """A JSON integer, or its text."""
+    """Convert a JSON integer, or its text.
+
+    Args:
+        value: the value.
+
+    Raises:
+        ValueError: it is something else.
+    """
     if isinstance(value, bool):
         raise _Bad("it must be an integer")
     if isinstance(value, int):
@@ -162,7 +221,14 @@ def integer(value: Any) -> int:
 
 
 def date(value: Any) -> float:
-    """An ISO 8601 text, as unix seconds."""
+    """Convert an ISO 8601 text to unix seconds.
+
+    Args:
+        value: the value.
+
+    Raises:
+        ValueError: it is something else.
+    """
     try:
         return from_iso(text(value))
     except _Bad:
@@ -172,7 +238,14 @@ def date(value: Any) -> float:
 
 
 def document(value: Any) -> str:
-    """A JSON document: its text as it is, or the bridge's JSON value as text."""
+    """Convert a JSON document to text: a text stays unchanged, the bridge's JSON value is serialized.
+
+    Args:
+        value: the value.
+
+    Raises:
+        ValueError: it is something else.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
@@ -184,7 +257,11 @@ def document(value: Any) -> str:
 
 
 def sid(*prefixes: str) -> Callable[[Any], str]:
-    """Return a converter for a sid with one of these prefixes."""
+    """Return a converter for a sid.
+
+    Args:
+        prefixes: the allowed prefixes.
+    """
 
     def well_formed(value: Any) -> str:
         given = text(value)
@@ -197,7 +274,11 @@ def sid(*prefixes: str) -> Callable[[Any], str]:
 
 
 def choice(*allowed: str) -> Callable[[Any], str]:
-    """Return a converter for one of a few words."""
+    """Return a converter for one of several words.
+
+    Args:
+        allowed: the words.
+    """
 
     def word(value: Any) -> str:
         given = text(value)
@@ -209,7 +290,11 @@ def choice(*allowed: str) -> Callable[[Any], str]:
 
 
 def words(*allowed: str) -> Callable[[Any], tuple[str, ...]]:
-    """Return a converter for some of a few words: a repeated parameter, or one text with commas."""
+    """Return a converter for some of several words: a repeated parameter, or one text with commas.
+
+    Args:
+        allowed: the words.
+    """
     one = choice(*allowed)
 
     def several(value: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Keeps web pages of other origins out of the service, on every path.
+"""Refuses requests of web pages of other origins, on every path.
 
 A browser sends requests for any page, also to this machine. A page elsewhere may use a host name of its own that
 resolves to 127.0.0.1 (DNS rebinding), post forms with the Basic credentials that the browser has stored, or open
@@ -27,14 +27,14 @@ _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)(?:%[^\]]*)?\]|([^\s:/@?#\[\]]+))(?::[
 
 
 class Guard:
-    """Decides by its headers whether a request may come in.
+    """Decides by its headers whether a request is accepted.
 
     Accepted as ``Host`` are names and addresses of the loopback interface, the address at which the request arrived,
-    the host that the service was told to listen on, and ``allowed_hosts``. The port is ignored: it differs behind a
-    relay, and a page cannot gain anything by it. An ``Origin`` must have one of these hosts too.
+    the configured host of the service, and ``allowed_hosts``. The port is ignored: it differs behind a relay, and a
+    page cannot gain anything by it. An ``Origin`` must have one of these hosts too.
 
     Args:
-        host: what the service was told to listen on.
+        host: the host the service listens on.
         allowed_hosts: further names, in lower case and without a port.
     """
 
@@ -42,7 +42,10 @@ class Guard:
         self._names = frozenset({host.lower(), *allowed_hosts})
 
     def check(self, request: web.BaseRequest) -> None:
-        """Let a request pass.
+        """Accept or refuse a request.
+
+        Args:
+            request: the request; only its headers are read.
 
         Raises:
             Rejected: it comes from a page of a foreign origin, or is for a host that is not this one (403), or it is a
@@ -71,7 +74,11 @@ class Guard:
 
 @lru_cache(maxsize=256)
 def host_name(host: str) -> str | None:
-    """Return the name in a Host header, in lower case and without the port; None if it is not one."""
+    """Return the name in a Host header, in lower case and without the port; None if it is invalid.
+
+    Args:
+        host: the header.
+    """
     match = _HOST.fullmatch(host.strip())
     if match is None:
         return None

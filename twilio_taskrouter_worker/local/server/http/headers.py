@@ -1,4 +1,4 @@
-"""Headers that answers have besides those of their content."""
+"""Headers of answers, apart from those of their content."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ REST: Final[Headers] = {
     ),
     "Access-Control-Expose-Headers": "ETag",
 }
-"""Those of the live REST API. Pages of foreign origins never come as far as here."""
+"""The headers of the live REST API. Requests of foreign origins are refused earlier."""
 
 
 def request_id() -> Headers:
-    """Return the header by which one request can be told from all others."""
+    """Return the header with the unique id of one request."""
     return {"Twilio-Request-Id": f"RQ{uuid.uuid4().hex}"}
 
 
 def allow(methods: Iterable[str]) -> Headers:
-    """Return the header that names the methods of a path; where there is GET there is HEAD."""
+    """Return the header with the methods of a path; GET implies HEAD.
+
+    Args:
+        methods: the methods.
+    """
     found = dict.fromkeys(methods)
     if "GET" in found:
         found["HEAD"] = None

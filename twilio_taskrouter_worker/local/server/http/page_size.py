@@ -1,4 +1,4 @@
-"""How many records a page of a list has, over REST and the bridge."""
+"""The page size of lists, over REST and the bridge."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ LARGEST_PAGE_SIZE: Final = 1000
 
 def page_size(given: Given, default: int = DEFAULT_PAGE_SIZE) -> int:
     """Return the PageSize of a request.
+
+    Args:
+        given: the request's parameters.
+        default: the size without one.
 
     Raises:
         Rejected: it is out of range (400).

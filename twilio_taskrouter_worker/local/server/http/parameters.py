@@ -149,10 +149,14 @@ KICK_WORKER_PARTICIPANT: Final = (
 
 
 def reservation_command(given: Given, **where: Any) -> commands.UpdateReservation | commands.InstructReservation:
-    """Return the command that an update's parameters ask for; ``where`` has the sids and the version.
+    """Return the command of a reservation update.
+
+    Args:
+        given: the request's parameters.
+        where: the sids and the version.
 
     Raises:
-        Rejected: they ask for nothing (400).
+        Rejected: a parameter is missing or invalid (400).
     """
     if "Instruction" not in given:
         return commands.UpdateReservation(**where, **read(UPDATE_RESERVATION, given))
@@ -160,7 +164,7 @@ def reservation_command(given: Given, **where: Any) -> commands.UpdateReservatio
     return commands.InstructReservation(params=dict(given), **where, **fields)
 
 
-# Filters of lists whose values are sids: a malformed one is refused, where an unknown one finds nothing.
+# Filters of lists by sid: a malformed sid is refused, an unknown one matches nothing.
 ACTIVITY_SID: Final = sid("WA")
 WORKER_SID: Final = sid("WK")
 TASK_QUEUE_SID: Final = sid("WQ")

@@ -1,4 +1,4 @@
-"""Paths as tables: a template such as ``Workspaces/{WorkspaceSid}/Tasks/{Sid}``, a method, and what answers it."""
+"""Tables of paths: from a template such as ``Workspaces/{WorkspaceSid}/Tasks/{Sid}`` and a method to a target."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Node(Generic[T]):
 
 
 class MethodNotAllowed(Exception):
-    """The path is known, the method is not; ``allowed`` has those that are."""
+    """The path is known, the method is not; ``allowed`` has the known methods."""
 
     def __init__(self, allowed: list[str]) -> None:
         super().__init__(allowed)
@@ -29,14 +29,20 @@ class MethodNotAllowed(Exception):
 
 
 class PathTable(Generic[T]):
-    """Targets by method and path. A fixed segment wins over a variable one."""
+    """Targets by method and path. A fixed segment has precedence over a variable one."""
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
         self._templates: list[tuple[str, str]] = []
 
     def add(self, method: str, template: str, target: T) -> None:
-        """Let a method on paths of this form lead to a target."""
+        """Add a target.
+
+        Args:
+            method: the method.
+            template: the path, with variable segments in braces.
+            target: the target.
+        """
         node, names = self._root, []
         for segment in template.split("/"):
             if segment.startswith("{"):
@@ -50,17 +56,21 @@ class PathTable(Generic[T]):
         self._templates.append((method, template))
 
     def templates(self) -> Iterator[tuple[str, str]]:
-        """Iterate over methods and templates, as they were added."""
+        """Iterate over methods and templates, in the order in which they were added."""
         return iter(self._templates)
 
     def find(self, method: str, path: str) -> tuple[T, dict[str, str]] | None:
-        """Return the target of a path (without a leading slash) and its variables; None: there is no such path.
+        """Return the target of a path and its variables; None for an unknown path.
 
-        Segments are taken as they stand: no empty one, ``.`` or ``..`` means anything, and a percent-encoded slash
-        does not divide.
+        Segments are taken literally: an empty one, ``.`` or ``..`` matches nothing, and a percent-encoded slash does
+        not separate segments.
+
+        Args:
+            method: the method.
+            path: the path, without a leading slash.
 
         Raises:
-            MethodNotAllowed: the path leads somewhere, but not with this method.
+            MethodNotAllowed: the path is known, but not with this method.
         """
         segments = path.split("/")
         if len(segments) > _MOST_SEGMENTS:

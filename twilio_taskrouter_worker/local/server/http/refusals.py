@@ -12,11 +12,15 @@ from ..rules import ServiceRules
 
 _MORE_INFO = "https://www.twilio.com/docs/errors/{code}"
 NOT_HERE_CODE = 20501
-"""Code of answers for what Twilio has and the local TaskRouter has not; Twilio itself never uses it."""
+"""The code for operations of Twilio that the local TaskRouter does not have; Twilio itself never uses it."""
 
 
 def body(refusal: Rejected) -> dict[str, Any]:
-    """Return the JSON object that tells a client about a refusal."""
+    """Return a refusal as the JSON object of an answer.
+
+    Args:
+        refusal: the refusal.
+    """
     return {
         "code": refusal.code,
         "message": refusal.message,
@@ -26,47 +30,67 @@ def body(refusal: Rejected) -> dict[str, Any]:
 
 
 def invalid(message: str) -> Rejected:
-    """The request has a value that cannot be."""
+    """Return a refusal: a value of the request is invalid (400).
+
+    Args:
+        message: the value, and a valid one.
+    """
     return Rejected(400, 20001, message)
 
 
 def bad_credentials() -> Rejected:
-    """No Basic credentials, or wrong ones."""
+    """Return a refusal: Basic credentials are missing or wrong (401)."""
     return Rejected(401, 20003, "Authenticate")
 
 
 def no_token() -> Rejected:
-    """A bridge request without any access token."""
+    """Return a refusal: a bridge request without an access token (401)."""
     return Rejected(401, 20101, "The access token is missing")
 
 
 def token_expired() -> Rejected:
-    """The access token was good once."""
+    """Return a refusal: the access token has expired (401)."""
     return Rejected(401, 20104, "The access token has expired")
 
 
 def too_many_sessions(limit: int) -> Rejected:
-    """The worker has as many websockets as it may."""
+    """Return a refusal: the worker's number of websockets is at its limit (429).
+
+    Args:
+        limit: the limit.
+    """
     return Rejected(429, 20429, f"The worker has {limit} websockets already; at most {limit} may be open")
 
 
 def bad_token(reason: str) -> Rejected:
-    """The access token is not one."""
+    """Return a refusal: the access token is invalid (403).
+
+    Args:
+        reason: the reason, after "The access token is invalid:".
+    """
     return Rejected(403, 20101, f"The access token is invalid: {reason}")
 
 
 def bad_signature() -> Rejected:
-    """The access token was signed with another key."""
+    """Return a refusal: the access token was signed with another key (403)."""
     return Rejected(403, 20107, "The access token's signature does not belong to the signing key of this account")
 
 
 def bad_grant(reason: str) -> Rejected:
-    """The access token is good, but it grants nothing here."""
+    """Return a refusal: the access token is valid, but its TaskRouter grant is not (403).
+
+    Args:
+        reason: the reason.
+    """
     return Rejected(403, 20106, f"The access token's TaskRouter grant is invalid: {reason}")
 
 
 def foreign_host(host: str) -> Rejected:
-    """The request is for a host that this service does not have; maybe the name of a web page that resolves to it."""
+    """Return a refusal: the host is not one of this service; possibly a web page whose name resolves to it (403).
+
+    Args:
+        host: the Host header.
+    """
     return Rejected(
         403,
         20403,
@@ -76,7 +100,11 @@ def foreign_host(host: str) -> Rejected:
 
 
 def foreign_origin(origin: str) -> Rejected:
-    """The request comes from a web page of another origin."""
+    """Return a refusal: the request comes from a web page of another origin (403).
+
+    Args:
+        origin: the Origin header.
+    """
     return Rejected(
         403,
         20403,
@@ -86,28 +114,37 @@ def foreign_origin(origin: str) -> Rejected:
 
 
 def foreign_page() -> Rejected:
-    """The request comes from a web page of another site, which the browser does not name."""
+    """Return a refusal: the request comes from a web page of another site, which the browser does not name (403)."""
     return Rejected(403, 20403, "Pages of other sites may not use this local TaskRouter (Sec-Fetch-Site: cross-site)")
 
 
 def own_webhook() -> Rejected:
-    """The request is a webhook: its events would cause events without end."""
+    """Return a refusal: the request is a webhook, and its events would cause further webhooks without end (508)."""
     return Rejected(508, 20508, "A TaskRouter does not take webhooks: a callback URL leads to this service itself")
 
 
 def forbidden(reason: str, rules: ServiceRules) -> Rejected:
-    """The token's role or workspace does not allow this."""
+    """Return a refusal: the token's role or workspace does not allow the request (403).
+
+    Args:
+        reason: the reason.
+        rules: have the code of the answer.
+    """
     return Rejected(403, rules.forbidden_code, reason)
 
 
 def not_found(path: str) -> Rejected:
-    """Nothing is at this path."""
+    """Return a refusal: nothing is at this path (404).
+
+    Args:
+        path: the path.
+    """
     shown = re.sub(r"^/v1(?=/)", "", path)
     return Rejected(404, 20404, f"The requested resource {shown[:500]} was not found")
 
 
 class MethodRefused(Rejected):
-    """The path exists, the method on it does not; ``allowed`` has those that do."""
+    """A refusal: the path exists, but not with this method (405); ``allowed`` has the methods it has."""
 
     def __init__(self, method: str, path: str, allowed: Iterable[str]) -> None:
         super().__init__(405, 20004, f"Method {method[:20]} is not allowed for {path[:500]}")
@@ -115,7 +152,7 @@ class MethodRefused(Rejected):
 
 
 def old_token() -> Rejected:
-    """A capability token, which was signed with the auth token."""
+    """Return a refusal: a capability token, which was signed with the auth token (403)."""
     return Rejected(
         403,
         20101,
@@ -125,7 +162,7 @@ def old_token() -> Rejected:
 
 
 def old_sdk() -> Rejected:
-    """A request of TaskRouter.js v1."""
+    """Return a refusal: a request of TaskRouter.js v1 (404)."""
     return Rejected(
         404,
         20404,
@@ -135,22 +172,34 @@ def old_sdk() -> Rejected:
 
 
 def too_large(limit: int) -> Rejected:
-    """The request's body is longer than anybody needs."""
+    """Return a refusal: the request's body is too long (413).
+
+    Args:
+        limit: the limit in bytes.
+    """
     return Rejected(413, 20001, f"The request body is longer than {limit} bytes")
 
 
 def encoded(encoding: str) -> Rejected:
-    """The request's body is compressed, which could make anything of a few bytes."""
+    """Return a refusal: the request's body is compressed, so its size cannot be limited (415).
+
+    Args:
+        encoding: the Content-Encoding header.
+    """
     return Rejected(415, 20001, f"The request body must not be encoded; its Content-Encoding is {encoding[:60]!r}")
 
 
 def too_slow() -> Rejected:
-    """The request's body did not arrive in time."""
+    """Return a refusal: the request's body did not arrive in time (408)."""
     return Rejected(408, 20001, "The request body did not arrive in time")
 
 
 def not_here(operation: str) -> Rejected:
-    """Twilio does this, the local TaskRouter does not."""
+    """Return a refusal: an operation of Twilio that the local TaskRouter does not have (501).
+
+    Args:
+        operation: its name in Twilio's API description.
+    """
     return Rejected(
         501,
         NOT_HERE_CODE,
@@ -160,10 +209,14 @@ def not_here(operation: str) -> Rejected:
 
 
 def trouble() -> Rejected:
-    """Something broke here; the log has the rest."""
-    return Rejected(500, 20500, "The local TaskRouter failed on this request; its log says why")
+    """Return a refusal: an internal error, which is in the log (500)."""
+    return Rejected(500, 20500, "The local TaskRouter failed on this request; its log has the error")
 
 
 def not_kept(failure: StoreError) -> Rejected:
-    """The file of the service cannot be written any more; whether the request was done is not known."""
-    return Rejected(503, 20503, f"The local TaskRouter cannot keep what it is asked to do: {failure}")
+    """Return a refusal: the file can no longer be written; the request may or may not have been kept (503).
+
+    Args:
+        failure: the error.
+    """
+    return Rejected(503, 20503, f"The local TaskRouter cannot write its file: {failure}")

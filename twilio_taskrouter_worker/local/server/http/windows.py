@@ -1,4 +1,4 @@
-"""The span of time that event lists and statistics look at."""
+"""The span of time of event lists and statistics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_MINUTES: Final = 30 * 24 * 60
 
 @attrs.frozen
 class Window:
-    """From ``start`` to ``end``, unix seconds, both inside."""
+    """From ``start`` to ``end``, in unix seconds, both included."""
 
     start: float
     end: float
@@ -25,10 +25,14 @@ class Window:
 
 
 def window(given: Given, now: float) -> Window:
-    """Return the window that StartDate, EndDate and Minutes ask for; without any, the last quarter of an hour.
+    """Return the window of StartDate, EndDate and Minutes; without any of them, the last 15 minutes.
+
+    Args:
+        given: the request's parameters.
+        now: unix seconds by the engine's clock.
 
     Raises:
-        Rejected: one of them cannot be, or the end is before the start (400).
+        Rejected: one of them is invalid, or the end is before the start (400).
     """
     end = convert("EndDate", given["EndDate"], date) if given.get("EndDate") else now
     minutes = convert("Minutes", given["Minutes"], integer) if given.get("Minutes") else DEFAULT_MINUTES

@@ -39,7 +39,7 @@ Handler = Callable[[Call], Answer]
 
 @attrs.frozen
 class Operation:
-    """One operation of the API: its name in the official description, where it is, and what does it."""
+    """One operation of the API: its name in the official description, its method and path, and its handler."""
 
     name: str
     method: str

@@ -1,4 +1,4 @@
-"""Statistics: what is so now, from the engine, and what was in a span of time, from the ledger."""
+"""The figures of statistics: current ones from the engine, and those of a span of time from the facts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ _RESERVATION_COUNTERS: Final = {
 
 
 def tasks_now(tasks: Iterable[model.Task], now: float) -> Figures:
-    """Return the figures of open tasks: how many in which state, and which one has waited longest."""
+    """Return the figures of open tasks: how many in each state, and the longest wait.
+
+    Args:
+        tasks: the tasks, ended ones included.
+        now: unix seconds by the engine's clock.
+    """
     open_tasks = [task for task in tasks if not task.final]
     waiting = [task for task in open_tasks if task.assignment_status == model.PENDING]
     longest = min(waiting, key=lambda task: task.date_created, default=None)
@@ -44,7 +49,12 @@ def tasks_now(tasks: Iterable[model.Task], now: float) -> Figures:
 
 
 def longest_in_queue(tasks: Iterable[model.Task], now: float) -> Figures:
-    """Return which task has waited longest since it entered its queue."""
+    """Return the task with the longest wait since it entered its queue.
+
+    Args:
+        tasks: the tasks.
+        now: unix seconds by the engine's clock.
+    """
     waiting = [
         (task.task_queue_entered_date, task.sid)
         for task in tasks
@@ -58,7 +68,13 @@ def longest_in_queue(tasks: Iterable[model.Task], now: float) -> Figures:
 
 
 def activities_now(engine: Engine, workspace_sid: str, workers: Iterable[model.Worker]) -> list[Figures]:
-    """Return how many of some workers are in each activity of their workspace."""
+    """Return the number of workers in each activity of their workspace.
+
+    Args:
+        engine: the engine.
+        workspace_sid: the workspace.
+        workers: the workers to count.
+    """
     counts = Counter(worker.activity_sid for worker in workers)
     return [
         {"sid": activity.sid, "friendly_name": activity.friendly_name, "workers": counts[activity.sid]}
@@ -70,18 +86,26 @@ def activities_now(engine: Engine, workspace_sid: str, workers: Iterable[model.W
 
 
 def reservations(facts: Iterable[Fact]) -> Figures:
-    """Return the counters of reservations."""
+    """Return the counters of reservations.
+
+    Args:
+        facts: the facts in the span.
+    """
     counts = Counter(fact.type for fact in facts)
     return {name: counts[kind] for name, kind in _RESERVATION_COUNTERS.items()}
 
 
 def span_of(span: Window) -> Figures:
-    """Return the bounds of the span, as answers have them."""
+    """Return the bounds of the span, as texts.
+
+    Args:
+        span: the span.
+    """
     return {"start_time": iso(span.start), "end_time": iso(span.end)}
 
 
 def tasks_past(facts: list[Fact], entered: str, thresholds: tuple[int, ...] | None) -> Figures:
-    """Return what statistics of queues, workflows and workspaces share.
+    """Return the figures that statistics of queues, workflows and workspaces share.
 
     Args:
         facts: those of the queue, workflow or workspace in the span.
@@ -107,12 +131,20 @@ def tasks_past(facts: list[Fact], entered: str, thresholds: tuple[int, ...] | No
 
 
 def timed_out_in_workflow(facts: list[Fact]) -> Figures:
-    """Return how many tasks fell out of their workflow."""
+    """Return the number of tasks that timed out in their workflow.
+
+    Args:
+        facts: the facts in the span.
+    """
     return {"tasks_timed_out_in_workflow": sum(fact.type == "workflow.timeout" for fact in facts)}
 
 
 def wait_in_queue(facts: list[Fact]) -> Figures:
-    """Return how long accepted tasks had been in their queue."""
+    """Return the time that accepted tasks had spent in their queue.
+
+    Args:
+        facts: the facts in the span.
+    """
     accepted = [fact for fact in facts if fact.type == "reservation.accepted"]
     return {"wait_duration_in_queue_until_accepted": _durations(accepted, lambda fact: fact.wait_in_queue)}
 
@@ -120,9 +152,16 @@ def wait_in_queue(facts: list[Fact]) -> Figures:
 def activity_durations(
     engine: Engine, workspace_sid: str, workers: list[model.Worker], facts: list[Fact], span: Window
 ) -> list[Figures]:
-    """Return how long workers stayed in each activity: stays that ended in the span, and those that go on.
+    """Return the time that workers spent in each activity: ended stays in the span, and current ones.
 
-    What lies outside of the span is not counted.
+    Parts of a stay outside of the span are not counted.
+
+    Args:
+        engine: the engine.
+        workspace_sid: the workspace.
+        workers: the workers, for current stays.
+        facts: their facts in the span, for ended stays.
+        span: the span.
     """
     stays: dict[str, list[float]] = {}
     for fact in facts:

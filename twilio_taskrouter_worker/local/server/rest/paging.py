@@ -18,10 +18,16 @@ _PAGE_PARAMETERS = ("PageSize", "Page", "PageToken")
 
 
 def page(call: Call, key: str, records: Sequence[Any], shape: Shaper) -> dict[str, Any]:
-    """Return the page of (filtered and ordered) records that a request asks for, with its ``meta``.
+    """Return the requested page of filtered and ordered records, with its ``meta``.
+
+    Args:
+        call: the request.
+        key: the name of the list in the answer.
+        records: all records.
+        shape: makes the JSON of a record.
 
     Raises:
-        Rejected: PageSize, Page or PageToken cannot be (400).
+        Rejected: PageSize, Page or PageToken is invalid (400).
     """
     size = page_size(call.query)
     number, start = _position(call, records, size)
@@ -54,10 +60,10 @@ def _position(call: Call, records: Sequence[Any], size: int) -> tuple[int, int]:
     if number < 0:
         raise refusals.invalid(f"The value of Page is invalid: {number} is below 0")
     if not call.query.get("PageToken"):
-        # The number is the client's own; the token alone says where a page begins.
+        # The number is only echoed to the client; the position of a page is in the token alone.
         return number, 0
     direction, sid, index = _read_token(convert("PageToken", call.query["PageToken"], text))
-    # The record may be gone by now; then whatever followed it has moved to its place.
+    # If the record was deleted meanwhile, the following ones have moved up by one.
     found = next((place for place, record in enumerate(records) if record.sid == sid), None)
     place = min(index, len(records)) if found is None else found
     if direction == "before":

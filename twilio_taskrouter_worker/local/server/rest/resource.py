@@ -1,4 +1,4 @@
-"""Resources as tables: the five operations that most of them have, made from what differs between them."""
+"""Resources as tables: the five common operations of most resources, built from their differences."""
 
 from __future__ import annotations
 

@@ -28,7 +28,13 @@ def _dates(record: model.Record) -> Shape:
 
 
 def workspace(record: model.Workspace, base: str, now: float) -> Shape:
-    """A workspace."""
+    """Return a workspace.
+
+    Args:
+        record: the engine's record.
+        base: the URL of ``/v1``, for links.
+        now: unix seconds by the engine's clock.
+    """
     url = f"{base}/Workspaces/{record.sid}"
     return {
         "account_sid": record.account_sid,
@@ -60,7 +66,13 @@ def workspace(record: model.Workspace, base: str, now: float) -> Shape:
 
 
 def activity(record: model.Activity, base: str, now: float) -> Shape:
-    """An activity."""
+    """Return an activity.
+
+    Args:
+        record: the engine's record.
+        base: the URL of ``/v1``, for links.
+        now: unix seconds by the engine's clock.
+    """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     return {
         "account_sid": record.account_sid,
@@ -75,7 +87,13 @@ def activity(record: model.Activity, base: str, now: float) -> Shape:
 
 
 def worker(record: model.Worker, base: str, now: float) -> Shape:
-    """A worker."""
+    """Return a worker.
+
+    Args:
+        record: the engine's record.
+        base: the URL of ``/v1``, for links.
+        now: unix seconds by the engine's clock.
+    """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     url = f"{home}/Workers/{record.sid}"
     return {
@@ -104,7 +122,13 @@ def worker(record: model.Worker, base: str, now: float) -> Shape:
 
 
 def worker_channel(record: model.WorkerChannel, base: str, now: float) -> Shape:
-    """A worker channel."""
+    """Return a worker channel.
+
+    Args:
+        record: the engine's record.
+        base: the URL of ``/v1``, for links.
+        now: unix seconds by the engine's clock.
+    """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     return {
         "account_sid": record.account_sid,
@@ -123,7 +147,13 @@ def worker_channel(record: model.WorkerChannel, base: str, now: float) -> Shape:
 
 
 def task_channel(record: model.TaskChannel, base: str, now: float) -> Shape:
-    """A task channel."""
+    """Return a task channel.
+
+    Args:
+        record: the engine's record.
+        base: the URL of ``/v1``, for links.
+        now: unix seconds by the engine's clock.
+    """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     return {
         "account_sid": record.account_sid,
@@ -139,7 +169,13 @@ def task_channel(record: model.TaskChannel, base: str, now: float) -> Shape:
 
 
 def task_queue(record: model.TaskQueue, base: str, now: float) -> Shape:
-    """A task queue."""
+    """Return a task queue.
+
+    Args:
+        record: the engine's record.
+        base: the URL of ``/v1``, for links.
+        now: unix seconds by the engine's clock.
+    """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     url = f"{home}/TaskQueues/{record.sid}"
     links = {"workspace": home, **_links(url, *_STATISTICS)}
@@ -168,7 +204,13 @@ def task_queue(record: model.TaskQueue, base: str, now: float) -> Shape:
 
 
 def workflow(record: model.Workflow, base: str, now: float) -> Shape:
-    """A workflow."""
+    """Return a workflow.
+
+    Args:
+        record: the engine's record.
+        base: the URL of ``/v1``, for links.
+        now: unix seconds by the engine's clock.
+    """
     url = f"{base}/Workspaces/{record.workspace_sid}/Workflows/{record.sid}"
     return {
         "account_sid": record.account_sid,
@@ -187,7 +229,13 @@ def workflow(record: model.Workflow, base: str, now: float) -> Shape:
 
 
 def task(record: model.Task, base: str, now: float) -> Shape:
-    """A task."""
+    """Return a task.
+
+    Args:
+        record: the engine's record.
+        base: the URL of ``/v1``, for links.
+        now: unix seconds by the engine's clock, for the age.
+    """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     url = f"{home}/Tasks/{record.sid}"
     return {
@@ -242,12 +290,24 @@ def _reservation(record: model.Reservation, home: str, url: str) -> Shape:
 
 
 def task_reservation(record: model.Reservation, base: str, now: float) -> Shape:
-    """A reservation, seen from its task."""
+    """Return a reservation, below its task's path.
+
+    Args:
+        record: the engine's record.
+        base: the URL of ``/v1``, for links.
+        now: unix seconds by the engine's clock.
+    """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     return _reservation(record, home, f"{home}/Tasks/{record.task_sid}")
 
 
 def worker_reservation(record: model.Reservation, base: str, now: float) -> Shape:
-    """A reservation, seen from its worker."""
+    """Return a reservation, below its worker's path.
+
+    Args:
+        record: the engine's record.
+        base: the URL of ``/v1``, for links.
+        now: unix seconds by the engine's clock.
+    """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     return _reservation(record, home, f"{home}/Workers/{record.worker_sid}")

@@ -22,7 +22,7 @@ MOST_THRESHOLDS: Final = 30
 """How many limits ``SplitByWaitTime`` may have: each is compared with every task."""
 
 
-# -- what is asked for -----------------------------------------------------------------------------------------------
+# -- the requested figures -------------------------------------------------------------------------------------------
 
 
 def _channel(call: Call) -> str | None:
@@ -64,7 +64,7 @@ def _facts(call: Call, span: Window, wanted: Callable[[Fact], bool] = lambda fac
     channel = _channel(call)
     return [
         fact
-        for fact in call.service.ledger.within(call.workspace_sid, span)
+        for fact in call.service.facts.within(call.workspace_sid, span)
         if wanted(fact) and channel in (None, fact.channel_sid)
     ]
 
@@ -164,7 +164,7 @@ def _workers_past(call: Call, workers: list[model.Worker]) -> Figures:
     facts = _facts(call, span, lambda fact: fact.worker_sid in sids)
     stays = [
         fact
-        for fact in call.service.ledger.within(call.workspace_sid, span)
+        for fact in call.service.facts.within(call.workspace_sid, span)
         if fact.worker_sid in sids and fact.activity_sid is not None
     ]
     durations = statistics.activity_durations(call.engine, call.workspace_sid, workers, stays, span)

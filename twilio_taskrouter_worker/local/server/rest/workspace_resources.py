@@ -1,4 +1,4 @@
-"""Workspaces, and what is set up in one: activities, task channels, task queues, workflows."""
+"""Workspaces and their configuration: activities, task channels, task queues, workflows."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def test_keys_that_mean_nothing_are_named(created: Event) -> None:
     [
         (b"<Response/>", "not JSON"),
         (b"\xff", "not JSON"),
-        (b"[1]", "no JSON object, but a list"),
+        (b"[1]", "must be a JSON object, not list"),
         ({"instruction": "hangup"}, "'hangup', not one of accept, reject, dequeue, call, redirect, conference"),
         ({"instruction": "supervise"}, "'supervise', not one of"),
         ({"instruction": 7}, "instruction is 7, not one of"),

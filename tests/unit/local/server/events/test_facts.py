@@ -1,11 +1,11 @@
-"""The event log and the ledger: what they keep, and how far back."""
+"""The event log and the facts: what they keep, and how far back."""
 
 from __future__ import annotations
 
 from twilio_taskrouter_worker.local.engine import Engine, Event, commands
 from twilio_taskrouter_worker.local.server.events import event_fields
 from twilio_taskrouter_worker.local.server.events.event_log import Entry, EventLog
-from twilio_taskrouter_worker.local.server.events.facts import Ledger
+from twilio_taskrouter_worker.local.server.events.facts import Facts
 from twilio_taskrouter_worker.local.server.http.windows import Window
 
 
@@ -35,13 +35,13 @@ def test_log_is_bounded_and_apart() -> None:
 
 
 def test_ledger_is_bounded_and_cut() -> None:
-    """The ledger keeps what is counted, the latest of it, and gives out a span of it."""
+    """The facts of counted events are kept up to a limit, and can be read by span."""
     workspace, events = happened()
-    ledger = Ledger(kept=7)
+    facts = Facts(kept=7)
     for event in events:
-        ledger.note(event)
-    assert len(ledger) == 7
-    found = list(ledger.within(workspace, Window(15.0, 25.0)))
+        facts.note(event)
+    assert len(facts) == 7
+    found = list(facts.within(workspace, Window(15.0, 25.0)))
     assert {fact.at for fact in found} == {20.0}
     assert {fact.type for fact in found} == {"workflow.entered", "task-queue.entered", "task.created"}
     assert all(fact.workflow_sid and fact.channel_name == "default" for fact in found)
