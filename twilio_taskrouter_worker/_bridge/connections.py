@@ -277,13 +277,17 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str], int] | None:
     """Status, headers and length of the body of a plain answer; None where anything is out of the ordinary."""
     first, *lines = head.decode("latin-1").split("\r\n")
     status = first[9:12]
-    if not first.startswith("HTTP/1.1 ") or not status.isdigit() or not "200" <= status <= "599" or "\n" in first:
+    if not first.startswith("HTTP/1.1 ") or not status.isdecimal() or first[12:13] not in ("", " "):
+        return None
+    if not "200" <= status <= "599" or "\n" in first:
         return None
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
         name = name.lower()
-        if not colon or name in headers or not name.isprintable() or " " in name or "\n" in value or "\r" in value:
+        if not colon or name in headers or not (name.isascii() and name.isprintable()) or " " in name:
+            return None
+        if "\n" in value or "\r" in value:
             return None
         headers[name] = value.strip(" \t")
     length = headers.get("content-length", "")

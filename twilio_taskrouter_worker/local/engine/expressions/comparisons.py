@@ -13,7 +13,7 @@ from typing import Any
 from .members import Members, asking
 from .nodes import Operator
 from .paths import Read, Reader
-from .semantics import Semantics, is_array, is_number
+from .semantics import Semantics, is_array, is_number, is_object
 
 Test = Callable[[Any], bool]
 """Takes a scope, never raises."""
@@ -87,10 +87,17 @@ def _is_plain_text(value: Any, semantics: Semantics) -> bool:
 def _key_test(document_of: Read, name: str, literal: Any, semantics: Semantics) -> Test:
     """Return the test of a single name being equal to a text or number, the commonest in filters."""
     if isinstance(literal, str):
-        return lambda scope: bool(document_of(scope).get(name) == literal)
+
+        def test_text(scope: Any) -> bool:
+            document = document_of(scope)
+            known = type(document) is dict or is_object(document)
+            return known and bool(document.get(name) == literal)
+
+        return test_text
 
     def test(scope: Any) -> bool:
-        value = document_of(scope).get(name)
+        document = document_of(scope)
+        value = document.get(name) if type(document) is dict or is_object(document) else None
         return value == literal if type(value) is int else semantics.equal(value, literal)
 
     return test
