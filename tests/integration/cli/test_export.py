@@ -85,7 +85,7 @@ def test_something_else_that_answers(body: str) -> None:
         thread.start()
         service = RemoteService(f"http://127.0.0.1:{server.server_port}/", "AC1", "x")
         try:
-            with pytest.raises(SeedError, match="is no TaskRouter"):
+            with pytest.raises(SeedError, match="is not a TaskRouter service"):
                 service.workspaces()
         finally:
             service.close()

@@ -5,8 +5,8 @@
     outcome.result      # the Workspace
     outcome.events      # what happened, in order
 
-It has no clock, no thread and no I/O: time comes in with each command, and whoever drives it asks ``next_deadline()``
-when to come back with ``AdvanceTime``. The same journal, seed and rules give the same state, byte for byte.
+It has no clock, no thread and no I/O: each command is applied at a given time, and the caller asks ``next_deadline()``
+when to apply ``AdvanceTime``. The same journal, seed and rules give the same state, byte for byte.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Everything that can be asked of the engine, as frozen commands; their JSON form is in ``journal``.
+"""The commands of the engine, as frozen records; their JSON form is in ``journal``.
 
-In commands that change something, :data:`UNSET` means that the parameter is absent and the field stays. ``None``,
-where a type allows it, clears the field. ``if_match`` is the version the asker believes to be current; None asks for no
-check. A ``workspace_sid`` is always given; ``task_channel`` is a sid or a unique name.
+In commands that update a resource, :data:`UNSET` means that the parameter is absent and the field keeps its value.
+``None``, where a type allows it, clears the field. ``if_match`` is the version that the client expects to be current;
+None: no precondition. A ``workspace_sid`` is always given; ``task_channel`` is a sid or a unique name.
 """
 
 from __future__ import annotations
@@ -34,17 +34,21 @@ FloatOrUnset = float | Unset
 
 @attrs.frozen(kw_only=True)
 class Command:
-    """What all commands share."""
+    """Base class of all commands. Its direct subclasses are the commands that a journal may contain."""
 
     def given(self, *names: str) -> dict[str, Any]:
-        """Return those of the named fields that are not :data:`UNSET`."""
+        """Return the named fields that are not :data:`UNSET`.
+
+        Args:
+            names: names of fields, which are also the names of the record's fields.
+        """
         values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value is not UNSET}
 
 
 @attrs.frozen(kw_only=True)
 class AdvanceTime(Command):
-    """Let every timer that is due do its work, and nothing else."""
+    """Run the timers that are due, and nothing else; result: None."""
 
 
 # -- workspaces --------------------------------------------------------------------------------------------------
@@ -204,7 +208,7 @@ class CreateTaskQueue(Command):
     reservation_activity_sid: str | None = None
     assignment_activity_sid: str | None = None
     sid: str | None = None
-    """The sid that a configuration from elsewhere knows it by; None: a new one."""
+    """The sid by which a configuration of another account refers to it; None: a new sid."""
 
 
 @attrs.frozen(kw_only=True)
@@ -317,7 +321,7 @@ class DeleteTask(Command):
 class UpdateReservation(Command):
     """Accept, reject, wrap up or complete a reservation; result: Reservation.
 
-    ``task_sid`` or ``worker_sid``, where given, must be the reservation's own, else it is not found: the two URL forms.
+    ``task_sid`` and ``worker_sid`` come from the two forms of the URL; a reservation of another one is not found.
     """
 
     workspace_sid: str
@@ -341,7 +345,7 @@ class InstructReservation(Command):
     sid: str
     instruction: str
     reservation_status: str | None = None
-    """What the caller takes the status to be; refused unless it is."""
+    """The status that the caller expects; the command is refused if it is another one. None: not checked."""
     params: Mapping[str, Any] = attrs.field(factory=dict)
     worker_activity_sid: str | None = None
     task_sid: str | None = None
@@ -351,9 +355,9 @@ class InstructReservation(Command):
 
 @attrs.frozen(kw_only=True)
 class CancelReservation(Command):
-    """Withdraw an offer because nobody could be asked what to do with it; result: Reservation.
+    """Cancel an offer because the assignment callbacks failed; result: Reservation.
 
-    The task goes on at once. What is no longer pending, or is being connected, stays as it is.
+    The task is routed on at once. A reservation that is no longer pending, or is being connected, is left unchanged.
     """
 
     workspace_sid: str
@@ -362,9 +366,9 @@ class CancelReservation(Command):
 
 @attrs.frozen(kw_only=True)
 class ResolveInstruction(Command):
-    """Let a voice instruction succeed or fail; result: Reservation, or None when it only arms the next one.
+    """Set the outcome of a voice instruction; result: Reservation, or None if it applies to a later one.
 
-    Without ``reservation_sid`` it is kept for the next voice instruction of the workspace.
+    Without ``reservation_sid`` the outcome is kept for the next voice instruction of the workspace.
     """
 
     workspace_sid: str
@@ -459,7 +463,7 @@ class SessionOpened(Command):
     workspace_sid: str
     worker_sid: str
     set_offline: bool | None = None
-    """The flag it was opened with, for whoever reads the journal and has to close it; the engine takes no notice."""
+    """The flag it was opened with. The engine ignores it; a service restarted from the journal needs it to close it."""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,4 +1,8 @@
-"""The engine's face: apply a command, ask for the next deadline, read the state."""
+"""The engine's interface: apply a command, ask for the next deadline, read the state.
+
+The two tables map commands and timers to the functions that carry them out. Every change takes the same way: timers
+that are due, the command, the routing that it makes possible, timers that it has made due.
+"""
 
 from __future__ import annotations
 
@@ -86,20 +90,20 @@ _TIMERS: dict[TimerKind, Callable[..., None]] = {
 
 @attrs.frozen(slots=False)
 class Outcome:
-    """What a command has done."""
+    """The outcome of a command."""
 
     result: Any
     """The record the command's docstring names; None for deletions and AdvanceTime."""
     events: tuple[Event, ...]
-    """What happened, in order, that of timers that were due before the command first."""
+    """The events in their order, including those of timers that were due before the command."""
     warnings: tuple[str, ...] = ()
-    """What the command says and was ignored, such as a character of an expression that belongs to nothing."""
+    """Parts of the command that were ignored, such as a stray character in an expression."""
 
 
 class Engine(Queries):
     """A TaskRouter account: workspaces and everything in them.
 
-    Not safe for use from several threads at a time; it belongs to whoever holds it.
+    An engine is not thread-safe: its owner serializes all calls, reads included.
 
     Args:
         account_sid: the account everything belongs to.
@@ -127,10 +131,18 @@ class Engine(Queries):
     def replay(
         cls, entries: Iterable[JournalEntry], *, account_sid: str, seed: int = 0, rules: Rules = DEFAULT_RULES
     ) -> Engine:
-        """Return a new engine that has applied a journal, without recording it again.
+        """Return a new engine to which a journal was applied.
+
+        The entries are not recorded again.
+
+        Args:
+            entries: the journal from its beginning, in order.
+            account_sid: as in the engine that wrote the journal.
+            seed: as in that engine; another one makes other sids.
+            rules: as in that engine.
 
         Raises:
-            Rejected: an entry is refused, so the journal, the seed or the rules are not those it was written with.
+            Rejected: an entry is refused: the journal, the seed or the rules are not those it was written with.
         """
         engine = cls(account_sid=account_sid, seed=seed, rules=rules)
         for entry in entries:
@@ -138,15 +150,18 @@ class Engine(Queries):
         return engine
 
     def snapshot(self) -> str:
-        """Return the whole state as a text from which :meth:`restore` makes the same engine again."""
+        """Return the whole state as text, from which :meth:`restore` makes an equal engine."""
         return snapshots.write(self._kernel, self.seed)
 
     @classmethod
     def restore(cls, snapshot: str) -> Engine:
-        """Return a new engine that is where another one was when it wrote a snapshot; nothing is recorded.
+        """Return a new engine in the state of another one; nothing is recorded.
+
+        Args:
+            snapshot: from :meth:`snapshot`. Seed and rules are part of it.
 
         Raises:
-            ValueError: the text is not a snapshot, or one of another version of the engine.
+            ValueError: the text is not a snapshot, or of another version of the engine.
         """
         kernel, seed = snapshots.read(snapshot)
         engine = cls(account_sid=kernel.account_sid, seed=seed, rules=kernel.rules)
@@ -164,20 +179,26 @@ class Engine(Queries):
         return self._kernel.event_count
 
     def apply(self, command: Command, now: float) -> Outcome:
-        """Run the timers due until ``now`` (unix seconds), then the command.
+        """Run the timers due until ``now``, then the command.
 
-        A ``now`` before that of an earlier call counts as that earlier one.
+        Args:
+            command: any command; it is recorded only if it succeeds.
+            now: unix seconds. A time before that of an earlier call counts as that earlier time.
+
+        Returns:
+            The result, the events and the warnings.
 
         Raises:
-            Rejected: the command cannot be done and has changed nothing. Timers that were due have run all the same;
-                their events are in the exception's ``events``.
-            TypeError: this is no command.
+            Rejected: the command is invalid and has changed nothing. Timers that were due have run; their events are in
+                the exception's ``events``.
+            TypeError: this is not a command.
         """
         kernel = self._kernel
         now = max(now, kernel.now)
         handler = _HANDLERS.get(type(command))
         if handler is None and not isinstance(command, AdvanceTime):
             raise TypeError(f"Not a command of the engine: {type(command).__name__}.")
+        # Timers first, each at its own due time: the command finds the state that time alone has led to.
         ran = self._run_timers(now)
         kernel.now = now
         kernel.warnings.clear()
@@ -188,21 +209,25 @@ class Engine(Queries):
                 result = handler(kernel, command)
             except Rejected as refusal:
                 refusal.events = self._take_events()
+                # The timers have changed the state, so a replay must run them at this time too.
                 if ran:
                     self._note(AdvanceTime(), now)
                 raise
+            # Only now that the handler is done: routing must not see half a change.
             matching.settle(kernel)
-            # What the command has made due at once, such as a voice instruction without delay, is not left for later.
+            # Timers that the command made due at once, such as a voice instruction without delay, run as part of it.
             self._run_timers(now)
+        # AdvanceTime with no timer due changes nothing; recording each one would only make the journal grow.
         if ran or handler is not None:
             self._note(command, now)
         warnings = tuple(kernel.warnings)
         return Outcome(result, self._take_events(), warnings)
 
     def _run_timers(self, now: float) -> bool:
-        """Let each timer due until now do its work at its own time; return whether there was any."""
+        """Run each timer that is due, at its own time; return whether there was any."""
         kernel = self._kernel
         ran = False
+        # Popped one at a time, since a timer may cancel those after it, or add others that are due as well.
         while (timer := kernel.schedule.pop_due(now)) is not None:
             ran = True
             kernel.now = max(kernel.now, timer.due)
@@ -224,9 +249,9 @@ class Engine(Queries):
         return self._kernel.schedule.next_due()
 
     def state(self) -> dict[str, Any]:
-        """Return the whole state as plain data; it is large, and meant for comparing and looking."""
+        """Return the whole state as plain data, for comparison and debugging; it is large."""
         return plain(self._kernel)
 
     def state_digest(self) -> str:
-        """Return a short text that is the same for two engines if, and only if, their states are the same."""
+        """Return a digest that is equal for two engines if, and only if, their states are equal."""
         return digest(self._kernel)

@@ -1,6 +1,7 @@
-"""Refusals: a command that cannot be done raises :class:`Rejected` and has changed nothing.
+"""Refusals: an invalid command raises :class:`Rejected` and changes nothing.
 
-The texts that TaskRouter is known to use stand here, word for word, and nowhere else.
+Error texts that TaskRouter is known to use are kept here, word for word, and nowhere else. Functions return the
+exception instead of raising it, so that ``raise`` stands where the decision is made and type checkers see it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ class Rejected(Exception):
     """A command was refused.
 
     Attributes:
-        status: the HTTP status that tells the kind of refusal.
+        status: the HTTP status of the answer.
         code: Twilio's error code.
-        message: the text for whoever asked.
-        events: what happened because timers were due before the command was looked at; it is to be delivered like the
-            events of an :class:`~.engine.Outcome`.
+        message: the text for the client.
+        events: the events of timers that were due before the command; to be delivered like those of an
+            :class:`~.engine.Outcome`.
     """
 
     def __init__(self, status: int, code: int, message: str) -> None:
@@ -28,17 +29,32 @@ class Rejected(Exception):
 
 
 def invalid(message: str, code: int = 20001) -> Rejected:
-    """Return the refusal of a bad value or of a change that the present state forbids."""
+    """Return the refusal of an invalid value, or of a change that the present state does not allow.
+
+    Args:
+        message: the text for the client.
+        code: Twilio's error code; the default is its general one for a bad request.
+    """
     return Rejected(400, code, message)
 
 
 def not_found(path: str) -> Rejected:
-    """Return the refusal for a path that leads to nothing; ``path`` starts with ``/Workspaces``."""
+    """Return the refusal of a path for which there is no resource.
+
+    Args:
+        path: begins with ``/Workspaces``.
+    """
     return Rejected(404, 20404, f"The requested resource {path} was not found")
 
 
 def version_mismatch(sid: str, current: int, given: int) -> Rejected:
-    """Return the refusal of a change that was meant for another version; a negative one was not readable."""
+    """Return the refusal of a change whose ``If-Match`` names another version.
+
+    Args:
+        sid: sid of the resource.
+        current: its current version.
+        given: the version of the header; negative if the header could not be read.
+    """
     if given < 0:
         return Rejected(412, 20412, f"The If-Match value is not a version; the current version of {sid} is {current}")
     return Rejected(412, 20412, f"The If-Match version {given} does not match the current version {current} of {sid}")
@@ -50,22 +66,39 @@ def duplicate_worker() -> Rejected:
 
 
 def duplicate_queue(name: str, workspace_sid: str, account_sid: str) -> Rejected:
-    """Return the refusal of a queue name that is taken."""
+    """Return the refusal of a task queue name that is taken.
+
+    Args:
+        name: the name as given.
+        workspace_sid: sid of the workspace.
+        account_sid: sid of the account.
+    """
     return invalid(f"Queue named {name} already exists for workspace {workspace_sid} for account {account_sid}")
 
 
 def duplicate(kind: str, name: str) -> Rejected:
-    """Return the refusal of another name that is taken."""
+    """Return the refusal of a name that is taken, for kinds without a text of their own.
+
+    Args:
+        kind: the resource, such as ``Activity``.
+        name: the name as given.
+    """
     return invalid(f"{kind} with the same name already exists: '{name}'")
 
 
 def workflow_required() -> Rejected:
-    """Return the refusal of a task without a workflow where it is not clear which one is meant."""
+    """Return the refusal of a task without a workflow in a workspace that does not have exactly one."""
     return invalid("WorkflowSid field is required when the workspace does not have exactly one workflow")
 
 
 def bad_workflow_for_target(sid: str, workspace_sid: str, account_sid: str) -> Rejected:
-    """Return the refusal of a malformed workflow sid on a task with a routing target."""
+    """Return the refusal of a malformed workflow sid on a task with a routing target.
+
+    Args:
+        sid: the malformed sid as given.
+        workspace_sid: sid of the workspace.
+        account_sid: sid of the account.
+    """
     return invalid(
         f"Value '{sid}' provided for WorkflowSid as RoutingTarget has an invalid format."
         f" WorkspaceSid: {workspace_sid}, AccountSid: {account_sid}"
@@ -73,7 +106,13 @@ def bad_workflow_for_target(sid: str, workspace_sid: str, account_sid: str) -> R
 
 
 def cannot_complete(task_sid: str, workspace_sid: str, account_sid: str) -> Rejected:
-    """Return the refusal to complete a task that nobody works on."""
+    """Return the refusal to complete a task that is neither assigned nor wrapping.
+
+    Args:
+        task_sid: sid of the task.
+        workspace_sid: sid of its workspace.
+        account_sid: sid of the account.
+    """
     return invalid(
         f"Cannot complete task {task_sid} in workspace {workspace_sid} for account {account_sid}"
         " because it is not currently assigned."
@@ -81,7 +120,13 @@ def cannot_complete(task_sid: str, workspace_sid: str, account_sid: str) -> Reje
 
 
 def cannot_wrap_up(task_sid: str, workspace_sid: str, account_sid: str) -> Rejected:
-    """Return the refusal to wrap up a task that is not assigned."""
+    """Return the refusal to wrap up a task that is not assigned.
+
+    Args:
+        task_sid: sid of the task.
+        workspace_sid: sid of its workspace.
+        account_sid: sid of the account.
+    """
     return invalid(
         f"Cannot wrap up a task {task_sid} in workspace {workspace_sid} for account {account_sid}"
         " because it's not currently assigned"
@@ -89,7 +134,13 @@ def cannot_wrap_up(task_sid: str, workspace_sid: str, account_sid: str) -> Rejec
 
 
 def cannot_cancel(task_sid: str, workspace_sid: str, account_sid: str) -> Rejected:
-    """Return the refusal to cancel a task that was accepted or is over."""
+    """Return the refusal to cancel a task that was accepted or has ended.
+
+    Args:
+        task_sid: sid of the task.
+        workspace_sid: sid of its workspace.
+        account_sid: sid of the account.
+    """
     return invalid(
         f"Cannot cancel task {task_sid} in workspace {workspace_sid} for account {account_sid}"
         " because it is not pending or reserved."
@@ -97,17 +148,34 @@ def cannot_cancel(task_sid: str, workspace_sid: str, account_sid: str) -> Reject
 
 
 def wrong_reservation_state(sid: str, expected: str, wanted: str) -> Rejected:
-    """Return the refusal of a reservation's change that its state does not allow."""
+    """Return the refusal of a status that a reservation's present status does not lead to.
+
+    Args:
+        sid: sid of the reservation.
+        expected: the statuses that lead to it, separated by commas.
+        wanted: the status that was asked for.
+    """
     return invalid(f"Reservation {sid} not in expected state [{expected}] and cannot be updated to [{wanted}]")
 
 
 def reservation_gone(sid: str, code: int) -> Rejected:
-    """Return the refusal to accept a reservation that was rescinded."""
+    """Return the refusal to accept a rescinded reservation (410).
+
+    Args:
+        sid: sid of the reservation.
+        code: Twilio's error code, which ``Rules.gone_code`` sets.
+    """
     return Rejected(410, code, f"Reservation {sid} not in expected state [pending] and cannot be updated to [accepted]")
 
 
 def wrong_instruction_state(instruction: str, sid: str, expected: str = "Pending") -> Rejected:
-    """Return the refusal of an instruction on a reservation that is in another state."""
+    """Return the refusal of an instruction on a reservation that is in another state.
+
+    Args:
+        instruction: the instruction in lower case; call and redirect have error codes of their own.
+        sid: sid of the reservation.
+        expected: the status that the instruction needs, as the text spells it.
+    """
     codes = {"call": 40114, "redirect": 40123}
     return invalid(
         f"Unable to execute {instruction.capitalize()} instruction."
@@ -117,7 +185,12 @@ def wrong_instruction_state(instruction: str, sid: str, expected: str = "Pending
 
 
 def instruction_on_transfer(instruction: str, sid: str) -> Rejected:
-    """Return the refusal of an instruction that transferred tasks do not take."""
+    """Return the refusal of an instruction that is not allowed on a transferred task.
+
+    Args:
+        instruction: the instruction in lower case.
+        sid: sid of the reservation.
+    """
     return invalid(
         f"Instruction {instruction} is not allowed on reservation {sid} of a transferred task;"
         " allowed are accept, reject, conference and supervise",
@@ -126,22 +199,35 @@ def instruction_on_transfer(instruction: str, sid: str) -> Rejected:
 
 
 def unknown_instruction(instruction: str) -> Rejected:
-    """Return the refusal of an instruction that does not exist."""
+    """Return the refusal of an instruction that does not exist.
+
+    Args:
+        instruction: the instruction as given.
+    """
     return invalid(f"Unknown instruction '{instruction}'", 55555)
 
 
 def cannot_cancel_transfer(sid: str, status: str) -> Rejected:
-    """Return the refusal to cancel a transfer that is over."""
+    """Return the refusal to cancel a transfer that has ended.
+
+    Args:
+        sid: sid of the transfer.
+        status: its present status.
+    """
     return invalid(f"Transfer {sid} is already {status} . Cannot cancel transfer.")
 
 
 def start_in_future() -> Rejected:
-    """Return the refusal of a virtual start time that has not come yet."""
+    """Return the refusal of a virtual start time in the future."""
     return invalid("VirtualStartTime must not be in the future")
 
 
 def activity_missing(workspace_sid: str) -> Rejected:
-    """Return the refusal of a worker without an activity where the workspace has no default for it."""
+    """Return the refusal of a worker without an activity in a workspace without a default activity.
+
+    Args:
+        workspace_sid: sid of the workspace.
+    """
     return invalid(
         f"ActivitySid is required: workspace {workspace_sid} has no default activity."
         " Create an Activity, and give its sid as ActivitySid, or to the workspace as DefaultActivitySid"
@@ -149,10 +235,14 @@ def activity_missing(workspace_sid: str) -> Rejected:
 
 
 def unknown_activity(sid: str) -> Rejected:
-    """Return the refusal of an activity that the workspace does not have."""
+    """Return the refusal of an activity that the workspace does not have.
+
+    Args:
+        sid: the value of the parameter as given.
+    """
     return invalid(f"ActivitySid '{sid}' does not name an activity of this workspace")
 
 
 def activities_required() -> Rejected:
-    """Return the refusal of a queue without activities where workers do one task at a time."""
+    """Return the refusal of a queue without activities in a workspace whose workers do one task at a time."""
     return invalid("Activity Sids cannot be empty")

@@ -1,4 +1,4 @@
-"""What the engine says has happened.
+"""The events of the engine.
 
 An event goes to the websocket sessions of its ``recipients`` if its type is one of :data:`BRIDGE_EVENTS`; every event
 belongs in the workspace's event log and is a candidate for webhooks. The snapshots in an event are of one moment: after
@@ -60,7 +60,7 @@ RESERVATION_FAILED: Final = "reservation.failed"
 """Sent to the worker a task was made for; its payload is the task, there is no reservation."""
 
 BRIDGE_EVENTS: Final = WORKER_EVENTS | RESERVATION_EVENTS | TASK_EVENTS | TRANSFER_EVENTS | {RESERVATION_FAILED}
-"""The types that websocket sessions hear, if the event names recipients."""
+"""The types that are sent to websocket sessions, if the event has recipients."""
 
 LOG_EVENTS: Final = BRIDGE_EVENTS | {
     "workspace.created",
@@ -99,7 +99,7 @@ NO_DATA: Final[Mapping[str, Any]] = MappingProxyType({})
 
 @attrs.frozen(slots=False, kw_only=True)
 class Event:
-    """One thing that happened, with snapshots of whatever it concerns."""
+    """One event, with snapshots of the records it concerns."""
 
     type: str
     at: float
@@ -108,7 +108,7 @@ class Event:
     """Grows by one with every event of the engine."""
     workspace_sid: str
     recipients: tuple[str, ...] = ()
-    """Sids of the workers whose sessions hear it, in order."""
+    """Sids of the workers whose sessions receive it, in order."""
     workspace: Workspace | None = None
     activity: Activity | None = None
     worker: Worker | None = None
@@ -125,7 +125,7 @@ class Event:
     transfer: Transfer | None = None
     """In a ``task.transfer-…`` event: the transfer."""
     data: Mapping[str, Any] = NO_DATA
-    """More facts, by type.
+    """Further facts, which depend on the type.
 
     * ``worker.activity.update``: ``previous_activity_sid``, ``previous_activity_name``, ``time_in_previous_activity``
       (seconds);
@@ -145,18 +145,22 @@ class Event:
 
     @property
     def bridge(self) -> bool:
-        """Whether any websocket session may hear this event."""
+        """Whether the event is sent to websocket sessions."""
         return bool(self.recipients) and self.type in BRIDGE_EVENTS
 
 
 _OPTIONAL: Final = tuple(field.name for field in attrs.fields(Event) if field.default is not attrs.NOTHING)
 for _name in _OPTIONAL:
-    # What an event has not stands in its class, so that making one costs as much as what it has.
+    # Absent fields read as the class attribute set here, so that an event costs only the fields it has.
     setattr(Event, _name, attrs.fields_dict(Event)[_name].default)
 
 
 def made(fields: dict[str, Any]) -> Event:
-    """Return an event that has these fields, and takes the mapping over; the engine makes several with each command."""
+    """Return an event with these fields, bypassing its initializer, since the engine makes several with each command.
+
+    Args:
+        fields: by name, the required ones included. The event takes ownership of the dict.
+    """
     event = object.__new__(Event)
     object.__setattr__(event, "__dict__", fields)
     return event

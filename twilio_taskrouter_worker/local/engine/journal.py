@@ -1,4 +1,4 @@
-"""The journal: what was applied when, as lines of JSON text from which the same state can be made again."""
+"""The journal: each applied command with its time, as lines of JSON from which the same state can be made again."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ _BY_NAME: Final[dict[str, type[Command]]] = {cls.__name__: cls for cls in Comman
 
 
 def to_json(command: Command) -> dict[str, Any]:
-    """Return a command as a JSON object: its ``type`` and the fields that differ from their defaults."""
+    """Return a command as a JSON object: its ``type`` and the fields that differ from their defaults.
+
+    Args:
+        command: the command to write.
+
+    Returns:
+        Its ``type`` and the fields that differ from their defaults.
+    """
     document: dict[str, Any] = {"type": type(command).__name__}
     for field in attrs.fields(type(command)):
         value = getattr(command, field.name)
+        # Defaults are left out, so that a command that gains a field still reads the journals of older versions.
         if value is UNSET or value == field.default:
             continue
         document[field.name] = dict(value) if isinstance(value, Mapping) else value
@@ -27,8 +35,11 @@ def to_json(command: Command) -> dict[str, Any]:
 def from_json(document: Mapping[str, Any]) -> Command:
     """Return the command that :func:`to_json` wrote.
 
+    Args:
+        document: its ``type`` and fields; a missing field gets its default.
+
     Raises:
-        ValueError: the type is unknown or a field does not belong to it.
+        ValueError: the type is unknown, or a field does not belong to it.
     """
     fields = dict(document)
     cls = _BY_NAME.get(fields.pop("type", None) or "")
@@ -55,8 +66,11 @@ class JournalEntry:
     def from_json(cls, text: str) -> JournalEntry:
         """Return the entry that :meth:`to_json` wrote.
 
+        Args:
+            text: one line of the journal.
+
         Raises:
-            ValueError: the text is not such an entry.
+            ValueError: the text is not a journal entry.
         """
         try:
             document = json.loads(text)

@@ -1,8 +1,8 @@
-"""The records of the routing engine: what TaskRouter's resources are made of.
+"""The records of the routing engine, one class for each TaskRouter resource.
 
-Every record is immutable. The engine keeps the current one of each object and puts a new one in its place when the
-object changes, so that whatever it hands out (results, events, answers to queries) is a snapshot that never moves.
-Attributes belong to the customer and are in no repr.
+Records are immutable. The engine keeps the current record of each object and replaces it when the object changes, so
+that results, events and answers to queries are snapshots that never change. Attributes are the customer's data and
+never in a repr.
 
 Dates are floats, unix seconds. Field names are those of the REST API. ``attributes`` is the JSON text as it was given.
 """
@@ -43,7 +43,7 @@ R = TypeVar("R", bound="Record")
 
 @attrs.frozen(slots=False, kw_only=True)
 class Record:
-    """What all records share: identity, dates, and being replaced instead of changed."""
+    """Base class of the records: identity, dates, and replacement in place of mutation."""
 
     account_sid: str
     sid: str
@@ -58,6 +58,9 @@ class Record:
     def replaced(self: R, **changes: Any) -> R:
         """Return a copy with some fields changed.
 
+        Args:
+            changes: new values by field name; they are not checked.
+
         Raises:
             TypeError: there is no such field.
         """
@@ -71,13 +74,17 @@ class Record:
         return new
 
     def differing(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return those of the changes that give a field another value."""
+        """Return the changes that give a field another value.
+
+        Args:
+            changes: values by field name.
+        """
         return {name: value for name, value in changes.items() if getattr(self, name) != value}
 
 
 @attrs.frozen(slots=False, kw_only=True)
 class Workspace(Record):
-    """A workspace: everything else lives in one."""
+    """A workspace, which contains all other resources."""
 
     friendly_name: str
     default_activity_sid: str | None
@@ -93,7 +100,7 @@ class Workspace(Record):
 
 @attrs.frozen(slots=False, kw_only=True)
 class Activity(Record):
-    """What a worker may be doing, and whether that makes it available."""
+    """A state that a worker can be in, available for work or not."""
 
     workspace_sid: str
     friendly_name: str
@@ -102,7 +109,7 @@ class Activity(Record):
 
 @attrs.frozen(slots=False, kw_only=True)
 class Worker(Record):
-    """Somebody who is offered reservations."""
+    """A worker, who is offered reservations."""
 
     workspace_sid: str
     friendly_name: str
@@ -118,7 +125,7 @@ class Worker(Record):
 
 @attrs.frozen(slots=False, kw_only=True)
 class WorkerChannel(Record):
-    """How much of one kind of work a worker may have at a time."""
+    """A worker's capacity and switch for one task channel."""
 
     workspace_sid: str
     worker_sid: str
@@ -166,7 +173,7 @@ class TaskQueue(Record):
 
 @attrs.frozen(slots=False, kw_only=True)
 class Workflow(Record):
-    """The way of tasks into queues."""
+    """The rules by which tasks get into queues."""
 
     workspace_sid: str
     friendly_name: str
@@ -176,7 +183,7 @@ class Workflow(Record):
     fallback_assignment_callback_url: str | None
     task_reservation_timeout: int
     document_content_type: str | None = None
-    """The service has nothing to say here."""
+    """Always None, as in the service."""
 
 
 @attrs.frozen(slots=False, kw_only=True)
@@ -206,7 +213,11 @@ class Task(Record):
     version: int
 
     def age(self, now: float) -> int:
-        """Return the whole seconds since the task was created."""
+        """Return the age of the task in whole seconds.
+
+        Args:
+            now: unix seconds. Both times are cut to whole seconds before they are subtracted.
+        """
         return max(0, int(now) - int(self.date_created))
 
     @property
@@ -217,7 +228,7 @@ class Task(Record):
 
 @attrs.frozen(slots=False, kw_only=True)
 class Reservation(Record):
-    """The offer of a task to a worker, and what became of it."""
+    """The offer of a task to a worker, and its outcome."""
 
     workspace_sid: str
     task_sid: str
@@ -233,7 +244,7 @@ class Reservation(Record):
     transfer_sid: str | None
     """The transfer that made this reservation, if one did."""
     on_hold: bool
-    """Media is being set up: shown as pending, its timer stands still, it cannot be accepted or rejected."""
+    """Media is being set up: the status is pending, the timer is stopped, and accepting or rejecting is refused."""
     instruction: str | None
     """The voice instruction that was given for it, if one was."""
     post_work_activity_sid: str | None
@@ -267,7 +278,7 @@ class Transfer(Record):
 
 @attrs.frozen(kw_only=True)
 class CustomerParticipant:
-    """Bookkeeping of the customer's leg of a conference; there is no telephony behind it."""
+    """State of the customer's leg of a conference; recorded only, without telephony."""
 
     task_sid: str
     hold: bool = False
@@ -277,7 +288,7 @@ class CustomerParticipant:
 
 @attrs.frozen(kw_only=True)
 class WorkerParticipant:
-    """Bookkeeping of a worker's leg of a conference; there is no telephony behind it."""
+    """State of a worker's leg of a conference; recorded only, without telephony."""
 
     task_sid: str
     reservation_sid: str
@@ -290,7 +301,7 @@ class WorkerParticipant:
     hold_method: str | None = None
     kicked: bool = False
     supervisors: tuple[tuple[str, str], ...] = ()
-    """Worker sid and mode (monitor, whisper, barge) of whoever supervises this leg."""
+    """Worker sid and mode (monitor, whisper, barge) of each supervisor of this leg."""
 
 
 @attrs.frozen(kw_only=True)

@@ -79,7 +79,7 @@ class Rules:
     """Queue expressions may name sid, friendly_name, activity_sid and activity_name of a worker."""
 
     purge_finished_after: float = 300.0
-    """When a completed or canceled task is removed (observed: 5 to 8 minutes)."""
+    """How long a completed or canceled task is kept before it is purged (observed: 5 to 8 minutes)."""
 
     assigned_limit: float = 86400.0
     """How long a task may stay assigned before the system removes it."""
@@ -100,12 +100,12 @@ class Rules:
     """Twilio's code in an answer with status 410, to an accept of a reservation that was rescinded."""
 
     strict_expressions: bool = False
-    """Refuse expressions with something in them that TaskRouter ignores: a character that belongs to nothing, a blank
-    inside an operator, a rest after a whole expression, a target's key without prefix. Off: it is ignored here too,
+    """Refuse expressions that contain a part which TaskRouter ignores: a stray character, a blank inside an operator,
+    text after a complete expression, a target's key without a prefix. Off: it is ignored here too,
     with a warning in the log and in ``explain``. The switch of the same name in ``semantics`` does the same."""
 
     semantics: Semantics = DEFAULT_SEMANTICS
-    """What expressions mean where the documentation is silent."""
+    """The switches of the expression language, for cases the documentation leaves open."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the switches as plain data for ``json.dumps``."""
@@ -113,10 +113,15 @@ class Rules:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Rules:
-        """Return the rules that :meth:`to_dict` gave; a switch that is missing has its default.
+        """Return the rules that :meth:`to_dict` wrote.
+
+        Args:
+            data: values by name of the switch; lists in place of tuples are accepted. A missing switch gets its
+                default.
 
         Raises:
             TypeError: there is no such switch.
+            ValueError: a switch has an invalid value.
         """
         values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in data.items()}
         return cls(**{**values, "semantics": Semantics(**values.get("semantics", {}))})
@@ -152,7 +157,7 @@ TARGET_TIMEOUT: Final = "target_timeout"
 TARGET_SKIPPED: Final = "target_skipped"
 TASK_UPDATED: Final = "task_updated"
 WORKFLOW_UPDATED: Final = "workflow_updated"
-"""Why a task is on its way again. The first two are known from the service, the others are named after them."""
+"""Why a task is routed again. The first two are the service's own; the others are named in the same way."""
 
 TRANSFER_REJECTED: Final = "Transfer failed because the reservation was rejected"
 TRANSFER_TIMED_OUT: Final = "Transfer failed because the reservation timed out"

@@ -1,12 +1,12 @@
-"""The whole state as a text, and an engine from it: the same as a replay of the whole journal, only sooner.
+"""The whole state as text, and a kernel from it: equivalent to a replay of the whole journal, but faster.
 
 The invariant: an engine restored from a snapshot and given the rest of the journal is in the same state, and emits the
 same events, as one that has replayed every entry. A snapshot therefore holds what cannot be derived (records, where
 each task is in its workflow, timers, the state of the random numbers) in the order in which it was made; the rest
 (names, indices of idle workers, groups of waiting tasks) is built again by the functions that keep it.
 
-The text is JSON; each record is the list of its values. It is meant for the version that wrote it: :data:`FORMAT`
-changes with the fields of the records.
+The text is JSON; each record is the list of its values. Only the version that wrote a snapshot reads it:
+:data:`FORMAT` changes with the fields of the records.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ from .routing.configuration import compile_configuration
 from .rules import Rules
 
 _NOTES: Final = ("step_expired", "entering", "re_evaluated", "walked", "accepted", "completed_any")
-"""What a task's state notes besides its records and places, as plain values."""
+"""Plain values of a task's state that are neither records nor references."""
 _FIELDS: Final[dict[type[Record], tuple[str, ...]]] = {
     cls: tuple(field.name for field in attrs.fields(cls)) for cls in Record.__subclasses__()
 }
 FORMAT: Final = hashlib.sha256(repr([1, _NOTES, *_FIELDS.values()]).encode()).hexdigest()[:16]
-"""Tells snapshots apart whose records have other fields."""
+"""Identifies the fields of the records; a snapshot with another value is refused."""
 
 _TIMER_OF: Final = {
     TimerKind.TASK_TIMEOUT: "ttl_timer",
@@ -64,7 +64,7 @@ _TIMER_OF: Final = {
     TimerKind.VOICE_ANSWER: "voice_timer",
     TimerKind.WORKER_OFFLINE: "offline_timer",
 }
-"""Where the object a timer belongs to keeps it."""
+"""Attribute in which the owner of a timer keeps it."""
 
 R = TypeVar("R", bound=Record)
 
@@ -73,7 +73,12 @@ R = TypeVar("R", bound=Record)
 
 
 def write(kernel: Kernel, seed: int) -> str:
-    """Return the state as a text."""
+    """Return the state as text.
+
+    Args:
+        kernel: only read; must be between two commands, when no event and no routing is outstanding.
+        seed: the engine's seed, which the kernel does not keep.
+    """
     document = {
         "format": FORMAT,
         "account_sid": kernel.account_sid,
@@ -100,6 +105,7 @@ def _write_timer(number: int, timer: Timer) -> list[Any]:
 
 def _write_workspace(ws: WorkspaceState) -> dict[str, Any]:
     position = {sid: number for number, sid in enumerate(ws.workers)}
+    # Reservations outlive their worker; its record is still needed to show them.
     deleted = {r.worker.record.sid: r.worker for r in ws.reservations.values() if r.worker.record.sid not in ws.workers}
     return {
         "record": _values(ws.record),
@@ -109,6 +115,7 @@ def _write_workspace(ws: WorkspaceState) -> dict[str, Any]:
         "task_channels": [_values(channel) for channel in ws.task_channels.values()],
         "workers": [_write_worker(worker) for worker in ws.workers.values()],
         "deleted_workers": [_values(worker.record) for worker in deleted.values()],
+        # Members as positions, because thousands of sids in each queue would make up most of the text.
         "queues": [[_values(q.record), [position[sid] for sid in q.members]] for q in ws.queues.values()],
         "workflows": [_values(workflow.record) for workflow in ws.workflows.values()],
         "tasks": [_write_task(task) for task in ws.tasks.values()],
@@ -128,7 +135,7 @@ def _write_task(task: TaskState) -> list[Any]:
         _values(task.record),
         task.number,
         task.route.value,
-        # Most tasks walk through what their workflow says now: 0. Others have a configuration of their own, or none.
+        # 0: the workflow's current configuration, as nearly always. A text: an older one. None: no configuration.
         task.plan.text if older and task.plan is not None else 0 if task.plan is not None else None,
         task.filter_index,
         task.step.index if task.step is not None else None,
@@ -149,8 +156,11 @@ def _write_transfer(transfer: TransferState) -> list[Any]:
 def read(text: str) -> tuple[Kernel, int]:
     """Return the kernel that was written, and the engine's seed.
 
+    Args:
+        text: from :func:`write`.
+
     Raises:
-        ValueError: the text is not a snapshot, or one of another version.
+        ValueError: the text is not a snapshot, or of another version.
     """
     document = json.loads(text)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -161,6 +171,7 @@ def read(text: str) -> tuple[Kernel, int]:
     kernel.sids.restore(document["sids"])
     for part in document["workspaces"]:
         _Reader(kernel, part).read()
+    # Timers last: each is kept by its owner, which must exist.
     kernel.schedule.made = document["timers_made"]
     for due, number, kind, ws_sid, owner_sid, rest in document["timers"]:
         ws = kernel.workspaces[ws_sid]
@@ -185,14 +196,14 @@ def _attributes(cls: type[Record], written: list[list[Any]]) -> list[dict[str, A
 
 
 class _AnyQueue:
-    """Stands for the queues of a workspace when a configuration is compiled that was checked when it was saved."""
+    """A container of every queue sid, to compile configurations that were checked when they were saved."""
 
     def __contains__(self, sid: object) -> bool:
         return True
 
 
 class _Reader:
-    """Builds one workspace; the order of the steps is that of what refers to what."""
+    """Builds one workspace; objects are built before those that refer to them."""
 
     def __init__(self, kernel: Kernel, document: dict[str, Any]) -> None:
         self.kernel = kernel
@@ -228,7 +239,7 @@ class _Reader:
             self.read_reservation(_record(Reservation, values))
         for values in self.document["transfers"]:
             self.read_transfer(*values)
-        # Whom a worker suits depends on all of the above.
+        # Indices come last: which tasks a worker can take depends on all of the above.
         for worker in everybody:
             idle.refresh(self.kernel, ws, worker)
         for task in ws.tasks.values():
@@ -236,7 +247,7 @@ class _Reader:
                 waiting.add(ws, task)
 
     def read_activities_and_channels(self) -> None:
-        """Build what stands by itself."""
+        """Build the activities and task channels, which refer to nothing else."""
         for values in self.document["activities"]:
             activity = _record(Activity, values)
             self.ws.activities[activity.sid] = activity
@@ -301,12 +312,14 @@ class _Reader:
         task = TaskState(record, attributes, number, self.kernel.time)
         ws.tasks[record.sid] = task
         task.route = Route(route)
+        # Before the notes and places: a restored task was routed before, so changes count as versions.
         task.fresh = False
         for name, value in zip(_NOTES, notes, strict=True):
             setattr(task, name, value)
         task.workflow = ws.workflows.get(record.workflow_sid or "")
         task.queue = ws.queues.get(record.task_queue_sid or "")
         for home in (task.workflow, task.queue):
+            # Ended tasks keep the names of their queue and workflow, but are no longer counted there.
             if home is not None and not record.final:
                 home.tasks[record.sid] = task
         if isinstance(plan, str):
@@ -336,7 +349,7 @@ class _Reader:
                 holder.open[record.sid] = reservation
 
     def read_transfer(self, values: list[Any], attempts: int, queue_before: str | None) -> None:
-        """Build a transfer, and let its task know it while it is open."""
+        """Build a transfer; its task refers to it while it is open."""
         ws = self.ws
         record = _record(Transfer, values)
         initiator = ws.reservations[record.initiating_reservation_sid]

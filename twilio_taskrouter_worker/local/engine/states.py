@@ -1,10 +1,10 @@
-"""The states of reservations and tasks: which follows which, and why.
+"""The states of reservations and tasks: which may follow which, and why.
 
-The engine runs from these tables: a request is refused where its status does not follow, and no change gets past
-``transitions`` that is not in them. The documentation draws its pages from them as well.
+The engine works from these tables: a request for a status that may not follow is refused, and ``transitions`` asserts
+every change against them. The documentation renders its pages from them as well.
 
-The invariant between the two: a task's status is what its open reservations and its transfer amount to
-(``transitions.derived_status``). So most changes of a task are not asked for but follow from one of a reservation.
+The invariant between the two: a task's status is derived from its open reservations and its transfer
+(``transitions.derived_status``). So most changes of a task are not requested but follow from a change of a reservation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .model import (
 )
 
 Table = Mapping[str, Mapping[str, str]]
-"""From each status to those that may follow, each with its causes."""
+"""From each status to the statuses that may follow, each with its causes."""
 
 RESERVATION: Final[Table] = {
     PENDING: {
@@ -83,9 +83,14 @@ TASK_REQUESTS: Final[Mapping[str, tuple[str, ...]]] = {
     WRAPPING: (ASSIGNED,),
     COMPLETED: (ASSIGNED, WRAPPING),
 }
-"""The statuses from which a task may be asked to go to another."""
+"""For each status that a request may ask for: the statuses from which it is allowed."""
 
 
 def leading_to(table: Table, status: str) -> tuple[str, ...]:
-    """Return the statuses that a status may follow, in the order of the table."""
+    """Return the statuses from which another one may be reached in one step, in the order of the table.
+
+    Args:
+        table: :data:`RESERVATION` or :data:`TASK`.
+        status: the status to reach.
+    """
     return tuple(before for before, following in table.items() if status in following)

@@ -1,12 +1,12 @@
-"""The states of tasks, reservations and workers, and what a change of each brings with it, whatever its cause.
+"""Changes of state of tasks, reservations and workers, with the consequences that each has whatever its cause.
 
 The invariants:
 
 * a change is in the tables of ``states``;
 * a reservation occupies a place of its worker's channel exactly while it is open, and stands in ``task.open`` and
   ``worker.open`` exactly then;
-* the status of a task that is not final is ``derived_status``: what its open reservations and its transfer amount to;
-* a timer exists exactly while what it waits for can happen.
+* the status of a task that is not final is ``derived_status`` of its open reservations and its transfer;
+* a timer exists exactly while the event it waits for can happen.
 
 ``set_reservation`` and ``set_task_status`` keep them and emit nothing, so that a caller can make several changes and
 emit them afterwards, with snapshots of the moment when all are made. The order of the events is the caller's
@@ -47,13 +47,26 @@ EVENT_OF_STATUS = {
     "wrapping": "reservation.wrapup",
     "completed": "reservation.completed",
 }
-"""Event type by the status a reservation has come to."""
+"""Event type by the new status of a reservation."""
 
 
 def set_reservation(
     kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, status: str, **changes: object
 ) -> None:
-    """Bring a reservation to a status, with all that follows for timers and capacity; nothing is emitted."""
+    """Change the status of a reservation, and with it timers and capacity; nothing is emitted.
+
+    The caller sets the status of the task afterwards, which depends on all its reservations.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of the reservation.
+        reservation: changed in place.
+        status: must follow the present one in ``states.RESERVATION``.
+        changes: other fields of the record that change with it.
+
+    Raises:
+        AssertionError: the tables do not allow the change: a request was not checked, which is a defect of the engine.
+    """
     record = reservation.record
     before = record.reservation_status
     assert status in states.RESERVATION[before], f"a reservation cannot go from {before} to {status}"
@@ -62,6 +75,7 @@ def set_reservation(
     reservation.record = record.replaced(
         reservation_status=status, version=record.version + 1, date_updated=kernel.now, **changes
     )
+    # Both timers wait for an answer to the offer, which has now come.
     if before == PENDING:
         kernel.schedule.cancel(reservation.timer)
         kernel.schedule.cancel(reservation.voice_timer)
@@ -72,6 +86,7 @@ def set_reservation(
     if status in RESERVATION_OPEN:
         idle.occupy(kernel, worker, record.task_channel_sid, assigned=assigned)
         return
+    # Out of ``open`` first: the worker's readiness, computed below, depends on it.
     del task.open[record.sid]
     del worker.open[record.sid]
     if status == COMPLETED:
@@ -79,27 +94,53 @@ def set_reservation(
         if kernel.rules.worker_version_grows_on_completion:
             worker.record = worker.record.replaced(version=worker.record.version + 1)
     idle.occupy(kernel, worker, record.task_channel_sid, occupied=-1, assigned=assigned)
+    # The task channel may have been deleted meanwhile; then there is no index to update.
     if record.task_channel_sid in worker.channels:
         idle.refresh(kernel, ws, worker, record.task_channel_sid)
+    # A place has become free.
     kernel.wake(ws, worker)
 
 
 def derived_status(task: TaskState) -> str:
-    """Return the status that a task's reservations and transfer amount to."""
+    """Return the status that follows from a task's open reservations and its transfer.
+
+    Args:
+        task: must not be final; only read.
+
+    Returns:
+        A status of ``states.TASK``; pending if nobody has or had the task.
+    """
     statuses = {r.record.reservation_status for r in task.open.values()}
+    # An open offer hides the transferor's own reservation: during a transfer the task is reserved.
     if PENDING in statuses:
         return RESERVED
+    # Transferred to a queue in which nobody is offered it: pending, although the transferor still holds it.
     if task.transfer is not None and task.transfer.record.transfer_type == "QUEUE":
         return PENDING
     if ACCEPTED in statuses:
         return ASSIGNED
     if WRAPPING in statuses:
         return WRAPPING
+    # Without an open reservation: one that was completed makes it completed, or it was never accepted.
     return COMPLETED if task.completed_any else PENDING
 
 
 def set_task_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, status: str, **changes: object) -> bool:
-    """Bring a task to a status, with all that follows for timers; nothing is emitted. Return whether it changed."""
+    """Change the status of a task, and with it its timers; nothing is emitted.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of the task.
+        task: changed in place.
+        status: the present one, or one that follows it in ``states.TASK``.
+        changes: other fields of the record that change with it.
+
+    Returns:
+        Whether anything changed; without a change the version stays.
+
+    Raises:
+        AssertionError: the tables do not allow the change, which is a defect of the engine.
+    """
     record = task.record
     if status == record.assignment_status and not changes:
         return False
@@ -108,6 +149,7 @@ def set_task_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, status:
     task.record = record.replaced(
         assignment_status=status, version=record.version + 1, date_updated=kernel.now, **changes
     )
+    # Only the first time: a task that returns from a transfer keeps the limit it had.
     if status == ASSIGNED and task.assigned_timer is None:
         due = kernel.now + kernel.rules.assigned_limit
         task.assigned_timer = kernel.schedule.at(due, TimerKind.ASSIGNED_LIMIT, ws, task)
@@ -120,7 +162,12 @@ def set_task_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, status:
 
 
 def stop_waiting(kernel: Kernel, task: TaskState) -> None:
-    """Stop everything that only matters while nobody has accepted the task."""
+    """Cancel the timers, the index entry and the routing request of a task that no longer waits for acceptance.
+
+    Args:
+        kernel: the engine's shared state.
+        task: changed in place; nothing happens for those it does not have.
+    """
     waiting.remove(task)
     kernel.unplaced.pop(task, None)
     for timer in (task.ttl_timer, task.step_timer, task.change_timer, task.sla_timer):
@@ -130,7 +177,7 @@ def stop_waiting(kernel: Kernel, task: TaskState) -> None:
 
 
 def _finish(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """A task is over: it waits for nothing any more and will be removed after a while."""
+    """Remove an ended task from its queue and workflow, and schedule its purge."""
     stop_waiting(kernel, task)
     kernel.schedule.cancel(task.assigned_timer)
     task.assigned_timer = None
@@ -143,10 +190,19 @@ def _finish(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
 
 
 def end_open(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[ReservationState]:
-    """End every open reservation of a task that is ending: pending ones canceled, the others completed.
+    """End every open reservation of a task that is ending: pending ones are canceled, the others completed.
 
-    Nothing is emitted; returns the reservations that were ended.
+    Nothing is emitted.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of the task.
+        task: its open transfer fails with it.
+
+    Returns:
+        The reservations that were ended, for ``emit_ended``.
     """
+    # A copy, since each change takes the reservation out of ``open``.
     ended = list(task.open.values())
     for reservation in ended:
         unanswered = reservation.record.reservation_status == PENDING
@@ -157,7 +213,14 @@ def end_open(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[Reserv
 
 
 def end_transfer(kernel: Kernel, transfer: TransferState, status: str, reason: str | None = None) -> None:
-    """Close a transfer; nothing is emitted."""
+    """Close a transfer; nothing is emitted.
+
+    Args:
+        kernel: the engine's shared state.
+        transfer: must be open.
+        status: the final status, one of ``model.TRANSFER_*``.
+        reason: why it failed; None for a transfer that did not fail.
+    """
     transfer.record = transfer.record.replaced(
         transfer_status=status, transfer_failed_reason=reason, date_updated=kernel.now
     )
@@ -167,16 +230,28 @@ def end_transfer(kernel: Kernel, transfer: TransferState, status: str, reason: s
 def fall_back(
     kernel: Kernel, ws: WorkspaceState, transfer: TransferState, status: str, reason: str | None = None
 ) -> str:
-    """Close a transfer that did not come about and let its task be what it is without it.
+    """Close a transfer that failed or was canceled, and return its task to its queue and status.
 
-    The task returns to the queue it came from. Nothing is emitted; returns the task's status.
+    Nothing is emitted.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of the task.
+        transfer: must be open, and its own reservations ended.
+        status: failed or canceled.
+        reason: why it failed; None if it was canceled.
+
+    Returns:
+        The new status of the task.
     """
     task = transfer.initiator.task
     end_transfer(kernel, transfer, status, reason)
     changes: dict[str, object] = {}
     if transfer.queue_before is not None and transfer.queue_before is not task.queue:
         changes = book(kernel, task, transfer.queue_before)
+    # Only after end_transfer: while the transfer is open it decides the status.
     fallback = derived_status(task)
+    # The transferor of a COLD transfer completed before it failed: nobody is left to end the task.
     if fallback == COMPLETED:
         fallback = kernel.rules.failed_cold_transfer_status
     set_task_status(kernel, ws, task, fallback, **changes)
@@ -184,7 +259,16 @@ def fall_back(
 
 
 def book(kernel: Kernel, task: TaskState, queue: QueueState) -> dict[str, object]:
-    """Book a task under a queue; return the changes of its record that say so."""
+    """Register a task under a queue.
+
+    Args:
+        kernel: the engine's shared state.
+        task: leaves the queue it was registered under.
+        queue: the new queue.
+
+    Returns:
+        The fields of the task's record that change; the caller applies them along with its own changes.
+    """
     if task.queue is not None:
         task.queue.tasks.pop(task.record.sid, None)
     task.queue = queue
@@ -197,16 +281,29 @@ def book(kernel: Kernel, task: TaskState, queue: QueueState) -> dict[str, object
 
 
 def emit_ended(kernel: Kernel, ws: WorkspaceState, ended: list[ReservationState]) -> None:
-    """Emit the event of each of these reservations' present status."""
+    """Emit the event of each reservation's present status.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of the reservations.
+        ended: in the order of their events.
+    """
     for reservation in ended:
         status = reservation.record.reservation_status
         kernel.emit_reservation(EVENT_OF_STATUS[status], ws, reservation)
+        # A worker who does one task at a time was moved to the reservation activity when it was offered.
         if not ws.record.multi_task_enabled and status in (CANCELED, RESCINDED):
             move_back(kernel, ws, reservation)
 
 
 def move_back(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) -> None:
-    """Put a worker who does one task at a time back into the activity it had before a reservation."""
+    """Return a worker who does one task at a time to the activity it had before a reservation.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of the worker.
+        reservation: has the sid of that activity; nothing happens if the activity was deleted.
+    """
     previous = ws.activities.get(reservation.record.worker_previous_activity_sid)
     if previous is not None:
         move(kernel, ws, reservation.worker, previous)
@@ -220,7 +317,16 @@ def emit_task_and_reservations(
     recipients: tuple[str, ...],
     reservations: list[ReservationState],
 ) -> None:
-    """Emit a task's event and those of its reservations, in the order that the rules ask for."""
+    """Emit the event of a task and those of its reservations, in the order that the rules ask for.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of the task.
+        type: type of the task's event.
+        task: its present record becomes the snapshot.
+        recipients: sids of the workers who had the task before the change, since afterwards nobody may have it.
+        reservations: those that changed along with the task.
+    """
     if not kernel.rules.task_events_first:
         emit_ended(kernel, ws, reservations)
     kernel.emit(type, ws, recipients, task=task.record)
@@ -231,11 +337,16 @@ def emit_task_and_reservations(
 def cancel_task(
     kernel: Kernel, ws: WorkspaceState, task: TaskState, reason: str | None, leaving: str | None = None
 ) -> None:
-    """Cancel a task, and whatever reservations of it are open.
+    """Cancel a task and its open reservations.
 
     Args:
-        leaving: type of the workflow event to emit before, if the task is falling out of its workflow.
+        kernel: the engine's shared state.
+        ws: the workspace of the task.
+        task: must not be final.
+        reason: shown as the task's reason; None for none.
+        leaving: type of the workflow event to emit first, if the workflow has no further step for the task.
     """
+    # Before its reservations end: those workers are notified.
     recipients = task.workers()
     ended = end_open(kernel, ws, task)
     set_task_status(kernel, ws, task, CANCELED, reason=reason)
@@ -245,7 +356,13 @@ def cancel_task(
 
 
 def remove_task(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """Forget a task that is over, with its reservations and transfers."""
+    """Remove an ended task with its reservations and transfers.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: changed in place.
+        task: must be final.
+    """
     kernel.schedule.cancel(task.purge_timer)
     for sid, reservation in task.reservations.items():
         del ws.reservations[sid]
@@ -253,15 +370,23 @@ def remove_task(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     for sid in task.transfers:
         del ws.transfers[sid]
     del ws.tasks[task.record.sid]
-    # What refers to each other in a circle would be left to the garbage collector.
+    # Break the reference cycles, so that the objects are freed at once and not by the garbage collector.
     task.reservations.clear()
     task.transfers.clear()
     task.purge_timer = None
 
 
 def delete_task(kernel: Kernel, ws: WorkspaceState, task: TaskState, event: str) -> None:
-    """Remove a task in whatever state it is, ending its reservations."""
+    """Remove a task in any status, ending its reservations.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: changed in place.
+        task: may be final already.
+        event: type of the event to emit.
+    """
     ended = end_open(kernel, ws, task)
+    # Through a final status, so that timers and indices are released in the same way as for any end.
     if not task.record.final:
         set_task_status(kernel, ws, task, COMPLETED if task.completed_any else CANCELED)
     emit_ended(kernel, ws, ended)
@@ -272,10 +397,14 @@ def delete_task(kernel: Kernel, ws: WorkspaceState, task: TaskState, event: str)
 def move(
     kernel: Kernel, ws: WorkspaceState, worker: WorkerState, activity: Activity, *, part_of_update: bool = False
 ) -> None:
-    """Put a worker into an activity, with all that follows; nothing happens if it is there already.
+    """Put a worker into an activity; nothing happens if it is there already.
 
     Args:
-        part_of_update: the caller counts the version and emits the event, as one of several changes.
+        kernel: the engine's shared state.
+        ws: the workspace of the worker.
+        worker: changed in place.
+        activity: the new activity.
+        part_of_update: the caller increases the version and emits the event, as one of several changes.
     """
     before = worker.record
     if before.activity_sid == activity.sid:
@@ -289,9 +418,11 @@ def move(
     )
     worker.fields["activity_sid"] = activity.sid
     worker.fields["activity_name"] = activity.friendly_name
+    # The counts first, under the old memberships; rematch may then change those.
     membership.activity_changed(worker, before.activity_sid)
     membership.rematch(kernel, ws, worker, attributes=False, fields=False, activity=True)
     idle.refresh(kernel, ws, worker)
+    # Whether or not it was available before: a new activity may bring it into other queues.
     if activity.available:
         kernel.wake(ws, worker)
     if not part_of_update:
@@ -299,7 +430,14 @@ def move(
 
 
 def emit_moved(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, before: Worker) -> None:
-    """Emit a worker's change of activity; the worker hears it."""
+    """Emit a worker's change of activity; the worker is the recipient.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of the worker.
+        worker: its present record becomes the snapshot.
+        before: its record before the change.
+    """
     data = {
         "previous_activity_sid": before.activity_sid,
         "previous_activity_name": before.activity_name,

@@ -1,7 +1,7 @@
-"""Seed files: what a local TaskRouter is to begin with, written with names instead of sids.
+"""Seed files: the initial state of a local TaskRouter, written with names instead of sids.
 
 document = read("seed.yaml")        # JSON or YAML, checked for its form
-rehearse(document, engine, now)     # whatever the engine would refuse comes out here, and nothing has happened
+rehearse(document, engine, now)     # raises for anything that the engine would refuse; changes nothing
 load(document, engine, execute)     # the commands, one after the other
 export(engine)                      # the same from a running service
 """

@@ -1,4 +1,4 @@
-"""From a seed document to the engine's commands."""
+"""Translates a seed document into the engine's commands."""
 
 from __future__ import annotations
 
@@ -16,30 +16,35 @@ Execute = Callable[[commands.Command], Any]
 Document = Mapping[str, Any]
 
 _ROUNDING_SECONDS: Final = 0.001
-"""A start time is written with microseconds, so that of a task made just now may come out a little late."""
+"""Tolerance for start times: written in microseconds, that of a new task may be rounded into the future."""
 
 
 def rehearse(document: Document, engine: Engine, now: float) -> None:
-    """Find out whether a document can be loaded into an engine, on a copy that is thrown away.
+    """Check whether a document can be loaded into an engine, by loading it into a copy.
+
+    Args:
+        document: a document in the form that :func:`~.form.check` accepts.
+        engine: only read; the copy starts from its snapshot.
+        now: the time at which the document would be loaded (unix seconds).
 
     Raises:
-        SeedError: it cannot; the message has the path in the document and what the engine says.
+        SeedError: it cannot be loaded; the message has the path in the document and the engine's refusal.
     """
     copy = Engine.restore(engine.snapshot())
     load(document, copy, lambda command: copy.apply(command, now).result, now)
 
 
 def load(document: Document, engine: Engine, execute: Execute, now: float) -> list[str]:
-    """Make what a checked document says, and return the sids of the workspaces.
+    """Create the resources of a checked document, and return the sids of the workspaces.
 
     Args:
-        document: what :func:`~.form.check` gave.
-        engine: where it is made; only read.
+        document: from :func:`~.form.check`.
+        engine: the engine that is loaded; read here, and changed only by *execute*.
         execute: applies a command to that engine and returns its result.
-        now: the time at which that happens (unix seconds).
+        now: the time at which the commands are applied (unix seconds).
 
     Raises:
-        SeedError: something cannot be made; what came before it is there.
+        SeedError: a resource cannot be created; those before it in the document have been created.
     """
     if "task_routing" in document:
         document = as_seed(document)
@@ -50,7 +55,7 @@ def load(document: Document, engine: Engine, execute: Execute, now: float) -> li
 
 
 class _Workspace:
-    """Makes one workspace, and knows the sids of its names."""
+    """Creates one workspace, and keeps the sids of its names."""
 
     def __init__(self, engine: Engine, execute: Execute, now: float, path: str) -> None:
         self._engine = engine
@@ -65,7 +70,7 @@ class _Workspace:
         self._workers: dict[str, str] = {}
 
     def make(self, document: Document) -> str:
-        """Make everything in an order in which names are known before they are used."""
+        """Create everything, in an order in which names are known before they are used."""
         options = _given(
             document,
             "friendly_name",
@@ -106,7 +111,7 @@ class _Workspace:
     # -- activities ----------------------------------------------------------------------------------------------
 
     def _make_activities(self, document: Document) -> None:
-        """Make the listed activities, in their order, out of those that every workspace is born with."""
+        """Create the listed activities in their order, reusing those that every new workspace has."""
         born = self._engine.activities(self._sid)
         wanted = document.get("activities")
         if wanted is None:
@@ -117,7 +122,7 @@ class _Workspace:
         left = [activity for activity in born if activity not in kept]
         names = {activity["friendly_name"].casefold() for activity in wanted[len(kept) :]}
         for number, activity in enumerate(left):
-            if activity.friendly_name.casefold() in names:  # it comes later in the list: out of its way
+            if activity.friendly_name.casefold() in names:  # listed later: free the name for a new activity
                 rename = commands.UpdateActivity(
                     workspace_sid=self._sid, sid=activity.sid, friendly_name=f"(seed {number}) {activity.sid}"
                 )
@@ -128,6 +133,7 @@ class _Workspace:
             path = f"{self._path}.activities[{index}]"
             self._activities[each["friendly_name"]] = self._do(path, command).sid
         self._set_defaults(document)
+        # Deleted last: an activity that is a default cannot be deleted, so the defaults must have moved.
         for activity in left:
             self._do(self._path, commands.DeleteActivity(workspace_sid=self._sid, sid=activity.sid))
 
@@ -211,7 +217,7 @@ class _Workspace:
         task = self._do(path, command)
         priority = each.get("priority")
         if priority is not None and priority != task.priority and not task.final:
-            # The step it entered has given it another one; the file says what it has.
+            # The step that the task entered has set another priority; the file has the one to restore.
             self._do(path, commands.UpdateTask(workspace_sid=self._sid, sid=task.sid, priority=priority))
 
     def _target(self, target: Document | None, path: str) -> str | None:
@@ -239,7 +245,7 @@ def _given(document: Document, *names: str) -> dict[str, Any]:
 
 
 def _kept(born: list[model.Activity], wanted: list[Document]) -> list[model.Activity]:
-    """Return the activities a workspace is born with that can stay: those the list begins with, in its order."""
+    """Return the activities of a new workspace that can stay: those with which the list begins, in its order."""
     kept: list[model.Activity] = []
     rest = iter(born)
     for each in wanted:

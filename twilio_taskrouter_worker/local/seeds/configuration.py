@@ -1,4 +1,4 @@
-"""The configuration of a workflow with names of queues instead of their sids, and back."""
+"""Converts the configuration of a workflow between queue names and queue sids."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ from ..engine import canonical
 from .form import among, shown
 
 Rename = Callable[[Any, str], Any]
-"""Takes what stands under ``queue`` and its path."""
+"""Takes the value of a key ``queue`` and its path; returns the new value."""
 
 
 def with_sids(configuration: Mapping[str, Any], queues: Mapping[str, str], path: str) -> dict[str, Any]:
-    """Return a configuration in which each queue's name has become its sid.
+    """Return a configuration in which each queue's name is replaced by its sid.
+
+    Args:
+        configuration: with names of queues; the sids of listed queues are accepted as well.
+        queues: sid by name of the queue.
+        path: place of the configuration in the document, for error messages.
 
     Raises:
-        SeedError: a name is none of a queue.
+        SeedError: a name is not that of a queue.
     """
 
     sids = set(queues.values())
 
     def sid(name: Any, where: str) -> str:
         if canonical(name) in sids:
-            return str(name)  # as it is written, to come back so
+            return str(name)  # kept as written, so that an export gives it back unchanged
         if name in queues:
             return queues[name]
         raise SeedError(f"{where}: there is no task queue {shown(name)}; {among(name, queues)}")
@@ -34,7 +39,11 @@ def with_sids(configuration: Mapping[str, Any], queues: Mapping[str, str], path:
 
 
 def parsed(configuration: Any, path: str) -> Mapping[str, Any]:
-    """Return a configuration that is a mapping, or the text of one.
+    """Return a configuration as a mapping.
+
+    Args:
+        configuration: a mapping, or the text of a JSON object, as REST has it.
+        path: place of the configuration in the document, for error messages.
 
     Raises:
         SeedError: the text is not a JSON object.
@@ -52,9 +61,12 @@ def parsed(configuration: Any, path: str) -> Mapping[str, Any]:
 
 
 def as_seed(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a seed document around the configuration of a workflow, as a live account gives it.
+    """Return a seed document around the configuration of a workflow, as it is exported from a live account.
 
-    Each queue that it names is made with that sid, which is its name as well, for all workers.
+    Each queue that it names is created with that sid, which is its name as well, for all workers.
+
+    Args:
+        configuration: the configuration, with sids of queues.
     """
     found: dict[str, None] = {}
 
@@ -69,7 +81,12 @@ def as_seed(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_names(configuration: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Return a configuration in which each queue's sid has become its name."""
+    """Return a configuration in which each queue's sid is replaced by its name.
+
+    Args:
+        configuration: with sids of queues.
+        names: name by sid; a sid that is missing here is kept.
+    """
     return _renamed(configuration, lambda sid, path: names.get(canonical(sid), sid), "")
 
 
@@ -80,7 +97,7 @@ def _renamed(configuration: Mapping[str, Any], rename: Rename, path: str) -> dic
 
 
 def _routing(routing: Mapping[str, Any], rename: Rename, path: str) -> dict[str, Any]:
-    """Rename in the places where a queue can stand; what has another form is left for the engine to refuse."""
+    """Rename the queues in every target; parts of another form are left unchanged for the engine to refuse."""
     done = dict(routing)
     if isinstance(done.get("default_filter"), Mapping):
         done["default_filter"] = _target(done["default_filter"], rename, f"{path}.default_filter")

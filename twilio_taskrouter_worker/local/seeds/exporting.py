@@ -1,4 +1,4 @@
-"""From an engine to a seed document."""
+"""Writes the state of an engine as a seed document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BUILT_IN: Final = dict(BUILT_IN_CHANNELS)
 
 
 class Source(Protocol):
-    """What workspaces are read from: the engine, or whatever has its lists and fields."""
+    """A source of workspaces: the engine, or any object with the same lists and fields."""
 
     def workspaces(self) -> Sequence[model.Workspace]: ...
 
@@ -36,11 +36,14 @@ class Source(Protocol):
 
 
 def export(source: Source, *, tasks: bool = False) -> dict[str, Any]:
-    """Return a document from which the same workspaces can be made.
+    """Return a document from which the same workspaces can be created.
 
     Args:
-        source: what is exported.
-        tasks: include the tasks that are not over, as they would be created anew: who holds them is not part of it.
+        source: the engine, or a :class:`~.remote.RemoteService`; only read.
+        tasks: include the open tasks, as they would be created anew, without their reservations.
+
+    Raises:
+        SeedError: a remote source cannot be read.
     """
     return {
         "format": FORMAT,
@@ -49,7 +52,7 @@ def export(source: Source, *, tasks: bool = False) -> dict[str, Any]:
 
 
 class _Exporter:
-    """Describes one workspace, and knows the names of its sids."""
+    """Describes one workspace, and keeps the names of its sids."""
 
     def __init__(self, source: Source, workspace: model.Workspace) -> None:
         self._source = source
@@ -69,7 +72,7 @@ class _Exporter:
             "friendly_name": workspace.friendly_name,
             "multi_task_enabled": workspace.multi_task_enabled,
             "prioritize_queue_order": workspace.prioritize_queue_order,
-            # REST has an empty address where there is none.
+            # REST has an empty string for an address that is not set.
             **_unless_none(
                 event_callback_url=workspace.event_callback_url or None, events_filter=workspace.events_filter
             ),
@@ -139,7 +142,7 @@ def _by_sid(records: Iterable[Any]) -> dict[str, str]:
 
 
 def _own(channel: model.TaskChannel) -> bool:
-    """Whether a channel is not just what every workspace has."""
+    """Whether a channel differs from those that every workspace has."""
     return channel.channel_optimized_routing or _BUILT_IN.get(channel.unique_name) != channel.friendly_name
 
 

@@ -19,8 +19,11 @@ _JSON = (".json",)
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the document in a file, checked for its form.
 
+    Args:
+        path: JSON or YAML, by the suffix of its name.
+
     Raises:
-        SeedError: there is no such file, or it is not what a seed file should be.
+        SeedError: the file cannot be read, or is not a seed file; the message begins with the path.
     """
     file = Path(path)
     try:
@@ -37,10 +40,14 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def write(document: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a document, in the form that the end of the file's name says.
+    """Write a document to a file, which is replaced if it exists.
+
+    Args:
+        document: a document in the form of :func:`~.exporting.export`.
+        path: its suffix decides between JSON and YAML.
 
     Raises:
-        SeedError: the name does not say which, PyYAML is missing, or it cannot be written.
+        SeedError: the suffix is unknown, PyYAML is missing, or the file cannot be written.
     """
     file = Path(path)
     text = _yaml_text(file, document) if _kind(file) == "yaml" else _json_text(document)
@@ -68,6 +75,7 @@ def _parse_json(text: str) -> Any:
         raise SeedError(f"not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
     except RecursionError:
         raise SeedError("it is nested too deeply.") from None
+    # SeedError is a ValueError, and one from the hooks has its message already.
     except SeedError:
         raise
     except ValueError as error:  # a number that Python cannot hold
@@ -90,7 +98,7 @@ def _no_constant(text: str) -> Any:
 def _json_text(document: dict[str, Any]) -> bytes:
     try:
         return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode()
-    except UnicodeEncodeError:  # half of a surrogate pair in an attribute: only escapes can hold it
+    except UnicodeEncodeError:  # half of a surrogate pair in an attribute needs an escape
         return f"{json.dumps(document, indent=2)}\n".encode()
 
 
@@ -111,7 +119,7 @@ def _parse_yaml(file: Path, text: str) -> Any:
     yaml = _yaml(file)
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc, name-defined]
-        """YAML's safe types, and no key twice: YAML would silently take the last one."""
+        """YAML's safe types; refuses duplicate keys, of which YAML silently takes the last."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
             self.flatten_mapping(node)
@@ -141,7 +149,7 @@ def _yaml_text(file: Path, document: dict[str, Any]) -> bytes:
     yaml = _yaml(file)
 
     class Dumper(yaml.SafeDumper):  # type: ignore[misc, name-defined]
-        """Everything in full: no anchors for parts that happen to be the same object."""
+        """Writes everything in full: no anchors for parts that happen to be the same object."""
 
         def ignore_aliases(self, data: Any) -> bool:
             return True

@@ -1,6 +1,7 @@
-"""The form of a seed document: which keys there are where, and what may stand under them.
+"""The form of a seed document: its keys, and the types of their values.
 
-What the values mean (an expression, a limit) is the engine's to judge; here is only what can be said without it.
+The engine checks the meaning of values (expressions, limits); the checks here need no engine. They are written by hand,
+because their messages name the path, the value and the valid alternative, and because they add no dependency.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ from typing import Any, Final
 from ...errors import SeedError
 
 FORMAT: Final = 1
-"""Grows when a document of the new form would mean something else, or nothing, to an older version."""
+"""Increased when an older version would misread a document of the new form."""
 
 Check = Callable[[Any, str], None]
 """Checks a value at a path."""
 
 
 def check(document: Any) -> dict[str, Any]:
-    """Return a document if it has the form of one, or is the configuration of a workflow.
+    """Return a document if it has the form of a seed document, or is the configuration of a workflow.
+
+    Args:
+        document: parsed JSON or YAML.
 
     Raises:
-        SeedError: it has not; the message has the path, the value and what would be right.
+        SeedError: it has another form; the message has the path, the value and the valid alternative.
     """
     if not isinstance(document, Mapping):
         raise SeedError(f"the document must be a mapping with the key 'workspaces', not {shown(document)}.")
@@ -38,7 +42,11 @@ def check(document: Any) -> dict[str, Any]:
 
 
 def shown(value: Any) -> str:
-    """Return a value as a message names it: small ones as they are, others by their kind."""
+    """Return a value as a message shows it: scalars as they are, others by their kind.
+
+    Args:
+        value: any value of a parsed document; long strings are cut off.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -55,7 +63,12 @@ def shown(value: Any) -> str:
 
 
 def among(value: Any, known: Iterable[Any]) -> str:
-    """Return the end of a message about a name that is unknown: what was perhaps meant, and what there is."""
+    """Return the end of a message about an unknown name: the closest valid name, and the valid names.
+
+    Args:
+        value: the unknown name.
+        known: the valid names; at most 20 are listed.
+    """
     names = [str(name) for name in known]
     close = difflib.get_close_matches(str(value), names, 1)
     listed = f"here are {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}" if names else "here are none"
@@ -83,7 +96,7 @@ def _integer(value: Any, path: str) -> None:
 
 
 def _json(value: Any, path: str) -> None:
-    """Check that a value is JSON, whatever it was read from."""
+    """Check that a value is valid JSON; YAML has types, such as dates, that are not."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
@@ -108,7 +121,7 @@ def _json_object(value: Any, path: str) -> None:
 
 
 def _configuration(value: Any, path: str) -> None:
-    """Check a configuration: a mapping, or the text of one as REST has it."""
+    """Check a configuration: a mapping, or the JSON text of one, as in REST."""
     if not isinstance(value, str):
         _json_object(value, path)
 

@@ -1,4 +1,7 @@
-"""Reading a service over REST as if it were the engine: a local TaskRouter in another process, or Twilio's own."""
+"""Reads a service over REST as if it were the engine: a local TaskRouter in another process, or Twilio's own.
+
+Every list blocks for its requests; one request may take up to 30 seconds.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _TIMEOUT_SECONDS: Final = 30.0
 
 
 class Record:
-    """A resource of REST with the fields as attributes; they have the names of the engine's records."""
+    """A REST resource with its fields as attributes, named like those of the engine's records."""
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self._fields = fields
@@ -28,27 +31,35 @@ class Record:
 
     @property
     def final(self) -> bool:
-        """Whether a task is over."""
+        """Whether a task has ended.
+
+        Raises:
+            KeyError: the resource is not a task.
+        """
         return self._fields["assignment_status"] in TASK_FINAL
 
     @property
     def virtual_start_time(self) -> float:
-        """When a task is queued as of (unix seconds)."""
+        """The time from which a task's age in its queue counts (unix seconds).
+
+        Raises:
+            ValueError: the service sent an unreadable date.
+        """
         text: str = self._fields.get("virtual_start_time") or self._fields["date_created"]
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 class RemoteService:
-    """The lists of a service, each read when it is asked for. Blocks; for one thread.
+    """The lists of a service, each read anew by every call. Calls block; use it from one thread at a time.
 
     Args:
         url: the root of the service, such as ``http://127.0.0.1:4100``; ``/v1`` is added.
-        account_sid: REST's user.
-        auth_token: its password.
+        account_sid: user name of the REST API.
+        auth_token: password of the REST API.
         workspace_sid: the only workspace to read; None: all.
 
     Raises:
-        SeedError: (each method) the service cannot be reached, or refuses; the message says which.
+        SeedError: (each method) the service cannot be reached, or refuses; the message has the reason.
     """
 
     def __init__(self, url: str, account_sid: str, auth_token: str, workspace_sid: str | None = None) -> None:
@@ -62,37 +73,91 @@ class RemoteService:
         self._session.close()
 
     def workspaces(self) -> list[Any]:
-        """Return the workspaces."""
+        """Return the workspaces, or only the one that was chosen. Blocks.
+
+        Raises:
+            SeedError: the service cannot be reached, or refuses.
+        """
         if self._workspace_sid is not None:
             return [Record(self._get(f"{self._root}/v1/Workspaces/{self._workspace_sid}"))]
         return self._list("", "workspaces")
 
     def activities(self, workspace_sid: str) -> list[Any]:
-        """Return the activities of a workspace."""
+        """Return the activities of a workspace. Blocks.
+
+        Args:
+            workspace_sid: sid of the workspace, as the service spells it.
+
+        Raises:
+            SeedError: the service cannot be reached, or refuses.
+        """
         return self._list(f"/{workspace_sid}/Activities", "activities")
 
     def task_channels(self, workspace_sid: str) -> list[Any]:
-        """Return the task channels of a workspace."""
+        """Return the task channels of a workspace. Blocks.
+
+        Args:
+            workspace_sid: sid of the workspace, as the service spells it.
+
+        Raises:
+            SeedError: the service cannot be reached, or refuses.
+        """
         return self._list(f"/{workspace_sid}/TaskChannels", "channels")
 
     def queues(self, workspace_sid: str) -> list[Any]:
-        """Return the task queues of a workspace."""
+        """Return the task queues of a workspace. Blocks.
+
+        Args:
+            workspace_sid: sid of the workspace, as the service spells it.
+
+        Raises:
+            SeedError: the service cannot be reached, or refuses.
+        """
         return self._list(f"/{workspace_sid}/TaskQueues", "task_queues")
 
     def workflows(self, workspace_sid: str) -> list[Any]:
-        """Return the workflows of a workspace."""
+        """Return the workflows of a workspace. Blocks.
+
+        Args:
+            workspace_sid: sid of the workspace, as the service spells it.
+
+        Raises:
+            SeedError: the service cannot be reached, or refuses.
+        """
         return self._list(f"/{workspace_sid}/Workflows", "workflows")
 
     def workers(self, workspace_sid: str) -> list[Any]:
-        """Return the workers of a workspace."""
+        """Return the workers of a workspace. Blocks.
+
+        Args:
+            workspace_sid: sid of the workspace, as the service spells it.
+
+        Raises:
+            SeedError: the service cannot be reached, or refuses.
+        """
         return self._list(f"/{workspace_sid}/Workers", "workers")
 
     def channels(self, workspace_sid: str, worker_sid: str) -> list[Any]:
-        """Return the channels of a worker."""
+        """Return the channels of a worker. Blocks.
+
+        Args:
+            workspace_sid: sid of the workspace, as the service spells it.
+            worker_sid: sid of the worker, as the service spells it.
+
+        Raises:
+            SeedError: the service cannot be reached, or refuses.
+        """
         return self._list(f"/{workspace_sid}/Workers/{worker_sid}/Channels", "channels")
 
     def tasks(self, workspace_sid: str) -> list[Any]:
-        """Return the tasks of a workspace."""
+        """Return the tasks of a workspace, including ended ones that are not purged. Blocks.
+
+        Args:
+            workspace_sid: sid of the workspace, as the service spells it.
+
+        Raises:
+            SeedError: the service cannot be reached, or refuses.
+        """
         return self._list(f"/{workspace_sid}/Tasks", "tasks")
 
     def _list(self, path: str, key: str) -> list[Any]:
@@ -108,7 +173,7 @@ class RemoteService:
         return found
 
     def _stranger(self) -> SeedError:
-        return SeedError(f"What answers at {self._root} is no TaskRouter.")
+        return SeedError(f"{self._root} is not a TaskRouter service.")
 
     def _get(self, url: str) -> Any:
         try:

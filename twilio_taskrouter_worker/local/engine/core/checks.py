@@ -30,7 +30,7 @@ def _check_of(hint: Any) -> tuple[frozenset[type], bool, str]:
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     plain = {dict if get_origin(member) is Mapping else member for member in members}
     wanted = next(member for member in plain if member in _WORDS)
-    # An integer will do for a number.
+    # JSON does not distinguish 5 from 5.0, so an integer is accepted where a number is asked for.
     return frozenset(plain | {int} if wanted is float else plain), wanted is float, _WORDS[wanted]
 
 
@@ -38,17 +38,36 @@ _FIELDS = {cls: _checks_of(cls) for cls in Command.__subclasses__()}
 
 
 def types(command: Command) -> None:
-    """Check that every field of a command holds a value of its type, since commands come from parsed requests."""
+    """Check that every field of a command has a value of its annotated type.
+
+    Commands are made from parsed requests and journals, where annotations alone guarantee nothing.
+
+    Args:
+        command: the command to check; each field's annotation decides.
+
+    Raises:
+        Rejected: 400, a field has a value of another type, or a number is NaN or infinite.
+    """
     for name, allowed, number, words in _FIELDS[type(command)]:
         value = getattr(command, name)
+        # The set lookup decides nearly all values. The second test admits subclasses, but not bool for an int.
         fits = type(value) in allowed or (isinstance(value, tuple(allowed)) and not isinstance(value, bool))
         if not fits or (number and isinstance(value, float) and not math.isfinite(value)):
+            # Clients know the parameter by its REST name: friendly_name is FriendlyName.
             parameter = "".join(part.capitalize() for part in name.split("_"))
             raise invalid(f"{parameter} must be {words}, not {type(value).__name__}")
 
 
 def name(value: str, parameter: str = "FriendlyName") -> str:
-    """Check a friendly name."""
+    """Return a friendly name if it is valid.
+
+    Args:
+        value: the name as given.
+        parameter: REST name of the parameter, for the error message.
+
+    Raises:
+        Rejected: 400, the name is blank or too long.
+    """
     if not value.strip():
         raise invalid(f"{parameter} must not be empty")
     if len(value) > rules.MAX_NAME:
@@ -57,22 +76,34 @@ def name(value: str, parameter: str = "FriendlyName") -> str:
 
 
 def free_name(value: str, taken: Mapping[str, str], refusal: Rejected, own: str | None = None, key: str = "") -> str:
-    """Check a friendly name, which nothing else may have.
+    """Return a friendly name if it is valid and not taken.
 
     Args:
-        taken: sid by name, or by what names are compared by.
-        refusal: raised when the name is taken.
-        own: sid of what has, or is to have, the name.
-        key: what this name is compared by, where that is not the name.
+        value: the name as given.
+        taken: sid by name, or by the key that names are compared by.
+        refusal: raised if the name is taken.
+        own: sid of the resource that has, or is to get, the name; None for one that does not exist yet.
+        key: the form in which names are compared, such as lower case; empty: the name itself.
+
+    Raises:
+        Rejected: 400, the name is invalid, or *refusal*.
     """
     name(value)
+    # Falls back to own for a free name, so that a resource may also be given the name it has.
     if taken.get(key or value, own) != own:
         raise refusal
     return value
 
 
 def unique_name(value: str) -> str:
-    """Check the unique name of a task channel."""
+    """Return the unique name of a task channel if it is valid.
+
+    Args:
+        value: the name as given.
+
+    Raises:
+        Rejected: 400, it is blank, too long, or contains a character that is not allowed.
+    """
     name(value, "UniqueName")
     plain = value.replace("$", "_")
     if not (plain.isascii() and plain.isidentifier()):
@@ -81,20 +112,48 @@ def unique_name(value: str) -> str:
 
 
 def integer(value: int, low: int, high: int, parameter: str) -> int:
-    """Check an integer against its limits."""
+    """Return an integer if it is within its limits.
+
+    Args:
+        value: the number as given.
+        low: the smallest valid value.
+        high: the largest valid value.
+        parameter: REST name of the parameter, for the error message.
+
+    Raises:
+        Rejected: 400, the value is out of range.
+    """
     if not low <= value <= high:
         raise invalid(f"{parameter} must be between {low} and {high}, not {value}")
     return value
 
 
 def room(taken: Sized, limit: int, kind: str) -> None:
-    """Check that a workspace can have one more of something."""
+    """Check that a workspace may have one more resource of a kind.
+
+    Args:
+        taken: the existing ones.
+        limit: how many there may be.
+        kind: plural of the kind, for the error message.
+
+    Raises:
+        Rejected: 400, the limit is reached.
+    """
     if len(taken) >= limit:
         raise invalid(f"A workspace can have at most {limit} {kind}")
 
 
 def choice(value: str, allowed: tuple[str, ...], parameter: str) -> str:
-    """Check one of a few words."""
+    """Return a value if it is one of the allowed ones.
+
+    Args:
+        value: the value as given; the case matters.
+        allowed: the valid values, in the order in which the error message lists them.
+        parameter: REST name of the parameter, for the error message.
+
+    Raises:
+        Rejected: 400, the value is not allowed.
+    """
     if value not in allowed:
         raise invalid(f"{parameter} '{value}' is not one of {', '.join(allowed)}")
     return value
@@ -115,13 +174,23 @@ _decode = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).dec
 
 
 def json_object(text: str, parameter: str) -> dict[str, Any]:
-    """Parse a JSON object. The refusal tells where the fault is but not what is written there."""
+    """Parse the text of a JSON object.
+
+    Args:
+        text: strict JSON: no NaN, no number beyond a double.
+        parameter: REST name of the parameter, for the error message.
+
+    Raises:
+        Rejected: 400, the text is not a JSON object. The message has the position of the error but does not quote the
+            text, which is the customer's data.
+    """
     try:
         value = _decode(text)
     except json.JSONDecodeError as error:
         raise invalid(
             f"{parameter} is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}"
         ) from None
+    # From the two hooks above, or nested too deeply for the decoder.
     except (ValueError, RecursionError):
         raise invalid(f"{parameter} is not valid JSON") from None
     if not isinstance(value, dict):
@@ -133,7 +202,11 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def compact(document: Mapping[str, Any]) -> str:
-    """Return a document that :func:`json_object` gave as the service keeps it: JSON without white space."""
+    """Return a document as the service stores it: JSON without white space.
+
+    Args:
+        document: a parsed document, from :func:`json_object` or made by the engine.
+    """
     text = _encode(document)
     if text.isascii():
         return text
@@ -146,7 +219,15 @@ def compact(document: Mapping[str, Any]) -> str:
 
 
 def url(value: object, parameter: str) -> None:
-    """Check an address that somebody is to be called at; an empty one stands for none."""
+    """Check the address of a callback.
+
+    Args:
+        value: None and an empty string mean that there is no callback.
+        parameter: REST name of the parameter, for the error message.
+
+    Raises:
+        Rejected: 400, it is not an http or https URL with a host.
+    """
     if value is None or value == "":
         return
     try:
@@ -166,7 +247,14 @@ def _kind(value: object) -> str:
 
 
 def attributes(text: str) -> dict[str, Any]:
-    """Check and parse the attributes of a worker or task."""
+    """Parse the attributes of a worker or task.
+
+    Args:
+        text: the JSON text of the parameter ``Attributes``.
+
+    Raises:
+        Rejected: 400, the text is too long or not a JSON object.
+    """
     if len(text) > rules.MAX_ATTRIBUTES:
         raise invalid(f"Attributes must have at most {rules.MAX_ATTRIBUTES} characters, not {len(text)}")
     return json_object(text, "Attributes")
@@ -175,7 +263,18 @@ def attributes(text: str) -> dict[str, Any]:
 def expression(
     text: str, context: ExpressionContext, semantics: Semantics, where: str, longest: int | None = None
 ) -> Expression:
-    """Compile an expression; ``where`` begins the refusal."""
+    """Compile an expression.
+
+    Args:
+        text: the expression as given.
+        context: where it is used, which decides what its paths mean.
+        semantics: the switches of the expression language.
+        where: begins the error message: the parameter, or the place in a configuration.
+        longest: the most characters it may have; None: no limit of its own.
+
+    Raises:
+        Rejected: 400, it does not parse; the message has the position of the error.
+    """
     try:
         return compile_expression(text, context, semantics, longest=longest)
     except ExpressionSyntaxError as error:
@@ -183,6 +282,14 @@ def expression(
 
 
 def version(record: Any, if_match: int | None) -> None:
-    """Refuse a change that was meant for another version of a worker, task or reservation."""
+    """Check the precondition of an ``If-Match`` header.
+
+    Args:
+        record: a record with a version: a worker, task or reservation.
+        if_match: the version the client expects; negative: the header was unreadable; None: no precondition.
+
+    Raises:
+        Rejected: 412, the current version is another one.
+    """
     if if_match is not None and if_match != record.version:
         raise version_mismatch(record.sid, record.version, if_match)

@@ -1,4 +1,4 @@
-"""The whole state as plain data, to tell whether two engines are in the same one."""
+"""The whole state as plain data, so that the states of two engines can be compared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from .workspace import WorkspaceState
 
 
 def plain(kernel: Kernel) -> dict[str, Any]:
-    """Return everything that later behaviour can depend on; the present time is not part of it."""
+    """Return the state that later behaviour depends on, except for the present time.
+
+    Args:
+        kernel: only read; the result refers to its records.
+    """
     return {
         "workspaces": [_workspace(ws) for ws in kernel.workspaces.values()],
         "timers": [_timer(timer) for timer in kernel.schedule],
@@ -27,7 +31,12 @@ def plain(kernel: Kernel) -> dict[str, Any]:
 
 
 def digest(kernel: Kernel) -> str:
-    """Return a short text that is the same if, and only if, what :func:`plain` returns is."""
+    """Return the digest of a state: equal for two engines if, and only if, :func:`plain` returns equal data.
+
+    Args:
+        kernel: only read.
+    """
+    # Keys stay in their order: the order of creation is part of the state.
     text = json.dumps(plain(kernel), sort_keys=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -41,6 +50,7 @@ def _workspace(ws: WorkspaceState) -> dict[str, Any]:
         "queues": [
             {
                 "queue": vars(queue.record),
+                # Sorted, because the order of members depends on the way they joined and decides nothing.
                 "members": sorted(queue.members),
                 "activities": sorted(queue.activity_counts.items()),
                 "tasks": sorted(queue.tasks),
@@ -83,6 +93,7 @@ def _task(task: TaskState) -> dict[str, Any]:
 
 
 def _timer(timer: Timer) -> tuple[float, str, str]:
+    # The first argument is the workspace; its owner is the one that tells timers apart.
     for arg in timer.args:
         if isinstance(arg, (TaskState, ReservationState, WorkerState)):
             return timer.due, timer.kind.value, arg.record.sid

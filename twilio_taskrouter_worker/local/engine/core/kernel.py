@@ -1,7 +1,7 @@
-"""What every part of the engine shares while a command or a timer is at work.
+"""The state that all parts of the engine share while a command or a timer runs.
 
 The invariant between two commands: ``events``, ``woken`` and ``unplaced`` are empty, and everything that could be
-offered is.
+offered has been offered.
 
 A command runs in two halves. First its handler makes the whole change: it replaces records, keeps the indices, notes
 events, and only *asks* for routing, by :meth:`Kernel.wake` for a worker who may be able to take more and by
@@ -37,7 +37,7 @@ class Kernel:
         self.account_sid = account_sid
         self.rules = rules
         self.semantics = rules.semantics
-        """What expressions mean by the rules."""
+        """The switches of the expression language; ``rules.strict_expressions`` is applied."""
         if rules.strict_expressions:
             self.semantics = attrs.evolve(rules.semantics, strict_expressions=True)
         self.sids = SidSource(seed)
@@ -55,7 +55,14 @@ class Kernel:
         """Tasks that became pending and were not yet offered to anybody."""
 
     def workspace(self, sid: str) -> WorkspaceState:
-        """Return a workspace, or raise Rejected(404)."""
+        """Return a workspace.
+
+        Args:
+            sid: sid of the workspace; the case of its digits does not matter.
+
+        Raises:
+            Rejected: 404, there is no such workspace.
+        """
         found = find(self.workspaces, sid)
         if found is None:
             raise errors.not_found(f"/Workspaces/{sid}")
@@ -70,16 +77,20 @@ class Kernel:
         data: Mapping[str, Any] = NO_DATA,
         **records: Any,
     ) -> None:
-        """Note that something has happened, at the present time.
+        """Record an event of the present time.
 
         Args:
+            type: one of ``events.LOG_EVENTS``.
+            ws: the workspace in whose event log it belongs.
             recipients: sids of the workers whose sessions are notified.
-            data: more facts, by type of event.
-            records: the snapshots of what it concerns, by their names in :class:`Event`; a task brings its queue along.
+            data: further facts, which depend on the type of the event.
+            records: the snapshots of the records concerned, by their names in :class:`Event`. The queue of a task is
+                added.
         """
         task: Task | None = records.get("task")
         if task is not None and "queue" not in records and (queue := ws.queues.get(task.task_queue_sid or "")):
             records["queue"] = queue.record
+        # The fields become the event's dict as they are (see events.made): no copy per event.
         self.event_count += 1
         records["type"] = type
         records["at"] = self.now
@@ -90,11 +101,18 @@ class Kernel:
         self.events.append(made(records))
 
     def emit_reservation(self, type: str, ws: WorkspaceState, reservation: ReservationState) -> None:
-        """Note that something has happened to a reservation; its worker hears it."""
+        """Record an event of a reservation; its worker is the recipient.
+
+        Args:
+            type: a ``reservation.*`` type.
+            ws: the workspace of the reservation.
+            reservation: its present records become the snapshots.
+        """
         record = reservation.record
         task = reservation.task
         incoming = ws.transfers.get(record.transfer_sid) if record.transfer_sid is not None else None
         outgoing = task.transfer
+        # Only the reservation that the open transfer was started from shows it as outgoing.
         if outgoing is not None and outgoing.initiator is not reservation:
             outgoing = None
         data: dict[str, Any] = {}
@@ -114,7 +132,12 @@ class Kernel:
         )
 
     def wake(self, ws: WorkspaceState, worker: WorkerState) -> None:
-        """Ask for waiting tasks to be offered to a worker when the present change is complete."""
+        """Request that waiting tasks are offered to a worker once the present change is complete.
+
+        Args:
+            ws: the workspace of the worker.
+            worker: may have become able to take a task; if not, nothing is offered.
+        """
         self.woken[worker] = ws
 
     def time(self) -> float:
@@ -122,9 +145,18 @@ class Kernel:
         return self.now
 
     def warn(self, text: str) -> None:
-        """Note something that the present command says and that was ignored."""
+        """Record a part of the present command that is ignored.
+
+        Args:
+            text: the warning, for :attr:`Outcome.warnings`.
+        """
         self.warnings.append(text)
 
     def place(self, ws: WorkspaceState, task: TaskState) -> None:
-        """Ask for a pending task to be offered when the present change is complete."""
+        """Request that a pending task is offered to idle workers once the present change is complete.
+
+        Args:
+            ws: the workspace of the task.
+            task: has become pending, or may suit other workers than before.
+        """
         self.unplaced[task] = ws

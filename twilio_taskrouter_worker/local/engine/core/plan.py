@@ -1,4 +1,8 @@
-"""A workflow's configuration as it is walked through: filters, and their targets."""
+"""A compiled workflow configuration: filters and their targets.
+
+A plan is immutable. A task keeps the plan it entered with, so an update of the workflow does not move its tasks unless
+they are re-evaluated.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,11 @@ class Filter:
     targets: tuple[Target, ...]
 
     def time_until(self, index: int) -> float:
-        """Return the sum of the timeouts of the targets up to one, that one included."""
+        """Return the sum of the timeouts of the targets up to and including one, in seconds.
+
+        Args:
+            index: index of the last target that counts; one without a timeout counts 0.
+        """
         return sum(target.timeout or 0.0 for target in self.targets[: index + 1])
 
 
@@ -48,7 +56,7 @@ class Plan:
     default: Filter | None
 
     def warnings(self) -> Iterator[str]:
-        """Iterate over what is in the expressions and was ignored, each with its place."""
+        """Iterate over the ignored parts of the expressions, each with its place in the configuration."""
         every = self.filters if self.default is None else (*self.filters, self.default)
         for number, filter in enumerate(every, 1):
             label = filter.label or f"filter {number}"
@@ -61,6 +69,6 @@ class Plan:
                     yield f"{label}, {what}: {warning}"
 
     def queue_sids(self) -> frozenset[str]:
-        """Return the sids of all queues that are named."""
+        """Return the sids of all queues that a target names."""
         every = self.filters if self.default is None else (*self.filters, self.default)
         return frozenset(target.queue_sid for filter in every for target in filter.targets)

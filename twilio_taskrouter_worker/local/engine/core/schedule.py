@@ -1,4 +1,8 @@
-"""Timers as data: what is to happen when, in which order."""
+"""Timers as data, in a deterministic order.
+
+A heap orders timers by due time and number. A cancelled timer stays in the heap, marked, until it surfaces or the heap
+is compacted: removing it at once would take a search.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ _COMPACT_FROM = 256  # cancelled timers that may lie in the heap before it is wo
 
 
 class TimerKind(enum.Enum):
-    """What a timer does when it is due; ``engine`` names the function of each."""
+    """The kinds of timer; ``engine`` maps each to the function that runs."""
 
     RESERVATION_TIMEOUT = "reservation-timeout"
     TASK_TIMEOUT = "task-timeout"
@@ -46,21 +50,42 @@ class Schedule:
         self._cancelled = 0
 
     def at(self, due: float, kind: TimerKind, *args: Any) -> Timer:
-        """Add a timer."""
+        """Add a timer.
+
+        Args:
+            due: unix seconds; a time in the past is due at once.
+            kind: decides which function of the engine runs.
+            args: the function's arguments after the kernel: workspace, owner, and more if the kind has them.
+
+        Returns:
+            The timer. Its owner keeps it to be able to cancel it.
+        """
         self.made += 1
         return self.put(self.made, due, kind, *args)
 
     def put(self, number: int, due: float, kind: TimerKind, *args: Any) -> Timer:
-        """Add the timer that was made as the ``number``-th one."""
+        """Add a timer with a given number, as restoring a snapshot does.
+
+        Args:
+            number: its rank among timers that are due at the same time.
+            due: unix seconds.
+            kind: decides which function of the engine runs.
+            args: the function's arguments after the kernel.
+        """
         timer = Timer(due, kind, args)
         heapq.heappush(self._heap, (due, number, timer))
         return timer
 
     def cancel(self, timer: Timer | None) -> None:
-        """Take a timer out; None and timers that are over are fine."""
+        """Cancel a timer.
+
+        Args:
+            timer: None, and a timer that has run or is cancelled, are ignored.
+        """
         if timer is None or timer.cancelled:
             return
         timer.cancelled = True
+        # The heap keeps the entry until it surfaces; it must not keep the task alive as well.
         timer.args = ()
         self._cancelled += 1
         # Most timers of a busy router are cancelled long before they are due; without this they would pile up.
@@ -70,7 +95,7 @@ class Schedule:
             self._cancelled = 0
 
     def next_due(self) -> float | None:
-        """Return when the first timer is due, or None."""
+        """Return when the first timer is due (unix seconds), or None if there is none."""
         heap = self._heap
         while heap and heap[0][2].cancelled:
             heapq.heappop(heap)
@@ -78,7 +103,11 @@ class Schedule:
         return heap[0][0] if heap else None
 
     def pop_due(self, now: float) -> Timer | None:
-        """Take out and return the first timer due at or before ``now``, or None."""
+        """Remove and return the first timer that is due, or None.
+
+        Args:
+            now: unix seconds; a timer due exactly then counts.
+        """
         due = self.next_due()
         if due is None or due > now:
             return None

@@ -18,26 +18,44 @@ class SidSource:
         """How many sids were made."""
 
     def state(self) -> list[Any]:
-        """Return what :meth:`restore` needs to go on with the same sids, as plain data."""
+        """Return the state of the generator as plain data, for :meth:`restore`."""
         version, numbers, gauss = self._random.getstate()
         return [self.made, version, list(numbers), gauss]
 
     def restore(self, state: list[Any]) -> None:
-        """Go on where another source was."""
+        """Continue with the sids that another source would make next.
+
+        Args:
+            state: from :meth:`state`; lists in place of tuples, since it may have passed through JSON.
+        """
         self.made, version, numbers, gauss = state
         self._random.setstate((version, tuple(numbers), gauss))
 
     def make(self, prefix: str) -> str:
-        """Return a new sid."""
+        """Return a new sid.
+
+        Args:
+            prefix: the two letters of the kind, such as ``WT``.
+        """
         self.made += 1
+        # 128 random bits: no check for duplicates is needed.
         return f"{prefix}{self._random.getrandbits(128):032x}"
 
 
 def well_formed(sid: str, *prefixes: str) -> bool:
-    """Whether a text is a sid of one of the given kinds."""
+    """Return whether a text has the form of a sid of one of the given kinds.
+
+    Args:
+        sid: any text; hexadecimal digits may be in either case.
+        prefixes: the kinds that are valid, such as ``WW``.
+    """
     return sid[:2] in prefixes and _FORM.match(sid) is not None
 
 
 def canonical(sid: str) -> str:
-    """Return a sid with its digits in lower case, as they are kept."""
+    """Return a sid with its digits in lower case, the form in which sids are stored.
+
+    Args:
+        sid: any text; one that is not a sid is returned with its rest in lower case and matches nothing.
+    """
     return sid[:2] + sid[2:].lower()

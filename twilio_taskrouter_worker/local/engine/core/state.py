@@ -1,7 +1,7 @@
-"""What the engine knows: the current record of each object, and what is needed around it to decide quickly.
+"""The engine's mutable state: the current record of each object, and the indices around it that make routing fast.
 
-These objects are the engine's own and never leave it; what leaves are the records in them. Sets whose order could show
-are dicts, because the order of a Python set of strings differs from process to process.
+These objects never leave the engine; results and events contain the records in them. Sets whose order could become
+visible are dicts, because the iteration order of a set of strings differs between Python processes.
 """
 
 from __future__ import annotations
@@ -52,20 +52,29 @@ class Group:
         self.home = home
         self.key = key
         self.known = known
-        """Where the home itself is kept, if it is one for a known worker."""
+        """The register and key of the home itself, if the group waits for a known worker."""
         self.heap: list[Entry] = []
         self.live = 0
-        """Entries that are not stale; a task that leaves lets its entry lie until it comes to the top."""
+        """Entries that are not stale. The entry of a task that leaves stays in the heap until it reaches the top."""
 
     def top(self) -> Entry:
-        """Return the best entry; a group that stands in its home has one."""
+        """Return the best entry, and remove stale ones above it.
+
+        The group must have a live entry; a group registered in its home always has one.
+        """
         heap = self.heap
+        # An entry is stale when its task no longer refers to it: the task left, or was added again.
         while heap[0][2].entry is not heap[0]:
             heapq.heappop(heap)
         return heap[0]
 
     def add(self, entry: Entry) -> None:
-        """Let a task wait here."""
+        """Add a waiting task.
+
+        Args:
+            entry: its order key, number and task; the caller stores it in ``task.entry`` too.
+        """
+        # Only groups in use are registered, so that best_for never meets an empty one.
         if not self.live:
             self.home[self.key] = self
             if self.known is not None:
@@ -74,7 +83,7 @@ class Group:
         self.live += 1
 
     def drop(self) -> None:
-        """Forget one task whose entry has just become stale."""
+        """Count one entry less, after its task has stopped referring to it."""
         self.live -= 1
         if not self.live:
             self.heap.clear()
@@ -113,6 +122,7 @@ class WorkerState:
         self.attributes = attributes
         self.fields: dict[str, Any] = {}
         self.channel_documents: dict[str, dict[str, Any]] = {}
+        # Placeholders: handlers.workers.set_scopes makes both once fields and channels exist.
         self.scope = WorkerScope(attributes)
         self.queue_scope = self.scope
         self.channels: dict[str, WorkerChannel] = {}
@@ -147,7 +157,7 @@ class QueueState:
         self.known: dict[tuple[str, str, str], Groups] = {}
         """By task channel sid, kind of reference and reference: waiting tasks for one known worker."""
         self.tasks: dict[str, TaskState] = {}
-        """Tasks booked under this queue that are not over."""
+        """Tasks booked under this queue that have not ended."""
 
 
 class WorkflowState:
@@ -159,7 +169,7 @@ class WorkflowState:
         self.record = record
         self.plan = plan
         self.tasks: dict[str, TaskState] = {}
-        """Tasks of this workflow that are not over."""
+        """Tasks of this workflow that have not ended."""
 
 
 class Route(enum.Enum):
@@ -232,11 +242,11 @@ class TaskState:
         self.walked = 0.0
         """Seconds of the timeouts of all steps of the filters that the task has come through on this way."""
         self.entering = False
-        """The step was entered just now, so its skip_if is still to be asked."""
+        """The step was entered by the present change, so its skip_if is not evaluated yet."""
         self.re_evaluated: str | None = None
-        """Why the task is on its way again, as events name it; None while it is on its first way or with a worker."""
+        """Why the task is routed again, as events name it; None on its first way and while a worker has it."""
         self.fresh = True
-        """Being created: what happens until it is first routed is no change of version."""
+        """Being created: changes before its first routing do not increase the version."""
         self.queue: QueueState | None = None
         self.entry: Entry | None = None
         self.group: Group | None = None
@@ -264,8 +274,13 @@ class TaskState:
         return self.route is Route.WORKER and self.transfer is None
 
     def set_attributes(self, parsed: dict[str, Any]) -> None:
-        """Take over the parsed form of new attributes."""
+        """Replace the parsed attributes; the caller replaces the text in the record.
+
+        Args:
+            parsed: the new attributes; owned by the task from now on.
+        """
         self.attributes = parsed
+        # Scopes are immutable: a new document needs a new one, with the same clock.
         self.scope = TaskScope(parsed, self.scope.now)
 
     def timers(self) -> tuple[Timer | None, ...]:
@@ -275,7 +290,7 @@ class TaskState:
         return own + tuple(timer for r in self.open.values() for timer in (r.timer, r.voice_timer))
 
     def known_worker(self) -> dict[str, Any]:
-        """Return the known worker that the present step asks for, under the name that events use for it."""
+        """Return the known worker that the present step asks for, keyed as in events; empty if it asks for none."""
         step = self.step
         if step is None or (step.known_sid is None and step.known_name is None):
             return {}
@@ -283,7 +298,7 @@ class TaskState:
         return {name: key.value(self.scope) for name, key in keys if key is not None}
 
     def pending(self) -> list[ReservationState]:
-        """Return the reservations that wait for an answer."""
+        """Return the reservations that are pending."""
         return [r for r in self.open.values() if r.record.reservation_status == PENDING]
 
     def workers(self) -> tuple[str, ...]:

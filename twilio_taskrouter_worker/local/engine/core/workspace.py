@@ -14,7 +14,13 @@ T = TypeVar("T")
 
 
 def find(records: Mapping[str, T], sid: str) -> T | None:
-    """Return the record with this sid, whose digits may be in either case, or None."""
+    """Return the record with this sid, or None.
+
+    Args:
+        records: records by sid, with the digits in lower case.
+        sid: the digits may be in either case.
+    """
+    # Sids are nearly always canonical; the second lookup serves those that are not.
     return records.get(sid) or records.get(canonical(sid))
 
 
@@ -61,73 +67,158 @@ class WorkspaceState:
         """Outcomes kept for the next voice instructions: a reason code, or None for success."""
 
     def path(self, kind: str, sid: str) -> str:
-        """Return the path of something in this workspace."""
+        """Return the REST path of a resource in this workspace, without the version prefix.
+
+        Args:
+            kind: the collection, such as ``Tasks`` or ``Workers/WK.../Channels``.
+            sid: the resource, as the request spelled it; it need not exist.
+        """
         return f"/Workspaces/{self.record.sid}/{kind}/{sid}"
 
     def renamed(self, names: dict[str, str], before: str, record: TaskQueue | Workflow, kind: str) -> None:
-        """Keep a queue or workflow under its new name, and show that in its tasks; ``kind`` begins their fields."""
+        """Register a queue or workflow under its new name, and update the name shown by its tasks.
+
+        Args:
+            names: the register of its kind, sid by name; changed in place.
+            before: the name to release.
+            record: the record that has the new name already.
+            kind: prefix of the fields in tasks: ``task_queue`` or ``workflow``.
+        """
         del names[before]
         names[record.friendly_name] = record.sid
+        # A copied name is no change of the task: version and date stay, and no event is emitted.
         for task in self.tasks.values():
             if getattr(task.record, f"{kind}_sid") == record.sid:
                 task.record = task.record.replaced(**{f"{kind}_friendly_name": record.friendly_name})
 
     def _found(self, records: Mapping[str, T], kind: str, sid: str) -> T:
-        """Return what has this sid, or raise Rejected(404)."""
+        """Return the record with this sid, or raise Rejected(404)."""
         found = find(records, sid)
         if found is None:
             raise errors.not_found(self.path(kind, sid))
         return found
 
     def activity(self, sid: str) -> Activity:
-        """Return an activity, or raise Rejected(404)."""
+        """Return the activity that a path names.
+
+        Args:
+            sid: sid of the activity, from the URL.
+
+        Raises:
+            Rejected: 404, the workspace has no such activity.
+        """
         return self._found(self.activities, "Activities", sid)
 
     def activity_named(self, sid: str) -> Activity:
-        """Return the activity that a parameter names, or raise Rejected(400)."""
+        """Return the activity that a parameter names.
+
+        Args:
+            sid: value of a parameter such as ``ActivitySid``.
+
+        Raises:
+            Rejected: 400, the workspace has no such activity: the request is wrong, not its URL.
+        """
         found = find(self.activities, sid)
         if found is None:
             raise errors.unknown_activity(sid)
         return found
 
     def find_task_channel(self, reference: str) -> TaskChannel | None:
-        """Return a task channel by sid or unique name, or None."""
+        """Return a task channel, or None.
+
+        Args:
+            reference: its sid or its unique name.
+        """
         return find(self.task_channels, self.channel_names.get(reference, reference))
 
     def task_channel(self, reference: str) -> TaskChannel:
-        """Return a task channel by sid or unique name, or raise Rejected(404)."""
+        """Return a task channel.
+
+        Args:
+            reference: its sid or its unique name.
+
+        Raises:
+            Rejected: 404, the workspace has no such task channel.
+        """
         found = self.find_task_channel(reference)
         if found is None:
             raise errors.not_found(self.path("TaskChannels", reference))
         return found
 
     def worker_channel(self, worker: WorkerState, reference: str) -> WorkerChannel:
-        """Return a worker's channel by its own sid or by task channel, or raise Rejected(404)."""
+        """Return a worker's channel.
+
+        Args:
+            worker: the worker whose channels are searched.
+            reference: sid of the worker channel (``WC``), or sid or unique name of its task channel.
+
+        Raises:
+            Rejected: 404, the worker has no such channel.
+        """
         task_channel = self.find_task_channel(reference)
         if task_channel is not None:
+            # Every worker has a channel for every task channel of the workspace.
             return worker.channels[task_channel.sid]
         own = {channel.sid: channel for channel in worker.channels.values()}
         return self._found(own, f"Workers/{worker.record.sid}/Channels", reference)
 
     def worker(self, sid: str) -> WorkerState:
-        """Return a worker, or raise Rejected(404)."""
+        """Return a worker.
+
+        Args:
+            sid: sid of the worker (``WK``).
+
+        Raises:
+            Rejected: 404, the workspace has no such worker.
+        """
         return self._found(self.workers, "Workers", sid)
 
     def queue(self, sid: str) -> QueueState:
-        """Return a queue, or raise Rejected(404)."""
+        """Return a queue.
+
+        Args:
+            sid: sid of the task queue (``WQ``).
+
+        Raises:
+            Rejected: 404, the workspace has no such queue.
+        """
         return self._found(self.queues, "TaskQueues", sid)
 
     def workflow(self, sid: str) -> WorkflowState:
-        """Return a workflow, or raise Rejected(404)."""
+        """Return a workflow.
+
+        Args:
+            sid: sid of the workflow (``WW``).
+
+        Raises:
+            Rejected: 404, the workspace has no such workflow.
+        """
         return self._found(self.workflows, "Workflows", sid)
 
     def task(self, sid: str) -> TaskState:
-        """Return a task, or raise Rejected(404)."""
+        """Return a task, which may have ended but is not purged.
+
+        Args:
+            sid: sid of the task (``WT``).
+
+        Raises:
+            Rejected: 404, the workspace has no such task.
+        """
         return self._found(self.tasks, "Tasks", sid)
 
     def reservation(self, sid: str, task_sid: str | None = None, worker_sid: str | None = None) -> ReservationState:
-        """Return a reservation, of that task and that worker where they are given, or raise Rejected(404)."""
+        """Return a reservation.
+
+        Args:
+            sid: sid of the reservation (``WR``).
+            task_sid: the task it must belong to, for URLs under a task; None: any.
+            worker_sid: the worker it must belong to, for URLs under a worker; None: any.
+
+        Raises:
+            Rejected: 404, there is no such reservation of that task and worker; the path is the one that was requested.
+        """
         found = find(self.reservations, sid)
+        # A reservation under another parent does not exist there: 404, as if its sid were unknown.
         if found is not None:
             record = found.record
             if task_sid is not None and canonical(task_sid) != record.task_sid:
@@ -140,5 +231,12 @@ class WorkspaceState:
         return found
 
     def transfer(self, sid: str) -> TransferState:
-        """Return a transfer, or raise Rejected(404)."""
+        """Return a transfer.
+
+        Args:
+            sid: sid of the transfer (``TT``).
+
+        Raises:
+            Rejected: 404, the workspace has no such transfer.
+        """
         return self._found(self.transfers, "Transfers", sid)

@@ -4,7 +4,7 @@
     expression.matches(WorkerScope(attributes, fields))      # bool, never raises
     print(expression.explain(WorkerScope(attributes, fields)))
 
-``compile_expression`` raises ``ExpressionSyntaxError`` with the position of the fault. In the WORKER context an
+``compile_expression`` raises ``ExpressionSyntaxError`` with the position of the error. In the WORKER context an
 empty text is an expression that matches nobody (a queue with empty TargetWorkers); elsewhere it is a syntax error.
 ``compile_order_by`` does the same for ``order_by``, and ``compile_key`` for the known-worker keys of a target.
 Pure: no I/O, no threads, no clock. Everything returned is immutable and may be shared between threads.

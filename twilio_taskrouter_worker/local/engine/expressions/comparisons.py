@@ -1,7 +1,7 @@
-"""From one comparison to a closure that tests it.
+"""Compilation of one comparison to a closure that tests it.
 
-The general form reads both sides and asks the semantics. The common forms, a path against a literal, skip what is known
-beforehand; each gives the same answer as the general one, only sooner.
+The general form reads both sides and applies the semantics. The common forms, a path against a literal, leave out the
+steps whose result is known at compile time; each gives the same result as the general form, but faster.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ _ORDERED: dict[Operator, Callable[[Any, Any], bool]] = {
 
 
 def compare_values(kind: Operator, semantics: Semantics) -> Callable[[Any, Any], bool]:
-    """Return the function that compares two values by an operator."""
+    """Return the function that compares two values by an operator.
+
+    Args:
+        kind: the operator.
+        semantics: the switches; bound into the function.
+    """
     if kind in _ORDERED:
         ordered = _ORDERED[kind]
 
@@ -48,13 +53,27 @@ def compare_values(kind: Operator, semantics: Semantics) -> Callable[[Any, Any],
 
 
 def general_test(left: Read, kind: Operator, right: Read, semantics: Semantics) -> Test:
-    """Return the test of a comparison of anything with anything."""
+    """Return the test of a comparison of any two operands.
+
+    Args:
+        left: reads the left value from a scope.
+        kind: the operator.
+        right: reads the right value from a scope.
+        semantics: the switches.
+    """
     compare = compare_values(kind, semantics)
     return lambda scope: compare(left(scope), right(scope))
 
 
 def constant_test(left: Any, kind: Operator, right: Any, semantics: Semantics) -> Test:
-    """Return the test of a comparison of two constants, decided now."""
+    """Return the test of a comparison of two constants, evaluated at compile time.
+
+    Args:
+        left: the left value.
+        kind: the operator.
+        right: the right value.
+        semantics: the switches.
+    """
     result = compare_values(kind, semantics)(left, right)
     return lambda scope: result
 
@@ -62,12 +81,21 @@ def constant_test(left: Any, kind: Operator, right: Any, semantics: Semantics) -
 def path_test(
     reader: Reader, kind: Operator, literal: Any, semantics: Semantics, members: Callable[[Any], Members] | None = None
 ) -> Test:
-    """Return the test of a path on the left against a literal on the right; ``members`` knows the path's array."""
+    """Return the test of a path on the left against a literal on the right.
+
+    Args:
+        reader: reads the path.
+        kind: the operator.
+        literal: the right value; an array is a tuple.
+        semantics: the switches.
+        members: returns the prepared elements of the array at the path, for HAS only; None: they are not prepared.
+    """
     test = None
     read = reader.read
     if members is not None:
         asked = asking(literal, semantics)
         return lambda scope: asked(members(scope))
+    # From the most special form to the most general; each condition excludes the cases its form gets wrong.
     if kind is Operator.EQ and reader.key is not None and (_is_plain_text(literal, semantics) or is_number(literal)):
         return _key_test(*reader.key, literal, semantics)
     if _is_plain_text(literal, semantics):
@@ -80,12 +108,12 @@ def path_test(
 
 
 def _is_plain_text(value: Any, semantics: Semantics) -> bool:
-    """Tell whether only the identical string equals this value."""
+    """Return whether only the identical string equals this value."""
     return isinstance(value, str) and semantics.case_sensitive and semantics.number(value) is None
 
 
 def _key_test(document_of: Read, name: str, literal: Any, semantics: Semantics) -> Test:
-    """Return the test of a single name being equal to a text or number, the commonest in filters."""
+    """Return the test whether a single name equals a text or number, the most common one in filters."""
     if isinstance(literal, str):
 
         def test_text(scope: Any) -> bool:
@@ -98,6 +126,7 @@ def _key_test(document_of: Read, name: str, literal: Any, semantics: Semantics) 
     def test(scope: Any) -> bool:
         document = document_of(scope)
         value = document.get(name) if type(document) is dict or is_object(document) else None
+        # type() and not isinstance: True is an int to Python, but not in the language.
         return value == literal if type(value) is int else semantics.equal(value, literal)
 
     return test
@@ -110,6 +139,7 @@ def _text_test(read: Read, kind: Operator, literal: str) -> Test | None:
 
         def has(scope: Any) -> bool:
             value = read(scope)
+            # Python's ``in`` is right for plain text: no number or boolean equals it.
             return literal in value if type(value) is list else is_array(value) and literal in value
 
         return has

@@ -1,4 +1,8 @@
-"""From a syntax tree to nested closures, with what ``explain`` needs beside them."""
+"""Compilation of a syntax tree to nested closures, along with the data that ``explain`` needs.
+
+Closures, because testing a worker is the innermost operation of routing: every choice that does not depend on the scope
+is made here, once.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from .scopes import ExpressionContext
 from .semantics import Semantics
 
 _MANY = 4
-"""Comparisons with HAS on one path from which on it pays to prepare its array."""
+"""The least number of HAS comparisons on one path for which it pays to prepare the array."""
 
 
 @attrs.frozen(eq=False)
@@ -26,31 +30,38 @@ class Part:
     """A compiled sub-expression."""
 
     span: Span
-    """Where it stands in the text."""
+    """Its place in the text."""
     operator: str
     """``AND``, ``OR`` or the comparison's operator in its canonical spelling."""
     test: Test
     parts: tuple[Part, ...] = ()
-    """What AND and OR join; a comparison has none."""
+    """The operands of AND or OR; a comparison has none."""
     reads: tuple[tuple[Span, Read], ...] = ()
-    """The paths of a comparison: where each stands, and how its value is read."""
+    """The paths of a comparison: the place of each, and the function that reads its value."""
 
 
 class Compiler:
-    """Compiles one syntax tree; ``readers`` then lists what it reads."""
+    """Compiles one syntax tree; ``readers`` then lists the paths that it reads."""
 
     def __init__(self, context: ExpressionContext, semantics: Semantics) -> None:
         self._context = context
         self._semantics = semantics
         self.readers: dict[Path, Reader] = {}
         self.changes: list[Changes] = []
-        """When the comparisons that read the present time change."""
+        """When the comparisons that read the present time may change."""
         self._asked: Counter[tuple[str | int, ...]] = Counter()
         """How many comparisons look into the array at a path."""
         self._prepared: dict[tuple[str | int, ...], Callable[[Any], Members]] = {}
 
     def compile(self, root: Node) -> Part:
-        """Return the compiled form of a tree; raises UnknownPathError."""
+        """Return the compiled form of a tree.
+
+        Args:
+            root: the whole tree, since its comparisons are counted before any is compiled.
+
+        Raises:
+            UnknownPathError: a path has no meaning in the context.
+        """
         self._asked.update(
             node.left.steps
             for node in comparisons(root)
@@ -59,7 +70,11 @@ class Compiler:
         return self._compile(root)
 
     def warnings(self, text: str) -> list[ExpressionWarning]:
-        """Return what stands against the paths that were read, by the text that they stand in."""
+        """Return the warnings about paths that were compiled although they can never have a value.
+
+        Args:
+            text: the expression, to quote the paths.
+        """
         return [
             ExpressionWarning(
                 Position.at(text, path.span[0]),
@@ -83,17 +98,19 @@ class Compiler:
     def _comparison(self, node: Comparison) -> Part:
         paths = (operand for operand in (node.left, node.right) if isinstance(operand, Path))
         reads = tuple((path.span, self._reader(path).read) for path in paths)
+        # Both use the readers that were made above; a path is compiled once per tree.
         self._note_changes(node)
         return Part(node.span, node.operator.value, self._test(node), (), reads)
 
     def _note_changes(self, node: Comparison) -> None:
-        """Note when a comparison changes by itself, because it reads the present time."""
+        """Record when a comparison may change by itself, because it reads the present time."""
         compare = compare_values(node.operator, self._semantics)
         left, right = node.left, node.right
         for mine, other in ((left, right), (right, left)):
             if not isinstance(mine, Path) or (field := self._reader(mine).moment) is None:
                 continue
             if isinstance(other, Path):
+                # Against another path the outcome is unknown: it may change at every step of the field.
                 self.changes.append(Changes(field, None))
                 continue
             value = _constant(other)
@@ -111,7 +128,7 @@ class Compiler:
         return general_test(self._read(left), kind, self._read(right), self._semantics)
 
     def _members(self, path: Path, kind: Operator) -> Callable[[Any], Members] | None:
-        """Return what tells the elements of the array at a path, if enough comparisons ask for them to prepare that."""
+        """Return the function that prepares the array at a path, or None if too few comparisons use it."""
         if kind is not Operator.HAS or self._asked[path.steps] < _MANY:
             return None
         found = self._prepared.get(path.steps)
@@ -137,6 +154,7 @@ def _constant(operand: Literal | ArrayLiteral) -> Any:
 
 
 def _all_of(tests: tuple[Test, ...]) -> Test:
+    # Two and three operands are nearly all; unrolled, they need no loop and no call of all().
     if len(tests) == 2:
         first, second = tests
         return lambda scope: first(scope) and second(scope)

@@ -1,11 +1,11 @@
-"""What is wrong with an expression, and where."""
+"""Errors and warnings about expressions, with their positions."""
 
 from __future__ import annotations
 
 import attrs
 
 END_OF_INPUT = "<EOF>"
-"""What stands as "found" when the text ends too early."""
+"""The value of ``found`` if the text ends too early."""
 
 _LONGEST_FOUND = 40  # characters of the offending token shown in the message
 
@@ -23,7 +23,12 @@ class Position:
 
     @classmethod
     def at(cls, text: str, offset: int) -> Position:
-        """Return the position of a character offset in a text."""
+        """Return the position of a character in a text.
+
+        Args:
+            text: the whole expression.
+            offset: characters before the position, from 0.
+        """
         line_start = text.rfind("\n", 0, offset) + 1
         return cls(offset, text.count("\n", 0, offset) + 1, offset - line_start + 1)
 
@@ -38,40 +43,48 @@ class ExpressionWarning:
     position: Position
     """Where it is."""
     found: str
-    """What was found there, as written."""
+    """The text found there, as written."""
     expected: str
-    """What would have been right."""
+    """The valid alternatives."""
     message: str
-    """What was made of it."""
+    """How it was treated."""
 
     def __str__(self) -> str:
         return f"{self.message} at {self.position}"
 
     def as_error(self, expression: str) -> ExpressionSyntaxError:
-        """Return the error to raise where nothing is to be ignored."""
+        """Return the error to raise instead of the warning, where strict expressions are asked for.
+
+        Args:
+            expression: the whole text.
+        """
         return ExpressionSyntaxError(expression, self.position.offset, self.found, self.expected)
 
 
 def shortened(found: str) -> str:
-    """Return a token as a message shows it."""
+    """Return a token as a message shows it.
+
+    Args:
+        found: the token as written; a long one is cut off.
+    """
     return found if len(found) <= _LONGEST_FOUND else found[: _LONGEST_FOUND - 1] + "…"
 
 
 class ExpressionSyntaxError(ValueError):
     """An expression, an ``order_by`` or a key does not parse.
 
-    The message names what was found, what would have been right there, and the place, for example
+    The message names the token found, the valid alternatives and the place, for example
     ``extraneous input '-' expecting OPERATOR at line 1, column 6``.
     """
 
     expression: str
-    """The whole text that was to be parsed."""
+    """The whole text."""
     position: Position
     """Where the offending token starts; the end of the text when it ends too early."""
     found: str
     """The offending token as written, or ``<EOF>``."""
     expected: str
-    """What would have been right, for example ``OPERATOR``."""
+    """The valid alternatives, for example ``OPERATOR``."""
     hint: str | None
     """A further sentence that helps to repair the text; None when there is nothing to add."""
 

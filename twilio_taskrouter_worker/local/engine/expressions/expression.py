@@ -1,4 +1,4 @@
-"""Expressions: compiled once, tested often, explained when asked."""
+"""Expressions: compiled once, tested often, explained on request."""
 
 from __future__ import annotations
 
@@ -36,14 +36,18 @@ class Expression:
     compiled closure itself, so that testing thousands of workers costs no further call.
     """
     inputs: Inputs = attrs.field(repr=False)
-    """What it reads; the properties below are shortcuts."""
+    """The inputs that it reads; the properties below are shortcuts."""
     _root: Part | None = attrs.field(repr=False)
     warnings: tuple[ExpressionWarning, ...] = attrs.field(default=(), repr=False)
-    """What in the text is not in the grammar and was ignored."""
+    """The parts of the text that are not in the grammar and were ignored."""
     _changes: tuple[Changes, ...] = attrs.field(default=(), repr=False)
 
     def next_change(self, now: float) -> float | None:
-        """Return the next time after now (unix seconds) at which it may change by itself; None: it never does."""
+        """Return the next time at which the expression may change by itself (unix seconds), or None if it never does.
+
+        Args:
+            now: unix seconds; the result is later.
+        """
         times = [time for change in self._changes if (time := change.after(now)) is not None]
         return min(times, default=None)
 
@@ -64,17 +68,17 @@ class Expression:
 
     @property
     def uses_worker_fields(self) -> bool:
-        """Tell whether it reads ``sid``, ``friendly_name``, ``activity_sid`` or ``activity_name`` of the worker."""
+        """Whether it reads ``sid``, ``friendly_name``, ``activity_sid`` or ``activity_name`` of the worker."""
         return self.inputs.uses_worker_fields
 
     @property
     def uses_activity(self) -> bool:
-        """Tell whether it reads ``activity_sid`` or ``activity_name`` of the worker."""
+        """Whether it reads ``activity_sid`` or ``activity_name`` of the worker."""
         return self.inputs.uses_activity
 
     @property
     def uses_channels(self) -> bool:
-        """Tell whether it reads a value of a worker channel."""
+        """Whether it reads a value of a worker channel."""
         return self.inputs.uses_channels
 
     @property
@@ -83,7 +87,13 @@ class Expression:
         return None if self.inputs.names else self.matches(None)
 
     def explain(self, scope: Scope) -> Verdict:
-        """Return why the expression is true or false for a scope; never raises on any data."""
+        """Return why the expression is true or false for a scope.
+
+        Slower than ``matches``: every part is evaluated. Never raises, whatever the documents hold.
+
+        Args:
+            scope: a scope of the expression's context.
+        """
         if self._root is None:
             return Verdict("", False, EMPTY)
         return self._verdict(self._root, scope)
@@ -121,6 +131,7 @@ def compile_expression(
         raise TypeError(f"an expression is a str, not {type(text).__name__}")
     if longest is not None and len(text) > longest:
         raise ExpressionSyntaxError(text, longest, text[longest:], f"at most {longest} characters")
+    # Long texts are rare and would crowd the cache's memory.
     compiler = _compile if len(text) > _LONGEST_CACHED else _compile_cached
     return compiler(text, context, semantics)
 
@@ -134,6 +145,7 @@ def _compile(text: str, context: ExpressionContext, semantics: Semantics) -> Exp
         root = compiler.compile(parser.whole())
     except UnknownPathError as unknown:
         raise unknown.in_text(text) from None
+    # In the order of the text, so that strict mode reports the first one.
     warnings = sorted([*parser.warnings, *compiler.warnings(text)], key=lambda warning: warning.position.offset)
     if warnings and semantics.strict_expressions:
         raise warnings[0].as_error(text)

@@ -1,4 +1,7 @@
-"""From an expression's text to tokens, in one pass."""
+"""Splits the text of an expression into tokens, in one pass.
+
+The lexer never fails: it marks unknown characters, and the parser decides whether to ignore or refuse them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from .semantics import BOOLEANS, DIGIT_PART, ESCAPABLE, IDENTIFIER, NUMBER, Sema
 
 
 class TokenKind(enum.Enum):
-    """What a token is."""
+    """The kinds of token."""
 
     STRING = enum.auto()
     NUMBER = enum.auto()
@@ -23,7 +26,7 @@ class TokenKind(enum.Enum):
     SYMBOL = enum.auto()
     """A symbol operator, a parenthesis, a bracket, a comma or a dot."""
     UNKNOWN = enum.auto()
-    """A character that no rule knows, or a string that is not closed."""
+    """A character that no rule matches, or a string that is not closed."""
     END = enum.auto()
 
 
@@ -38,6 +41,8 @@ class Token(NamedTuple):
 
 WORD_OPERATORS = frozenset({"AND", "OR", "NOT", "IN", "HAS", "CONTAINS"})
 
+# The order of the alternatives matters: names before numbers, so that a part of a key after a dot may begin with a
+# digit; two-character symbols before one-character ones.
 _TOKEN = re.compile(
     rf"""
       (?P<space>\s+)
@@ -61,7 +66,12 @@ _ESCAPE = re.compile(rf"\\([{re.escape(ESCAPABLE)}])")
 
 
 def tokenize(text: str, semantics: Semantics) -> list[Token]:
-    """Return the tokens of a text, an END token last; never fails, because the parser knows best what to say."""
+    """Return the tokens of a text, with an END token last.
+
+    Args:
+        text: any text.
+        semantics: decides which spellings of operators and null are recognized.
+    """
     tokens: list[Token] = []
     for match in _TOKEN.finditer(text):
         group = match.lastgroup
@@ -77,12 +87,20 @@ def tokenize(text: str, semantics: Semantics) -> list[Token]:
 
 
 def unquote(text: str) -> str:
-    """Return the value of a string token."""
+    """Return the value of a string token.
+
+    Args:
+        text: the token with its quotes.
+    """
     return _ESCAPE.sub(r"\1", text[1:-1]) if "\\" in text else text[1:-1]
 
 
 def quote(value: str) -> str:
-    """Return a string as an expression spells it, the inverse of ``unquote``."""
+    """Return a string as an expression spells it, the inverse of ``unquote``.
+
+    Args:
+        value: the string; the result is in double quotes.
+    """
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -1,4 +1,4 @@
-"""The elements of an array, prepared so that asking for one costs the same however many there are."""
+"""The elements of an array, prepared for membership tests in constant time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .semantics import Semantics, is_array, is_number
 
 
 class Members:
-    """What equals an element of an array, by the rules of ``Semantics.equal``.
+    """The set of values that equal an element of an array, by the rules of ``Semantics.equal``.
 
     A number equals a numeric string, but two strings compare as text; so numbers and strings are kept apart, and
     numeric strings are kept once more by their value.
@@ -34,6 +34,7 @@ class Members:
                 self._booleans.add(element)
             elif is_number(element):
                 self._numbers.add(element)
+            # Arrays and objects are left out: they equal nothing.
             elif element is None:
                 self._null = True
 
@@ -42,10 +43,16 @@ class Members:
 
 
 def asking(value: object, semantics: Semantics) -> Callable[[Members], bool]:
-    """Return the question whether something equals a value, with what is known of the value worked out beforehand."""
+    """Return the test whether an array has an element that equals a value.
+
+    Args:
+        value: examined here, once, so that the test itself only looks it up.
+        semantics: as in the ``Members`` that the test is applied to.
+    """
     if isinstance(value, str):
         text = value if semantics.case_sensitive else value.casefold()
         number = semantics.number(value)
+        # Text that is not numeric can only equal a string.
         if number is None:
             return lambda members: text in members._strings
         return lambda members: text in members._strings or number in members._numbers
@@ -57,9 +64,13 @@ def asking(value: object, semantics: Semantics) -> Callable[[Members], bool]:
 
 
 def remembering(read: Callable[[Any], Any], semantics: Semantics) -> Callable[[Any], Members]:
-    """Return a function that prepares the array that is read from a scope; for the same array again it costs nothing.
+    """Return a function that prepares the array read from a scope, and returns the same result for the same array.
 
     All comparisons of one expression with one path share it, so that each worker's array is prepared once.
+
+    Args:
+        read: reads the array from a scope.
+        semantics: the switches.
     """
     nothing = Members((), semantics)
     last: tuple[Any, Members] = (None, nothing)
@@ -68,6 +79,7 @@ def remembering(read: Callable[[Any], Any], semantics: Semantics) -> Callable[[A
         nonlocal last
         array = read(scope)
         known, found = last
+        # By identity: documents are replaced, not changed in place, when attributes change.
         if array is not known:
             found = Members(array, semantics) if is_array(array) else nothing
             # One assignment, so that another thread sees both or neither.

@@ -1,8 +1,8 @@
-"""``taskrouter.currentTime`` and its kind: values that change by themselves, and when a comparison with one does.
+"""``taskrouter.currentTime`` and similar values that change by themselves, and when a comparison with one changes.
 
-Each is constant for a step of a minute, an hour or a day (UTC) and comes back to the same values after a period. A
-comparison with a literal is therefore true or false for each step of the period, and what matters to a waiting task is
-the next step at which that changes: ``taskrouter.currentTime >= 800`` does so at 08:00 and at midnight.
+Each is constant for a step of a minute, an hour or a day (UTC) and repeats after a period. A comparison with a literal
+is therefore true or false for each step of the period, and a waiting task only has to be tested again at the next step
+at which that changes: for ``taskrouter.currentTime >= 800`` at 08:00 and at midnight.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ class Field:
     """Its value in the n-th step since 1970."""
 
     def at(self, now: float) -> int | str:
-        """Return the value at a time (unix seconds)."""
+        """Return the value at a time.
+
+        Args:
+            now: unix seconds.
+        """
         return self.value(int(now // self.step))
 
 
@@ -56,21 +60,28 @@ class Changes:
         self._steps: tuple[int, ...] | None = None
 
     def after(self, now: float) -> float | None:
-        """Return the next time after now (unix seconds) at which the outcome changes, or None if it never does."""
+        """Return the next time at which the outcome may change (unix seconds), or None if it never does.
+
+        Args:
+            now: unix seconds; the result is later.
+        """
         steps = self._steps
         if steps is None:
+            # Computed on first use: most expressions are tested, but never waited for.
             steps = self._steps = self._find()
         if not steps:
             return None
         field = self._field
         position, start = int(now // field.step) % field.period, int(now // field.step)
+        # After the last change of this period comes the first of the next one.
         following = next((step for step in steps if step > position), steps[0] + field.period)
         return float((start - position + following) * field.step)
 
     def _find(self) -> tuple[int, ...]:
-        """Return the steps of a period, from its start, at whose beginning the outcome differs from that before."""
+        """Return the steps of a period at whose start the outcome differs from that of the step before."""
         period, test = self._field.period, self._test
         if test is None:
             return tuple(range(period))
         outcomes = [test(self._field.value(step)) for step in range(period)]
+        # For step 0 the index -1 is the last step: the period is a cycle.
         return tuple(step for step in range(period) if outcomes[step] is not outcomes[step - 1])

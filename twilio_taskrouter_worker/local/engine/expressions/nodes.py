@@ -1,6 +1,6 @@
-"""What an expression is made of, once parsed.
+"""The nodes of a parsed expression.
 
-Nodes compare by meaning, not by place: spans play no part in equality or repr. ``render`` is the inverse of the parser.
+Nodes compare by meaning, not by place: spans are not part of equality or repr. ``render`` is the inverse of the parser.
 """
 
 from __future__ import annotations
@@ -96,7 +96,11 @@ Node = Comparison | And | Or
 
 
 def comparisons(root: Node) -> Iterator[Comparison]:
-    """Iterate over the comparisons of a tree, in no particular order."""
+    """Iterate over the comparisons of a tree, in no particular order.
+
+    Args:
+        root: the tree; an explicit stack keeps deep trees off Python's own.
+    """
     nodes = [root]
     while nodes:
         node = nodes.pop()
@@ -107,15 +111,24 @@ def comparisons(root: Node) -> Iterator[Comparison]:
 
 
 def render(node: Node) -> str:
-    """Return a text that parses to this node, whatever the precedence of AND and OR."""
+    """Return a text that parses to this node, whatever the precedence of AND and OR.
+
+    Args:
+        node: a tree of any depth.
+    """
     if isinstance(node, Comparison):
         return f"{render_operand(node.left)} {node.operator.value} {render_operand(node.right)}"
     word = " AND " if isinstance(node, And) else " OR "
+    # Parentheses around every nested AND and OR make the text independent of precedence.
     return word.join(render(part) if isinstance(part, Comparison) else f"({render(part)})" for part in node.parts)
 
 
 def render_operand(operand: Operand) -> str:
-    """Return a text that parses to this operand."""
+    """Return a text that parses to this operand.
+
+    Args:
+        operand: a literal, an array or a path.
+    """
     if isinstance(operand, Literal):
         return render_scalar(operand.value)
     if isinstance(operand, ArrayLiteral):
@@ -124,13 +137,21 @@ def render_operand(operand: Operand) -> str:
 
 
 def render_path(steps: tuple[str | int, ...]) -> str:
-    """Return the text of a path."""
+    """Return the text of a path.
+
+    Args:
+        steps: names and array indices; the first is a name.
+    """
     first, *rest = steps
     return str(first) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
 
 
 def render_scalar(value: Scalar) -> str:
-    """Return the text of a literal."""
+    """Return the text of a literal.
+
+    Args:
+        value: a float is written without an exponent, which the grammar does not have.
+    """
     if isinstance(value, str):
         return quote(value)
     if value is None:

@@ -27,7 +27,7 @@ class Ordering:
     text: str
     """The ``order_by`` as given."""
     inputs: Inputs = attrs.field(repr=False)
-    """What it reads."""
+    """The inputs that it reads."""
     _clauses: tuple[tuple[Read, int], ...] = attrs.field(repr=False)
 
     @property
@@ -37,15 +37,18 @@ class Ordering:
 
     @property
     def uses_channels(self) -> bool:
-        """Tell whether it reads a value of a worker channel."""
+        """Whether it reads a value of a worker channel."""
         return self.inputs.uses_channels
 
     def key(self, scope: WorkerScope) -> tuple[tuple[int, int], ...]:
         """Return a worker's sort key: the smaller comes first, equal keys are a tie. Never raises on any data.
 
-        Per clause a worker with an integer at the path comes before one without, in both directions. Anything but
-        an integer (a decimal such as 5.0, a numeric string, a boolean) counts as lacking, so a clause over an
-        attribute that is an integer for nobody decides nothing.
+        Per clause a worker with an integer at the path comes before one without, in both directions. Anything but an
+        integer (a decimal such as 5.0, a numeric string, a boolean) counts as missing, so a clause over an attribute
+        that is an integer for no worker decides nothing.
+
+        Args:
+            scope: the worker.
         """
         return tuple(_clause_key(read(scope), direction) for read, direction in self._clauses)
 
@@ -57,17 +60,21 @@ class Key:
     text: str
     """The path as given."""
     inputs: Inputs = attrs.field(repr=False)
-    """What it reads."""
+    """The inputs that it reads."""
     value: Read = attrs.field(repr=False)
-    """``value(task_scope)`` returns what the task's attributes hold there, None when missing; never raises."""
+    """``value(task_scope)`` returns the value in the task's attributes, None if it is missing; never raises."""
 
 
 def compile_order_by(text: str, semantics: Semantics = DEFAULT_SEMANTICS) -> Ordering:
-    """Parse and compile an ``order_by``: ``worker.<path> ASC|DESC``, several separated by commas, ASC when left out.
+    """Parse and compile an ``order_by``: ``worker.<path> ASC|DESC``, several separated by commas; ASC may be left out.
+
+    Args:
+        text: the ``order_by`` as given.
+        semantics: the switches of the expression language.
 
     Raises:
-        ExpressionSyntaxError: The text is empty or does not parse, or a path does not start with ``worker.``.
-        TypeError: The text is not a string.
+        ExpressionSyntaxError: the text is empty or does not parse, or a path does not start with ``worker.``.
+        TypeError: the text is not a string.
     """
     parser = _parser(text, semantics)
     clauses = [_clause(parser)]
@@ -86,11 +93,15 @@ def compile_order_by(text: str, semantics: Semantics = DEFAULT_SEMANTICS) -> Ord
 
 
 def compile_key(text: str, semantics: Semantics = DEFAULT_SEMANTICS) -> Key:
-    """Parse and compile a known-worker key such as ``task.agent_sid``; without ``task.`` it means the same.
+    """Parse and compile a known-worker key such as ``task.agent_sid``; the prefix ``task.`` may be left out.
+
+    Args:
+        text: the path as given.
+        semantics: the switches of the expression language.
 
     Raises:
-        ExpressionSyntaxError: The text is empty or is not one path.
-        TypeError: The text is not a string.
+        ExpressionSyntaxError: the text is empty or is not a single path.
+        TypeError: the text is not a string.
     """
     parser = _parser(text, semantics)
     path = parser.path("a key")
@@ -109,6 +120,7 @@ def _parser(text: str, semantics: Semantics) -> Parser:
 def _clause(parser: Parser) -> tuple[Path, int]:
     path = parser.path("a key that starts with worker.")
     token = parser.current
+    # ASC and DESC are not reserved: they are ordinary names that follow a path.
     direction = _DIRECTIONS.get(token.text.upper()) if token.kind is TokenKind.IDENTIFIER else None
     if direction is None:
         return path, 1

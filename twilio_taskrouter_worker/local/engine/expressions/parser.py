@@ -1,6 +1,15 @@
 """A recursive-descent parser for expressions; ``order_by`` and keys use its parts.
 
-The rules of the grammar are methods of the same name. Only parentheses recurse, to a limit.
+The rules of the grammar are methods of the same name:
+
+    expression = and_part (OR and_part)*
+    and_part   = term (AND term)*
+    term       = comparison | "(" expression ")"
+    comparison = operand operator operand
+    operand    = literal | array | path
+
+Only parentheses recurse, to a limit. TaskRouter saves and runs texts that are not in its grammar, so the parser ignores
+the same parts and records a warning for each.
 """
 
 from __future__ import annotations
@@ -36,18 +45,27 @@ _UNKNOWN_HINTS = {
 
 
 def parse(text: str, semantics: Semantics) -> Node:
-    """Return the syntax tree of an expression; raises ExpressionSyntaxError."""
+    """Return the syntax tree of an expression.
+
+    Args:
+        text: the expression.
+        semantics: the switches; precedence and spellings depend on them.
+
+    Raises:
+        ExpressionSyntaxError: the text does not parse.
+    """
     return Parser(text, semantics).whole()
 
 
 def _is_dropped(token: Token, following: Token) -> bool:
     if token.kind is TokenKind.UNKNOWN:
+        # A quote begins a string that is not closed: that is an error, not a stray character.
         return len(token.text) == 1 and token.text not in "\"'"
     return token.text == "!" and following.text != "="
 
 
 def _is_rest_of_key(before: Token, token: Token) -> bool:
-    """Tell whether a name continues the digits before it; what looks like an exponent does not."""
+    """Return whether a name continues the digits before it; a name that looks like an exponent does not."""
     return (
         before.kind is TokenKind.NUMBER
         and token.kind is TokenKind.IDENTIFIER
@@ -58,24 +76,25 @@ def _is_rest_of_key(before: Token, token: Token) -> bool:
 
 
 class Parser:
-    """The tokens of one text and how far they are consumed."""
+    """The tokens of one text, and the position up to which they are consumed."""
 
     def __init__(self, text: str, semantics: Semantics) -> None:
         self._text = text
         self._semantics = semantics
         self.warnings: list[ExpressionWarning] = []
-        """What was found and ignored so far."""
+        """The parts of the text that were ignored so far."""
         self._dropped_to = -1
         self._tokens = self._significant(tokenize(text, semantics))
         self._index = 0
+        # Counters against the limits on nesting, changes between AND and OR, and comparisons.
         self._depth = 0
         self._changes = 0
         self._terms = 0
 
     def _significant(self, tokens: list[Token]) -> list[Token]:
-        """Return the tokens without characters that belong to nothing, which TaskRouter's lexer drops as well.
+        """Return the tokens without stray characters, which TaskRouter's lexer drops as well.
 
-        On the way operators that a blank splits are joined, and keys whose first part begins with a digit.
+        Operators that a blank splits are joined, and so are keys whose first part begins with a digit.
         """
         kept: list[Token] = []
         for token, following in zip(tokens, [*tokens[1:], tokens[-1]], strict=True):
@@ -83,17 +102,19 @@ class Parser:
             if _is_dropped(token, following):
                 self._drop(token)
             elif token.text == "=" and before.kind is TokenKind.SYMBOL and before.text in _FIRST_HALVES:
+                # "> =" is read as ">=", with a warning.
                 kept[-1] = Token(TokenKind.SYMBOL, f"{before.text}=", before.start, token.end)
                 written = self._text[before.start : token.end]
                 self._warn(before.start, written, f"'{kept[-1].text}'", f"'{{}}' was read as {kept[-1].text}")
             elif _is_rest_of_key(before, token):
+                # "24h_service": the lexer sees a number and a name.
                 kept[-1] = Token(TokenKind.IDENTIFIER, before.text + token.text, before.start, token.end)
             else:
                 kept.append(token)
         return kept
 
     def _drop(self, token: Token) -> None:
-        """Warn of a character that is dropped, once for several in a row."""
+        """Record a warning about a dropped character, once for several in a row."""
         if token.start != self._dropped_to:
             hint = _UNKNOWN_HINTS.get(token.text)
             self._warn(
@@ -105,6 +126,7 @@ class Parser:
         self._dropped_to = token.end
 
     def _warn(self, offset: int, found: str, expected: str, message: str) -> None:
+        # A text of nothing but stray characters must not fill the log.
         if len(self.warnings) < _MOST_WARNINGS:
             position = Position.at(self._text, offset)
             self.warnings.append(ExpressionWarning(position, found, expected, message.format(shortened(found))))
@@ -115,27 +137,46 @@ class Parser:
         return self._tokens[self._index]
 
     def advance(self) -> Token:
-        """Consume a token; the caller has seen that it is not the END token."""
+        """Consume and return a token; the caller has checked that it is not the END token."""
         token = self._tokens[self._index]
         self._index += 1
         return token
 
     def at_symbol(self, text: str) -> bool:
-        """Tell whether the next token is this symbol."""
+        """Return whether the next token is a given symbol.
+
+        Args:
+            text: the symbol.
+        """
         return self.current.kind is TokenKind.SYMBOL and self.current.text == text
 
     def end(self, expected: str) -> None:
-        """Refuse whatever is left of the text."""
+        """Check that the whole text is consumed.
+
+        Args:
+            expected: the valid alternatives, for the message.
+
+        Raises:
+            ExpressionSyntaxError: a token is left.
+        """
         if self.current.kind is not TokenKind.END:
             self.refuse(expected)
 
     def check(self) -> None:
-        """Refuse what was ignored, where the semantics ask for that."""
+        """Check that nothing was ignored, if the semantics ask for strict expressions.
+
+        Raises:
+            ExpressionSyntaxError: from the first warning.
+        """
         if self.warnings and self._semantics.strict_expressions:
             raise self.warnings[0].as_error(self._text)
 
     def whole(self) -> Node:
-        """Parse an expression; what follows a whole one is ignored."""
+        """Parse an expression; text after a complete one is ignored, with a warning.
+
+        Raises:
+            ExpressionSyntaxError: the text does not parse.
+        """
         node = self.expression()
         token = self.current
         if token.kind is not TokenKind.END:
@@ -145,13 +186,26 @@ class Parser:
         return node
 
     def refuse(self, expected: str, hint: str | None = None, token: Token | None = None) -> NoReturn:
-        """Raise the syntax error about a token, by default the next one."""
+        """Raise the syntax error about a token.
+
+        Args:
+            expected: the valid alternatives, for the message.
+            hint: a further sentence for the message; None: one that the token suggests, if any.
+            token: the offending token; None: the next one.
+
+        Raises:
+            ExpressionSyntaxError: always.
+        """
         token = token or self.current
         found = token.text if token.kind is TokenKind.END else self._text[token.start : token.end]
         raise ExpressionSyntaxError(self._text, token.start, found, expected, hint or self._hint(token))
 
     def expression(self) -> Node:
-        """Parse an expression up to a token that cannot continue it."""
+        """Parse an expression, up to a token that cannot continue it.
+
+        Raises:
+            ExpressionSyntaxError: the text does not parse.
+        """
         if not self._semantics.and_binds_tighter:
             return self._from_the_left()
         start = self.current.start
@@ -161,7 +215,11 @@ class Parser:
         return parts[0] if len(parts) == 1 else Or(tuple(parts), (start, self._consumed))
 
     def and_part(self) -> Node:
-        """Parse terms joined by AND."""
+        """Parse terms joined by AND.
+
+        Raises:
+            ExpressionSyntaxError: the text does not parse.
+        """
         start = self.current.start
         parts = [self.term()]
         while self._take_word("AND"):
@@ -169,10 +227,15 @@ class Parser:
         return parts[0] if len(parts) == 1 else And(tuple(parts), (start, self._consumed))
 
     def term(self) -> Node:
-        """Parse a comparison or an expression in parentheses."""
+        """Parse a comparison or an expression in parentheses.
+
+        Raises:
+            ExpressionSyntaxError: the text does not parse, or is nested too deeply.
+        """
         if not self.at_symbol("("):
             return self.comparison()
         self._depth += 1
+        # Checked before the recursion, so that no text can exhaust Python's stack.
         if self._depth > MAX_DEPTH:
             self.refuse(f"at most {MAX_DEPTH} nested parentheses")
         self.advance()
@@ -184,7 +247,11 @@ class Parser:
         return node
 
     def comparison(self) -> Comparison:
-        """Parse an operand, an operator and an operand."""
+        """Parse an operand, an operator and an operand.
+
+        Raises:
+            ExpressionSyntaxError: the text does not parse, or has too many comparisons.
+        """
         self._terms += 1
         if self._terms > MAX_TERMS:
             self.refuse(f"at most {MAX_TERMS} comparisons")
@@ -194,7 +261,11 @@ class Parser:
         return Comparison(left, operator, right, (left.span[0], right.span[1]))
 
     def operator(self) -> Operator:
-        """Parse a comparison operator."""
+        """Parse a comparison operator.
+
+        Raises:
+            ExpressionSyntaxError: the next token is not an operator.
+        """
         token = self.current
         if token.kind is TokenKind.WORD and token.text == "NOT":
             self.advance()
@@ -210,7 +281,14 @@ class Parser:
         return operator
 
     def operand(self, expected: str) -> Operand:
-        """Parse a literal, an array or a path."""
+        """Parse a literal, an array or a path.
+
+        Args:
+            expected: the valid alternatives, for the message.
+
+        Raises:
+            ExpressionSyntaxError: the next token begins no operand.
+        """
         token = self.current
         if token.kind in _LITERALS:
             self.advance()
@@ -222,7 +300,14 @@ class Parser:
         self.refuse(expected, self._name_hint())
 
     def path(self, expected: str) -> Path:
-        """Parse a path: names after dots, indices in brackets."""
+        """Parse a path: names after dots, indices in brackets.
+
+        Args:
+            expected: the valid alternatives, for the message.
+
+        Raises:
+            ExpressionSyntaxError: the next token is not a name, or the path is malformed or too long.
+        """
         if self.current.kind is not TokenKind.IDENTIFIER:
             self.refuse(expected, self._name_hint())
         first = last = self.advance()
@@ -290,11 +375,12 @@ class Parser:
         return self._tokens[self._index - 1].end
 
     def _from_the_left(self) -> Node:
-        """Parse terms joined by AND and OR without precedence; each change of the word is one level deeper."""
+        """Parse terms joined by AND and OR without precedence; each change between the two nests one level deeper."""
         start = self.current.start
         node = self.term()
         while self.current.kind is TokenKind.WORD and self.current.text in ("AND", "OR"):
             self._changes += 1
+            # The tree is as deep as the number of changes, and later steps recurse over it.
             if self._changes > MAX_DEPTH:
                 self.refuse(f"at most {MAX_DEPTH} changes between AND and OR")
             word, parts = self.current.text, [node]
@@ -308,6 +394,7 @@ class Parser:
         first = token.text[0]
         if token.kind is TokenKind.UNKNOWN and first in _UNKNOWN_HINTS:
             return _UNKNOWN_HINTS[first]
+        # The hyphen itself was dropped or read as a sign; only the text shows it.
         before = self._tokens[self._index - 1] if self._index else token
         between = self._text[before.end : token.end] if before.kind is TokenKind.IDENTIFIER else ""
         return "a key cannot contain a hyphen" if between.startswith("-") else None

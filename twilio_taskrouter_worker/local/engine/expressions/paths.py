@@ -1,6 +1,6 @@
-"""What a path means in its context: which input it reads, and the closure that reads it.
+"""The meaning of paths in each context: the input that a path reads, and the closure that reads it.
 
-Reading never fails: a missing key, an index out of range and a step into something that is no object are all None.
+Reading never fails: a missing key, an index out of range and a step into a value that is not an object all give None.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Read = Callable[[Any], Any]
 
 @attrs.frozen(kw_only=True)
 class Reader:
-    """How one path is read, and what is thereby read."""
+    """How one path is read, and the inputs that it reads."""
 
     read: Read
     """Takes the scope of the path's context, returns the value or None; never raises."""
@@ -38,11 +38,11 @@ class Reader:
     key: tuple[Read, str] | None = None
     """For a single name: how the document is found, and the name in it."""
     warning: str | None = None
-    """What stands against the path, if it is only tolerated."""
+    """The valid alternatives, if the path is only tolerated; None if it is valid."""
 
 
 class UnknownPathError(Exception):
-    """A path has no meaning where it stands."""
+    """A path has no meaning in its context."""
 
     def __init__(self, path: Path, expected: str) -> None:
         self._path = path
@@ -50,18 +50,30 @@ class UnknownPathError(Exception):
         super().__init__(path, expected)
 
     def in_text(self, text: str) -> ExpressionSyntaxError:
-        """Return the syntax error to raise, given the text that holds the path."""
+        """Return the syntax error to raise.
+
+        Args:
+            text: the expression, which paths refer to by their spans.
+        """
         start, end = self._path.span
         return ExpressionSyntaxError(text, start, text[start:end], self._expected)
 
 
 def reader_for(path: Path, context: ExpressionContext) -> Reader:
-    """Return how a path is read in a context; raises UnknownPathError for one that the context does not know."""
+    """Return the reader of a path.
+
+    Args:
+        path: the path as parsed.
+        context: where the expression is used.
+
+    Raises:
+        UnknownPathError: the path has no meaning in that context.
+    """
     return _READERS[context](path)
 
 
 def _worker_reader(path: Path) -> Reader:
-    """An unprefixed path; ``worker.`` is tolerated where no attribute called worker says otherwise."""
+    """An unprefixed path; the prefix ``worker.`` is tolerated unless there is an attribute called worker."""
     steps = path.steps
     plain = _worker_path(steps, attrgetter("attributes"), attrgetter("fields"))
     if not _is_prefixed(steps, "worker"):
@@ -78,7 +90,7 @@ def _worker_list_reader(path: Path) -> Reader:
 
 
 def _task_reader(path: Path) -> Reader:
-    """An unprefixed path; ``task.`` is tolerated where no attribute called task says otherwise."""
+    """An unprefixed path; the prefix ``task.`` is tolerated unless there is an attribute called task."""
     steps = path.steps
     if _is_moment(steps):
         return _moment_reader(steps, attrgetter("now"))
@@ -118,7 +130,14 @@ def _moment_reader(steps: Steps, clock: Read) -> Reader:
 
 
 def order_reader(path: Path) -> Reader:
-    """Return how a path of an ``order_by`` is read from a worker's scope; raises UnknownPathError otherwise."""
+    """Return the reader of a path of an ``order_by``, which reads from a worker's scope.
+
+    Args:
+        path: the path as parsed.
+
+    Raises:
+        UnknownPathError: the path does not start with ``worker.``.
+    """
     steps = path.steps
     if not _is_prefixed(steps, "worker"):
         raise UnknownPathError(path, "a key that starts with worker.")
@@ -136,6 +155,7 @@ def _skip_if_reader(path: Path) -> Reader:
     activity_sid = name
 
     def read(scope: Any) -> Any:
+        # An activity that does not exist counts 0 workers: the name cannot be checked here.
         return scope.by_activity.get(activity_sid, 0)
 
     return Reader(read=read, names=frozenset({f"workers.{name}"}))
@@ -174,6 +194,7 @@ def _worker_path(steps: Steps, attributes: Read, fields: Read) -> Reader:
         return attribute
     name = str(steps[0])
     field = Reader(read=_document_read(steps, fields), names=attribute.names, worker_fields=frozenset({name}))
+    # An attribute takes precedence over the field of the same name.
     return _first_of(attribute, field)
 
 
@@ -189,7 +210,7 @@ def _routed_worker_path(steps: Steps, scope_prefix: str) -> Reader:
 
 
 def _first_of(first: Reader, second: Reader) -> Reader:
-    """Read the second where the first is NULL."""
+    """Return a reader that falls back to the second where the first is NULL."""
     read_first, read_second = first.read, second.read
 
     def read(scope: Any) -> Any:
@@ -211,6 +232,7 @@ def _document_read(steps: Steps, document_of: Read) -> Read:
         name = steps[0]
 
         def read_name(scope: Any) -> Any:
+            # Parsed JSON is a dict: the check by type avoids the slower isinstance of an abstract class.
             document = document_of(scope)
             return document.get(name) if type(document) is dict else _step(document, name)
 
@@ -233,7 +255,7 @@ def _step(value: Any, step: str | int) -> Any:
 
 @attrs.frozen
 class Inputs:
-    """What an expression or an ordering reads, so that it is evaluated again only when one of these changed."""
+    """The inputs of an expression or ordering, so that it is evaluated again only after one of them has changed."""
 
     names: frozenset[str]
     """Every input with the document it belongs to: ``worker.skill``, ``task.type``, ``workers.available``."""
@@ -248,17 +270,21 @@ class Inputs:
 
     @property
     def uses_worker_fields(self) -> bool:
-        """Tell whether any worker field is read."""
+        """Whether any worker field is read."""
         return bool(self.worker_fields)
 
     @property
     def uses_activity(self) -> bool:
-        """Tell whether the worker's activity is read."""
+        """Whether the worker's activity is read."""
         return not self.worker_fields.isdisjoint(ACTIVITY_FIELDS)
 
 
 def inputs_of(readers: Iterable[Reader]) -> Inputs:
-    """Return what several readers read together."""
+    """Return the inputs of several readers together.
+
+    Args:
+        readers: of all paths of an expression; consumed once.
+    """
     readers = tuple(readers)
     nothing: frozenset[str] = frozenset()
     return Inputs(

@@ -1,8 +1,8 @@
-"""What an expression is tested against: one class per context.
+"""The scopes against which expressions are tested: one class per context.
 
-Documents are what ``json.loads`` gives (dict, list, str, int, float, bool, None); other mappings, and tuples for
-arrays, do as well. A scope only refers to the mappings it is given, so one scope per worker can be kept while its
-documents change in place. No repr shows a document, because attributes belong to the customer.
+Documents are of the types that ``json.loads`` returns (dict, list, str, int, float, bool, None); other mappings, and
+tuples for arrays, are accepted as well. A scope only refers to the mappings it is given, so one scope per worker can be
+kept while its documents change in place. No repr shows a document, because attributes belong to the customer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class ExpressionContext(enum.Enum):
-    """Where an expression stands, which decides what its paths mean."""
+    """The context of an expression, which decides the meaning of its paths."""
 
     WORKER = "worker"
     """A queue's TargetWorkers: worker attributes and worker fields."""

@@ -1,6 +1,6 @@
-"""What expressions mean where the service's documentation is silent, in one place.
+"""The meaning of expressions where the service's documentation leaves it open, in one place.
 
-The choices that somebody may want the other way are switches of ``Semantics``. The rest are constants here.
+The choices that a user may want the other way are switches of ``Semantics``. The rest are constants here.
 
 How values compare, with the default switches:
 
@@ -68,29 +68,49 @@ _is_numeric = re.compile(NUMBER).fullmatch
 
 
 def is_array(value: Any) -> bool:
-    """Tell whether a document's value is an array."""
+    """Return whether a value of a document is an array.
+
+    Args:
+        value: any value; tuples count as arrays.
+    """
     return isinstance(value, (list, tuple))
 
 
 def is_object(value: Any) -> bool:
-    """Tell whether a document's value is an object."""
+    """Return whether a value of a document is an object.
+
+    Args:
+        value: any value; every mapping counts as an object.
+    """
     return isinstance(value, Mapping)
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a document's value is a number; a boolean is none."""
+    """Return whether a value of a document is a number; a boolean is not.
+
+    Args:
+        value: any value.
+    """
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def parse_number(text: str) -> Number | None:
-    """Return the number that a text spells, or None when it spells none or is too long."""
+    """Return the number that a text spells, or None if it is not a number or is too long.
+
+    Args:
+        text: as in an expression or a document.
+    """
     if len(text) > MAX_NUMBER_LENGTH or _is_numeric(text) is None:
         return None
     return float(text) if "." in text else int(text)
 
 
 def number_text(value: Number) -> str | None:
-    """Return a number as CONTAINS sees it; None for an integer too long for Python to write."""
+    """Return a number as CONTAINS reads it, or None for an integer too long for Python to write.
+
+    Args:
+        value: a float without a fraction is written as an integer.
+    """
     try:
         text = repr(value)
     except ValueError:
@@ -122,13 +142,19 @@ class Semantics:
     with a warning in the log and in ``explain``."""
 
     def equal(self, left: Any, right: Any) -> bool:
-        """Compare two scalars for equality; arrays and objects equal nothing."""
+        """Return whether two scalars are equal; arrays and objects equal nothing.
+
+        Args:
+            left: any value of a document.
+            right: any value of a document.
+        """
         if isinstance(left, str):
             if isinstance(right, str):
                 return left == right if self.case_sensitive else left.casefold() == right.casefold()
             return self._equals_number(left, right)
         if isinstance(right, str):
             return self._equals_number(right, left)
+        # Before numbers, since Python counts booleans among them.
         if isinstance(left, bool) or isinstance(right, bool):
             return isinstance(left, bool) and isinstance(right, bool) and left == right
         if is_number(left) and is_number(right):
@@ -136,11 +162,22 @@ class Semantics:
         return left is None and right is None
 
     def unequal(self, left: Any, right: Any) -> bool:
-        """The ``!=`` operator: not equal, and no array on either side."""
+        """The ``!=`` operator: not equal, and no array on either side.
+
+        Args:
+            left: any value.
+            right: any value.
+        """
         return not (is_array(left) or is_array(right) or self.equal(left, right))
 
     def order(self, left: Any, right: Any) -> tuple[Any, Any] | None:
-        """Return the pair of values to compare by ``<`` and its kin, or None when these two have no order."""
+        """Return the pair of values to compare by ``<`` and the other order operators, or None if these two have no
+        order.
+
+        Args:
+            left: any value.
+            right: any value.
+        """
         if isinstance(left, str) and isinstance(right, str):
             if not self.ordered_strings:
                 return None
@@ -149,26 +186,50 @@ class Semantics:
         return None if first is None or second is None else (first, second)
 
     def contains(self, left: Any, right: Any) -> bool:
-        """The ``CONTAINS`` operator: the right value's text is part of the left value's text."""
+        """The ``CONTAINS`` operator: the right value's text is part of the left value's text.
+
+        Args:
+            left: any value; NULL, arrays and objects contain nothing.
+            right: any value; NULL, arrays and objects are contained in nothing.
+        """
         whole, part = self.text(left), self.text(right)
         return whole is not None and part is not None and part in whole
 
     def has(self, left: Any, right: Any) -> bool:
-        """The ``HAS`` operator: the left array has an element that equals the right value."""
+        """The ``HAS`` operator: the left array has an element that equals the right value.
+
+        Args:
+            left: any value; only an array has elements.
+            right: any value.
+        """
         return is_array(left) and any(self.equal(element, right) for element in left)
 
     def is_in(self, left: Any, right: Any) -> bool:
-        """The ``IN`` operator: the right array has an element that equals the left value."""
+        """The ``IN`` operator: the right array has an element that equals the left value.
+
+        Args:
+            left: any value.
+            right: any value; only an array has elements.
+        """
         return self.has(right, left)
 
     def not_in(self, left: Any, right: Any) -> bool:
-        """The ``NOT IN`` operator: the right side is an array without an element that equals the left value."""
+        """The ``NOT IN`` operator: the right side is an array without an element that equals the left value.
+
+        Args:
+            left: any value; for NULL, ``null_is_not_in`` decides.
+            right: any value; for anything but an array the result is False.
+        """
         if left is None and not self.null_is_not_in:
             return False
         return is_array(right) and not self.has(right, left)
 
     def number(self, value: Any) -> Number | None:
-        """Return a value as a number, or None when it is none."""
+        """Return a value as a number, or None if it is not one.
+
+        Args:
+            value: a number, or a numeric string if ``numeric_strings`` is on.
+        """
         if is_number(value):
             number: Number = value
             return number
@@ -177,7 +238,11 @@ class Semantics:
         return None
 
     def text(self, value: Any) -> str | None:
-        """Return a scalar as text, or None for NULL, arrays and objects."""
+        """Return a scalar as text, or None for NULL, arrays and objects.
+
+        Args:
+            value: any value; folded to one case unless ``case_sensitive`` is on.
+        """
         if isinstance(value, str):
             return value if self.case_sensitive else value.casefold()
         if isinstance(value, bool):

@@ -31,7 +31,7 @@ class Verdict:
     operator: str
     """``AND``, ``OR``, a comparison operator in its canonical spelling, or ``EMPTY``."""
     parts: tuple[Verdict, ...] = attrs.field(default=(), repr=False)
-    """What AND and OR join; nothing for a comparison."""
+    """The operands of AND or OR; empty for a comparison."""
     values: tuple[tuple[str, Any], ...] = attrs.field(default=(), repr=False)
     """For a comparison: each path as written, with its actual value; None where it is missing or null."""
 
@@ -47,7 +47,7 @@ class Verdict:
         return tuple(failing for part in self.parts for failing in part.failing())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the tree as data for ``json.dumps``; NaN, infinities and integers too long to write become text."""
+        """Return the tree as data for ``json.dumps``; values that JSON does not have become text."""
         data: dict[str, Any] = {"text": self.text, "result": self.result, "operator": self.operator}
         if self.parts:
             data["parts"] = [part.to_dict() for part in self.parts]

@@ -20,7 +20,15 @@ _BUILT_IN = frozenset(name for name, _ in BUILT_IN_CHANNELS)
 def make(
     kernel: Kernel, ws: WorkspaceState, unique_name: str, friendly_name: str, optimized: bool = False
 ) -> TaskChannel:
-    """Make a task channel, with a channel for every worker; nothing is emitted."""
+    """Add a task channel to a workspace, and a worker channel to each worker; nothing is emitted.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace.
+        unique_name: must be valid and not taken.
+        friendly_name: must be valid.
+        optimized: whether the idle time of workers counts per channel.
+    """
     record = TaskChannel(
         account_sid=kernel.account_sid,
         sid=kernel.sids.make("TC"),
@@ -34,13 +42,20 @@ def make(
     ws.task_channels[record.sid] = record
     ws.channel_names[unique_name] = record.sid
     for worker in ws.workers.values():
+        # Without the refresh the new channel would be missing from the workers' idle keys.
         add_to_worker(kernel, worker, record)
         idle.refresh(kernel, ws, worker)
     return record
 
 
 def add_to_worker(kernel: Kernel, worker: WorkerState, task_channel: TaskChannel) -> None:
-    """Give a worker a channel for a task channel: one place, switched on."""
+    """Give a worker a channel with a capacity of one, switched on.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        worker: the caller refreshes its indices.
+        task_channel: must be new to the worker.
+    """
     record = WorkerChannel(
         account_sid=kernel.account_sid,
         sid=kernel.sids.make("WC"),
@@ -58,13 +73,21 @@ def add_to_worker(kernel: Kernel, worker: WorkerState, task_channel: TaskChannel
         last_reserved_time=kernel.now,
     )
     worker.channel_documents[task_channel.unique_name] = {}
-    # A channel that is made later must not make its worker look as if it had just been given a task.
+    # As of the worker's creation: a channel added later must not make the worker count as just reserved.
     worker.last_reserved[task_channel.sid] = (worker.record.date_created, 0)
     idle.set_channel(worker, record)
 
 
 def create(kernel: Kernel, command: CreateTaskChannel) -> TaskChannel:
-    """Create a task channel, and a channel for each worker."""
+    """Create a task channel, and a channel for each worker.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: the names must be valid, and the unique name not taken.
+
+    Raises:
+        Rejected: 404, there is no such workspace; 400, a parameter is invalid or the limit of channels is reached.
+    """
     ws = kernel.workspace(command.workspace_sid)
     checks.room(ws.task_channels, kernel.rules.max_task_channels, "task channels")
     checks.name(command.friendly_name)
@@ -77,7 +100,15 @@ def create(kernel: Kernel, command: CreateTaskChannel) -> TaskChannel:
 
 
 def update(kernel: Kernel, command: UpdateTaskChannel) -> TaskChannel:
-    """Change a task channel; how the longest idle worker is found may change with it."""
+    """Change a task channel.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: turning optimized routing on or off changes which worker counts as the longest idle.
+
+    Raises:
+        Rejected: 404, there is no such workspace or task channel; 400, a parameter is invalid.
+    """
     ws = kernel.workspace(command.workspace_sid)
     record = ws.task_channel(command.task_channel)
     changes: dict[str, Any] = {}
@@ -90,6 +121,7 @@ def update(kernel: Kernel, command: UpdateTaskChannel) -> TaskChannel:
         return record
     record = ws.task_channels[record.sid] = record.replaced(date_updated=kernel.now, **changes)
     if "channel_optimized_routing" in changes:
+        # The switch is part of every idle key of this channel.
         for worker in ws.workers.values():
             idle.refresh(kernel, ws, worker)
     kernel.emit("task-channel.updated", ws, task_channel=record)
@@ -97,7 +129,15 @@ def update(kernel: Kernel, command: UpdateTaskChannel) -> TaskChannel:
 
 
 def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
-    """Delete a task channel that is not built in and has no open tasks."""
+    """Delete a task channel that is not built in and has no open tasks.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: names the channel by sid or unique name.
+
+    Raises:
+        Rejected: 404, there is no such workspace or task channel; 400, the channel is built in or has open tasks.
+    """
     ws = kernel.workspace(command.workspace_sid)
     record = ws.task_channel(command.task_channel)
     if record.unique_name in _BUILT_IN:
@@ -105,6 +145,7 @@ def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
     for task in ws.tasks.values():
         if task.record.task_channel_sid == record.sid and not task.record.final:
             raise errors.invalid(f"TaskChannel '{record.unique_name}' still has tasks")
+    # The indices first: they refer to the keys that the workers lose below.
     idle.forget_channel(ws, record.sid)
     for worker in ws.workers.values():
         del worker.channels[record.sid]
@@ -118,7 +159,17 @@ def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
 
 
 def update_worker_channel(kernel: Kernel, command: UpdateWorkerChannel) -> WorkerChannel:
-    """Change a capacity or switch. Each value that changes is an event, and a version of the worker, of its own."""
+    """Change the capacity or the switch of a worker's channel.
+
+    Each value that changes emits an event and increases the worker's version by one.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: an absent parameter keeps its value.
+
+    Raises:
+        Rejected: 404, there is no such workspace, worker or channel; 400, the capacity is out of range.
+    """
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.worker_sid)
     before = ws.worker_channel(worker, command.channel)

@@ -1,4 +1,8 @@
-"""Instructions posted on reservations, and the conference legs they change: bookkeeping, without telephony."""
+"""Instructions on reservations, and the conference legs that they change: recorded only, without telephony.
+
+A voice instruction (call, dequeue, redirect, conference) puts the reservation on hold: it stays pending, but can
+neither time out nor be answered. ``Rules.voice_answer_delay`` or a ResolveInstruction then accepts or cancels it.
+"""
 
 from __future__ import annotations
 
@@ -56,21 +60,35 @@ PARAMETERS = frozenset(
         "SupervisorMode",
     )
 )
-"""The parameters that make a difference; the others describe a call that nobody makes."""
+"""The parameters that have an effect; the others describe a call that is never made."""
 
 
 def truth(value: Any) -> bool:
-    """Return what a boolean parameter says, as a boolean or as text."""
+    """Return the value of a boolean parameter.
+
+    Args:
+        value: a boolean, or its text in any case; None and anything unknown count as false.
+    """
     return value is True or (isinstance(value, (str, int)) and str(value).lower() in ("true", "1", "yes"))
 
 
 def instruct(kernel: Kernel, command: InstructReservation) -> Reservation:
-    """Obey an instruction: accept or reject at once, begin a call, or note a supervisor."""
+    """Carry out an instruction: accept or reject at once, begin a call, or record a supervisor.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: ``params`` has the REST names of the parameters; unknown ones are ignored.
+
+    Raises:
+        Rejected: 404, there is no such workspace or reservation; 412, its version is another one; 400, a parameter is
+            invalid, or the reservation is not in the status that the instruction needs.
+    """
     ws = kernel.workspace(command.workspace_sid)
     reservation = ws.reservation(command.sid, command.task_sid, command.worker_sid)
     checks.version(reservation.record, command.if_match)
     instruction = command.instruction.lower()
     _check(reservation, instruction, command)
+    # Checked although nothing is ever called there: an invalid address is an error of the client.
     for parameter in _ADDRESSES:
         checks.url(command.params.get(parameter), parameter)
     if instruction == "supervise":
@@ -101,6 +119,7 @@ def _check(reservation: ReservationState, instruction: str, command: InstructRes
         if not command.params.get(parameter):
             raise invalid(f"{parameter} is required for the instruction {instruction}")
     worker = reservation.worker
+    # The address to dequeue to is the parameter or, as in the service, the worker's contact_uri.
     if instruction == "dequeue" and not (command.params.get("DequeueTo") or worker.attributes.get("contact_uri")):
         raise invalid(
             f"DequeueTo is required for the instruction {instruction}: worker {worker.record.sid} has no contact_uri"
@@ -114,7 +133,7 @@ def _voice(
     instruction: str,
     command: InstructReservation,
 ) -> None:
-    """Begin to connect a call; the answer is that the reservation is still pending."""
+    """Begin to connect a call; the reservation stays pending until it is answered."""
     record = reservation.record
     if record.reservation_status != PENDING or record.on_hold:
         raise errors.wrong_instruction_state(instruction, record.sid)
@@ -123,6 +142,7 @@ def _voice(
         activity_sid = ws.activity_named(str(activity_sid)).sid
     switch = _ACCEPT_SWITCH.get(instruction)
     if switch is not None and not truth(command.params.get(switch)):
+        # Without the switch the call is connected, but the worker still has to accept the reservation.
         if instruction == "call":
             task = reservation.task
             _connect(kernel, task, instruction)
@@ -136,6 +156,7 @@ def _voice(
     kernel.schedule.cancel(reservation.timer)
     reservation.timer = None
     delay = kernel.rules.voice_answer_delay
+    # An outcome that was set beforehand applies even if the rules leave calls unanswered.
     if ws.armed:
         due = kernel.now + (delay or 0.0)
         reservation.voice_timer = kernel.schedule.at(due, TimerKind.VOICE_ANSWER, ws, reservation, ws.armed.pop(0))
@@ -144,7 +165,15 @@ def _voice(
 
 
 def resolve(kernel: Kernel, command: ResolveInstruction) -> Reservation | None:
-    """Decide how the call of a reservation, or the next one that is made, turns out."""
+    """Set the outcome of the call of a reservation, or of the next call that is made.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: without a reservation the outcome is queued; outcomes apply in the order in which they were set.
+
+    Raises:
+        Rejected: 404, there is no such workspace or reservation; 400, the reservation waits for no call.
+    """
     ws = kernel.workspace(command.workspace_sid)
     if command.reservation_sid is None:
         ws.armed.append(command.canceled_reason_code)
@@ -157,8 +186,16 @@ def resolve(kernel: Kernel, command: ResolveInstruction) -> Reservation | None:
 
 
 def answered(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, reason_code: int | None) -> None:
-    """The call of a reservation stands, or has failed with a reason code."""
+    """Accept a reservation whose call was connected, or cancel one whose call failed.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the reservation.
+        reservation: must be on hold.
+        reason_code: why the call failed; None: it was connected.
+    """
     if reason_code is None:
+        # Attributes first, so that the events of the acceptance already show the call.
         _connect(kernel, reservation.task, reservation.record.instruction)
         reservations.accept(kernel, ws, reservation)
     else:
@@ -166,7 +203,7 @@ def answered(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, 
 
 
 def _connect(kernel: Kernel, task: TaskState, instruction: str | None) -> None:
-    """Note the legs of a call in the task's attributes, others kept; the caller counts the version."""
+    """Add the legs of a call to the task's attributes; the caller increases the version."""
     attributes = dict(task.attributes)
     if instruction in ("call", "dequeue"):
         attributes["worker_call_sid"] = kernel.sids.make("CA")
@@ -186,7 +223,7 @@ def _connect(kernel: Kernel, task: TaskState, instruction: str | None) -> None:
 
 
 def _supervise(ws: WorkspaceState, reservation: ReservationState, command: InstructReservation) -> None:
-    """Let a supervisor listen in; this is bookkeeping only."""
+    """Record the supervisor of a worker's leg."""
     record = reservation.record
     if command.task_sid is None and command.worker_sid is not None:
         raise invalid("The instruction supervise is only possible on a reservation of a task")
@@ -199,13 +236,18 @@ def _supervise(ws: WorkspaceState, reservation: ReservationState, command: Instr
     if record.reservation_status != ACCEPTED:
         raise errors.wrong_instruction_state("supervise", record.sid, "Accepted")
     leg = participant(reservation)
+    # A supervisor who changes the mode replaces the previous entry.
     others = tuple(entry for entry in leg.supervisors if entry[0] != canonical(supervisor))
     task = reservation.task
     task.participants[record.sid] = attrs.evolve(leg, supervisors=(*others, (canonical(supervisor), mode)))
 
 
 def participant(reservation: ReservationState) -> WorkerParticipant:
-    """Return the bookkeeping of a worker's leg, as new if nothing was noted yet."""
+    """Return the recorded state of a worker's leg, or the state of a new one.
+
+    Args:
+        reservation: the reservation by which the worker is in the conference.
+    """
     record = reservation.record
     found = reservation.task.participants.get(record.sid)
     if found is not None:
@@ -230,7 +272,16 @@ def _leg(task: TaskState, worker_sid: str) -> ReservationState:
 
 
 def update_customer(kernel: Kernel, command: UpdateCustomerParticipant) -> Task:
-    """Note hold of the customer."""
+    """Record the hold of the customer.
+
+    Args:
+        kernel: the engine's shared state.
+        command: the worker must have an accepted reservation on the task.
+
+    Raises:
+        Rejected: 404, there is no such workspace or worker; 400, the task is unknown, the worker does not have it, or
+            the URL is invalid.
+    """
     ws = kernel.workspace(command.workspace_sid)
     ws.worker(command.worker_sid)
     task = _task(ws, command.task_sid)
@@ -243,7 +294,15 @@ def update_customer(kernel: Kernel, command: UpdateCustomerParticipant) -> Task:
 
 
 def update_worker(kernel: Kernel, command: UpdateWorkerParticipant) -> Reservation:
-    """Note mute and the rest of a worker's own leg."""
+    """Record mute and the other switches of a worker's own leg.
+
+    Args:
+        kernel: the engine's shared state.
+        command: an absent parameter keeps its value.
+
+    Raises:
+        Rejected: 404, there is no such workspace or worker; 400, this is not an accepted reservation of the worker.
+    """
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.worker_sid)
     reservation = worker.reservations.get(canonical(command.reservation_sid))
@@ -255,7 +314,16 @@ def update_worker(kernel: Kernel, command: UpdateWorkerParticipant) -> Reservati
 
 
 def hold_worker(kernel: Kernel, command: HoldWorkerParticipant) -> Task:
-    """Note hold of another worker."""
+    """Record the hold of another worker.
+
+    Args:
+        kernel: the engine's shared state.
+        command: the target worker must have an accepted reservation on the task.
+
+    Raises:
+        Rejected: 404, there is no such workspace or worker; 400, the task is unknown, the target worker does not have
+            it, or the URL is invalid.
+    """
     ws = kernel.workspace(command.workspace_sid)
     ws.worker(command.worker_sid)
     task = _task(ws, command.task_sid)
@@ -267,7 +335,16 @@ def hold_worker(kernel: Kernel, command: HoldWorkerParticipant) -> Task:
 
 
 def kick_worker(kernel: Kernel, command: KickWorkerParticipant) -> Task:
-    """Note that a worker was removed from the conference; the reservation stays as it is."""
+    """Record that a worker was removed from the conference; the reservation stays as it is.
+
+    Args:
+        kernel: the engine's shared state.
+        command: the target worker must have an accepted reservation on the task.
+
+    Raises:
+        Rejected: 404, there is no such workspace or worker; 400, the task is unknown, or the target worker does not
+            have it.
+    """
     ws = kernel.workspace(command.workspace_sid)
     ws.worker(command.worker_sid)
     task = _task(ws, command.task_sid)

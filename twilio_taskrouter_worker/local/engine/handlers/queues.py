@@ -18,7 +18,15 @@ from ..rules import MAX_EXPRESSION, MAX_RESERVED_WORKERS
 
 
 def compile_target_workers(kernel: Kernel, text: str | None) -> Expression:
-    """Compile a queue's expression; None and blank match nobody."""
+    """Compile the expression of a queue.
+
+    Args:
+        kernel: receives the warnings of the expression.
+        text: None and blank text match no worker.
+
+    Raises:
+        Rejected: 400, the expression does not parse or is too long.
+    """
     expression = checks.expression(text or "", WORKER, kernel.semantics, "TargetWorkers", MAX_EXPRESSION)
     for warning in expression.warnings:
         kernel.warn(f"TargetWorkers: {warning}")
@@ -26,7 +34,16 @@ def compile_target_workers(kernel: Kernel, text: str | None) -> Expression:
 
 
 def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
-    """Create a queue and find its members."""
+    """Create a queue and find its members.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: a given sid, from the configuration of another account, must not be in use in any workspace.
+
+    Raises:
+        Rejected: 404, there is no such workspace; 400, a parameter is invalid, the name is taken, or the limit of
+            queues is reached.
+    """
     ws = kernel.workspace(command.workspace_sid)
     checks.room(ws.queues, kernel.rules.max_queues, "task queues")
     name = _free_name(ws, command.friendly_name)
@@ -52,6 +69,7 @@ def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
         assignment_activity_name=assignment.friendly_name if assignment else None,
         version=0,
     )
+    # New members are not woken: no task can wait in a queue that did not exist.
     queue = QueueState(record, expression)
     ws.queues[record.sid] = queue
     ws.queue_names[name] = record.sid
@@ -67,6 +85,7 @@ def _sid(kernel: Kernel, given: str | None) -> str:
     sid = canonical(given)
     if not well_formed(sid, "WQ"):
         raise errors.invalid(f"Sid '{given}' is not a sid of a task queue: WQ and 32 hexadecimal digits")
+    # Unique in the whole account, as sids that the engine makes are.
     if any(sid in ws.queues for ws in kernel.workspaces.values()):
         raise errors.invalid(f"TaskQueue {sid} exists already")
     return sid
@@ -88,7 +107,15 @@ def _need_activities(ws: WorkspaceState, reservation: Activity | None, assignmen
 
 
 def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
-    """Change a queue; a new expression finds its members anew, a new order sorts what waits."""
+    """Change a queue; a new expression changes its members, and a new order sorts its waiting tasks.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: an absent parameter keeps its value.
+
+    Raises:
+        Rejected: 404, there is no such workspace or queue; 400, a parameter is invalid or the name is taken.
+    """
     ws = kernel.workspace(command.workspace_sid)
     queue = ws.queue(command.sid)
     record = queue.record
@@ -106,9 +133,11 @@ def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
     if "target_workers" in changes:
         queue.expression = expression
         for worker in ws.workers.values():
+            # Only new members can take a task that nobody could take before.
             if membership.match(queue, worker):
                 kernel.wake(ws, worker)
         kernel.emit("task-queue.expression.updated", ws, queue=queue.record)
+    # After queue.record was replaced, because order_key reads the new order there.
     if "task_order" in changes:
         waiting.reorder(ws, queue)
     kernel.emit("task-queue.updated", ws, queue=queue.record)
@@ -116,7 +145,7 @@ def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
 
 
 def _changes(ws: WorkspaceState, queue: QueueState, command: UpdateTaskQueue) -> dict[str, Any]:
-    """Check the plain parameters of an update and return what they say."""
+    """Check the plain parameters of an update and return the fields that they set."""
     changes: dict[str, Any] = {}
     if command.friendly_name is not UNSET:
         changes["friendly_name"] = _free_name(ws, command.friendly_name, queue.record.sid)
@@ -138,7 +167,15 @@ def _changes(ws: WorkspaceState, queue: QueueState, command: UpdateTaskQueue) ->
 
 
 def delete(kernel: Kernel, command: DeleteTaskQueue) -> None:
-    """Delete a queue that no workflow names and no task is in or on its way to."""
+    """Delete a queue that no workflow names and no task is in or may still enter.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: names the queue.
+
+    Raises:
+        Rejected: 404, there is no such workspace or queue; 400, the queue is in use.
+    """
     ws = kernel.workspace(command.workspace_sid)
     queue = ws.queue(command.sid)
     sid = queue.record.sid
@@ -155,7 +192,7 @@ def delete(kernel: Kernel, command: DeleteTaskQueue) -> None:
 
 
 def _on_somebodys_way(ws: WorkspaceState, queue_sid: str) -> bool:
-    """Whether an open task may still come to a queue: by the configuration it entered with, or back from a transfer."""
+    """Whether an open task may still enter a queue: by the plan it entered with, or on its return from a transfer."""
     for workflow in ws.workflows.values():
         for task in workflow.tasks.values():
             if task.plan is not None and task.plan is not workflow.plan and queue_sid in task.plan.queue_sids():

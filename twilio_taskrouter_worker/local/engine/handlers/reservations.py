@@ -1,4 +1,8 @@
-"""Reservations: accepted, wrapped up and completed, or ended unaccepted, and where their tasks go then."""
+"""Reservations: accepted, wrapped up and completed, or ended unaccepted, and the consequences for their tasks.
+
+The order of steps is the same in every function: all records change first, then the events are emitted, then the task
+is routed on and the worker is moved. So each event shows the complete change, but not yet its consequences.
+"""
 
 from __future__ import annotations
 
@@ -53,12 +57,22 @@ _ATTEMPT_WORDS = {REJECTED: "reject", TIMEOUT: "timeout", CANCELED: "cancel"}
 
 
 def update(kernel: Kernel, command: UpdateReservation) -> Reservation:
-    """Accept, reject, wrap up or complete a reservation."""
+    """Accept, reject, wrap up or complete a reservation.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: ``worker_activity_sid`` only has an effect with ``rejected``.
+
+    Raises:
+        Rejected: 404, there is no such workspace or reservation; 412, its version is another one; 400, the status does
+            not follow the present one or a parameter is invalid; 410, the reservation was rescinded.
+    """
     ws = kernel.workspace(command.workspace_sid)
     reservation = ws.reservation(command.sid, command.task_sid, command.worker_sid)
     checks.version(reservation.record, command.if_match)
     wanted = checks.choice(command.reservation_status, (ACCEPTED, REJECTED, WRAPPING, COMPLETED), "ReservationStatus")
     activity_sid = command.worker_activity_sid
+    # Checked before anything changes, although only a rejection uses it.
     if activity_sid is not None:
         activity_sid = ws.activity_named(activity_sid).sid
     check_state(kernel, reservation, wanted)
@@ -74,7 +88,17 @@ def update(kernel: Kernel, command: UpdateReservation) -> Reservation:
 
 
 def check_state(kernel: Kernel, reservation: ReservationState, wanted: str) -> None:
-    """Refuse a status that the present one does not lead to."""
+    """Check that a reservation may change to a status.
+
+    Args:
+        kernel: its rules have the code of a 410.
+        reservation: only read.
+        wanted: the status that is asked for.
+
+    Raises:
+        Rejected: 400, the status does not follow the present one; 410, the reservation was rescinded and cannot be
+            accepted.
+    """
     record = reservation.record
     status = record.reservation_status
     allowed = states.leading_to(states.RESERVATION, wanted)
@@ -87,8 +111,18 @@ def check_state(kernel: Kernel, reservation: ReservationState, wanted: str) -> N
 
 
 def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) -> None:
-    """A worker takes a task; other offers of it are rescinded, a transfer is complete."""
+    """Accept a reservation: other offers of the task are rescinded, and a transfer is complete.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the reservation.
+        reservation: must be pending.
+
+    Raises:
+        AssertionError: the reservation is not pending.
+    """
     task = reservation.task
+    # Listed before any status changes, in the order in which the offers were made.
     rescinded = [other for other in task.pending() if other is not reservation]
     set_reservation(kernel, ws, reservation, ACCEPTED)
     for other in rescinded:
@@ -98,6 +132,7 @@ def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) ->
     task.re_evaluated = None
     transfer = task.transfer
     if transfer is not None:
+        # Before derived_status, which an open transfer would influence.
         end_transfer(kernel, transfer, TRANSFER_COMPLETE)
     set_task_status(kernel, ws, task, derived_status(task))
     kernel.emit_reservation("reservation.accepted", ws, reservation)
@@ -113,13 +148,32 @@ def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) ->
 
 
 def wrap(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) -> None:
-    """A worker has ended the conversation and has something left to do."""
+    """Change an accepted reservation to wrapping.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the reservation.
+        reservation: must be accepted.
+
+    Raises:
+        AssertionError: the reservation is not accepted.
+    """
     set_reservation(kernel, ws, reservation, WRAPPING)
     _follow(kernel, ws, reservation, reservation.task.workers())
 
 
 def complete(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) -> None:
-    """A worker is done; so is the task, if nobody else has it."""
+    """Complete a reservation, and the task if no other worker has it.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the reservation.
+        reservation: must be accepted or wrapping.
+
+    Raises:
+        AssertionError: the reservation is neither accepted nor wrapping.
+    """
+    # Before the change, after which the worker is no longer among the holders.
     recipients = reservation.task.workers()
     set_reservation(kernel, ws, reservation, COMPLETED)
     _follow(kernel, ws, reservation, recipients)
@@ -127,7 +181,7 @@ def complete(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) 
 
 
 def _follow(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, recipients: tuple[str, ...]) -> None:
-    """Let the task follow one reservation's wrap-up or completion, and emit both."""
+    """Update the status of a task after the wrap-up or completion of one reservation, and emit both."""
     task = reservation.task
     changed = set_task_status(kernel, ws, task, derived_status(task))
     status = task.record.assignment_status
@@ -139,9 +193,16 @@ def _follow(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, r
 
 
 def after_work(kernel: Kernel, ws: WorkspaceState, completed: list[ReservationState]) -> None:
-    """Move workers whose instruction named an activity for after the work."""
+    """Move the workers whose instruction named an activity for the time after the work.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the reservations.
+        completed: reservations that were just completed.
+    """
     for reservation in completed:
         activity = ws.activities.get(reservation.record.post_work_activity_sid or "")
+        # Both the activity and the worker may have been deleted since the instruction.
         if activity is not None and reservation.record.worker_sid in ws.workers:
             move(kernel, ws, reservation.worker, activity)
 
@@ -150,7 +211,17 @@ def after_work(kernel: Kernel, ws: WorkspaceState, completed: list[ReservationSt
 
 
 def reject(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, activity_sid: str | None) -> None:
-    """A worker does not want a reservation, and perhaps goes to another activity."""
+    """Reject a reservation.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the reservation.
+        reservation: must be pending.
+        activity_sid: activity to move the worker to; None: it stays, or moves back if it does one task at a time.
+
+    Raises:
+        AssertionError: the reservation is not pending.
+    """
     end(kernel, ws, reservation, REJECTED)
     if activity_sid is not None:
         move(kernel, ws, reservation.worker, ws.activities[activity_sid])
@@ -159,15 +230,27 @@ def reject(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, ac
 
 
 def reject_all(kernel: Kernel, ws: WorkspaceState, reservations: list[ReservationState]) -> None:
-    """Reject what is pending with a worker who has gone to an unavailable activity."""
+    """Reject the pending reservations of a worker that has become unavailable.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the worker.
+        reservations: those that were pending before the worker changed.
+    """
     for reservation in reservations:
-        # One of them may have ended with another: two offers of the same task, say.
+        # The rejection of one may have ended another, such as a second offer of the same task.
         if reservation.record.reservation_status == PENDING:
             end(kernel, ws, reservation, REJECTED)
 
 
 def timed_out(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) -> None:
-    """Nobody answered: the worker is taken to be away."""
+    """End a reservation that was not answered in time, and move its worker to the timeout activity.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the reservation.
+        reservation: its timer has just run.
+    """
     reservation.timer = None
     end(kernel, ws, reservation, TIMEOUT)
     activity = ws.activities.get(ws.record.timeout_activity_sid or "")
@@ -176,7 +259,15 @@ def timed_out(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState)
 
 
 def cancel(kernel: Kernel, command: CancelReservation) -> Reservation:
-    """Cancel a pending reservation and let its task go on."""
+    """Cancel a pending reservation and route its task on.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: a reservation that is no longer pending, or on hold, stays as it is.
+
+    Raises:
+        Rejected: 404, there is no such workspace or reservation.
+    """
     ws = kernel.workspace(command.workspace_sid)
     reservation = ws.reservation(command.sid)
     if reservation.record.reservation_status == PENDING and not reservation.record.on_hold:
@@ -185,15 +276,34 @@ def cancel(kernel: Kernel, command: CancelReservation) -> Reservation:
 
 
 def media_failed(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, reason_code: int) -> None:
-    """The voice connection of a reservation could not be made."""
+    """Cancel a reservation whose voice connection failed.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the reservation.
+        reservation: must be pending.
+        reason_code: shown as the reservation's ``canceled_reason_code``.
+    """
     end(kernel, ws, reservation, CANCELED, canceled_reason_code=reason_code)
 
 
 def end(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, status: str, **changes: object) -> None:
-    """End a pending reservation unaccepted, emit what that means, and send its task on."""
+    """End a pending reservation unaccepted, emit the events, and route its task on.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the reservation.
+        reservation: must be pending.
+        status: rejected, timeout or canceled.
+        changes: other fields of the record that change with it.
+
+    Raises:
+        AssertionError: the reservation is not pending.
+    """
     task = reservation.task
     set_reservation(kernel, ws, reservation, status, **changes)
     event = EVENT_OF_STATUS[status]
+    # Offered to several workers at once: the task stays reserved until the last offer has ended.
     if task.pending():
         kernel.emit_reservation(event, ws, reservation)
         return
@@ -203,6 +313,7 @@ def end(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, statu
             _attempt_failed(kernel, ws, reservation, transfer, status)
         else:
             _transfer_failed(kernel, ws, reservation, transfer, status)
+    # After the transfer: while one is open, the routing target is suspended.
     elif task.route is Route.WORKER:
         _target_lost(kernel, ws, reservation)
     else:
@@ -213,7 +324,7 @@ def end(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, statu
 
 
 def _target_lost(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) -> None:
-    """The only worker a task was for has not taken it."""
+    """Cancel a task whose routing target did not accept it."""
     task = reservation.task
     worker_sid = reservation.record.worker_sid
     reason = REASON_TARGET_LOST.format(worker_sid=task.record.routing_target)
@@ -231,7 +342,7 @@ def _may_try_again(kernel: Kernel, transfer: TransferState) -> bool:
 def _transfer_failed(
     kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, transfer: TransferState, status: str
 ) -> None:
-    """The worker a task was to be handed to has not taken it: it stays with, or returns to, the one who had it."""
+    """End a transfer that its target did not accept: the task stays with, or returns to, the transferor."""
     task = reservation.task
     transferor = (transfer.initiator.record.worker_sid,)
     fallback = fall_back(kernel, ws, transfer, TRANSFER_FAILED, _TRANSFER_REASONS[status])
@@ -242,7 +353,14 @@ def _transfer_failed(
 
 
 def emit_fallback(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, status: str) -> None:
-    """Emit that the end of a transfer was the end of the task, because its transferor had completed already."""
+    """Emit the end of a task that ended with its transfer, because the transferor had completed already.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        reservation: its worker is the recipient.
+        status: the status that the task fell back to; nothing is emitted unless it is final.
+    """
     if status in TASK_FINAL:
         recipients = (reservation.record.worker_sid,)
         kernel.emit(f"task.{status}", ws, recipients, task=reservation.task.record)
@@ -251,7 +369,7 @@ def emit_fallback(kernel: Kernel, ws: WorkspaceState, reservation: ReservationSt
 def _attempt_failed(
     kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, transfer: TransferState, status: str
 ) -> None:
-    """Nobody in the queue has taken a transferred task so far: it goes on looking."""
+    """Route a transferred task on in its queue after an attempt that no worker accepted."""
     task = reservation.task
     transferor = (transfer.initiator.record.worker_sid,)
     reason = ATTEMPT_FAILED.format(outcome=_ATTEMPT_WORDS[status])

@@ -1,4 +1,4 @@
-"""Websocket sessions as far as they matter to routing: the last one to close may take its worker offline."""
+"""Websocket sessions as far as routing depends on them: the last one to close may move its worker offline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from ..transitions import move
 
 
 def opened(kernel: Kernel, command: SessionOpened) -> Worker:
-    """Count a session of a worker, who is not moved offline for an earlier one any more."""
+    """Count an opened session of a worker, and cancel a move offline that is due for an earlier one.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: names the worker.
+
+    Raises:
+        Rejected: 404, there is no such workspace or worker.
+    """
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.worker_sid)
     worker.sessions += 1
@@ -23,15 +31,29 @@ def opened(kernel: Kernel, command: SessionOpened) -> Worker:
 
 
 def closed(kernel: Kernel, command: SessionClosed) -> Worker | None:
-    """Count a session less; after the last one the worker goes offline. A worker that is gone is ignored."""
+    """Count a closed session of a worker; after the last one, the worker may be moved offline.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: its ``set_offline`` decides; None: the rules decide by the name of the workspace.
+
+    Returns:
+        The worker's record, or None for a worker that was deleted meanwhile.
+
+    Raises:
+        Rejected: 404, there is no such workspace.
+    """
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.workers.get(canonical(command.worker_sid))
+    # No refusal: the deletion of a worker closes its sessions, which arrive here afterwards.
     if worker is None:
         return None
+    # Never below zero, even if a close is reported twice.
     worker.sessions = max(0, worker.sessions - 1)
     wanted = command.set_offline
     if wanted is None:
         wanted = ws.record.friendly_name in kernel.rules.offline_default_workspaces
+    # The flag of the last session to close decides, not those of sessions closed before.
     if wanted and not worker.sessions:
         delay = kernel.rules.session_offline_delay
         if delay > 0:
@@ -43,7 +65,11 @@ def closed(kernel: Kernel, command: SessionClosed) -> Worker | None:
 
 
 def offline_activity(ws: WorkspaceState) -> Activity | None:
-    """Return where workers go who are no longer connected, or None when there is no unavailable activity."""
+    """Return the activity of workers that are no longer connected, or None if every activity is available.
+
+    Args:
+        ws: the default activity is preferred; otherwise the oldest unavailable one is taken.
+    """
     default = ws.activities.get(ws.record.default_activity_sid or "")
     if default is not None and not default.available:
         return default
@@ -51,7 +77,13 @@ def offline_activity(ws: WorkspaceState) -> Activity | None:
 
 
 def go_offline(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> None:
-    """Move a worker without sessions offline; its reservations stay as they are."""
+    """Move a worker without sessions offline; its reservations stay as they are.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the worker.
+        worker: stays where it is if there is no unavailable activity.
+    """
     worker.offline_timer = None
     activity = offline_activity(ws)
     if activity is not None:

@@ -39,7 +39,19 @@ _REFUSALS = {
 
 
 def create(kernel: Kernel, command: CreateTask) -> Task:
-    """Create a task and start its workflow; the result is the task before it is offered."""
+    """Create a task and start its routing.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: the routing target decides between workflow, queue and a single worker.
+
+    Returns:
+        The task before it is offered, that is pending.
+
+    Raises:
+        Rejected: 404, there is no such workspace; 400, a parameter is invalid, or the workflow has no filter for the
+            task and the rules refuse that.
+    """
     ws = kernel.workspace(command.workspace_sid)
     attributes = checks.attributes(command.attributes)
     checks.integer(command.priority, 0, MAX_PRIORITY, "Priority")
@@ -53,6 +65,7 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
         raise invalid("IgnoreCapacity is only valid together with a worker as RoutingTarget")
     if route is Route.WORKFLOW and flow is not None:
         _check_match(kernel, flow, attributes)
+    # From here on nothing is refused: every check is above.
     kernel.task_count += 1
     record = Task(
         account_sid=kernel.account_sid,
@@ -83,6 +96,7 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
     task.route = route
     task.workflow = flow
     ws.tasks[record.sid] = task
+    # Before the task can be offered, the channel's idle workers must be indexed.
     idle.route(kernel, ws, channel.sid)
     if flow is not None:
         flow.tasks[record.sid] = task
@@ -92,7 +106,7 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
 
 
 def _begin(kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueState | None) -> None:
-    """Send a new task to where it is first offered."""
+    """Route a new task to where it is first offered."""
     if task.route is Route.WORKFLOW:
         walk.start(kernel, ws, task)
         return
@@ -104,6 +118,7 @@ def _begin(kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueStat
     if queue is not None:
         walk.enter_queue(kernel, task, queue, None)
         kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record)
+    # The queue is entered first, as with a workflow, so that task.created shows it.
     walk.created(kernel, ws, task)
     kernel.place(ws, task)
 
@@ -116,7 +131,7 @@ def _channel(ws: WorkspaceState, reference: str) -> TaskChannel:
 
 
 def _check_match(kernel: Kernel, flow: WorkflowState, attributes: Mapping[str, Any]) -> None:
-    """Refuse a task that its workflow has no place for, where the rules say so."""
+    """Refuse a task that its workflow has no filter for, if the rules say so."""
     if kernel.rules.refuse_unmatched_tasks and not walk.takes(flow.plan, TaskScope(attributes, kernel.time)):
         raise invalid(f"No filter of workflow {flow.record.sid} matches the task, and it has no default_filter")
 
@@ -148,13 +163,14 @@ def _target(ws: WorkspaceState, given: str | None) -> tuple[Route, str | None]:
 def _workflow(
     kernel: Kernel, ws: WorkspaceState, command: CreateTask, route: Route, target: str | None
 ) -> WorkflowState | None:
-    """Return the workflow of a new task; only one that is routed without a workflow may have none."""
+    """Return the workflow of a new task; only a task routed to a queue or a worker may have none."""
     given = command.workflow_sid
     found = ws.workflows.get(canonical(given)) if given else None
     if given and found is None:
         if target is not None and not well_formed(given, "WW"):
             raise errors.bad_workflow_for_target(given, ws.record.sid, kernel.account_sid)
         raise invalid(f"WorkflowSid '{given}' does not name a workflow of this workspace")
+    # A workflow as routing target takes precedence over WorkflowSid.
     if route is Route.WORKFLOW and target is not None:
         return ws.workflows[target]
     if found is not None:
@@ -176,7 +192,16 @@ def _queue(ws: WorkspaceState, given: str | None) -> QueueState | None:
 
 
 def update(kernel: Kernel, command: UpdateTask) -> Task:
-    """Change the status or the data of a task. Of both in one request the status counts, and the rest is left."""
+    """Change the status or the data of a task.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: if it has both a status and data, only the status counts.
+
+    Raises:
+        Rejected: 404, there is no such workspace or task; 412, its version is another one; 400, a parameter is invalid,
+            or the status is not allowed from the present one.
+    """
     ws = kernel.workspace(command.workspace_sid)
     task = ws.task(command.sid)
     checks.version(task.record, command.if_match)
@@ -200,9 +225,11 @@ def _change_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, wanted: 
         cancel_task(kernel, ws, task, record.reason if reason is UNSET else reason)
         return
     changes = {} if reason is UNSET else {"reason": reason}
+    # Before the change: after it, nobody may have the task.
     recipients = task.workers()
     if wanted == WRAPPING:
         changed = [r for r in task.open.values() if r.record.reservation_status == ACCEPTED]
+        # Reservations first, since the status of a task follows from theirs.
         for reservation in changed:
             set_reservation(kernel, ws, reservation, WRAPPING)
         set_task_status(kernel, ws, task, WRAPPING, **changes)
@@ -211,7 +238,7 @@ def _change_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, wanted: 
     ended = end_open(kernel, ws, task)
     set_task_status(kernel, ws, task, COMPLETED, **changes)
     emit_task_and_reservations(kernel, ws, "task.completed", task, recipients, ended)
-    # The event log, though no session, has this one as well.
+    # For the event log only, which has this event as well; it has no recipients.
     kernel.emit("task.updated", ws, task=task.record)
     reservations.after_work(kernel, ws, ended)
 
@@ -247,6 +274,7 @@ def _change_data(
 ) -> None:
     pending = task.record.assignment_status == PENDING
     if pending:
+        # Its group depends on attributes, priority and channel, so it leaves before they change.
         waiting.remove(task)
     record = task.record
     task.record = record.replaced(version=record.version + 1, date_updated=kernel.now, **changes)
@@ -256,6 +284,7 @@ def _change_data(
     kernel.emit("task.updated", ws, task.workers(), task=task.record)
     if not pending:
         return
+    # New attributes may match another filter; new priority or channel only another place in the same step.
     if parsed is not None and task.route is Route.WORKFLOW and task.transfer is None:
         walk.start(kernel, ws, task, TASK_UPDATED)
     else:
@@ -263,7 +292,15 @@ def _change_data(
 
 
 def delete(kernel: Kernel, command: DeleteTask) -> None:
-    """Delete a task in whatever state it is, ending its reservations."""
+    """Delete a task in whatever state it is, ending its reservations.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: names the task.
+
+    Raises:
+        Rejected: 404, there is no such workspace or task; 412, its version is another one.
+    """
     ws = kernel.workspace(command.workspace_sid)
     task = ws.task(command.sid)
     checks.version(task.record, command.if_match)
@@ -271,19 +308,37 @@ def delete(kernel: Kernel, command: DeleteTask) -> None:
 
 
 def time_out(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """Nobody accepted a task in its time."""
+    """Cancel a task that was not accepted within its timeout.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: its timer has just run.
+    """
     task.ttl_timer = None
     cancel_task(kernel, ws, task, REASON_TTL)
 
 
 def miss_target(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """The worker a task is for did not become free in time; that worker is told."""
+    """Cancel a task whose routing target did not become free in time, and notify that worker.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: its timer has just run.
+    """
     task.sla_timer = None
     cancel_task(kernel, ws, task, REASON_SLA)
     kernel.emit("reservation.failed", ws, (task.record.routing_target or "",), task=task.record)
 
 
 def stay_too_long(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """A task was assigned for longer than the system keeps it."""
+    """Delete a task that was assigned for longer than the rules allow.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: its timer has just run.
+    """
     task.assigned_timer = None
     delete_task(kernel, ws, task, "task.system-deleted")

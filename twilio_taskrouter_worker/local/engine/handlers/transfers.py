@@ -2,18 +2,18 @@
 
 The invariant: a task has at most one open transfer, ``task.transfer``, and it has one exactly while its record says
 ``initiated``. Until it ends, the transferor keeps the reservation that it was started from (accepted if WARM, wrapping
-if COLD), and that decides what the task falls back to.
+if COLD), which decides the status that the task falls back to.
 
 * A transfer to a worker reserves that worker at once; it ends with that one reservation.
 * A transfer to a queue makes the task pending in that queue, outside of its workflow: no step, no filter, no routing
-  target applies any more. An attempt that nobody accepts leaves it open, and the task looks on.
+target applies any more. After an attempt that nobody accepts it stays open, and the task is offered again.
 * Accepted, it is complete, and the transferor's reservation stays for the transferor to end.
-* Failed or canceled, ``transitions.fall_back`` puts the task back into its queue and gives it the status that the
-  transferor's reservation amounts to; where that has been completed meanwhile, the task ends.
+* Failed or canceled, ``transitions.fall_back`` returns the task to its queue and to the status that follows from the
+  transferor's reservation; if that has been completed meanwhile, the task ends.
 
 Steps are in this order in ``create``: everything is checked, then the transfer exists, then the transferor's
 reservation changes, then reservations are made, and only then is anything emitted, since all events of the start show
-the task as it is after it.
+the task as it is afterwards.
 """
 
 from __future__ import annotations
@@ -37,7 +37,16 @@ from .reservations import emit_fallback
 
 
 def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
-    """Hand the task of an accepted reservation over to a worker or a queue."""
+    """Transfer the task of an accepted reservation to a worker or a queue.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: attributes and priority replace those of the task, if given.
+
+    Raises:
+        Rejected: 404, there is no such workspace or worker; 400, a parameter is invalid, the task is not assigned or is
+            being transferred, or the recipient cannot take it.
+    """
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.worker_sid)
     initiator = _initiator(worker, command)
@@ -66,6 +75,7 @@ def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
     transfer = TransferState(record, initiator, task.queue)
     ws.transfers[record.sid] = transfer
     task.transfers[record.sid] = transfer
+    # Before any reservation is made: it lifts the routing target, and new reservations refer to it.
     task.transfer = transfer
     if parsed is not None:
         task.set_attributes(parsed)
@@ -76,7 +86,7 @@ def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
 
 
 def _initiator(worker: WorkerState, command: CreateTransfer) -> ReservationState:
-    """Return the reservation a transfer starts from, or refuse it."""
+    """Return the reservation that a transfer starts from, or refuse it."""
     reservation = worker.reservations.get(canonical(command.reservation_sid))
     if reservation is None:
         raise invalid(f"ReservationSid '{command.reservation_sid}' is not a reservation of worker {worker.record.sid}")
@@ -91,7 +101,7 @@ def _initiator(worker: WorkerState, command: CreateTransfer) -> ReservationState
 
 
 def _recipient(kernel: Kernel, ws: WorkspaceState, initiator: ReservationState, to: str) -> WorkerState | QueueState:
-    """Return the worker or queue a task is to go to, or refuse it."""
+    """Return the worker or queue to transfer a task to, or refuse it."""
     sid = canonical(to)
     queue = ws.queues.get(sid)
     if queue is not None:
@@ -125,13 +135,14 @@ def _task_changes(command: CreateTransfer) -> tuple[dict[str, Any], dict[str, An
 def _start(
     kernel: Kernel, ws: WorkspaceState, transfer: TransferState, to: WorkerState | QueueState, changes: dict[str, Any]
 ) -> None:
-    """Reserve whom a transfer can have at once, and emit its beginning as of after that."""
+    """Make the reservations that a transfer can have at once, then emit its events."""
     initiator = transfer.initiator
     task = initiator.task
     if isinstance(to, WorkerState):
         made = matching.make(kernel, ws, task, [to], **changes)
     else:
         made = _into_queue(kernel, ws, task, to, changes)
+    # From here on only events: initiated, the transferor's own, and last the new offers.
     transferor = (initiator.record.worker_sid,)
     kernel.emit("task.transfer-initiated", ws, transferor, task=task.record, transfer=transfer.record)
     if initiator.record.reservation_status == WRAPPING:
@@ -144,7 +155,8 @@ def _start(
 def _into_queue(
     kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueState, changes: dict[str, Any]
 ) -> list[ReservationState]:
-    """Put a task into the queue it is transferred to; workflow and target expressions no longer apply."""
+    """Register the task in the queue it is transferred to; its workflow no longer applies."""
+    # Before candidates are looked for: neither target expression nor known worker applies any more.
     task.step = None
     changes.update(book(kernel, task, queue))
     workers = matching.candidates(kernel, ws, task)
@@ -156,7 +168,16 @@ def _into_queue(
 
 
 def cancel(kernel: Kernel, command: CancelTransfer) -> Transfer:
-    """Take a transfer back: what is pending because of it is canceled."""
+    """Cancel a transfer and the pending reservations that it made.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: must come from the transferor.
+
+    Raises:
+        Rejected: 404, there is no such workspace or transfer of that worker; 400, the task is another one, or the
+            transfer has ended.
+    """
     ws = kernel.workspace(command.workspace_sid)
     transfer = ws.transfer(command.sid)
     record = transfer.record
@@ -174,11 +195,13 @@ def cancel(kernel: Kernel, command: CancelTransfer) -> Transfer:
 def _take_back(kernel: Kernel, ws: WorkspaceState, transfer: TransferState) -> None:
     initiator = transfer.initiator
     task = initiator.task
+    # Neither waiting nor to be placed: the task is with its transferor again.
     waiting.remove(task)
     kernel.unplaced.pop(task, None)
     canceled = task.pending()
     for reservation in canceled:
         set_reservation(kernel, ws, reservation, CANCELED)
+    # The pending reservations have ended, so the status follows from the transferor's alone.
     fallback = fall_back(kernel, ws, transfer, TRANSFER_CANCELED)
     transferor = (transfer.record.initiating_worker_sid,)
     kernel.emit("task.transfer-canceled", ws, transferor, task=task.record, transfer=transfer.record)

@@ -1,4 +1,4 @@
-"""Workers: their data, their activity, and what a change of it does."""
+"""Workers: their data, their activity, and the consequences of changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ from . import channels, reservations
 
 
 def create(kernel: Kernel, command: CreateWorker) -> Worker:
-    """Create a worker, find its queues, and offer it what waits."""
+    """Create a worker, find its queues, and ask for waiting tasks to be offered to it.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: without an activity the worker starts in the workspace's default activity.
+
+    Raises:
+        Rejected: 404, there is no such workspace; 400, a parameter is invalid, the name is taken, or there is no
+            default activity.
+    """
     ws = kernel.workspace(command.workspace_sid)
     checks.room(ws.workers, kernel.rules.max_workers, "workers")
     name = _free_name(ws, command.friendly_name)
@@ -43,6 +52,7 @@ def create(kernel: Kernel, command: CreateWorker) -> Worker:
     worker = WorkerState(record, attributes)
     ws.workers[record.sid] = worker
     ws.worker_names[name.casefold()] = record.sid
+    # This order: scopes refer to the fields, channels to the scopes, membership and idle keys to all.
     set_fields(worker)
     set_scopes(kernel, worker)
     for task_channel in ws.task_channels.values():
@@ -59,7 +69,11 @@ def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
 
 
 def set_fields(worker: WorkerState) -> None:
-    """Bring the fields that expressions can read up to date."""
+    """Update the worker fields that expressions can read.
+
+    Args:
+        worker: its fields are changed in place, so that existing scopes see them.
+    """
     record = worker.record
     worker.fields["sid"] = record.sid
     worker.fields["friendly_name"] = record.friendly_name
@@ -68,7 +82,12 @@ def set_fields(worker: WorkerState) -> None:
 
 
 def set_scopes(kernel: Kernel, worker: WorkerState) -> None:
-    """Make what expressions are tested against; needed again only when the attributes are others."""
+    """Create the scopes against which expressions are tested; needed again when the attributes are replaced.
+
+    Args:
+        kernel: its rules decide whether queue expressions see the worker's own fields.
+        worker: changed in place.
+    """
     worker.scope = WorkerScope(worker.attributes, worker.fields, worker.channel_documents)
     worker.queue_scope = worker.scope
     if not kernel.rules.workers_see_own_fields:
@@ -76,18 +95,28 @@ def set_scopes(kernel: Kernel, worker: WorkerState) -> None:
 
 
 def update(kernel: Kernel, command: UpdateWorker) -> Worker:
-    """Change a worker, as one version however much is said, and reject what is pending if that is asked for."""
+    """Change a worker, and reject its pending reservations if the command asks for that.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: an absent parameter keeps its value.
+
+    Raises:
+        Rejected: 404, there is no such workspace or worker; 412, its version is another one; 400, a parameter is
+            invalid, or the rules refuse the change of activity.
+    """
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.sid)
     checks.version(worker.record, command.if_match)
     activity = None if command.activity_sid is UNSET else ws.activity_named(command.activity_sid)
+    # Chosen before the move, which may free the worker for further offers.
     rejected = _to_reject(kernel, worker, activity, command)
     changes, attributes = _data_changes(kernel, ws, worker, command)
     moving = activity is not None and activity.sid != worker.record.activity_sid
     if not (changes or moving):
         reservations.reject_all(kernel, ws, rejected)
         return worker.record
-    # One request is one change of version, however much it says.
+    # One request increases the version once, however many values it changes.
     if changes:
         changes["date_updated"] = kernel.now
     before = worker.record
@@ -95,6 +124,7 @@ def update(kernel: Kernel, command: UpdateWorker) -> Worker:
     if changes:
         _apply_data(kernel, ws, worker, before, attributes)
     if activity is not None and moving:
+        # After the data, and before any event: both events show the complete change.
         move(kernel, ws, worker, activity, part_of_update=True)
     if changes:
         kernel.emit("worker.attributes.update", ws, (before.sid,), worker=worker.record)
@@ -107,7 +137,7 @@ def update(kernel: Kernel, command: UpdateWorker) -> Worker:
 def _to_reject(
     kernel: Kernel, worker: WorkerState, activity: Activity | None, command: UpdateWorker
 ) -> list[ReservationState]:
-    """Return the pending reservations that an activity change rejects; refuse the flag where it has no place."""
+    """Return the pending reservations that a change of activity rejects; refuse the flag if it does not apply."""
     pending = [r for r in worker.open.values() if r.record.reservation_status == PENDING and not r.record.on_hold]
     if command.reject_pending_reservations:
         if activity is None or activity.available:
@@ -152,6 +182,7 @@ def _apply_data(
         ws.worker_names[record.friendly_name.casefold()] = record.sid
         worker.fields["friendly_name"] = record.friendly_name
         for reservation in worker.reservations.values():
+            # A copied name is no change of the reservation: its version stays.
             reservation.record = reservation.record.replaced(worker_name=record.friendly_name)
     if attributes is not None:
         worker.attributes = attributes
@@ -161,7 +192,16 @@ def _apply_data(
 
 
 def delete(kernel: Kernel, command: DeleteWorker) -> None:
-    """Delete a worker without open reservations."""
+    """Delete a worker without open reservations.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: names the worker.
+
+    Raises:
+        Rejected: 404, there is no such workspace or worker; 412, its version is another one; 400, the worker has open
+            reservations.
+    """
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.sid)
     record = worker.record
@@ -171,7 +211,7 @@ def delete(kernel: Kernel, command: DeleteWorker) -> None:
     kernel.schedule.cancel(worker.offline_timer)
     for queue in list(worker.queues.values()):
         membership.expel(queue, worker)
-    # Only after it has left the queues, whose indices are searched by these keys.
+    # Only after it has left the queues, whose indices are searched with these keys.
     for channel in worker.idle_keys:
         worker.idle_keys[channel] = None
     kernel.woken.pop(worker, None)

@@ -1,4 +1,4 @@
-"""Workflows as resources; the walk through them is in ``workflow``."""
+"""Workflows as resources; the walk of tasks through them is in ``routing.walk``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ from ..rules import MAX_RESERVATION_TIMEOUT, WORKFLOW_UPDATED
 
 
 def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
-    """Compile a configuration and create its workflow."""
+    """Create a workflow from a configuration.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: the configuration may name only queues that exist.
+
+    Raises:
+        Rejected: 404, there is no such workspace; 400, a parameter is invalid, the name is taken, or the limit of
+            workflows is reached.
+    """
     ws = kernel.workspace(command.workspace_sid)
     checks.room(ws.workflows, kernel.rules.max_workflows, "workflows")
     name = _free_name(ws, command.friendly_name)
@@ -64,7 +73,15 @@ def _timeout(value: int) -> int:
 
 
 def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
-    """Change a workflow. Tasks on their way keep the configuration they entered with, unless they are re-evaluated."""
+    """Change a workflow.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: with a new configuration, tasks keep the one they entered with, unless ``re_evaluate_tasks`` is set.
+
+    Raises:
+        Rejected: 404, there is no such workspace or workflow; 400, a parameter is invalid or the name is taken.
+    """
     ws = kernel.workspace(command.workspace_sid)
     state = ws.workflow(command.sid)
     record = state.record
@@ -80,6 +97,7 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
             ws.renamed(ws.workflow_names, record.friendly_name, state.record, "workflow")
         state.plan = plan
         kernel.emit("workflow.updated", ws, workflow=state.record)
+    # Also without any change: the flag alone routes pending tasks again.
     if command.re_evaluate_tasks:
         re_evaluate(kernel, ws, state)
     return state.record
@@ -96,14 +114,29 @@ def _changes(ws: WorkspaceState, state: WorkflowState, command: UpdateWorkflow) 
 
 
 def re_evaluate(kernel: Kernel, ws: WorkspaceState, state: WorkflowState) -> None:
-    """Send the workflow's pending tasks through its configuration from the top."""
+    """Route the pending tasks of a workflow again, from its first filter.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the workflow.
+        state: the workflow, with its new configuration.
+    """
+    # A copy: a task that no filter matches any more is canceled and leaves the workflow.
     for task in list(state.tasks.values()):
         if task.record.assignment_status == PENDING and task.route is Route.WORKFLOW and task.transfer is None:
             walk.start(kernel, ws, task, WORKFLOW_UPDATED)
 
 
 def delete(kernel: Kernel, command: DeleteWorkflow) -> None:
-    """Delete a workflow that has no open tasks."""
+    """Delete a workflow that has no open tasks.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: names the workflow.
+
+    Raises:
+        Rejected: 404, there is no such workspace or workflow; 400, the workflow has open tasks.
+    """
     ws = kernel.workspace(command.workspace_sid)
     state = ws.workflow(command.sid)
     if state.tasks:

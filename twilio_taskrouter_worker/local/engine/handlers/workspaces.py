@@ -33,7 +33,15 @@ from . import channels, queues, workflows
 
 
 def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
-    """Create a workspace with its activities and task channels, and what its template adds."""
+    """Create a workspace with its activities and task channels, and the resources of its template.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: its template is ``NONE``, ``FIFO`` or ``EMPTY`` (without activities), in any case.
+
+    Raises:
+        Rejected: 400, a parameter is invalid.
+    """
     checks.name(command.friendly_name)
     template = checks.choice((command.template or "NONE").upper(), ("NONE", "FIFO", "EMPTY"), "Template")
     checks.url(command.event_callback_url, "EventCallbackUrl")
@@ -66,6 +74,7 @@ def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
             timeout_activity_sid=offline.sid,
             timeout_activity_name=offline.friendly_name,
         )
+    # Emitted after the activities exist, because its snapshot shows the default activity.
     kernel.emit("workspace.created", ws, workspace=ws.record)
     for activity in made:
         kernel.emit("activity.created", ws, activity=activity)
@@ -78,7 +87,7 @@ def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
 
 
 def _fifo(kernel: Kernel, ws: WorkspaceState, activities: list[Activity]) -> None:
-    """Make the queue and the workflow of the FIFO template."""
+    """Create the queue and the workflow of the FIFO template."""
     by_name = {activity.friendly_name: activity.sid for activity in activities}
     queue = queues.create(
         kernel,
@@ -102,7 +111,15 @@ def _fifo(kernel: Kernel, ws: WorkspaceState, activities: list[Activity]) -> Non
 
 
 def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
-    """Change a workspace."""
+    """Change a workspace.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: an absent parameter keeps its value.
+
+    Raises:
+        Rejected: 404, there is no such workspace; 400, a parameter is invalid, or multi-tasking would be turned off.
+    """
     ws = kernel.workspace(command.workspace_sid)
     record = ws.record
     changes = command.given("event_callback_url", "events_filter", "multi_task_enabled")
@@ -124,6 +141,7 @@ def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
     if not changes:
         return record
     ws.record = record.replaced(date_updated=kernel.now, **changes)
+    # A worker with an open reservation may now have room for more.
     if "multi_task_enabled" in changes:
         idle.refresh_everybody(kernel, ws)
     kernel.emit("workspace.updated", ws, workspace=ws.record)
@@ -131,8 +149,17 @@ def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
 
 
 def delete(kernel: Kernel, command: DeleteWorkspace) -> None:
-    """Delete a workspace with everything in it."""
+    """Delete a workspace with everything in it; a single event is emitted.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: names the workspace.
+
+    Raises:
+        Rejected: 404, there is no such workspace.
+    """
     ws = kernel.workspace(command.workspace_sid)
+    # Their timers would otherwise run on a workspace that no longer exists.
     for task in ws.tasks.values():
         for timer in task.timers():
             kernel.schedule.cancel(timer)
@@ -162,7 +189,16 @@ def _free_activity_name(ws: WorkspaceState, name: str, own: str | None = None) -
 
 
 def create_activity(kernel: Kernel, command: CreateActivity) -> Activity:
-    """Create an activity."""
+    """Create an activity.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: the name must be unique without regard to case.
+
+    Raises:
+        Rejected: 404, there is no such workspace; 400, the name is invalid or taken, or the limit of activities is
+            reached.
+    """
     ws = kernel.workspace(command.workspace_sid)
     checks.room(ws.activities, kernel.rules.max_activities, "activities")
     name = _free_activity_name(ws, command.friendly_name)
@@ -172,7 +208,15 @@ def create_activity(kernel: Kernel, command: CreateActivity) -> Activity:
 
 
 def update_activity(kernel: Kernel, command: UpdateActivity) -> Activity:
-    """Rename an activity; the new name appears wherever the activity is named."""
+    """Rename an activity, and update the name in every record that has a copy of it.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: without a name nothing changes.
+
+    Raises:
+        Rejected: 404, there is no such workspace or activity; 400, the name is invalid or taken.
+    """
     ws = kernel.workspace(command.workspace_sid)
     record = ws.activity(command.sid)
     name = command.friendly_name
@@ -191,13 +235,23 @@ def update_activity(kernel: Kernel, command: UpdateActivity) -> Activity:
         if worker.record.activity_sid == record.sid:
             worker.record = worker.record.replaced(activity_name=name)
             worker.fields["activity_name"] = name
+            # Expressions can read activity_name, so a new name can change memberships.
             membership.rematch(kernel, ws, worker, attributes=False, fields=False, activity=True)
     kernel.emit("activity.updated", ws, activity=record)
     return record
 
 
 def delete_activity(kernel: Kernel, command: DeleteActivity) -> None:
-    """Delete an activity that nothing uses."""
+    """Delete an activity that is not in use.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        command: names the activity.
+
+    Raises:
+        Rejected: 404, there is no such workspace or activity; 400, a worker, a queue or the workspace uses the
+            activity.
+    """
     ws = kernel.workspace(command.workspace_sid)
     record = ws.activity(command.sid)
     sid = record.sid

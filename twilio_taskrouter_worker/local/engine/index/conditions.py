@@ -1,9 +1,9 @@
-"""Whom a pending task may be offered to: each condition stands here once.
+"""The conditions under which a pending task may be offered to a worker; each is defined here once.
 
 The invariant: a task is pending only if no worker of its workspace meets every one of :func:`of` (task). The router
-does not ask all of them each time, because an index answers some beforehand: the members of ``queue.idle`` meet QUEUE
-and the three of readiness, so that only :func:`suits` is left to ask. ``explain`` asks every condition of every worker
-and keeps the answers, and so can never contradict the router.
+does not evaluate all of them each time, because an index answers some beforehand: the members of ``queue.idle`` meet
+QUEUE and the three of readiness, so that only :func:`suits` is left. ``explain`` evaluates every condition for every
+worker and keeps the results, and so can never contradict the router.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .idle import readiness
 
 
 class Condition(NamedTuple):
-    """Something that must hold between a task and a worker for the one to be offered to the other."""
+    """A condition that must hold between a task and a worker before the task is offered to the worker."""
 
     name: str
     holds: Callable[[Kernel, WorkspaceState, TaskState, WorkerState], bool]
@@ -42,11 +42,12 @@ def _is_known(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: Worke
 
 
 def _may_hold(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> bool:
-    """Whether a worker who may hold a reservation on the task already may be offered another one."""
+    """Whether a worker who may already hold a reservation on the task may be offered another one."""
     held = [r for r in task.open.values() if r.worker is worker]
     if not held or not kernel.rules.one_reservation_per_worker_and_task:
         return True
     transfer = task.transfer
+    # Only the transferor may get its own task back, and only through the transfer that it started.
     if transfer is None or transfer.record.transfer_status != TRANSFER_INITIATED or held != [transfer.initiator]:
         return False
     if transfer.record.transfer_mode == "COLD":
@@ -75,7 +76,11 @@ _READINESS = (ACTIVITY, CHANNEL, CAPACITY)
 
 
 def of(task: TaskState) -> tuple[Condition, ...]:
-    """Return every condition that a worker has to meet to be offered the task as it is now."""
+    """Return every condition that a worker has to meet to be offered the task as it is now.
+
+    Args:
+        task: only read; its step, transfer and open reservations decide.
+    """
     if task.direct:
         # A transfer ends both: the routing target and its licence to ignore capacity.
         return (ROUTING_TARGET,) if task.record.ignore_capacity else (ROUTING_TARGET, *_READINESS)
@@ -87,16 +92,32 @@ def _own(task: TaskState) -> tuple[Condition, ...]:
     """Return the conditions that no index answers."""
     if task.step is None or task.step.expression is None:
         return (HELD,) if task.open else ()
+    # HELD is left out for a task without reservations, which is nearly every one: it would always hold.
     return (TARGET, HELD) if task.open else (TARGET,)
 
 
 def met(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> bool:
-    """Whether a worker may be offered the task now."""
+    """Whether a worker may be offered the task now, by all conditions.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of both.
+        task: a pending task.
+        worker: any worker of the workspace.
+    """
     return all(condition.holds(kernel, ws, task, worker) for condition in of(task))
 
 
 def suits(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> bool:
-    """Whether an idle member of the task's queue may be offered the task."""
+    """Whether an idle member of the task's queue may be offered the task.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of both.
+        task: a pending task.
+        worker: must be in the queue's idle index, which answers the other conditions.
+    """
+    # A loop, not all(): routing asks this for every idle worker and every group, and a generator costs more.
     for condition in _own(task):
         if not condition.holds(kernel, ws, task, worker):
             return False
@@ -104,17 +125,25 @@ def suits(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
 
 
 def known_reference(task: TaskState) -> tuple[str, str] | None:
-    """Return what the present step's known-worker key leads to.
+    """Return the reference to a known worker in the present step of a task.
+
+    Args:
+        task: only read.
 
     Returns:
-        The kind (``sid`` or ``name``) and value of the reference; ``("", "")`` when it names nobody; None when the
-        step has no such key.
+        The kind (``sid`` or ``name``) and value of the reference; ``("", "")`` if the task's attributes have no such
+            value; None if the step has no known-worker key.
     """
     return reference_of(task.step, task) if task.step is not None else None
 
 
 def reference_of(target: Target, task: TaskState) -> tuple[str, str] | None:
-    """Do the same as :func:`known_reference` for any step of the task's workflow."""
+    """Return the same as :func:`known_reference`, for any step.
+
+    Args:
+        target: a step of the task's workflow.
+        task: its attributes are read.
+    """
     for kind, key in (("sid", target.known_sid), ("name", target.known_name)):
         if key is not None:
             value: Any = key.value(task.scope)
@@ -123,12 +152,19 @@ def reference_of(target: Target, task: TaskState) -> tuple[str, str] | None:
 
 
 def known_worker(ws: WorkspaceState, queue: QueueState, reference: tuple[str, str]) -> WorkerState | None:
-    """Return the member of a queue that a known-worker reference names, or None."""
+    """Return the member of a queue to which a known-worker reference leads, or None.
+
+    Args:
+        ws: the workspace of the queue.
+        queue: the queue of the step.
+        reference: kind and value, as :func:`known_reference` returns them.
+    """
     kind, value = reference
     if kind == "sid":
         worker = ws.workers.get(value)
     else:
         worker = ws.workers.get(ws.worker_names.get(value.casefold(), ""))
+        # Names are registered without regard to case, but a reference must match exactly.
         if worker is not None and worker.record.friendly_name != value:
             worker = None
     return worker if worker is not None and worker.record.sid in queue.members else None

@@ -1,4 +1,9 @@
-"""Who could take a task now: the idle members of each queue, longest idle first, kept as workers change."""
+"""The idle members of each queue, longest idle first, updated as workers change.
+
+The invariant: ``queue.idle[channel]``, where it exists, is the sorted list of ``worker.idle_keys[channel]`` of the
+members that are free on that channel. A key is needed to find its entry, so ``idle_keys`` changes only together with
+the lists: ``refresh`` after any change of a worker's readiness, ``join`` and ``leave`` after a change of membership.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +17,25 @@ from ..model import WorkerChannel
 
 
 def free(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) -> bool:
-    """Whether the worker's activity, switch and capacity allow one more task of this channel."""
+    """Whether the worker's activity, switch and capacity allow one more task of this channel.
+
+    Args:
+        ws: the workspace of the worker.
+        worker: only read.
+        task_channel_sid: the channel; a worker without it is never free.
+    """
     activity, switch, room = readiness(ws, worker, task_channel_sid)
     return activity and switch and room
 
 
 def readiness(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) -> tuple[bool, bool, bool]:
-    """Return whether the worker's activity, the switch of this channel, and its capacity allow one more task."""
+    """Return the three conditions of :func:`free` one by one: activity, switch, capacity.
+
+    Args:
+        ws: where workers do one task at a time, any open reservation takes up the capacity.
+        worker: only read.
+        task_channel_sid: the channel; for one the worker does not have, switch and capacity are False.
+    """
     channel = worker.channels.get(task_channel_sid)
     if channel is None:
         return worker.record.available, False, False
@@ -27,8 +44,16 @@ def readiness(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) ->
 
 
 def refresh(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, only: str | None = None) -> None:
-    """Bring a worker's place in the indices up to date, in all channels or in one."""
-    # Channels that no task ever came on have no index, so that what nobody uses costs nothing.
+    """Update a worker's entries in the indices of its queues.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of the worker.
+        worker: its readiness may have changed.
+        only: sid of the only task channel that is affected; None: all.
+    """
+    # Channels that never had a task have no index, so that unused channels cost nothing. Where workers do one task at
+    # a time, a reservation on one channel affects all.
     if only is None or not ws.record.multi_task_enabled:
         channels: Iterable[str] = ws.routed
     else:
@@ -44,11 +69,18 @@ def refresh(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, only: str |
         for queue in worker.queues.values():
             index = queue.idle.get(task_channel_sid)
             if index is not None:
+                # The old key is in every existing index of the worker's queues, or in none if it was None.
                 _move(index, old, key)
 
 
 def route(kernel: Kernel, ws: WorkspaceState, task_channel_sid: str) -> None:
-    """Begin to keep the indices of a channel, because there is a task on it."""
+    """Create and maintain the indices of a channel from now on, because a task uses it.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of the channel.
+        task_channel_sid: nothing happens if its indices are maintained already.
+    """
     if task_channel_sid not in ws.routed:
         ws.routed[task_channel_sid] = None
         for worker in ws.workers.values():
@@ -56,13 +88,19 @@ def route(kernel: Kernel, ws: WorkspaceState, task_channel_sid: str) -> None:
 
 
 def refresh_everybody(kernel: Kernel, ws: WorkspaceState) -> None:
-    """Recompute who is free, after a change that concerns all workers."""
+    """Update the indices for all workers, and request routing for each, after a change that affects them all.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace that has changed.
+    """
     for worker in ws.workers.values():
         refresh(kernel, ws, worker)
         kernel.wake(ws, worker)
 
 
 def _idle_key(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) -> IdleKey:
+    # Idle time counts per channel, or over all channels of the worker.
     if ws.task_channels[task_channel_sid].channel_optimized_routing:
         last = worker.last_reserved[task_channel_sid]
     else:
@@ -78,19 +116,36 @@ def _move(index: list[IdleKey], old: IdleKey | None, new: IdleKey | None) -> Non
 
 
 def join(queue: QueueState, worker: WorkerState) -> None:
-    """Put a worker that has become a member into the queue's indices."""
+    """Add a new member of a queue to the queue's indices.
+
+    Args:
+        queue: the queue that the worker has joined.
+        worker: has an entry only in the channels on which it is free.
+    """
     for task_channel_sid, index in queue.idle.items():
         _move(index, None, worker.idle_keys.get(task_channel_sid))
 
 
 def leave(queue: QueueState, worker: WorkerState) -> None:
-    """Take a worker that is no longer a member out of the queue's indices."""
+    """Remove a former member of a queue from the queue's indices.
+
+    Args:
+        queue: the queue that the worker leaves.
+        worker: must still have the keys with which it was added.
+    """
     for task_channel_sid, index in queue.idle.items():
         _move(index, worker.idle_keys.get(task_channel_sid), None)
 
 
 def idle_members(queue: QueueState, task_channel_sid: str) -> list[IdleKey]:
-    """Return the members that could take a task of this channel now, longest idle first; not to be changed."""
+    """Return the keys of the members that could take a task of this channel now, longest idle first.
+
+    The list is the index itself; the caller must not change it.
+
+    Args:
+        queue: its index is built on first use.
+        task_channel_sid: the channel of the task.
+    """
     index = queue.idle.get(task_channel_sid)
     if index is None:
         keys = (worker.idle_keys.get(task_channel_sid) for worker in queue.members.values())
@@ -99,7 +154,12 @@ def idle_members(queue: QueueState, task_channel_sid: str) -> list[IdleKey]:
 
 
 def forget_channel(ws: WorkspaceState, task_channel_sid: str) -> None:
-    """Drop what is kept about a task channel that is going away."""
+    """Remove the indices of a task channel that is being deleted.
+
+    Args:
+        ws: changed in place.
+        task_channel_sid: the channel; it must have no open task.
+    """
     ws.routed.pop(task_channel_sid, None)
     for queue in ws.queues.values():
         queue.idle.pop(task_channel_sid, None)
@@ -108,15 +168,26 @@ def forget_channel(ws: WorkspaceState, task_channel_sid: str) -> None:
 
 
 def percentage(occupied: int, capacity: int) -> int:
-    """Return the free part of a channel in whole percent, rounded down, between 0 and 100."""
+    """Return the free part of a channel in whole percent, rounded down, between 0 and 100.
+
+    Args:
+        occupied: places taken; may exceed the capacity after that was lowered.
+        capacity: configured capacity; 0 gives 0.
+    """
     if capacity <= 0:
         return 0
     return min(100, max(0, (capacity - occupied) * 100 // capacity))
 
 
 def set_channel(worker: WorkerState, channel: WorkerChannel) -> None:
-    """Put a changed worker channel in place, also where expressions look for it."""
+    """Replace a worker channel, in the worker and in the document that expressions read.
+
+    Args:
+        worker: changed in place.
+        channel: the new record.
+    """
     worker.channels[channel.task_channel_sid] = channel
+    # Changed in place, since the worker's scopes refer to this very document.
     document = worker.channel_documents[channel.task_channel_unique_name]
     document["configured_capacity"] = channel.configured_capacity
     document["assigned_tasks"] = channel.assigned_tasks
@@ -124,7 +195,15 @@ def set_channel(worker: WorkerState, channel: WorkerChannel) -> None:
 
 
 def occupy(kernel: Kernel, worker: WorkerState, task_channel_sid: str, *, occupied: int = 0, assigned: int = 0) -> None:
-    """Add to the number of places taken, and of accepted reservations, of a worker's channel."""
+    """Change the counts of a worker's channel.
+
+    Args:
+        kernel: the engine's shared state.
+        worker: nothing happens if the task channel was deleted.
+        task_channel_sid: the channel of the reservation.
+        occupied: added to the places taken; a positive number makes the worker the latest to be reserved.
+        assigned: added to the accepted reservations.
+    """
     channel = worker.channels.get(task_channel_sid)
     if channel is None:
         return
@@ -132,6 +211,7 @@ def occupy(kernel: Kernel, worker: WorkerState, task_channel_sid: str, *, occupi
     changes: dict[str, object] = {"occupied": taken, "assigned_tasks": channel.assigned_tasks + assigned}
     changes["available_capacity_percentage"] = percentage(taken, channel.configured_capacity)
     if occupied > 0:
+        # The count orders workers who were reserved at the same time.
         kernel.reserve_count += 1
         worker.last_reserved[task_channel_sid] = (kernel.now, kernel.reserve_count)
         changes["last_reserved_time"] = kernel.now

@@ -1,4 +1,8 @@
-"""Which workers are members of which queue: kept as workers and expressions change, never recomputed for everyone."""
+"""The members of each queue, updated as workers and expressions change.
+
+The invariant: a worker is in ``queue.members``, and the queue in ``worker.queues``, exactly if the queue's expression
+is true for ``worker.queue_scope``. A change of a worker tests again only the expressions that read a changed input.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,15 @@ from . import idle
 
 
 def match(queue: QueueState, worker: WorkerState) -> bool:
-    """Make a worker a member of a queue or not, by its expression; return whether it has become one."""
+    """Update one membership by the queue's expression.
+
+    Args:
+        queue: changed in place.
+        worker: changed in place.
+
+    Returns:
+        Whether the worker has become a member; the caller wakes it then.
+    """
     sid = worker.record.sid
     was = sid in queue.members
     belongs = queue.expression.matches(worker.queue_scope)
@@ -21,7 +33,12 @@ def match(queue: QueueState, worker: WorkerState) -> bool:
 
 
 def enrol(queue: QueueState, worker: WorkerState) -> None:
-    """Make a worker a member of a queue."""
+    """Make a worker a member of a queue.
+
+    Args:
+        queue: changed in place.
+        worker: must not be a member.
+    """
     queue.members[worker.record.sid] = worker
     worker.queues[queue.record.sid] = queue
     _count(queue, worker.record.activity_sid)
@@ -33,10 +50,19 @@ def _count(queue: QueueState, activity_sid: str) -> None:
 
 
 def expel(queue: QueueState, worker: WorkerState) -> None:
-    """Take a worker out of a queue."""
+    """Remove a worker from a queue.
+
+    Args:
+        queue: changed in place.
+        worker: must be a member.
+
+    Raises:
+        KeyError: the worker is not a member.
+    """
     del queue.members[worker.record.sid]
     del worker.queues[queue.record.sid]
     _uncount(queue, worker.record.activity_sid)
+    # Last, and before any idle key of the worker changes: the key is needed to find the entry.
     idle.leave(queue, worker)
 
 
@@ -47,7 +73,12 @@ def _uncount(queue: QueueState, activity_sid: str) -> None:
 
 
 def activity_changed(worker: WorkerState, before: str) -> None:
-    """Count a worker, whose activity has changed, under its new activity in the queues it is in."""
+    """Count a worker under its new activity in the queues it is in.
+
+    Args:
+        worker: has its new activity already.
+        before: sid of the previous activity.
+    """
     after = worker.record.activity_sid
     for queue in worker.queues.values():
         _uncount(queue, before)
@@ -57,21 +88,37 @@ def activity_changed(worker: WorkerState, before: str) -> None:
 def rematch(
     kernel: Kernel, ws: WorkspaceState, worker: WorkerState, *, attributes: bool, fields: bool, activity: bool
 ) -> None:
-    """Bring a worker's memberships up to date after changes of the given kinds; wake it if it has joined a queue."""
+    """Update a worker's memberships after a change, and wake the worker if it has joined a queue.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: the workspace of the worker.
+        worker: has its new values already.
+        attributes: its attributes have changed.
+        fields: its name has changed.
+        activity: its activity has changed, or the name of that activity.
+    """
     joined = False
     for queue in ws.queues.values():
         expression = queue.expression
         if (
+            # An attribute takes precedence over a field of the same name, so any named input may be affected.
             (attributes and (expression.worker_attributes or expression.names))
             or (fields and expression.uses_worker_fields)
             or (activity and expression.uses_activity)
         ):
+            # No short circuit: every queue must be matched.
             joined = match(queue, worker) or joined
     if joined:
         kernel.wake(ws, worker)
 
 
 def match_new_worker(ws: WorkspaceState, worker: WorkerState) -> None:
-    """Find the queues of a worker that has just been made."""
+    """Find the queues of a new worker.
+
+    Args:
+        ws: the workspace of the worker.
+        worker: its attributes, fields and channels must be set; the caller wakes it.
+    """
     for queue in ws.queues.values():
         match(queue, worker)

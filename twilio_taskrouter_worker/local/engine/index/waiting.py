@@ -1,20 +1,20 @@
-"""Waiting tasks, kept so that the best one for a worker is found without looking at all of them.
+"""Waiting tasks in groups, so that the best one for a worker is found without testing each.
 
 The invariant: a task is in exactly one group if it is pending, was placed, and some worker could ever be found for it;
-else in none. All tasks of a group get the same verdict from any worker at any time, so a decision asks one question per
-group, of the task at its top, and costs the same however long the line is.
+otherwise in none. All tasks of a group give the same verdict for any worker at any time, so a decision tests one task
+per group, the one at its top, and its cost does not depend on the number of waiting tasks.
 
-How each function keeps it:
+How each function maintains it:
 
 * ``_group`` chooses the group by everything that a verdict depends on besides the worker: queue and channel (where the
   group lives), the step with the values that its expression reads from the task, the known worker, and for a transfer
   the task itself, because then it matters who holds it.
 * ``remove`` comes before any change of these, or of what ``order_key`` reads, and ``add`` after it; callers that change
   a waiting task do both.
-* A task that leaves lets its heap entry lie: ``task.entry`` no longer is that entry, and ``Group.top`` drops it when it
-  comes up. ``Group.live`` counts the others, so that an empty group leaves its home at once.
-* ``best_for`` compares the tops by queue order, priority, age and number, and asks ``conditions.suits`` only where the
-  top would win.
+* The heap entry of a task that leaves stays: ``task.entry`` no longer is that entry, and ``Group.top`` drops it when it
+  surfaces. ``Group.live`` counts the others, so that an empty group leaves its home at once.
+* ``best_for`` compares the tops by queue order, priority, age and number, and evaluates ``conditions.suits`` only where
+  the top would win.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ from . import conditions
 
 
 def order_key(task: TaskState) -> OrderKey:
-    """Return the place of a task among others of the same kind of queue."""
+    """Return the rank of a task among those of queues with the same task order; the smallest is served first.
+
+    Args:
+        task: only read.
+    """
     record = task.record
     if task.queue is not None and task.queue.record.task_order == LIFO:
         return (0.0, -record.virtual_start_time, -task.number)
@@ -39,16 +43,17 @@ def order_key(task: TaskState) -> OrderKey:
 
 
 def _signature(target: Target, task: TaskState) -> GroupKey:
-    """Return what the verdicts of a target's expression on this task depend on, besides the worker."""
+    """Return the task's values on which the verdict of a target's expression depends, besides the worker."""
     expression = target.expression
     if expression is None:
         return None
     names = sorted(expression.task_attributes)
+    # As text, because attribute values may be lists and objects, which cannot be hashed.
     return json.dumps([task.attributes.get(name) for name in names], sort_keys=True) if names else ""
 
 
 def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
-    """Return the group a task belongs to, or None when nobody could ever be found for it here."""
+    """Return the group that a task belongs to, or None if no worker could ever be found for it here."""
     channel = task.record.task_channel_sid
     if task.direct:
         worker = ws.workers.get(task.record.routing_target or "")
@@ -63,6 +68,7 @@ def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
     assert queue is not None
     target = task.step
     known = conditions.known_reference(task)
+    # The step asks for a known worker, but the task names none: it waits for the step's timeout only.
     if known == ("", ""):
         return None
     owner = None
@@ -73,17 +79,23 @@ def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
         home = queue.pending.setdefault(channel, {})
     key: GroupKey
     if task.open:
-        # A transfer to the queue: whom it suits depends on who holds the task already.
+        # A transfer to the queue: the workers that it suits depend on who holds the task already.
         key = ("transfer", task.record.sid)
     elif target is None or target.expression is None:
         key = None
     else:
         key = (target, _signature(target, task))
+    # A new group registers itself in its home when the first entry is added.
     return home.get(key) or Group(home, key, owner)
 
 
 def add(ws: WorkspaceState, task: TaskState) -> None:
-    """Let a task wait for a worker."""
+    """Add a task to its group; nothing happens if it is waiting, or if no worker could ever be found for it.
+
+    Args:
+        ws: the workspace of the task.
+        task: must be pending, with the step and queue in which it waits.
+    """
     if task.entry is not None:
         return
     group = _group(ws, task)
@@ -96,7 +108,11 @@ def add(ws: WorkspaceState, task: TaskState) -> None:
 
 
 def remove(task: TaskState) -> None:
-    """Let a task wait no longer; nothing happens if it does not."""
+    """Remove a task from its group; nothing happens if it is not waiting.
+
+    Args:
+        task: changed in place.
+    """
     if task.entry is None:
         return
     group = task.group
@@ -117,6 +133,7 @@ def _homes(worker: WorkerState, channel: str, lifo_first: bool) -> Iterator[tupl
             yield (queue.record.task_order == LIFO) is not lifo_first, groups
         if queue.known:
             rank = (queue.record.task_order == LIFO) is not lifo_first
+            # A task may refer to this worker by sid or by name.
             for reference in (("sid", worker.record.sid), ("name", worker.record.friendly_name)):
                 known = queue.known.get((channel, *reference))
                 if known:
@@ -124,7 +141,13 @@ def _homes(worker: WorkerState, channel: str, lifo_first: bool) -> Iterator[tupl
 
 
 def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskState | None:
-    """Return the waiting task that this worker, as free as it is now, should be given next."""
+    """Return the waiting task that a worker should be given next, or None.
+
+    Args:
+        kernel: the engine's shared state.
+        ws: its ``prioritize_queue_order`` decides between LIFO and FIFO queues.
+        worker: only the channels on which it is free now are considered.
+    """
     lifo_first = ws.record.prioritize_queue_order == LIFO
     best: tuple[bool, OrderKey, int] | None = None
     found: TaskState | None = None
@@ -132,6 +155,7 @@ def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskSta
         if idle_key is None:
             continue
         for rank, groups in _homes(worker, channel, lifo_first):
+            # Cheap comparison first: the expression of a group is evaluated only if its top would win.
             for group in groups.values():
                 key, number, task = group.top()
                 candidate = (rank, key, number)
@@ -142,8 +166,14 @@ def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskSta
 
 
 def reorder(ws: WorkspaceState, queue: QueueState) -> None:
-    """Put the tasks waiting in a queue into the order that the queue has now."""
+    """Sort the tasks waiting in a queue after a change of the queue's task order.
+
+    Args:
+        ws: the workspace of the queue.
+        queue: has its new task order already.
+    """
     waiting = [task for task in queue.tasks.values() if task.entry is not None]
+    # Two passes: a group must never hold entries of both orders.
     for task in waiting:
         remove(task)
     for task in waiting:

@@ -1,4 +1,7 @@
-"""The configuration of a workflow: its JSON document, checked and compiled into a plan."""
+"""The configuration of a workflow: its JSON document, checked and compiled into a plan.
+
+Unknown keys are ignored, and kept in the text of the plan. An empty string counts as absent.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ class _Compiler:
     def filter(self, document: object, where: str) -> Filter:
         """Compile a filter."""
         fields = _object(document, where)
+        # Both names of the key are in use.
         label = fields.get("filter_friendly_name", fields.get("friendly_name"))
         expression = self.expression(fields, "expression", TASK, where)
         if expression is None:
@@ -46,6 +50,7 @@ class _Compiler:
             raise invalid(f"Configuration: {where} must have a non-empty list of targets")
         steps: list[Target] = []
         for index, target in enumerate(targets):
+            # A target without a queue stays in the queue of the one before it.
             before = steps[-1].queue_sid if steps else None
             steps.append(self.target(target, f"{where}, target {index + 1}", index, before))
         return Filter(label=None if label is None else str(label), expression=expression, targets=tuple(steps))
@@ -53,12 +58,20 @@ class _Compiler:
     def default(self, document: object) -> Filter:
         """Compile the default filter."""
         fields = dict(_object(document, "default_filter"))
+        # A timeout is ignored: the default filter has no next step to go to.
         fields.pop("timeout", None)
         target = self.target(fields, "default_filter", 0, None)
         return Filter(label="default_filter", expression=None, targets=(target,))
 
     def target(self, document: object, where: str, index: int, queue_before: str | None) -> Target:
-        """Compile a target; a later one without a queue takes the one before it."""
+        """Compile a target.
+
+        Args:
+            document: the JSON object of the target.
+            where: its place in the configuration, for error messages.
+            index: its position in the filter.
+            queue_before: sid of the queue of the target before it, used if it has none of its own.
+        """
         fields = _object(document, where)
         queue = fields.get("queue") or queue_before
         if not isinstance(queue, str):
@@ -129,6 +142,7 @@ def _number(fields: dict[str, Any], name: str, where: str, low: int, high: int) 
     if value is None or value == "":
         return None
     try:
+        # Accepts 10, 10.0 and "10": configurations are often written by hand.
         if isinstance(value, bool) or not isinstance(value, (int, float, str)) or int(float(value)) != float(value):
             raise ValueError(value)
         number = int(float(value))
@@ -144,15 +158,17 @@ def compile_configuration(text: str, queues: Container[str], semantics: Semantic
 
     Args:
         text: the JSON document.
-        queues: sids of the queues that may be named.
+        queues: sids of the queues that it may name.
+        semantics: the switches of the expression language.
 
     Raises:
-        Rejected: 400, with the place of the fault.
+        Rejected: 400; the message has the place of the error.
     """
     if len(text) > rules.MAX_CONFIGURATION:
         raise invalid(f"Configuration must have at most {rules.MAX_CONFIGURATION} characters, not {len(text)}")
     document = checks.json_object(text, "Configuration")
     routing = document.get("task_routing", document)
+    # The object under task_routing is accepted by itself as well.
     if routing is document and not {"filters", "default_filter"} & document.keys():
         raise invalid("Configuration must have the key 'task_routing'")
     routing = _object(routing, "task_routing")

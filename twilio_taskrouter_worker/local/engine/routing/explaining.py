@@ -1,4 +1,8 @@
-"""Finding out why a task is where it is, by asking every filter, queue and worker."""
+"""The explanation of a task's state: the verdict of every filter, queue and worker.
+
+The conditions on workers are those of ``index.conditions``, which routing uses as well, so the two cannot disagree.
+Unlike routing, an explanation evaluates all of them, whether or not one has failed already.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,13 @@ from .verdicts import (
 
 
 def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> Explanation:
-    """Return why a task is, or is not, with a worker; nothing is changed by asking."""
+    """Return why a task is, or is not, with a worker.
+
+    Args:
+        kernel: only read.
+        ws: the workspace of the task.
+        task: in any status, also final.
+    """
     workers = verdicts(kernel, ws, task)
     return Explanation(
         task_sid=task.record.sid,
@@ -62,7 +72,13 @@ def _warnings(task: TaskState) -> Iterator[str]:
 
 
 def verdicts(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> tuple[WorkerVerdict, ...]:
-    """Return for each worker whether it could take the task now, and why not."""
+    """Return, for each worker of the workspace, whether it could take the task now and which conditions fail.
+
+    Args:
+        kernel: only read.
+        ws: the workspace of the task.
+        task: the task as it is now.
+    """
     return tuple(_worker(kernel, ws, task, worker) for worker in ws.workers.values())
 
 
@@ -75,6 +91,7 @@ def _summary(ws: WorkspaceState, task: TaskState, workers: tuple[WorkerVerdict, 
         return f"it was canceled: {record.reason or 'no reason given'}"
     if status == COMPLETED:
         return f"it was completed: {record.reason or 'no reason given'}"
+    # A transferred task may be pending while its transferor still holds it: then it waits.
     if status in (RESERVED, ASSIGNED) or (holders and status != PENDING):
         return f"it is with {names}"
     where = f"queue '{task.queue.record.friendly_name}'" if task.queue is not None else "no queue"
@@ -90,6 +107,7 @@ def _summary(ws: WorkspaceState, task: TaskState, workers: tuple[WorkerVerdict, 
 def _ahead(task: TaskState) -> int:
     if task.entry is None or task.queue is None:
         return 0
+    # Order key and number; the third element is the task itself, which has no order.
     mine = task.entry[:2]
     channel = task.record.task_channel_sid
     return sum(
@@ -108,6 +126,7 @@ def _filters(ws: WorkspaceState, task: TaskState) -> tuple[FilterVerdict, ...]:
     if task.plan is None:
         return ()
     plan = task.plan
+    # Evaluated against the plan the task entered with, not the workflow's present one.
     found = [_filter(ws, task, filter, number, number - 1) for number, filter in enumerate(plan.filters, 1)]
     if plan.default is not None:
         found.append(_filter(ws, task, plan.default, None, None))
@@ -160,6 +179,7 @@ def _queue(ws: WorkspaceState, task: TaskState, queue: QueueState) -> QueueVerdi
     counts = matching.workers_scope(queue)
     channel = task.record.task_channel_sid
     ready = 0
+    # The channel of an ended task may have been deleted.
     if channel in ws.task_channels:
         ready = sum(1 for worker in queue.members.values() if free(ws, worker, channel))
     return QueueVerdict(
@@ -175,7 +195,7 @@ def _queue(ws: WorkspaceState, task: TaskState, queue: QueueState) -> QueueVerdi
 
 
 def _worker(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> WorkerVerdict:
-    """Ask every condition that the router asks, and keep the answers."""
+    """Evaluate every condition that routing evaluates, and keep the results."""
     record = worker.record
     checks: list[Check] = []
     for condition in conditions.of(task):
@@ -250,4 +270,4 @@ _DETAILS: dict[str, Callable[[WorkspaceState, TaskState, WorkerState, bool], str
     conditions.CHANNEL.name: _channel_detail,
     conditions.CAPACITY.name: _capacity_detail,
 }
-"""How each condition's answer is put into words."""
+"""The function that describes the result of each condition."""

@@ -1,14 +1,14 @@
-"""Bringing waiting tasks and free workers together.
+"""Matching of waiting tasks and free workers.
 
 The invariant when ``settle`` returns: for no pending task is there a worker who meets all of its conditions
-(``conditions.of``). Every change either leaves it true or says whom it concerns: a worker who may have become able to
-take something is in ``kernel.woken``, a task that has become pending in ``kernel.unplaced``. Nobody else needs to be
-asked.
+(``conditions.of``). Every change either leaves it true or records what it affects: a worker who may have become able to
+take a task is in ``kernel.woken``, a task that has become pending in ``kernel.unplaced``. Nothing else needs to be
+considered.
 
 Woken workers come first, and each is given the best task that waits for it, unplaced ones included: a task that came
 back must not overtake one that waited with a higher priority. What is then left of the unplaced tasks is offered in
-order, each to the longest idle. A reservation may wake others (an activity that changes with it), so this goes round
-until both are empty. It ends, because each round either takes somebody out for good or makes a reservation, and the
+order, each to the longest idle. A reservation may wake other workers (by a change of activity), so this is repeated
+until both are empty. It ends, because each round either removes an entry for good or makes a reservation, and the
 number of reservations of a task is limited.
 """
 
@@ -27,13 +27,18 @@ from . import walk
 
 
 def settle(kernel: Kernel) -> None:
-    """Offer what can be offered after a change, until nothing more can.
+    """Make all offers that have become possible by a change.
 
-    Workers who became free come first, each with the best task for it, because a task that came back must not overtake
-    one that waited with a higher priority. Then the tasks that became pending look among all idle workers.
+    Free workers come first, each with the best task for it, because a task that came back must not overtake one that
+    waited with a higher priority. Then the tasks that became pending are offered to all idle workers.
+
+    Args:
+        kernel: its ``woken`` and ``unplaced`` are empty afterwards.
     """
     while kernel.woken or kernel.unplaced:
+        # Workers who were woken by this offer come first again.
         if kernel.woken:
+            # Unplaced tasks join the waiting ones, so that the worker gets the best of both.
             for task, ws in kernel.unplaced.items():
                 waiting.add(ws, task)
             worker = next(iter(kernel.woken))
@@ -41,6 +46,7 @@ def settle(kernel: Kernel) -> None:
             continue
         for task in sorted(kernel.unplaced, key=waiting.order_key):
             home = kernel.unplaced.pop(task, None)
+            # An earlier round of this loop may have placed or ended it.
             if home is not None:
                 _place(kernel, home, task)
             if kernel.woken:
@@ -48,18 +54,21 @@ def settle(kernel: Kernel) -> None:
 
 
 def _feed(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> None:
-    """Give a worker tasks as long as it has room and something suits it."""
+    """Give a worker tasks while it has capacity and a task suits it."""
+    # Offers may have consequences that change the worker, so each round starts from the present state.
     while worker.record.sid in ws.workers:
         task = waiting.best_for(kernel, ws, worker)
         if task is None:
             return
         kernel.unplaced.pop(task, None)
+        # The best task was offered to nobody and is still open: the next round would find it again.
         if not _offer(kernel, ws, task, candidates(kernel, ws, task)) and not task.record.final:
             return
 
 
 def _place(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """Offer a pending task to idle workers, or let it wait, or let it skip its step."""
+    """Offer a pending task to idle workers; otherwise skip its step or add it to the waiting tasks."""
+    # skip_if is evaluated once per step, when it is entered and nobody could take the task.
     entering = task.entering
     task.entering = False
     if _offer(kernel, ws, task, candidates(kernel, ws, task)) or task.record.final:
@@ -79,13 +88,23 @@ def _skips(task: TaskState) -> bool:
 
 
 def workers_scope(queue: QueueState) -> WorkersScope:
-    """Return the numbers that a skip_if can ask for."""
+    """Return the counts that a skip_if expression can read.
+
+    Args:
+        queue: the queue of the step.
+    """
     available = sum(1 for worker in queue.members.values() if worker.record.available)
     return WorkersScope(available, len(queue.members) - available, dict(queue.activity_counts))
 
 
 def candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[WorkerState]:
-    """Return the workers to reserve for a pending task, in order; empty when there is none now."""
+    """Return the workers to reserve for a pending task, in order; empty if there is none now.
+
+    Args:
+        kernel: the engine's shared state; only read.
+        ws: the workspace of the task.
+        task: its queue limits how many workers are reserved at once.
+    """
     reference = None if task.direct else conditions.known_reference(task)
     if not task.direct and reference is None:
         return _queue_candidates(kernel, ws, task)
@@ -110,6 +129,7 @@ def _queue_candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> li
         worker = ws.workers[sid]
         if conditions.suits(kernel, ws, task, worker):
             suited.append(worker)
+            # With an order_by every idle member must be considered before the best are known.
             if ordering is None and len(suited) == limit:
                 break
     if ordering is not None:
@@ -119,7 +139,7 @@ def _queue_candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> li
 
 
 def _offer(kernel: Kernel, ws: WorkspaceState, task: TaskState, workers: list[WorkerState]) -> bool:
-    """Reserve these workers for a task; False when there are none, or the task was offered too often and is gone."""
+    """Reserve workers for a task; return False if there are none, or if it was offered too often and is canceled."""
     if not workers:
         return False
     if task.record.counter >= kernel.rules.max_assignments:
@@ -130,7 +150,14 @@ def _offer(kernel: Kernel, ws: WorkspaceState, task: TaskState, workers: list[Wo
 
 
 def reserve(kernel: Kernel, ws: WorkspaceState, task: TaskState, workers: list[WorkerState]) -> None:
-    """Make a pending reservation for each of these workers, at the same moment."""
+    """Make a pending reservation for each of these workers at the same time, and emit the events.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: must be pending.
+        workers: in the order of the reservations; at least one.
+    """
     made = make(kernel, ws, task, workers)
     emit_created(kernel, ws, made)
     transfer = task.transfer
@@ -141,7 +168,16 @@ def reserve(kernel: Kernel, ws: WorkspaceState, task: TaskState, workers: list[W
 def make(
     kernel: Kernel, ws: WorkspaceState, task: TaskState, workers: list[WorkerState], **changes: object
 ) -> list[ReservationState]:
-    """Make the reservations of one moment, together with other changes of the task; nothing is emitted."""
+    """Make reservations and change the task to reserved; nothing is emitted.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: pending, or assigned with a transfer that has just started.
+        workers: in the order of the reservations.
+        changes: other fields of the task's record that change with it, all as one version.
+    """
+    # Before the record changes: the task's entry was made from the present one.
     waiting.remove(task)
     kernel.schedule.cancel(task.sla_timer)
     task.sla_timer = None
@@ -159,7 +195,15 @@ def make(
 
 
 def emit_created(kernel: Kernel, ws: WorkspaceState, made: list[ReservationState]) -> None:
-    """Emit that reservations were made; a worker who does one task at a time changes its activity before."""
+    """Emit the events of new reservations.
+
+    Args:
+        worker who does one task at a time is moved to the queue's reservation activity first.
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the reservations.
+        made: in the order of their events.
+    """
+    # All moves come before the first reservation event, so that every snapshot shows them.
     for reservation in made:
         queue = reservation.task.queue
         activity = queue.record.reservation_activity_sid if queue is not None else None
@@ -202,7 +246,9 @@ def _make(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
     for holder in (task, worker):
         holder.reservations[record.sid] = state
         holder.open[record.sid] = state
+    # A reservation counts as a change of its worker too.
     worker.record = worker.record.replaced(version=worker.record.version + 1)
     idle.occupy(kernel, worker, record.task_channel_sid, occupied=1)
+    # All channels: without optimized routing, the idle time of each has changed.
     idle.refresh(kernel, ws, worker)
     return state

@@ -1,6 +1,7 @@
-"""What an explanation consists of: why a task is, or is not, with a worker; as data, and as text to read.
+"""The parts of an explanation why a task is, or is not, with a worker: as data and as readable text.
 
-``to_dict()`` and ``str()`` show actual values of attributes, because that is what they are for; ``repr()`` does not.
+``to_dict()`` and ``str()`` show actual values of attributes, which an explanation needs; ``repr()`` does not, because
+reprs end up in logs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from ..expressions import Verdict
 
 
 def failing_parts(verdict: Verdict) -> str:
-    """Return the smallest parts that make an expression false, each with the actual values."""
+    """Return the smallest parts that make an expression false, each with the actual values.
+
+    Args:
+        verdict: of an expression that is false.
+    """
     return "; ".join(str(part).removeprefix("false:").strip() for part in verdict.failing())
 
 
@@ -24,7 +29,7 @@ def _members(count: int) -> str:
 
 @attrs.frozen(kw_only=True)
 class ExpressionResult:
-    """An expression of the configuration and what came of it."""
+    """An expression of the configuration and its result."""
 
     kind: str
     """``expression``, ``skip_if``, ``TargetWorkers``."""
@@ -55,7 +60,7 @@ class Check:
     """``queue``, ``target``, ``known_worker``, ``held``, ``routing_target``, ``activity``, ``channel``, ``capacity``"""
     passed: bool
     detail: str = attrs.field(repr=False)
-    """What was found; for a failing expression its failing part with the actual values."""
+    """The reason; for an expression that is false, its failing parts with the actual values."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -64,7 +69,7 @@ class Check:
 
 @attrs.frozen(kw_only=True)
 class WorkerVerdict:
-    """Whether a worker could take the task now, and what stands against it."""
+    """Whether a worker could take the task now, and which conditions fail."""
 
     sid: str
     friendly_name: str
@@ -109,9 +114,9 @@ class TargetVerdict:
     priority: int | None
     order_by: str | None
     known_worker: str | None
-    """What the known-worker key leads to; None when the step has no such key."""
+    """The value of the known-worker key; None if the step has no such key."""
     skip_if: ExpressionResult | None
-    """Its value now; it was asked when the step was entered."""
+    """Its value now; routing evaluated it when the step was entered."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -217,7 +222,7 @@ class Explanation:
     workers: tuple[WorkerVerdict, ...]
     offers: tuple[Offer, ...]
     warnings: tuple[str, ...] = ()
-    """What is in the expressions that matter to the task and is ignored, with its place."""
+    """Ignored parts of the expressions that concern the task, each with its place."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data for ``json.dumps``."""

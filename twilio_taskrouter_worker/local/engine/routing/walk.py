@@ -1,4 +1,10 @@
-"""A task's walk through the filters and targets of its workflow."""
+"""A task's walk through the filters and targets of its workflow.
+
+The invariant: a task that waits in its workflow has a step, is registered in the step's queue, and has a timer for the
+step's timeout, if there is one. A step is left when its timeout passes or its skip_if is true. The next target of the
+same filter follows; after the last one the next filter that matches. The default filter counts on entry and after a
+skip, not after a timeout. A task for which nothing is left is canceled.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +24,20 @@ from ..transitions import cancel_task
 
 
 def start(kernel: Kernel, ws: WorkspaceState, task: TaskState, re_evaluated: str | None = None) -> None:
-    """Send a task through its workflow from the top; ``re_evaluated`` is why, where it was on its way already."""
+    """Route a task through its workflow, from the first filter.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: new, or pending.
+        re_evaluated: why it is routed again, one of the reasons in ``rules``; None for a new task.
+
+    Raises:
+        AssertionError: the task has no workflow.
+    """
     task.re_evaluated = re_evaluated
     assert task.workflow is not None
+    # The timers of the old step must not run in the new one.
     _leave_step(kernel, task)
     task.plan = task.workflow.plan
     task.walked = 0.0
@@ -30,7 +47,12 @@ def start(kernel: Kernel, ws: WorkspaceState, task: TaskState, re_evaluated: str
 
 
 def takes(plan: Plan, scope: TaskScope) -> bool:
-    """Whether a configuration has a place for a task."""
+    """Return whether a configuration has a filter for a task.
+
+    Args:
+        plan: the configuration.
+        scope: the task; its attributes decide.
+    """
     matching = (filter.expression is not None and filter.expression.matches(scope) for filter in plan.filters)
     return plan.default is not None or any(matching)
 
@@ -50,7 +72,7 @@ def _current(task: TaskState) -> Filter:
 def _next_filter(
     kernel: Kernel, ws: WorkspaceState, task: TaskState, first: int, *, default_counts: bool, skipped: bool
 ) -> None:
-    """Enter the next filter that matches, or the default filter if it counts, or leave the workflow."""
+    """Enter the next filter that matches, or the default filter if it counts; otherwise leave the workflow."""
     plan = _plan(task)
     for index in range(first, len(plan.filters)):
         expression = plan.filters[index].expression
@@ -66,7 +88,7 @@ def _next_filter(
 
 
 def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, index: int) -> None:
-    """Enter a target: queue, priority, step timer; the offer follows when the present change is complete."""
+    """Enter a target: set queue, priority and step timer, and ask for an offer."""
     target = filter.targets[index]
     _leave_step(kernel, task)
     task.step = target
@@ -76,6 +98,7 @@ def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, 
     before, priority_before = task.queue, task.record.priority
     enter_queue(kernel, task, queue, target.priority)
     data: dict[str, Any] = {"re_evaluated_reason": task.re_evaluated, **task.known_worker()}
+    # In this order, so that task.created shows the queue; the match refers to a task that exists.
     if task.fresh:
         kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record, data=data)
         created(kernel, ws, task)
@@ -93,21 +116,29 @@ def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, 
     if target.timeout is not None:
         due = kernel.now + target.timeout
         if kernel.rules.step_timeouts_by_age:
+            # By age: time spent in earlier filters and steps counts towards this one, however it was spent.
             due = task.record.date_created + task.walked + filter.time_until(index)
         task.step_timer = kernel.schedule.at(due, TimerKind.STEP_TIMEOUT, ws, task)
     _watch(kernel, ws, task)
+    # Only a request: the offer follows when the present change is complete.
     kernel.place(ws, task)
 
 
 def _watch(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """Set a timer for when the expression of the present step may change by itself, if it reads the time."""
+    """Set a timer for the next time at which the step's expression may change by itself, if it reads the time."""
     expression = task.step.expression if task.step is not None else None
     due = expression.next_change(kernel.now) if expression is not None else None
     task.change_timer = None if due is None else kernel.schedule.at(due, TimerKind.TARGET_CHANGE, ws, task)
 
 
 def target_changed(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """Offer a waiting task anew, because its step's expression may have another value from now on."""
+    """Offer a waiting task again, because the value of its step's expression may have changed with time.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: its timer has just run; the next one is set here.
+    """
     _watch(kernel, ws, task)
     if task.record.assignment_status == PENDING:
         kernel.place(ws, task)
@@ -133,13 +164,26 @@ def _matched(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter
 
 
 def created(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """Note that a task exists now; done once, when it has got the queue it starts in."""
+    """Emit the creation of a task; called once, when it is in its first queue.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: from now on its changes increase the version.
+    """
     task.fresh = False
     kernel.emit("task.created", ws, task=task.record)
 
 
 def enter_queue(kernel: Kernel, task: TaskState, queue: QueueState, priority: int | None) -> None:
-    """Put a task into a queue, and give it a priority if there is one to give."""
+    """Register a task in a queue, with the priority of the step.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        task: changed in place.
+        queue: the queue of the step.
+        priority: new priority; None: it keeps its own.
+    """
     changes = transitions.book(kernel, task, queue)
     record = task.record
     task.record = record.replaced(
@@ -158,7 +202,16 @@ def _leave_step(kernel: Kernel, task: TaskState) -> None:
 
 
 def skip(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """Leave a step whose skip_if is true: to the next target, a later filter, or the default filter."""
+    """Leave a step whose skip_if is true: for the next target, a later filter, or the default filter.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: must be in a step, and not waiting.
+
+    Raises:
+        AssertionError: the task is in no step.
+    """
     assert task.step is not None
     task.re_evaluated = TARGET_SKIPPED
     filter = _current(task)
@@ -168,12 +221,19 @@ def skip(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     elif task.filter_index is None:
         _leave(kernel, ws, task, skipped=True)
     else:
+        # Counts as if the step had run to its end, because later steps time out by age.
         task.walked += filter.time_until(task.step.index)
         _next_filter(kernel, ws, task, task.filter_index + 1, default_counts=True, skipped=True)
 
 
 def step_timeout(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """The time of a step is over: go on, or remember it while a reservation is pending."""
+    """End a step whose timeout has passed; while a reservation is pending, only record that.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: its timer has just run.
+    """
     task.step_timer = None
     task.step_expired = True
     if task.record.assignment_status == PENDING:
@@ -181,7 +241,16 @@ def step_timeout(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
 
 
 def expire_step(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """Leave a step whose time is over: to the next target or a later filter; the default filter does not count."""
+    """Leave a step whose timeout has passed: for the next target or a later filter, but not for the default filter.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: must be pending in a step.
+
+    Raises:
+        AssertionError: the task is in no step.
+    """
     assert task.step is not None and task.queue is not None
     kernel.emit("task-queue.timeout", ws, task=task.record, queue=task.queue.record)
     task.re_evaluated = TARGET_TIMEOUT
@@ -197,7 +266,7 @@ def expire_step(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
 
 
 def _leave(kernel: Kernel, ws: WorkspaceState, task: TaskState, skipped: bool) -> None:
-    """Take a task for which the workflow has nothing more out of it: the task is canceled."""
+    """Cancel a task for which the workflow has no further step."""
     if task.fresh:
         created(kernel, ws, task)
     if skipped:
@@ -207,7 +276,13 @@ def _leave(kernel: Kernel, ws: WorkspaceState, task: TaskState, skipped: bool) -
 
 
 def come_back(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
-    """A task is pending again: offer it in its step once more, or in the next if the step's time ended meanwhile."""
+    """Route a task that is pending again: in the same step, or in the next one if the step's timeout has passed.
+
+    Args:
+        kernel: the engine's shared state; changed in place.
+        ws: the workspace of the task.
+        task: its last pending reservation has ended.
+    """
     if task.route is Route.WORKFLOW and task.step is not None and task.step_expired and task.transfer is None:
         expire_step(kernel, ws, task)
     else:
