@@ -1,4 +1,4 @@
-"""The life of a Worker: connecting, running, draining, disconnecting."""
+"""The lifecycle of a Worker: connecting, running, draining, disconnecting."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CLOSING_GRACE = 1.0
 
 
 class Lifecycle(WorkerEmitter):
-    """What connects and disconnects a Worker, which has the slots for what is declared here."""
+    """Base of Worker that connects and disconnects it; the slots for the attributes declared here are in Worker."""
 
     if not TYPE_CHECKING:
         __slots__ = ()
@@ -71,25 +71,31 @@ class Lifecycle(WorkerEmitter):
     _ws_server: str
     _renew_token: Callable[[], None]
     _timings: ClassVar[Timings] = Timings()
-    """How long connections wait for what. Tests put another record here."""
+    """Time limits of connections. Tests replace this record."""
 
     # -- connecting ------------------------------------------------------------------------------------------------
 
     def connect(self, timeout: float = 30.0) -> Worker:
         """Connect, block until the worker is ready, and return it.
 
-        Returns at once if it is ready already; where it is reconnecting, it waits until it is ready again. Failures
-        that may pass (no server, network) are retried until the timeout. When it raises, nothing is left running.
+        Blocks the calling thread; callbacks run on the dispatch thread meanwhile. Returns at once if the worker is
+        ready; while it is reconnecting, waits until it is ready again. Transient failures (no server, network) are
+        retried until the timeout. When this raises, no thread and no socket is left.
 
         Args:
-            timeout: Seconds to wait.
+            timeout: Seconds to wait, more than 0.
+
+        Returns:
+            This worker.
 
         Raises:
-            TokenError: The token is refused; TokenExpiredError: it has expired. At once.
-            InitializationError: There is no such worker, or ``connect_activity`` cannot be taken. At once.
-            ConnectTimeoutError: It was not ready in time, with the last cause.
+            TokenError: The token is refused; raised at once, as TokenExpiredError if it has expired.
+            InitializationError: The worker does not exist, or ``connect_activity`` cannot be set; raised at once.
+            ConnectTimeoutError: The worker was not ready in time; the message has the last failure.
             AlreadyConnectedError: Another process is connected, and ``single`` does not wait.
-            DispatchThreadError: It was called in a callback.
+            DispatchThreadError: Called inside a callback.
+            TypeError: The timeout is not a number.
+            ValueError: The timeout is not more than 0.
         """
         self._waits.refuse_on_dispatch_thread("connect()")
         limit = _checks.timeout("timeout", timeout)
@@ -99,6 +105,7 @@ class Lifecycle(WorkerEmitter):
             raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
         connection, ready = self._start()
         try:
+            # Not ready.result(limit): its TimeoutError could not be told from an error of the connection.
             wait([ready], limit)
             if not ready.done():
                 failure = connection.timed_out(timeout)
@@ -113,12 +120,20 @@ class Lifecycle(WorkerEmitter):
         return self._worker()
 
     def start(self) -> Future[Worker]:
-        """Connect in the background; the Future resolves to this worker when it is ready.
+        """Connect in the background.
 
-        It fails with the errors of ``connect`` except for the timeout: what may pass is retried without limit, and
-        reported as ``error`` meanwhile. A second call while connected gives a Future for the same connection, done if
-        it is ready. Waiting for it inside a callback before it is done raises DispatchThreadError: it gets done on
-        that very thread.
+        Does not block. Transient failures are retried without limit, and reported as ``error`` meanwhile. A second call while
+        connected returns a Future for the same connection, done if it is ready. Callbacks of the Future run on the dispatch
+        thread, which settles it.
+
+        Returns:
+            A Future that resolves to this worker when it is ready, and fails with the errors of ``connect`` except for the
+            timeout. Waiting for it inside a callback before it is done raises DispatchThreadError.
+
+        Raises:
+            AlreadyConnectedError: Another process is connected, and ``single`` does not wait.
+            TaskRouterError: The system has no thread left.
+            ForkedProcessError: The worker was connected in the parent process.
         """
         future: WhenReady[Worker] = WhenReady(self._waits)
         _, ready = self._start()
@@ -128,28 +143,31 @@ class Lifecycle(WorkerEmitter):
     def run_forever(
         self, *, grace: float = 10.0, drain_activity: str | Activity | None = None, health_port: int | None = None
     ) -> None:
-        """For programs: connect, run until disconnected, and return.
+        """Connect, and block until the worker is disconnected; the main loop of a program.
 
-        SIGINT and SIGTERM stop it gracefully: ``stopping`` is set, new reservations are not announced any more, and
-        the callbacks and handlers that run, on whatever thread, may end, with their calls; then it disconnects. A
-        second signal does not wait. That needs the main thread; on others no signal is handled. What may pass is
-        retried without limit.
+        SIGINT and SIGTERM stop it gracefully: ``stopping`` is set, new reservations are no longer announced, and
+        running callbacks and handlers, on any thread, may finish together with their calls; then it disconnects. A
+        second signal ends the waiting. Signals are handled on the main thread only. Callbacks run on the dispatch
+        thread. Transient failures are retried without limit.
 
         Args:
-            grace: Seconds that callbacks and handlers get to end after a signal.
-            drain_activity: Activity (name, sid or Activity) to take first after a signal, so that nothing is offered
-                to a program that ends; what was offered and not begun is rejected. None: stay in the present one.
-            health_port: Answer ``/live`` and ``/ready`` on this port of the loopback interface meanwhile; see
-                :class:`~twilio_taskrouter_worker.HealthServer`, also for other interfaces. None: do not.
+            grace: Seconds that callbacks and handlers get to finish after a signal.
+            drain_activity: Activity (name, sid or Activity) to set first after a signal, so that no reservation is
+                offered to a program that is stopping; offered reservations that were not started are rejected. None
+                keeps the current activity.
+            health_port: Port of the loopback interface on which ``/live`` and ``/ready`` are answered meanwhile; see
+                :class:`~twilio_taskrouter_worker.HealthServer`, also for other interfaces. None starts no server.
 
         Raises:
-            GaveUpError: Callbacks or handlers had not ended when the grace was over. Uncaught, as all exceptions, it
-                ends the program with exit code 1.
-            TokenExpiredError: The connection was lost and cannot be made again: the service refuses the token, there
-                is no ``token_provider``, and ``update_token()`` brought no other within 5 seconds.
-            TaskRouterError: Whatever else ended the connection for good, e.g. TokenError.
-            ValueError: There is no activity ``drain_activity``; raised when the worker is first ready.
-            DispatchThreadError: It was called in a callback.
+            GaveUpError: Callbacks or handlers had not finished at the end of the grace period. Uncaught, it ends the
+                program with exit code 1.
+            TokenExpiredError: The connection was lost and cannot be restored: the service refuses the token, there
+                is no ``token_provider``, and ``update_token()`` was not called within 5 seconds.
+            TaskRouterError: Another error ended the connection for good, e.g. TokenError.
+            TypeError: An argument has the wrong type.
+            ValueError: The grace is negative, or ``drain_activity`` does not exist; the latter is raised when the
+                worker is first ready.
+            DispatchThreadError: Called inside a callback.
         """
         self._waits.refuse_on_dispatch_thread("run_forever()")
         if _checks.timeout("grace", grace) is None or grace < 0:
@@ -173,29 +191,31 @@ class Lifecycle(WorkerEmitter):
     def _run(
         self, connection: Connection, ready: Future[None], signals: StopSignals, activity: str | Activity | None
     ) -> None:
-        """Wait for a signal, or for the end of the connection."""
+        """Block until a signal arrives or the connection ends."""
         # Bounded waits: a signal handler can set a flag safely, but not wake a lock it may have interrupted.
         while not signals.received and not connection.ended.wait(SIGNAL_CHECK):
             if activity is not None and ready.done() and ready.exception() is None:
                 activity = self._state.find_activity("drain_activity", activity) and None
 
     def drain(self, timeout: float | None = None, *, activity: str | Activity | None = None) -> bool:
-        """Take nothing new, let what is under way end, and disconnect; blocks until then.
+        """Accept no new reservations, wait for the work under way, and disconnect.
 
-        Callbacks and the handlers of ``serve`` may end, with their calls; ``stopping`` is set. Reservations that come
-        meanwhile are not announced.
+        Blocks until then. Callbacks and the handlers of ``serve`` may finish on their threads, together with their
+        calls; ``stopping`` is set. Reservations that come meanwhile are not announced.
 
         Args:
-            timeout: Seconds after which it disconnects whatever is still under way; None: wait without limit.
-            activity: Activity (name, sid or Activity) to take first, mostly one in which the worker is not available;
-                reservations that were offered and not begun are rejected then. None: stay in the present one.
+            timeout: Seconds after which it disconnects even if work is still under way; None waits without limit.
+            activity: Activity (name, sid or Activity) to set first, usually an unavailable one; offered reservations
+                that were not started are then rejected. None keeps the current activity.
 
         Returns:
-            Whether everything ended; False where something was given up, which is a WARNING in the log.
+            Whether all work finished; False if some was abandoned, which is logged as a WARNING.
 
         Raises:
-            ValueError: There is no such activity; nothing has changed then.
-            DispatchThreadError: It was called in a callback.
+            TypeError: An argument has the wrong type.
+            ValueError: The activity does not exist; nothing has changed then.
+            DispatchThreadError: Called inside a callback.
+            ForkedProcessError: The worker was connected in the parent process.
         """
         self._waits.refuse_on_dispatch_thread("drain()")
         limit = _checks.timeout("timeout", timeout)
@@ -212,14 +232,19 @@ class Lifecycle(WorkerEmitter):
     def disconnect(self, timeout: float | None = None) -> None:
         """Close the connection and end this worker's threads; idempotent.
 
-        The callbacks and handlers that run, on whatever thread, may end first, with their calls; ``stopping`` tells
-        them. New reservations are not announced meanwhile. Blocks until all has ended; what has not after the timeout
-        is given up, with a WARNING in the log, and calls under way fail with ClosedError. ``disconnected`` fires last.
-        ``connect`` may be called again afterwards. Inside a callback on the dispatch thread it returns at once, and
-        all this happens after that callback.
+        Running callbacks and handlers, on any thread, may finish first, together with their calls; ``stopping`` is
+        set. New reservations are not announced meanwhile. Blocks until all have finished; those still running after
+        the timeout are abandoned, which is logged as a WARNING, and calls under way fail with ClosedError.
+        ``disconnected`` fires last. ``connect`` may be called again afterwards. Inside a callback on the dispatch
+        thread it returns at once, and takes effect after that callback.
 
         Args:
-            timeout: Seconds to wait; None: 10.
+            timeout: Seconds to wait; None means 10.
+
+        Raises:
+            TypeError: The timeout is not a number.
+            ValueError: The timeout is negative.
+            ForkedProcessError: The worker was connected in the parent process.
         """
         limit = _checks.timeout("timeout", timeout)
         if limit is None:
@@ -251,8 +276,8 @@ class Lifecycle(WorkerEmitter):
     def stopping(self) -> threading.Event:
         """Set when the worker is asked to stop: by a signal, ``drain`` or ``disconnect``.
 
-        A handler that takes long may look at it, or wait for it, and end early. The next ``connect`` begins with an
-        event that is not set.
+        A long-running handler may check it, or wait for it, and finish early. The next ``connect`` uses a new event
+        that is not set.
         """
         return self._stopping
 
@@ -290,7 +315,7 @@ class Lifecycle(WorkerEmitter):
         return cast("Worker", self)
 
     def _start(self) -> tuple[Connection, Future[None]]:
-        """The connection, begun if there is none, and the Future that tells when it is ready."""
+        """Return the connection, started if there is none, and the Future that is done when it is ready."""
         self._check_process()
         connection = self._connection
         if connection is not None and connection.given_up:
@@ -301,14 +326,14 @@ class Lifecycle(WorkerEmitter):
             return connection, connection.when_ready()
 
     def _begin(self) -> Connection:
-        """Start a connection, all or nothing; called with the lock held."""
+        """Start a connection, completely or not at all; called with the lock held."""
         lock = self._process_lock()
         self._pid = os.getpid()
         self._calls.reopen()
         if self._stopping.is_set():
             self._stopping, self._work.closed = threading.Event(), threading.Event()
         before, connection = self._ending, self._new_connection(lock)
-        # Before the start: the token provider may answer within it, and its token goes to the connection that is there.
+        # Before the start: the token provider may return within it, and its token goes to the current connection.
         self._connection, self._ending = connection, None
         forking.guard(self._state)
         try:
@@ -322,7 +347,7 @@ class Lifecycle(WorkerEmitter):
         return connection
 
     def _process_lock(self) -> ProcessLock | None:
-        """The lock of ``single``, asked for once; the connection waits for it where somebody else holds it."""
+        """Return the lock of ``single``, tried once; if it is held elsewhere, the connection waits for it."""
         single = self._options.single
         if single is None:
             return None
@@ -376,7 +401,7 @@ class Lifecycle(WorkerEmitter):
         hurry: Callable[[], bool] = lambda: False,
         closing: float = CLOSING_GRACE,
     ) -> bool:
-        """Let what is under way end, and close; False where something was given up."""
+        """Wait for the work under way, and close; return False if some was abandoned."""
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         self._stopping.set()
         stop = Stop(self._worker(), connection, self._work, deadline, hurry)
@@ -391,20 +416,23 @@ class Lifecycle(WorkerEmitter):
         return not gave_up
 
     def _close(self, connection: Connection, why: str, timeout: float) -> None:
-        """End the connection, at once; then wait for its threads."""
+        """End the connection at once; then wait for its threads."""
         give_up: Callable[[], None] | None = None
         with self._lock:
             if self._connection is connection:
                 self._connection, self._ending = None, connection
                 forking.release(self._state)
-                # Not after the lock: the next connection opens them again, and may begin at once.
+                # Not after the lock is released: the next connection reopens the calls, and may start at once.
                 give_up = self._calls.close(why)
                 self._stopping.set()
                 self._work.closed.set()
         if give_up is not None:
+            # Outside the lock, in this order: first nothing new is received, then the calls under way fail, then the
+            # waits of a stop see both.
             connection.stop()
             give_up()
             self._work.wake()
+        # A callback that disconnects cannot wait for its own thread; the thread ends after that callback.
         if self._waits.on_dispatch_thread():
             return
         deadline = time.monotonic() + timeout
@@ -433,7 +461,7 @@ class Lifecycle(WorkerEmitter):
             connection.release(messages)
 
     def _token_refused(self, token: str) -> None:
-        """A call was refused for this token: the provider is asked for another one."""
+        """Ask the token provider for another token, since a call was refused with this one."""
         connection = self._connection
         if connection is not None:
             connection.call_refused(token)
@@ -445,6 +473,13 @@ class Lifecycle(WorkerEmitter):
 
 
 def monotonic_expiry(token: str) -> float | None:
-    """When a token ends, on the monotonic clock; None where it does not say."""
+    """Return the expiry time of a token on the monotonic clock.
+
+    Args:
+        token: The token.
+
+    Returns:
+        Seconds of the monotonic clock; None if the token has no readable expiry time.
+    """
     at = expiry(token)
     return None if at is None else time.monotonic() + at - time.time()

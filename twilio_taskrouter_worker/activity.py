@@ -15,7 +15,7 @@ __all__ = ["Activity"]
 class Activity(Resource):
     """One activity of the workspace.
 
-    It has no events; ``activity_updated`` of the worker says when the current one changes. The object stays the same
+    It has no events; ``activity_updated`` of the worker fires when the current one changes. The object stays the same
     across reconnects. Attributes are live and may be read on any thread.
     """
 
@@ -51,18 +51,20 @@ class Activity(Resource):
     def set_as_current(self, *, reject_pending_reservations: bool | None = None) -> Future[Activity]:
         """Make this the worker's activity.
 
-        ``activity_updated`` fires when the service announces the change, as for every change of activity.
+        Does not block; callbacks of the Future run on a shared pool thread. ``activity_updated`` fires on the dispatch
+        thread when the service announces the change, as for every change of activity.
 
         Args:
             reject_pending_reservations: Reject all pending reservations in the same step; None leaves that to the
                 service (it does not).
 
         Returns:
-            A Future of this activity, once the service has done it.
+            A Future that resolves to this activity once the service has changed it.
 
         Raises:
             TypeError: The argument is not a boolean.
             ValueError: It is True and this activity is available: the worker would be offered the rejected tasks again.
+            ClosedError: The worker was disconnected.
         """
         if reject_pending_reservations and self.available and isinstance(reject_pending_reservations, bool):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""What a handler of ``serve`` decides about its task, by the value that it returns."""
+"""The decisions that a handler of ``serve`` can return about its task."""
 
 from __future__ import annotations
 
@@ -69,10 +69,16 @@ Decision = str | Complete | Reject | WrapUp | Transfer | None
 
 
 def decision(value: object) -> Complete | Reject | WrapUp | Transfer:
-    """The decision for a handler's value.
+    """Convert the return value of a handler into a decision.
+
+    Args:
+        value: The return value.
+
+    Returns:
+        The decision.
 
     Raises:
-        TypeError: It is none.
+        TypeError: The value has another type.
     """
     if value is None or isinstance(value, str):
         return Complete(value)

@@ -88,7 +88,7 @@ class TaskRouterError(Exception):
     """Address of Twilio's page about the code; None where the answer had none."""
 
     retry_after: float | None
-    """Seconds the service asked to wait before the next try; None where it did not say."""
+    """Seconds to wait before the next attempt, as the service asked; None if it did not."""
 
     def __init__(
         self,
@@ -123,7 +123,15 @@ def _rebuild(
 
 
 def explained(error: TaskRouterError, why: str) -> TaskRouterError:
-    """The same error with one more sentence."""
+    """Return a copy of an error with one more sentence.
+
+    Args:
+        error: The error.
+        why: The sentence.
+
+    Returns:
+        An error of the same class, status and code.
+    """
     return _rebuild(type(error), f"{error.message} {why}", error.status, error.code, error.more_info, error.retry_after)
 
 
@@ -134,13 +142,13 @@ class TokenError(TaskRouterError):
 
 
 class TokenExpiredError(TokenError):
-    """The token's time is over."""
+    """The token has expired."""
 
     name = "TOKEN_EXPIRED"
 
 
 class GatewayError(TaskRouterError):
-    """Trouble with the websocket, not with one request."""
+    """The websocket failed, not a single request."""
 
 
 class GatewayConnectionError(GatewayError):
@@ -160,13 +168,13 @@ class GatewayDisconnectedError(GatewayError):
 
 
 class InvalidMessageError(TaskRouterError):
-    """A frame, or a record in an answer, that does not have the documented shape."""
+    """A frame, or a record in an answer, does not have the documented form."""
 
     name = "INVALID_GATEWAY_MESSAGE"
 
 
 class InitializationError(TaskRouterError):
-    """The connection stands, but the worker or its lists could not be read; ``__cause__`` says why."""
+    """The connection is open, but the worker or its lists could not be read; ``__cause__`` has the reason."""
 
 
 class RequestError(TaskRouterError):
@@ -242,7 +250,7 @@ class ForkedProcessError(StateError):
 
 
 class GaveUpError(TaskRouterError):
-    """``run_forever()`` was told to stop, and callbacks or handlers had not ended when the grace was over."""
+    """``run_forever()`` received a signal, and callbacks or handlers had not finished within the grace period."""
 
     name = "WORK_GIVEN_UP"
 
@@ -252,13 +260,13 @@ class AlreadyConnectedError(StateError):
 
 
 class StoreError(TaskRouterError):
-    """The file that a local TaskRouter is kept in cannot be opened, read or written."""
+    """The database file of a local TaskRouter cannot be opened, read or written."""
 
     name = "STORE_ERROR"
 
 
 class SeedError(TaskRouterError, ValueError):
-    """A seed file is not what it should be; the message names the place, the value and what would be right."""
+    """A seed file is invalid; the message names the place, the value and the valid values."""
 
     name = "SEED_INVALID"
 
@@ -266,7 +274,18 @@ class SeedError(TaskRouterError, ValueError):
 def rejected(
     status: int, message: str, *, code: int | None, more_info: str | None, retry_after: float | None
 ) -> RequestError:
-    """The error for an answer whose status is not 2xx, with the sentence the JS SDK would show."""
+    """Create the error for an answer whose status is not 2xx, with the sentence of the JS SDK.
+
+    Args:
+        status: HTTP status.
+        message: The service's message; may be empty.
+        code: Twilio's error code; None if the answer has none.
+        more_info: Address of Twilio's page about the code; None if the answer has none.
+        retry_after: Seconds to wait before the next attempt; None if the answer does not ask for it.
+
+    Returns:
+        An error of the class for this status.
+    """
     kind: type[RequestError]
     if status >= 500:
         kind, lead = ServerError, f"Server responded with status code {status}."
@@ -283,7 +302,14 @@ def rejected(
 
 
 def unusable_answer(error: InvalidMessageError) -> InvalidAnswerError:
-    """The error for an answer with a record that does not have the documented shape."""
+    """Create the error for a successful answer whose record does not have the documented form.
+
+    Args:
+        error: The error of the record; it becomes the cause, without its traceback.
+
+    Returns:
+        The error of the call.
+    """
     invalid = InvalidAnswerError(f"TaskRouter's answer is unusable. {error.message}", status=200)
     invalid.__cause__ = error.with_traceback(None)
     return invalid

@@ -85,7 +85,14 @@ WorkerEvent = Literal[
 
 
 def names(*literals: Any) -> frozenset[str]:
-    """The snake_case names of Literal types."""
+    """Collect the snake_case names of Literal types.
+
+    Args:
+        *literals: Literal types of strings, which may be nested.
+
+    Returns:
+        The names, without the camelCase spellings.
+    """
     found: set[str] = set()
     for literal in literals:
         for value in literal.__args__:
@@ -98,6 +105,7 @@ PICKLING = frozenset({"dask", "distributed", "ipyparallel", "joblib", "loky", "m
 
 
 def snake_case(name: str) -> str:
+    """Return the snake_case spelling of a camelCase name."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
@@ -142,7 +150,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def check_callback(what: str, callback: object) -> None:
-    """Raise TypeError for what cannot be called with an event."""
+    """Check that an object can be called with an event.
+
+    Args:
+        what: Subject of the error text, e.g. ``The callback of 'ready'``.
+        callback: The object.
+
+    Raises:
+        TypeError: It is not callable, or it is a coroutine function.
+    """
     if not callable(callback):
         raise TypeError(f"{what} must be callable, not {type(callback).__name__}")
     if inspect.iscoroutinefunction(callback):
@@ -153,7 +169,14 @@ def check_callback(what: str, callback: object) -> None:
 
 
 def check_executor(executor: object) -> None:
-    """Raise TypeError for what is no executor, or one that would have to pickle what callbacks get."""
+    """Check that an executor runs its work on threads of this process.
+
+    Args:
+        executor: The executor; None is valid.
+
+    Raises:
+        TypeError: It is not an executor, or it would have to pickle the arguments of callbacks.
+    """
     if executor is None:
         return
     if not callable(getattr(executor, "submit", None)):
@@ -169,9 +192,16 @@ def check_executor(executor: object) -> None:
 
 
 def is_same_function(new: Callback | None, old: Callback | None) -> bool:
-    """Whether ``new`` is ``old`` again: the same one, or another definition of the same module and qualified name.
+    """Whether ``new`` is ``old`` again: the same object, or another definition with the same module and qualified name.
 
-    One ``def`` that made both, in a loop or in a factory, made two functions where they hold different values.
+    Two functions made by one ``def``, in a loop or a factory, differ if they hold different values.
+
+    Args:
+        new: The function to register.
+        old: The registered function.
+
+    Returns:
+        Whether ``new`` should replace ``old``.
     """
     if new is None or old is None or new is old:
         return new is not None and new is old
@@ -197,11 +227,30 @@ class Waits(Protocol):
     def for_event(
         self, emitter: Emitter, event: str, timeout: float | None, predicate: Callable[..., object] | None
     ) -> tuple[Any, ...]:
-        """See Emitter.wait_for."""
+        """Block until an event; see ``Emitter.wait_for``.
+
+        Args:
+            emitter: The object that fires the event.
+            event: Its canonical name.
+            timeout: Seconds to wait; None waits without limit.
+            predicate: Selects events, called on the dispatch thread; None takes the next one.
+
+        Returns:
+            The arguments of the event.
+        """
         ...
 
     def stream(self, emitter: Emitter, events: list[str], timeout: float | None) -> Iterator[Any]:
-        """See Emitter.stream."""
+        """Iterate over events; see ``Emitter.stream``.
+
+        Args:
+            emitter: The object that fires the events.
+            events: Their canonical names.
+            timeout: Seconds without an event after which the iteration ends; None for never.
+
+        Returns:
+            The iterator, whose steps block.
+        """
         ...
 
 
@@ -219,12 +268,17 @@ class Emitter:
     _listeners: dict[str, tuple[Listener, ...]]
 
     def _waiting(self) -> Waits:
-        """What ends the waits of this object when its connection ends."""
+        """Return the waits that end with this object's connection."""
         raise NotImplementedError
 
     @classmethod
     def _event(cls, name: object) -> str:
-        """The canonical name of an event; TypeError or ValueError with the nearest name where there is none."""
+        """Return the canonical name of an event.
+
+        Raises:
+            TypeError: The name is not a string.
+            ValueError: There is no such event; the message has the nearest name.
+        """
         if not isinstance(name, str):
             raise TypeError(f"An event's name is a string, not {type(name).__name__}")
         if name in cls._events:
@@ -244,27 +298,27 @@ class Emitter:
         executor: Executor | None = None,
         existing: bool = False,
     ) -> Any:
-        """Call ``callback`` at each such event; without a callback, a decorator.
+        """Call ``callback`` at each event of this name; without a callback, return a decorator.
 
-        It runs on the worker's dispatch thread, in the order of the events. A function that is registered again, i.e.
-        one of the same module and qualified name (a notebook's cell that is run twice, a reloaded module), takes the
-        place of the earlier one.
+        Does not block. The callback runs on the worker's dispatch thread, in the order of the events. Registering a function
+        again, i.e. one with the same module and qualified name (a notebook cell that is run twice, a reloaded module),
+        replaces the earlier registration.
 
         Args:
             event: Name of the event, in snake_case or in the camelCase of the JS SDK.
-            callback: Gets the arguments of the event.
-            executor: Run it there instead, with the order of events given up for this listener. It must run its work
-                on threads of this process: what callbacks get cannot be sent to another process.
-            existing: For ``reservation_created`` of a Worker only: the callback also gets each reservation that is
-                open at the first ``ready`` after connecting, with whatever status it has; or, where the worker has
-                been ready already, each that is open now.
+            callback: Receives the arguments of the event. None returns a decorator.
+            executor: Runs the callback instead of the dispatch thread; the order of events is then not kept for this
+                listener. It must use threads of this process, since the arguments cannot be sent to another process.
+            existing: For ``reservation_created`` of a Worker only: the callback also receives each reservation that is
+                open at the first ``ready`` after connecting, in any status; or, if the worker has been ready already,
+                each that is open now.
 
         Returns:
             The callback, or the decorator.
 
         Raises:
-            ValueError: There is no such event, or ``existing`` is for another one.
-            TypeError: The callback cannot be called or is a coroutine function, or the executor is unsuitable.
+            ValueError: There is no such event, or ``existing`` is used with another one.
+            TypeError: The callback is not callable or is a coroutine function, or the executor is unsuitable.
         """
         return self._subscribe(event, callback, once=False, executor=executor, existing=existing)
 
@@ -276,7 +330,23 @@ class Emitter:
         executor: Executor | None = None,
         existing: bool = False,
     ) -> Any:
-        """As ``on``, for the next such event only: the callback is taken off before it runs."""
+        """Call ``callback`` at the next event of this name only; it is removed before it runs.
+
+        Does not block. The callback runs as with ``on``.
+
+        Args:
+            event: Name of the event.
+            callback: Receives the arguments of the event. None returns a decorator.
+            executor: Runs the callback instead of the dispatch thread.
+            existing: As for ``on``.
+
+        Returns:
+            The callback, or the decorator.
+
+        Raises:
+            ValueError: There is no such event, or ``existing`` is used with another one.
+            TypeError: The callback is not callable or is a coroutine function, or the executor is unsuitable.
+        """
         return self._subscribe(event, callback, once=True, executor=executor, existing=existing)
 
     def _subscribe(
@@ -295,10 +365,12 @@ class Emitter:
         return add if callback is None else add(callback)
 
     def _register(self, name: str, listener: Listener) -> None:
-        """Add a listener of the user's, in place of an earlier one of the same function."""
+        """Add a listener of the user, replacing an earlier one of the same function."""
         with registration:
             table = self._listener_table()
             before = table.get(name, ())
+            # The first of several equal ones keeps its place, so that the order of callbacks does not change with a
+            # reload.
             old = [each for each in before if is_same_function(listener.handler, each.handler)]
             if not old:
                 table[name] = (*before, listener)
@@ -309,7 +381,7 @@ class Emitter:
             self._announce_existing()
 
     def _announce_existing(self) -> None:
-        """A listener that wants the open reservations was added; where there are any, it gets them soon."""
+        """Called when a listener for open reservations was added; a Worker passes them to it."""
 
     def _attach(self, name: str, listener: Listener) -> None:
         with registration:
@@ -317,7 +389,7 @@ class Emitter:
             table[name] = (*table.get(name, ()), listener)
 
     def _listener_table(self) -> dict[str, tuple[Listener, ...]]:
-        """The table, made at the first use: most objects never have a listener."""
+        """Return the table, created at its first use: most objects never have a listener."""
         try:
             return self._listeners
         except AttributeError:
@@ -329,7 +401,7 @@ class Emitter:
         return hasattr(self, "_listeners")
 
     def _detach(self, name: str, listener: Listener) -> bool:
-        """Take one listener off; False if it was off already."""
+        """Remove one listener; return False if it was removed already."""
         with registration:
             table = self._listener_table()
             before = table.get(name, ())
@@ -347,10 +419,16 @@ class Emitter:
             return ()
 
     def off(self, event: str | None = None, callback: Callback | None = None) -> None:
-        """Take listeners off: one callback of one event, all callbacks of an event, or all of this object.
+        """Remove listeners: one callback of one event, all callbacks of an event, or all of this object.
 
-        Without ``event``, a callback is taken off all events. Taking off what is not there does nothing. A callback
-        that is running is not interrupted. Raises ValueError for an unknown event name.
+        Does not block, and does not interrupt a callback that is running. Removing an unknown listener has no effect.
+
+        Args:
+            event: Name of the event; None means all events.
+            callback: The callback; None means all callbacks.
+
+        Raises:
+            ValueError: There is no such event.
         """
         name = None if event is None else self._event(event)
         for key in self._events if name is None else (name,):
@@ -360,9 +438,9 @@ class Emitter:
                     self._detach(key, listener)
 
     def listeners(self) -> dict[str, tuple[Callback, ...]]:
-        """The functions that are registered now, in the order in which they run, by event.
+        """Return the registered functions by event, in the order in which they run.
 
-        The handler of ``serve`` is among those of ``reservation_created``.
+        The handler of ``serve`` is listed under ``reservation_created``.
         """
         shown = {}
         for event in sorted(self._events):
@@ -374,23 +452,44 @@ class Emitter:
     def wait_for(
         self, event: str, timeout: float | None = None, predicate: Callable[..., object] | None = None
     ) -> tuple[Any, ...]:
-        """Block until the next such event and return its callback's arguments as a tuple.
+        """Block until the next event of this name.
 
-        ``timeout`` is in seconds, None waits without limit. ``predicate`` gets the same arguments, on the dispatch
-        thread; events for which it is false are passed over. Raises TimeoutError; ClosedError when the worker is
-        disconnected meanwhile; DispatchThreadError inside a callback, where the wait could never end; and whatever
-        the predicate raises.
+        Args:
+            event: Name of the event.
+            timeout: Seconds to wait; None waits without limit.
+            predicate: Receives the event's arguments, on the dispatch thread; events for which it returns a false value
+                are skipped. None takes the next event.
+
+        Returns:
+            The arguments of the event's callback.
+
+        Raises:
+            TimeoutError: No such event came in time.
+            ClosedError: The worker was disconnected meanwhile.
+            DispatchThreadError: Called inside a callback, where the wait could never end.
+            ValueError: There is no such event.
+            Exception: Any exception raised by the predicate.
         """
         return self._waiting().for_event(self, self._event(event), timeout, predicate)
 
     def stream(self, *events: str, timeout: float | None = None) -> Iterator[Any]:
-        """Iterate over events as they come, in blocking style.
+        """Iterate over events as they come; each step blocks until the next one.
 
-        Listening begins with this call, not with the first step, so nothing between is missed. With one event named,
-        each step gives the callback's argument (a tuple where there is not exactly one); with several, a tuple of the
-        event's name and its arguments. The loop ends when ``timeout`` seconds pass without an event (None: never) or
-        when the worker is disconnected; breaking out of it stops listening. Raises DispatchThreadError inside a
-        callback.
+        Listening begins with this call, not with the first step, so no event in between is missed. The loop ends when the
+        worker is disconnected; leaving it with ``break`` stops listening.
+
+        Args:
+            *events: Names of the events.
+            timeout: Seconds without an event after which the loop ends; None for never.
+
+        Returns:
+            An iterator. With one event named, each step gives the callback's argument (a tuple unless there is exactly
+            one); with several, a tuple of the event's name and its arguments.
+
+        Raises:
+            TypeError: No event is named.
+            ValueError: There is no such event.
+            DispatchThreadError: Called inside a callback.
         """
         if not events:
             raise TypeError("stream() needs the name of at least one event")

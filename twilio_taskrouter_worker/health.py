@@ -1,4 +1,4 @@
-"""How a Worker is: ``worker.health()``, and the little HTTP server that probes ask."""
+"""The state of a Worker: ``worker.health()``, and the HTTP server for health probes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Health:
     worker_sid: str | None
     """Sid of the worker; None before the first connection."""
     running: bool
-    """Whether it is connected, or going to be without anybody's help."""
+    """Whether it is connected, or will connect by itself."""
     connected: bool
     """As ``worker.connected``."""
     ready: bool
     """As ``worker.ready``."""
     stopping: bool
-    """Whether it is being stopped, and takes nothing new."""
+    """Whether it is being stopped, and accepts no new reservations."""
     last_frame: float | None
     """Seconds since the service last sent anything, heartbeats included; None without a connection. A heartbeat comes
     about every 15 seconds."""
@@ -41,16 +41,16 @@ class Health:
     open_reservations: int
     """Reservations that are pending, accepted or wrapping."""
     token_expires_in: float | None
-    """Seconds until the token in use ends, below 0 where it has ended; None where that is not known."""
+    """Seconds until the token in use expires, below 0 if it has expired; None if that is not known."""
     connections: int
     """How often it has become connected: 1 without any loss of connection."""
     foreign_accepts: int
     """Reservations that were accepted, but not by this process: a sign of another session of the same worker."""
     failure: str | None
-    """What ended the connection for good; None if nothing did."""
+    """The error that ended the connection for good; None if there is none."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """Return the same as plain data."""
         return attrs.asdict(self)
 
 
@@ -61,11 +61,11 @@ class HealthServer:
     ``/ready`` is 200 while it is ready and not stopping, else 503. The body of both is ``Health`` as JSON, without the
     text of ``failure``. Everything else is 404.
 
-    Its threads are daemons. It listens on the loopback interface unless told otherwise; what it says holds no secret,
-    but it has neither TLS nor access control.
+    Its threads are daemons. It listens on the loopback interface by default; its answers contain no secret, but it has
+    neither TLS nor access control.
 
     Args:
-        health: Gives the health, e.g. ``worker.health``.
+        health: Returns the health, e.g. ``worker.health``; called on the thread of the probe.
         port: Port to listen on; 0 takes a free one, see ``port``.
         host: Interface to listen on; ``0.0.0.0`` is all of them, as a probe from outside of a container needs.
 
@@ -90,7 +90,7 @@ class HealthServer:
         return int(self._server.server_address[1])
 
     def close(self) -> None:
-        """Stop answering; blocks for a moment. Idempotent."""
+        """Stop answering; blocks until the server's thread has ended, at most a moment. Idempotent."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -109,7 +109,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A probe that hangs up early is nobody's concern."""
+        """Ignore probes that disconnect early."""
 
 
 def _handler(health: Callable[[], Health]) -> type[BaseHTTPRequestHandler]:

@@ -106,26 +106,46 @@ class ConnectionRecord:
 class Observer:
     """Base class of observers: override the methods that are of interest.
 
-    Methods are called on the thread on which the fact happened (the dispatch thread, or one of the shared threads that
-    make calls), in the middle of the work: they must be quick, thread-safe, and must not wait for anything. One
-    Observer may serve any number of workers. What a method raises is logged and goes no further. No record holds a
-    token or attributes; an ``error`` of a callback is the application's own.
+    Methods are called synchronously on the thread concerned (the dispatch thread, or one of the shared pool threads),
+    so they must be quick and thread-safe, and must not block. One Observer may serve any number of workers. An
+    exception in a method is logged and has no other effect. No record contains a token or attributes; an ``error`` of a
+    callback is the application's own exception.
     """
 
     def event_dispatched(self, record: EventRecord) -> None:
-        """An event is about to be given to its listeners; on the dispatch thread, in order."""
+        """An event is about to be passed to its listeners; called on the dispatch thread, in order.
+
+        Args:
+            record: The event.
+        """
 
     def callback_ended(self, record: CallbackRecord) -> None:
-        """A callback has returned or raised; on the thread it ran on."""
+        """A callback has returned or raised; called on the thread it ran on.
+
+        Args:
+            record: The callback.
+        """
 
     def call_ended(self, record: CallRecord) -> None:
-        """A call has ended; before the callbacks of its Future run."""
+        """A call has ended; called before the callbacks of its Future run, on any thread.
+
+        Args:
+            record: The call, with all its attempts.
+        """
 
     def call_retried(self, record: RetryRecord) -> None:
-        """An attempt of a call failed, and another one follows."""
+        """An attempt of a call failed and will be repeated; called on a pool thread.
+
+        Args:
+            record: The failed attempt.
+        """
 
     def connection_changed(self, record: ConnectionRecord) -> None:
-        """The worker is ready, has lost its connection or is about to reconnect; on the dispatch thread."""
+        """The worker is ready, has lost its connection or is about to reconnect; called on the dispatch thread.
+
+        Args:
+            record: The change.
+        """
 
 
 @attrs.frozen(kw_only=True)

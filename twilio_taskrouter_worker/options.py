@@ -99,10 +99,10 @@ class Options:
             raise ValueError("connect_activity and connect_activity_sid are two forms of one option: give one of them")
 
     def urls(self) -> tuple[str, str]:
-        """The addresses for HTTP and for the websocket: as given, of a local TaskRouter, or Twilio's.
+        """Return the addresses for HTTP and for the websocket: as given, of a local TaskRouter, or Twilio's.
 
         Raises:
-            ValueError: An address is invalid, or that in the environment variable TASKROUTER_LOCAL_URL.
+            ValueError: An address, or the environment variable TASKROUTER_LOCAL_URL, is invalid.
         """
         eb_server = self.eb_server
         if not (eb_server or self.ws_server or self.region or self.edge) and (url := local_url()):
@@ -111,11 +111,23 @@ class Options:
 
 
 def bridge_urls(region: str | None, edge: str | None, eb_server: str | None, ws_server: str | None) -> tuple[str, str]:
-    """The addresses of the event bridge, for HTTP and for the websocket.
+    """Compose the addresses of the event bridge, for HTTP and for the websocket.
 
-    ``eb_server`` and ``ws_server`` override the rest; where only one is given, the other is the same address with the
-    other scheme. Otherwise the host is composed of edge and region as in version 0.7.1 of the JS SDK, except that the
-    region ``us1`` alone stands for no region, as in later versions.
+    The host is composed of edge and region as in version 0.7.1 of the JS SDK, except that the region ``us1`` alone is
+    omitted, as in later versions.
+
+    Args:
+        region: Twilio region; None omits it.
+        edge: Twilio edge; None omits it.
+        eb_server: Address for HTTP, which overrides region and edge; None derives it.
+        ws_server: Address for the websocket, which overrides region and edge; None derives it. If only one of the two is
+            given, the other is the same address with the corresponding scheme.
+
+    Returns:
+        The address for HTTP and the address for the websocket.
+
+    Raises:
+        ValueError: An address is invalid.
     """
     if eb_server or ws_server:
         eb = _checked("eb_server", eb_server, "http", "https") if eb_server else None
@@ -148,9 +160,12 @@ def _checked(name: str, url: str, *schemes: str) -> str:
 
 
 def set_log_level(name: LogLevel | None) -> None:
-    """Set the level of the package's logger; None, and a level that the application has set, leave it alone.
+    """Set the level of the package's logger, unless the application has set one.
 
-    The local service keeps the level it has: a client beside it must not silence what the service warns of.
+    The local service keeps its level: a client in the same process must not silence the service's warnings.
+
+    Args:
+        name: A name of ``LOG_LEVELS``; None changes nothing.
     """
     global _level_set
     if name is None:

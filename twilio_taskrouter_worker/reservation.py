@@ -31,10 +31,10 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     Events: ``accepted``, ``rejected``, ``timeout``, ``canceled``, ``rescinded``, ``wrapup``, ``completed``; callbacks
     get the reservation, and run on the worker's dispatch thread. The object and its listeners stay across reconnects.
 
-    Every method may be called on any thread, also in a callback. Each returns at once with a Future that resolves to
-    this reservation, updated as the service answered, and fails with a RequestError where the service refuses or does
-    not answer, and with ClosedError where the worker is disconnected meanwhile. Wrong arguments raise TypeError or
-    ValueError at the call. ``task`` follows with the event, which may come before or after the answer.
+    Every method may be called on any thread, also in a callback. Each returns a Future at once, which resolves to this
+    reservation, updated from the answer. It fails with a RequestError if the service refuses the request or does not
+    answer, and with ClosedError if the worker is disconnected meanwhile. Invalid arguments raise TypeError or
+    ValueError at the call. ``task`` is updated by the event, which may come before or after the answer.
     """
 
     __slots__ = ("_accepts", "_listeners", "_state", "_task", "_track", "_transfer")
@@ -46,7 +46,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         self._state = state
         self._task = Task(state, self.sid, update.task)
         self._transfer: IncomingTransfer | None = None
-        # Whether this process has accepted it: "no", "asked" while its call is under way, "yes" (or nobody can tell).
+        # Whether this process has accepted it: "no", "asked" while its call is under way, "yes" (also if unknown).
         self._accepts = "no" if self.status == "pending" else "yes"
         self._track = Track(self._schema.index["version"], update.record)
         self._renew_transfers(update)
@@ -69,9 +69,14 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     def accept(self) -> Future[Reservation]:
         """Accept the task.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Returns:
-            A Future of this reservation, accepted. Where TaskRouter refuses, the error says in which state the
-            reservation is, as far as known, and why that may be.
+            A Future that resolves to this reservation, accepted. If TaskRouter refuses, the error names the
+            reservation's last known status and the probable reason.
+
+        Raises:
+            ClosedError: The worker was disconnected.
         """
         if self._accepts == "no":
             self._accepts = "asked"
@@ -80,15 +85,18 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     def reject(self, *, activity_sid: str | None = None) -> Future[Reservation]:
         """Reject the task.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             activity_sid: Activity that the worker moves to, so that it is not offered again; None leaves the worker
                 where it is.
 
         Returns:
-            A Future of this reservation, rejected.
+            A Future that resolves to this reservation, rejected.
 
         Raises:
             TypeError: The activity's sid is not a string.
+            ClosedError: The worker was disconnected.
         """
         also = () if activity_sid is None else (self._state.worker_sid,)
         return self._update(routes.REJECT, {"activity_sid": activity_sid}, also)
@@ -96,16 +104,26 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     def complete(self) -> Future[Reservation]:
         """Complete the reservation, and with the task's last one the task.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Returns:
-            A Future of this reservation, completed.
+            A Future that resolves to this reservation, completed.
+
+        Raises:
+            ClosedError: The worker was disconnected.
         """
         return self._update(routes.COMPLETE_RESERVATION, explain=self._why_not_done)
 
     def wrap(self) -> Future[Reservation]:
         """Start wrapping up.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Returns:
-            A Future of this reservation, wrapping.
+            A Future that resolves to this reservation, wrapping.
+
+        Raises:
+            ClosedError: The worker was disconnected.
         """
         return self._update(routes.WRAP, explain=self._why_not_done)
 
@@ -122,20 +140,23 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     ) -> Future[Reservation]:
         """Call the worker, and run TwiML when they answer.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             from_: Caller id.
             url: Address of the TwiML.
             accept: Whether the answer accepts the reservation; None leaves it to the service (no).
             record: ``record-from-answer`` or ``do-not-record``; None leaves it to the service.
-            status_callback_url: URL for progress of the call; None: none.
-            timeout: Seconds the phone rings; None leaves it to the service (60).
+            status_callback_url: URL for progress of the call; None sends no progress.
+            timeout: Seconds for which the phone rings; None leaves it to the service (60).
             to: The worker's address; None leaves it to the service (the worker attribute ``contact_uri``).
 
         Returns:
-            A Future of this reservation, as the service answered.
+            A Future that resolves to this reservation, as the service answered.
 
         Raises:
-            TypeError: An argument is not of its type.
+            TypeError: An argument has the wrong type.
+            ClosedError: The worker was disconnected.
         """
         return self._instruct(
             routes.CALL,
@@ -163,6 +184,8 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     ) -> Future[Reservation]:
         """Bridge the caller, who waits in an ``<Enqueue>``, to the worker.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         None leaves an option to the service, whose default stands in brackets.
 
         Args:
@@ -170,15 +193,16 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             from_: Caller id.
             post_work_activity_sid: Activity that the worker moves to after the call.
             record: ``record-from-answer`` or ``do-not-record``.
-            timeout: Seconds the phone rings (60).
+            timeout: Seconds for which the phone rings (60).
             status_callback_url: URL for progress of the call.
             status_callback_events: Events to send there, separated by commas.
 
         Returns:
-            A Future of this reservation, as the service answered.
+            A Future that resolves to this reservation, as the service answered.
 
         Raises:
-            TypeError: An argument is not of its type.
+            TypeError: An argument has the wrong type.
+            ClosedError: The worker was disconnected.
         """
         return self._instruct(
             routes.DEQUEUE,
@@ -196,16 +220,19 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     def redirect(self, call_sid: str, url: str, *, accept: bool | None = None) -> Future[Reservation]:
         """Send a call to other TwiML.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             call_sid: Sid of the call.
             url: Address of the TwiML.
             accept: Whether this accepts the reservation; None leaves it to the service (no).
 
         Returns:
-            A Future of this reservation, as the service answered.
+            A Future that resolves to this reservation, as the service answered.
 
         Raises:
-            TypeError: An argument is not of its type.
+            TypeError: An argument has the wrong type.
+            ClosedError: The worker was disconnected.
         """
         return self._instruct(routes.REDIRECT, {"call_sid": call_sid, "url": url, "accept": accept})
 
@@ -247,12 +274,14 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     ) -> Future[Reservation]:
         """Put the customer and the worker into a conference, and accept when the worker is in.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         None leaves an option to the service, whose default stands in brackets.
 
         Args:
             to: The worker's address (attribute ``contact_uri``).
             from_: Caller id shown to the worker.
-            timeout: Seconds the worker's phone rings (60).
+            timeout: Seconds for which the worker's phone rings (60).
             status_callback: URL for progress of the worker's leg.
             status_callback_method: Its HTTP method (POST).
             status_callback_event: Of initiated, ringing, answered, completed, separated by commas (completed).
@@ -284,7 +313,11 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             transcription_configuration: Name of a transcription configuration.
 
         Returns:
-            A Future of this reservation, as it was: its change follows with the events.
+            A Future that resolves to this reservation, as it was: its change follows with the events.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ClosedError: The worker was disconnected.
         """
         return self._instruct(
             routes.CONFERENCE,
@@ -330,16 +363,19 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     ) -> Future[Reservation]:
         """Change the worker's part of the conference; None leaves an option as it is.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             end_conference_on_exit: Whether the conference ends when the worker leaves.
             mute: Whether the worker is muted.
             beep_on_exit: Whether it beeps when the worker leaves.
 
         Returns:
-            A Future of this reservation, as it was.
+            A Future that resolves to this reservation, as it was.
 
         Raises:
             TypeError: An argument is not a boolean.
+            ClosedError: The worker was disconnected.
         """
         values = {
             "reservation_sid": self.sid,
@@ -352,10 +388,13 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         )
 
     def handle(self) -> ReservationHandle:
-        """Give calls of this reservation and its task that need no connection, for other processes: it can be pickled.
+        """Return a handle for calls of this reservation and its task without a connection. It can be pickled.
 
         Returns:
             The handle, on the client of this worker; see ``Worker.client``.
+
+        Raises:
+            NotReadyError: The worker has not been ready yet.
         """
         self._accepts = "yes"
         handle: ReservationHandle = self._state.client().reservation(self.sid, self._task.sid)
@@ -364,8 +403,13 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     def fetch_latest_version(self) -> Future[Reservation]:
         """Read the reservation again, and its task where the answer has it.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Returns:
-            A Future of this reservation.
+            A Future that resolves to this reservation.
+
+        Raises:
+            ClosedError: The worker was disconnected.
         """
         return self._state.call(routes.GET_RESERVATION, {}, self._answered, reservation=self.sid)
 
@@ -389,7 +433,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         )
 
     def _why_not_accepted(self) -> str:
-        """Why TaskRouter may have refused to accept it."""
+        """Explain why TaskRouter may have refused to accept it."""
         status, self._accepts = self.status, "no" if self._accepts == "asked" else self._accepts
         if status == "pending":
             return (
@@ -404,14 +448,14 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         return f"It has ended before: {status}."
 
     def _why_not_done(self) -> str:
-        """Why TaskRouter may have refused to wrap up or complete it or its task."""
+        """Explain why TaskRouter may have refused to wrap up or complete it or its task."""
         if self.status == "pending":
             return "The reservation is pending: accept() it first, and wait for the Future of that."
         return "" if self.status in ("accepted", "wrapping") else f"The reservation has ended before: {self.status}."
 
     def _instruct(self, route: Route, values: Mapping[str, Any], *, use_answer: bool = True) -> Future[Reservation]:
         self._accepts = "yes"
-        # A conference's answer is passed over: it can be older than an event that has come meanwhile.
+        # The answer of a conference is ignored: it can be older than an event that has come meanwhile.
         return self._state.call(
             route,
             values,
@@ -423,6 +467,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     # -- updates ---------------------------------------------------------------------------------------------------
 
     def _answered(self, payload: object) -> Reservation:
+        # Validated before the lock is taken: nothing has changed if the payload is invalid.
         update = self._own_update(ReservationUpdate.read(payload, self._record))
         with self._state.lock:
             self._renew(update)
@@ -433,14 +478,19 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         return self._answered(payload)
 
     def _own_update(self, update: ReservationUpdate) -> ReservationUpdate:
-        """The update, if it is about this reservation and its task; InvalidMessageError where it is not."""
+        """Return the update if it concerns this reservation and its task.
+
+        Raises:
+            InvalidMessageError: It concerns another one.
+        """
         self._own(update.record)
         if update.task is not None:
             self._task._own(update.task)
         return update
 
     def _renew(self, update: ReservationUpdate, *, ending: bool = False) -> None:
-        """Take what is not older, part by part; called with the state's lock held. An ending is never older."""
+        """Replace the parts that are not older; called with the state's lock held. An ending is never older."""
+        # Part by part: the answer of a call and an event may cross, so one part can be newer here and another there.
         version = self._schema.index["version"]
         if ending or self._state.is_current(update.record[version], self._record[version]):
             self._record = update.record
@@ -452,6 +502,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         if update.incoming is not None:
             if self._transfer is None or self._transfer.sid != update.incoming[Transfer._schema.index["sid"]]:
                 self._transfer = IncomingTransfer(update.incoming)
+                # The same object in both places, so that listeners of either see its updates.
                 self._task._transfers._incoming = self._transfer
             else:
                 self._transfer._renew(update.incoming)
@@ -459,13 +510,13 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             self._task._outgoing(update.outgoing)
 
     def to_dict(self) -> dict[str, Any]:
-        """A snapshot of all attributes, task and transfer included, as plain data: safe for JSON and pickle."""
+        """Return a snapshot of all attributes, task and transfer included, as plain data: safe for JSON and pickle."""
         transfer = self._transfer
         return {**super().to_dict(), "task": self._task.to_dict(), "transfer": transfer and transfer.to_dict()}
 
 
 class ReservationUpdate(NamedTuple):
-    """All parts of a reservation's payload, checked before any is used."""
+    """The parts of a reservation's payload, all validated before any is used."""
 
     record: Record
     task: Record | None
@@ -474,9 +525,17 @@ class ReservationUpdate(NamedTuple):
 
     @classmethod
     def read(cls, payload: Any, previous: Record | None = None) -> ReservationUpdate:
-        """Check a payload; ``previous`` allows the short form, which has no task and no timeout.
+        """Validate a payload.
 
-        A transfer that is null counts as absent.
+        Args:
+            payload: The payload. A transfer that is null counts as absent.
+            previous: The known record; it allows the short form of the payload, which lacks task and timeout.
+
+        Returns:
+            The parts.
+
+        Raises:
+            InvalidMessageError: The payload is invalid.
         """
         record = Reservation._schema.read(payload, previous)
         if previous is None:

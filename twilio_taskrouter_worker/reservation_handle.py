@@ -34,31 +34,97 @@ class ReservationHandle:
         return f"<ReservationHandle {self.reservation_sid} of task {self.task_sid}>"
 
     def accept(self) -> Future[ReservationInfo]:
-        """Accept the reservation; returns a Future of the reservation as it is then."""
+        """Accept the reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to the updated reservation.
+        """
         return self.client.accept(self.reservation_sid)
 
     def reject(self, *, activity_sid: str | None = None) -> Future[ReservationInfo]:
-        """Reject the reservation, and move the worker to ``activity_sid`` if given; returns a Future of it."""
+        """Reject the reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            activity_sid: Activity that the worker moves to; None keeps its activity.
+
+        Returns:
+            A Future that resolves to the updated reservation.
+
+        Raises:
+            TypeError: The activity's sid is not a string.
+        """
         return self.client.reject(self.reservation_sid, activity_sid=activity_sid)
 
     def wrap(self) -> Future[ReservationInfo]:
-        """Start wrapping up the reservation; returns a Future of the reservation as it is then."""
+        """Start wrapping up the reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to the updated reservation.
+        """
         return self.client.wrap(self.reservation_sid)
 
     def complete(self, reason: str = "completed") -> Future[TaskInfo]:
-        """Complete the task; ``reason`` is text of yours. Returns a Future of the task as it is then."""
+        """Complete the task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            reason: Free text.
+
+        Returns:
+            A Future that resolves to the updated task.
+
+        Raises:
+            TypeError: The reason is not a string.
+        """
         return self.client.complete(self.task_sid, reason)
 
     def complete_reservation(self) -> Future[ReservationInfo]:
-        """Complete the reservation, and with the task's last one the task; returns a Future of the reservation."""
+        """Complete the reservation; if it is the task's last one, this also completes the task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to the updated reservation.
+        """
         return self.client.complete_reservation(self.reservation_sid)
 
     def wrap_up(self, *, reason: str | None = None) -> Future[TaskInfo]:
-        """Start wrapping up the task; None as ``reason`` sends none. Returns a Future of the task as it is then."""
+        """Start wrapping up the task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            reason: Free text; None sends no reason.
+
+        Returns:
+            A Future that resolves to the updated task.
+
+        Raises:
+            TypeError: The reason is not a string.
+        """
         return self.client.wrap_up(self.task_sid, reason=reason)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> Future[TaskInfo]:
-        """Replace all attributes of the task; returns a Future of the task as it is then."""
+        """Replace all attributes of the task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            attributes: The new attributes, JSON-serializable.
+
+        Returns:
+            A Future that resolves to the updated task.
+
+        Raises:
+            TypeError, ValueError: The attributes are not JSON-serializable.
+        """
         return self.client.set_task_attributes(self.task_sid, attributes)
 
     def transfer(
@@ -69,15 +135,43 @@ class ReservationHandle:
         priority: int | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> Future[str]:
-        """Start a transfer of the task; arguments and result as for ``WorkerClient.transfer``."""
+        """Start a transfer of the task to a worker or queue.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            to: Sid of the worker or queue.
+            mode: ``WARM`` (stay on the task) or ``COLD`` (start wrapping up); None leaves it to the service (WARM).
+            priority: New priority of the task; None keeps it.
+            attributes: New attributes of the task; None keeps them.
+
+        Returns:
+            A Future that resolves to the transfer's sid.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has the wrong value.
+        """
         return self.client.transfer(
             self.reservation_sid, self.task_sid, to, mode=mode, priority=priority, attributes=attributes
         )
 
     def fetch(self) -> Future[ReservationInfo]:
-        """Read the reservation; returns a Future of it."""
+        """Read the reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to the reservation.
+        """
         return self.client.fetch_reservation(self.reservation_sid)
 
     def fetch_task(self) -> Future[TaskInfo]:
-        """Read the task; returns a Future of it."""
+        """Read the task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to the task.
+        """
         return self.client.fetch_task(self.task_sid)

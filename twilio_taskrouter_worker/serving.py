@@ -1,7 +1,10 @@
-"""Serving: accept each reservation, run a handler, and do with the task what the handler's value says.
+"""Serving: accept each reservation, run a handler, and act on the handler's return value.
 
-See :meth:`~twilio_taskrouter_worker.Worker.serve`. Handlers run on threads of their own, so that events are used
-meanwhile: e.g. the end of the very reservation that a handler works on.
+See :meth:`~twilio_taskrouter_worker.Worker.serve`. Handlers run on threads of their own, so that events are processed
+meanwhile, for example the end of the reservation that a handler works on.
+
+**Invariant.** Each reservation is handled by one thread at a time (``_taken``), and every step can be repeated: before
+a call is sent again the reservation is read, so a call whose answer was lost is not carried out twice.
 """
 
 from __future__ import annotations
@@ -42,23 +45,23 @@ __all__ = ["Handler", "OnError", "Server"]
 OPEN = frozenset({"accepted", "wrapping"})
 RETRY_FIRST = 0.5
 RETRY_MAX = 15.0
-"""Seconds before a call of ``serve`` that may not have reached the service is made again; doubled from the first."""
+"""Seconds before a call whose outcome is unknown is retried; doubled from RETRY_FIRST up to this."""
 REJECT_PAUSE = 1.0
 REJECT_PAUSE_MAX = 60.0
-"""Seconds before a task is given back that has been given back here before; doubled each time."""
+"""Seconds before a task is returned to its queue again after repeated failures; doubled from REJECT_PAUSE up to this."""
 REMEMBERED = 1000
-"""Tasks whose failures are counted, at most."""
+"""Maximum number of tasks whose failures are counted."""
 
 
 Handler = Callable[["Reservation"], Decision]
 OnError = Literal["reject", "leave"]
 
-# The service may have acted, or will when asked again.
+# Transient: the service may have acted, or will do so on a retry.
 _PASSING = (NetworkError, RequestTimeoutError, ServerError, RateLimitedError, InvalidAnswerError)
 
 
 class Server:
-    """The handler of one Worker, its queue, and its threads, which end when there is nothing to do."""
+    """The handler of one Worker, its queue and its threads, which end when the queue is empty."""
 
     def __init__(self, worker: Worker, work: Work) -> None:
         self._worker = worker
@@ -76,14 +79,20 @@ class Server:
         self._failures: dict[str, int] = {}
 
     def listener(self, handler: Handler, concurrency: int, existing: bool, on_error: OnError) -> Listener:
-        """Serve with this handler from now on.
+        """Use this handler from now on.
+
+        Args:
+            handler: The handler.
+            concurrency: Maximum number of handlers that run at once.
+            existing: Whether to resume the reservations that are open at the first ``ready``.
+            on_error: ``reject`` or ``leave``; see ``Worker.serve``.
 
         Returns:
-            What has to listen to ``reservation_created``.
+            The listener to register for ``reservation_created``.
 
         Raises:
             TypeError: An argument has the wrong type.
-            ValueError: An argument has the wrong value, or another handler serves already.
+            ValueError: An argument has the wrong value, or another handler is registered.
         """
         check_callback("The handler of serve()", handler)
         if _checks.integer("concurrency", concurrency) < 1:
@@ -101,7 +110,11 @@ class Server:
         return Listener(self.offered, handler=handler, existing=existing, waits=existing)
 
     def offered(self, reservation: Reservation) -> None:
-        """Put a reservation into the queue; on the dispatch thread."""
+        """Add a reservation to the queue; called on the dispatch thread, does not block.
+
+        Args:
+            reservation: The reservation; one that is in the queue or being handled is ignored.
+        """
         with self._lock:
             if reservation.sid in self._taken:
                 return
@@ -113,10 +126,10 @@ class Server:
                 self._threads += 1
 
     def stop_taking(self) -> list[Reservation]:
-        """Begin nothing that is still pending.
+        """Remove the reservations that are still pending from the queue; does not block.
 
         Returns:
-            Those that were not begun; it may grow.
+            The removed reservations. A thread that is about to accept one may still append it.
         """
         with self._lock:
             waiting = list(self._queue)
@@ -144,6 +157,7 @@ class Server:
 
     def _next(self) -> tuple[Reservation, Job] | None:
         with self._lock:
+            # A lower concurrency takes effect here: surplus threads end after their current reservation.
             if self._queue and self._threads <= self._concurrency:
                 return self._queue.popleft()
             self._threads -= 1
@@ -160,7 +174,7 @@ class Server:
         if not self._accept(reservation):
             return
         if reservation.status == "wrapping":
-            # An earlier run came as far as this.
+            # An earlier process ran the handler, but not this last step.
             self._complete(reservation, None)
             return
         handler = self._handler
@@ -182,7 +196,7 @@ class Server:
             self._carry_out(reservation, decided)
 
     def _accept(self, reservation: Reservation) -> bool:
-        """Accept it, if it is pending; False where it is not to be served here."""
+        """Accept it if it is pending; return False if it is not to be handled here."""
         uncertain = False
         for _ in self._tries():
             if reservation.status != "pending":
@@ -217,7 +231,7 @@ class Server:
     def _complete(self, reservation: Reservation, reason: str | None) -> None:
         task = reservation.task
         outgoing = task.transfers.outgoing
-        # A task that was transferred is somebody else's: only the reservation may be completed.
+        # A task that was transferred belongs to another worker: only the reservation may be completed.
         if reason is None or (outgoing is not None and outgoing.status in ("initiated", "complete")):
             self._insist(reservation, reservation.complete, lambda: self._is_over(reservation))
         else:
@@ -265,7 +279,7 @@ class Server:
         self._insist(reservation, reservation.complete, lambda: self._is_over(reservation))
 
     def _has_gone(self, reservation: Reservation, outgoing: OutgoingTransfer) -> bool:
-        """Wait for the end of a transfer; True where the other side took the task."""
+        """Block until a transfer ends; return whether the other side took the task."""
         over = threading.Event()
         ends: list[tuple[Emitter, str]] = [
             *((outgoing, event) for event in ("completed", "failed", "canceled")),
@@ -273,6 +287,8 @@ class Server:
         ]
         for emitter, event in ends:
             emitter._attach(event, Listener(lambda _: over.set()))
+        # The listeners were attached before the first check, so no end is missed; the bound covers a status that a
+        # reload changed without an event.
         while outgoing.status == "initiated" and not self._is_over(reservation) and not self._work.closed.is_set():
             over.wait(1.0)
         return outgoing.status == "complete"
@@ -280,7 +296,7 @@ class Server:
     # -- calls that must not get lost ------------------------------------------------------------------------------
 
     def _insist(self, reservation: Reservation, call: Callable[[], Future[Any]], done: Callable[[], bool]) -> bool:
-        """Make a call until it is done, also where a try did not bring an answer; False where it is refused."""
+        """Make a call until it succeeds, reading the reservation after each failure; return False if it is refused."""
         for _ in self._tries():
             if self._is_over(reservation):
                 return True
@@ -295,7 +311,7 @@ class Server:
         return False
 
     def _tries(self) -> Iterator[None]:
-        """Pauses that grow; ends when the worker is disconnected."""
+        """Yield before each attempt, with growing pauses; ends when the worker is disconnected."""
         pause = RETRY_FIRST
         while not self._work.closed.is_set():
             yield
@@ -310,7 +326,7 @@ class Server:
         return None
 
     def _refresh(self, reservation: Reservation) -> bool:
-        """Find out what the service knows of it; False where it is gone."""
+        """Read the reservation again; return False if it no longer exists."""
         try:
             reservation.fetch_latest_version().result()
         except NotFoundError:
@@ -320,11 +336,11 @@ class Server:
         return True
 
     def _is_over(self, reservation: Reservation) -> bool:
-        """Whether there is nothing left to do: it has ended, or its task has."""
+        """Whether the reservation or its task has ended."""
         return reservation.status not in OPEN or reservation.task.status in ("completed", "canceled")
 
     def _pause_before_reject(self, reservation: Reservation) -> None:
-        """Nobody else may want the task: the same worker would get it again at once, for ever."""
+        """Pause before a task that failed before is returned: the service could offer it to this worker again at once."""
         sid = reservation.task.sid
         with self._lock:
             failures = self._failures.pop(sid, 0)
@@ -351,5 +367,5 @@ class Server:
 
 
 def _may_pass(error: RequestError) -> bool:
-    """Whether the same call may succeed later; an expired token may be renewed."""
+    """Whether a retry of the same call may succeed; an expired token may be renewed."""
     return isinstance(error, _PASSING) or (isinstance(error, AuthorizationError) and error.status == 401)

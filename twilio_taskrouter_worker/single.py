@@ -34,8 +34,8 @@ class Single:
     """The lock file; its folder must exist."""
 
     wait: bool = True
-    """What a process does while another one holds the lock: True waits for as long as ``connect(timeout)``, ``start()``
-    or ``run_forever()`` do, False raises AlreadyConnectedError at once."""
+    """Behaviour while another process holds the lock: True waits for as long as ``connect(timeout)``, ``start()`` or
+    ``run_forever()`` do, False raises AlreadyConnectedError at once."""
 
 
 class ProcessLock:
@@ -53,7 +53,14 @@ class ProcessLock:
         self._descriptor = -1
 
     def acquire(self) -> bool:
-        """Take the lock if nobody holds it; returns whether this object holds it now."""
+        """Take the lock if no other process holds it; does not block.
+
+        Returns:
+            Whether this object holds the lock now.
+
+        Raises:
+            OSError: The file cannot be opened, or ``flock`` fails.
+        """
         import fcntl
 
         if self._descriptor >= 0:
@@ -68,19 +75,19 @@ class ProcessLock:
             raise
         self._descriptor = descriptor
         _held.add(self)
-        # For whoever finds it taken; the lock itself does not depend on it.
+        # For the message of a process that finds it taken; the lock itself does not depend on it.
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return True
 
     def holder(self) -> str:
-        """Who holds it, for messages."""
+        """Describe the process that holds the lock, for messages."""
         with suppress(OSError, ValueError), open(self.path, encoding="ascii") as file:
             return f"process {int(file.read(20))}"
         return "another process"
 
     def release(self) -> None:
-        """Give the lock up; idempotent."""
+        """Release the lock; idempotent."""
         descriptor, self._descriptor = self._descriptor, -1
         _held.discard(self)
         if descriptor >= 0:
@@ -91,7 +98,7 @@ _held: weakref.WeakSet[ProcessLock] = weakref.WeakSet()
 
 
 def _release_in_child() -> None:
-    """A forked child has the same open file: it would keep the lock after the end of its parent."""
+    """Release the locks in a forked child: it shares the open file, and would keep the lock after its parent's end."""
     for lock in list(_held):
         lock.release()
 

@@ -17,10 +17,10 @@ __all__ = ["Supervisor"]
 
 
 class Supervisor(Worker):
-    """A worker whose token has the role ``supervisor``. All of Worker, and calls about other workers.
+    """A Worker whose token has the role ``supervisor``, with additional calls about other workers.
 
-    With another role the Futures of these calls fail with AuthorizationError. They never send a version: the only one
-    known here is one's own.
+    With another role the Futures of these calls fail with AuthorizationError. They never send a version, since only
+    the supervisor's own version is known here.
     """
 
     __slots__ = ()
@@ -30,41 +30,81 @@ class Supervisor(Worker):
     ) -> Future[None]:
         """Listen to the conference of another worker's reservation.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             task_sid: Sid of the task.
             reservation_sid: Sid of the reservation.
-            extra_params: Further parameters under the names the service knows; they cannot replace the instruction.
+            extra_params: Further parameters under their wire names; they cannot replace the instruction. None adds none.
 
         Returns:
-            A Future of None.
+            A Future that resolves to None.
 
         Raises:
-            TypeError, ValueError: An argument is wrong.
+            TypeError, ValueError: An argument has the wrong type or value.
+            NotReadyError: The supervisor has not been ready yet.
+            ClosedError: The supervisor was disconnected.
         """
         return self._supervise("monitor", task_sid, reservation_sid, extra_params)
 
     def whisper(
         self, task_sid: str, reservation_sid: str, extra_params: Mapping[str, Any] | None = None
     ) -> Future[None]:
-        """Listen, and speak so that only the worker hears; arguments and result as for ``monitor``."""
+        """Listen to the conference, and speak so that only the worker hears it.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            task_sid: Sid of the task.
+            reservation_sid: Sid of the reservation.
+            extra_params: Further parameters under their wire names; they cannot replace the instruction. None adds none.
+
+        Returns:
+            A Future that resolves to None.
+
+        Raises:
+            TypeError, ValueError: An argument has the wrong type or value.
+            NotReadyError: The supervisor has not been ready yet.
+            ClosedError: The supervisor was disconnected.
+        """
         return self._supervise("whisper", task_sid, reservation_sid, extra_params)
 
     def barge(self, task_sid: str, reservation_sid: str, extra_params: Mapping[str, Any] | None = None) -> Future[None]:
-        """Join the conference as a full participant; arguments and result as for ``monitor``."""
+        """Join the conference as a full participant.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            task_sid: Sid of the task.
+            reservation_sid: Sid of the reservation.
+            extra_params: Further parameters under their wire names; they cannot replace the instruction. None adds none.
+
+        Returns:
+            A Future that resolves to None.
+
+        Raises:
+            TypeError, ValueError: An argument has the wrong type or value.
+            NotReadyError: The supervisor has not been ready yet.
+            ClosedError: The supervisor was disconnected.
+        """
         return self._supervise("barge", task_sid, reservation_sid, extra_params)
 
     def set_worker_attributes(self, worker_sid: str, attributes: Mapping[str, Any]) -> Future[WorkerInfo]:
         """Replace another worker's attributes.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             worker_sid: Sid of the worker.
-            attributes: What JSON can carry.
+            attributes: The new attributes, JSON-serializable.
 
         Returns:
-            A Future of that worker as it is then.
+            A Future that resolves to that worker as it is then.
 
         Raises:
-            TypeError, ValueError: An argument is wrong.
+            TypeError, ValueError: An argument has the wrong type or value.
+            NotReadyError: The supervisor has not been ready yet.
+            ClosedError: The supervisor was disconnected.
         """
         return self._update_worker(worker_sid, routes.SET_ATTRIBUTES, attributes=attributes)
 
@@ -73,6 +113,8 @@ class Supervisor(Worker):
     ) -> Future[WorkerInfo]:
         """Change another worker's activity.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             worker_sid: Sid of the worker.
             activity_sid: Sid of the activity.
@@ -80,10 +122,12 @@ class Supervisor(Worker):
                 service (it does not).
 
         Returns:
-            A Future of that worker as it is then.
+            A Future that resolves to that worker as it is then.
 
         Raises:
-            TypeError, ValueError: An argument is wrong.
+            TypeError, ValueError: An argument has the wrong type or value.
+            NotReadyError: The supervisor has not been ready yet.
+            ClosedError: The supervisor was disconnected.
         """
         return self._update_worker(
             worker_sid,

@@ -25,12 +25,12 @@ class Task(TaskFields, TaskEmitter):
 
     Events: ``updated``, ``canceled``, ``completed``, ``wrapup`` (callbacks get the task), and ``transfer_initiated``,
     ``transfer_attempt_failed``, ``transfer_completed``, ``transfer_failed``, ``transfer_canceled`` (callbacks get the
-    outgoing transfer); all run on the worker's dispatch thread. They are heard while the reservation is open, and for
-    5 seconds after. The object and its listeners stay across reconnects.
+    outgoing transfer); all run on the worker's dispatch thread. They fire while the reservation is open, and for 5
+    seconds after. The object and its listeners stay across reconnects.
 
-    Every method may be called on any thread, also in a callback. Each returns at once with a Future, which fails with a
-    RequestError where the service refuses or does not answer, and with ClosedError where the worker is disconnected
-    meanwhile. Wrong arguments raise TypeError or ValueError at the call.
+    Every method may be called on any thread, also in a callback. Each returns a Future at once, which fails with a
+    RequestError if the service refuses the request or does not answer, and with ClosedError if the worker is
+    disconnected meanwhile. Invalid arguments raise TypeError or ValueError at the call.
     """
 
     __slots__ = (
@@ -79,66 +79,83 @@ class Task(TaskFields, TaskEmitter):
     def complete(self, reason: str) -> Future[Task]:
         """Complete the task.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
-            reason: Text of yours.
+            reason: Free text.
 
         Returns:
-            A Future of this task, completed.
+            A Future that resolves to this task, completed.
 
         Raises:
             TypeError: The reason is not a string.
+            ClosedError: The worker was disconnected.
         """
         return self._update(routes.COMPLETE_TASK, self._why_not_done, reason=reason)
 
     def wrap_up(self, *, reason: str | None = None) -> Future[Task]:
         """Start wrapping up.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
-            reason: Text of yours; None sends none.
+            reason: Free text; None sends no reason.
 
         Returns:
-            A Future of this task, wrapping.
+            A Future that resolves to this task, wrapping.
 
         Raises:
             TypeError: The reason is not a string.
+            ClosedError: The worker was disconnected.
         """
         return self._update(routes.WRAP_UP, self._why_not_done, reason=reason)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> Future[Task]:
         """Replace all attributes.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
-            attributes: What JSON can carry.
+            attributes: The new attributes, JSON-serializable.
 
         Returns:
-            A Future of this task, with the new attributes.
+            A Future that resolves to this task, with the new attributes.
 
         Raises:
-            TypeError, ValueError: JSON cannot carry it.
+            TypeError, ValueError: The attributes are not JSON-serializable.
+            ClosedError: The worker was disconnected.
         """
         return self._update(routes.SET_TASK_ATTRIBUTES, attributes=attributes)
 
     def set_virtual_start_time(self, virtual_start_time: datetime) -> Future[Task]:
-        """Change from when the task's age counts.
+        """Change the time from which the task's age is counted.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
 
         Args:
-            virtual_start_time: A datetime with a time zone; fractions of seconds are cut. The service refuses one in
-                the future.
+            virtual_start_time: A datetime with a time zone; fractions of seconds are truncated. The service refuses a
+                time in the future.
 
         Returns:
-            A Future of this task.
+            A Future that resolves to this task.
 
         Raises:
             TypeError: It is not a datetime.
             ValueError: It has no time zone.
+            ClosedError: The worker was disconnected.
         """
         return self._update(routes.SET_VIRTUAL_START_TIME, virtual_start_time=virtual_start_time)
 
     def fetch_latest_version(self) -> Future[Task]:
         """Read the task again.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Returns:
-            A Future of this task.
+            A Future that resolves to this task.
+
+        Raises:
+            ClosedError: The worker was disconnected.
         """
         return self._state.call(routes.GET_TASK, {}, self._answered, task=self.sid)
 
@@ -152,20 +169,23 @@ class Task(TaskFields, TaskEmitter):
     ) -> Future[Task]:
         """Start a transfer to a worker or queue.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Events of the new transfer are held back until the Future has resolved, so that a listener added in a callback
         of the Future misses none.
 
         Args:
             to: Sid of the worker or queue.
             mode: ``WARM`` (stay on the task) or ``COLD`` (start wrapping up); None leaves it to the service (WARM).
-            priority: Replaces the task's; None leaves it.
-            attributes: Replace the task's; None leaves them.
+            priority: New priority of the task; None keeps it.
+            attributes: New attributes of the task; None keeps them.
 
         Returns:
-            A Future of this task; then ``transfers.outgoing`` is the new transfer.
+            A Future that resolves to this task; then ``transfers.outgoing`` is the new transfer.
 
         Raises:
-            TypeError, ValueError: An argument is wrong.
+            TypeError, ValueError: An argument has the wrong type or value.
+            ClosedError: The worker was disconnected.
         """
         values = {
             "reservation_sid": self._reservation_sid,
@@ -176,6 +196,8 @@ class Task(TaskFields, TaskEmitter):
             "attributes": attributes,
         }
         with self._state.lock:
+            # Before the request is sent: the transfer's first event can overtake the answer, and is held back while
+            # this is above 0.
             self._starting += 1
         try:
             return self._state.call(
@@ -185,6 +207,7 @@ class Task(TaskFields, TaskEmitter):
                 subjects=(self.sid,),
                 heard=self._transfer_started,
             )
+        # Not sent: the Future whose callbacks would have released the events does not exist.
         except BaseException:
             self._transfer_started()
             raise
@@ -194,16 +217,19 @@ class Task(TaskFields, TaskEmitter):
     ) -> Future[Task]:
         """Change the customer's part of the call; None leaves an option as it is.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             hold: Whether the customer is on hold.
-            hold_url: Address of what is played then; None: Twilio's hold music.
-            hold_method: HTTP method for it; None: GET.
+            hold_url: URL of the hold audio; None plays Twilio's hold music.
+            hold_method: HTTP method for it; None means GET.
 
         Returns:
-            A Future of this task.
+            A Future that resolves to this task.
 
         Raises:
-            TypeError: An argument is not of its type.
+            TypeError: An argument has the wrong type.
+            ClosedError: The worker was disconnected.
         """
         options = {"hold": hold, "hold_url": hold_url, "hold_method": hold_method}
         return self._conference(routes.UPDATE_CUSTOMER_PARTICIPANT, options)
@@ -213,17 +239,20 @@ class Task(TaskFields, TaskEmitter):
     ) -> Future[Task]:
         """Put another worker of the conference on hold, or take them back.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             target_worker_sid: Sid of the worker.
             on_hold: Whether they are on hold.
-            hold_url: Address of what is played then; None: Twilio's hold music.
+            hold_url: URL of the hold audio; None plays Twilio's hold music.
             hold_method: HTTP method for it; None: GET.
 
         Returns:
-            A Future of this task.
+            A Future that resolves to this task.
 
         Raises:
-            TypeError: An argument is not of its type.
+            TypeError: An argument has the wrong type.
+            ClosedError: The worker was disconnected.
         """
         options = {
             "target_worker_sid": target_worker_sid,
@@ -236,14 +265,17 @@ class Task(TaskFields, TaskEmitter):
     def kick(self, worker_sid: str) -> Future[Task]:
         """Remove another worker from the conference.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             worker_sid: Sid of the worker.
 
         Returns:
-            A Future of this task.
+            A Future that resolves to this task.
 
         Raises:
             TypeError: The sid is not a string.
+            ClosedError: The worker was disconnected.
         """
         return self._conference(routes.KICK_WORKER, {"worker_sid": worker_sid})
 
@@ -291,7 +323,7 @@ class Task(TaskFields, TaskEmitter):
         return self
 
     def _renew(self, record: Record, *, ending: bool = False) -> None:
-        """Take a record that is not older; called with the state's lock held. An ending is never older."""
+        """Replace the record by one that is not older; called with the state's lock held. An ending is never older."""
         version = self._schema.index["version"]
         if ending or self._state.is_current(record[version], self._record[version]):
             self._record = record
@@ -302,9 +334,9 @@ class Task(TaskFields, TaskEmitter):
         return current if current is not None and current.sid == sid else self._replaced.get(sid)
 
     def _outgoing(self, record: Record) -> OutgoingTransfer:
-        """The outgoing transfer of this record, which is taken over; called with the state's lock held.
+        """Return the outgoing transfer of this record, created or updated; called with the state's lock held.
 
-        One that is new becomes the current one, unless that was created later.
+        A new one becomes the current one, unless the current one was created later.
         """
         index = OutgoingTransfer._schema.index
         known = self._known_outgoing(record[index["sid"]])
@@ -322,7 +354,7 @@ class Task(TaskFields, TaskEmitter):
         return transfer
 
     def to_dict(self) -> dict[str, Any]:
-        """A snapshot of all attributes and transfers as plain data: safe for JSON and pickle."""
+        """Return a snapshot of all attributes and transfers as plain data: safe for JSON and pickle."""
         incoming, outgoing = self._transfers.incoming, self._transfers.outgoing
         return {
             **super().to_dict(),

@@ -118,7 +118,14 @@ def decode_unverified(token: str) -> dict[str, Any]:
 
 
 def expiry(token: str) -> float | None:
-    """Unix time at which a token ends; None where it does not say, or cannot be read."""
+    """Read the expiry time of a token without checking its signature.
+
+    Args:
+        token: The token.
+
+    Returns:
+        Unix time in seconds; None if the token has none, or is not readable.
+    """
     try:
         exp = decode_unverified(token).get("exp")
     except TokenError:
@@ -129,7 +136,18 @@ def expiry(token: str) -> float | None:
 
 
 def check_token(token: object) -> str:
-    """The token; TypeError or ValueError for what cannot be one, without quoting it."""
+    """Check the form of a token; error texts never quote it.
+
+    Args:
+        token: The token.
+
+    Returns:
+        The token.
+
+    Raises:
+        TypeError: It is not a string.
+        ValueError: It is empty, or not ASCII text without white space.
+    """
     if not isinstance(token, str):
         raise TypeError(f"A token is a string, not {type(token).__name__}")
     if not token or not token.isascii() or any(character.isspace() for character in token):
@@ -181,7 +199,14 @@ def check_successor(token: object, current: str, workspace_sid: str, worker_sid:
 
 
 def task_router_grant(claims: dict[str, Any]) -> dict[str, Any]:
-    """The claims about TaskRouter; empty where there are none."""
+    """Return the TaskRouter grant of a token's claims.
+
+    Args:
+        claims: The claims.
+
+    Returns:
+        The grant; empty if there is none.
+    """
     grants = claims.get("grants")
     grant = grants.get("task_router") if isinstance(grants, dict) else None
     return grant if isinstance(grant, dict) else {}

@@ -21,7 +21,7 @@ INITIATED = "initiated"
 
 
 class Transfer(Resource):
-    """What incoming and outgoing transfers have in common.
+    """Base of incoming and outgoing transfers.
 
     ``status`` is as on the wire: ``initiated``, ``failed``, ``complete`` or ``canceled``.
     """
@@ -54,7 +54,14 @@ class Transfer(Resource):
     """Why it, or its latest attempt, failed; None if it did not."""
 
     def _renew(self, record: Record) -> bool:
-        """Take a newer record of the same transfer; an ended one never starts again. True if it was taken."""
+        """Replace the record by a newer one of the same transfer; an ended one never starts again.
+
+        Args:
+            record: The newer record.
+
+        Returns:
+            Whether it was replaced.
+        """
         status = self._schema.index["status"]
         if self._record[status] != INITIATED and record[status] == INITIATED:
             return False
@@ -71,8 +78,8 @@ class IncomingTransfer(Transfer):
 class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
     """A transfer that this worker started: ``task.transfers.outgoing``.
 
-    Events: ``attempt_failed`` (a queue goes on looking), ``completed``, ``failed``, ``canceled``; callbacks get the
-    transfer, and run on the worker's dispatch thread. The same events fire on the task as ``transfer_...``, before.
+    Events: ``attempt_failed`` (a queue keeps searching), ``completed``, ``failed``, ``canceled``; callbacks receive the
+    transfer, and run on the worker's dispatch thread. The same events fire on the task first, as ``transfer_...``.
     """
 
     __slots__ = ("_listeners", "_state", "_task", "_track")
@@ -98,8 +105,14 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
     def cancel(self) -> Future[OutgoingTransfer]:
         """Cancel the transfer.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Returns:
-            A Future of this transfer, canceled. It fails with RequestRejectedError (400) when the transfer has ended.
+            A Future that resolves to this transfer, canceled. It fails with RequestRejectedError (400) if the transfer has
+            ended.
+
+        Raises:
+            ClosedError: The worker was disconnected.
         """
         return self._state.call(
             routes.CANCEL_TRANSFER,

@@ -61,18 +61,18 @@ class Worker(WorkerFields, Lifecycle):
         worker.run_forever(drain_activity="Offline")
 
     **Serving.** ``serve`` accepts each reservation, runs the handler on a thread of its own, and completes the task
-    with its value; after a restart it takes up what is open. It is made of events and calls.
+    with the handler's return value; after a restart it resumes open reservations. It is built on events and calls.
 
     **Threads.** Callbacks run one at a time, in the order of the events, on this worker's dispatch thread. Receiving,
-    heartbeats and reconnecting go on beside them, so a callback may take its time; see ``lag``. Every method may be
-    called on any thread. Calls return a :class:`concurrent.futures.Future` at once and may be waited for anywhere,
-    also in a callback; only what could end by another callback alone (``connect``, ``drain``, ``wait_for``, ``stream``)
-    raises DispatchThreadError there.
+    heartbeats and reconnecting run on other threads, so a callback may block; see ``lag``. Every method may be called
+    on any thread. Calls return a :class:`concurrent.futures.Future` at once, and waiting for it is allowed anywhere,
+    also in a callback. Only methods that need a further callback to finish (``connect``, ``drain``, ``wait_for``,
+    ``stream``) raise DispatchThreadError there. Callbacks of a call's Future run on a shared pool thread.
 
     **Calls.** Arguments are checked at the call (TypeError, ValueError). NotReadyError is raised before the worker was
     first ready, ClosedError after ``disconnect``, ForkedProcessError in a forked child. The Future fails with a
-    RequestError where the service refuses or does not answer, and with ClosedError where the worker is disconnected
-    meanwhile.
+    RequestError if the service refuses the request or does not answer, and with ClosedError if the worker is
+    disconnected meanwhile.
 
     **Events** (callback's argument): ``ready`` and ``connected`` (worker; nothing) after each connection,
     ``reconnecting`` (seconds), ``disconnected`` (a :class:`~twilio_taskrouter_worker.DisconnectReason`), ``error``
@@ -83,37 +83,37 @@ class Worker(WorkerFields, Lifecycle):
     Nothing is connected yet: see ``connect``.
 
     Args:
-        token: The access token, a JWT; None: the token_provider is asked for the first one when connecting.
-        connect_activity: Activity (name, sid or Activity) to take when first connected, before ``ready``, and not again
-            after a reconnection. Where it does not exist or is refused, ``connect`` raises InitializationError, with
-            the names there are. None: stay in the present one.
-        connect_activity_sid: The form of the JS SDK: a sid; where it cannot be taken, ``error`` says so, and the worker
-            becomes ready all the same. Empty: none.
+        token: The access token, a JWT. None gets the first one from the token_provider when connecting.
+        connect_activity: Activity (name, sid or Activity) to set when first connected, before ``ready``, and not again
+            after a reconnection. If it does not exist or is refused, ``connect`` raises InitializationError, which
+            lists the existing names. None keeps the current activity.
+        connect_activity_sid: The same option as in the JS SDK, a sid. If the activity cannot be set, ``error`` fires
+            and the worker becomes ready anyway. Empty keeps the current activity.
         close_existing_sessions: Close the worker's other sessions when first connected, and not again after a
             reconnection.
         set_worker_offline_if_disconnected: Whether the service moves the worker to an offline activity when its last
             session ends; None leaves that to the service.
-        enable_version_check: Send the version of what is changed, so that a change which does not know the latest
-            version fails with VersionConflictError.
+        enable_version_check: Send the known version with each change, so that a change based on an outdated version
+            fails with VersionConflictError.
         log_level: For scripts: ``trace``, ``debug``, ``info``, ``warn``, ``error`` or ``silent`` sets the level of the
             logger ``twilio_taskrouter_worker``, which all clients of the process share, unless the application has
             set one. None leaves logging to the application.
-        region: Twilio region, part of the host name; None or ``us1``: none.
+        region: Twilio region, part of the host name; None and ``us1`` add nothing.
         edge: Withdrawn by Twilio; still composed into the host name, with a DeprecationWarning.
         eb_server: Address for HTTP (``http://`` or ``https://``) in place of Twilio's, e.g. of a local TaskRouter.
         ws_server: Address for the websocket (``ws://`` or ``wss://``) in place of Twilio's; of the two, one is enough,
             and ``region`` and ``edge`` do not matter then.
-        return_to_activity: Activity (name, sid or Activity) to take when a reservation has timed out and the service
-            has therefore moved the worker to an unavailable activity. None: stay there.
+        return_to_activity: Activity (name, sid or Activity) to set when a reservation has timed out and the service
+            has therefore moved the worker to an unavailable activity. None keeps that activity.
         token_provider: Function without arguments that returns a new token; called on a pool thread before the token
             expires, and again after a failure.
         request_timeout: Seconds for each call as a whole, retries included; more than 0, less than 86400.
-        report_unawaited: Whether a call that failed and whose Future nobody looked at also fires ``error``; it is a
-            WARNING in the log in any case.
-        single: Path of a lock file, or a :class:`~twilio_taskrouter_worker.Single`, that lets one process of this
-            machine connect; the others wait, and one takes over when it ends. None: every process connects.
-        observer: Gets events, calls, retries and connections as they happen; see
-            :class:`~twilio_taskrouter_worker.Observer`. None: nobody does.
+        report_unawaited: Whether a failed call whose Future was never checked also fires ``error``; it is logged as a
+            WARNING in any case.
+        single: Path of a lock file, or a :class:`~twilio_taskrouter_worker.Single`, by which only one process of this
+            machine connects; the others wait, and one takes over when it ends. None lets every process connect.
+        observer: Receives events, calls, retries and connection changes as they happen; see
+            :class:`~twilio_taskrouter_worker.Observer`. None observes nothing.
 
     Raises:
         TypeError: An argument has the wrong type, or there is neither a token nor a token_provider.
@@ -219,19 +219,19 @@ class Worker(WorkerFields, Lifecycle):
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection on which the service has said who this worker is; ``ready`` comes later."""
+        """Whether there is a connection on which the service has identified this worker; ``ready`` comes later."""
         connection = self._connection
         return connection is not None and connection.connected and not self._forked
 
     @property
     def ready(self) -> bool:
-        """Whether it is connected and its state is up to date; after a loss of connection False until read again."""
+        """Whether the worker is connected and its state is up to date; False after a connection loss until it is reloaded."""
         connection = self._connection
         return connection is not None and connection.is_ready and not self._forked
 
     @property
     def lag(self) -> float:
-        """Seconds since the event that is being handled arrived: how far callbacks are behind; 0.0 if none is."""
+        """Seconds since the arrival of the event that is being handled, i.e. how far callbacks are behind; 0.0 when idle."""
         self._check_process()
         connection = self._connection
         return 0.0 if connection is None else connection.dispatcher.lag
@@ -244,7 +244,9 @@ class Worker(WorkerFields, Lifecycle):
         return 0 if connection is None else connection.dispatcher.backlog
 
     def health(self) -> Health:
-        """Take stock, for a probe or a log line; cheap, on any thread, also before the first connection.
+        """Return the state of connection, queue and token, for a probe or a log line.
+
+        Cheap and non-blocking; may be called on any thread, also before the first connection.
 
         Returns:
             The state at this moment.
@@ -273,17 +275,21 @@ class Worker(WorkerFields, Lifecycle):
 
     @property
     def activity(self) -> Activity:
-        """The current activity. Raises NotReadyError before the first ``ready``, as all that TaskRouter sets."""
+        """The current activity.
+
+        Raises:
+            NotReadyError: The worker has not been ready yet, as for all attributes set by TaskRouter.
+        """
         return self._state.activities[self.activity_sid]
 
     @property
     def connect_activity_sid(self) -> str:
-        """The option of that name; empty if none was given. Known before connecting."""
+        """The option ``connect_activity_sid``; empty if it was not given. Available before connecting."""
         return self._options.connect_activity_sid
 
     @property
     def _record(self) -> Record:  # type: ignore[override]
-        """What the attributes of WorkerFields are read from."""
+        """The record from which the attributes of WorkerFields are read."""
         record = self._state.public_record
         if record is None:
             raise NotReadyError("Nothing is known of the worker yet: it has not been connected; call connect()")
@@ -302,9 +308,10 @@ class Worker(WorkerFields, Lifecycle):
         return f"<{type(self).__name__} {self.sid} {self.activity_name!r} {state}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """A snapshot of all attributes as plain data: safe for JSON and pickle, dates as ISO 8601 text in UTC.
+        """Return a snapshot of all attributes as plain data: safe for JSON and pickle, dates as ISO 8601 text in UTC.
 
-        Raises NotReadyError before the first ``ready``.
+        Raises:
+            NotReadyError: The worker has not been ready yet.
         """
         return super().to_dict()
 
@@ -324,7 +331,7 @@ class Worker(WorkerFields, Lifecycle):
         existing: bool = True,
         on_error: OnError = "reject",
     ) -> Any:
-        """Accept each reservation, run ``handler`` for it, and do with the task what its value says; also a decorator.
+        """Accept each reservation, run ``handler`` for it, and act on its return value; also usable as a decorator.
 
         ::
 
@@ -333,24 +340,24 @@ class Worker(WorkerFields, Lifecycle):
                 send(reservation.task.attributes["order"])
                 return "shipped"
 
-        The handler gets the accepted reservation, on a thread of its own, and may block. Its value decides: None
-        completes the reservation, a string completes the task with that reason, and
+        Does not block. The handler receives the accepted reservation on a thread of its own, and may block. Its return
+        value decides: None completes the reservation, a string completes the task with that reason, and
         :class:`~twilio_taskrouter_worker.Complete`, :class:`~twilio_taskrouter_worker.WrapUp`,
-        :class:`~twilio_taskrouter_worker.Transfer` and :class:`~twilio_taskrouter_worker.Reject` do what they say.
-        Where the reservation or its task has ended meanwhile (``reservation.status`` and its events tell the handler),
-        nothing is done. Calls that fail in a way that may pass are made again until they succeed.
+        :class:`~twilio_taskrouter_worker.Transfer` and :class:`~twilio_taskrouter_worker.Reject` act as documented
+        there. If the reservation or its task has ended meanwhile (see ``reservation.status`` and its events), the value
+        is ignored. Calls with transient failures are retried until they succeed.
 
-        After a restart it takes up what is open: a pending reservation is accepted; for an accepted one the handler
-        runs again, so it should be idempotent; one that is wrapping is completed. While the worker stops (see
-        ``stopping``), nothing new is begun.
+        After a restart, open reservations are resumed: a pending one is accepted; for an accepted one the handler runs
+        again, so it should be idempotent; a wrapping one is completed. While the worker stops (see ``stopping``), no
+        further handler starts.
 
         Args:
-            handler: The function. Registered again, it takes the place of the earlier one.
-            concurrency: How many reservations are handled at once, at most. Further ones stay pending meanwhile, so
-                the capacity of the worker's channels should not be more.
-            existing: Whether to take up what is open at the first ``ready``.
-            on_error: What to do when the handler raises: ``reject`` gives the task back to its queue, as
-                :class:`~twilio_taskrouter_worker.Reject` does, after a pause where that happens to a task repeatedly;
+            handler: The function. Registering it again replaces the earlier registration.
+            concurrency: Maximum number of reservations handled at once. Further ones stay pending meanwhile, so the
+                capacity of the worker's channels should not exceed it.
+            existing: Whether to resume the reservations that are open at the first ``ready``.
+            on_error: Action when the handler raises: ``reject`` returns the task to its queue, like
+                :class:`~twilio_taskrouter_worker.Reject`, with a growing pause if the same task fails repeatedly;
                 ``leave`` leaves the reservation accepted. Either way the exception is logged and fires ``error``.
 
         Returns:
@@ -381,12 +388,29 @@ class Worker(WorkerFields, Lifecycle):
         task_channel_sid: str | None = None,
         virtual_start_time: datetime | None = None,
     ) -> Future[str]:
-        """Create a task for this very worker; the Future resolves to the task's sid.
+        """Create a task for this worker.
 
-        ``to`` and ``from_`` go into its attributes as ``outbound_to`` and ``from``, over those in ``attributes``. The
-        channel is ``default`` where neither name nor sid is given. ``virtual_start_time`` is a datetime with a time
-        zone, not in the future; None is now. The task's reservation follows as ``reservation_created``, or
-        ``reservation_failed`` if none could be made.
+        Does not block; callbacks of the Future run on a shared pool thread. The task's reservation follows as
+        ``reservation_created``, or as ``reservation_failed`` if none could be made.
+
+        Args:
+            to: Destination; stored in the task's attributes as ``outbound_to``.
+            from_: Origin; stored in the task's attributes as ``from``.
+            workflow_sid: Sid of the workflow.
+            task_queue_sid: Sid of the task queue.
+            attributes: Further attributes, JSON-serializable; ``to`` and ``from_`` take precedence. None adds none.
+            task_channel_unique_name: Unique name of the task channel. Without a name and a sid it is ``default``.
+            task_channel_sid: Sid of the task channel.
+            virtual_start_time: Start of the task's age: a datetime with a time zone, not in the future. None is now.
+
+        Returns:
+            A Future that resolves to the task's sid.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has the wrong value.
+            NotReadyError: The worker has not been ready yet.
+            ClosedError: The worker was disconnected.
         """
         content = {} if attributes is None else _checks.json_object("attributes", attributes)
         content.update({"outbound_to": _checks.string("to", to), "from": _checks.string("from_", from_)})
@@ -402,28 +426,43 @@ class Worker(WorkerFields, Lifecycle):
         return self._state.call(routes.CREATE_TASK, values, _sid)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> Future[Worker]:
-        """Replace all attributes; the Future resolves to this worker with the new ones.
+        """Replace all attributes.
 
-        ``attributes_updated`` fires when the service announces the change. Raises TypeError or ValueError for what
-        JSON cannot carry.
+        Does not block; callbacks of the Future run on a shared pool thread. ``attributes_updated`` fires on the dispatch
+        thread when the service announces the change.
+
+        Args:
+            attributes: The new attributes, JSON-serializable.
+
+        Returns:
+            A Future that resolves to this worker with the new attributes.
+
+        Raises:
+            TypeError, ValueError: The attributes are not JSON-serializable.
+            NotReadyError: The worker has not been ready yet.
+            ClosedError: The worker was disconnected.
         """
         return self._state.call_worker(routes.SET_ATTRIBUTES, {"attributes": attributes}, self._state.worker_answered)
 
     def set_activity(
         self, activity: str | Activity, *, reject_pending_reservations: bool | None = None
     ) -> Future[Activity]:
-        """Change the activity; as ``Activity.set_as_current``.
+        """Change the activity, as ``Activity.set_as_current`` does.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
 
         Args:
             activity: Its name or sid, or an Activity.
-            reject_pending_reservations: Reject all pending reservations in the same step; None: do not.
+            reject_pending_reservations: Reject all pending reservations in the same step; None does not.
 
         Returns:
             A Future that resolves to the Activity.
 
         Raises:
-            ValueError: There is no such activity; the message has the names there are.
-            NotReadyError: The worker was never ready.
+            TypeError: An argument has the wrong type.
+            ValueError: The activity does not exist; the message lists the existing names.
+            NotReadyError: The worker has not been ready yet.
+            ClosedError: The worker was disconnected.
         """
         _checks.activity("activity", activity)
         if self._state.record is None:
@@ -432,10 +471,10 @@ class Worker(WorkerFields, Lifecycle):
         return found.set_as_current(reject_pending_reservations=reject_pending_reservations)
 
     def client(self) -> WorkerClient:
-        """Give calls of this worker that need no connection, for other processes: it can be pickled.
+        """Return a client for calls of this worker that need no connection. It can be pickled for other processes.
 
-        In this process it uses the token that this worker uses, as it is renewed; elsewhere see
-        :class:`~twilio_taskrouter_worker.WorkerClient`. It goes on working when this worker is disconnected, and in a
+        In this process it uses the worker's current token; elsewhere see
+        :class:`~twilio_taskrouter_worker.WorkerClient`. It stays usable after this worker is disconnected, and in a
         forked child.
 
         Returns:
@@ -461,17 +500,34 @@ class Worker(WorkerFields, Lifecycle):
         return self._client
 
     def fetch_latest_version(self) -> Future[Worker]:
-        """Read the worker again; the Future resolves to this worker."""
+        """Read the worker again.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to this worker.
+
+        Raises:
+            NotReadyError: The worker has not been ready yet.
+            ClosedError: The worker was disconnected.
+        """
         return self._state.call(routes.GET_WORKER, {}, self._state.worker_answered)
 
     def update_token(self, token: str) -> None:
-        """Use another token from now on: for calls at once, for the websocket when it next connects.
+        """Use another token from now on: for calls at once, for the websocket at its next connection.
 
-        Returns at once. Where the worker waits for a token, or to reconnect, it connects at once; where it had been
-        disconnected, for whatever reason, it starts anew; where it was never started, the token is only kept.
-        ``token_updated`` fires if there is a connection. Raises TypeError for what is not a string, ValueError for what
-        is not in the form of a token, TokenError for the token of another worker, and TokenExpiredError for one that
-        expired without doubt; then the token in use is kept.
+        Does not block. If the worker waits for a token or for its next attempt to connect, it connects at once; if it had
+        been disconnected, for whatever reason, it connects again; if it was never started, the token is only stored.
+        ``token_updated`` fires on the dispatch thread if there is a connection. When this raises, the token in use is kept.
+
+        Args:
+            token: The new token.
+
+        Raises:
+            TypeError: It is not a string.
+            ValueError: It does not have the form of a token.
+            TokenError: It belongs to another workspace or worker.
+            TokenExpiredError: It has certainly expired.
         """
         self._check_process()
         self._token = self._successor(token)
@@ -483,11 +539,11 @@ class Worker(WorkerFields, Lifecycle):
             restarted.announce("token_updated")
 
     def _successor(self, token: object) -> str:
-        """The token, if it may take the place of the one in use."""
+        """Return the token if it may replace the one in use."""
         return check_successor(token, self._token, self._state.workspace_sid, self._state.worker_sid)
 
     def _renew_token(self) -> None:
-        """Ask the token provider, on a pool thread."""
+        """Call the token provider; runs on a pool thread."""
         provider = self._options.token_provider
         assert provider is not None
         with self._lock:
@@ -499,11 +555,11 @@ class Worker(WorkerFields, Lifecycle):
         try:
             token = self._successor(provider())
         except BaseException as error:
-            # SystemExit too: nobody else on this thread would hear of it, and the provider is to be asked again.
+            # SystemExit too: nothing else on this thread would report it, and the provider must be called again.
             failure = error
         finally:
             self._renewing = False
-        # Whichever connection there is by now: the provider may have taken its time.
+        # Read only now: while the provider ran, the connection may have been replaced.
         connection = self._connection
         if token is not None:
             self._token = token
@@ -513,7 +569,7 @@ class Worker(WorkerFields, Lifecycle):
             connection.renewal_failed(failure, self._token)
 
     def _report_unawaited(self, error: TaskRouterError) -> None:
-        """Fire ``error`` for a failed call that nobody looked at; on a shared thread."""
+        """Fire ``error`` for a failed call whose Future was never checked; runs on a shared thread."""
         connection = self._connection
         if connection is not None:
             connection.dispatcher.put(lambda: connection.dispatcher.report(error))

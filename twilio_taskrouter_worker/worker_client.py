@@ -36,21 +36,22 @@ T = TypeVar("T")
 class WorkerClient:
     """Calls of one worker, without a connection: ``set_attributes``, ``set_activity``, ``accept``, ``complete`` etc.
 
-    It is small, has no events and knows nothing of the state of anything. Make one from a token, or take
-    ``worker.client()``. It may be used on any thread and after a fork, and it can be pickled, for a task queue or a
+    It is small, has no events and keeps no state of worker, tasks or reservations. Make one from a token, or take
+    ``worker.client()``. It may be used on any thread and after a fork, and it can be pickled for a task queue or a
     process pool; see below.
 
-    Each method checks its arguments and returns at once. The Future fails with a RequestError where TaskRouter refuses
-    or does not answer, and with TokenError where no token can be had. Requests run on threads that the process's
-    clients share, which start with the first call and end some seconds after the last one; they are daemons, so a
-    program that is about to end waits for its Futures.
+    Each method checks its arguments and returns a Future at once, whose callbacks run on a shared pool thread. The
+    Future fails with a RequestError if TaskRouter refuses the request or does not answer, and with TokenError if there
+    is no valid token. Requests run on threads shared by all clients of the process, which start with the first call
+    and end some seconds after the last one. They are daemon threads, so a program must wait for its Futures before it
+    exits.
 
-    **Order.** What one client changes reaches TaskRouter in the order of the calls, each when the one before has its
-    answer. Reads do not wait.
+    **Order.** Changes by one client reach TaskRouter in the order of the calls, each after the answer to the one
+    before. Reads do not wait.
 
-    **Pickling.** The sids, addresses and names of activities go along, and the ``token_provider`` where it can be
-    pickled, i.e. where it is a function of a module; a client with such a provider leaves its token out. Otherwise the
-    token of the moment goes along: treat the bytes as a secret, and use the client before the token expires.
+    **Pickling.** The pickle contains the sids, addresses and names of activities, and the ``token_provider`` if it can
+    be pickled, i.e. if it is a function of a module; then the token is left out. Otherwise it contains the current
+    token: treat the bytes as a secret, and use the client before the token expires.
 
     Args:
         token: The access token; None asks ``token_provider`` at the first call.
@@ -66,7 +67,7 @@ class WorkerClient:
         activities: Sids of activities by name, for ``set_activity``; ``worker.client()`` fills them in.
 
     Raises:
-        TypeError: An argument is not of its type.
+        TypeError: An argument has the wrong type.
         ValueError: An argument is invalid, or there is neither a token nor a provider.
         TokenError: A sid is not given and the token does not name it.
     """
@@ -123,7 +124,7 @@ class WorkerClient:
             TypeError: It is not a string.
             ValueError: It does not have the form of a token.
             TokenError: It is for another workspace or worker; the token in use is kept.
-            TokenExpiredError: It expired without doubt; the token in use is kept.
+            TokenExpiredError: It has certainly expired; the token in use is kept.
         """
         self._tokens.replace(token)
 
@@ -132,14 +133,16 @@ class WorkerClient:
     def set_attributes(self, attributes: Mapping[str, Any]) -> Future[WorkerInfo]:
         """Replace all attributes of the worker.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
-            attributes: What JSON can carry.
+            attributes: The new attributes, JSON-serializable.
 
         Returns:
-            A Future of the worker as it is then.
+            A Future that resolves to the worker as it is then.
 
         Raises:
-            TypeError, ValueError: JSON cannot carry it.
+            TypeError, ValueError: The attributes are not JSON-serializable.
         """
         return self._change(routes.SET_ATTRIBUTES, {"attributes": attributes}, WorkerInfo)
 
@@ -148,18 +151,20 @@ class WorkerClient:
     ) -> Future[WorkerInfo]:
         """Change the worker's activity.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
-            activity: Its sid, an Activity, or its name where the client knows it: one that came from
-                ``worker.client()``, or has had ``fetch_activities()``, knows all of them.
+            activity: Its sid, an Activity, or its name if the client knows it: a client from ``worker.client()``, or
+                one that has called ``fetch_activities()``, knows all names.
             reject_pending_reservations: Reject all pending reservations in the same step; None leaves that to the
                 service (it does not).
 
         Returns:
-            A Future of the worker as it is then. It fails with a RequestRejectedError for an activity that does not
+            A Future that resolves to the updated worker. It fails with a RequestRejectedError if the activity does not
             exist.
 
         Raises:
-            TypeError: An argument is not of its type.
+            TypeError: An argument has the wrong type.
         """
         wanted = activity.sid if isinstance(activity, Activity) else _checks.string("activity", activity)
         values = {
@@ -169,14 +174,22 @@ class WorkerClient:
         return self._change(routes.SET_ACTIVITY, values, WorkerInfo)
 
     def fetch(self) -> Future[WorkerInfo]:
-        """Read the worker; returns a Future of it."""
+        """Read the worker.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to the worker.
+        """
         return self._call(routes.GET_WORKER, {}, _reader(WorkerInfo))
 
     def fetch_activities(self) -> Future[Mapping[str, str]]:
-        """Read the activities of the workspace, whose names ``set_activity`` takes then.
+        """Read the activities of the workspace; ``set_activity`` accepts their names from then on.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
 
         Returns:
-            A Future of their sids by name, in server order.
+            A Future that resolves to their sids by name, in server order.
         """
         from ._bridge.loading import list_pages
 
@@ -195,23 +208,42 @@ class WorkerClient:
     # -- reservations and tasks --------------------------------------------------------------------------------------
 
     def reservation(self, reservation_sid: str, task_sid: str) -> ReservationHandle:
-        """Put this client and two sids into one object, which can be sent to another process.
+        """Combine this client and two sids into one object, which can be sent to another process. Sends no request.
 
         Args:
             reservation_sid: Sid of the reservation.
             task_sid: Sid of its task.
 
         Returns:
-            The handle; nothing is requested.
+            The handle.
+
+        Raises:
+            TypeError: A sid is not a string.
+            ValueError: A sid is empty.
         """
         return ReservationHandle(self, reservation_sid, task_sid)
 
     def accept(self, reservation_sid: str) -> Future[ReservationInfo]:
-        """Accept a reservation; returns a Future of the reservation as it is then."""
+        """Accept a reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            reservation_sid: Sid of the reservation.
+
+        Returns:
+            A Future that resolves to the updated reservation.
+
+        Raises:
+            TypeError: An argument is not a string.
+            ValueError: A sid is empty.
+        """
         return self._update_reservation(routes.ACCEPT, reservation_sid)
 
     def reject(self, reservation_sid: str, *, activity_sid: str | None = None) -> Future[ReservationInfo]:
         """Reject a reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
 
         Args:
             reservation_sid: Sid of the reservation.
@@ -219,45 +251,134 @@ class WorkerClient:
                 worker where it is.
 
         Returns:
-            A Future of the reservation as it is then.
+            A Future that resolves to the reservation as it is then.
+
+        Raises:
+            TypeError: An argument is not a string.
+            ValueError: A sid is empty.
         """
         return self._update_reservation(routes.REJECT, reservation_sid, activity_sid=activity_sid)
 
     def wrap(self, reservation_sid: str) -> Future[ReservationInfo]:
-        """Start wrapping up a reservation; returns a Future of the reservation as it is then."""
+        """Start wrapping up a reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            reservation_sid: Sid of the reservation.
+
+        Returns:
+            A Future that resolves to the updated reservation.
+
+        Raises:
+            TypeError: An argument is not a string.
+            ValueError: A sid is empty.
+        """
         return self._update_reservation(routes.WRAP, reservation_sid)
 
     def complete_reservation(self, reservation_sid: str) -> Future[ReservationInfo]:
-        """Complete a reservation, and with the task's last one the task; returns a Future of the reservation."""
+        """Complete a reservation; if it is the task's last one, this also completes the task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            reservation_sid: Sid of the reservation.
+
+        Returns:
+            A Future that resolves to the updated reservation.
+
+        Raises:
+            TypeError: An argument is not a string.
+            ValueError: A sid is empty.
+        """
         return self._update_reservation(routes.COMPLETE_RESERVATION, reservation_sid)
 
     def fetch_reservation(self, reservation_sid: str) -> Future[ReservationInfo]:
-        """Read a reservation; returns a Future of it."""
+        """Read a reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            reservation_sid: Sid of the reservation.
+
+        Returns:
+            A Future that resolves to the reservation.
+
+        Raises:
+            TypeError: An argument is not a string.
+            ValueError: A sid is empty.
+        """
         sids = {"reservation": _checks.non_empty("reservation_sid", reservation_sid)}
         return self._call(routes.GET_RESERVATION, {}, _reader(ReservationInfo), sids)
 
     def complete(self, task_sid: str, reason: str = "completed") -> Future[TaskInfo]:
         """Complete a task.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             task_sid: Sid of the task.
-            reason: Text of yours.
+            reason: Free text.
 
         Returns:
-            A Future of the task as it is then.
+            A Future that resolves to the task as it is then.
+
+        Raises:
+            TypeError: An argument is not a string.
+            ValueError: A sid is empty.
         """
         return self._update_task(routes.COMPLETE_TASK, task_sid, reason=reason)
 
     def wrap_up(self, task_sid: str, *, reason: str | None = None) -> Future[TaskInfo]:
-        """Start wrapping up a task; None as ``reason`` sends none. Returns a Future of the task as it is then."""
+        """Start wrapping up a task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            task_sid: Sid of the task.
+            reason: Free text; None sends no reason.
+
+        Returns:
+            A Future that resolves to the updated task.
+
+        Raises:
+            TypeError: An argument is not a string.
+            ValueError: A sid is empty.
+        """
         return self._update_task(routes.WRAP_UP, task_sid, reason=reason)
 
     def set_task_attributes(self, task_sid: str, attributes: Mapping[str, Any]) -> Future[TaskInfo]:
-        """Replace all attributes of a task; returns a Future of the task as it is then."""
+        """Replace all attributes of a task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            task_sid: Sid of the task.
+            attributes: The new attributes, JSON-serializable.
+
+        Returns:
+            A Future that resolves to the updated task.
+
+        Raises:
+            TypeError, ValueError: The sid is empty, or the attributes are not JSON-serializable.
+        """
         return self._update_task(routes.SET_TASK_ATTRIBUTES, task_sid, attributes=attributes)
 
     def fetch_task(self, task_sid: str) -> Future[TaskInfo]:
-        """Read a task; returns a Future of it."""
+        """Read a task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            task_sid: Sid of the task.
+
+        Returns:
+            A Future that resolves to the task.
+
+        Raises:
+            TypeError: An argument is not a string.
+            ValueError: A sid is empty.
+        """
         return self._call(routes.GET_TASK, {}, _reader(TaskInfo), {"task": _checks.non_empty("task_sid", task_sid)})
 
     def transfer(
@@ -272,16 +393,22 @@ class WorkerClient:
     ) -> Future[str]:
         """Start a transfer to a worker or queue.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             reservation_sid: Sid of the reservation that the worker holds.
             task_sid: Sid of its task.
             to: Sid of the worker or queue.
             mode: ``WARM`` (stay on the task) or ``COLD`` (start wrapping up); None leaves it to the service (WARM).
-            priority: Replaces the task's; None leaves it.
-            attributes: Replace the task's; None leaves them.
+            priority: New priority of the task; None keeps it.
+            attributes: New attributes of the task; None keeps them.
 
         Returns:
-            A Future of the transfer's sid.
+            A Future that resolves to the transfer's sid.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: A sid is empty, or another argument has the wrong value.
         """
         values = {
             "reservation_sid": _checks.non_empty("reservation_sid", reservation_sid),
@@ -328,7 +455,7 @@ class WorkerClient:
         return self._caller().call(Request(route, path, params, then, subjects))
 
     def _caller(self) -> Calls:
-        """The one of this process, made at its first call."""
+        """Return the caller of this process, created at its first call."""
         caller = self._callers.get(os.getpid())
         if caller is None:
             # Imported here for the reason given in the module worker.

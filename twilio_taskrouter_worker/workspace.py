@@ -30,8 +30,9 @@ T = TypeVar("T")
 class Workspace:
     """Workers, queues and tasks of a workspace, read with an admin's or a supervisor's token.
 
-    It has no connection, no events and no threads of its own. All methods may be called on any thread; each returns a
-    Future at once, with a result of its own, and follows all pages.
+    It has no websocket, no events and no threads of its own. All methods may be called on any thread. Each returns a
+    Future at once and reads all pages; the result is a new object each time. Callbacks of the Futures run on a shared
+    pool thread. A Future fails with a RequestError if the service refuses the request or does not answer.
 
     Args:
         token: The access token. Without ``workspace_sid`` it is read for the workspace, which an encrypted token does
@@ -44,8 +45,9 @@ class Workspace:
         eb_server: Address for HTTP in place of Twilio's.
         ws_server: Address of the websocket; only the HTTP address that follows from it is used.
         request_timeout: Seconds for each request as a whole, retries included.
-        connect_activity_sid: Unused, as are all that follow: they concern the websocket, and are accepted so that one
+        connect_activity: Unused, as are all that follow: they concern the websocket, and are accepted so that one
             set of options serves all clients.
+        connect_activity_sid: Unused.
         close_existing_sessions: Unused.
         set_worker_offline_if_disconnected: Unused.
         enable_version_check: Unused.
@@ -54,7 +56,7 @@ class Workspace:
 
     Raises:
         TokenError: No workspace is known.
-        TypeError: An argument is not of its type.
+        TypeError: An argument has the wrong type.
         ValueError: An argument is invalid.
     """
 
@@ -109,7 +111,7 @@ class Workspace:
         self._calls = Calls(checked.urls()[0], lambda: self._token, __version__, checked.request_timeout)
 
     def _read_token(self, token: str) -> None:
-        """Take over what a token says; where it will not do, TokenError, and nothing changes."""
+        """Store the claims of a token; on TokenError nothing has changed."""
         try:
             claims = decode_unverified(token)
         except TokenError:
@@ -132,7 +134,9 @@ class Workspace:
         return f"<Workspace {self.workspace_sid}>"
 
     def update_token(self, token: str) -> None:
-        """Use another token from now on. Where the workspace came from a token, it comes from the new one now.
+        """Use another token from now on; if the workspace was read from a token, it is read again from this one.
+
+        Does not block. When this raises, the token in use is kept.
 
         Args:
             token: The new token.
@@ -140,8 +144,8 @@ class Workspace:
         Raises:
             TypeError: It is not a string.
             ValueError: It does not have the form of a token.
-            TokenError: No workspace would be known with it. The token in use is kept, as for all of these.
-            TokenExpiredError: It expired without doubt.
+            TokenError: It does not name a workspace, and none was passed.
+            TokenExpiredError: It has certainly expired.
         """
         check_successor(token, self._token, "", "")
         self._read_token(token)
@@ -150,14 +154,17 @@ class Workspace:
     def fetch_worker_info(self, sid: str) -> Future[WorkerInfo]:
         """Read one worker.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             sid: Sid of the worker.
 
         Returns:
-            A Future of the worker. It fails with NotFoundError where there is none.
+            A Future that resolves to the worker. It fails with NotFoundError if it does not exist.
 
         Raises:
-            TypeError, ValueError: It is not a sid.
+            TypeError: The sid is not a string.
+            ValueError: The sid is empty.
         """
         return self._fetch(routes.GET_WORKER, WorkerInfo, wk=sid)
 
@@ -174,6 +181,8 @@ class Workspace:
     ) -> Future[Mapping[str, WorkerInfo]]:
         """Read all workers that match; names match exactly, and None leaves a filter out.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             friendly_name: Name of the worker.
             activity_sid: Sid of the activity.
@@ -184,11 +193,12 @@ class Workspace:
             max_workers: Number of workers after which reading ends; None reads all.
 
         Returns:
-            A Future of a mapping by sid, in server order.
+            A Future that resolves to a mapping by sid, in server order.
 
         Raises:
-            TypeError, ValueError: An argument is wrong.
+            TypeError, ValueError: An argument has the wrong type or value.
         """
+        # Checked here, not by the route: it is no parameter of the request, but ends the paging.
         if max_workers is not None and _checks.integer("max_workers", max_workers) < 1:
             raise ValueError(f"max_workers must be 1 or more, not {max_workers}")
         values = {
@@ -204,14 +214,17 @@ class Workspace:
     def fetch_task_queue(self, sid: str) -> Future[TaskQueue]:
         """Read one task queue.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             sid: Sid of the queue.
 
         Returns:
-            A Future of the queue. It fails with NotFoundError where there is none.
+            A Future that resolves to the queue. It fails with NotFoundError if it does not exist.
 
         Raises:
-            TypeError, ValueError: It is not a sid.
+            TypeError: The sid is not a string.
+            ValueError: The sid is empty.
         """
         return self._fetch(routes.GET_TASK_QUEUE, TaskQueue, queue=sid)
 
@@ -225,6 +238,8 @@ class Workspace:
     ) -> Future[Mapping[str, TaskQueue]]:
         """Read all task queues that match; names match exactly, and None leaves a filter out.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             friendly_name: Name of the queue.
             ordering: ``DateUpdated:asc`` or ``:desc``; None is the order of creation.
@@ -232,10 +247,10 @@ class Workspace:
             after_sid: Leaves out that queue and those before.
 
         Returns:
-            A Future of a mapping by sid, in server order.
+            A Future that resolves to a mapping by sid, in server order.
 
         Raises:
-            TypeError, ValueError: An argument is wrong.
+            TypeError, ValueError: An argument has the wrong type or value.
         """
         values = {
             "friendly_name": friendly_name,
@@ -248,24 +263,41 @@ class Workspace:
     def fetch_task(self, sid: str) -> Future[TaskInfo]:
         """Read one task, as data.
 
+        Does not block; callbacks of the Future run on a shared pool thread.
+
         Args:
             sid: Sid of the task.
 
         Returns:
-            A Future of the task. It fails with NotFoundError where there is none.
+            A Future that resolves to the task. It fails with NotFoundError if it does not exist.
 
         Raises:
-            TypeError, ValueError: It is not a sid.
+            TypeError: The sid is not a string.
+            ValueError: The sid is empty.
         """
         return self._fetch(routes.GET_TASK, TaskInfo, task=sid)
 
     def fetch_worker(self, sid: str) -> Future[WorkerInfo]:
-        """Deprecated name of ``fetch_worker_info``."""
+        """Deprecated name of ``fetch_worker_info``; does not block either.
+
+        Args:
+            sid: Sid of the worker.
+
+        Returns:
+            As ``fetch_worker_info``.
+        """
         warnings.warn("fetch_worker is deprecated; use fetch_worker_info", DeprecationWarning, stacklevel=2)
         return self.fetch_worker_info(sid)
 
     def fetch_workers(self, **filters: Any) -> Future[Mapping[str, WorkerInfo]]:
-        """Deprecated name of ``fetch_workers_info``."""
+        """Deprecated name of ``fetch_workers_info``; does not block either.
+
+        Args:
+            **filters: As for ``fetch_workers_info``.
+
+        Returns:
+            As ``fetch_workers_info``.
+        """
         warnings.warn("fetch_workers is deprecated; use fetch_workers_info", DeprecationWarning, stacklevel=2)
         return self.fetch_workers_info(**filters)
 
