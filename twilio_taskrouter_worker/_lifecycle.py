@@ -122,13 +122,13 @@ class Lifecycle(WorkerEmitter):
     def start(self) -> Future[Worker]:
         """Connect in the background.
 
-        Does not block. Transient failures are retried without limit, and reported as ``error`` meanwhile. A second call while
-        connected returns a Future for the same connection, done if it is ready. Callbacks of the Future run on the dispatch
-        thread, which settles it.
+        Does not block. Transient failures are retried without limit, and reported as ``error`` meanwhile. A second call
+        while connected returns a Future for the same connection, done if it is ready. Callbacks of the Future run on
+        the dispatch thread, which settles it.
 
         Returns:
-            A Future that resolves to this worker when it is ready, and fails with the errors of ``connect`` except for the
-            timeout. Waiting for it inside a callback before it is done raises DispatchThreadError.
+            A Future that resolves to this worker when it is ready, and fails with the errors of ``connect`` except for
+            the timeout. Waiting for it inside a callback before it is done raises DispatchThreadError.
 
         Raises:
             AlreadyConnectedError: Another process is connected, and ``single`` does not wait.

@@ -300,9 +300,9 @@ class Emitter:
     ) -> Any:
         """Call ``callback`` at each event of this name; without a callback, return a decorator.
 
-        Does not block. The callback runs on the worker's dispatch thread, in the order of the events. Registering a function
-        again, i.e. one with the same module and qualified name (a notebook cell that is run twice, a reloaded module),
-        replaces the earlier registration.
+        Does not block. The callback runs on the worker's dispatch thread, in the order of the events. Registering a
+        function again, i.e. one with the same module and qualified name (a notebook cell that is run twice, a reloaded
+        module), replaces the earlier registration.
 
         Args:
             event: Name of the event, in snake_case or in the camelCase of the JS SDK.
@@ -475,8 +475,8 @@ class Emitter:
     def stream(self, *events: str, timeout: float | None = None) -> Iterator[Any]:
         """Iterate over events as they come; each step blocks until the next one.
 
-        Listening begins with this call, not with the first step, so no event in between is missed. The loop ends when the
-        worker is disconnected; leaving it with ``break`` stops listening.
+        Listening begins with this call, not with the first step, so no event in between is missed. The loop ends when
+        the worker is disconnected; leaving it with ``break`` stops listening.
 
         Args:
             *events: Names of the events.

@@ -120,8 +120,8 @@ def bridge_urls(region: str | None, edge: str | None, eb_server: str | None, ws_
         region: Twilio region; None omits it.
         edge: Twilio edge; None omits it.
         eb_server: Address for HTTP, which overrides region and edge; None derives it.
-        ws_server: Address for the websocket, which overrides region and edge; None derives it. If only one of the two is
-            given, the other is the same address with the corresponding scheme.
+        ws_server: Address for the websocket, which overrides region and edge; None derives it. If only one of the two
+            is given, the other is the same address with the corresponding scheme.
 
     Returns:
         The address for HTTP and the address for the websocket.

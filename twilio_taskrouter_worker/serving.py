@@ -48,7 +48,7 @@ RETRY_MAX = 15.0
 """Seconds before a call whose outcome is unknown is retried; doubled from RETRY_FIRST up to this."""
 REJECT_PAUSE = 1.0
 REJECT_PAUSE_MAX = 60.0
-"""Seconds before a task is returned to its queue again after repeated failures; doubled from REJECT_PAUSE up to this."""
+"""Seconds before a task that failed repeatedly is returned to its queue; doubled from REJECT_PAUSE up to this."""
 REMEMBERED = 1000
 """Maximum number of tasks whose failures are counted."""
 
@@ -340,7 +340,7 @@ class Server:
         return reservation.status not in OPEN or reservation.task.status in ("completed", "canceled")
 
     def _pause_before_reject(self, reservation: Reservation) -> None:
-        """Pause before a task that failed before is returned: the service could offer it to this worker again at once."""
+        """Pause before a task that failed before is returned: the service may offer it to this worker again at once."""
         sid = reservation.task.sid
         with self._lock:
             failures = self._failures.pop(sid, 0)

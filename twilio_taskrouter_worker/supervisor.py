@@ -35,7 +35,8 @@ class Supervisor(Worker):
         Args:
             task_sid: Sid of the task.
             reservation_sid: Sid of the reservation.
-            extra_params: Further parameters under their wire names; they cannot replace the instruction. None adds none.
+            extra_params: Further parameters under their wire names; they cannot replace the instruction. None adds
+                nothing.
 
         Returns:
             A Future that resolves to None.
@@ -57,7 +58,8 @@ class Supervisor(Worker):
         Args:
             task_sid: Sid of the task.
             reservation_sid: Sid of the reservation.
-            extra_params: Further parameters under their wire names; they cannot replace the instruction. None adds none.
+            extra_params: Further parameters under their wire names; they cannot replace the instruction. None adds
+                nothing.
 
         Returns:
             A Future that resolves to None.
@@ -77,7 +79,8 @@ class Supervisor(Worker):
         Args:
             task_sid: Sid of the task.
             reservation_sid: Sid of the reservation.
-            extra_params: Further parameters under their wire names; they cannot replace the instruction. None adds none.
+            extra_params: Further parameters under their wire names; they cannot replace the instruction. None adds
+                nothing.
 
         Returns:
             A Future that resolves to None.

@@ -108,8 +108,8 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
         Does not block; callbacks of the Future run on a shared pool thread.
 
         Returns:
-            A Future that resolves to this transfer, canceled. It fails with RequestRejectedError (400) if the transfer has
-            ended.
+            A Future that resolves to this transfer, canceled. It fails with RequestRejectedError (400) if the transfer
+            has ended.
 
         Raises:
             ClosedError: The worker was disconnected.

@@ -225,13 +225,13 @@ class Worker(WorkerFields, Lifecycle):
 
     @property
     def ready(self) -> bool:
-        """Whether the worker is connected and its state is up to date; False after a connection loss until it is reloaded."""
+        """Whether the worker is connected and its state is up to date; False from a connection loss to its reload."""
         connection = self._connection
         return connection is not None and connection.is_ready and not self._forked
 
     @property
     def lag(self) -> float:
-        """Seconds since the arrival of the event that is being handled, i.e. how far callbacks are behind; 0.0 when idle."""
+        """Seconds since the event being handled arrived, i.e. how far callbacks are behind; 0.0 when idle."""
         self._check_process()
         connection = self._connection
         return 0.0 if connection is None else connection.dispatcher.lag
@@ -428,8 +428,8 @@ class Worker(WorkerFields, Lifecycle):
     def set_attributes(self, attributes: Mapping[str, Any]) -> Future[Worker]:
         """Replace all attributes.
 
-        Does not block; callbacks of the Future run on a shared pool thread. ``attributes_updated`` fires on the dispatch
-        thread when the service announces the change.
+        Does not block; callbacks of the Future run on a shared pool thread. ``attributes_updated`` fires on the
+        dispatch thread when the service announces the change.
 
         Args:
             attributes: The new attributes, JSON-serializable.
@@ -516,9 +516,10 @@ class Worker(WorkerFields, Lifecycle):
     def update_token(self, token: str) -> None:
         """Use another token from now on: for calls at once, for the websocket at its next connection.
 
-        Does not block. If the worker waits for a token or for its next attempt to connect, it connects at once; if it had
-        been disconnected, for whatever reason, it connects again; if it was never started, the token is only stored.
-        ``token_updated`` fires on the dispatch thread if there is a connection. When this raises, the token in use is kept.
+        Does not block. If the worker waits for a token or for its next attempt to connect, it connects at once; if it
+        had been disconnected, for whatever reason, it connects again; if it was never started, the token is only
+        stored. ``token_updated`` fires on the dispatch thread if there is a connection. When this raises, the token in
+        use is kept.
 
         Args:
             token: The new token.

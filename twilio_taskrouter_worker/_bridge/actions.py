@@ -1,4 +1,4 @@
-"""What the session asks its owner to do. Pure."""
+"""The actions that the session requests from its owner. Pure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ReadLists:
 class SetActivity:
     """Move the worker to the activity chosen for connecting, then call ``activity_set`` or ``activity_failed``.
 
-    ``insists``: It may be a name, and connecting fails where it cannot be taken.
+    ``insists``: It may be a name, and connecting fails if it cannot be set.
     """
 
     generation: int
@@ -87,12 +87,12 @@ class TakeOver:
 
 @attrs.frozen
 class Ready:
-    """The worker is ready: settle who waits for it, and fire ``ready``."""
+    """The worker is ready: settle the Futures that wait for it, and fire ``ready``."""
 
 
 @attrs.frozen
 class Deliver:
-    """Hand these frames on, in order."""
+    """Pass these frames to the dispatch thread, in order."""
 
     frames: Sequence[str | bytes] = attrs.field(repr=False)
 
@@ -112,7 +112,7 @@ class RenewToken:
 
 @attrs.frozen
 class Finish:
-    """The connection has ended for good; the error goes to whoever waits for it."""
+    """The connection has ended for good; the Futures that wait for it fail with the error."""
 
     error: TaskRouterError
 

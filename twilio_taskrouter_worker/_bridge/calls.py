@@ -46,21 +46,21 @@ T = TypeVar("T")
 class Calls:
     """Makes the calls of one client. Safe on any thread.
 
-    **Order.** Calls that change the same thing are sent one after the other, each when the one before has ended: it has
-    its answer, has failed for good, has expired or was cancelled. See ``turns``; ``Request.subjects`` says what a call
-    changes. A call that is cut off while the service may have it is waited for until its connection is closed, which
-    is a moment: the next one then does not overtake it needlessly, and nothing more can be known.
+    **Order.** Calls that change the same object are sent one after the other, each when the one before has ended: it
+    was answered, has failed for good, has expired or was cancelled. See ``turns``; ``Request.subjects`` names the
+    objects that a call changes. If a call is aborted while the service may have received it, the next one waits until
+    its connection is closed, which takes a moment, so that it does not overtake it needlessly.
 
     Args:
         url: Address of the event bridge.
-        token: Returns the token to use; asked at each attempt.
-        client_version: Told to the service.
-        timeout: Seconds for each call as a whole.
-        send_versions: Whether the version of what is changed is sent.
+        token: Returns the token to use; called at each attempt, on a pool thread.
+        client_version: Version of this library, sent to the service.
+        timeout: Seconds for each call as a whole, retries included.
+        send_versions: Whether the known version of the changed object is sent.
         refused: Called on a pool thread with a token that the service refused (status 401).
-        unawaited: Called on a shared thread with the error of a call that failed and that nobody looked at, after it
+        unawaited: Called on a shared thread with the error of a failed call whose Future was never checked, after it
             was logged.
-        watch: Gets each call that ended and each retry.
+        watch: Records each call that ended and each retry.
         timings: For tests.
     """
 
@@ -94,17 +94,21 @@ class Calls:
         self._closed_by: str | None = None
 
     def call(self, request: Request[T], /) -> Future[T]:
-        """Send one request; returns at once.
+        """Send one request; does not block.
+
+        Args:
+            request: The request.
 
         Returns:
-            A Future of what the request's ``then`` makes of the payload. It fails with a TaskRouterError, nothing
-            else. ``cancel()`` of it works until the request is sent. Its callbacks run on a pool thread.
+            A Future that resolves to the result of the request's ``then`` for the payload, and fails with a
+            TaskRouterError. ``cancel()`` works until the request is sent. Its callbacks run on a pool thread.
 
         Raises:
             ClosedError: The client was closed.
             TaskRouterError: The system has no thread for it; nothing was sent.
         """
         call = _Call(self, request, time.monotonic() + self.timeout)
+        # Before the call is registered: without threads its deadline would never be enforced.
         TIMERS.require()
         POOL.require()
         with self._lock:
@@ -116,7 +120,15 @@ class Calls:
         return call.future
 
     def headers(self, api_version: str, version: str | None) -> dict[str, str]:
-        """Return the HTTP headers of a request."""
+        """Return the HTTP headers of a request.
+
+        Args:
+            api_version: Version of the API that the route uses.
+            version: Version for ``If-Match``; None sends none.
+
+        Returns:
+            The headers by name.
+        """
         headers = {
             "apiVersion": api_version,
             "clientVersion": self._client_version,
@@ -128,6 +140,7 @@ class Calls:
 
     @property
     def closed(self) -> bool:
+        """Whether calls are refused."""
         return self._closed_by is not None
 
     @property
@@ -136,22 +149,25 @@ class Calls:
         return len(self._open)
 
     def settings(self) -> Settings:
-        """Return the environment's settings, as they were at the first call."""
+        """Return the environment's settings, read once at the first call."""
         if self._settings is None:
             self._settings = settings_for(self.url)
         return self._settings
 
     def reopen(self) -> None:
-        """Calls are possible again."""
+        """Accept calls again."""
         with self._lock:
             self._closed_by = None
 
     def close(self, why: str) -> Callable[[], None]:
         """Refuse further calls.
 
+        Args:
+            why: Reason, for the text of ClosedError.
+
         Returns:
-            A function that fails those under way with ClosedError, to be called without a lock. It does not block:
-            callbacks of their Futures are left to the pool.
+            A function that fails the calls under way with ClosedError, to be called without a lock. It does not block:
+            callbacks of their Futures run on the pool.
         """
         with self._lock:
             self._closed_by = why
@@ -164,12 +180,17 @@ class Calls:
         return give_up
 
     def ended(self, call: _Call[Any]) -> None:
-        """The call is not on the wire and will not be: let those behind it go."""
+        """Release the calls that wait for this one; any thread, does not block.
+
+        Args:
+            call: The call, which is not on the wire and will not be sent any more.
+        """
         with self._lock:
             self._open.discard(call)
             may_go = self._turns.leave(call)
         for each in may_go:
             assert isinstance(each, _Call)
+            # Outside the lock: starting a thread may block for a moment, and other calls need the lock.
             POOL.submit(each.attempt)
 
 
@@ -223,13 +244,17 @@ class _Call(Turn, Generic[T]):
         self._exchange: Exchange | None = None
 
     def enter(self, turns: Turns) -> None:
-        """Take a place in line; with the lock of the calls held."""
+        """Take a place in the line of each subject; called with the lock of the calls held.
+
+        Args:
+            turns: The lines.
+        """
         ahead = turns.enter(self, self._request.subjects)
         self.waited = bool(ahead)
         self._learns_version = all(isinstance(each, _Call) and each._url == self._url for each in ahead)
 
     def start(self) -> None:
-        """Begin: the deadline counts from here."""
+        """Start the deadline, and the first attempt if no call is ahead."""
         self._timeout = TIMERS.at(self._deadline, self._expire)
         if self._ended:
             # Closed before there was a timer to cancel.
@@ -246,7 +271,11 @@ class _Call(Turn, Generic[T]):
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def close(self, why: str) -> None:
-        """Fail the Future with ClosedError now; a request on the wire is abandoned."""
+        """Fail the Future with ClosedError now; a request on the wire is aborted.
+
+        Args:
+            why: Reason, for the text of the error.
+        """
 
         def closed() -> ClosedError:
             acted = "TaskRouter may or may not have acted on it" if self._sent else "It was not sent"
@@ -255,7 +284,7 @@ class _Call(Turn, Generic[T]):
         self._give_up(closed)
 
     def _expire(self) -> None:
-        """The deadline has passed; on the timers' thread."""
+        """The deadline has passed; runs on the timers' thread."""
         self._give_up(self._timed_out)
         if self._tries:
             # What did not answer may be the network: other idle connections would not answer either.
@@ -286,7 +315,7 @@ class _Call(Turn, Generic[T]):
         self._fail(error())
 
     def _cancelled(self) -> None:
-        """The Future was cancelled, which works until the first attempt; on the thread that cancels."""
+        """The Future was cancelled before the first attempt; runs on the thread that cancels."""
         self._run()
         with self._lock:
             self._ended = True
@@ -300,7 +329,7 @@ class _Call(Turn, Generic[T]):
                 timer.cancel()
 
     def _run(self) -> bool:
-        """From here on the Future cannot be cancelled; False if it was."""
+        """Make the Future uncancellable; return False if it was cancelled."""
         with self._lock:
             if self._running is None:
                 self._running = self.future.set_running_or_notify_cancel()
@@ -316,7 +345,7 @@ class _Call(Turn, Generic[T]):
     # -- attempts ----------------------------------------------------------------------------------------------------
 
     def attempt(self) -> None:
-        """Send it once and use what comes of it; on a pool thread."""
+        """Send the request once and process the outcome; runs on a pool thread, blocks for the exchange."""
         exchange = self._begin()
         if exchange is None:
             return
@@ -330,7 +359,7 @@ class _Call(Turn, Generic[T]):
                 self._calls.refused(token)
             self._failed(failure)
         except TaskRouterError as error:
-            # There is no token: its provider raised.
+            # No token: the provider raised.
             self._finish(error)
         except Exception as error:
             log.exception("A call failed in an unforeseen way; this is a defect of the library")
@@ -339,7 +368,7 @@ class _Call(Turn, Generic[T]):
             self._succeed(payload)
 
     def _begin(self) -> Exchange | None:
-        """The exchange for the next attempt; None if the call has ended."""
+        """Return the exchange for the next attempt; None if the call has ended."""
         if not self._run():
             return None
         calls, deadline, patience = self._calls, self._deadline, None
@@ -369,7 +398,7 @@ class _Call(Turn, Generic[T]):
             self._sent = self._sent or exchange.sent
 
     def _off_the_wire(self, *, final: bool) -> bool:
-        """The exchange is over, *final*: with an outcome. False if the call had ended before."""
+        """Note the end of the exchange, *final*: with an outcome; return False if the call had ended before."""
         with self._lock:
             self._exchange = None
             ended = self._ended
@@ -407,7 +436,7 @@ class _Call(Turn, Generic[T]):
 
     def _explained(self, failure: RequestError) -> TaskRouterError:
         explain = self._request.explain
-        # Not its subclasses: what they are says why.
+        # Not for its subclasses: their class is the reason.
         why = explain() if explain is not None and type(failure) is RequestRejectedError else ""
         return explained(failure, why) if why else failure
 
@@ -419,7 +448,7 @@ class _Call(Turn, Generic[T]):
 
     def _succeed(self, payload: Any) -> None:
         if not self._off_the_wire(final=True):
-            # Too late for the caller, but as true as ever.
+            # Too late for the caller, but the answer still describes the service's state.
             self._apply_late(payload)
             return
         self._tidy()

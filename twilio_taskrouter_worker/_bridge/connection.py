@@ -1,4 +1,4 @@
-"""One connected life of a Worker: wires the session to a socket, the dispatch thread and the requests of a reload.
+"""One connection of a Worker: wires the session to a socket, the dispatch thread and the requests of a reload.
 
 Threads, each with one duty:
 
@@ -72,14 +72,16 @@ __all__ = ["Connection", "ConnectionOptions"]
 
 @attrs.frozen(kw_only=True)
 class ConnectionOptions:
-    """What stays the same for all connections of a Worker.
+    """Options that are the same for all connections of a Worker.
 
     Args:
         ws_server: Address of the websocket.
-        session: What the user chose.
+        session: The user's options.
         work: The callbacks under way on other threads.
+        watch: Records events and calls for history and observer.
+        lock: Lock file of ``single``, acquired before connecting; None for no lock.
         renew_token: Asks the token provider; runs on a pool thread, and calls ``change_token`` or ``renewal_failed``.
-        timings: How long to wait for what.
+        timings: Time limits.
     """
 
     ws_server: str
@@ -92,7 +94,18 @@ class ConnectionOptions:
 
 
 class Connection:
-    """From ``start`` to ``stop``, over any number of websockets. Its life is the session's; see there."""
+    """A connection from ``start`` to ``stop``, over any number of websockets. Its states are those of the session.
+
+    All public methods may be called on any thread, unless stated otherwise; only ``join`` blocks.
+
+    Args:
+        options: Options that are the same for all connections.
+        state: The worker's state, changed on the dispatch thread.
+        caller: Sends the requests of a reload.
+        waiting: The blocking waits, ended with this connection.
+        on_finished: Called on the dispatch thread when the connection has failed for good.
+        before: The previous connection, whose last callbacks run first; None if there is none.
+    """
 
     def __init__(
         self,
@@ -138,7 +151,7 @@ class Connection:
 
     @property
     def connected(self) -> bool:
-        """Whether the service has said who the worker is."""
+        """Whether ``init`` has identified the worker on the current websocket."""
         return self._session.state in (State.LOADING, State.READY)
 
     @property
@@ -148,21 +161,27 @@ class Connection:
 
     @property
     def given_up(self) -> bool:
-        """Whether it will never be ready again; its last callbacks may still be to come."""
+        """Whether it can never be ready again; its last callbacks may still have to run."""
         return self._session.state is State.CLOSED
 
     @property
     def failure(self) -> TaskRouterError | None:
-        """What ended it for good, if it was not ``stop``."""
+        """The error that ended it for good; None if it was ended by ``stop``."""
         return self._session.failure
 
     @property
     def token_end(self) -> float | None:
-        """When the token ends, by the service's clock, in monotonic seconds; None if that is not known."""
+        """Expiry time of the token by the service's clock, in monotonic seconds; None if it is not known."""
         return self._session.token_end
 
     def when_ready(self) -> Future[None]:
-        """Done while the worker is ready, and otherwise when it is ready next, or can never be again."""
+        """Return a Future for the next moment at which the worker is ready.
+
+        Does not block; callbacks of the Future run on the dispatch thread, which settles it.
+
+        Returns:
+            A Future that is done while the worker is ready. It fails with the error that ended the connection for good.
+        """
         with self._lock:
             if self.ready.done() and not self.is_ready and not self.given_up:
                 self.ready = Future()
@@ -170,7 +189,7 @@ class Connection:
 
     @property
     def last_frame(self) -> float | None:
-        """Seconds since the service sent something, a ping included; None without a connection."""
+        """Seconds since the service last sent anything, pings included; None without a connection."""
         return time.monotonic() - self._session.last_beat if self.connected else None
 
     def start(self, token: str, ends_at: float | None) -> None:
@@ -183,6 +202,7 @@ class Connection:
         Raises:
             TaskRouterError: The system has no thread left; nothing was started.
         """
+        # Before the threads start: a callback must find its own thread registered, or waits in it would not be refused.
         self._waiting.open(self.dispatcher.thread)
         try:
             self.dispatcher.thread.start()
@@ -196,12 +216,25 @@ class Connection:
         self._tell(lambda now: self._session.start(token, ends_at, now))
 
     def change_token(self, token: str, ends_at: float | None) -> bool:
-        """Use another token; False where it is too late, since this connection has ended."""
+        """Use another token; does not block.
+
+        Args:
+            token: The new token.
+            ends_at: Its expiry time in monotonic seconds; None if the token does not contain it.
+
+        Returns:
+            False if this connection has ended already.
+        """
         self._tell(lambda now: self._session.token_changed(token, ends_at, now))
         return not self.given_up
 
     def renewal_failed(self, error: BaseException, token: str) -> None:
-        """The token provider raised, and is asked again later. The log has its words, except for tokens."""
+        """The token provider raised: log it without tokens, and have it called again later.
+
+        Args:
+            error: The provider's exception.
+            token: The token in use, which is removed from the log text.
+        """
         # Formatted here: what the exception says may quote the token, which is hidden in the text as a whole.
         words = hide(token, "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip())
         reporting.provider_failed(self._state.worker_sid, error, words)
@@ -213,29 +246,48 @@ class Connection:
             self.dispatcher.put(lambda: self.dispatcher.fire([notice]))
 
     def call_refused(self, token: str) -> None:
-        """A request was refused for this token: the provider is asked for another, if there is one."""
+        """A request was refused for this token: ask the provider, if there is one, for another. Does not block.
+
+        Args:
+            token: The refused token.
+        """
         self._tell(lambda now: self._session.call_refused(token, now))
 
     def end_without_token(self) -> None:
-        """From now on, end with TokenExpiredError rather than wait without limit for a token that nobody provides."""
+        """From now on, end with TokenExpiredError instead of waiting without limit for a token that has no provider."""
         self._tell(self._session.end_without_token)
 
     def announce(self, event: str) -> None:
-        """Fire an event of the worker that has no argument."""
+        """Fire an event of the worker that has no argument, on the dispatch thread.
+
+        Args:
+            event: Name of the event.
+        """
         self._tell(lambda now: [Notify(event)])
 
     def release(self, messages: list[Message]) -> None:
-        """Put messages that were held back into the stream of events again."""
+        """Put messages that were held back into the stream of events again.
+
+        Args:
+            messages: The messages in order.
+        """
         for message in messages:
             self.dispatcher.put(message)
 
     def announce_existing(self) -> None:
-        """Give the open reservations to the listeners that wait for them; before the first ``ready`` they wait on."""
+        """Pass the open reservations to the listeners waiting for them; before the first ``ready`` they still wait."""
         if self._session.ever_ready:
             self.dispatcher.put(self.dispatcher.fire_existing)
 
     def timed_out(self, timeout: float) -> TaskRouterError:
-        """The error for a connect() that waited this long."""
+        """Create the error for a connect() that was not ready in time.
+
+        Args:
+            timeout: The seconds it waited.
+
+        Returns:
+            The error, which names the state and the last failure.
+        """
         with self._lock:
             lock = self._options.lock
             if lock is not None and self._receiver.waits_for_lock:
@@ -246,17 +298,26 @@ class Connection:
             return connect_timeout(self._session, timeout, self._options.ws_server)
 
     def stop(self) -> None:
-        """Disconnect; returns at once. The threads end on their own, after all callbacks that are due."""
+        """Disconnect; does not block. The threads end by themselves, after all callbacks that are due."""
         with self._lock:
             if self._stopping:
                 return
             self._stopping = True
         self._tell(lambda now: self._session.stop())
+        # In this order: the session's last events are queued by _tell, the last step runs after their callbacks, and
+        # the thread ends after it.
         self.dispatcher.put(self._last_step)
         self.dispatcher.stop()
 
     def join(self, deadline: float) -> bool:
-        """Wait for the threads, other than the current one; False if one still runs at the deadline."""
+        """Block until the threads, other than the current one, have ended.
+
+        Args:
+            deadline: Time limit in monotonic seconds.
+
+        Returns:
+            False if a thread still runs at the deadline.
+        """
         for thread in (self._receiver.thread, self.dispatcher.thread):
             # One that could not be started has no ident.
             if thread is not threading.current_thread() and thread.ident is not None:
@@ -268,17 +329,18 @@ class Connection:
     # -- the session -----------------------------------------------------------------------------------------------
 
     def _tell(self, event: Callable[[float], list[Action]]) -> None:
-        """Give the session an event, and do what it asks for."""
+        """Pass an event to the session, and run the actions it returns."""
         with self._lock:
             for action in event(time.monotonic()):
                 self._do(action)
+            # In the lock, as another thread may give the session an event in between and schedule its deadline.
             self._schedule()
             later, self._later = self._later, []
         for step in later:
             step()
 
     def _do(self, action: Action) -> None:
-        """Called with the lock held: nothing here may block."""
+        """Run an action; called with the lock held, so nothing here may block."""
         match action:
             case Deliver(frames):
                 self.dispatcher.put_frames(frames)
@@ -296,6 +358,7 @@ class Connection:
                 if goodbye is not None:
                     self._later.append(goodbye)
             case ReadLists():
+                # The requests take locks and may call back into the session, so they start on a pool thread.
                 POOL.submit(lambda: self._requests.read_lists(action))
             case SetActivity():
                 POOL.submit(lambda: self._requests.set_activity(action))
@@ -355,11 +418,13 @@ class Connection:
     # -- the ends (dispatch thread) --------------------------------------------------------------------------------
 
     def _become_ready(self) -> None:
-        """After everything that the reload found out, and before the events that came meanwhile."""
+        """Runs after all events of the reload, and before the events that came meanwhile."""
         state = self._state
         reporting.ready(state)
+        # Before the listeners of ``ready``: they may wait for the result of start().
         self._settle_ready(None)
         self.dispatcher.fire([Notice(state.worker, "ready", (state.worker,))])
+        # After ``ready``, so that a listener of it can add the one that receives them.
         self.dispatcher.fire_existing()
 
     def _finish(self, error: TaskRouterError) -> None:
@@ -369,10 +434,12 @@ class Connection:
 
     def _last_step(self) -> None:
         """After the callbacks of ``disconnected``."""
+        # Reservations that were not announced while stopping are forgotten, so that the next connection announces them.
         self.dispatcher.withdraw_declined()
         closed = ClosedError("The worker was disconnected")
         self._settle_ready(closed)
         self._waiting.close(closed, self.dispatcher.thread)
+        # After the waits are closed: run_forever() returns on it, and no wait may outlast that.
         self.ended.set()
         _rest()
 
@@ -393,11 +460,14 @@ class Connection:
     def _take_over(self, action: TakeOver) -> None:
         """On the dispatch thread: all that was delivered before is applied, so the state is as of the connection."""
         with self._lock:
+            # Read here, not when the action was made: frames keep coming, and creations among them must not be
+            # announced twice.
             frames = self._session.buffered(action.generation)
         if frames is None:
             return
         state = self._state
         if not state.worker_sid:
+            # Only on the first connection; the sids of a worker never change.
             self._introduce(action.init)
         lost = missing(state, action.snapshot)
         if lost:
@@ -415,7 +485,7 @@ class Connection:
         self.dispatcher.fire(notices)
 
     def _introduce(self, init: Init) -> None:
-        """Take the sids over, also into the names of the threads, for whoever reads a stack dump."""
+        """Store the sids, also in the names of the threads, where stack dumps show them."""
         state = self._state
         state.worker_sid, state.account_sid = init.worker_sid, init.account_sid
         state.workspace_sid = init.workspace_sid
@@ -424,7 +494,7 @@ class Connection:
 
 
 def _readable(frames: tuple[str | bytes, ...]) -> list[Message]:
-    """Those frames that are messages; the others are reported when their turn comes."""
+    """Parse the frames that are valid messages; the others are reported in their turn."""
     messages = []
     for frame in frames:
         try:
@@ -437,7 +507,7 @@ def _readable(frames: tuple[str | bytes, ...]) -> list[Message]:
 
 
 def _rest() -> None:
-    """One of our threads ends: if it was the last to need the shared ones, they may end, too."""
+    """Let the shared threads end if this was the last connection that needed them."""
     drain_all(time.monotonic())
 
 

@@ -72,16 +72,31 @@ class Answer:
 
 
 class User(Protocol):
-    """The exchange that is using a connection."""
+    """The exchange that uses a connection."""
 
     def uses(self, connection: Connection) -> None:
-        """This connection will be used, which is not necessarily made yet."""
+        """Note the connection that will be used, which is not necessarily open yet.
+
+        Args:
+            connection: The connection.
+        """
 
     def about_to_send(self, *, reused: bool) -> None:
-        """The next byte is the request's; raises Cut where that is not wanted any more."""
+        """Note that the next byte is the request's.
+
+        Args:
+            reused: Whether the connection was used before.
+
+        Raises:
+            Cut: The exchange was aborted meanwhile.
+        """
 
     def left(self) -> float:
-        """Seconds that are left; raises Cut where there are none."""
+        """Return the seconds left.
+
+        Raises:
+            Cut: There are none.
+        """
 
 
 # The exchange of each thread. urllib3 has no way to hand it down to the connection.
@@ -92,20 +107,24 @@ _distrusted_at = 0.0
 
 
 def use(user: User | None) -> None:
-    """Name the exchange that the connections used on this thread from now on belong to."""
+    """Set the exchange of this thread, to which connections used from now on belong.
+
+    Args:
+        user: The exchange; None when it has ended.
+    """
     _current.user = user
 
 
 def distrust_idle() -> None:
-    """Have no connection used again that is idle now: something shows that the network may have changed."""
+    """Exclude all connections that are idle now from reuse, since the network may have changed; any thread."""
     global _distrusted_at
     _distrusted_at = time.monotonic()
 
 
 def _limit(sock: socket.socket, seconds: float) -> None:
-    """Have the kernel end each send and receive after this time.
+    """Set the kernel's time limit for each send and receive.
 
-    Python's own timeouts cost a poll, and so another hand-over of the interpreter lock, before each.
+    Python's own timeouts need a poll before each, and so another hand-over of the interpreter lock.
     """
     whole = int(seconds)
     value = struct.pack("ll", whole, int((seconds - whole) * 1e6) or 1)
@@ -114,7 +133,7 @@ def _limit(sock: socket.socket, seconds: float) -> None:
 
 
 class Connection(urllib3.connection.HTTPConnection):
-    """What all our connections have in common; those over TLS add urllib3's part."""
+    """Base of all connections; those over TLS add urllib3's part."""
 
     user: User
     opening: socket.socket | None = None
@@ -177,7 +196,20 @@ class Connection(urllib3.connection.HTTPConnection):
     def request(  # type: ignore[override]
         self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] = {}, **_options: Any
     ) -> None:
-        """Send a request; called by urllib3."""
+        """Send a request; called by urllib3, blocks within the exchange's time limit.
+
+        Args:
+            method: HTTP method.
+            url: Path, or the whole URL for a proxy.
+            body: The body.
+            headers: Headers by name.
+            **_options: Ignored options of urllib3.
+
+        Raises:
+            ValueError: A header contains a line break.
+            Cut: The exchange was aborted, or its deadline has passed.
+            OSError: The connection failed.
+        """
         if self.sock is None:
             self.connect()
         lines = [f"{method} {url} HTTP/1.1", f"Host: {self._host_header()}"]
@@ -199,7 +231,17 @@ class Connection(urllib3.connection.HTTPConnection):
         return host if port == self.default_port else f"{host}:{port}"
 
     def getresponse(self) -> Any:
-        """Read the whole answer; called by urllib3."""
+        """Read the whole answer; called by urllib3, blocks within the exchange's time limit.
+
+        Returns:
+            The answer, in the form of a urllib3 response.
+
+        Raises:
+            http.client.HTTPException: The answer is not HTTP, or is incomplete.
+            AnswerTooLarge: The answer is too large.
+            Cut: The exchange was aborted, or its deadline has passed.
+            OSError: The connection failed.
+        """
         assert self.sock is not None
         received = b""
         while (end := received.find(b"\r\n\r\n")) < 0 and len(received) <= HEAD_LIMIT:
@@ -216,7 +258,7 @@ class Connection(urllib3.connection.HTTPConnection):
         return _Response(answer)
 
     def _usual(self, received: bytes, end: int) -> tuple[Answer, bool] | None:
-        """The answer, and whether the connection ends with it; None for one that urllib3 must read."""
+        """Return the answer, and whether the connection ends with it; None for an answer that urllib3 must read."""
         head = None if end < 0 else _parse_head(received[:end])
         if head is None:
             return None
@@ -226,7 +268,7 @@ class Connection(urllib3.connection.HTTPConnection):
         body = received[end + 4 :]
         if len(body) < length:
             body += self._rest(length - len(body))
-        # More than was announced: what follows would be taken for the next answer.
+        # More than announced: the rest would be taken for the next answer.
         closes = headers.get("connection", "").lower() == "close" or len(body) > length
         return Answer(status, headers, body[:length]), closes
 
@@ -274,7 +316,7 @@ class Connection(urllib3.connection.HTTPConnection):
 
 
 def _parse_head(head: bytes) -> tuple[int, dict[str, str], int] | None:
-    """Status, headers and length of the body of a plain answer; None where anything is out of the ordinary."""
+    """Parse status, headers and body length of a plain answer; None if anything is unusual."""
     first, *lines = head.decode("latin-1").split("\r\n")
     status = first[9:12]
     if not first.startswith("HTTP/1.1 ") or not status.isdecimal() or first[12:13] not in ("", " "):
@@ -344,7 +386,11 @@ def _pass_on(found: Future[Addresses], answer: Future[Addresses]) -> None:
 
 
 def cut(connection: Connection) -> None:
-    """End what a connection is doing, from another thread; a TLS handshake goes on to its own limit."""
+    """Abort the connection, on another thread; a TLS handshake continues to its own limit. Does not block.
+
+    Args:
+        connection: The connection, in any state.
+    """
     looking_up = connection.looking_up
     if looking_up is not None:
         looking_up.cancel()
@@ -362,7 +408,7 @@ class SecureConnection(Connection, urllib3.connection.HTTPSConnection):
 
 
 class _Pool(urllib3.HTTPConnectionPool):
-    """Mixin: hands connections to the exchange of the thread, and none that may be dead."""
+    """Mixin: passes connections to the exchange of the thread, except those that may be dead."""
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)

@@ -20,7 +20,14 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """The deadline ``seconds`` from now."""
+        """Create the deadline some seconds from now.
+
+        Args:
+            seconds: The seconds.
+
+        Returns:
+            The deadline.
+        """
         return cls(time.monotonic() + seconds)
 
     def left(self) -> float:

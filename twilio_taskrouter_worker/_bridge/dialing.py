@@ -47,10 +47,10 @@ class Dialing:
         self._socket: socket.socket | None = None
         self._answer: Future[Addresses] | None = None
         self.hung_up = False
-        """Whether ``hang_up`` was called: nothing that is still to come counts."""
+        """Whether ``hang_up`` was called: further results are ignored."""
 
     def hang_up(self) -> None:
-        """End it at once: ``connect`` raises GivenUp, or any error of a socket."""
+        """End the attempt at once: ``connect`` raises GivenUp, or any socket error. Any thread; does not block."""
         self.hung_up = True
         answer, sock = self._answer, self._socket
         if answer is not None:

@@ -1,6 +1,7 @@
-"""The dispatch thread: uses what came, in order, and runs the callbacks.
+"""The dispatch thread: applies the messages in order, and runs the callbacks.
 
-Whatever happens here, the thread goes on: a frame, a record or a callback that fails costs itself only, and is reported
+**Invariant.** One thread applies all messages and runs all callbacks of a Worker, in the order of arrival, and it never
+ends because of one of them: an invalid frame or record, or a callback that raises, affects only itself, and is reported
 as an ``error`` event.
 """
 
@@ -40,9 +41,13 @@ _Item = tuple[float, Any]
 class Dispatcher:
     """Owns the queue and its thread. ``put`` never blocks.
 
-    ``after`` is the thread of an earlier connection, whose callbacks come first: one Worker's callbacks never run side
-    by side, also where it is connected again while a callback still runs. ``work`` is where callbacks on executors are
-    noted while they are under way.
+    Args:
+        state: The worker's state, which only this thread changes by messages.
+        name: Name of the thread.
+        after: Thread of an earlier connection, whose callbacks run first: the callbacks of one Worker never run
+            concurrently, even if it is connected again while a callback still runs. None if there is none.
+        work: Registers callbacks on executors while they are under way.
+        watch: Records events for history and observer.
     """
 
     def __init__(
@@ -74,26 +79,40 @@ class Dispatcher:
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def put(self, item: str | bytes | Message | Callable[[], None]) -> None:
-        """Add a frame, a message or a step to the stream."""
+        """Add a frame, a message or a step to the queue; any thread, does not block.
+
+        Args:
+            item: The frame, message or step.
+        """
         self._queue.put((time.monotonic(), item))
 
     def put_frames(self, frames: Sequence[str | bytes]) -> None:
-        """Add frames that came together, at the price of one; not to be called by two threads at once."""
+        """Add frames that arrived together as one entry; does not block. Not to be called by two threads at once.
+
+        Args:
+            frames: The frames in order, at least one.
+        """
+        # Before the entry is put, so that the backlog is never negative.
         self._more_put += len(frames) - 1
         self._queue.put((time.monotonic(), frames))
 
     def put_first(self, step: Callable[[], None]) -> None:
-        """Run a step next, after the callback that runs and before all that waits."""
+        """Run a step after the callback that is running, before everything that is queued; any thread, does not block.
+
+        Args:
+            step: The step; it runs on the dispatch thread.
+        """
+        # The empty step wakes the thread if it is idle; the step itself runs before whichever item comes next.
         self._first.append(step)
         self.put(lambda: None)
 
     def stop(self) -> None:
-        """End the thread after all that is in the queue now."""
+        """End the thread after everything that is in the queue now; does not block."""
         self._queue.put(None)
 
     @property
     def lag(self) -> float:
-        """Seconds since what is being worked on arrived; 0.0 when nothing is."""
+        """Seconds since the item being handled arrived; 0.0 when idle."""
         arrived = self._working_on
         return 0.0 if arrived is None else time.monotonic() - arrived
 
@@ -113,6 +132,7 @@ class Dispatcher:
             else:
                 self._one(what)
             self._working_on = None
+            # The thread may now wait for long; the frame, and objects a step refers to, must not live that long.
             del item, what
         self._queue.close()
 
@@ -131,7 +151,7 @@ class Dispatcher:
             self._message(what)
 
     def _next(self) -> _Item | None:
-        """What is next in the queue; ended reservations are forgotten on time also when nothing comes."""
+        """Return the next item; ended reservations are forgotten on time even if no item arrives."""
         while (forget_at := self._state.forget_at) is not None:
             try:
                 return self._queue.get(forget_at)
@@ -179,7 +199,12 @@ class Dispatcher:
         self.report(TaskRouterError(f"An event could not be handled: {type(error).__name__}"), error)
 
     def report(self, error: TaskRouterError, cause: BaseException | None = None) -> None:
-        """Fire ``error``; without a listener the log has it."""
+        """Fire ``error``, and log it if there is no listener; on the dispatch thread only.
+
+        Args:
+            error: The error.
+            cause: Its ``__cause__``; None keeps the current one.
+        """
         if cause is not None:
             error.__cause__ = cause
         if not self._state.worker._listening("error"):
@@ -187,8 +212,13 @@ class Dispatcher:
         self.fire([Notice(self._state.worker, "error", (error,))])
 
     def fire(self, notices: Iterable[Notice]) -> None:
-        """Run the callbacks of these events; on the dispatch thread only."""
+        """Run the callbacks of these events; on the dispatch thread only.
+
+        Args:
+            notices: The events in order.
+        """
         for emitter, event, args in notices:
+            # Kept for the end of the stop, which rejects or withdraws them.
             if self.declining and event == "reservation_created":
                 self.declined.append(args[0])
                 continue
@@ -198,21 +228,24 @@ class Dispatcher:
                     self._call_listener(emitter, event, listener, args)
 
     def hold_existing(self) -> None:
-        """Listeners for what is open wait for ``fire_existing`` from now on; on the dispatch thread only."""
+        """Let listeners for open reservations wait for ``fire_existing``; on the dispatch thread only."""
         for listener in self._state.worker._listening("reservation_created"):
             listener.waits = listener.existing
 
     def fire_existing(self) -> None:
-        """Give the open reservations to the listeners that wait for them; on the dispatch thread only."""
+        """Pass the open reservations to the listeners that wait for them; on the dispatch thread only."""
         worker, event = self._state.worker, "reservation_created"
         listeners = [each for each in worker._listening(event) if each.waits]
         for listener in listeners:
+            # Reset for all before the first callback runs: a reservation that is announced by an event from now on
+            # belongs to all of them.
             listener.waits = False
         for reservation in self._state.reservations.values():
             for listener in listeners:
                 self._call_listener(worker, event, listener, (reservation,))
 
     def _call_listener(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> None:
+        # Only the thread that removes a ``once`` listener calls it: off() on another thread may have been first.
         if not listener.once or emitter._detach(event, listener):
             self._run_callback(emitter, event, listener, args)
 
@@ -230,7 +263,7 @@ class Dispatcher:
             else:
                 self._submit(emitter, listener, listener.executor, self._work.add(event, *args))
         except BaseException as error:
-            # SystemExit too: it would end this thread, and with it all further events, without a word.
+            # SystemExit too: it would silently end this thread, and with it all further events.
             reporting.callback_failed(self._state.worker_sid, emitter, event, args, listener, error)
             self._report_failed(emitter, event, error)
         finally:
@@ -245,7 +278,7 @@ class Dispatcher:
         future.add_done_callback(lambda done: self._executed(emitter, listener, job, done))
 
     def _execute(self, emitter: Emitter, listener: Listener, job: Job) -> None:
-        """On a thread of the executor."""
+        """Run a callback on a thread of the executor."""
         if self.declining and job.event == "reservation_created":
             self.declined.append(job.args[0])
             return
@@ -266,8 +299,15 @@ class Dispatcher:
         self.callback_failed(emitter, listener, job, error)
 
     def callback_failed(self, emitter: Emitter, listener: Listener, job: Job, error: BaseException) -> None:
-        """A callback raised on a thread of its own; on any thread."""
-        # Here and now: where the connection has ended meanwhile, nothing comes after it.
+        """Report a callback that raised on another thread; any thread, ``error`` fires on the dispatch thread.
+
+        Args:
+            emitter: The object that fired the event.
+            listener: The listener whose callback raised.
+            job: The callback.
+            error: Its exception.
+        """
+        # Logged here, not in the queued step: if the connection has ended, that step never runs.
         reporting.callback_failed(self._state.worker_sid, emitter, job.event, job.args, listener, error)
         self.put(lambda: self._report_failed(emitter, job.event, error))
 

@@ -1,4 +1,4 @@
-"""The public errors of a connection: which kind a failure is, and what it says. Pure."""
+"""The public errors of a connection, made from its failures. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,16 @@ __all__ = [
 
 
 def connect_timeout(session: Session, timeout: float, url: str) -> ConnectTimeoutError:
-    """The error of a connect() that ran out of time: how far it came, and what to look at."""
+    """Create the error of a connect() that ran out of time, with the state it reached and advice.
+
+    Args:
+        session: The session.
+        timeout: Seconds that connect() waited.
+        url: Address of the websocket.
+
+    Returns:
+        The error, with the last failure as its cause.
+    """
     remedy = {
         State.CONNECTING: "the host does not answer; check eb_server, ws_server, region and the network",
         State.BACKING_OFF: "is the service running, and are eb_server, ws_server and region right?",
@@ -47,7 +56,16 @@ def connect_timeout(session: Session, timeout: float, url: str) -> ConnectTimeou
 
 
 def with_age(error: TaskRouterError, expires_at: float | None, now: float) -> TaskRouterError:
-    """The error; where a token was refused that had expired, one that names its age. None: it is not known when."""
+    """Add the token's age to an error if an expired token was refused.
+
+    Args:
+        error: The error.
+        expires_at: Expiry time of the token in monotonic seconds; None if it is not known.
+        now: The current time.
+
+    Returns:
+        A TokenExpiredError, or the unchanged error.
+    """
     if not isinstance(error, TokenError) or expires_at is None or expires_at > now:
         return error
     age = f"The token expired {_ago(now - expires_at)} ago"
@@ -60,7 +78,15 @@ def with_age(error: TaskRouterError, expires_at: float | None, now: float) -> Ta
 
 
 def load_failure(worker_sid: str, error: TaskRouterError) -> TaskRouterError:
-    """The worker or its lists could not be read: a TokenError where the token was refused."""
+    """Create the error for a worker or lists that could not be read.
+
+    Args:
+        worker_sid: Sid of the worker.
+        error: The failure.
+
+    Returns:
+        A TokenError if the token was refused, else an InitializationError.
+    """
     failure: TaskRouterError
     if isinstance(error, AuthorizationError):
         failure = TokenError(f"TaskRouter refused the token: {error.message}", status=error.status, code=error.code)
@@ -78,8 +104,15 @@ def load_failure(worker_sid: str, error: TaskRouterError) -> TaskRouterError:
 def activity_sid(wanted: str, activities: Iterable[Any]) -> str:
     """Find the activity to connect with, by sid or name, among the payloads of all.
 
+    Args:
+        wanted: Sid or name.
+        activities: The payloads of all activities.
+
+    Returns:
+        Its sid.
+
     Raises:
-        InitializationError: No activity has this name or sid; the message has the names there are.
+        InitializationError: No activity has this name or sid; the message lists the existing names.
     """
     for payload in activities:
         if isinstance(payload, dict) and wanted in (payload.get("sid"), payload.get("friendly_name")):
@@ -111,7 +144,14 @@ def activity_failure(error: TaskRouterError, activities: Iterable[Any], *, insis
 
 
 def is_final(error: TaskRouterError) -> bool:
-    """Whether trying again is useless: the request itself is wrong, and not the moment or the token."""
+    """Whether a retry is useless, since the request itself is wrong, not the moment or the token.
+
+    Args:
+        error: The failure.
+
+    Returns:
+        Whether to give up.
+    """
     return isinstance(error, InitializationError) or (
         isinstance(error, RequestRejectedError) and error.status not in (401, 403, 429)
     )
@@ -123,7 +163,14 @@ def _names(activities: Iterable[Any]) -> str:
 
 
 def renewal_failure(error: BaseException) -> TokenError:
-    """The token provider raised, or gave something else than a token."""
+    """Create the error for a token provider that raised, or did not return a valid token.
+
+    Args:
+        error: The exception.
+
+    Returns:
+        The error, with the exception as its cause.
+    """
     failure = TokenError(f"The token_provider raised {type(error).__name__}; it will be asked again")
     failure.__cause__ = error
     return failure

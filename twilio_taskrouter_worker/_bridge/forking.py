@@ -22,17 +22,32 @@ _connected: weakref.WeakKeyDictionary[Mirror, int] = weakref.WeakKeyDictionary()
 
 
 def guard(mirror: Mirror) -> None:
-    """From now on a forked child cannot read it."""
+    """Make a worker unreadable in forked children from now on.
+
+    Args:
+        mirror: The worker's state.
+    """
     _connected[mirror] = os.getpid()
 
 
 def release(mirror: Mirror) -> None:
-    """It is not connected any more: it may be read, and connected, in every process."""
+    """Make a worker usable in every process again, since it is no longer connected.
+
+    Args:
+        mirror: The worker's state.
+    """
     _connected.pop(mirror, None)
 
 
 def forked_error(parent: int) -> ForkedProcessError:
-    """The error for each use of a worker that was connected in the process ``parent``."""
+    """Create the error for using a worker that was connected in the parent process.
+
+    Args:
+        parent: Id of that process.
+
+    Returns:
+        The error.
+    """
     return ForkedProcessError(
         f"This worker was connected in process {parent} and cannot be used in process {os.getpid()}, which was forked "
         "from it: its threads and socket are not here, and what it knows is no longer updated. Make and connect a new "

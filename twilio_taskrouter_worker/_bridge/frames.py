@@ -29,7 +29,11 @@ class FrameError(Exception):
 
 
 class Frames:
-    """Cuts the peer's bytes into messages, however they come."""
+    """Cuts the peer's bytes into messages, regardless of how they are split.
+
+    Args:
+        limit: Maximum size of a message in bytes.
+    """
 
     def __init__(self, limit: int = MESSAGE_LIMIT) -> None:
         self._limit = limit
@@ -49,7 +53,14 @@ class Frames:
         """How the peer broke the protocol; nothing counts that comes after it."""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes; return the text messages that are complete with them, in order."""
+        """Add bytes received from the peer.
+
+        Args:
+            data: The bytes.
+
+        Returns:
+            The text messages completed by them, in order.
+        """
         if self._pieces:
             self._pieces.append(data)
             self._lacking -= len(data)

@@ -1,4 +1,4 @@
-"""The Future of a call: its callbacks run on a pool thread, and a failure that nobody looks at is logged."""
+"""The Future of a call: its callbacks run on a pool thread, and a failure that is never checked is logged."""
 
 from __future__ import annotations
 
@@ -40,10 +40,20 @@ else:
 
 
 class PlainFuture(Future[T], Generic[T]):
-    """A Future that other Futures settle, and whose waits raise the built-in TimeoutError."""
+    """A Future settled by other Futures, whose waits raise the built-in TimeoutError."""
 
     def result(self, timeout: float | None = None) -> T:
-        """As in the base class."""
+        """Block for the result, as in the base class.
+
+        Args:
+            timeout: Seconds to wait; None waits without limit.
+
+        Returns:
+            The result.
+
+        Raises:
+            TimeoutError: The Future was not done in time.
+        """
         try:
             return super().result(timeout)
         except FutureTimeoutError as error:
@@ -52,7 +62,17 @@ class PlainFuture(Future[T], Generic[T]):
             raise WaitTimeoutError(*error.args) from None
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """As in the base class."""
+        """Block for the exception, as in the base class.
+
+        Args:
+            timeout: Seconds to wait; None waits without limit.
+
+        Returns:
+            The exception; None on success.
+
+        Raises:
+            TimeoutError: The Future was not done in time.
+        """
         try:
             return super().exception(timeout)
         except FutureTimeoutError as error:
@@ -64,9 +84,14 @@ class PlainFuture(Future[T], Generic[T]):
 class CallFuture(Future[T], Generic[T]):
     """The outcome of one call.
 
-    Whoever waits for it is woken by the thread that settles it, which may be the timers' or the one that disconnects.
-    Callbacks are the users' code and may take any time, so they never run there: they are left to the pool. ``heard``
-    of the request runs after them.
+    Waiting threads are woken by the thread that settles the Future, which may be the timers' or the one that
+    disconnects. Callbacks are user code and may block, so they never run there: they run on the pool. The request's
+    ``heard`` runs after them.
+
+    Args:
+        request: The request.
+        cancelled: Called when the Future is cancelled, on the thread that cancels; None calls nothing.
+        unawaited: Called with the error of a failure that was never checked; None only logs it.
     """
 
     _done_callbacks: list[Callable[[Future[T]], object]]
@@ -88,11 +113,32 @@ class CallFuture(Future[T], Generic[T]):
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def result(self, timeout: float | None = None) -> T:
-        """As in the base class; a failure counts as seen."""
+        """Block for the result, as in the base class; a failure then counts as checked.
+
+        Args:
+            timeout: Seconds to wait; None waits without limit.
+
+        Returns:
+            The result.
+
+        Raises:
+            TimeoutError: The Future was not done in time.
+            TaskRouterError: The call failed.
+        """
         return self._look(super().result, timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """As in the base class; a failure counts as seen."""
+        """Block for the exception, as in the base class; a failure then counts as checked.
+
+        Args:
+            timeout: Seconds to wait; None waits without limit.
+
+        Returns:
+            The exception; None on success.
+
+        Raises:
+            TimeoutError: The Future was not done in time.
+        """
         return self._look(super().exception, timeout)
 
     def _look(self, look: Callable[[float | None], R], timeout: float | None) -> R:
@@ -101,20 +147,24 @@ class CallFuture(Future[T], Generic[T]):
         try:
             return look(timeout)
         except FutureTimeoutError as error:
-            # The wait timed out, which tells nothing of the call; where the call did, this is its error.
+            # Either the wait timed out, or the call did: only then is this the call's own error.
             self._looked_at = before or self._failure is error  # type: ignore[comparison-overlap]
             if isinstance(error, TimeoutError):
                 raise
             raise WaitTimeoutError(*error.args) from None
 
     def settled(self) -> None:
-        """It cannot be cancelled any more; what would have to know of that is let go."""
+        """Drop the cancel hook, and the objects it refers to: the call can no longer be cancelled."""
         self._on_cancel = None
 
     # -- settling ----------------------------------------------------------------------------------------------------
 
     def cancel(self) -> bool:
-        """As in the base class: possible until the request is sent, which it then never is."""
+        """Cancel the call, as in the base class: possible until the request is sent. Does not block.
+
+        Returns:
+            Whether the call was cancelled; then it is never sent.
+        """
         if not super().cancel():
             return False
         if self._on_cancel is not None:
@@ -122,7 +172,11 @@ class CallFuture(Future[T], Generic[T]):
         return True
 
     def set_exception(self, exception: BaseException | None) -> None:
-        """As in the base class."""
+        """Fail the Future, as in the base class.
+
+        Args:
+            exception: The exception.
+        """
         if isinstance(exception, TaskRouterError):
             self._failure = exception
             _failed.add(self)
@@ -156,7 +210,7 @@ class CallFuture(Future[T], Generic[T]):
     # -- failures that nobody looked at ------------------------------------------------------------------------------
 
     def report(self) -> None:
-        """Report the failure if there is one and nobody has looked at it. A finalizer may call this."""
+        """Report the failure if there is one that was never checked. Safe to call in a finalizer."""
         failure = getattr(self, "_failure", None)
         if failure is not None and not self._looked_at:
             self._looked_at = True
@@ -179,7 +233,7 @@ def _once(function: Callable[[], None]) -> Callable[[], None]:
 
 
 class _Report:
-    """Tells of one failure that nobody looked at."""
+    """Reports one failure that was never checked."""
 
     def __init__(self, request: Request[Any], failure: TaskRouterError, unawaited: Unawaited | None) -> None:
         self._request = request

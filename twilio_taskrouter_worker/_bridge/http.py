@@ -57,7 +57,7 @@ class HttpTimeout(HttpFailure):
 
 
 class Unusable(HttpFailure):
-    """It would fail again in the same way: a certificate that is refused, an answer that is too large."""
+    """A retry would fail in the same way: the certificate is refused, or the answer is too large."""
 
 
 # -- texts of the service ----------------------------------------------------------------------------------------------
@@ -66,9 +66,16 @@ _WORD = re.compile(r"[\w.-]+")
 
 
 def hide(token: str, text: str) -> str:
-    """A text of the service's, cut to a length that can be shown, without the token it may quote, or any other.
+    """Remove tokens from a text of the service, and truncate it to TEXT_LIMIT characters.
 
-    Takes time in proportion to the length of what is kept, whatever the text is.
+    Runs in time proportional to the kept length, for any text.
+
+    Args:
+        token: The token in use; empty for none.
+        text: The text, which may quote it.
+
+    Returns:
+        The text without this token and any other JWT.
     """
     # Long enough for a token that begins within what is kept to be found whole.
     text = text[: TEXT_LIMIT + len(token)]
@@ -132,7 +139,19 @@ class _Targets:
         self._targets: dict[tuple[Any, ...], _Target] = {}
 
     def find(self, url: str, settings: Settings) -> _Target:
-        """The target for a URL; raises CaError, or an error of requests."""
+        """Return the target for a URL.
+
+        Args:
+            url: The address.
+            settings: The environment's settings for it.
+
+        Returns:
+            The target, shared by all threads.
+
+        Raises:
+            CaError: The CAs to trust could not be read.
+            requests.RequestException: The URL or a proxy setting is invalid.
+        """
         key = (url, settings.verify, settings.cert, *sorted(settings.proxies.items()))
         target = self._targets.get(key)
         if target is None:
@@ -179,16 +198,16 @@ _NO_RETRIES = urllib3.Retry(False, redirect=False, raise_on_status=False)
 
 
 class Exchange:
-    """One POST, made on one thread. ``abort`` may come from any other.
+    """One POST, made on one thread. ``abort`` may be called on any other.
 
-    ``connections`` asks it how long each step may take, and tells it when the first byte is about to be sent.
+    The module ``connections`` queries the time left for each step, and reports that the first byte is about to be sent.
 
     Args:
         url: The address.
         settings: The environment's settings for it.
-        deadline: When it has to be over, on the monotonic clock.
-        patience: When it has to be over if it goes over a connection that was used before, which may be dead.
-        clock: For tests.
+        deadline: Time limit in monotonic seconds.
+        patience: Earlier time limit for a connection that was used before, since it may be dead; None for the deadline.
+        clock: Replaced in tests.
     """
 
     def __init__(
@@ -212,10 +231,10 @@ class Exchange:
         """Whether anything of the request may have been sent."""
 
     def abort(self) -> bool:
-        """End the exchange at once, except for a TLS handshake, which goes on to its own limit.
+        """End the exchange at once, except for a TLS handshake, which continues to its own limit. Does not block.
 
         Returns:
-            Whether the service may have the request. If False, it will not be sent any more.
+            Whether the service may have received the request. If False, it will not be sent any more.
         """
         with self._lock:
             self._aborted = True
@@ -226,12 +245,23 @@ class Exchange:
     # -- for connections ---------------------------------------------------------------------------------------------
 
     def uses(self, connection: Connection) -> None:
-        """The connection it will go over, which is not necessarily made yet."""
+        """Note the connection of this exchange, so that an abort can close it.
+
+        Args:
+            connection: The connection, which is not necessarily open yet.
+        """
         with self._lock:
             self._connection = connection
 
     def about_to_send(self, *, reused: bool) -> None:
-        """The connection is made; raises where the exchange was aborted meanwhile."""
+        """Note that the request is about to be sent.
+
+        Args:
+            reused: Whether the connection was used before.
+
+        Raises:
+            Cut: The exchange was aborted meanwhile.
+        """
         if reused:
             self._deadline = min(self._deadline, self._patience)
         with self._lock:
@@ -240,7 +270,11 @@ class Exchange:
             self.sent = True
 
     def left(self) -> float:
-        """Seconds that are left; raises where there are none."""
+        """Return the seconds left.
+
+        Raises:
+            Cut: The deadline has passed, or the exchange was aborted.
+        """
         left = self._deadline - self._clock()
         if left <= 0 or self._aborted:
             raise Cut
@@ -249,10 +283,17 @@ class Exchange:
     # -- for the caller ----------------------------------------------------------------------------------------------
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Send, and read the whole answer; blocks.
+        """Send the request, and read the whole answer; blocks at most until the deadline.
+
+        Args:
+            body: The body.
+            headers: Headers by name.
+
+        Returns:
+            The answer, with any status.
 
         Raises:
-            HttpFailure: Or a subclass, with the cause attached where it quotes nothing of the peer's.
+            HttpFailure: There is no answer. The cause is attached if it quotes nothing from the peer.
         """
         use(self)
         try:

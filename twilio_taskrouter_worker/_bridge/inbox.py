@@ -1,9 +1,12 @@
-"""How many dispatch threads of the process are woken at a time.
+"""The queue of a dispatch thread, which bounds how many dispatch threads of the process are woken at a time.
 
-A burst for a thousand Workers makes a thousand dispatch threads runnable at once. Each that waits for the interpreter
-lock wakes up every 5 ms to ask for it, so that most of the processor goes to the asking. Here a thread is woken when it
-is its turn; the turn ends where the library's own work does: before the thread runs a callback, which may block, and
-when it has nothing more to do.
+A burst for a thousand Workers makes a thousand dispatch threads runnable at once. Each one that waits for the
+interpreter lock wakes every 5 ms to request it, which would use most of the processor. Here a thread is woken when it
+is its turn. The turn ends when the library's own work does: before the thread runs a callback, which may block, and
+when its queue is empty.
+
+**Invariant.** At most TURNS inboxes have ``_has_turn``; ``free`` plus their number is always TURNS. Both change with
+the lock held only.
 """
 
 from __future__ import annotations
@@ -34,12 +37,16 @@ class _Turns:
         self.waiting: deque[Callable[[], bool]] = deque()
 
     def ask(self, wake: Callable[[], bool]) -> None:
-        """Call ``wake`` when there is a turn, which it takes if it returns True; called with the lock held."""
+        """Call ``wake`` once there is a free turn; called with the lock held.
+
+        Args:
+            wake: Returns whether it takes the turn.
+        """
         self.waiting.append(wake)
         self._give()
 
     def end(self) -> None:
-        """A turn has ended; called with the lock held."""
+        """Return a turn; called with the lock held."""
         self.free += 1
         self._give()
 
@@ -52,7 +59,7 @@ _turns = _Turns()
 
 
 class Inbox(Generic[T]):
-    """What waits for one thread. ``put`` may be called on any thread, the rest on the thread that takes out."""
+    """A queue with one reading thread. ``put`` may be called on any thread, the other methods on the reading thread."""
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
@@ -66,7 +73,11 @@ class Inbox(Generic[T]):
         return len(self._items)
 
     def put(self, item: T) -> None:
-        """Add an item; never blocks."""
+        """Add an item; never blocks.
+
+        Args:
+            item: The item.
+        """
         # In this order, and the reverse one in ``get``: one of the two threads sees what the other has done.
         self._items.append(item)
         if self._asleep:
@@ -76,7 +87,7 @@ class Inbox(Generic[T]):
                     _turns.ask(self._wake)
 
     def _wake(self) -> bool:
-        """Begin a turn; False where none is needed. Called with the lock held."""
+        """Begin a turn; return False if none is needed. Called with the lock held."""
         if self._has_turn or self._closed:
             # The thread woke up by itself meanwhile, as its time had come, and has asked again or ended.
             return False
@@ -85,7 +96,17 @@ class Inbox(Generic[T]):
         return True
 
     def get(self, until: float | None = None) -> T:
-        """Wait for an item; raises queue.Empty at the time ``until``, on the monotonic clock."""
+        """Block until there is an item.
+
+        Args:
+            until: Time limit in monotonic seconds; None waits without limit.
+
+        Returns:
+            The item.
+
+        Raises:
+            queue.Empty: There was none until then.
+        """
         while True:
             try:
                 return self._items.popleft()
@@ -99,10 +120,11 @@ class Inbox(Generic[T]):
                 if self._has_turn:
                     self._has_turn = False
                     _turns.end()
+            # May return for an old wake-up after a timeout: then the loop finds no item and goes to sleep again.
             self._woken.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
 
     def end_turn(self) -> None:
-        """What follows may block: another thread may have the turn."""
+        """Return the turn before a step that may block."""
         if self._has_turn:
             with _turns.lock:
                 if self._has_turn:
@@ -110,13 +132,13 @@ class Inbox(Generic[T]):
                     _turns.end()
 
     def close(self) -> None:
-        """The thread ends: nothing is to be woken any more."""
+        """The thread ends: it must not be woken any more."""
         self._closed = True
         self.end_turn()
 
 
 def _forget_turns() -> None:
-    """In a forked child: the threads that had them do not exist."""
+    """Reset the turns in a forked child, where the threads that had them do not exist."""
     _turns.__init__()  # type: ignore[misc]
 
 

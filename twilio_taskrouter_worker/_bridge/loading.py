@@ -27,7 +27,15 @@ LIST_RECORDS = 200_000
 
 
 def gather(futures: Iterable[Future[Any]]) -> Future[list[Any]]:
-    """All results in order, once the last is there; or the first error, as soon as it is."""
+    """Combine Futures into one, without blocking a thread.
+
+    Args:
+        futures: The Futures; may be empty.
+
+    Returns:
+        A Future that resolves to all results in order once the last one is done, and fails with the first error as soon
+        as it occurs. Its callbacks run on the thread that settles the last Future. It cannot be cancelled.
+    """
     futures = list(futures)
     result: Future[list[Any]] = Future()
     result.set_running_or_notify_cancel()
@@ -61,12 +69,19 @@ def list_pages(
     enough: Callable[[list[Any]], bool] = lambda records: False,
     then: Callable[[list[Any]], Any] = as_it_is,
 ) -> Future[Any]:
-    """All records of a list, page after page; the Future never blocks a thread, and can be cancelled at any time.
+    """Read all records of a list, page after page, without blocking a thread.
 
-    It resolves to what ``then`` makes of the records.
+    With ``Ordering`` among the params the next page is requested by ``NextToken``, else by ``AfterSid``.
 
-    With ``Ordering`` among the params the next page is asked for by ``NextToken``, else by ``AfterSid``. A list that
-    does not end, by LIST_SECONDS or LIST_RECORDS, fails.
+    Args:
+        call: Requests one page with these parameters.
+        params: Parameters of every page.
+        enough: Whether the records read so far suffice.
+        then: Makes the result from the records; runs on a pool thread.
+
+    Returns:
+        A Future that resolves to the result of ``then``, and can be cancelled at any time. It fails with
+        InvalidAnswerError if the list does not end within LIST_SECONDS or LIST_RECORDS.
     """
     result: Future[Any] = PlainFuture()
     records: list[Any] = []
@@ -94,6 +109,7 @@ def list_pages(
         except Exception as error:
             fail(error)
         else:
+            # A cancelled list cancels its request, which may still wait in line.
             result.add_done_callback(lambda done: page.cancel())
             page.add_done_callback(answered)
 
@@ -109,6 +125,7 @@ def list_pages(
             return
         if following is None or enough(records):
             finish()
+        # A service that repeats a page would otherwise be read for ever.
         elif following in seen:
             fail(InvalidAnswerError("A list repeats itself: the service names a page it has given"))
         elif len(records) > LIST_RECORDS or time.monotonic() > until:
@@ -140,14 +157,25 @@ def _following(page: dict[str, Any], ordered: bool) -> str | None:
 
 
 class Loader:
-    """The requests of a reload, for the worker that ``init`` named. Each method returns at once."""
+    """The requests of a reload, for the worker that ``init`` identified. No method blocks.
+
+    Args:
+        caller: Sends requests.
+        init: The message.
+    """
 
     def __init__(self, caller: Caller, init: Init) -> None:
         self._caller = caller
         self._sids = {"ws": init.workspace_sid, "wk": init.worker_sid}
 
     def read_lists(self) -> Future[Snapshot]:
-        """Ask for the worker and its three lists."""
+        """Read the worker and its three lists, all at once.
+
+        Does not block; callbacks of the Future run on a pool thread.
+
+        Returns:
+            A Future that resolves to the lists.
+        """
         page_size = {"PageSize": routes.PAGE_SIZE}
         lists = gather(
             [
@@ -160,11 +188,30 @@ class Loader:
         return _then(lists, lambda results: Snapshot(*results))
 
     def set_activity(self, sid: str) -> Future[Any]:
-        """Move the worker to an activity; the Future resolves to the worker's payload."""
+        """Move the worker to an activity.
+
+        Does not block; callbacks of the Future run on a pool thread.
+
+        Args:
+            sid: Sid of the activity.
+
+        Returns:
+            A Future that resolves to the worker's payload.
+        """
         return self._call(routes.SET_ACTIVITY, {"ActivitySid": sid})
 
     def look_up(self, sids: Sequence[str]) -> Future[tuple[dict[str, Any], TaskRouterError | None]]:
-        """How these reservations ended: what was found by sid, None for one that is gone, and the first error."""
+        """Read how these reservations ended.
+
+        Does not block; callbacks of the Future run on a pool thread.
+
+        Args:
+            sids: Their sids.
+
+        Returns:
+            A Future that resolves to the payloads by sid, None for a reservation that no longer exists, and the first
+            error. It never fails itself.
+        """
 
         def sort(results: list[Any]) -> tuple[dict[str, Any], TaskRouterError | None]:
             found = dict(zip(sids, results, strict=True))
@@ -175,7 +222,7 @@ class Loader:
         return _then(gather([_with_error(self._reservation(sid)) for sid in sids]), sort)
 
     def _reservation(self, sid: str) -> Future[Any]:
-        """The reservation with its task where that can be had; None where it is gone."""
+        """Read a reservation with its task if possible; None if it no longer exists."""
         result: Future[Any] = Future()
         result.set_running_or_notify_cancel()
 
@@ -214,7 +261,14 @@ class Loader:
 
 
 def as_task_router_error(error: BaseException) -> TaskRouterError:
-    """The error; one that is not of this library as the cause of one that is."""
+    """Convert any exception into an error of this library.
+
+    Args:
+        error: The exception.
+
+    Returns:
+        The same error if it is one already, else one with the exception as its cause.
+    """
     if isinstance(error, TaskRouterError):
         return error
     unforeseen = TaskRouterError(f"Reading the worker failed: {type(error).__name__}")

@@ -1,4 +1,4 @@
-"""Frames of the websocket: what they say, before anything is done about it. Pure."""
+"""Frames of the websocket, parsed and validated. Pure."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Message:
 
 @attrs.frozen
 class Init:
-    """The first message of each connection: who the token makes us."""
+    """The first message of each connection: the worker that the token identifies."""
 
     worker_sid: str
     account_sid: str
@@ -69,10 +69,17 @@ class Init:
 
 
 def parse(frame: str | bytes) -> Message | None:
-    """Read one text frame; None is a heartbeat (nothing but white space).
+    """Parse one text frame.
 
-    Raises InvalidMessageError for what is not ``{"event_type": string, "payload": ...}``. Its text never quotes
-    the frame, which holds customers' data.
+    Args:
+        frame: The frame.
+
+    Returns:
+        The message; None for a heartbeat, i.e. white space only.
+
+    Raises:
+        InvalidMessageError: It is not ``{"event_type": string, "payload": ...}``. The text never quotes the frame,
+            which contains customers' data.
     """
     if not frame or frame.isspace():
         return None
@@ -91,7 +98,17 @@ def parse(frame: str | bytes) -> Message | None:
 
 
 def read_init(payload: Any) -> Init:
-    """Read the payload of ``init``; InvalidMessageError where it does not say who we are."""
+    """Validate the payload of ``init``.
+
+    Args:
+        payload: The payload.
+
+    Returns:
+        The sids and the token's lifetime.
+
+    Raises:
+        InvalidMessageError: A sid is missing.
+    """
     if not isinstance(payload, Mapping):
         raise InvalidMessageError("The init message came without a payload object")
     sids: list[str] = []

@@ -1,7 +1,8 @@
-"""What a Worker knows: its record, activities, channels and reservations. No I/O; calls are handed on.
+"""The known state of a Worker: its record, activities, channels and reservations. No I/O; calls go to the caller.
 
-Objects keep their identity for as long as the service knows their sid. Only the dispatch thread adds and removes them;
-answers of calls may renew one on another thread, under ``lock``, and only with what is not older.
+**Invariant.** Objects keep their identity for as long as the service knows their sid. Only the dispatch thread adds and
+removes them; answers of calls may replace the record of one on another thread, under ``lock``, and only by one that is
+not older.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Notice(NamedTuple):
 
 
 class Mirror:
-    """All of one Worker."""
+    """The state of one Worker."""
 
     def __init__(
         self,
@@ -109,10 +110,17 @@ class Mirror:
         return None if self.public_record is None else str(self.public_record[_WORKER["version"]])
 
     def find_activity(self, name: str, wanted: str | Activity) -> Activity:
-        """The activity of this name or sid, or that an Activity (of any client) stands for.
+        """Find an activity by name or sid, or the one that an Activity of any client stands for.
+
+        Args:
+            name: Name of the argument, for the error text.
+            wanted: Name, sid or Activity.
+
+        Returns:
+            The activity.
 
         Raises:
-            ValueError: There is none; the message has the names there are. ``name`` is the argument's.
+            ValueError: It does not exist; the message lists the existing names.
         """
         key = wanted.sid if isinstance(wanted, Activity) else wanted
         found = self.activities.get(key)
@@ -131,7 +139,14 @@ class Mirror:
             self.public_record = tuple(record)
 
     def renew_worker(self, record: Record) -> bool:
-        """Take a worker record that is not older; called with the lock held. True if it was taken."""
+        """Replace the worker's record by one that is not older; called with the lock held.
+
+        Args:
+            record: The record.
+
+        Returns:
+            Whether it was replaced.
+        """
         version = _WORKER["version"]
         old = self.record is not None and record[version] < self.record[version]
         if old and self.worker_trust.in_versions:
@@ -140,21 +155,48 @@ class Mirror:
         return True
 
     def read_worker(self, payload: object) -> Record:
-        """Check a worker payload; InvalidMessageError also for another worker's, or an activity that is unknown."""
+        """Validate a worker payload.
+
+        Args:
+            payload: The payload.
+
+        Returns:
+            The record.
+
+        Raises:
+            InvalidMessageError: It is invalid, or belongs to another worker.
+        """
         record = WorkerFields._schema.read(payload)
         if self.worker_sid and record[_WORKER["sid"]] != self.worker_sid:
             raise InvalidMessageError("Worker: the payload is another worker's")
         return record
 
     def read_known_activity(self, payload: object) -> Record:
-        """As ``read_worker``; refuses an activity that is not in the list."""
+        """Validate a worker payload whose activity must be in the list.
+
+        Args:
+            payload: The payload.
+
+        Returns:
+            The record.
+
+        Raises:
+            InvalidMessageError: It is invalid, belongs to another worker, or names an unknown activity.
+        """
         record = self.read_worker(payload)
         if record[_WORKER["activity_sid"]] not in self.activities:
             raise InvalidMessageError("Worker: the payload names an activity_sid that is not in the workspace's list")
         return record
 
     def with_known_activity(self, record: Record) -> Record:
-        """The record; with the activity of before, where it names one that has been made since the list was read."""
+        """Keep the known activity if a record names one that was created after the list was read.
+
+        Args:
+            record: The record.
+
+        Returns:
+            The record, changed if necessary.
+        """
         if self.record is None or record[_WORKER["activity_sid"]] in self.activities:
             return record
         mended = list(record)
@@ -163,14 +205,32 @@ class Mirror:
         return tuple(mended)
 
     def worker_answered(self, payload: object) -> Any:
-        """Use the answer of a call about the worker; gives the worker."""
+        """Apply the answer of a call about the worker; on a pool thread.
+
+        Args:
+            payload: The payload.
+
+        Returns:
+            The worker.
+
+        Raises:
+            InvalidMessageError: The payload is invalid.
+        """
         record = self.read_known_activity(payload)
         with self.lock:
             self.renew_worker(record)
         return self.worker
 
     def is_current(self, version: int, known: int) -> bool:
-        """Whether a record of this version may replace one of that version."""
+        """Whether a record may replace a known one.
+
+        Args:
+            version: Version of the record.
+            known: Version of the known one.
+
+        Returns:
+            True also if versions are not trusted.
+        """
         return version >= known or not self.trust.in_versions
 
     def activity_sids(self) -> dict[str, str]:
@@ -181,14 +241,25 @@ class Mirror:
     # -- reservations ----------------------------------------------------------------------------------------------
 
     def add(self, reservation: Reservation) -> None:
-        """Dispatch thread only, as the next two."""
+        """Add an open reservation; on the dispatch thread only.
+
+        Args:
+            reservation: The reservation.
+        """
         if reservation.status == "pending":
             self.trust.saw_pending(int(reservation.version))
         self.reservations._entries[reservation.sid] = reservation
         self._tasks.setdefault(reservation.task.sid, []).append(reservation.task)
 
     def tasks(self, sid: str) -> list[Task]:
-        """This task, once for each reservation of it that is open or ended lately."""
+        """Return the objects of a task, one for each reservation of it that is open or ended recently.
+
+        Args:
+            sid: Sid of the task.
+
+        Returns:
+            The objects.
+        """
         return [task for entry in self._tasks.get(sid, ()) if (task := _alive(entry)) is not None]
 
     def all_tasks(self) -> list[Task]:
@@ -196,10 +267,16 @@ class Mirror:
         return [task for sid in list(self._tasks) for task in self.tasks(sid)]
 
     def end(self, reservation: Reservation, status: str, now: float) -> None:
-        """Take an ended reservation out; its task is still found for a while.
+        """Remove an ended reservation; on the dispatch thread only. Its task can still be found for ``linger`` seconds.
 
-        A task that nothing listens to is kept weakly: its events matter only to those who hold it. Thousands that
-        linger for nobody would make each pass of the garbage collector a pause of tens of milliseconds.
+        A task without listeners is kept weakly: its events matter only if the user holds it. Thousands of unused ones
+            would
+        make each pass of the garbage collector a pause of tens of milliseconds.
+
+        Args:
+            reservation: The reservation.
+            status: The status with which it ended.
+            now: The current time in monotonic seconds.
         """
         del self.reservations._entries[reservation.sid]
         task = reservation.task
@@ -210,14 +287,23 @@ class Mirror:
             self._tasks[task.sid] = [weakref.ref(task) if each is task else each for each in self._tasks[task.sid]]
 
     def keep(self, reservation_sid: str, task: Task) -> None:
-        """A listener of this task is being added: if its reservation has ended, it lingers for that; any thread."""
+        """Keep a task whose first listener is being added although its reservation has ended; any thread.
+
+        Args:
+            reservation_sid: Sid of the reservation.
+            task: The task.
+        """
         if reservation_sid in self.ended:
             self._kept[reservation_sid] = task
             if reservation_sid not in self.ended:
                 self._kept.pop(reservation_sid, None)
 
     def withdraw(self, reservation: Reservation) -> None:
-        """Forget an open reservation that was never announced."""
+        """Forget an open reservation that was never announced; on the dispatch thread only.
+
+        Args:
+            reservation: The reservation.
+        """
         if self.reservations._entries.get(reservation.sid) is reservation:
             del self.reservations._entries[reservation.sid]
             self._forget_task(reservation.task.sid, reservation.sid)
@@ -228,7 +314,11 @@ class Mirror:
         return self._ended_at[0][0] + self._linger if self._ended_at else None
 
     def forget_ended(self, now: float) -> None:
-        """Drop what ended long enough ago."""
+        """Forget reservations that ended ``linger`` seconds ago or earlier; on the dispatch thread only.
+
+        Args:
+            now: The current time in monotonic seconds.
+        """
         while self._ended_at and now - self._ended_at[0][0] >= self._linger:
             _, reservation_sid, task_sid = self._ended_at.popleft()
             self.ended.pop(reservation_sid, None)
@@ -262,13 +352,13 @@ class Mirror:
         extra: Mapping[str, Any] = NOTHING,
         **sids: str,
     ) -> Future[T]:
-        """Make the request for these arguments and hand it to the caller; returns at once.
+        """Make the request for these arguments and pass it to the caller; does not block.
 
         Args:
             route: Which request.
             values: Arguments of the public method by name, as in the route's table.
-            then: Makes the result; see Request, as for ``subjects``, ``version`` and ``explain``.
-            subjects: Sids of what the call changes.
+            then: Makes the result from the payload, on a pool thread; see Request for this and the following.
+            subjects: Sids of the objects that the call changes.
             version: Returns the version the change is based on.
             heard: Called after the callbacks of the Future.
             extra: Parameters under their wire names, which the route's own replace.
@@ -291,11 +381,24 @@ class Mirror:
         )
 
     def call_worker(self, route: Route, values: Mapping[str, Any], then: Callable[[Any], T]) -> Future[T]:
-        """Change the own worker."""
+        """Change the worker itself; as ``call``, does not block.
+
+        Args:
+            route: Which request.
+            values: Arguments of the public method by name.
+            then: Makes the result from the payload, on a pool thread.
+
+        Returns:
+            A Future that resolves to the result; its callbacks run on a pool thread.
+        """
         return self.call(route, values, then, subjects=(self.worker_sid,), version=lambda: self.worker_version)
 
     def foreign_accept(self, reservation: Reservation) -> None:
-        """A reservation is accepted, and not by this process."""
+        """Report a reservation that was not accepted by this process.
+
+        Args:
+            reservation: The reservation.
+        """
         cast("Any", self.worker)._watch.foreign_accept(self.worker_sid, reservation)
 
     def client(self) -> Any:

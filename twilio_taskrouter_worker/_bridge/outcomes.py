@@ -1,4 +1,4 @@
-"""What an answer says, and whether a failed attempt is made again. Pure."""
+"""The meaning of an answer, and the decision whether a failed attempt is repeated. Pure."""
 
 from __future__ import annotations
 
@@ -61,11 +61,21 @@ def retry_delay(
     timings: Timings = TIMINGS,
     room: float = math.inf,
 ) -> float | None:
-    """Return the seconds until the next attempt, or None if there must be none. Pure.
+    """Decide whether and when a failed attempt is repeated. Pure.
 
-    A GET may always be sent again. A POST only where the service cannot have acted: nothing was sent, or it said so
-    (429, or 503 with Retry-After). ``Retry-After`` makes the pause longer than our own, never shorter; what is added to
-    it at random does not lead beyond *room*, the seconds that the pause may take.
+    A GET may always be repeated. A POST only if the service cannot have acted: nothing was sent, or it answered so
+    (429, or 503 with Retry-After). ``Retry-After`` makes the pause longer than the own one, never shorter.
+
+    Args:
+        method: HTTP method.
+        failure: The failure of the attempt.
+        tries: Number of attempts so far.
+        rand: Returns a random number from 0 up to 1.
+        timings: The pauses.
+        room: Seconds that the pause may take; random jitter does not exceed it.
+
+    Returns:
+        Seconds until the next attempt; None if there must be none.
     """
     said: float | None = None
     if isinstance(failure, RequestError):
@@ -88,9 +98,17 @@ def retry_delay(
 
 
 def read_answer(answer: Answer, token: str = "") -> Any:
-    """The payload of a good answer; RequestError for any other. Pure.
+    """Return the payload of a successful answer. Pure.
 
-    A service that quotes the token in its message is not quoted in turn.
+    Args:
+        answer: The answer.
+        token: The token that was sent; it is removed from the service's message.
+
+    Returns:
+        The payload.
+
+    Raises:
+        RequestError: The answer has another status, or is not what TaskRouter documents.
     """
     if 200 <= answer.status < 300:
         try:

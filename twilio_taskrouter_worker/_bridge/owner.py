@@ -1,7 +1,7 @@
-"""What activities, channels, reservations, tasks and transfers need of the Worker that they belong to.
+"""The interface through which activities, channels, reservations, tasks and transfers use their Worker.
 
-They know this protocol only; the :class:`~twilio_taskrouter_worker._bridge.mirror.Mirror`, which makes and holds them,
-fulfils it.
+They depend on this protocol only; it is implemented by :class:`~twilio_taskrouter_worker._bridge.mirror.Mirror`, which
+creates and holds them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,15 @@ class Owner(Protocol):
         ...
 
     def is_current(self, version: int, known: int) -> bool:
-        """Whether a record of this version may replace one of that version."""
+        """Whether a record may replace a known one.
+
+        Args:
+            version: Version of the record.
+            known: Version of the known one.
+
+        Returns:
+            True also if versions are not trusted.
+        """
         ...
 
     def call(
@@ -60,27 +68,56 @@ class Owner(Protocol):
         extra: Mapping[str, Any] = NOTHING,
         **sids: str,
     ) -> Future[T]:
-        """Send a request; see ``Mirror.call``."""
+        """Send a request; does not block. See ``Mirror.call`` for the arguments and errors."""
         ...
 
     def call_worker(self, route: Route, values: Mapping[str, Any], then: Callable[[Any], T]) -> Future[T]:
-        """Change the worker itself."""
+        """Change the worker itself; does not block.
+
+        Args:
+            route: Which request.
+            values: Arguments of the public method by name.
+            then: Makes the result from the payload, on a pool thread.
+
+        Returns:
+            A Future that resolves to the result; its callbacks run on a pool thread.
+        """
         ...
 
     def worker_answered(self, payload: object) -> Any:
-        """Use the answer of a call about the worker."""
+        """Apply the answer of a call about the worker.
+
+        Args:
+            payload: The payload.
+
+        Returns:
+            The worker.
+        """
         ...
 
     def release(self, messages: list[Any]) -> None:
-        """Put messages that were held back into the stream of events again."""
+        """Put messages that were held back into the stream of events again; any thread, does not block.
+
+        Args:
+            messages: The messages in order.
+        """
         ...
 
     def keep(self, reservation_sid: str, task: Any) -> None:
-        """A listener of this task is being added: where its reservation has ended, the task is kept for its events."""
+        """Keep a task whose first listener is being added although its reservation has ended; any thread.
+
+        Args:
+            reservation_sid: Sid of the reservation.
+            task: The task.
+        """
         ...
 
     def foreign_accept(self, reservation: Any) -> None:
-        """A reservation is accepted, and not by this process."""
+        """Report a reservation that was not accepted by this process.
+
+        Args:
+            reservation: The reservation.
+        """
         ...
 
     @property

@@ -30,15 +30,15 @@ class Receiver:
 
     Args:
         url: Address of the websocket.
-        timings: How long to wait for what.
-        process_lock: Lets one process of the machine connect; None: all may.
-        session: The session, which is given what happens.
+        timings: Time limits.
+        process_lock: Lock by which only one process of the machine connects; None for no lock.
+        session: The session, which receives the events of the socket.
         lock: The connection's lock, which guards the session.
-        tell: Gives the session an event, with the lock held, and does what it asks for then.
-        deliver: Does an action, with the lock held.
-        with_age: Makes the error of a refused token name its age.
+        tell: Passes an event to the session, with the lock held, and runs the actions it returns.
+        deliver: Runs an action, with the lock held.
+        with_age: Adds the token's age to the error of a refused token.
         worker_sid: Returns the worker's sid, for the log.
-        name: Of the thread.
+        name: Name of the thread.
     """
 
     def __init__(
@@ -75,12 +75,20 @@ class Receiver:
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def connect(self, action: Connect) -> None:
-        """Open this websocket next."""
+        """Open this websocket next; called with the lock held, does not block.
+
+        Args:
+            action: The request of the session.
+        """
         self._to_connect = action
         self._wake.notify_all()
 
     def end(self, *, hang_up: bool) -> None:
-        """Connect no more unless asked again; *hang_up*: and abort the present websocket."""
+        """Cancel the request to connect; called with the lock held, does not block.
+
+        Args:
+            hang_up: Whether to abort the current websocket too.
+        """
         self._to_connect = None
         self._wake.notify_all()
         if hang_up and self._socket is not None:
@@ -90,7 +98,7 @@ class Receiver:
         """Close the websocket politely; a peer that does not answer is not waited for.
 
         Returns:
-            What sends the close frame, to be called without the lock; None without a websocket.
+            A function that sends the close frame, to be called without the lock; None without a websocket.
         """
         self.end(hang_up=False)
         if self._socket is None:
@@ -111,10 +119,11 @@ class Receiver:
                 self._receive_all()
         finally:
             if lock is not None:
+                # Only when the last socket is closed: until then another process must not connect.
                 lock.release()
 
     def _wait_for(self, lock: ProcessLock) -> bool:
-        """Wait until this process has the lock; False if the worker was disconnected before."""
+        """Block until this process has the lock; return False if the worker is disconnected before."""
         self.waits_for_lock = not lock.acquire()
         if self.waits_for_lock:
             reporting.step(self._worker_sid(), "connecting", "waiting for %s, which holds %s", lock.holder(), lock.path)
@@ -124,7 +133,7 @@ class Receiver:
                     self._wake.wait(self._timings.lock_check)
                 if self._session.state is State.CLOSED:
                     return False
-            # A folder that was removed, for example: whatever it is may pass.
+            # A folder that was removed, for example; such an error may be transient.
             with suppress(OSError):
                 self.waits_for_lock = not lock.acquire()
         return True
@@ -139,6 +148,8 @@ class Receiver:
             finally:
                 socket.close()
         if self._goodbye is not None:
+            # The peer has answered, so the timer that would abort the socket is not needed; a late one would hit
+            # nothing.
             self._goodbye.cancel()
         drain_all(time.monotonic())
 
@@ -157,6 +168,7 @@ class Receiver:
             with self._lock:
                 if self._session.state is State.CLOSED:
                     return None
+                # Published with the lock held: from here on ``end`` can abort the handshake.
                 self._socket = socket
             socket.open(self._timings.handshake)
         except TaskRouterError as error:
@@ -165,6 +177,7 @@ class Receiver:
             failure = GatewayConnectionError(f"Could not connect to {self._url}: {type(error).__name__}")
             failure.__cause__ = error
         else:
+            # Outside the try block: an error in here is not a failure to connect.
             self._tell(self._session.opened)
             return socket
         self._socket = None
@@ -180,7 +193,7 @@ class Receiver:
                 closed = end
                 break
             except Exception as error:
-                # Whatever it is: a reading thread that dies would leave a worker that gets no events.
+                # Any error: if this thread ended, the worker would silently receive no more events.
                 closed = Closed(None, f"The websocket could not be read: {type(error).__name__}")
                 break
             now = time.monotonic()

@@ -41,7 +41,7 @@ LOOK_UPS_AT_ONCE = 25
 
 @attrs.define(repr=False)
 class Snapshot:
-    """Payloads as they were read, of which nothing is shown."""
+    """Payloads as they were read; repr shows nothing of them."""
 
     worker: Any
     activities: list[Any]
@@ -53,7 +53,7 @@ class Snapshot:
 
 
 class Reload:
-    """Where the reload of the present connection stands."""
+    """The state of the current connection's reload."""
 
     def __init__(self) -> None:
         self.generation = 0
@@ -68,20 +68,28 @@ class Reload:
         self._to_find: list[str] = []
 
     def begin(self, init: Init) -> None:
-        """``init`` came on a new connection. What was kept before it on the same connection stays."""
+        """``init`` came on a new connection. Frames kept before it on the same connection stay.
+
+        Args:
+            init: The message.
+        """
         self.generation += 1
         self.init = init
         self.failures = 0
         self.again()
 
     def again(self) -> None:
-        """The lists are to be read (again); of what was looked up, what is final stays."""
+        """Prepare to read the lists again; final results of look-ups stay."""
         self.snapshot = None
         self._to_find = []
         self._found = {sid: payload for sid, payload in self._found.items() if _is_final(payload)}
 
     def keep(self, frame: str | bytes) -> None:
-        """A frame came before the lists were taken over."""
+        """Keep a frame that came before the lists were taken over.
+
+        Args:
+            frame: The frame.
+        """
         self._buffer.append(frame)
 
     @property
@@ -90,35 +98,46 @@ class Reload:
         return tuple(self._buffer)
 
     def release(self) -> tuple[str | bytes, ...]:
-        """The lists are taken over: the kept frames, which are forgotten here with all else."""
+        """Return the kept frames after the lists were taken over, and forget all look-ups."""
         frames = self.drop()
         self._found = {}
         return frames
 
     def drop(self) -> tuple[str | bytes, ...]:
-        """The connection was lost or is a new one: nothing that was kept for the last one counts."""
+        """Forget everything kept for the last connection; return its frames."""
         frames, self._buffer = tuple(self._buffer), []
         self.snapshot, self._to_find = None, []
         return frames
 
     def missing(self, sids: Sequence[str]) -> None:
-        """How these reservations ended is not known."""
+        """Note reservations whose ending is unknown.
+
+        Args:
+            sids: Their sids.
+        """
         self._to_find = [sid for sid in sids if sid not in self._found]
         self._complete()
 
     def found(self, payloads: Mapping[str, Any], generation: int) -> None:
-        """These were looked up; of an earlier generation, only what is final counts."""
+        """Note the results of look-ups.
+
+        Args:
+            payloads: Payloads by sid; None for a reservation that no longer exists.
+            generation: Connection for which they were read; of an earlier one only final results are used.
+        """
+        # An open status of an earlier connection may have changed since; an ending cannot.
         current = generation == self.generation
         self._found.update({sid: each for sid, each in payloads.items() if current or _is_final(each)})
         self._to_find = [sid for sid in self._to_find if sid not in self._found]
         self._complete()
 
     def next_look_ups(self) -> list[str]:
-        """Sids to look up next; none when the snapshot is complete."""
+        """Return the sids to look up next; empty when the snapshot is complete."""
         return self._to_find[:LOOK_UPS_AT_ONCE]
 
     def _complete(self) -> None:
         if self.snapshot is not None:
+            # A copy: the snapshot is read on the dispatch thread while further results may arrive.
             self.snapshot.ended = dict(self._found)
 
 

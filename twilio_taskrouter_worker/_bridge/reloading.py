@@ -1,4 +1,8 @@
-"""The requests of a reload: made on pool threads, their outcome told to the session."""
+"""The requests of a reload: sent from pool threads, with their outcome passed to the session.
+
+Every outcome carries the generation of the connection it was requested for, so that the session can ignore it after a
+further loss of connection. Nothing here blocks: results arrive in callbacks of Futures, on pool threads.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +21,13 @@ __all__ = ["ReloadRequests"]
 
 
 class ReloadRequests:
-    """Does what the session asks for between ``init`` and ``ready``.
+    """Runs the requests for which the session asks between ``init`` and ``ready``.
 
     Args:
-        session: The session that asks.
+        session: The session.
         caller: Sends requests.
-        tell: Gives the session an event, with its lock held, and does what it asks for then.
-        with_age: Makes the error of a refused token name its age.
+        tell: Passes an event to the session, with its lock held, and runs the actions it returns.
+        with_age: Adds the token's age to the error of a refused token.
     """
 
     def __init__(
@@ -39,6 +43,12 @@ class ReloadRequests:
         self._with_age = with_age
 
     def read_lists(self, action: ReadLists) -> None:
+        """Read the worker and its lists; does not block, the outcome is reported on a pool thread.
+
+        Args:
+            action: The request of the session.
+        """
+
         def fail(error: BaseException) -> None:
             cause = as_task_router_error(error)
             failure = load_failure(action.init.worker_sid, cause)
@@ -51,6 +61,11 @@ class ReloadRequests:
         )
 
     def set_activity(self, action: SetActivity) -> None:
+        """Set the activity chosen for connecting; does not block, the outcome is reported on a pool thread.
+
+        Args:
+            action: The request of the session.
+        """
         activities = action.snapshot.activities
 
         def fail(error: BaseException) -> None:
@@ -61,6 +76,7 @@ class ReloadRequests:
                 self._tell(lambda now: self._session.activity_failed(action.generation, failure, final, now))
 
         try:
+            # A name is resolved among the activities just read: the mirror does not have them before the take-over.
             sid = activity_sid(action.activity, activities) if action.insists else action.activity
         except InitializationError as error:
             fail(error)
@@ -72,10 +88,18 @@ class ReloadRequests:
         )
 
     def look_up(self, action: LookUp) -> None:
+        """Look reservations up; does not block, the outcome is reported on a pool thread.
+
+        Args:
+            action: The request of the session.
+        """
+
         def done(future: Future[Any]) -> None:
             found, error = future.result()
             if isinstance(error, ClosedError):
                 return
+            # The first failure is reported together with the results found: those that are final are kept for the
+            # retry.
             failure = None if error is None else self._with_age(load_failure(action.init.worker_sid, error))
             self._tell(lambda now: self._session.looked_up(action.generation, found, failure, now))
 
@@ -96,6 +120,14 @@ class ReloadRequests:
         future.add_done_callback(done)
 
     def failed(self, generation: int, failure: TaskRouterError, cause: TaskRouterError, *, final: bool) -> None:
+        """Report a failed step to the session, on any thread.
+
+        Args:
+            generation: Connection to which the step belongs.
+            failure: The public error.
+            cause: The error from which it was made; ClosedError is not reported.
+            final: Whether a retry is useless.
+        """
         # ClosedError: the worker is being disconnected, and nobody waits for the lists.
         if not isinstance(cause, ClosedError):
             failure = self._with_age(failure)

@@ -48,7 +48,11 @@ class Request(Generic[T]):
 
     @property
     def url(self) -> str:
-        """The path with its sids. Raises TypeError or ValueError for what is not a sid."""
+        """The path with its sids inserted.
+
+        Raises:
+            TypeError, ValueError: A sid is not a string, or is invalid.
+        """
         return self.route.url(**self.sids)
 
     @property
@@ -64,10 +68,24 @@ class Caller(Protocol):
     """Sends requests: ``Calls.call``, or something that checks first and passes them on."""
 
     def __call__(self, request: Request[T], /) -> Future[T]:
-        """Send the request; returns at once. The Future resolves to what ``then`` returns."""
+        """Send a request; does not block.
+
+        Args:
+            request: The request.
+
+        Returns:
+            A Future that resolves to the result of ``then``; its callbacks run on a pool thread.
+        """
         ...
 
 
 def as_it_is(payload: Any) -> Any:
-    """The ``then`` of a request whose result is its payload."""
+    """Return the payload unchanged, as the ``then`` of a request.
+
+    Args:
+        payload: The payload.
+
+    Returns:
+        The payload.
+    """
     return payload

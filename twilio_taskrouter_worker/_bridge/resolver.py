@@ -1,4 +1,4 @@
-"""Names looked up, each on a thread of its own: a resolver takes its time and cannot be interrupted."""
+"""Name resolution, each on a thread of its own: a resolver can block for long and cannot be interrupted."""
 
 from __future__ import annotations
 
@@ -19,10 +19,17 @@ _under_way: dict[tuple[str, int], Future[Addresses]] = {}
 
 
 def look_up(host: str, port: int) -> Future[Addresses]:
-    """Look a name up; those who ask for the same name meanwhile share the Future, so no one may settle it.
+    """Resolve a host name; concurrent callers for the same name share the Future, so none of them may settle it.
+
+    Does not block; callbacks of the Future run on the resolving thread.
+
+    Args:
+        host: Name or address.
+        port: Port.
 
     Returns:
-        A Future of the addresses, which fails with OSError or UnicodeError. For an address it is done already.
+        A Future that resolves to the addresses, and fails with OSError or UnicodeError. For an address it is done
+        already.
     """
     found: Future[Addresses] = Future()
     if _is_address(host):

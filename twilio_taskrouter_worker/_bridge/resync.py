@@ -1,7 +1,8 @@
 """Taking over the lists that are read after each ``init``. Pure.
 
-At the first connection they are the starting point, and announce nothing. After a reconnection the difference to what
-was known is announced as the events that were missed: those of the worker and its channels, then reservations that
+**Invariant.** Afterwards the mirror equals the lists, and every difference to the announced state has been turned into
+the events that were missed, each once. At the first connection the lists are the starting point, and announce nothing.
+After a reconnection the events come in this order: those of the worker and its channels, then of reservations that
 ended, that changed, and that are new, in the order of the list.
 """
 
@@ -29,7 +30,15 @@ ResourceT = TypeVar("ResourceT", Activity, Channel)
 
 
 def missing(state: Mirror, snapshot: Snapshot) -> list[str]:
-    """Sids of open reservations that the list lacks, and of which it is not known how they ended."""
+    """Find open reservations that the list lacks and whose ending is unknown.
+
+    Args:
+        state: The worker's state.
+        snapshot: The lists, and the results of look-ups so far.
+
+    Returns:
+        Their sids.
+    """
     listed = {
         payload["sid"]
         for payload in snapshot.reservations
@@ -39,19 +48,31 @@ def missing(state: Mirror, snapshot: Snapshot) -> list[str]:
 
 
 def take_over(state: Mirror, snapshot: Snapshot, buffered: Iterable[Message], now: float) -> list[Notice]:
-    """Use the lists; gives the events to fire.
+    """Apply the lists; on the dispatch thread only.
 
-    A record that cannot be used costs itself only, and is reported as an ``error``; an unusable worker, or one whose
-    activity is not listed, raises InvalidMessageError and changes nothing. ``buffered`` are the messages that came
-    since ``init``: at the first connection, a reservation whose creation is among them is left to it, so that it is
-    either there at ``ready`` or announced, and never both.
+    An invalid record is skipped and reported as an ``error``.
+
+    Args:
+        state: The worker's state.
+        snapshot: The lists.
+        buffered: Messages that came since ``init``. At the first connection, a reservation whose creation is among them
+            is left to that event, so that it is either there at ``ready`` or announced, and never both.
+        now: The current time in monotonic seconds.
+
+    Returns:
+        The events to fire.
+
+    Raises:
+        InvalidMessageError: The worker is invalid, or its activity is not listed; nothing has changed.
     """
     first = state.record is None
     taking = _Taking(state, now, quiet=first)
+    # Everything that can raise comes before the first change.
     worker = state.read_worker(snapshot.worker)
     activities = taking.usable(Activity._schema, snapshot.activities)
     if worker[WorkerFields._schema.index["activity_sid"]] not in activities:
         raise InvalidMessageError("Worker: its activity_sid is not in the workspace's list of activities")
+    # Activities first: the worker's record refers to one, and readers on other threads look it up.
     taking.directory(state.activities, activities, lambda record: Activity(state, record))
     taking.worker(worker)
     taking.channels(taking.usable(Channel._schema, snapshot.channels))
@@ -70,7 +91,7 @@ def _created(messages: Iterable[Message]) -> frozenset[str]:
 
 
 class _Taking:
-    """One take-over under way."""
+    """One take-over in progress."""
 
     def __init__(self, state: Mirror, now: float, quiet: bool) -> None:
         self._state = state
@@ -86,7 +107,7 @@ class _Taking:
         self.notices.append(Notice(self._state.worker, "error", (error,)))
 
     def usable(self, schema: Schema, payloads: list[Any]) -> dict[str, Record]:
-        """The good records of a list, by sid."""
+        """Return the valid records of a list, by sid; report the others."""
         records = {}
         for payload in payloads:
             try:
@@ -100,7 +121,7 @@ class _Taking:
     def directory(
         self, directory: Directory[ResourceT], records: dict[str, Record], make: Callable[[Record], ResourceT]
     ) -> None:
-        """Make the entries those of the list, in its order, and keep the objects that stay."""
+        """Replace the entries by those of the list, in its order, keeping the objects that stay."""
         known = directory._entries
         fresh = {}
         for sid, record in records.items():
@@ -121,6 +142,7 @@ class _Taking:
             # The service's list is the truth, also where our own count of versions ran ahead.
             state.record = state.public_record = record
         state.track.listed(record)
+        # First connection: there is nothing to compare with.
         if before is None:
             return
         if before[index["activity_sid"]] != record[index["activity_sid"]]:
@@ -137,6 +159,7 @@ class _Taking:
             new = records.get(sid)
             if new is None:
                 continue
+            # The other fields change with every task, which has events of its own.
             if old[index["capacity"]] != new[index["capacity"]]:
                 self._notify(self._state.channels[sid], "capacity_updated")
             if old[index["available"]] != new[index["available"]]:
@@ -148,6 +171,7 @@ class _Taking:
         updates = {}
         ended = self._about_themselves(snapshot.ended)
         found = [payload for payload in ended.values() if payload is not None]
+        # The list wins over a look-up of the same reservation: it is applied last.
         for payload in [*found, *snapshot.reservations]:
             try:
                 known = self._known(payload)
@@ -158,6 +182,8 @@ class _Taking:
                 self._report(error)
             else:
                 updates[update.record[_RESERVATION["sid"]]] = update
+        # items() is a snapshot, since reservations that ended are removed in the loop. Endings come first: they free
+        # the capacity that new offers use.
         for sid, reservation in self._state.reservations.items():
             if sid in ended:
                 self._vanished(reservation, updates.pop(sid, None))
@@ -173,7 +199,7 @@ class _Taking:
             self._new(update)
 
     def _about_themselves(self, ended: dict[str, Any]) -> dict[str, Any]:
-        """What was looked up, without answers that are about another reservation: those change nothing."""
+        """Return the look-ups without answers about another reservation, which change nothing."""
         good = {}
         for sid, payload in ended.items():
             answered = payload.get("sid") if isinstance(payload, dict) else None
@@ -198,11 +224,12 @@ class _Taking:
             self._notify(reservation, event)
 
     def _changed(self, reservation: Reservation, update: ReservationUpdate) -> None:
-        """Announce what the list says, not what an answer has brought since: that has an event of its own to come."""
+        """Announce the changes of the list, not those an answer has brought since: their events are still to come."""
         with self._state.lock:
             reservation._renew(update)
         if not reservation._track.is_new(update.record, self._state.trust):
             return
+        # Compared with the announced status, not the current one, which an answer may have changed already.
         events = _missed(_announced_status(reservation), update.record[_RESERVATION["status"]])
         self._task_changed(reservation.task, update.task, with_reservation=bool(events))
         for event in events:
@@ -210,7 +237,7 @@ class _Taking:
         self._settle(reservation, update)
 
     def _vanished(self, reservation: Reservation, update: ReservationUpdate | None) -> None:
-        """It ended while nobody looked. Where the service no longer knows how, it went with its task."""
+        """End a reservation that ended unobserved. If the service does not know it any more, it ended with its task."""
         if update is not None:
             with self._state.lock:
                 reservation._renew(update, ending=update.record[_RESERVATION["status"]] in ENDINGS)
@@ -220,9 +247,12 @@ class _Taking:
                 # It is open after all: the list was read before it came (back).
                 self._changed(reservation, update)
                 return
+            # The service no longer knows it, so this is a guess: a pending one can only have been withdrawn, an
+            # accepted one is over.
             ending = "canceled" if ending == "pending" else "completed"
             self._set_status(reservation, ending)
         self._task_changed(reservation.task, None if update is None else update.task, with_reservation=True)
+        # Before _settle, which overwrites the announced status.
         events = _missed(_announced_status(reservation), ending)
         if update is not None:
             self._settle(reservation, update)
@@ -238,7 +268,7 @@ class _Taking:
             reservation._record = tuple(record)
 
     def _settle(self, reservation: Reservation, update: ReservationUpdate) -> None:
-        """Nothing up to the versions of the list will be announced again."""
+        """Note that nothing up to the versions of the list will be announced again."""
         reservation._track.listed(update.record)
         if update.task is not None:
             reservation.task._track.listed(update.task)
@@ -268,7 +298,7 @@ def _announced_status(reservation: Reservation) -> str:
 
 
 def _missed(before: str, after: str) -> list[str]:
-    """The events of a reservation between two statuses; those between are only named where they are certain."""
+    """Return the events of a reservation between two statuses; intermediate ones only where they are certain."""
     events = []
     if before == "pending" and after in ("accepted", "wrapping", "completed"):
         events.append("accepted")

@@ -22,7 +22,12 @@ OTHER_ORDER = 1.0
 
 
 class Return:
-    """Listens to ``activity_updated``: where a timeout made the worker unavailable, it changes the activity back."""
+    """Listens to ``activity_updated``: after a timeout has made the worker unavailable, it sets the activity again.
+
+    Args:
+        state: The worker's state.
+        activity: The activity to set: name, sid or Activity.
+    """
 
     def __init__(self, state: Mirror, activity: str | Activity) -> None:
         self._state = state
@@ -31,7 +36,14 @@ class Return:
         self._seen: set[str] = set()
 
     def check(self, worker: Worker) -> None:
-        """At ``ready``: ValueError where there is no such activity."""
+        """Check at the first ``ready`` that the activity exists; on the dispatch thread.
+
+        Args:
+            worker: The worker.
+
+        Raises:
+            ValueError: It does not exist.
+        """
         self._state.find_activity("return_to_activity", self._activity)
 
     def __call__(self, worker: Worker) -> None:
@@ -39,7 +51,7 @@ class Return:
             TIMERS.at(time.monotonic() + OTHER_ORDER, lambda: self._look_again(worker))
 
     def _back(self, worker: Worker) -> bool:
-        """Return, if a reservation timed out lately; False if none did."""
+        """Set the activity if a reservation timed out recently; return False if none did."""
         ended = dict(self._state.ended)
         timed_out = {sid for sid, status in ended.items() if status == "timeout"} - self._seen
         if not timed_out:

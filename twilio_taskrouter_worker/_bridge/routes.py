@@ -63,14 +63,30 @@ class Route:
         return f"{self.method} {self.path}"
 
     def url(self, **sids: str) -> str:
-        """The path with sids put in; they are opaque, and escaped."""
+        """Return the path with the sids inserted, escaped, since they are opaque.
+
+        Args:
+            **sids: Sids by placeholder.
+
+        Returns:
+            The path.
+
+        Raises:
+            TypeError, ValueError: A sid is not a string, or is invalid.
+        """
         return self.path.format_map({name: _segment(name, sid) for name, sid in sids.items()})
 
     def encode(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters for these arguments, checked, under their wire names, in the order of the table.
+        """Validate arguments, and convert them to parameters under their wire names, in the order of the table.
 
-        An argument that is None or missing is left out, unless it is required. Raises TypeError or ValueError with
-        the argument's name.
+        Args:
+            values: Arguments by name. One that is None or missing is left out, unless it is required.
+
+        Returns:
+            The parameters.
+
+        Raises:
+            TypeError, ValueError: An argument is invalid; the text has its name.
         """
         encoded: dict[str, Any] = dict(self.fixed)
         for name, parameter in self.parameters.items():
@@ -81,12 +97,28 @@ class Route:
 
 
 def P(wire: str, check: Callable[[str, Any], Any] = string) -> Parameter:
-    """An option."""
+    """Define an optional argument.
+
+    Args:
+        wire: Name on the wire.
+        check: Validates and converts the value.
+
+    Returns:
+        The parameter.
+    """
     return Parameter(wire, check)
 
 
 def R(wire: str, check: Callable[[str, Any], Any] = string) -> Parameter:
-    """An argument that every request has."""
+    """Define an argument that every request has.
+
+    Args:
+        wire: Name on the wire.
+        check: Validates and converts the value.
+
+    Returns:
+        The parameter.
+    """
     return Parameter(wire, check, required=True)
 
 
@@ -323,5 +355,12 @@ _NAMES = {id(value): name.lower() for name, value in list(globals().items()) if 
 
 
 def name_of(route: Route) -> str:
-    """How metrics and histories name a request, e.g. ``accept``."""
+    """Return the name of a request in metrics and histories, e.g. ``accept``.
+
+    Args:
+        route: The route.
+
+    Returns:
+        The name.
+    """
     return _NAMES.get(id(route), str(route))

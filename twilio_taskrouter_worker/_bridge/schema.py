@@ -35,7 +35,7 @@ _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?
 
 @attrs.frozen
 class Kind(Generic[T]):
-    """A JSON type, and what Python sees of it."""
+    """A JSON type, and its representation in Python."""
 
     name: str
     """In words, for error messages."""
@@ -44,7 +44,7 @@ class Kind(Generic[T]):
     """The exact Python types that the JSON parser gives for it."""
 
     parse: Callable[[Any], Any] | None = None
-    """Runs once, on arrival; raises ValueError for a value of the right type that cannot be."""
+    """Runs once, on arrival; raises ValueError for an invalid value of the right type."""
 
     read: Callable[[Any], T] | None = None
     """Runs at each access; None hands out the parsed value as it is."""
@@ -193,7 +193,18 @@ class Schema:
         self._plans: dict[tuple[type, ...], _Plan] = {}
 
     def read(self, payload: Any, previous: Record | None = None) -> Record:
-        """Check a payload and return its record; InvalidMessageError says what is wrong, without any value."""
+        """Validate a payload.
+
+        Args:
+            payload: The payload.
+            previous: The known record, from which missing optional values are taken; None leaves them None.
+
+        Returns:
+            The record.
+
+        Raises:
+            InvalidMessageError: The payload is invalid; the text has the key and the reason, never a value.
+        """
         try:
             values = list(self._values(payload))
         except (KeyError, TypeError, IndexError):
@@ -299,7 +310,11 @@ class Resource:
         return self._record[self._schema.index["sid"]]
 
     def _own(self, record: Record) -> Record:
-        """The record, if it is about this very object; InvalidMessageError where it is about another one."""
+        """Return the record if it belongs to this object.
+
+        Raises:
+            InvalidMessageError: It belongs to another one.
+        """
         if record[self._schema.index["sid"]] != self._sid():
             raise InvalidMessageError(f"{self._schema.name}: the payload is about another one, with another sid")
         return record
@@ -323,7 +338,7 @@ class Resource:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A snapshot of all attributes as plain data: safe for JSON and pickle, dates as ISO 8601 text in UTC."""
+        """Return a snapshot of all attributes as plain data: safe for JSON and pickle, dates as ISO 8601 in UTC."""
         return {field.attribute: _plain(getattr(self, field.attribute)) for field in self._schema.fields}
 
 

@@ -70,21 +70,22 @@ __all__ = ["Session", "SessionOptions"]
 
 
 ACTIVITY_RETRIES = 3
-"""How often taking ``connect_activity_sid`` is tried again before the worker gets ready without it."""
+"""How often setting ``connect_activity_sid`` is retried before the worker becomes ready without it."""
 
 
 @attrs.frozen(kw_only=True)
 class SessionOptions:
-    """What the user chose.
+    """The user's options for connections.
 
     Args:
         client_version: Sent to the service.
         close_existing_sessions: Close the worker's other sessions at the first connection.
         set_worker_offline_if_disconnected: Passed to the service; None leaves it out.
         renews_token: There is a token provider.
-        connect_activity: Name or sid of the activity to take before the first ``ready``; empty: none. Where it cannot
-            be taken, the connection ends.
-        connect_activity_sid: The same, a sid; where it cannot be taken, that is an error, and the worker gets ready.
+        connect_activity: Name or sid of the activity to set before the first ``ready``; empty for none. If it cannot be
+            set, the connection ends.
+        connect_activity_sid: The same, as a sid; if it cannot be set, an error is reported and the worker becomes
+            ready.
     """
 
     client_version: str
@@ -126,12 +127,12 @@ class Session:
 
     @property
     def last_beat(self) -> float:
-        """When the service last sent something."""
+        """Time at which the service last sent something."""
         return self._last_beat
 
     @property
     def deadline(self) -> float | None:
-        """When ``tick`` is wanted next; None while only an event can change anything."""
+        """Time at which ``tick`` is due next; None while only an event can change anything."""
         tokens = self._tokens
         times = [
             self._retry_at,
@@ -146,34 +147,47 @@ class Session:
 
     @property
     def silent_at(self) -> float | None:
-        """When the connection is given up: heartbeats keep a greeted one alive, but do not stand in for ``init``."""
+        """Time at which the connection counts as lost; None without one.
+
+        Heartbeats keep a connection alive after ``init``, but do not replace ``init``.
+        """
         if self.state not in CONNECTED:
             return None
         return (self._opened_at if self.state is State.GREETING else self._last_beat) + self._timings.silence
 
     @property
     def generation(self) -> int:
-        """Number of the present connection; what belongs to an earlier one is out of date."""
+        """Number of the current connection; results of an earlier one are outdated."""
         return self._reload.generation
 
     @property
     def token_end(self) -> float | None:
-        """When the token ends or ended, as far as that is known."""
+        """Time at which the token expires or expired, as far as it is known."""
         return self._tokens.known_end
 
     def buffered(self, generation: int) -> tuple[str | bytes, ...] | None:
-        """The frames that wait for the lists of this generation; None if it is out of date."""
+        """Return the frames that are kept until the lists are taken over.
+
+        Args:
+            generation: Connection for which they are wanted.
+
+        Returns:
+            The frames in order; None if the generation is outdated.
+        """
         return self._reload.buffered if self._is_loading(generation) else None
 
     # -- the socket ------------------------------------------------------------------------------------------------
 
     def start(self, token: str, ends_at: float | None, now: float) -> list[Action]:
-        """Connect with this token, or ask the provider for the first one where it is empty.
+        """Connect with this token, or ask the provider for the first one.
 
         Args:
             token: The token; empty for none.
-            ends_at: Its end by the own clock; None when the token does not say (``init`` will).
-            now: The time.
+            ends_at: Its expiry time by the local clock; None if the token does not contain it (``init`` will).
+            now: The current time.
+
+        Returns:
+            The actions to run.
         """
         if self.state is not State.IDLE:
             return []
@@ -184,14 +198,30 @@ class Session:
         return [RenewToken()]
 
     def opened(self, now: float) -> list[Action]:
-        """The websocket is open."""
+        """The websocket is open.
+
+        Args:
+            now: The current time.
+
+        Returns:
+            The actions to run.
+        """
         if self._move(Step.OPEN):
+            # Frames kept for an earlier socket are dropped here: this connection's reload contains their changes.
             self._opened_at = self._last_beat = now
             self._reload.drop()
         return []
 
     def frames(self, frames: Sequence[str | bytes], now: float) -> list[Action]:
-        """Text frames came together; none at all is another sign of life, e.g. a websocket ping."""
+        """Text frames arrived together.
+
+        Args:
+            frames: The frames in order; empty for another sign of life, e.g. a websocket ping.
+            now: The current time.
+
+        Returns:
+            The actions to run.
+        """
         self._last_beat = now
         if self.state is State.READY:
             return [Deliver(frames)] if frames else []
@@ -204,7 +234,16 @@ class Session:
         return actions
 
     def closed(self, code: int | None, reason: str, now: float) -> list[Action]:
-        """The socket ended, by a close frame or without one (code None)."""
+        """The socket was closed.
+
+        Args:
+            code: Code of the close frame; None if there was none.
+            reason: Reason of the close frame; may be empty.
+            now: The current time.
+
+        Returns:
+            The actions to run.
+        """
         if self.state not in CONNECTED:
             return []
         message = reason or f"Websocket closed with errorCode={1006 if code is None else code}"
@@ -222,7 +261,15 @@ class Session:
         return actions + self._back_off(now)
 
     def connect_failed(self, error: TaskRouterError, now: float) -> list[Action]:
-        """The websocket could not be opened. A TokenError means that the service refused the token."""
+        """The websocket could not be opened.
+
+        Args:
+            error: The failure; a TokenError means that the service refused the token.
+            now: The current time.
+
+        Returns:
+            The actions to run.
+        """
         if self.state is not State.CONNECTING:
             return []
         self.last_error = error
@@ -231,9 +278,15 @@ class Session:
         return [Notify("error", (error,)), *self._back_off(now)]
 
     def stop(self) -> list[Action]:
-        """The user disconnects: nothing comes after this."""
+        """The user disconnects; this state is final.
+
+        Returns:
+            The actions to run.
+        """
         part: list[Action] = []
         if self.state is not State.IDLE:
+            # Before the state changes: which of the two is right depends on it. Without a handshake there is no peer to
+            # close politely.
             part = [SayGoodbye() if self.state in CONNECTED else HangUp()]
         if not self._move(Step.END):
             return []
@@ -243,7 +296,15 @@ class Session:
     # -- the reload ------------------------------------------------------------------------------------------------
 
     def lists_read(self, generation: int, snapshot: Snapshot) -> list[Action]:
-        """The worker and its lists are there."""
+        """The worker and its lists were read.
+
+        Args:
+            generation: Connection for which they were read.
+            snapshot: The lists.
+
+        Returns:
+            The actions to run.
+        """
         init = self._reload.init
         if not self._is_loading(generation) or init is None:
             return []
@@ -256,14 +317,32 @@ class Session:
         return self._look_up_or_take_over()
 
     def activity_set(self, generation: int, worker: Any) -> list[Action]:
-        """The worker is in the activity chosen for connecting; *worker* is the service's answer."""
+        """The worker was moved to the activity chosen for connecting.
+
+        Args:
+            generation: Connection for which it was moved.
+            worker: The worker's payload from the answer.
+
+        Returns:
+            The actions to run.
+        """
         if not self._is_loading(generation) or self._reload.snapshot is None:
             return []
         self._reload.snapshot.worker = worker
         return self._look_up_or_take_over()
 
     def activity_failed(self, generation: int, error: TaskRouterError, final: bool, now: float) -> list[Action]:
-        """The activity chosen for connecting could not be taken; *final* where trying again cannot help."""
+        """The activity chosen for connecting could not be set.
+
+        Args:
+            generation: Connection for which it was tried.
+            error: The failure.
+            final: Whether a retry is useless.
+            now: The current time.
+
+        Returns:
+            The actions to run.
+        """
         gives_up = final or self._reload.failures >= ACTIVITY_RETRIES
         if self._options.connect_activity or not gives_up or isinstance(error, TokenError):
             return self.load_failed(generation, error, final, now)
@@ -272,7 +351,15 @@ class Session:
         return [Notify("error", (error,)), *self._look_up_or_take_over()]
 
     def missing(self, generation: int, sids: Sequence[str]) -> list[Action]:
-        """These reservations are known, and neither in the list nor looked up."""
+        """Some known reservations are neither in the list nor looked up.
+
+        Args:
+            generation: Connection whose list lacks them.
+            sids: Their sids.
+
+        Returns:
+            The actions to run.
+        """
         if not self._is_loading(generation):
             return []
         self._reload.missing(sids)
@@ -281,33 +368,63 @@ class Session:
     def looked_up(
         self, generation: int, found: Mapping[str, Any], error: TaskRouterError | None, now: float
     ) -> list[Action]:
-        """Reservations were looked up: what was found by sid (None: gone), and what failed first, if anything did."""
+        """Reservations were looked up.
+
+        Args:
+            generation: Connection for which they were looked up.
+            found: Payloads by sid; None for a reservation that no longer exists.
+            error: The first failure; None if there was none.
+            now: The current time.
+
+        Returns:
+            The actions to run.
+        """
         self._reload.found(found, generation)
         if error is not None:
             return self.load_failed(generation, error, False, now)
         return self._look_up_or_take_over() if self._is_loading(generation) else []
 
     def loaded(self, generation: int) -> list[Action]:
-        """The lists are taken over: the worker is ready, and what was kept follows."""
+        """The lists were taken over: the worker is ready, and the kept frames follow.
+
+        Args:
+            generation: Connection whose lists were taken over.
+
+        Returns:
+            The actions to run.
+        """
         if generation != self.generation or not self._move(Step.LOAD):
             return []
         self.attempts = 0
         self.last_error = None
         self.ever_ready = True
         self._refusals = 0
+        # Released after the state is READY: frames that arrive from now on are delivered directly, behind these.
         frames = self._reload.release()
         return [Ready(), Deliver(frames)] if frames else [Ready()]
 
     def load_failed(self, generation: int, error: TaskRouterError, final: bool, now: float) -> list[Action]:
-        """A step failed; *final* where trying again cannot help, e.g. the worker does not exist."""
+        """A step of the reload failed.
+
+        Args:
+            generation: Connection to which the step belongs.
+            error: The failure.
+            final: Whether a retry is useless, e.g. because the worker does not exist.
+            now: The current time.
+
+        Returns:
+            The actions to run.
+        """
         if not self._is_loading(generation):
             return []
         self.last_error = error
         if isinstance(error, TokenError) or final:
+            # The socket is open, so its loss is announced before the state leaves LOADING.
             given_up: list[Action] = [HangUp(), Notify("disconnected", (DisconnectReason(error.message),))]
             return given_up + (
                 self._token_refused(error, now) if isinstance(error, TokenError) else self._finish(error)
             )
+        # The socket stays open and frames stay buffered: only the lists are read again.
         self._reload.failures += 1
         self._reload.again()
         self._load_at = now + self._timings.delay(self._reload.failures)
@@ -316,10 +433,19 @@ class Session:
     # -- time ------------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> list[Action]:
-        """Do what is due. Early or repeated calls do no harm."""
+        """Run the steps that are due. Early or repeated calls have no effect.
+
+        Args:
+            now: The current time.
+
+        Returns:
+            The actions to run.
+        """
         tokens = self._tokens
         actions: list[Action] = []
         if _due(tokens.warn_at, now):
+            # Cleared before the action is returned, so that a second tick does not announce it again. The same holds
+            # below.
             tokens.warn_at = None
             actions.append(Notify("token_will_expire", (max(0.0, (tokens.ends_at or now) - now),)))
         if _due(tokens.renew_at, now):
@@ -329,6 +455,8 @@ class Session:
             tokens.expired = True
             actions.append(Notify("token_expired"))
         if _due(self.silent_at, now):
+            # Before the retries: a lost connection sets _retry_at, which is in the future, so both never run in one
+            # tick.
             actions += self._silent(now)
         if _due(self._load_at, now) and self._reload.init is not None:
             self._load_at = None
@@ -342,9 +470,17 @@ class Session:
     # -- tokens ----------------------------------------------------------------------------------------------------
 
     def token_changed(self, token: str, ends_at: float | None, now: float) -> list[Action]:
-        """Use another token from now on; an open socket keeps the one it was opened with.
+        """Use another token from now on; an open websocket keeps the token it was opened with.
 
-        Where the connection waits, for a delay or for a token, it is made at once. After the end it changes nothing.
+        If the connection waits for a delay or for a token, it connects at once. After the end this has no effect.
+
+        Args:
+            token: The new token.
+            ends_at: Its expiry time by the local clock; None if the token does not contain it.
+            now: The current time.
+
+        Returns:
+            The actions to run.
         """
         if self.state is State.CLOSED:
             return []
@@ -355,7 +491,15 @@ class Session:
         return actions
 
     def renewal_failed(self, error: TokenError, now: float) -> list[Action]:
-        """The token provider raised, or returned something else than a token."""
+        """The token provider raised, or did not return a valid token.
+
+        Args:
+            error: The failure.
+            now: The current time.
+
+        Returns:
+            The actions to run.
+        """
         if self.state is State.PAUSED:
             self.last_error = error
         if self.state is not State.CLOSED:
@@ -363,16 +507,30 @@ class Session:
         return []
 
     def call_refused(self, token: str, now: float) -> list[Action]:
-        """A request was refused for this token: ask the provider, unless it was asked a moment ago.
+        """A request was refused for this token: ask the provider, unless it was asked recently.
 
-        The requests of a reload are not the matter of this: their failure asks by itself.
+        Refused requests of a reload do not count: their failure asks the provider itself.
+
+        Args:
+            token: The refused token.
+            now: The current time.
+
+        Returns:
+            The actions to run.
         """
         if self.state in (State.LOADING, State.PAUSED, State.CLOSED):
             return []
         return [RenewToken()] if self._tokens.ask_early(token, now) else []
 
     def end_without_token(self, now: float) -> list[Action]:
-        """From now on the connection ends, rather than wait without limit for a token that nobody provides."""
+        """From now on, end the connection instead of waiting without limit for a token that has no provider.
+
+        Args:
+            now: The current time.
+
+        Returns:
+            The actions to run.
+        """
         self._ends_without_token = not self._options.renews_token
         if self.state is State.PAUSED:
             self._wait_for_token(now)
@@ -381,7 +539,7 @@ class Session:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _move(self, step: Step) -> bool:
-        """Change the state by the table; False, and nothing changes, where the step does not fit the state."""
+        """Change the state by the table; return False, with nothing changed, if this state has no such step."""
         after = TRANSITIONS[self.state].get(step)
         if after is None:
             return False
@@ -392,7 +550,7 @@ class Session:
         return generation == self.generation and self.state is State.LOADING
 
     def _look_up_or_take_over(self) -> list[Action]:
-        """What completes the snapshot, or uses it; nothing while the lists are to be read again."""
+        """Complete the snapshot, or take it over; do nothing while the lists have to be read again."""
         reload = self._reload
         if reload.init is None or reload.snapshot is None:
             return []
@@ -402,7 +560,7 @@ class Session:
         return [TakeOver(reload.generation, reload.init, reload.snapshot)]
 
     def _token_refused(self, error: TokenError, now: float) -> list[Action]:
-        """Without another token it is useless to go on; with a provider there may be one."""
+        """Ask the provider for another token; without a provider, wait for one or end."""
         if self._tokens.token != self._tokens.tried:
             # There is one: it came while the refused one was on its way.
             return self._connect()
@@ -427,7 +585,7 @@ class Session:
             self._give_up_at = now + self._timings.token_patience
 
     def _starve(self) -> list[Action]:
-        """No other token came, and nobody can be asked for one."""
+        """End: no other token came in time, and there is no provider."""
         refused = self.last_error
         error = TokenExpiredError(
             "The connection was lost and cannot be made again: the service refuses the token, and there is no "
@@ -441,7 +599,10 @@ class Session:
     def _connect(self) -> list[Action]:
         self._move(Step.CONNECT)
         self._retry_at = self._load_at = self._give_up_at = None
+        # Counted until the worker is ready, not until the socket is open: a service that accepts connections and then
+        # fails must be retried more and more slowly too.
         self.attempts += 1
+        # Only once: repeated after a reconnection it would close the session of a client that replaced this one.
         close_others = self._options.close_existing_sessions and not self._greeted_once
         query = [
             ("token", self._tokens.connecting()),
@@ -454,7 +615,7 @@ class Session:
         return [Connect(tuple(query))]
 
     def _greet(self, frame: str | bytes, now: float) -> list[Action]:
-        """Wait for ``init``; whatever else comes before it is kept, as nothing is known of its order."""
+        """Wait for ``init``; other frames before it are kept, since their order relative to the lists is unknown."""
         try:
             message = parse(frame)
             if message is None:
@@ -467,6 +628,7 @@ class Session:
             return [Notify("error", (error,))]
         self._move(Step.GREET)
         self._greeted_once = True
+        # A new generation: answers still under way for the last connection are outdated from here on.
         self._reload.begin(init)
         self._tokens.greeted(init.token_lifetime, now)
         return [Notify("connected"), ReadLists(self.generation, init)]
@@ -493,7 +655,7 @@ class Session:
         return [Notify("error", (error,)), Finish(error)]
 
     def _forget(self) -> None:
-        """After the end nothing is due, and nothing is kept."""
+        """Clear all deadlines and kept data after the end."""
         self._reload = Reload()
         self._tokens.forget()
         self._retry_at = self._load_at = self._give_up_at = None

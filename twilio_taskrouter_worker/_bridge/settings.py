@@ -1,4 +1,4 @@
-"""What the environment says about reaching one address: proxies, and the CAs to trust."""
+"""The environment's settings for one address: proxies, and the CAs to trust."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Settings", "is_loopback", "settings_for"]
 
 @attrs.frozen
 class Settings:
-    """What the environment says about one address, read once."""
+    """The environment's settings for one address, read once."""
 
     proxies: Mapping[str, str]
     verify: str
@@ -27,12 +27,26 @@ class Settings:
 
 
 def is_loopback(url: str) -> bool:
-    """A proxy is never asked for an address of this very machine: it could not reach it."""
+    """Whether a URL is on this machine; no proxy is used for it, as a proxy could not reach it.
+
+    Args:
+        url: The URL.
+
+    Returns:
+        Whether its host is a loopback address.
+    """
     return _hosts.is_loopback(urlsplit(url).hostname or "")
 
 
 def settings_for(url: str) -> Settings:
-    """Proxies (``HTTPS_PROXY``, ``NO_PROXY`` ...) and CA bundle (``REQUESTS_CA_BUNDLE`` ...) for an http(s) URL."""
+    """Read proxies (``HTTPS_PROXY``, ``NO_PROXY`` ...) and CA bundle (``REQUESTS_CA_BUNDLE`` ...) from the environment.
+
+    Args:
+        url: An http(s) URL.
+
+    Returns:
+        The settings for it.
+    """
     with requests.Session() as session:
         merged = session.merge_environment_settings(url, {}, None, None, None)
     proxies = {} if is_loopback(url) else {key: value for key, value in merged["proxies"].items() if value}

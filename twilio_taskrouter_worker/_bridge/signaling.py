@@ -37,7 +37,14 @@ class Closed(Exception):
 
 
 def websocket_settings(url: str) -> Settings:
-    """The environment's settings for a ws(s) URL: the same as for HTTP to that host."""
+    """Read the environment's settings for a websocket: the same as for HTTP to that host.
+
+    Args:
+        url: A ws(s) URL.
+
+    Returns:
+        The settings for it.
+    """
     scheme, rest = url.split(":", 1)
     return settings_for(("https:" if scheme == "wss" else "http:") + rest)
 
@@ -55,10 +62,13 @@ class Socket:
         self._said_goodbye = False
 
     def open(self, timeout: float) -> None:
-        """Connect and shake hands within ``timeout`` seconds; ``hang_up`` ends it.
+        """Connect and make the handshake; blocks. ``hang_up`` ends it.
+
+        Args:
+            timeout: Seconds for all steps together.
 
         Raises:
-            TaskRouterError: Why there is no websocket; a TokenError where the service refused the token.
+            TaskRouterError: There is no websocket; a TokenError if the service refused the token.
         """
         try:
             stream = self._dialing.connect(Deadline.after(timeout))
@@ -76,7 +86,7 @@ class Socket:
             if not isinstance(error, websocket.WebSocketBadStatusException) or hide(self._token, str(error)) == str(
                 error
             ):
-                # Without the traceback: whoever keeps the failure would keep all that its frames hold.
+                # Without the traceback: its frames would live as long as the failure.
                 failure.__cause__ = error.with_traceback(None)
         # Outside of the handler: a peer's refusal that quotes the token must not stay attached.
         raise failure
@@ -139,7 +149,10 @@ class Socket:
         self._stream.send_all(websocket.ABNF.create_frame(body, opcode).format())
 
     def say_goodbye(self) -> None:
-        """Send a close frame without a status, and no more; the reader ends when the peer answers or ends."""
+        """Send a close frame without a status; the reader ends when the peer answers or closes.
+
+        Any thread; blocks while the peer does not read.
+        """
         self._said_goodbye = True
         try:
             self._send(CLOSE, b"")
@@ -149,11 +162,11 @@ class Socket:
             pass
 
     def hang_up(self) -> None:
-        """End the connection, or the making of it, at once; a blocked ``read`` returns."""
+        """End the connection, or the attempt to open it; a blocked ``read`` returns. Any thread, does not block."""
         self._dialing.hang_up()
 
     def close(self) -> None:
-        """Give the socket back to the system; on the reading thread."""
+        """Release the socket; on the reading thread."""
         self._dialing.close()
 
 
@@ -172,7 +185,17 @@ class Redirected(Exception):
 
 
 def connection_error(error: Exception, url: str, timeout: float, token: str = "") -> TaskRouterError:
-    """The public error for whatever went wrong while connecting; it names the address, never the query (the token)."""
+    """Create the public error for a failure to connect; it contains the address, never the query (the token).
+
+    Args:
+        error: The failure.
+        url: Address of the websocket, which may have a query.
+        timeout: Seconds that the attempt was allowed.
+        token: The token, which is removed from the service's message.
+
+    Returns:
+        A TokenError if the service refused the token, else a GatewayConnectionError.
+    """
     where = url.split("?", 1)[0]
     if isinstance(error, (websocket.WebSocketBadStatusException, Redirected)):
         return _status_error(error, where, token)

@@ -12,7 +12,7 @@ __all__ = ["CONNECTED", "TRANSITIONS", "State", "Step"]
 
 
 class State(enum.Enum):
-    """Where the connection stands."""
+    """The state of the connection."""
 
     IDLE = "idle"
     CONNECTING = "connecting"
@@ -25,7 +25,7 @@ class State(enum.Enum):
 
 
 class Step(enum.Enum):
-    """What can move it on."""
+    """An event that changes the state."""
 
     CONNECT = "a websocket is to be opened"
     OPEN = "the websocket is open"

@@ -1,4 +1,4 @@
-"""Stopping a Worker: what is under way ends first, and what does not end in time is given up."""
+"""Stopping a Worker: work under way finishes first, and is abandoned if it does not finish in time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SIGNAL_CHECK", "Stop"]
 
 SIGNAL_CHECK = 0.2
-"""Seconds between two looks at whether a signal came."""
+"""Seconds between two checks for a signal."""
 
 
 class Stop:
@@ -81,13 +81,13 @@ class Stop:
             self._rejecting = (waiting, self._dispatcher.declined)
 
     def wait(self, timeout: float | None) -> list[str]:
-        """Wait until all has ended, or may not be waited for any longer.
+        """Block until all work has finished, the deadline has passed, or ``hurry`` returns True.
 
         Args:
-            timeout: How long that is at most, for the log.
+            timeout: The time limit in seconds, for the log only; None for none.
 
         Returns:
-            What was given up, in words.
+            Descriptions of the abandoned work.
         """
         while not (self._passed and not self._work.jobs() or self._late() or self._connection.ended.is_set()):
             self._reject()

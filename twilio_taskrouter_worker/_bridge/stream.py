@@ -48,7 +48,18 @@ class Stream:
         self._to_remember: tuple[ssl.SSLContext, str, int] | None = None
 
     def start_tls(self, context: ssl.SSLContext, host: str, port: int) -> None:
-        """Shake hands as a client; raises ssl.SSLError, OSError or TimeoutError."""
+        """Make the TLS handshake as a client; blocks until the deadline at most.
+
+        Args:
+            context: The TLS context.
+            host: Name in the certificate.
+            port: Port, which selects a session to resume.
+
+        Raises:
+            ssl.SSLError: The handshake failed.
+            OSError: The connection failed.
+            TimeoutError: The deadline has passed.
+        """
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_hostname=host, session=tls.resumable(context, host, port)
         )
@@ -73,7 +84,15 @@ class Stream:
         self._to_remember = (context, host, port)
 
     def receive(self) -> bytes:
-        """Wait for bytes; ``b""`` at the end. Raises OSError (ssl.SSLError among them)."""
+        """Block for bytes of the peer.
+
+        Returns:
+            The bytes; empty at the end of the connection.
+
+        Raises:
+            OSError: The connection failed (ssl.SSLError included).
+            TimeoutError: The deadline has passed.
+        """
         if self._unread:
             data, self._unread = bytes(self._unread), memoryview(b"")
             return data
@@ -116,7 +135,14 @@ class Stream:
         return b"".join(pieces) if pieces else None
 
     def send_all(self, data: bytes) -> None:
-        """Send; raises OSError. Blocks while the peer does not read."""
+        """Send bytes; any thread. Blocks while the peer does not read.
+
+        Args:
+            data: The bytes.
+
+        Raises:
+            OSError: The connection failed.
+        """
         with self._lock:
             if self._tls is None:
                 self._send(data)
@@ -125,7 +151,7 @@ class Stream:
                 self._flush()
 
     def end_writing(self) -> None:
-        """Say that nothing more comes, where that is possible without ending the reading too."""
+        """Announce the end of writing if that is possible without ending the reading too, i.e. without TLS."""
         if self._tls is None:
             self._socket.shutdown(socket.SHUT_WR)
 
@@ -153,7 +179,18 @@ class Stream:
     # -- what websocket-client asks of a socket, during its handshake ----------------------------------------------
 
     def recv(self, size: int) -> bytes:
-        """At most ``size`` bytes of a handshake; what is beyond its end stays for ``receive``."""
+        """Receive part of a handshake; blocks. Bytes beyond its end stay for ``receive``.
+
+        Args:
+            size: Maximum number of bytes.
+
+        Returns:
+            The bytes.
+
+        Raises:
+            HandshakeTooLong: The peer's answer is too long.
+            OSError: The connection failed.
+        """
         if size <= 0:
             # As a socket does: older versions of websocket-client read a body of no bytes so.
             return b""
@@ -165,17 +202,25 @@ class Stream:
         return bytes(unread[:size])
 
     def send(self, data: bytes) -> int:
+        """Send bytes like ``send_all``, and return their number."""
         self.send_all(data)
         return len(data)
 
     def gettimeout(self) -> float | None:
+        """Return the time limit of the socket in seconds."""
         return self._socket.gettimeout()
 
     def settimeout(self, timeout: float | None) -> None:
-        """Passed over: the deadline counts."""
+        """Ignored: the deadline counts.
+
+        Args:
+            timeout: Seconds.
+        """
 
     def fileno(self) -> int:
+        """Return the descriptor of the socket."""
         return self._socket.fileno()
 
     def close(self) -> None:
+        """Close the socket."""
         self._socket.close()

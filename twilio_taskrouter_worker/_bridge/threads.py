@@ -3,9 +3,8 @@
 All start when first needed and end when idle, so that a process without work has none. All are daemons: an interpreter
 that exits must not wait for a call in flight. After a fork the child starts with none of them.
 
-Where the system has no thread to give, nothing is lost: a job or timer stays queued, and a thread is asked for again
-with each further one and by every thread that has finished something. Whoever would rather fail than wait calls
-``require`` first.
+If the system cannot start a thread, nothing is lost: the job or timer stays queued, and starting a thread is retried
+with each further one and after a pause. A caller that prefers an error calls ``require`` first.
 """
 
 from __future__ import annotations
@@ -79,7 +78,11 @@ _left: deque[Job] = deque()
 
 
 def leave(job: Job) -> None:
-    """Have a job run soon, by the next shared thread that has finished something. It may be called by a finalizer."""
+    """Queue a job for the next shared thread that finishes something. Safe to call in a finalizer; does not block.
+
+    Args:
+        job: The job.
+    """
     _left.append(job)
 
 
@@ -100,14 +103,19 @@ def run_left() -> None:
 
 
 class Pool:
-    """Runs jobs on threads that it makes as needed, up to a bound; further jobs wait in order.
+    """Runs jobs on threads that it starts as needed, up to a bound; further jobs wait in order.
 
-    The first few threads are made at once. How many more are of use depends on what jobs do: while one waits for a
+    The first few threads are started at once. The useful number beyond them depends on the jobs: while one waits for a
     service, others can compute, so ``1 + waiting / computing`` threads keep a processor busy, and more only contend for
-    the interpreter lock. A service that answers at once is served fastest by few threads, one that takes its time by
-    one for each call. Waiting is taken from the quickest jobs, since that of others is in part waiting for the lock.
-    ``_grow`` looks every few milliseconds while jobs wait, and doubles the threads up to that number, or without regard
-    to it when no job ends at all.
+    the interpreter lock. A service that answers at once is served fastest by few threads, a slow one by one thread for
+    each call. Waiting is measured on the quickest jobs, since that of others is in part waiting for the lock. ``_grow``
+    runs every few milliseconds while jobs wait, and doubles the threads up to that number, or regardless of it if no
+    job ends at all.
+
+    Args:
+        size: Maximum number of threads.
+        name: Prefix of their names.
+        idle: Seconds after which an idle thread ends.
     """
 
     def __init__(self, size: int = POOL_SIZE, name: str = "taskrouter-rest", idle: float = IDLE_SECONDS) -> None:
@@ -151,11 +159,16 @@ class Pool:
             raise _no_thread("calls")
 
     def submit(self, job: Job) -> None:
-        """Run the job soon; it must not raise. Does not raise either: without any thread the job waits for one."""
+        """Run a job soon; does not block and does not raise: if no thread can be started, the job waits for one.
+
+        Args:
+            job: The job; it must not raise.
+        """
         now = time.monotonic()
         with self._condition:
             self._draining = False
             self._jobs.append((now, job))
+            # Idle threads are counted until they have taken a job, so compare with all queued jobs, not with this one.
             if self._idle >= len(self._jobs):
                 self._condition.notify()
                 return
@@ -185,7 +198,7 @@ class Pool:
             return bool(self._threads)
 
     def _try_again(self) -> None:
-        """There is no thread at all: look again in a moment."""
+        """Schedule another attempt to start a thread, since there is none at all."""
         with self._condition:
             if self._growing:
                 return
@@ -193,7 +206,7 @@ class Pool:
         self._growth = TIMERS.at(time.monotonic() + RETRY_SECONDS, self._grow)
 
     def _grow(self) -> None:
-        """On the timers' thread, while jobs wait: start threads if that would help."""
+        """Start threads while jobs wait, if that helps; runs on the timers' thread."""
         now = time.monotonic()
         with self._condition:
             self._growing = False
@@ -208,7 +221,7 @@ class Pool:
         self._growth = TIMERS.at(now + (GROWTH_SECONDS if started else RETRY_SECONDS), self._grow)
 
     def _measure(self, begun: float, used: float) -> None:
-        """A job of this thread has ended. Without a lock: it does not matter if another thread's figure is lost."""
+        """Update the averages after a job. Without a lock: losing another thread's figure does no harm."""
         self._last_end = time.monotonic()
         used = time.thread_time() - used
         waited = max(0.0, self._last_end - begun - used)
@@ -223,7 +236,7 @@ class Pool:
             except Exception:
                 log.exception("A job of the pool failed; this is a defect of the library")
             except BaseException as error:
-                # SystemExit out of a user's code: it must not take this thread along.
+                # SystemExit from user code must not end this thread.
                 log.error("A job of the pool raised", exc_info=error)
             del job
             self._measure(begun, used)
@@ -250,9 +263,12 @@ class Pool:
             return self._jobs.popleft()[1]
 
     def drain(self, timeout: float) -> None:
-        """Until the next job: end the threads that have nothing to do, and each other one when its job is done.
+        """End the threads that are idle, and each other one when its job is done, until the next job is submitted.
 
-        Waits for them; where one has a job, which may be another client's, only for a moment.
+        Blocks until they have ended; if one has a job, which may be another client's, only for a moment.
+
+        Args:
+            timeout: Seconds to wait.
         """
         with self._condition:
             self._draining = True
@@ -286,6 +302,7 @@ class Timer:
         self.owner = owner
 
     def cancel(self) -> None:
+        """Cancel the timer; idempotent, does not block. The action may be running already."""
         if self.action is not None:
             self.action = None
             self.owner.cancelled += 1
@@ -322,15 +339,22 @@ class Timers:
         """Make sure that the thread runs.
 
         Raises:
-            TaskRouterError: It does not, and cannot be started.
+            TaskRouterError: It cannot be started.
         """
         if self._thread is None and not self._start_thread():
             raise _no_thread("deadlines")
 
     def at(self, when: float, action: Job) -> Timer:
-        """Run the action at this time, or at once if it has passed.
+        """Run an action at a given time, or at once if it has passed; does not block and does not raise.
 
-        Does not raise: where the thread cannot be started, the next timer tries again.
+        If the thread cannot be started, the next timer tries again.
+
+        Args:
+            when: Time in monotonic seconds.
+            action: The action, which runs on the timers' thread; it must be short and must not raise.
+
+        Returns:
+            The timer, to cancel it.
         """
         timer = Timer(when, next(self._numbers), action, self)
         with self._condition:
@@ -368,6 +392,7 @@ class Timers:
                 timer = self._due()
                 if timer is None:
                     return
+                # Taken with the lock held: from here on cancel() has no effect, and the action runs once.
                 action, timer.action = timer.action, None
             if action is not None:
                 try:
@@ -379,7 +404,7 @@ class Timers:
                 run_left()
 
     def _due(self) -> Timer | None:
-        """Wait for the next timer that was not cancelled; None when there was none for a while."""
+        """Block until the next timer that was not cancelled is due; None if there was none during the idle time."""
         idle_until = time.monotonic() + self._idle_seconds
         while True:
             while self._heap and self._heap[0].action is None:
@@ -391,10 +416,15 @@ class Timers:
             if not self._heap and (now >= idle_until or self._draining):
                 self._leaving, self._thread = self._thread, None
                 return None
+            # Woken early only for a timer that is now the first, or to end.
             self._condition.wait((self._heap[0].at if self._heap else idle_until) - now)
 
     def drain(self, timeout: float) -> None:
-        """End the thread when it has nothing to wait for; if that is now, wait for it."""
+        """End the thread once it has no timers; if it has none now, block until it has ended.
+
+        Args:
+            timeout: Seconds to wait.
+        """
         with self._condition:
             self._sweep()
             self._draining = True
@@ -411,13 +441,17 @@ TIMERS = Timers()
 
 
 def drain_all(deadline: float) -> None:
-    """End the shared threads that have nothing to do, as ``Pool.drain`` does; waits until *deadline* at most."""
+    """End the shared threads that are idle, as ``Pool.drain`` does; blocks.
+
+    Args:
+        deadline: Time limit in monotonic seconds.
+    """
     for each in (POOL, TIMERS):
         each.drain(max(0.0, deadline - time.monotonic()))
 
 
 def _forget_threads() -> None:
-    """In a forked child: the threads do not exist, and a lock may have been held while forking."""
+    """Reset pool and timers in a forked child: the threads do not exist, and a lock may have been held."""
     POOL.reset()
     TIMERS.reset()
     _left.clear()

@@ -1,4 +1,4 @@
-"""How long a connection waits for what, as one record that is handed in. Pure."""
+"""The time limits of a connection, as one record that is passed in. Pure."""
 
 from __future__ import annotations
 
@@ -59,6 +59,13 @@ class Timings:
     """Jitter: a number from 0 up to 1."""
 
     def delay(self, attempts: int) -> float:
-        """How long to wait after so many failed attempts."""
+        """Return the seconds to wait before the next attempt.
+
+        Args:
+            attempts: Number of failed attempts.
+
+        Returns:
+            The delay, with jitter.
+        """
         top = max(1.0, min(self.backoff_max, 2.0 ** min(attempts, 10) - 1))
         return self.backoff_min + (top - self.backoff_min) * self.random()

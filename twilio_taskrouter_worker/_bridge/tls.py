@@ -36,10 +36,16 @@ def ca_path() -> str:
 
 
 def context(path: str) -> ssl.SSLContext:
-    """Return the process's client context that trusts the CAs at ``path``; a file that has changed is read again.
+    """Return the process's client context that trusts the CAs at a path; a file that has changed is read again.
+
+    Args:
+        path: File or directory of CAs.
+
+    Returns:
+        The context, shared by all threads.
 
     Raises:
-        CaError: There is no such file, it cannot be read, or it holds no certificate.
+        CaError: The file does not exist, cannot be read, or contains no certificate.
     """
     try:
         found = os.stat(path)
@@ -71,13 +77,29 @@ def _source(path: str) -> str:
 
 
 def resumable(trusting: ssl.SSLContext, host: str, port: int) -> ssl.SSLSession | None:
-    """Return a TLS session to resume with this peer, which spares it and us most of the handshake."""
+    """Return a TLS session to resume with this peer, which saves most of the handshake.
+
+    Args:
+        trusting: The context.
+        host: Name of the peer.
+        port: Its port.
+
+    Returns:
+        The session; None if there is none.
+    """
     with _lock:
         return _sessions.get(trusting, {}).get((host, port))
 
 
 def remember(trusting: ssl.SSLContext, host: str, port: int, session: ssl.SSLSession | None) -> None:
-    """Keep a session for ``resumable``."""
+    """Keep a session for ``resumable``.
+
+    Args:
+        trusting: The context.
+        host: Name of the peer.
+        port: Its port.
+        session: The session; ignored if it cannot be resumed.
+    """
     if session is None or not session.has_ticket:
         return
     with _lock:

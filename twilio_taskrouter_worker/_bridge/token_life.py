@@ -36,12 +36,12 @@ class TokenLife:
 
     @property
     def expires_at(self) -> float | None:
-        """When the end is to be announced; None if it is not known, or was."""
+        """Time at which the expiry is to be announced; None if it is not known, or was announced."""
         return None if self.ends_at is None or self.expired else self.ends_at - self._timings.expiry_lead
 
     @property
     def known_end(self) -> float | None:
-        """The best that is known of the end, also where the own clock alone says that it has passed."""
+        """The best known expiry time, even if only the local clock says that it has passed."""
         if self.ends_at is not None or self._claimed is None:
             return self.ends_at
         return self._claimed + (self._skew or 0.0)
@@ -49,7 +49,13 @@ class TokenLife:
     # -- what happens to it ----------------------------------------------------------------------------------------
 
     def start(self, token: str, claimed: float | None, now: float) -> None:
-        """Use this token; *claimed* is its end by this machine's clock, None if it does not say."""
+        """Use this token.
+
+        Args:
+            token: The token.
+            claimed: Its expiry time by the local clock; None if the token does not contain it.
+            now: The current time.
+        """
         self.token, self._claimed = token, claimed
         self._failures = 0
         if claimed is not None and self._skew is not None:
@@ -60,7 +66,13 @@ class TokenLife:
             self._set(None, now)
 
     def renew(self, token: str, claimed: float | None, now: float) -> None:
-        """Use this token in place of the last one."""
+        """Replace the token.
+
+        Args:
+            token: The new token.
+            claimed: Its expiry time by the local clock; None if the token does not contain it.
+            now: The current time.
+        """
         failures = self._failures
         self.start(token, claimed, now)
         if self.renew_at is not None and self.renew_at < now + self._timings.renewal_pause:
@@ -69,12 +81,17 @@ class TokenLife:
             self.renewal_failed(now)
 
     def connecting(self) -> str:
-        """A connection is made with the token, which is returned."""
+        """Return the token, noting that a connection uses it."""
         self.tried, self._tried_claimed = self.token, self._claimed
         return self.token
 
     def greeted(self, lifetime: float | None, now: float) -> None:
-        """``init`` said how many seconds the token of this connection has left; None: it did not."""
+        """``init`` came: correct the expiry time by the service's clock.
+
+        Args:
+            lifetime: Seconds that the token of this connection is still valid; None if ``init`` does not contain it.
+            now: The current time.
+        """
         if lifetime is None:
             return
         if self._tried_claimed is not None:
@@ -87,7 +104,14 @@ class TokenLife:
             self._correct(now + lifetime, now)
 
     def renewal_failed(self, now: float) -> float:
-        """No token came; the seconds until the provider is asked again, with jitter."""
+        """Schedule the next call of the provider, with growing delay and jitter.
+
+        Args:
+            now: The current time.
+
+        Returns:
+            Seconds until then.
+        """
         timings = self._timings
         self._failures += 1
         if self.token:
@@ -100,7 +124,15 @@ class TokenLife:
         return delay
 
     def refused(self, refusals: int, now: float) -> bool:
-        """The service refused it for the n-th time in a row; whether to ask for another at once."""
+        """The service refused the token.
+
+        Args:
+            refusals: Number of refusals in a row, this one included.
+            now: The current time.
+
+        Returns:
+            Whether to ask for another token at once; otherwise it is scheduled.
+        """
         self.renew_at = None
         if refusals == 1:
             return True
@@ -109,7 +141,15 @@ class TokenLife:
         return False
 
     def ask_early(self, token: str, now: float) -> bool:
-        """A request was refused for the token; whether to ask for another at once."""
+        """A request was refused for a token.
+
+        Args:
+            token: The refused token.
+            now: The current time.
+
+        Returns:
+            Whether to ask for another one at once.
+        """
         recently = self._asked_at is not None and now - self._asked_at < self._timings.renewal_retry
         if not self._renews or token != self.token or recently:
             return False
@@ -117,7 +157,7 @@ class TokenLife:
         return True
 
     def forget(self) -> None:
-        """Nothing is due any more."""
+        """Clear all deadlines."""
         self.warn_at = self.renew_at = self.ends_at = None
 
     # -- inside ----------------------------------------------------------------------------------------------------

@@ -1,21 +1,21 @@
-"""What was announced of an object: the one owner of the question "was this announced already?". Pure.
+"""The owner of the question whether a change of an object was announced already. Pure.
 
 **Invariant.** Each change of an object is announced once, in the order of its versions, however often and in whatever
-order the service tells of it: by an event, by an event that is sent again, by a list that is read after a connection
-was lost, or by the answer of a call. How it holds:
+order the service reports it: by an event, by a repeated event, by a list that is read after a connection loss, or by
+the answer of a call. It holds because
 
-- An *event* is announced if ``Track.admits`` it: its version is newer than what was announced, or it is another event
-  of the same version. What was admitted is noted in the same step.
-- A *list* announces the difference between its record and ``Track.record``, and then ``Track.listed`` notes that all
+- An *event* is announced if ``Track.admits`` it: its version is newer than the announced one, or it is another event
+  of the same version. An admitted event is noted in the same step.
+- A *list* announces the difference between its record and ``Track.record``; then ``Track.listed`` notes that all
   events up to that version were announced.
 - An *answer* announces nothing and notes nothing: it may put the object's own record ahead of ``Track.record``, and the
   event of that change still fires when it comes.
 
-Versions are believed as long as the service counts as documented: a pending reservation has version 0, and a version
-stands for one content. A service that is seen to count otherwise (``Trust``) is taken by the order of arrival instead,
-as the JS SDK takes every service. A transfer has no version; ``TransferTrack`` goes by its events.
+Versions are used as long as the service counts as documented: a pending reservation has version 0, and a version
+stands for one content. If the service is seen to count otherwise (``Trust``), the order of arrival is used instead, as
+the JS SDK always does. A transfer has no version; ``TransferTrack`` uses its events.
 
-All of it belongs to the dispatch thread; nothing here is guarded.
+All of it belongs to the dispatch thread; nothing here is guarded by a lock.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ class Trust:
         self._odd = 0
 
     def saw_pending(self, version: int) -> None:
-        """A pending reservation came with this version."""
+        """Note the version of a pending reservation.
+
+        Args:
+            version: The version; anything but 0 is unexpected.
+        """
         if version != 0:
             self._odd += 1
             if self._odd >= ODD_RESERVATIONS:
@@ -53,11 +57,11 @@ class Trust:
 
 
 class Track:
-    """What was announced of one worker, reservation or task.
+    """The announced events of one worker, reservation or task.
 
     Args:
-        version_at: Where a record of its kind has the version. Its last element is the fingerprint of its content.
-        record: The record that it was made of, if there is one; nothing is announced of it yet.
+        version_at: Index of the version in a record of its kind. The last element is the fingerprint of the content.
+        record: The record from which the object was made, if any; nothing is announced of it yet.
     """
 
     __slots__ = ("_events", "_version", "_version_at", "record")
@@ -71,14 +75,22 @@ class Track:
         self._events: dict[str, int] = {}
 
     def admits(self, event_type: str, record: Record, trust: Trust, *, ending: bool = False) -> bool:
-        """Note an event; False where it is a repetition, or older than what was announced.
+        """Note an event.
 
-        An *ending* is never older: nothing comes after it.
+        Args:
+            event_type: Type of the event on the wire.
+            record: The object's record in the event.
+            trust: Whether versions can be relied on; updated if this event contradicts them.
+            ending: Whether the event ends the object; an ending is never outdated, since nothing follows it.
+
+        Returns:
+            False if the event is a repetition, or older than the announced state.
         """
         version: int = record[self._version_at]
         fingerprint: int = record[-1]
         if version == self._version:
             events = self._events
+            # The same content was announced already: by this event type, or by a list, which stands for all of them.
             if fingerprint in (events.get(event_type), events.get(_LISTED)):
                 return False
             if event_type in events or _LISTED in events:
@@ -87,28 +99,47 @@ class Track:
         elif version < self._version and trust.in_versions and not ending:
             return False
         else:
+            # Also for an older version, if versions are not trusted or it is an ending: then the last arrival counts.
             self._version, self._events = version, {event_type: fingerprint}
         self.record = record
         return True
 
     def listed(self, record: Record) -> None:
-        """The object was read from a list: all events up to its version count as announced."""
+        """Note that the object was read from a list: all events up to its version count as announced.
+
+        Args:
+            record: The object's record in the list.
+        """
         self._version, self._events = record[self._version_at], {_LISTED: record[-1]}
         self.record = record
 
     def came_along(self, record: Record, trust: Trust) -> None:
-        """The object came as part of another one's event, which announces what is new in it, unless it is older."""
+        """Note a record that came within another object's event, unless it is older.
+
+        Args:
+            record: The record.
+            trust: Whether versions can be relied on.
+        """
         if self.is_new(record, trust):
             self.record = record
 
     def is_new(self, record: Record, trust: Trust) -> bool:
-        """Whether a record is not older than the one as of the last event."""
+        """Whether a record is not older than the one of the last event.
+
+        Args:
+            record: The record.
+            trust: Whether versions can be relied on.
+
+        Returns:
+            True also if no record is known.
+        """
         known = self.record
+        # Equal counts as new: a list of the same version can contain an event that was lost with the connection.
         return known is None or record[self._version_at] >= known[self._version_at] or not trust.in_versions
 
 
 class TransferTrack:
-    """What was announced of one outgoing transfer: each of its events once, and none after its end."""
+    """The announced events of one outgoing transfer: each event once, and none after its end."""
 
     __slots__ = ("_ended", "_marks")
 
@@ -117,10 +148,18 @@ class TransferTrack:
         self._ended = False
 
     def admits(self, event_type: str, record: Record, task_version: int) -> bool:
-        """Note an event; False where it is a repetition, or comes after the end.
+        """Note an event.
 
-        An attempt can fail twice with the same words in the same second; between the two the task changes, so that the
-        *task_version* tells them apart.
+        An attempt can fail twice with the same text in the same second; the task changes in between, so its version
+        distinguishes the two.
+
+        Args:
+            event_type: Type of the event on the wire.
+            record: The transfer's record in the event.
+            task_version: Version of the task.
+
+        Returns:
+            False if the event is a repetition, or comes after the end.
         """
         attempt = event_type == "task.transfer-attempt-failed"
         mark = (event_type, record, task_version) if attempt else event_type

@@ -40,7 +40,15 @@ class Turns:
         return len(self._last)
 
     def enter(self, turn: Turn, subjects: tuple[str, ...]) -> list[Turn]:
-        """Take a place in the line of each subject; returns those before it, none if the call may go at once."""
+        """Take a place in the line of each subject.
+
+        Args:
+            turn: The call's place, new.
+            subjects: The subjects; may be empty.
+
+        Returns:
+            The places it has to wait for; empty if the call may be sent at once.
+        """
         turn.subjects = subjects
         ahead: list[Turn] = []
         for subject in subjects:
@@ -49,14 +57,24 @@ class Turns:
                 before.behind.append(turn)
                 turn.ahead += 1
                 ahead.append(before)
+            # In one step with the above, under the caller's lock: lines entered one by one could make two calls wait
+            # for each other.
             self._last[subject] = turn
         return ahead
 
     def leave(self, turn: Turn) -> Iterable[Turn]:
-        """The call has ended; returns those that may go now. Idempotent."""
+        """Remove a call that has ended. Idempotent.
+
+        Args:
+            turn: The call's place.
+
+        Returns:
+            The places whose calls may be sent now.
+        """
         if turn.left:
             return ()
         turn.left = True
+        # It keeps its place: removing it now would let the calls behind it overtake those it waits for.
         if turn.ahead:
             return ()
         may_go: list[Turn] = []

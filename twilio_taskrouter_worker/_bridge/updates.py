@@ -1,7 +1,8 @@
-"""Event messages: what each does to the state, and which public events follow. Pure.
+"""Event messages: their effect on the state, and the public events that follow. Pure.
 
-An event that was announced before, or is older than what was announced, changes nothing and fires nothing. An answer
-of a call may have brought the same change already; the event still fires, once.
+**Invariant.** An event that was announced before, or is older than the announced state, changes nothing and fires
+nothing. The answer of a call may have brought the same change already; the event still fires, once. So each handler
+has the same order of steps: validate the whole payload, ask the track, change the state under its lock, notify.
 """
 
 from __future__ import annotations
@@ -25,10 +26,18 @@ __all__ = ["apply"]
 
 
 def apply(state: Mirror, message: Message, now: float) -> list[Notice]:
-    """Use one message and return the events to fire.
+    """Apply one message; on the dispatch thread only.
+
+    Args:
+        state: The worker's state.
+        message: The message.
+        now: The current time in monotonic seconds.
+
+    Returns:
+        The events to fire.
 
     Raises:
-        InvalidMessageError: Its payload is invalid; nothing has changed then.
+        InvalidMessageError: Its payload is invalid; nothing has changed.
     """
     state.forget_ended(now)
     handler = _HANDLERS.get(message.event_type)
@@ -67,6 +76,7 @@ def _channel_updated(state: Mirror, message: Message, now: float) -> list[Notice
     channel = state.channels._entries.get(record[Channel._schema.index["sid"]])
     if channel is None:
         raise InvalidMessageError(f"{message.event_type}: the payload names a channel the worker does not have")
+    # A channel has no version; an identical record is a repetition.
     if record == channel._record:
         return []
     with state.lock:
@@ -91,6 +101,7 @@ _RESERVATION_EVENTS = {
 def _reservation_created(state: Mirror, message: Message, now: float) -> list[Notice]:
     update = ReservationUpdate.read(message.payload)
     sid = update.record[Reservation._schema.index["sid"]]
+    # A repeated creation of a reservation that has ended would announce it a second time.
     if sid in state.ended:
         return []
     reservation = state.reservations._entries.get(sid)
@@ -122,7 +133,9 @@ def _reservation_updated(state: Mirror, message: Message, now: float) -> list[No
     if not reservation._track.admits(message.event_type, update.record, state.trust, ending=ending):
         return []
     if ending:
+        # Before the callbacks run: in them the reservation is no longer among the open ones.
         state.end(reservation, event, now)
+    # "asked" is not foreign: the answer of this process's own call may come after the event.
     elif event == "accepted" and reservation._accepts == "no":
         state.foreign_accept(reservation)
     _renew(state, reservation, update, ending=ending)
@@ -166,6 +179,7 @@ def _task_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     index = Task._schema.index
     ending = message.event_type in _TASK_ENDINGS
     notices = []
+    # One task can belong to several reservations of this worker, e.g. after a transfer to itself.
     for task in state.tasks(record[index["sid"]]):
         if not task._track.admits(message.event_type, record, state.trust, ending=ending):
             continue
@@ -187,6 +201,8 @@ def _transfer_updated(state: Mirror, message: Message, now: float) -> list[Notic
         return []
     task: Task = reservation.task
     with state.lock:
+        # Checked under the lock, as transfer() counts under it: either the event is held back here, or the call has
+        # ended.
         if task._starting:
             task._held.append(message)
             return []
@@ -197,6 +213,7 @@ def _transfer_updated(state: Mirror, message: Message, now: float) -> list[Notic
         if known is not None and not known._track.admits(message.event_type, record, version):
             return []
         transfer = task._outgoing(record)
+        # A new transfer has a track of its own only now; noting this first event makes its repetition known.
         if known is None:
             transfer._track.admits(message.event_type, record, version)
     on_task, on_transfer = _TRANSFER_EVENTS[message.event_type]
@@ -207,7 +224,7 @@ def _transfer_updated(state: Mirror, message: Message, now: float) -> list[Notic
 
 
 def _began_before_the_current(task: Task, record: Record) -> bool:
-    """Whether it is the start of a transfer that was over before the current one began."""
+    """Whether it is the start of a transfer that had ended before the current one began."""
     current = task.transfers.outgoing
     started = record[Transfer._schema.index["status"]] == INITIATED
     return started and current is not None and current._created_after(record)

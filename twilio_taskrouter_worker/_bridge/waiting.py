@@ -1,4 +1,4 @@
-"""Blocking waits: ``wait_for`` and ``stream``, and what ends them."""
+"""Blocking waits: ``wait_for`` and ``stream``, and how they end."""
 
 from __future__ import annotations
 
@@ -42,18 +42,27 @@ class Waiting:
         self._pid = os.getpid()
 
     def open(self, dispatch_thread: threading.Thread) -> None:
-        """A connection begins; waits on its dispatch thread will be refused."""
+        """A connection begins; waits on its dispatch thread are refused from now on.
+
+        Args:
+            dispatch_thread: The thread, which is not running yet.
+        """
         with self._lock:
             self._pid = os.getpid()
             self._closed = None
             self._current = dispatch_thread
             self._dispatch_threads.add(dispatch_thread)
-            # Who began to wait before the first connection waits for it.
+            # Waits that began before the first connection belong to it.
             for end, since in list(self._ends.items()):
                 self._ends[end] = since or dispatch_thread
 
     def close(self, error: ClosedError, dispatch_thread: threading.Thread) -> None:
-        """End every wait of this connection: ``wait_for`` raises the error, ``stream`` stops."""
+        """End every wait of this connection: ``wait_for`` raises the error, ``stream`` stops.
+
+        Args:
+            error: The error.
+            dispatch_thread: The connection's dispatch thread.
+        """
         with self._lock:
             self._dispatch_threads.discard(dispatch_thread)
             if self._current is dispatch_thread:
@@ -65,10 +74,19 @@ class Waiting:
             end(error)
 
     def on_dispatch_thread(self) -> bool:
+        """Whether the current thread runs callbacks of this worker."""
         return threading.current_thread() in self._dispatch_threads
 
     def refuse_on_dispatch_thread(self, what: str) -> None:
-        """Raise where waiting could never end."""
+        """Check that a wait on the current thread can end.
+
+        Args:
+            what: The wait, for the error text.
+
+        Raises:
+            DispatchThreadError: The current thread runs the callbacks.
+            ForkedProcessError: The worker was connected in the parent process.
+        """
         if self.on_dispatch_thread():
             raise DispatchThreadError(
                 f"{what} inside a callback would wait for itself: events are delivered on this very thread. "
@@ -83,7 +101,23 @@ class Waiting:
     def for_event(
         self, emitter: Emitter, event: str, timeout: float | None, predicate: Callable[..., object] | None
     ) -> tuple[Any, ...]:
-        """See Emitter.wait_for."""
+        """Block until an event; see ``Emitter.wait_for``.
+
+        Args:
+            emitter: The object that fires the event.
+            event: Its canonical name.
+            timeout: Seconds to wait; None waits without limit.
+            predicate: Selects events, called on the dispatch thread; None takes the next one.
+
+        Returns:
+            The arguments of the event.
+
+        Raises:
+            TimeoutError: No such event came in time.
+            ClosedError: The worker was disconnected meanwhile.
+            DispatchThreadError: Called on the dispatch thread.
+            TypeError: The timeout is not a number, or the predicate is not callable.
+        """
         timeout = _checks.timeout("timeout", timeout)
         if predicate is not None and not callable(predicate):
             raise _checks.wrong_type("predicate", "a function", predicate)
@@ -117,7 +151,20 @@ class Waiting:
             self._unregister(closed)
 
     def stream(self, emitter: Emitter, events: list[str], timeout: float | None) -> Stream:
-        """See Emitter.stream."""
+        """Iterate over events; see ``Emitter.stream``.
+
+        Args:
+            emitter: The object that fires the events.
+            events: Their canonical names.
+            timeout: Seconds without an event after which the iteration ends; None for never.
+
+        Returns:
+            The iterator, whose steps block.
+
+        Raises:
+            DispatchThreadError: Called on the dispatch thread.
+            TypeError: The timeout is not a number.
+        """
         timeout = _checks.timeout("timeout", timeout)
         self.refuse_on_dispatch_thread("stream()")
         return Stream(self, emitter, events, timeout)
@@ -169,7 +216,7 @@ class Stream(Iterator[Any]):
         return item
 
     def close(self) -> None:
-        """Stop listening; idempotent, on any thread."""
+        """Stop listening; idempotent, any thread, does not block."""
         self._open = False
         for event, listener in self._listeners:
             self._emitter._detach(event, listener)
@@ -184,7 +231,7 @@ class Stream(Iterator[Any]):
 
 
 class WhenReady(PlainFuture[T]):
-    """The result of ``start``; waiting for it where it can never come is refused."""
+    """The result of ``start``; refuses waits on the dispatch thread, which could never end."""
 
     def __init__(self, waiting: Waiting) -> None:
         super().__init__()
@@ -193,7 +240,12 @@ class WhenReady(PlainFuture[T]):
         self.set_running_or_notify_cancel()
 
     def follow(self, ready: Future[None], result: T) -> None:
-        """Resolve to the result when ``ready`` has; on the thread that settles it."""
+        """Settle this Future like another one; runs on the thread that settles that one, usually the dispatch thread.
+
+        Args:
+            ready: The other Future, done.
+            result: The result of this Future if the other one succeeded.
+        """
         error = ready.exception()
         try:
             if error is not None:
@@ -201,14 +253,38 @@ class WhenReady(PlainFuture[T]):
             else:
                 self.set_result(result)
         except BaseException as escaped:
-            # Out of the user's callbacks of this Future, SystemExit for one: the dispatch thread goes on.
+            # Raised by a user's callback of this Future, e.g. SystemExit: the dispatch thread must continue.
             CALLBACKS.error("A callback of the Future of start() raised", exc_info=escaped)
 
     def result(self, timeout: float | None = None) -> T:
+        """Block for the result; refused on the dispatch thread unless it is done.
+
+        Args:
+            timeout: Seconds to wait; None waits without limit.
+
+        Returns:
+            The result.
+
+        Raises:
+            TimeoutError: The worker was not ready in time.
+            DispatchThreadError: Called on the dispatch thread.
+        """
         self._refuse("result")
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Block for the exception; refused on the dispatch thread unless it is done.
+
+        Args:
+            timeout: Seconds to wait; None waits without limit.
+
+        Returns:
+            The exception; None on success.
+
+        Raises:
+            TimeoutError: The worker was not ready in time.
+            DispatchThreadError: Called on the dispatch thread.
+        """
         self._refuse("exception")
         return super().exception(timeout)
 

@@ -1,4 +1,4 @@
-"""What a Worker keeps and tells about its own work: the history, and the observer's records."""
+"""The record of a Worker's own work: the history, and the records for an observer."""
 
 from __future__ import annotations
 
@@ -40,9 +40,12 @@ _Entry = tuple[float, str, "str | None", "str | None", "str | None"]
 
 
 class Watch:
-    """One Worker's history, and its observer, if it has one. Safe on any thread.
+    """One Worker's history, and its observer, if any. Safe on any thread; observers are called synchronously.
 
-    The history is kept always: an entry costs one small tuple. Records are made for an observer only.
+    The history is always kept: an entry costs one small tuple. Records are made for an observer only.
+
+    Args:
+        observer: The observer; None for none.
     """
 
     def __init__(self, observer: Observer | None = None) -> None:
@@ -57,7 +60,7 @@ class Watch:
     # -- history -----------------------------------------------------------------------------------------------------
 
     def history(self) -> list[HistoryEntry]:
-        """The latest events and calls, oldest first."""
+        """Return the latest events and calls, oldest first."""
         return [
             HistoryEntry(
                 at=datetime.fromtimestamp(at, timezone.utc),
@@ -74,7 +77,15 @@ class Watch:
     def event(
         self, worker_sid: str, emitter: Emitter, event: str, args: tuple[Any, ...], arrived: float | None
     ) -> None:
-        """An event is about to be dispatched; ``arrived`` is in monotonic seconds."""
+        """Record an event that is about to be dispatched; on the dispatch thread.
+
+        Args:
+            worker_sid: Sid of the worker; empty before the first connection.
+            emitter: The object that fires it.
+            event: Its name.
+            args: Its arguments.
+            arrived: Time of its arrival in monotonic seconds; None if it did not arrive as a message.
+        """
         task, reservation = sids_of(emitter, args)
         if event == "connected":
             self.connections += 1
@@ -99,7 +110,21 @@ class Watch:
     def run(
         self, worker_sid: str, emitter: Emitter, event: str, args: tuple[Any, ...], function: Callable[..., T]
     ) -> T:
-        """Call a function of the user's; on any thread."""
+        """Call a user's function and record its duration; any thread, blocks for the function.
+
+        Args:
+            worker_sid: Sid of the worker.
+            emitter: The object that fired the event.
+            event: Name of the event.
+            args: Arguments of the function.
+            function: The function.
+
+        Returns:
+            The function's value.
+
+        Raises:
+            BaseException: Any exception of the function, unchanged.
+        """
         if self.observer is None:
             return function(*args)
         started = time.monotonic()
@@ -123,7 +148,12 @@ class Watch:
             self._tell(self.observer.callback_ended, record)
 
     def foreign_accept(self, worker_sid: str, reservation: Reservation) -> None:
-        """A reservation is accepted, and not by a call of this process; a WARNING the first time."""
+        """Record a reservation that was accepted by another process or backend; a WARNING the first time.
+
+        Args:
+            worker_sid: Sid of the worker.
+            reservation: The reservation.
+        """
         self.foreign_accepts += 1
         EVENTS.log(
             logging.WARNING if self.foreign_accepts == 1 else logging.INFO,
@@ -138,7 +168,14 @@ class Watch:
     # -- calls -------------------------------------------------------------------------------------------------------
 
     def call(self, request: Request[Any], started: float, attempts: int, error: BaseException | None) -> None:
-        """A call has ended; ``started`` is in monotonic seconds."""
+        """Record a call that has ended.
+
+        Args:
+            request: The request.
+            started: Time of the call in monotonic seconds.
+            attempts: Number of HTTP requests.
+            error: Its error; None for success.
+        """
         name = routes.name_of(request.route)
         task, reservation = request.task_sid, request.sids.get("reservation")
         if request.route.method != "GET":
@@ -157,7 +194,13 @@ class Watch:
             self._tell(self.observer.call_ended, record)
 
     def retry(self, request: Request[Any], attempt: int, delay: float) -> None:
-        """An attempt failed, and the next one comes after ``delay`` seconds."""
+        """Record a failed attempt that will be repeated.
+
+        Args:
+            request: The request.
+            attempt: Number of the failed attempt, from 1.
+            delay: Seconds until the next one.
+        """
         if self.observer is not None:
             record = RetryRecord(
                 call=routes.name_of(request.route),

@@ -14,7 +14,7 @@ __all__ = ["Job", "Work"]
 
 @attrs.define(eq=False)
 class Job:
-    """One callback, from the moment it is handed over until it has ended."""
+    """One callback, from its submission until it has ended."""
 
     event: str
     args: tuple[Any, ...]
@@ -35,36 +35,52 @@ class Work:
         """Set once the worker is disconnected; another one for each connection."""
 
     def add(self, event: str, *args: Any) -> Job:
-        """A callback of this event is handed over."""
+        """Register a callback that is about to run on another thread.
+
+        Args:
+            event: Name of the event.
+            *args: Arguments of the callback.
+
+        Returns:
+            The job, to be removed when the callback has ended.
+        """
         job = Job(event, args)
         with self._changed:
             self._jobs[job] = None
         return job
 
     def remove(self, job: Job) -> None:
-        """It has ended, or will never begin; idempotent."""
+        """Remove a job that has ended or will never start; idempotent.
+
+        Args:
+            job: The job.
+        """
         with self._changed:
             self._jobs.pop(job, None)
             self._changed.notify_all()
 
     def jobs(self) -> list[Job]:
-        """Those to wait for."""
+        """Return the jobs to wait for."""
         with self._changed:
             return [job for job in self._jobs if job.thread is None or job.thread not in self._stopping]
 
     def wait(self, timeout: float) -> None:
-        """Wait until something changes, at most this many seconds."""
+        """Block until a job ends or ``wake`` is called.
+
+        Args:
+            timeout: Seconds to wait.
+        """
         with self._changed:
             self._changed.wait(timeout)
 
     def wake(self) -> None:
-        """End the waits of now."""
+        """Wake all waiting threads; does not block."""
         with self._changed:
             self._changed.notify_all()
 
     @contextmanager
     def waited_for_here(self) -> Iterator[None]:
-        """Within it, a job of this very thread is not among those to wait for."""
+        """Exclude a job of the current thread, which would wait for itself, from the jobs; a ``with`` block."""
         here = threading.get_ident()
         with self._changed:
             self._stopping.add(here)
