@@ -39,36 +39,61 @@ LONGEST_WAIT = 3650.0 * DAY
 
 
 def wrong_type(name: str, right: str, value: object) -> TypeError:
-    """The error for a value of the wrong type; it names the type, never the value."""
+    """Create the error for a value of the wrong type; it names the type, never the value.
+
+    Args:
+        name: Name of the argument.
+        right: The valid types, in words.
+        value: The value.
+
+    Returns:
+        The error, to be raised by the caller.
+    """
     return TypeError(f"{name} must be {right}, not {type(value).__name__}")
 
 
 def string(name: str, value: object) -> str:
+    """Check a string; raise TypeError for another type."""
     if not isinstance(value, str):
         raise wrong_type(name, "a string", value)
     return value
 
 
 def non_empty(name: str, value: object) -> str:
-    """A string with something in it, such as a sid: sids are opaque, so nothing else is asked of them."""
+    """Check a string that must not be empty, such as a sid; sids are opaque, so nothing else is checked.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Returns:
+        The string.
+
+    Raises:
+        TypeError: It is not a string.
+        ValueError: It is empty.
+    """
     if not string(name, value):
         raise ValueError(f"{name} must not be empty")
     return str(value)
 
 
 def boolean(name: str, value: object) -> bool:
+    """Check a boolean; raise TypeError for another type."""
     if not isinstance(value, bool):
         raise wrong_type(name, "True or False", value)
     return value
 
 
 def boolean_or_string(name: str, value: object) -> bool | str:
+    """Check a boolean or string; raise TypeError for another type."""
     if not isinstance(value, (bool, str)):
         raise wrong_type(name, "True, False or a string", value)
     return value
 
 
 def integer(name: str, value: object) -> int:
+    """Check a whole number, which may be a float without a fraction; raise TypeError for another type."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -77,6 +102,7 @@ def integer(name: str, value: object) -> int:
 
 
 def non_negative(name: str, value: object) -> int:
+    """Check a whole number of 0 or more; raise TypeError or ValueError otherwise."""
     number = integer(name, value)
     if number < 0:
         raise ValueError(f"{name} must be 0 or more, not {number}")
@@ -84,7 +110,16 @@ def non_negative(name: str, value: object) -> int:
 
 
 def between(low: int, high: int, unit: str = "") -> Callable[[str, object], int]:
-    """A check for a whole number from ``low`` to ``high``."""
+    """Create a check for a whole number in a range.
+
+    Args:
+        low: Smallest valid number.
+        high: Largest valid number.
+        unit: Unit for the error text; empty for none.
+
+    Returns:
+        The check, which raises TypeError or ValueError.
+    """
 
     def check(name: str, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -97,7 +132,19 @@ def between(low: int, high: int, unit: str = "") -> Callable[[str, object], int]
 
 
 def seconds(name: str, value: object) -> float:
-    """A number of seconds, more than none and less than a day."""
+    """Check a number of seconds, more than 0 and less than a day.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Returns:
+        The number.
+
+    Raises:
+        TypeError: It is not a number.
+        ValueError: It is out of range.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise wrong_type(name, "a number of seconds", value)
     if not 0 < value < DAY:
@@ -106,7 +153,19 @@ def seconds(name: str, value: object) -> float:
 
 
 def timeout(name: str, value: object) -> float | None:
-    """A number of seconds, or None for no limit; more than a waiting thread can be given is cut to ten years."""
+    """Check a number of seconds, or None for no limit.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Returns:
+        The number, at most ten years, since longer waits overflow; None for no limit.
+
+    Raises:
+        TypeError: It is not a number or None.
+        ValueError: It is not a number (NaN).
+    """
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -117,7 +176,19 @@ def timeout(name: str, value: object) -> float | None:
 
 
 def activity(name: str, value: object) -> object:
-    """An activity: its name, its sid, or an Activity."""
+    """Check an activity: its name, its sid, or an Activity.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Returns:
+        The value.
+
+    Raises:
+        TypeError: It is neither a string nor an Activity.
+        ValueError: It is empty.
+    """
     if not isinstance(value, str):
         from .activity import Activity
 
@@ -129,7 +200,14 @@ def activity(name: str, value: object) -> object:
 
 
 def one_of(*values: str) -> Callable[[str, object], str]:
-    """A check for one of these strings."""
+    """Create a check for one of several strings.
+
+    Args:
+        *values: The valid strings.
+
+    Returns:
+        The check, which raises TypeError or ValueError.
+    """
     right = " or ".join(map(repr, values)) if len(values) == 2 else f"one of {', '.join(values)}"
 
     def check(name: str, value: object) -> str:
@@ -141,12 +219,26 @@ def one_of(*values: str) -> Callable[[str, object], str]:
 
 
 def optional(check: Check) -> Check:
-    """The same check, which lets None pass."""
+    """Create a check that also accepts None.
+
+    Args:
+        check: The check of other values.
+
+    Returns:
+        The check.
+    """
     return lambda name, value: None if value is None else check(name, value)
 
 
 def validator(check: Check) -> Callable[[Any, Any, Any], None]:
-    """The check as a validator of attrs."""
+    """Convert a check into a validator of attrs.
+
+    Args:
+        check: The check.
+
+    Returns:
+        The validator.
+    """
 
     def validate(instance: Any, attribute: Any, value: Any) -> None:
         check(attribute.name, value)
@@ -155,15 +247,26 @@ def validator(check: Check) -> Callable[[Any, Any, Any], None]:
 
 
 def function(name: str, value: object, right: str = "a function") -> Callable[..., Any]:
+    """Check a callable; raise TypeError otherwise."""
     if not callable(value):
         raise wrong_type(name, right, value)
     return value
 
 
 def json_object(name: str, value: object) -> dict[str, Any]:
-    """A mapping that JSON can carry, as a copy: later changes of the mapping do not matter.
+    """Check a JSON-serializable mapping, and copy it: later changes of the mapping have no effect.
 
-    The errors name the type of what JSON cannot carry, and quote neither keys nor values.
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Returns:
+        The copy, as plain dicts and lists.
+
+    Raises:
+        TypeError: It is not a mapping, or contains a type that JSON does not have. The text has the type, never a
+            value.
+        ValueError: It is nested too deeply, or contains a number that JSON does not have.
     """
     if not isinstance(value, Mapping):
         raise wrong_type(name, "a mapping", value)
@@ -199,7 +302,19 @@ def _uncarried(plain: dict[str, Any]) -> str:
 
 
 def instant(name: str, value: object) -> str:
-    """A date as the service takes it: UTC, whole seconds (a fraction is cut)."""
+    """Check a date with a time zone.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Returns:
+        The date in the service's format: UTC, whole seconds (a fraction is truncated).
+
+    Raises:
+        TypeError: It is not a datetime.
+        ValueError: It has no time zone, or is out of range.
+    """
     if not isinstance(value, datetime):
         raise wrong_type(name, "a datetime", value)
     if value.tzinfo is None:

@@ -69,9 +69,15 @@ class FrozenList(list[Any]):
 
 
 def frozen(value: dict[str, Any]) -> FrozenDict:
-    """A JSON object as it was parsed, read-only all the way down; nobody else may change it meanwhile.
+    """Make a parsed JSON object read-only at all levels; no other thread may change it meanwhile.
 
-    What lies within ``value`` is frozen in place, so that a second time costs a copy of the outermost object only.
+    Values within ``value`` are frozen in place, so that a second call copies the outermost object only.
+
+    Args:
+        value: The object.
+
+    Returns:
+        The read-only object.
     """
     for key, item in value.items():
         kind = type(item)

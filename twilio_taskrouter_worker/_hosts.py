@@ -8,9 +8,15 @@ __all__ = ["is_loopback"]
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address always means this machine; IPv6 addresses without brackets.
+    """Whether a host always means this machine.
 
     Names below ``localhost`` count as well: no resolver sends them elsewhere (RFC 6761).
+
+    Args:
+        host: Name or address; IPv6 addresses without brackets.
+
+    Returns:
+        Whether it is a loopback host.
     """
     name = host.lower().removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):

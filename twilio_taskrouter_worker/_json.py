@@ -28,7 +28,17 @@ def _refuse_constant(name: str) -> Any:
 
 
 def finite(text: str) -> float:
-    """Parse a number with a fraction or an exponent; raise ValueError if it is too large for a float."""
+    """Parse a number with a fraction or an exponent.
+
+    Args:
+        text: The number.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: It is too large for a float.
+    """
     value = float(text)
     if math.isinf(value):
         raise ValueError("a number is too large")

@@ -77,7 +77,7 @@ CALLBACKS = _logger("callbacks")
 """The user's functions: those that raised, and those that are too slow."""
 
 CALLS = _logger("calls")
-"""Requests: retries, and failures nobody looked at."""
+"""Requests: retries, and failures whose Future was never checked."""
 
 THREADS = _logger("threads")
 """The shared threads: jobs and timers that failed, threads that cannot be started."""
@@ -100,12 +100,29 @@ _FUTURES = os.path.join("concurrent", "futures") + os.sep
 def about(
     *, worker: str | None = None, task: str | None = None, reservation: str | None = None, event: str | None = None
 ) -> Mapping[str, str | None]:
-    """The ``extra`` of a record: whom it is about."""
+    """Create the ``extra`` of a log record.
+
+    Args:
+        worker: Sid of the worker; None and empty mean none.
+        task: Sid of the task; None for none.
+        reservation: Sid of the reservation; None for none.
+        event: Name of the event; None for none.
+
+    Returns:
+        The attributes of the record.
+    """
     return {"worker_sid": worker or None, "task_sid": task, "reservation_sid": reservation, "event": event}
 
 
 def name_of(function: Callable[..., object]) -> str:
-    """How a log line names a user's function: module and qualified name."""
+    """Return the name of a user's function in log lines: module and qualified name.
+
+    Args:
+        function: The function or callable object.
+
+    Returns:
+        The name, without any argument that a partial or callable object holds.
+    """
     name = getattr(function, "__qualname__", None)
     if name is None:
         # functools.partial and other callable objects: their repr may hold arguments, which are customers' data.
@@ -115,7 +132,14 @@ def name_of(function: Callable[..., object]) -> str:
 
 
 def own_frames(error: BaseException) -> tuple[type[BaseException], BaseException, types.TracebackType | None]:
-    """``exc_info`` of what a user's function raised, without the frames of this library that led to it."""
+    """Create the ``exc_info`` of a user's exception, without the frames of this library that led to it.
+
+    Args:
+        error: The exception.
+
+    Returns:
+        Type, exception and traceback.
+    """
     trace = error.__traceback__
     while trace is not None and _is_ours(trace):
         trace = trace.tb_next
@@ -123,7 +147,14 @@ def own_frames(error: BaseException) -> tuple[type[BaseException], BaseException
 
 
 def where(error: BaseException) -> str:
-    """File and line at which the user's own code raised, or called what raised; empty where there is none."""
+    """Return the file and line at which the user's own code raised, or made the call that raised.
+
+    Args:
+        error: The exception.
+
+    Returns:
+        File and line; empty if the traceback has no frame of the user's.
+    """
     found, trace = "", error.__traceback__
     while trace is not None:
         if not _is_ours(trace):
@@ -153,7 +184,14 @@ class Repeats:
         self._lines: dict[str, tuple[float, int, int]] = {}
 
     def count(self, text: str) -> int:
-        """How many occurrences a line written now stands for; 0 where it is held back."""
+        """Count an occurrence of a line.
+
+        Args:
+            text: The line.
+
+        Returns:
+            The number of occurrences that the line stands for if it is written now; 0 if it must not be written.
+        """
         key, now = _SID.sub("*", text), self._clock()
         with self._lock:
             written_at, held, limit = self._lines.pop(key, (now, 0, 1))
@@ -179,7 +217,16 @@ def write(
     extra: Mapping[str, str | None],
     exc_info: Any = None,
 ) -> None:
-    """Log a line. A handler is the application's code: one that raises must not end a thread of the library."""
+    """Log a line. Handlers are the application's code: an exception of one must not end a thread of the library.
+
+    Args:
+        logger: The logger.
+        level: The level.
+        text: The format.
+        *args: Arguments of the format.
+        extra: Attributes of the record.
+        exc_info: A traceback, as for ``Logger.log``.
+    """
     try:
         logger.log(level, text, *args, extra=extra, exc_info=exc_info)
     except Exception:
@@ -200,12 +247,12 @@ def summed_up(
     """Log a failure that many workers of the process may report at the same moment; see Repeats.
 
     Args:
-        logger: Where to.
-        level: How grave it is.
+        logger: The logger.
+        level: The level.
         text: The line.
-        extra: Whom it is about.
+        extra: Attributes of the record.
         exc_info: A traceback, as for ``Logger.log``.
-        below: Further lines, which do not make it another failure.
+        below: Further lines, which do not count for the comparison.
     """
     if not logger.isEnabledFor(level):
         return

@@ -19,11 +19,13 @@ RENEW_BEFORE = 60.0
 
 
 class TokenSource:
-    """Gives a valid token at each request; may block on the provider, so it is for pool threads.
+    """Returns a valid token for each request; may block on the provider, so it is used on pool threads.
 
     Args:
-        token: The token to begin with; None asks the provider at the first request.
-        provider: Returns a new token.
+        token: The first token; None asks the provider at the first request.
+        provider: Returns a new token; None never renews it.
+        workspace_sid: Sid of the workspace for which tokens must be; empty accepts any.
+        worker_sid: Sid of the worker for which tokens must be; empty accepts any.
     """
 
     def __init__(
@@ -42,11 +44,11 @@ class TokenSource:
 
     def _own_process(self) -> None:
         self._pid = os.getpid()
-        # Held while the provider runs: whoever comes meanwhile needs its token too.
+        # Held while the provider runs: other requests meanwhile need its token too.
         self._lock = threading.Lock()
 
     def current(self) -> str:
-        """The token for the next request.
+        """Return the token for the next request; any thread, blocks while the provider runs.
 
         Raises:
             TokenError: The provider raised, or returned something that is not a token for this worker.
@@ -72,11 +74,23 @@ class TokenSource:
             return token
 
     def follow(self, live: Callable[[], str | None]) -> None:
-        """Use the token that a connected worker uses, for as long as this is its process."""
+        """Use the token of a connected worker, as long as this is its process.
+
+        Args:
+            live: Returns the worker's current token.
+        """
         self._live = live
 
     def replace(self, token: str) -> None:
-        """Use another token from now on; raises as check_successor."""
+        """Use another token from now on.
+
+        Args:
+            token: The token.
+
+        Raises:
+            TypeError, ValueError: It does not have the form of a token.
+            TokenError: It belongs to another workspace or worker, or has certainly expired.
+        """
         self._token, self._live = check_successor(token, self._token or "", *self._sids), None
 
     def _ends_soon(self, token: str) -> bool:

@@ -99,7 +99,11 @@ class OpenTelemetryObserver(Observer):
     # -- hooks -------------------------------------------------------------------------------------------------------
 
     def event_dispatched(self, record: EventRecord) -> None:
-        """Count the event; begin, mark or end the reservation's span."""
+        """Count the event; begin, mark or end the reservation's span.
+
+        Args:
+            record: The event.
+        """
         self._events.add(1, {"taskrouter.event": record.event, "taskrouter.source": record.on})
         self._waits.record(record.waited)
         if record.event == "reservation_created":
@@ -113,7 +117,11 @@ class OpenTelemetryObserver(Observer):
                     life.end(record.event)
 
     def callback_ended(self, record: CallbackRecord) -> None:
-        """Time the callback; a child span where it was about a reservation."""
+        """Record the duration of the callback, as a child span if it concerned a reservation.
+
+        Args:
+            record: The callback.
+        """
         attributes = {"taskrouter.event": record.event, **_error_type(record.error)}
         self._callbacks.record(record.seconds, attributes)
         self._child(
@@ -126,7 +134,11 @@ class OpenTelemetryObserver(Observer):
         )
 
     def call_ended(self, record: CallRecord) -> None:
-        """Time the call; a child span where it was about a reservation."""
+        """Record the duration of the call, as a child span if it concerned a reservation.
+
+        Args:
+            record: The call.
+        """
         attributes = {"taskrouter.call": record.call, **_error_type(record.error)}
         self._calls.record(record.seconds, attributes)
         status = {} if record.status is None else {"http.response.status_code": record.status}
@@ -140,11 +152,19 @@ class OpenTelemetryObserver(Observer):
         )
 
     def call_retried(self, record: RetryRecord) -> None:
-        """Count the attempt."""
+        """Count the attempt.
+
+        Args:
+            record: The attempt.
+        """
         self._retries.add(1, {"taskrouter.call": record.call})
 
     def connection_changed(self, record: ConnectionRecord) -> None:
-        """Count the connections that ended."""
+        """Count the connections that ended.
+
+        Args:
+            record: The change.
+        """
         if record.step == "disconnected":
             self._disconnects.add(1)
 

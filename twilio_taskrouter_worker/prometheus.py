@@ -75,27 +75,47 @@ class PrometheusObserver(Observer):
         gauge.set_function(lambda: len(self._ready))
 
     def event_dispatched(self, record: EventRecord) -> None:
-        """Count the event and its wait."""
+        """Count the event and record its wait.
+
+        Args:
+            record: The event.
+        """
         self._events.labels(record.on, record.event).inc()
         self._waits.observe(record.waited)
 
     def callback_ended(self, record: CallbackRecord) -> None:
-        """Time the callback."""
+        """Record the duration of the callback.
+
+        Args:
+            record: The callback.
+        """
         self._callbacks.labels(record.event).observe(record.seconds)
         if record.error is not None:
             self._errors.labels(record.event).inc()
 
     def call_ended(self, record: CallRecord) -> None:
-        """Time the call."""
+        """Record the duration of the call.
+
+        Args:
+            record: The call.
+        """
         outcome = "ok" if record.error is None else type(record.error).__name__
         self._calls.labels(record.call, outcome).observe(record.seconds)
 
     def call_retried(self, record: RetryRecord) -> None:
-        """Count the attempt."""
+        """Count the attempt.
+
+        Args:
+            record: The attempt.
+        """
         self._retries.labels(record.call).inc()
 
     def connection_changed(self, record: ConnectionRecord) -> None:
-        """Count what was lost, and who is ready."""
+        """Count lost connections and ready workers.
+
+        Args:
+            record: The change.
+        """
         with self._lock:
             if record.step == "ready":
                 self._ready.add(record.worker_sid)

@@ -1,6 +1,7 @@
 """The pytest plugin: fixtures for a local TaskRouter, and a marker for faults; see the page on testing.
 
-It is loaded with every run of pytest where the package is installed, so nothing heavy is imported before a test asks.
+It is loaded in every run of pytest where the package is installed, so heavy modules are imported only when a test uses
+a fixture.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ _BENCH = pytest.StashKey["TestBench"]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the marker."""
+    """Register the marker.
+
+    Args:
+        config: The configuration of the run.
+    """
     config.addinivalue_line(
         "markers",
         f"{MARKER}(*names): run the test while these things happen to its workers: laptop_sleep, train_tunnel, "
@@ -34,7 +39,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def taskrouter_bench(request: pytest.FixtureRequest) -> Iterator[TestBench]:
-    """A TestBench with a virtual clock where ``taskrouter_clock`` is used too; its errors fail the test."""
+    """Provide a TestBench, with a virtual clock if ``taskrouter_clock`` is used too; its errors fail the test.
+
+    Args:
+        request: The test that uses it.
+
+    Yields:
+        The bench.
+    """
     from .local import LocalTaskRouter
     from .testing import TestBench
 
@@ -64,7 +76,14 @@ def taskrouter_worker(taskrouter_bench: TestBench) -> Worker:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Let the marker's faults work while the test does, and raise what happened unseen."""
+    """Apply the marker's faults while the test runs, and raise errors that did not reach it.
+
+    Args:
+        item: The test.
+
+    Raises:
+        UsageError: The marker is used without a fixture of this plugin.
+    """
     __tracebackhide__ = True
     bench = item.stash.get(_BENCH, None)
     names = [name for marker in item.iter_markers(MARKER) for name in marker.args]
@@ -87,7 +106,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add to a failure the events of the service, and why its open tasks are where they are."""
+    """Add the service's events and the reasons for the state of open tasks to the report of a failed test.
+
+    Args:
+        item: The test.
+        call: Its phase.
+
+    Returns:
+        The report.
+    """
     report = yield
     bench = item.stash.get(_BENCH, None)
     if bench is not None and report.when == "call" and report.failed:

@@ -1,7 +1,7 @@
-"""For tests of programs that use this package: a service with workers, waits, faults, and handlers without a service.
+"""Support for tests of programs that use this package: a service with workers, waits, faults, handlers on their own.
 
-With pytest the fixtures ``taskrouter``, ``taskrouter_worker`` and ``taskrouter_clock`` are there once the package is
-installed. Anywhere else, the same is a context manager::
+With pytest the fixtures ``taskrouter``, ``taskrouter_worker`` and ``taskrouter_clock`` are available once the package
+is installed. Anywhere else, use the context manager::
 
     with TestBench() as bench:
         worker = bench.worker("Alice")
@@ -9,8 +9,8 @@ installed. Anywhere else, the same is a context manager::
         task = bench.router.create_task({"order": 4711})
         eventually(lambda: bench.router.task(task).assignment_status == "completed")
 
-When the bench is left, it raises an error of a callback, and a failure of a call that nobody looked at: neither
-reaches the test by itself. A handler can be tried without any service::
+At the end of the block, an error of a callback or a failed call whose Future was never checked is raised: neither
+reaches the test by itself. A handler can be tested without any service::
 
     reservation = make_reservation({"order": 4711})
     handler(reservation)
@@ -61,22 +61,22 @@ __all__ = [
 T = TypeVar("T")
 
 POLL_SECONDS = 0.005
-"""Time between two looks at a condition that nothing announces."""
+"""Seconds between two evaluations of a condition."""
 
 
 def eventually(condition: Callable[[], T], timeout: float = 10.0, *, message: str = "") -> T:
-    """Wait until a condition is true; blocks the calling thread.
+    """Block the calling thread until a condition is true.
 
     Args:
-        condition: called again and again, until its result counts as true.
-        timeout: seconds after which to give up.
-        message: begins the error's text; empty for a general one.
+        condition: Called repeatedly on the calling thread, until its result is true.
+        timeout: Seconds to wait.
+        message: Beginning of the error's text; empty for a general one.
 
     Returns:
         The result of the condition.
 
     Raises:
-        AssertionError: it did not become true in time; the text has its last result.
+        AssertionError: It did not become true in time; the text has its last result.
     """
     __tracebackhide__ = True
     deadline = time.monotonic() + timeout
@@ -92,7 +92,7 @@ def eventually(condition: Callable[[], T], timeout: float = 10.0, *, message: st
 
 
 class _Problems(logging.Handler):
-    """Collects errors of callbacks, and failures of calls that nobody looked at, while it is installed."""
+    """Collects errors of callbacks, and failures of calls that were never checked, while it is installed."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -107,11 +107,13 @@ class _Problems(logging.Handler):
 
 
 class TestBench:
-    """A local TaskRouter of its own, and Workers that are connected to it. Used in a ``with`` block.
+    """A local TaskRouter of its own, and Workers connected to it. Used in a ``with`` block.
+
+    Entering it starts the service and blocks until it answers; leaving it disconnects the workers and stops it.
 
     Args:
-        router: a LocalTaskRouter that is not started yet; None for a new one with its defaults.
-        check: whether to raise, at the end, an error of a callback or a failure that nobody looked at.
+        router: A LocalTaskRouter that is not started yet; None for a new one with its defaults.
+        check: Whether to raise, at the end, an error of a callback or a failure that was never checked.
     """
 
     __test__ = False  # pytest would take the name for a class of tests
@@ -158,14 +160,22 @@ class TestBench:
         connect: bool = True,
         **options: Any,
     ) -> Worker:
-        """Create a worker in the service and a Worker for it, and connect it; it is disconnected with the bench.
+        """Create a worker in the service and a Worker for it, and connect it; leaving the block disconnects it.
+
+        Blocks until the worker is ready if ``connect`` is True. Callbacks run on the Worker's dispatch thread.
 
         Args:
-            name: name of the worker; a worker of this name that is there already is used.
-            activity: the activity of a new worker.
-            attributes: those of a new worker; None: none.
-            connect: whether to block until it is ready. False to register listeners first.
-            options: further options of the Worker.
+            name: Name of the worker; an existing worker of this name is used.
+            activity: Activity of a new worker.
+            attributes: Attributes of a new worker; None for none.
+            connect: Whether to connect. False allows registering listeners first.
+            **options: Further options of the Worker.
+
+        Returns:
+            The Worker.
+
+        Raises:
+            TaskRouterError: The worker could not be connected.
         """
         from .worker import Worker
 
@@ -179,14 +189,14 @@ class TestBench:
 
     @property
     def problems(self) -> list[BaseException]:
-        """Errors of callbacks, and failures that nobody looked at, so far."""
+        """Errors of callbacks, and failures that were never checked, so far."""
         return list(self._problems.errors)
 
     def raise_problems(self) -> None:
-        """Raise the first of the problems, if there are any, and forget them all.
+        """Raise the first of the problems, if there are any, and clear them all.
 
         Raises:
-            BaseException: the error that a callback raised, with its own traceback.
+            BaseException: The exception of a callback, with its own traceback.
         """
         __tracebackhide__ = True
         _collect_failures()
@@ -195,7 +205,11 @@ class TestBench:
             raise problems[0]
 
     def report(self) -> str:
-        """Describe the service for a test that failed: its latest events, and why open tasks are where they are."""
+        """Describe the service for a failed test: its latest events, and the reasons for the state of open tasks.
+
+        Returns:
+            Lines of text.
+        """
         lines = ["Events:"]
         for event in self.router.events()[-50:]:
             names = [event.data[key] for key in ("task_sid", "worker_name", "reservation_sid") if key in event.data]
@@ -263,14 +277,14 @@ connections that are silent for good; sessions ended by a newer one."""
 
 @contextmanager
 def fault_profile(router: LocalTaskRouter, name: str) -> Iterator[None]:
-    """Do to the clients of a router what happens to programs in the field, from now on and at most until the end.
+    """Apply a profile of faults to the clients of a router, until the end of the ``with`` block at the latest.
 
     Args:
-        router: a running LocalTaskRouter.
-        name: one of ``FAULT_PROFILES``.
+        router: A running LocalTaskRouter.
+        name: A key of ``FAULT_PROFILES``.
 
     Raises:
-        ValueError: there is no such profile.
+        ValueError: There is no such profile.
     """
     if name not in FAULT_PROFILES:
         raise ValueError(f"There is no fault profile {name!r}; there are {', '.join(FAULT_PROFILES)}")
@@ -280,7 +294,7 @@ def fault_profile(router: LocalTaskRouter, name: str) -> Iterator[None]:
 
 
 def _later(stack: ExitStack, seconds: float, action: Callable[[], object]) -> None:
-    """Act after a time, or never where the profile has ended before."""
+    """Run an action after some seconds, unless the profile ends before."""
     timer = threading.Timer(seconds, action)
     timer.name, timer.daemon = "taskrouter-fault", True
     timer.start()
@@ -312,7 +326,7 @@ _TASK_STEPS = {"wrapping": ("assigned",), "completed": ("assigned", "wrapping")}
 
 
 class _Script:
-    """Stands in for the service: answers calls about one reservation at once, and keeps a record of them."""
+    """Replaces the service: answers calls about one reservation at once, and records them."""
 
     def __init__(self, payload: dict[str, Any]) -> None:
         self.payload = payload
@@ -329,6 +343,7 @@ class _Script:
                 future.set_exception(error)
         if not future.done():
             future.set_result(request.then(answer))
+        # After the result, as a real call does: events held back for a transfer are released then.
         if request.heard is not None:
             request.heard()
         return future
@@ -380,7 +395,7 @@ class _Script:
 
 
 class _Nobody(WorkerEmitter):
-    """The worker of a made reservation: it has events that never happen."""
+    """The worker of a made reservation: its events never fire."""
 
     def __init__(self) -> None:
         self._listeners = {}
@@ -395,18 +410,21 @@ def make_reservation(
     sid: str = "WR" + "0" * 32,
     task_sid: str = "WT" + "0" * 32,
 ) -> Reservation:
-    """Make a reservation that belongs to no service, to try a handler with.
+    """Make a reservation without a service, to test a handler with.
 
-    Its calls, and those of its task, succeed or are refused at once as TaskRouter would by their status alone; nothing
-    fires events. ``calls_of`` has a record of them.
+    Its calls, and those of its task, succeed or are refused at once, according to their status, as TaskRouter would.
+    Nothing blocks, and no event fires; callbacks of their Futures run on the calling thread. ``calls_of`` returns them.
 
     Args:
-        attributes: those of its task; None: none.
-        status: its status.
-        task_channel: unique name of its task's channel.
-        priority: its task's priority.
-        sid: its sid.
-        task_sid: its task's sid.
+        attributes: Attributes of its task; None for none.
+        status: Its status.
+        task_channel: Unique name of its task's channel.
+        priority: Its task's priority.
+        sid: Its sid.
+        task_sid: Its task's sid.
+
+    Returns:
+        The reservation.
     """
     now = int(time.time())
     nothing = "0" * 32
@@ -444,7 +462,7 @@ def make_reservation(
         "version": 0,
         "task": task,
     }
-    # Of a Worker the mirror uses the events alone.
+    # The mirror uses only the events of a Worker.
     mirror = Mirror(cast("Worker", _Nobody()), _Script(payload), Waiting(), lambda messages: None)
     mirror.account_sid, mirror.workspace_sid, mirror.worker_sid = f"AC{nothing}", f"WS{nothing}", f"WK{nothing}"
     reservation = Reservation(mirror, ReservationUpdate.read(payload))
@@ -453,11 +471,14 @@ def make_reservation(
 
 
 def make_task(attributes: Mapping[str, Any] | None = None, **options: Any) -> Task:
-    """Make the task of an accepted reservation that belongs to no service; see ``make_reservation``.
+    """Make the task of an accepted reservation without a service; see ``make_reservation``.
 
     Args:
-        attributes: its attributes; None: none.
-        options: further options of ``make_reservation``.
+        attributes: Its attributes; None for none.
+        **options: Further options of ``make_reservation``.
+
+    Returns:
+        The task.
     """
     return make_reservation(attributes, **{"status": "accepted", **options}).task
 
@@ -466,10 +487,13 @@ def calls_of(made: Reservation | Task) -> list[Call]:
     """Return the calls made so far on a reservation of ``make_reservation`` and on its task, in order.
 
     Args:
-        made: the reservation, or its task.
+        made: The reservation, or its task.
+
+    Returns:
+        The calls.
 
     Raises:
-        TypeError: it belongs to a service.
+        TypeError: It belongs to a service.
     """
     script = getattr(made._state, "_caller", None)
     if not isinstance(script, _Script):

@@ -59,7 +59,7 @@ _STANDARD_PORTS = {"http": 80, "https": 443}
 
 
 class InvalidCallbackError(ValueError):
-    """A request that is not a callback of TaskRouter: a field is missing, or its value has the wrong form."""
+    """A request that is not a callback of TaskRouter: a field is missing or invalid."""
 
 
 # -- signature -------------------------------------------------------------------------------------------------------
@@ -69,12 +69,12 @@ def signature(auth_token: str, url: str, form: Form) -> str:
     """Compute the ``X-Twilio-Signature`` of a POST request.
 
     The scheme is Twilio's: HMAC-SHA1 with the account's auth token over the URL followed by each field's name and
-    value, in the order of the names; a value that comes twice counts once.
+    value, in the order of the names; repeated pairs count once.
 
     Args:
-        auth_token: the account's auth token.
-        url: the complete URL of the request, as TaskRouter calls it.
-        form: the fields of the request.
+        auth_token: The account's auth token.
+        url: The complete URL of the request, as TaskRouter calls it.
+        form: The fields of the request.
 
     Returns:
         The signature, in base64.
@@ -87,11 +87,11 @@ def is_signed(auth_token: str, url: str, form: Form, signature_header: str | Non
     """Check the ``X-Twilio-Signature`` of a POST request, in constant time.
 
     Args:
-        auth_token: the account's auth token.
-        url: the complete URL of the request, as TaskRouter calls it. The signature may have been made with or without
+        auth_token: The account's auth token.
+        url: The complete URL of the request, as TaskRouter calls it. The signature may have been made with or without
             the standard port of its scheme.
-        form: the fields of the request.
-        signature_header: the value of the header; None where the request has none.
+        form: The fields of the request.
+        signature_header: The value of the header; None if the request has none.
 
     Returns:
         Whether the request was signed with this auth token.
@@ -145,8 +145,14 @@ class AssignmentCallback:
     def from_form(cls, form: Form) -> AssignmentCallback:
         """Read a form.
 
+        Args:
+            form: The fields of the request.
+
+        Returns:
+            The callback.
+
         Raises:
-            InvalidCallbackError: a field is missing or has the wrong form.
+            InvalidCallbackError: A field is missing or invalid.
         """
         fields = dict(_pairs(form))
         return cls(
@@ -193,8 +199,14 @@ class EventCallback:
     def from_form(cls, form: Form) -> EventCallback:
         """Read a form.
 
+        Args:
+            form: The fields of the request.
+
+        Returns:
+            The callback.
+
         Raises:
-            InvalidCallbackError: a field is missing or has the wrong form.
+            InvalidCallbackError: A field is missing or invalid.
         """
         fields = dict(_pairs(form))
         return cls(
@@ -265,62 +277,77 @@ def _attributes(fields: Mapping[str, str], name: str) -> Mapping[str, Any]:
 
 
 def accept() -> Instruction:
-    """Accept the reservation for the worker."""
+    """Return the instruction to accept the reservation for the worker."""
     return {"instruction": "accept"}
 
 
 def reject(*, activity_sid: str | None = None) -> Instruction:
-    """Reject the reservation.
+    """Return the instruction to reject the reservation.
 
     Args:
-        activity_sid: activity that the worker moves to; None leaves the worker in its activity, where the same task
-            may be offered again.
+        activity_sid: Activity that the worker moves to; None keeps its activity, in which the same task may be offered
+            again.
+
+    Returns:
+        The instruction.
     """
     return _instruction("reject", {"activity_sid": activity_sid})
 
 
 def dequeue(*, to: str | None = None, from_: str | None = None, **options: Any) -> Instruction:
-    """Connect the caller, who waits in an ``<Enqueue>``, with the worker.
+    """Return the instruction to connect the caller, who waits in an ``<Enqueue>``, with the worker.
 
     Args:
-        to: address of the worker; None: the worker's attribute ``contact_uri``.
-        from_: caller id for the worker.
-        options: ``post_work_activity_sid``, ``record``, ``timeout`` (seconds), ``status_callback_url``,
+        to: Address of the worker; None takes the worker's attribute ``contact_uri``.
+        from_: Caller id for the worker.
+        **options: ``post_work_activity_sid``, ``record``, ``timeout`` (seconds), ``status_callback_url``,
             ``status_callback_events``.
+
+    Returns:
+        The instruction.
     """
     return _instruction("dequeue", {"to": to, "from": from_, **options})
 
 
 def call(from_: str, url: str, *, to: str | None = None, accept: bool | None = None, **options: Any) -> Instruction:
-    """Call the worker, and run the TwiML at a URL on answer.
+    """Return the instruction to call the worker, and to run the TwiML at a URL when they answer.
 
     Args:
-        from_: caller id for the worker.
-        url: address of the TwiML.
-        to: address of the worker; None: the worker's attribute ``contact_uri``.
-        accept: whether the answer accepts the reservation; None: no.
-        options: ``record``, ``timeout`` (seconds), ``status_callback_url``.
+        from_: Caller id for the worker.
+        url: Address of the TwiML.
+        to: Address of the worker; None takes the worker's attribute ``contact_uri``.
+        accept: Whether answering accepts the reservation; None means no.
+        **options: ``record``, ``timeout`` (seconds), ``status_callback_url``.
+
+    Returns:
+        The instruction.
     """
     return _instruction("call", {"from": from_, "url": url, "to": to, "accept": accept, **options})
 
 
 def redirect(call_sid: str, url: str, *, accept: bool | None = None) -> Instruction:
-    """Send a call that is under way to other TwiML.
+    """Return the instruction to send an active call to other TwiML.
 
     Args:
-        call_sid: the call.
-        url: address of the TwiML.
-        accept: whether this accepts the reservation; None: no.
+        call_sid: Sid of the call.
+        url: Address of the TwiML.
+        accept: Whether this accepts the reservation; None means no.
+
+    Returns:
+        The instruction.
     """
     return _instruction("redirect", {"call_sid": call_sid, "url": url, "accept": accept})
 
 
 def conference(**options: Any) -> Instruction:
-    """Put customer and worker into a conference.
+    """Return the instruction to put customer and worker into a conference.
 
     Args:
-        options: those of :meth:`Reservation.conference <twilio_taskrouter_worker.Reservation.conference>`, and
+        **options: Those of :meth:`Reservation.conference <twilio_taskrouter_worker.Reservation.conference>`, and
             ``post_work_activity_sid``.
+
+    Returns:
+        The instruction.
     """
     return _instruction("conference", options)
 
@@ -334,18 +361,22 @@ def _instruction(name: str, options: Mapping[str, Any]) -> Instruction:
 
 
 class Receiver:
-    """Checks callbacks and hands them to functions. Safe on any thread.
-
-    Args:
-        auth_token: the account's auth token. None accepts requests without a signature, which is for tests only.
-        on_assignment: called with an :class:`AssignmentCallback`; returns an instruction (``accept()``, ...), or None
-            to leave the decision to the worker's own program. TaskRouter waits a few seconds for the answer. Without
-            this function each reservation is left to the worker's program.
-        on_event: called with an :class:`EventCallback`. Without it events are acknowledged and dropped.
-        public_url: scheme and host under which TaskRouter calls the application, for example
-            ``https://desk.example.com``, where a proxy in front changes them; None: as the request has them.
+    """Validates callbacks and passes them to functions. Safe on any thread.
 
     An exception of the two functions is raised by ``receive``: the framework reports it and answers 500.
+
+    Args:
+        auth_token: The account's auth token. None accepts requests without a signature, for tests only.
+        on_assignment: Called with an :class:`AssignmentCallback`, on the thread of the request; returns an instruction
+            (``accept()``, ...), or None to leave the decision to the worker's own program. TaskRouter waits a few
+            seconds for the answer. Without this function each reservation is left to the worker's program.
+        on_event: Called with an :class:`EventCallback`, on the thread of the request. Without it events are
+            acknowledged and ignored.
+        public_url: Scheme and host under which TaskRouter calls the application, for example
+            ``https://desk.example.com``, if a proxy changes them; None takes them from the request.
+
+    Raises:
+        ValueError: The auth token is empty or not a string.
     """
 
     def __init__(
@@ -367,13 +398,16 @@ class Receiver:
         """Handle one request; blocks until the function it concerns has returned.
 
         Args:
-            url: the complete URL of the request.
-            form: its fields.
-            signature_header: its header ``X-Twilio-Signature``; None where it has none.
+            url: The complete URL of the request.
+            form: Its fields.
+            signature_header: Its header ``X-Twilio-Signature``; None if it has none.
 
         Returns:
-            The status of the answer, and its JSON body; None: no body. 403 for an invalid signature, 400 for a form
-            that is not a callback.
+            The status of the answer, and its JSON body; None for no body. The status is 403 for an invalid signature,
+            and 400 for a form that is not a callback.
+
+        Raises:
+            Exception: Any exception of ``on_assignment`` or ``on_event``.
         """
         pairs = list(_pairs(form))
         if self._auth_token is not None and not is_signed(self._auth_token, self._seen(url), pairs, signature_header):
@@ -402,14 +436,14 @@ class Receiver:
 
 
 def flask_blueprint(receiver: Receiver, *, name: str = "taskrouter") -> Blueprint:
-    """Make a Flask blueprint that takes callbacks by POST at its root.
+    """Create a Flask blueprint that receives callbacks by POST at its root.
 
     Args:
-        receiver: handles them, on the thread of the request.
-        name: name of the blueprint.
+        receiver: Handles them, on the thread of the request.
+        name: Name of the blueprint.
 
     Returns:
-        The blueprint; ``app.register_blueprint(blueprint, url_prefix="/taskrouter")`` gives it its address.
+        The blueprint; ``app.register_blueprint(blueprint, url_prefix="/taskrouter")`` sets its address.
     """
     from flask import Blueprint, jsonify, request
 
@@ -427,12 +461,12 @@ def flask_blueprint(receiver: Receiver, *, name: str = "taskrouter") -> Blueprin
 
 
 def django_view(receiver: Receiver) -> Callable[[HttpRequest], HttpResponse]:
-    """Make a Django view that takes callbacks by POST.
+    """Create a Django view that receives callbacks by POST.
 
-    The view is exempt from the CSRF check, since the signature takes its place.
+    The view is exempt from the CSRF check, since the signature replaces it.
 
     Args:
-        receiver: handles them, on the thread of the request.
+        receiver: Handles them, on the thread of the request.
 
     Returns:
         A view for ``urlpatterns``.

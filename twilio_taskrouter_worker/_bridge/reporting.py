@@ -1,7 +1,7 @@
-"""What the log says of a Worker: the steps of its connection, its reservations, and what failed. Pure but for the log.
+"""Log lines about a Worker: the steps of its connection, its reservations, and failures. Pure except for the log.
 
-Steps are INFO, what needs a look is WARNING, what needs a hand is ERROR. Failures go through ``summed_up``: a thousand
-workers that lose the same network say so in a few lines.
+Steps are INFO, unusual conditions are WARNING, conditions that need an intervention are ERROR. Failures go through
+``summed_up``: if a thousand workers lose the same network, a few lines report it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,14 @@ __all__ = [
 
 
 def step(worker_sid: str, event: str, text: str, *args: object) -> None:
-    """One step in the life of a connection."""
+    """Log a step in the life of a connection.
+
+    Args:
+        worker_sid: Sid of the worker; empty before the first connection.
+        event: Name of the event.
+        text: Format of the line.
+        *args: Arguments of the format.
+    """
     write(
         CONNECTION,
         logging.INFO,
@@ -52,12 +59,23 @@ def step(worker_sid: str, event: str, text: str, *args: object) -> None:
 
 
 def connecting(worker_sid: str, url: str) -> None:
-    """A websocket is being opened."""
+    """Log that a websocket is being opened.
+
+    Args:
+        worker_sid: Sid of the worker; empty before the first connection.
+        url: Address of the websocket.
+    """
     step(worker_sid, "connecting", "connecting to %s", url)
 
 
 def provider_failed(worker_sid: str, error: BaseException, words: str) -> None:
-    """The token provider raised; *words* is its traceback as text, without secrets."""
+    """Log that the token provider raised.
+
+    Args:
+        worker_sid: Sid of the worker; empty before the first connection.
+        error: Its exception.
+        words: The traceback as text, without secrets.
+    """
     text = (
         f"Worker {worker_sid or '(unknown yet)'}: the token_provider raised {type(error).__name__}; it is asked again"
     )
@@ -65,7 +83,11 @@ def provider_failed(worker_sid: str, error: BaseException, words: str) -> None:
 
 
 def ready(state: Mirror) -> None:
-    """The worker's lists are read and applied."""
+    """Log that the worker's lists are applied.
+
+    Args:
+        state: The worker's state.
+    """
     activity = None if state.worker_activity_sid is None else state.activities.get(state.worker_activity_sid)
     step(
         state.worker_sid, "ready", "ready, with activity %r and %d open reservations",
@@ -74,7 +96,15 @@ def ready(state: Mirror) -> None:
 
 
 def token_step(worker_sid: str, event: str, seconds: float, *, renews: bool, heard: bool) -> None:
-    """The token's end comes near or has come; *renews*: there is a provider, *heard*: the event has a listener."""
+    """Log that the token was renewed, will expire or has expired.
+
+    Args:
+        worker_sid: Sid of the worker.
+        event: Name of the event.
+        seconds: Seconds until the expiry.
+        renews: Whether there is a token provider.
+        heard: Whether the event has a listener.
+    """
     extra = about(worker=worker_sid, event=event)
     if event == "token_updated":
         write(TOKENS, logging.INFO, "Worker %s: the token was renewed", worker_sid, extra=extra)
@@ -100,7 +130,12 @@ def token_step(worker_sid: str, event: str, seconds: float, *, renews: bool, hea
 
 
 def offered(worker_sid: str, reservation: Reservation) -> None:
-    """A reservation was announced."""
+    """Log that a reservation was announced.
+
+    Args:
+        worker_sid: Sid of the worker.
+        reservation: The reservation.
+    """
     if EVENTS.isEnabledFor(logging.INFO):
         extra = about(
             worker=worker_sid, task=reservation.task.sid, reservation=reservation.sid, event="reservation_created"
@@ -112,7 +147,13 @@ def offered(worker_sid: str, reservation: Reservation) -> None:
 
 
 def ended(worker_sid: str, reservation: Reservation, status: str) -> None:
-    """A reservation ended with this status; one that timed out is a WARNING, since it costs the worker its activity."""
+    """Log that a reservation ended; a timeout is a WARNING, since the worker loses its activity.
+
+    Args:
+        worker_sid: Sid of the worker.
+        reservation: The reservation.
+        status: The status with which it ended.
+    """
     level = logging.WARNING if status == "timeout" else logging.INFO
     if not EVENTS.isEnabledFor(level):
         return
@@ -131,7 +172,13 @@ def ended(worker_sid: str, reservation: Reservation, status: str) -> None:
 
 
 def activity_changed(worker_sid: str, name: str, available: bool) -> None:
-    """The worker's activity is another one."""
+    """Log the worker's new activity.
+
+    Args:
+        worker_sid: Sid of the worker.
+        name: Name of the activity.
+        available: Whether it is an available one.
+    """
     write(
         EVENTS, logging.INFO, "Worker %s: the activity is %r now (%s)",
         worker_sid, name, "available" if available else "not available",
@@ -140,8 +187,13 @@ def activity_changed(worker_sid: str, name: str, available: bool) -> None:
 
 
 def failed(worker_sid: str, error: TaskRouterError) -> None:
-    """An ``error`` event that nobody listens to."""
-    # The client mends these by itself, by trying again.
+    """Log an ``error`` event without listeners.
+
+    Args:
+        worker_sid: Sid of the worker; empty before the first connection.
+        error: The error.
+    """
+    # The client recovers from these by itself, by retrying.
     passing = isinstance(error, GatewayConnectionError) or (
         isinstance(error, InitializationError) and (error.status is None or error.status == 429 or error.status >= 500)
     )
@@ -158,7 +210,16 @@ def failed(worker_sid: str, error: TaskRouterError) -> None:
 def callback_failed(
     worker_sid: str, emitter: Emitter, event: str, args: tuple[Any, ...], listener: Listener, error: BaseException
 ) -> None:
-    """A user's function raised. The traceback begins at the user's code; what the exception says is theirs, too."""
+    """Log an exception of a user's function, with the traceback from the user's code on.
+
+    Args:
+        worker_sid: Sid of the worker.
+        emitter: The object that fired the event.
+        event: Name of the event.
+        args: Arguments of the function.
+        listener: The listener.
+        error: The exception.
+    """
     text = f"The callback {name_of(listener.callback)} of {event!r} raised {type(error).__name__}"
     extra = subject(worker_sid, emitter, event, args)
     if isinstance(error, TaskRouterError):
@@ -169,7 +230,17 @@ def callback_failed(
 
 
 def subject(worker_sid: str, emitter: object, event: str, args: tuple[Any, ...]) -> Mapping[str, str | None]:
-    """The ``extra`` of a line about an event: the sids of what it is about."""
+    """Create the ``extra`` of a line about an event.
+
+    Args:
+        worker_sid: Sid of the worker.
+        emitter: The object that fired the event.
+        event: Name of the event.
+        args: Its arguments.
+
+    Returns:
+        The attributes of the record.
+    """
     task, reservation = sids_of(emitter, args)
     return about(worker=worker_sid, task=task, reservation=reservation, event=event)
 
@@ -179,7 +250,15 @@ _TASK_SID = Task._schema.index["sid"]
 
 
 def sids_of(emitter: object, args: tuple[Any, ...]) -> tuple[str | None, str | None]:
-    """Sids of the task and of the reservation that an event is about; each None where it is about none."""
+    """Return the sids of the task and of the reservation that an event concerns.
+
+    Args:
+        emitter: The object that fired the event.
+        args: Its arguments.
+
+    Returns:
+        The task's and the reservation's sid; each None if there is none.
+    """
     # For each event, so without descriptors and isinstance.
     what: Any = args[0] if args else emitter
     kind = type(what)

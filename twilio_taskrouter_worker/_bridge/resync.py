@@ -248,7 +248,7 @@ class _Taking:
                 self._changed(reservation, update)
                 return
             # The service no longer knows it, so this is a guess: a pending one can only have been withdrawn, an
-            # accepted one is over.
+            # accepted one has ended.
             ending = "canceled" if ending == "pending" else "completed"
             self._set_status(reservation, ending)
         self._task_changed(reservation.task, None if update is None else update.task, with_reservation=True)
