@@ -280,7 +280,7 @@ def json_object(name: str, value: object) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
     # Outside of the handler: the encoder's exception can show a customer's value, and would stay attached.
-    raise kind(f"{name} must hold only what JSON can carry{_uncarried(plain)}")
+    raise kind(f"{name} must be JSON-serializable{_uncarried(plain)}")
 
 
 _JSON = (str, int, float, bool, type(None))

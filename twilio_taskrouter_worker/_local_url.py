@@ -11,8 +11,8 @@ LOCAL_URL = "TASKROUTER_LOCAL_URL"
 """Name of the variable, for example ``http://127.0.0.1:4100``."""
 
 DEVELOPMENT_SEED = 4100
-"""Makes the account, its secrets and all sids of ``taskrouter local`` the same at every start. They are public: whoever
-reaches the port may use them, and nobody but this machine should."""
+"""Makes the account, its secrets and all sids of ``taskrouter local`` the same at every start. They are public: every
+client that reaches the port can use them, so only this machine should reach it."""
 
 
 def local_url() -> str | None:

@@ -437,7 +437,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         status, self._accepts = self.status, "no" if self._accepts == "asked" else self._accepts
         if status == "pending":
             return (
-                "It was pending when this was last heard of; it may have ended meanwhile, or another session of this "
+                "It was pending at its last update; it may have ended meanwhile, or another session of this "
                 "worker may have accepted it."
             )
         if status in ("accepted", "wrapping"):

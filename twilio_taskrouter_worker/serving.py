@@ -103,7 +103,7 @@ class Server:
             if each.callback == self.offered and not is_same_function(handler, each.handler):
                 raise ValueError(
                     f"{name_of(each.handler or self.offered)} serves already, and a reservation can have one handler "
-                    "only; take it off before with off('reservation_created')"
+                    "only; remove it first with off('reservation_created')"
                 )
         with self._lock:
             self._handler, self._concurrency, self._on_error = handler, concurrency, on_error
@@ -148,7 +148,7 @@ class Server:
             try:
                 self._serve(reservation, job)
             except ClosedError:
-                self._log(logging.INFO, reservation, "the worker was disconnected before it was over")
+                self._log(logging.INFO, reservation, "the worker was disconnected before it had ended")
             except BaseException as error:
                 self._report(job, error)
             finally:
@@ -249,9 +249,9 @@ class Server:
             try:
                 self._worker.set_activity(activity).result()
             except (ValueError, TypeError, RequestError) as error:
-                self._log(logging.ERROR, reservation, "the activity %r could not be taken: %s", activity, error)
+                self._log(logging.ERROR, reservation, "the activity %r could not be set: %s", activity, error)
         if queue is None:
-            self._log(logging.ERROR, reservation, "cannot be given back: its task is in no queue; it is left accepted")
+            self._log(logging.ERROR, reservation, "cannot be returned: its task is not in a queue; it stays accepted")
             return
         self._transfer(reservation, Transfer(queue))
 
@@ -306,7 +306,7 @@ class Server:
             if not self._refresh(reservation) or done():
                 return True
             if not _may_pass(error):
-                self._log(logging.ERROR, reservation, "what its handler decided was refused: %s", error)
+                self._log(logging.ERROR, reservation, "the handler's decision was refused: %s", error)
                 return False
         return False
 

@@ -221,7 +221,7 @@ class TestBench:
 
 
 def _collect_failures() -> None:
-    """Log the failures that nobody looked at, now: a Future reports its own when it is collected."""
+    """Log the failures that were never checked now: a Future reports its own only when it is collected."""
     gc.collect()
     run_left()
 

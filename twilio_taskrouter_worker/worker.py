@@ -292,7 +292,7 @@ class Worker(WorkerFields, Lifecycle):
         """The record from which the attributes of WorkerFields are read."""
         record = self._state.public_record
         if record is None:
-            raise NotReadyError("Nothing is known of the worker yet: it has not been connected; call connect()")
+            raise NotReadyError("The worker's attributes are not known yet: it has not been connected; call connect()")
         return record
 
     # A client is itself, and nothing else: the sid it gets when it connects does not change what it equals.

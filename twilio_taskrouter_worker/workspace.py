@@ -121,7 +121,7 @@ class Workspace:
         grant = task_router_grant(claims)
         sid = self._given_sid or grant.get("workspace_sid")
         if not isinstance(sid, str) or not sid:
-            raise TokenError("The token names no workspace; pass workspace_sid")
+            raise TokenError("The token does not name a workspace; pass workspace_sid")
         self.workspace_sid = sid
         self.account_sid: str | None = claims.get("sub")
         """Sid of the account, from the token; None where it cannot be read."""

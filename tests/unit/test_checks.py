@@ -116,7 +116,7 @@ def test_what_json_cannot_carry() -> None:
     ):
         with pytest.raises(error) as refused:
             _checks.json_object("x", bad)
-        assert str(refused.value) == f"x must hold only what JSON can carry{what}"
+        assert str(refused.value) == f"x must be JSON-serializable{what}"
         assert refused.value.__cause__ is None
         assert refused.value.__context__ is None
 

@@ -279,7 +279,7 @@ class _Call(Turn, Generic[T]):
 
         def closed() -> ClosedError:
             acted = "TaskRouter may or may not have acted on it" if self._sent else "It was not sent"
-            return ClosedError(f"The call was given up: {why}. {acted}")
+            return ClosedError(f"The call was abandoned: {why}. {acted}")
 
         self._give_up(closed)
 
@@ -362,7 +362,7 @@ class _Call(Turn, Generic[T]):
             # No token: the provider raised.
             self._finish(error)
         except Exception as error:
-            log.exception("A call failed in an unforeseen way; this is a defect of the library")
+            log.exception("A call failed unexpectedly; this is a defect of the library")
             self._finish(error)
         else:
             self._succeed(payload)

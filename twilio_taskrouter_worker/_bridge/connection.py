@@ -507,7 +507,7 @@ def _readable(frames: tuple[str | bytes, ...]) -> list[Message]:
 
 
 def _rest() -> None:
-    """Let the shared threads end if this was the last connection that needed them."""
+    """End the shared threads if this was the last connection that needed them."""
     drain_all(time.monotonic())
 
 

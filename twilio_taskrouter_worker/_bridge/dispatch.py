@@ -228,7 +228,7 @@ class Dispatcher:
                     self._call_listener(emitter, event, listener, args)
 
     def hold_existing(self) -> None:
-        """Let listeners for open reservations wait for ``fire_existing``; on the dispatch thread only."""
+        """Make listeners for open reservations wait for ``fire_existing``; on the dispatch thread only."""
         for listener in self._state.worker._listening("reservation_created"):
             listener.waits = listener.existing
 

@@ -28,7 +28,7 @@ HEARD_AT_MOST = 1.0
 next."""
 
 Unawaited = Callable[[TaskRouterError], None]
-"""Gets the error of a failed call that nobody looked at, on a shared thread."""
+"""Receives the error of a failed call whose Future was never checked, on a shared thread."""
 
 
 if sys.version_info >= (3, 11):
@@ -243,7 +243,7 @@ class _Report:
     def __call__(self) -> None:
         request, failure = self._request, self._failure
         more = "".join(f", {subject}" for subject in request.subjects if subject not in request.url)
-        text = f"A call failed and nobody looked at its Future: {request}{more}: {type(failure).__name__}: {failure}"
+        text = f"A call failed and its Future was never checked: {request}{more}: {type(failure).__name__}: {failure}"
         sids = request.sids
         extra = about(
             worker=sids.get("wk"), task=request.task_sid, reservation=sids.get("reservation"), event="unawaited"

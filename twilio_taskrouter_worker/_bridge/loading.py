@@ -127,7 +127,7 @@ def list_pages(
             finish()
         # A service that repeats a page would otherwise be read for ever.
         elif following in seen:
-            fail(InvalidAnswerError("A list repeats itself: the service names a page it has given"))
+            fail(InvalidAnswerError("A list repeats itself: the service names a page that was read already"))
         elif len(records) > LIST_RECORDS or time.monotonic() > until:
             fail(InvalidAnswerError(f"A list does not end: {len(records)} records on {len(seen) + 1} pages so far"))
         else:

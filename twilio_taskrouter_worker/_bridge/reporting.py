@@ -119,7 +119,7 @@ def token_step(worker_sid: str, event: str, seconds: float, *, renews: bool, hea
             summed_up(TOKENS, logging.WARNING, text, extra)
     elif renews:
         summed_up(
-            TOKENS, logging.WARNING, f"Worker {worker_sid}: the token expires now, and no other has come yet", extra
+            TOKENS, logging.WARNING, f"Worker {worker_sid}: the token expires now, and has not been renewed yet", extra
         )
     else:
         text = (
@@ -161,7 +161,7 @@ def ended(worker_sid: str, reservation: Reservation, status: str) -> None:
     if status == "timeout":
         text = (
             f"Worker {worker_sid}: reservation {reservation.sid} of task {reservation.task.sid} timed out; the service "
-            "moves the worker to the workspace's timeout activity, mostly Offline, in which it is offered nothing"
+            "moves the worker to the workspace's timeout activity, usually Offline, in which it receives no offers"
         )
         summed_up(EVENTS, level, text, extra)
         return

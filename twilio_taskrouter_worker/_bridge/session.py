@@ -635,7 +635,7 @@ class Session:
 
     def _silent(self, now: float) -> list[Action]:
         self.last_error = ConnectTimeoutError(
-            f"No frame that counts came from the event bridge for {self._timings.silence:.0f} s while the worker was "
+            f"No expected frame came from the event bridge for {self._timings.silence:.0f} s while the worker was "
             f"{self.state.value}"
         )
         return [HangUp(), Notify("disconnected", (DisconnectReason("Connection lost"),)), *self._back_off(now)]

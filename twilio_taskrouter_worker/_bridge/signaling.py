@@ -206,7 +206,7 @@ def connection_error(error: Exception, url: str, timeout: float, token: str = ""
     elif isinstance(error, socket.gaierror):
         why = "the host name cannot be resolved; check eb_server, ws_server, region and the name service"
     elif isinstance(error, GivenUp):
-        why = "it was given up while it was being made"
+        why = "it was aborted while connecting"
     elif isinstance(error, HandshakeTooLong):
         why = f"{error}; is it an event bridge?"
     elif isinstance(error, ProxyRefused):

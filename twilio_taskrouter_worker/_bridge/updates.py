@@ -43,7 +43,7 @@ def apply(state: Mirror, message: Message, now: float) -> list[Notice]:
     handler = _HANDLERS.get(message.event_type)
     if handler is None:
         if message.event_type != INIT:
-            EVENTS.debug("Passed over an event of unknown type")
+            EVENTS.debug("Ignored an event of unknown type")
         return []
     return handler(state, message, now)
 
@@ -126,7 +126,7 @@ def _reservation_updated(state: Mirror, message: Message, now: float) -> list[No
     if reservation is None:
         if event not in ENDINGS and sid not in state.ended:
             raise InvalidMessageError(f"{message.event_type}: the payload names a reservation the worker does not have")
-        EVENTS.debug("Passed over %s of a reservation that is not there", message.event_type)
+        EVENTS.debug("Ignored %s of an unknown reservation", message.event_type)
         return []
     reservation._own_update(update)
     ending = event in ENDINGS
@@ -197,7 +197,7 @@ def _transfer_updated(state: Mirror, message: Message, now: float) -> list[Notic
         raise InvalidMessageError(f"{message.event_type}: the payload lacks task_sid")
     reservation = state.reservations._entries.get(record[index["reservation_sid"]])
     if reservation is None or reservation.task.sid != task_sid:
-        EVENTS.debug("Passed over %s of a task that is not there", message.event_type)
+        EVENTS.debug("Ignored %s of an unknown task", message.event_type)
         return []
     task: Task = reservation.task
     with state.lock:

@@ -59,7 +59,7 @@ def test_an_error_in_a_callback_is_raised_at_the_end() -> None:
 def test_a_failed_call_that_nobody_looked_at_is_raised() -> None:
     """A refused call without ``result()`` would otherwise vanish."""
     with (
-        pytest.raises(AssertionError, match=r"nobody looked at its Future: POST .*/Reservations/WR"),
+        pytest.raises(AssertionError, match=r"its Future was never checked: POST .*/Reservations/WR"),
         TestBench() as bench,
     ):
         worker = bench.worker()
