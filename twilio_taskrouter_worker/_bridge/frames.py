@@ -126,7 +126,7 @@ class Frames:
         elif opcode == CONTINUATION and self._fragments is not None:
             self._fragment(first, body, texts)
         else:
-            raise FrameError(1002, f"a frame has opcode {opcode} where that is not possible")
+            raise FrameError(1002, f"a frame has the unexpected opcode {opcode}")
 
     def _fragment(self, first: int, body: bytes, texts: list[bytes]) -> None:
         assert self._fragments is not None

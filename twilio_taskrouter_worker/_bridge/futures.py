@@ -207,7 +207,7 @@ class CallFuture(Future[T], Generic[T]):
             timer.cancel()
             heard()
 
-    # -- failures that nobody looked at ------------------------------------------------------------------------------
+    # -- failures that were never checked ------------------------------------------------------------------------------
 
     def report(self) -> None:
         """Report the failure if there is one that was never checked. Safe to call in a finalizer."""

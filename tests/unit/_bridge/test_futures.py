@@ -155,7 +155,7 @@ def reports(caplog: pytest.LogCaptureFixture) -> Callable[[], list[logging.LogRe
     def read() -> list[logging.LogRecord]:
         gc.collect()
         threads.run_left()
-        return [record for record in caplog.records if "nobody looked at" in record.getMessage()]
+        return [record for record in caplog.records if "was never checked" in record.getMessage()]
 
     return read
 
@@ -231,5 +231,5 @@ def test_at_exit() -> None:
         "kept = make()\nfail(kept)\nlooked = make()\nfail(looked)\nlooked.exception()\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stderr.count("nobody looked at") == 1
+    assert done.stderr.count("was never checked") == 1
     assert "NotFoundError: no such reservation" in done.stderr
