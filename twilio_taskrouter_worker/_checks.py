@@ -118,7 +118,11 @@ def between(low: int, high: int, unit: str = "") -> Callable[[str, object], int]
         unit: Unit for the error text; empty for none.
 
     Returns:
-        The check, which raises TypeError or ValueError.
+        The check.
+
+    Raises:
+        TypeError: By the check, if the value is not a whole number.
+        ValueError: By the check, if it is out of range.
     """
 
     def check(name: str, value: object) -> int:
@@ -206,7 +210,11 @@ def one_of(*values: str) -> Callable[[str, object], str]:
         *values: The valid strings.
 
     Returns:
-        The check, which raises TypeError or ValueError.
+        The check.
+
+    Raises:
+        TypeError: By the check, if the value is not a string.
+        ValueError: By the check, if it is another string.
     """
     right = " or ".join(map(repr, values)) if len(values) == 2 else f"one of {', '.join(values)}"
 

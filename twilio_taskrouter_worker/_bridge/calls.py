@@ -385,6 +385,7 @@ class _Call(Turn, Generic[T]):
         with self._lock:
             if self._ended:
                 return None
+            # Published with the lock held: an abort either finds it here, or has set ``_ended`` before.
             self._exchange = exchange
             self._tries += 1
         return exchange

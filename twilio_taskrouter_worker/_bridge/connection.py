@@ -183,6 +183,7 @@ class Connection:
             A Future that is done while the worker is ready. It fails with the error that ended the connection for good.
         """
         with self._lock:
+            # The worker was ready and is not now: a new Future for the next time, while the old one keeps its result.
             if self.ready.done() and not self.is_ready and not self.given_up:
                 self.ready = Future()
             return self.ready
@@ -335,6 +336,7 @@ class Connection:
                 self._do(action)
             # In the lock, as another thread may give the session an event in between and schedule its deadline.
             self._schedule()
+            # Run after the lock is released: log handlers and the close frame may block.
             later, self._later = self._later, []
         for step in later:
             step()
@@ -469,6 +471,7 @@ class Connection:
         if not state.worker_sid:
             # Only on the first connection; the sids of a worker never change.
             self._introduce(action.init)
+        # Computed here, not when the lists came: events queued before this step may have ended some of them.
         lost = missing(state, action.snapshot)
         if lost:
             self._tell(lambda now: self._session.missing(action.generation, lost))
@@ -479,6 +482,7 @@ class Connection:
             self._requests.failed(action.generation, load_failure(action.init.worker_sid, error), error, final=False)
             return
         if not self._session.ever_ready:
+            # Before ``loaded`` delivers frames: until ``ready`` these listeners receive no event.
             self.dispatcher.hold_existing()
         # Lost again meanwhile, the worker is not ready, but what was learned counts.
         self._tell(lambda now: self._session.loaded(action.generation))

@@ -186,6 +186,7 @@ class Dispatcher:
         sid, limit = self._state.worker_sid, self._warn_after
         text = f"Worker {sid}: callbacks are slow: an event waited more than {limit:g} s; see lag and backlog"
         summed_up(CALLBACKS, logging.WARNING, text, about(worker=sid))
+        # Doubled for the life of the connection: a callback that is always slow logs some lines, not one per event.
         self._warn_after *= 2
 
     def _unforeseen(self, error: Exception) -> None:
@@ -272,6 +273,7 @@ class Dispatcher:
     def _submit(self, emitter: Emitter, listener: Listener, executor: Executor, job: Job) -> None:
         try:
             future = executor.submit(self._execute, emitter, listener, job)
+        # Not accepted, e.g. because the executor was shut down: nothing else would remove the job.
         except BaseException:
             self._work.remove(job)
             raise
@@ -279,6 +281,7 @@ class Dispatcher:
 
     def _execute(self, emitter: Emitter, listener: Listener, job: Job) -> None:
         """Run a callback on a thread of the executor."""
+        # Submitted before the stop and started after it, so it is declined like those that come later.
         if self.declining and job.event == "reservation_created":
             self.declined.append(job.args[0])
             return

@@ -95,6 +95,7 @@ class ReloadRequests:
         """
 
         def done(future: Future[Any]) -> None:
+            # The Future of a look-up never fails, so this does not raise.
             found, error = future.result()
             if isinstance(error, ClosedError):
                 return
@@ -111,6 +112,8 @@ class ReloadRequests:
         """Give the session the result; *then* runs with the lock held."""
 
         def done(_: Future[Any]) -> None:
+            # Runs on a pool thread, or on the current one if the Future is done already; the connection's lock is not
+            # held.
             error = future.exception()
             if error is None:
                 self._tell(lambda now: then(future.result()))

@@ -220,6 +220,7 @@ class _Taking:
         if not self._quiet:
             reporting.offered(self._state.worker_sid, reservation)
             self.notices.append(Notice(self._state.worker, "reservation_created", (reservation,)))
+        # It may have been accepted already, by a backend or by another session.
         for event in _missed("pending", reservation.status):
             self._notify(reservation, event)
 

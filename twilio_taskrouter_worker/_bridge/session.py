@@ -564,11 +564,13 @@ class Session:
         if self._tokens.token != self._tokens.tried:
             # There is one: it came while the refused one was on its way.
             return self._connect()
+        # Reset when the worker is ready: each refusal in a row delays the next call of the provider.
         self._refusals += 1
         if self._options.renews_token:
             self._move(Step.REFUSE)
             ask = self._tokens.refused(self._refusals, now)
             return [Notify("error", (error,)), *([RenewToken()] if ask else [])]
+        # At the first connection the caller waits for the error; later the worker waits for update_token().
         if not self.ever_ready:
             return self._finish(error)
         self._move(Step.REFUSE)
@@ -610,6 +612,7 @@ class Session:
             ("clientVersion", self._options.client_version),
         ]
         offline = self._options.set_worker_offline_if_disconnected
+        # Left out, not sent as false: None keeps the service's own default.
         if offline is not None:
             query.append(("setWorkerOfflineIfDisconnected", _wire_bool(offline)))
         return [Connect(tuple(query))]
@@ -626,6 +629,7 @@ class Session:
             init = read_init(message.payload)
         except InvalidMessageError as error:
             return [Notify("error", (error,))]
+        # Before the reload begins: frames that follow in the same batch are kept in LOADING.
         self._move(Step.GREET)
         self._greeted_once = True
         # A new generation: answers still under way for the last connection are outdated from here on.

@@ -215,6 +215,7 @@ class Pool:
                 return
             stuck = now - max(self._last_end, self._jobs[0][0]) >= STUCK_SECONDS
             useful = self._size if stuck else min(self._size, 1 + round(self._waiting / self._computing))
+            # At most doubled at a time: the next run measures whether that helped.
             wanted = min(len(self._jobs), max(1, count), useful - count)
             self._growing = True
         started = all(self._add_thread() for _ in range(wanted))
@@ -225,7 +226,10 @@ class Pool:
         self._last_end = time.monotonic()
         used = time.thread_time() - used
         waited = max(0.0, self._last_end - begun - used)
+        # A moving average over about the last 20 jobs.
         self._computing += 0.05 * (used - self._computing)
+        # A quick job counts at once; slower ones raise the figure by 5 % each, so it follows a service that becomes
+        # slow.
         self._waiting = min(waited, 1.05 * self._waiting + 1e-5)
 
     def _run(self) -> None:
@@ -243,6 +247,7 @@ class Pool:
             if _left:
                 run_left()
         with self._condition:
+            # Two threads that end together may both find this; closing idle connections twice does no harm.
             last = self._draining and not self._threads
         if last:
             self.at_rest()
@@ -363,6 +368,7 @@ class Timers:
                 self._sweep()
             heapq.heappush(self._heap, timer)
             if self._thread is not None:
+                # A timer that is not the first does not change the time at which the thread has to wake.
                 if self._heap[0] is timer:
                     self._condition.notify()
                 return timer

@@ -42,6 +42,7 @@ def apply(state: Mirror, message: Message, now: float) -> list[Notice]:
     state.forget_ended(now)
     handler = _HANDLERS.get(message.event_type)
     if handler is None:
+        # Unknown types are not errors: the service may introduce new events.
         if message.event_type != INIT:
             EVENTS.debug("Ignored an event of unknown type")
         return []
@@ -124,6 +125,7 @@ def _reservation_updated(state: Mirror, message: Message, now: float) -> list[No
     event = _RESERVATION_EVENTS[message.event_type]
     reservation = state.reservations._entries.get(sid)
     if reservation is None:
+        # An ending, or an event of a reservation that ended recently, may follow a list that contained it already.
         if event not in ENDINGS and sid not in state.ended:
             raise InvalidMessageError(f"{message.event_type}: the payload names a reservation the worker does not have")
         EVENTS.debug("Ignored %s of an unknown reservation", message.event_type)
