@@ -16,11 +16,11 @@ __all__ = ["NotJson", "NotUtf8", "dumps", "finite", "loads"]
 
 
 class NotJson(ValueError):
-    """A text that the parser refused; it says why, and holds nothing of the text."""
+    """The parser refused a text; the message has the reason, and nothing of the text."""
 
 
 class NotUtf8(NotJson):
-    """Bytes that are no text at all."""
+    """The bytes are not UTF-8 text."""
 
 
 def _refuse_constant(name: str) -> Any:

@@ -105,7 +105,7 @@ class Lifecycle(WorkerEmitter):
             raise ValueError(f"timeout must be more than 0 seconds, not {timeout}")
         connection, ready = self._start()
         try:
-            # Not ready.result(limit): its TimeoutError could not be told from an error of the connection.
+            # Not ready.result(limit): its TimeoutError could not be distinguished from an error of the connection.
             wait([ready], limit)
             if not ready.done():
                 failure = connection.timed_out(timeout)
@@ -257,7 +257,7 @@ class Lifecycle(WorkerEmitter):
         elif not self._waits.on_dispatch_thread():
             self._stop(connection, limit, closing=0.0)
         elif self._work.jobs():
-            # A daemon, as all threads here: what it waits for may never end.
+            # A daemon, like all threads here: the work it waits for may never end.
             name = f"taskrouter-worker-{self._state.worker_sid}-stop"
             threading.Thread(target=self._stop, args=(connection, limit), name=name, daemon=True).start()
         else:

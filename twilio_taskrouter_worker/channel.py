@@ -26,7 +26,7 @@ class Channel(Resource, Listenable[ChannelEvent, "Channel"]):
     assigned_tasks = Wire("assigned_tasks", schema.INTEGER)
     """Number of accepted reservations on this channel."""
     available = Wire("available", schema.FLAG)
-    """Whether the channel is switched on; it says nothing of the worker's activity."""
+    """Whether the channel is switched on, regardless of the worker's activity."""
     available_capacity_percentage = Wire("available_capacity_percentage", schema.INTEGER)
     """Share of the capacity that is free, 0 to 100."""
     capacity = Wire("configured_capacity", schema.INTEGER)

@@ -35,7 +35,7 @@ class Reject:
 
 @attrs.frozen
 class WrapUp:
-    """A handler's value: start wrapping up, and leave it to somebody else to complete the task.
+    """A handler's value: start wrapping up, and leave the completion of the task to another program.
 
     A reservation that is wrapping when a worker starts to ``serve`` is completed.
     """
@@ -65,7 +65,7 @@ class Transfer:
 
 
 Decision = str | Complete | Reject | WrapUp | Transfer | None
-"""What a handler may return."""
+"""The values that a handler may return."""
 
 
 def decision(value: object) -> Complete | Reject | WrapUp | Transfer:

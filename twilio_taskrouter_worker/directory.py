@@ -1,4 +1,4 @@
-"""The mappings from sid to object in which a Worker shows what it has."""
+"""The mappings from sid to object of a Worker."""
 
 from __future__ import annotations
 

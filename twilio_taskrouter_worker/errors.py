@@ -158,7 +158,7 @@ class GatewayConnectionError(GatewayError):
 
 
 class ConnectTimeoutError(GatewayConnectionError, TimeoutError):
-    """``connect()`` did not become ready within its timeout; the message says how far it came."""
+    """``connect()`` did not become ready within its timeout; the message names the state it reached."""
 
 
 class GatewayDisconnectedError(GatewayError):
@@ -194,7 +194,7 @@ class AuthorizationError(RequestRejectedError):
 
 
 class NotFoundError(RequestRejectedError):
-    """Status 404: there is no such resource, or it is gone."""
+    """Status 404: the resource does not exist, or no longer exists."""
 
 
 class VersionConflictError(RequestRejectedError):
@@ -224,7 +224,7 @@ class NetworkError(RequestError):
 
 
 class InvalidAnswerError(RequestError):
-    """The status says success, but the body is not what TaskRouter documents."""
+    """The status is a success, but the body does not have the documented form."""
 
 
 class StateError(TaskRouterError):

@@ -111,10 +111,10 @@ def snake_case(name: str) -> str:
 
 @attrs.frozen
 class DisconnectReason:
-    """Why the connection ended; the argument of ``disconnected``."""
+    """The reason for the end of a connection; the argument of ``disconnected``."""
 
     message: str
-    """Why, in words: the peer's reason where it gave one."""
+    """The reason as text: the peer's, if it sent one."""
 
     code: int | None = None
     """Close code of the websocket; None where the peer sent none, e.g. because the network was lost."""

@@ -43,7 +43,7 @@ class Health:
     token_expires_in: float | None
     """Seconds until the token in use expires, below 0 if it has expired; None if that is not known."""
     connections: int
-    """How often it has become connected: 1 without any loss of connection."""
+    """Number of connections so far: 1 if none was lost."""
     foreign_accepts: int
     """Reservations that were accepted, but not by this process: a sign of another session of the same worker."""
     failure: str | None

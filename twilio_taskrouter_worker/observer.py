@@ -45,9 +45,9 @@ class CallbackRecord:
     function: str
     """Module and qualified name of the function."""
     seconds: float
-    """How long it ran; on an executor or of ``serve``, without the wait for a thread."""
+    """Its duration; on an executor or in ``serve``, without the wait for a thread."""
     error: BaseException | None
-    """What it raised; None if it returned."""
+    """The exception it raised; None if it returned."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +67,7 @@ class CallRecord:
     attempts: int
     """Number of HTTP requests; 0 where it ended before it was sent."""
     error: BaseException | None
-    """What its Future fails with; None for success."""
+    """The exception of its Future; None for success."""
 
     @property
     def status(self) -> int | None:
@@ -98,7 +98,7 @@ class ConnectionRecord:
     worker_sid: str
     """Sid of the worker; empty before the first connection."""
     reason: str | None = None
-    """Why, for ``disconnected``."""
+    """The reason, for ``disconnected``."""
     delay: float | None = None
     """Seconds until the next attempt, for ``reconnecting``."""
 

@@ -222,7 +222,7 @@ class OpenTelemetryObserver(Observer):
             start_time=ended - int(seconds * 1e9),
         )
         if error is not None:
-            # The class alone: what it says may quote customers' data.
+            # Only the class: the message may quote customers' data.
             span.set_status(Status(StatusCode.ERROR, type(error).__name__))
         span.end(ended)
 

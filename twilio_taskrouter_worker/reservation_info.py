@@ -1,4 +1,4 @@
-"""What is known of a reservation: the table of attributes, and reservations as data (what a WorkerClient gets)."""
+"""The attributes of a reservation, and reservations as data (the results of a WorkerClient)."""
 
 from __future__ import annotations
 

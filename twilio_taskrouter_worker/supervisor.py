@@ -140,7 +140,7 @@ class Supervisor(Worker):
         )
 
     def _update_worker(self, worker_sid: str, route: Route, **values: Any) -> Future[WorkerInfo]:
-        # No If-Match: the only version known here is our own, and says nothing of another worker's.
+        # No If-Match: the only known version is our own, not the other worker's.
         _checks.string("worker_sid", worker_sid)
         return self._state.call(
             route,

@@ -1,4 +1,4 @@
-"""What is known of a task: the table of attributes, and tasks as data (what a Workspace reads)."""
+"""The attributes of a task, and tasks as data (the results of a Workspace)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TaskFields(Resource):
     queue_sid = Wire("queue_sid", schema.OPTIONAL_TEXT)
     """Sid of that queue; None if it is in none."""
     reason = Wire("reason", schema.OPTIONAL_TEXT)
-    """Why it was canceled or completed; None if nobody said so."""
+    """The reason for its cancelation or completion; None if none was given."""
     routing_target = Wire("routing_target", schema.OPTIONAL_TEXT)
     """Sid of the worker, queue or workflow it was created for; None for ordinary routing."""
     sid = Wire("sid", schema.TEXT)

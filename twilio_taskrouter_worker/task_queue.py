@@ -36,7 +36,7 @@ class TaskQueue(Resource):
     sid = Wire("sid", schema.TEXT)
     """The queue's sid."""
     target_workers = Wire("target_workers", schema.OPTIONAL_TEXT)
-    """The expression that chooses its workers; None chooses nobody."""
+    """The expression that selects its workers; None selects none."""
     task_order = Wire("task_order", schema.TEXT)
     """``FIFO`` or ``LIFO``."""
     workspace_sid = Wire("workspace_sid", schema.TEXT)

@@ -270,7 +270,7 @@ FAULT_PROFILES: Mapping[str, Callable[[LocalTaskRouter, ExitStack], None]] = {
     "zombie_socket": _zombie_socket,
     "evicted": _evicted,
 }
-"""What happens to a program in the field, by name: connections that are silent for a second and then break; a second
+"""Faults that programs meet in the field, by name: connections that are silent for a second and then break; a second
 without any network; a token refused as expired in the middle of an ``accept()``; three requests answered with 429; open
 connections that are silent for good; sessions ended by a newer one."""
 

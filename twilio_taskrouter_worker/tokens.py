@@ -1,4 +1,4 @@
-"""Access tokens: making them, for backends and tests, and reading what they say about themselves."""
+"""Access tokens: creating them, for backends and tests, and reading their claims."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def decode_unverified(token: str) -> dict[str, Any]:
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
-        # The last two come from inside the library: text that is no UTF-8, JSON nested too deeply.
+        # The last two come from inside the library: text that is not UTF-8, JSON nested too deeply.
         raise TokenError(
             "The token is not a readable JWT; if it is encrypted, pass the workspace sid explicitly"
         ) from error

@@ -49,9 +49,9 @@ class Transfer(Resource):
     type = Wire("transfer_type", schema.TEXT)
     """``WORKER`` or ``QUEUE``."""
     status = Wire("transfer_status", schema.TEXT)
-    """Where it stands, see above."""
+    """Its status, see above."""
     transfer_failed_reason = Wire("transfer_failed_reason", schema.OPTIONAL_TEXT, required=False)
-    """Why it, or its latest attempt, failed; None if it did not."""
+    """The reason for its failure, or that of its latest attempt; None if it did not fail."""
 
     def _renew(self, record: Record) -> bool:
         """Replace the record by a newer one of the same transfer; an ended one never starts again.

@@ -295,7 +295,7 @@ class Worker(WorkerFields, Lifecycle):
             raise NotReadyError("The worker's attributes are not known yet: it has not been connected; call connect()")
         return record
 
-    # A client is itself, and nothing else: the sid it gets when it connects does not change what it equals.
+    # Equality is identity: the sid that a client gets when it connects must not change its hash.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 

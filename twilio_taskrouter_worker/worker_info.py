@@ -1,4 +1,4 @@
-"""What is known of a worker: the table of attributes, and workers as data (what a Workspace lists)."""
+"""The attributes of a worker, and workers as data (the results of a Workspace)."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ class Workspace:
         Raises:
             TypeError, ValueError: An argument has the wrong type or value.
         """
-        # Checked here, not by the route: it is no parameter of the request, but ends the paging.
+        # Checked here, not by the route: it is not sent, but ends the paging.
         if max_workers is not None and _checks.integer("max_workers", max_workers) < 1:
             raise ValueError(f"max_workers must be 1 or more, not {max_workers}")
         values = {

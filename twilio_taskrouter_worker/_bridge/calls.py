@@ -221,7 +221,7 @@ class _Call(Turn, Generic[T]):
         super().__init__()
         self.future: CallFuture[T] = CallFuture(request, self._cancelled, calls.unawaited)
         self.waited = False
-        # Whether those it waits for have answers that tell the version of what it changes.
+        # Whether the answers of the calls it waits for contain the version of the object it changes.
         self._learns_version = False
         self._calls = calls
         self._request = request

@@ -236,7 +236,7 @@ class Connection:
             error: The provider's exception.
             token: The token in use, which is removed from the log text.
         """
-        # Formatted here: what the exception says may quote the token, which is hidden in the text as a whole.
+        # Formatted here: the exception may quote the token, which is removed from the whole text.
         words = hide(token, "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip())
         reporting.provider_failed(self._state.worker_sid, error, words)
         failure = renewal_failure(error)

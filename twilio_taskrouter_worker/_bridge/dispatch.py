@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Dispatcher"]
 
 LAG_WARNING = 5.0
-"""Seconds an event may wait before the log says that callbacks are too slow; doubled after each warning."""
+"""Seconds an event may wait before slow callbacks are logged; doubled after each warning."""
 
 _Item = tuple[float, Any]
 

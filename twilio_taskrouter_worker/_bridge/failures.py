@@ -70,7 +70,7 @@ def with_age(error: TaskRouterError, expires_at: float | None, now: float) -> Ta
         return error
     age = f"The token expired {_ago(now - expires_at)} ago"
     if not isinstance(error, TokenExpiredError):
-        # Where the service says so itself, its error names the remedy already.
+        # If the service reports the expiry itself, its error names the remedy already.
         age += "; get a new one and pass it to update_token(), or give a token_provider"
     expired = TokenExpiredError(f"{age}. {error.message}", status=error.status, code=error.code)
     expired.__cause__ = error

@@ -46,11 +46,11 @@ class Frames:
         self._fragments_size = 0
         self._fragments_text = False
         self.ping: bytes | None = None
-        """What the latest ping asks to be sent back. Earlier unanswered ones need no answer (RFC 6455, 5.5.3)."""
+        """The payload of the latest ping, to be sent back. Earlier unanswered ones need no answer (RFC 6455, 5.5.3)."""
         self.closing: bytes | None = None
-        """What the peer's close frame holds; nothing counts that comes after it."""
+        """The payload of the peer's close frame; later frames are ignored."""
         self.failure: FrameError | None = None
-        """How the peer broke the protocol; nothing counts that comes after it."""
+        """The peer's violation of the protocol; later frames are ignored."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Add bytes received from the peer.

@@ -119,7 +119,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 @attrs.frozen
 class _Target:
-    """Where requests to one URL go."""
+    """The destination of requests to one URL."""
 
     pool: HTTPPool | HTTPSPool
     path: str
@@ -344,7 +344,7 @@ class Exchange:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what it was made of: its cause, its context, and exceptions among its arguments."""
+    """Yield an exception, its causes and contexts, and exceptions among their arguments."""
     seen: set[int] = set()
     todo: list[object] = [error]
     while todo:

@@ -146,7 +146,7 @@ def _contents(page: Any) -> list[Any]:
 
 
 def _following(page: dict[str, Any], ordered: bool) -> str | None:
-    """What names the next page; None on the last one."""
+    """Return the token or sid of the next page; None on the last one."""
     meta = page.get("meta")
     following = (meta.get("next_token") if isinstance(meta, dict) else None) if ordered else page.get("after_sid")
     if not following:

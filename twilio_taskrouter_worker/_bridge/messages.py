@@ -65,7 +65,7 @@ class Init:
     account_sid: str
     workspace_sid: str
     token_lifetime: float | None
-    """Seconds the token has left, as the service counts; None where it did not say."""
+    """Seconds until the token expires, by the service's clock; None if it was not sent."""
 
 
 def parse(frame: str | bytes) -> Message | None:

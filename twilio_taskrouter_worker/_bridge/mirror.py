@@ -80,7 +80,7 @@ class Mirror:
         self.public_record: Record | None = None
         """The same, with the version counted on where the service does so without sending it."""
         self.track = Track(_WORKER["version"])
-        """What was announced of the worker itself."""
+        """The announced events of the worker itself."""
         self.trust = Trust()
         self.worker_trust = Trust()
         self.activities: Named[Activity] = Named()
@@ -326,7 +326,7 @@ class Mirror:
             self._forget_task(task_sid, reservation_sid)
 
     def _forget_task(self, sid: str, reservation_sid: str) -> None:
-        """Forget the task of this sid that belongs to this reservation, and those that nobody holds any more."""
+        """Forget the task of this sid that belongs to this reservation, and those that are no longer referenced."""
         others = [
             entry
             for entry in self._tasks.get(sid, ())

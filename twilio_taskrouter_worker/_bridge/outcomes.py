@@ -31,7 +31,7 @@ class Timings:
     do not come back together."""
 
     last_try: float = 0.2
-    """What a further attempt must have left: with less, the reason of the last failure serves the caller better than a
+    """Seconds that a further attempt must have left: with less, the reason of the last failure serves the caller better than a
     timeout that hides it."""
 
     patience: float = 0.5
@@ -47,7 +47,7 @@ TIMINGS = Timings()
 RETRIED_GET_STATUS = frozenset({429, 502, 503, 504})
 
 LONGEST_PAUSE = 86400.0
-"""Seconds that ``retry_after`` says at most, whatever the service asked for."""
+"""Maximum of ``retry_after`` in seconds, regardless of the service's header."""
 
 ERROR_BODY_LIMIT = 64 * 1024
 """Bytes of a refusal's body that are looked at."""

@@ -48,7 +48,7 @@ class Snapshot:
     channels: list[Any]
     reservations: list[Any]
     ended: dict[str, Any] = attrs.Factory(dict)
-    """What was found of reservations that are no longer in the list: payload by sid, None where the service no
+    """Results of look-ups of reservations that are no longer in the list: payload by sid, None where the service no
     longer knows them."""
 
 

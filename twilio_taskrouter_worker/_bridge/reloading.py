@@ -131,7 +131,7 @@ class ReloadRequests:
             cause: The error from which it was made; ClosedError is not reported.
             final: Whether a retry is useless.
         """
-        # ClosedError: the worker is being disconnected, and nobody waits for the lists.
+        # ClosedError: the worker is being disconnected, so the lists are not needed.
         if not isinstance(cause, ClosedError):
             failure = self._with_age(failure)
             self._tell(lambda now: self._session.load_failed(generation, failure, final, now))

@@ -223,7 +223,7 @@ def callback_failed(
     text = f"The callback {name_of(listener.callback)} of {event!r} raised {type(error).__name__}"
     extra = subject(worker_sid, emitter, event, args)
     if isinstance(error, TaskRouterError):
-        # A call that failed: its message says it all, and its causes are frames of HTTP libraries.
+        # A call that failed: its message is complete, and its causes are frames of HTTP libraries.
         summed_up(CALLBACKS, logging.ERROR, f"{text} at {where(error) or 'an unknown place'}: {error}", extra)
     else:
         summed_up(CALLBACKS, logging.ERROR, text, extra, exc_info=own_frames(error))

@@ -42,7 +42,7 @@ def look_up(host: str, port: int) -> Future[Addresses]:
         try:
             thread.start()
         except RuntimeError:
-            # The system has no thread to give: this attempt fails, the next one asks anew.
+            # The system has no thread to give: this attempt fails, the next one tries again.
             with _lock:
                 _under_way.pop((host, port), None)
             found.set_exception(OSError("no thread can be started to look up the host's name"))

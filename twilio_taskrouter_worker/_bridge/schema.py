@@ -1,4 +1,4 @@
-"""How a JSON payload becomes the attributes of an object.
+"""Conversion of JSON payloads to the attributes of objects.
 
 A resource class lists its attributes once, each as a :class:`Wire` that names the key in the payload and its
 :class:`Kind`. That list is the table: it checks payloads on arrival, and it reads attributes. A checked payload is
@@ -50,7 +50,7 @@ class Kind(Generic[T]):
     """Runs at each access; None hands out the parsed value as it is."""
 
     plain: type | None = None
-    """``parse`` leaves values of this very type as they are."""
+    """Values of exactly this type are not changed by ``parse``."""
 
     ranged: bool = False
     """Those have to be integers within the range of dates."""
@@ -117,7 +117,7 @@ OPTIONAL_INTEGER: Kind[int | None] = Kind("an integer or null", frozenset({int, 
 BOOLEAN: Kind[bool] = Kind("a boolean", frozenset({bool}))
 FLAG: Kind[bool] = Kind("a boolean, 0 or 1", frozenset({bool, int}), parse=bool, plain=bool)
 VERSION: Kind[str] = Kind("an integer", frozenset({int, str}), parse=_decimal, read=str, plain=int)
-# Frozen when it is read, not on arrival: of most events nobody reads the attributes.
+# Frozen when it is read, not on arrival: the attributes of most events are never read.
 OBJECT_TEXT: Kind[Mapping[str, Any]] = Kind(
     "the JSON text of an object", frozenset({str, _none}), parse=_object_text, read=frozen
 )
@@ -235,7 +235,7 @@ class Schema:
         return tuple(values)
 
     def _plan(self, signature: tuple[type, ...]) -> _Plan:
-        """What to do with values of these types; everything, if the signature is empty."""
+        """Return the steps for values of these types; all steps if the signature is empty."""
         integers, parse = [], []
         for field, kind in zip_longest(self.fields, signature):
             if field.kind.parse is None:
@@ -327,7 +327,7 @@ class Resource:
         return f"<{type(self).__name__} {shown}>"
 
     def _shown(self) -> str:
-        """What ``repr`` shows of it."""
+        """Return the description in ``repr``."""
         status = getattr(self, "status", None)
         return f"{self._sid()}{'' if status is None else ' ' + status}"
 

@@ -106,9 +106,9 @@ class Session:
         self.attempts = 0
         """Connections tried since the worker was last ready."""
         self.last_error: TaskRouterError | None = None
-        """Why the latest attempt failed; for the message of a connect() that ran out of time."""
+        """The error of the latest attempt, for the message of a connect() that timed out."""
         self.failure: TaskRouterError | None = None
-        """What ended it for good; None while it lives, and if it was ``stop``."""
+        """The error that ended it for good; None before the end, and after ``stop``."""
         self.ever_ready = False
         """Whether the worker was ready since ``start``."""
         self._ends_without_token = False

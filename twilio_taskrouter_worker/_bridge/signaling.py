@@ -131,7 +131,7 @@ class Socket:
         return self._stream is not None and self._stream.has_unread()
 
     def _ended(self) -> Closed:
-        """Why the peer's last frame ends it; its close frame is answered."""
+        """Return the reason in the peer's last frame, after answering its close frame."""
         if (failure := self._frames.failure) is not None:
             return Closed(failure.code, f"Websocket protocol error: {failure}")
         closing = self._frames.closing or b""

@@ -60,6 +60,6 @@ TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
     State.PAUSED: {Step.CONNECT: State.CONNECTING, Step.END: State.CLOSED},
     State.CLOSED: {},
 }
-"""All that can happen to a connection: from each state, by which step, to which."""
+"""All transitions of a connection: by state and step, the next state."""
 
 CONNECTED = frozenset({State.GREETING, State.LOADING, State.READY})

@@ -76,7 +76,7 @@ class Stream:
                     raise ConnectionResetError("the peer closed it during the TLS handshake") from None
                 self._incoming.write(data)
             except ssl.SSLError:
-                # The alert says to the peer why.
+                # The alert gives the peer the reason.
                 self._flush()
                 raise
         self._flush()

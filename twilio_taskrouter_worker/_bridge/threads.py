@@ -31,7 +31,7 @@ EAGER = 4
 """Threads that a pool starts without looking at how long jobs wait."""
 
 GROWTH_SECONDS = 0.005
-"""How often a pool with waiting jobs looks whether it should grow."""
+"""Interval at which a pool with waiting jobs checks whether to grow."""
 
 STUCK_SECONDS = 0.02
 """When no job has ended for this long, all threads are held by something slow, and waiting jobs need others."""

@@ -44,7 +44,7 @@ class Timings:
     """A token that would have to be renewed this soon after it came counts as a failed renewal."""
 
     token_patience: float = 5.0
-    """Where the connection ends for want of a token (``run_forever()``), how long ``update_token()`` may take."""
+    """Time for ``update_token()`` before the connection ends for lack of a token (``run_forever()``)."""
 
     clock_tolerance: float = 2.0
     """A smaller difference between this machine's clock and the service's is taken for the network's delay."""

@@ -163,7 +163,7 @@ class TokenLife:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _correct(self, ends_at: float, now: float) -> None:
-        # Each connection's init says it anew, a little later or earlier: no reason to warn again.
+        # Each connection's init reports it again, a little later or earlier: no reason for another warning.
         if self.ends_at is None or abs(ends_at - self.ends_at) > self._timings.clock_tolerance:
             self._set(ends_at, now)
 

@@ -23,7 +23,7 @@ class Turn:
     def __init__(self) -> None:
         self.subjects: tuple[str, ...] = ()
         self.ahead = 0
-        """How many calls it waits for; it may go when there is none."""
+        """Number of calls it waits for; at 0 it may be sent."""
         self.behind: list[Turn] = []
         self.left = False
 

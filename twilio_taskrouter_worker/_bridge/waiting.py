@@ -32,7 +32,7 @@ class Waiting:
         # Guards all below. Connections are told apart by their dispatch threads: while the last callbacks of one still
         # run, the next one may have begun.
         self._lock = threading.Lock()
-        # Weak, so that a stream which was dropped is not in it any more: nobody waits for its end.
+        # Weak, so that a stream that was dropped is removed, as its end is of no interest.
         self._ends: weakref.WeakKeyDictionary[Callable[[ClosedError], None], threading.Thread | None] = (
             weakref.WeakKeyDictionary()
         )

@@ -53,7 +53,7 @@ class Watch:
         # A deque's append and copy are atomic.
         self._history: deque[_Entry] = deque(maxlen=HISTORY)
         self.connections = 0
-        """How often the worker became connected."""
+        """Number of connections of the worker so far."""
         self.foreign_accepts = 0
         """Reservations that were accepted, but not by this process."""
 

@@ -29,7 +29,7 @@ class Work:
         # Guards both below; notified whenever a job ends, and by ``wake``.
         self._changed = threading.Condition(threading.Lock())
         self._jobs: dict[Job, None] = {}
-        # Threads that wait for the jobs themselves, inside one of them: nobody must wait for those.
+        # Threads that wait for the jobs themselves, inside one of them: other waits must exclude those.
         self._stopping: set[int] = set()
         self.closed = threading.Event()
         """Set once the worker is disconnected; another one for each connection."""
