@@ -31,7 +31,7 @@ class TaskFields(Resource):
     queue_sid = Wire("queue_sid", schema.OPTIONAL_TEXT)
     """Sid of that queue; None if it is in none."""
     reason = Wire("reason", schema.OPTIONAL_TEXT)
-    """The reason for its cancelation or completion; None if none was given."""
+    """The reason for its cancellation or completion; None if none was given."""
     routing_target = Wire("routing_target", schema.OPTIONAL_TEXT)
     """Sid of the worker, queue or workflow it was created for; None for ordinary routing."""
     sid = Wire("sid", schema.TEXT)

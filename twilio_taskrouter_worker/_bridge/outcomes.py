@@ -31,7 +31,7 @@ class Timings:
     do not come back together."""
 
     last_try: float = 0.2
-    """Seconds that a further attempt must have left: with less, the reason of the last failure serves the caller better than a
+    """Seconds that a further attempt must have left: with less, the last failure is more useful to the caller than a
     timeout that hides it."""
 
     patience: float = 0.5
