@@ -1,4 +1,4 @@
-"""The command ``taskrouter``. Importing it is cheap: click, rich and the rest are loaded when they are needed."""
+"""The command ``taskrouter``. Importing it is cheap: click, rich and the rest are loaded on first use."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ _INSTALL_HINT = 'pip install "twilio_taskrouter_worker[local]"'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
+    """Run the command line.
 
-    ``arguments`` are those after the command's name; None means those of the process. 0 is success, 1 a failure
-    that was reported, 2 wrong usage or a library that is not installed.
+    Args:
+        arguments: the arguments after the command's name; None: those of the process.
+
+    Returns:
+        The exit code: 0 success, 1 a reported failure, 2 wrong usage or a library that is not installed.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments == ["--version"]:

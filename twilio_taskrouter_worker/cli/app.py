@@ -1,4 +1,4 @@
-"""The commands, and how they end."""
+"""The command group ``taskrouter``, and the exit codes of its commands."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MODULES = {
 
 
 class _Commands(click.Group):
-    """Imports a command's module when it is asked for; in the order in which a newcomer needs them."""
+    """Imports a command's module when it is used; lists the commands in the order in which a newcomer needs them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(_MODULES)
@@ -60,7 +60,14 @@ def taskrouter() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; errors of usage are printed, not raised."""
+    """Run one command line; errors of usage are printed, not raised.
+
+    Args:
+        arguments: the arguments after the command's name.
+
+    Returns:
+        The exit code.
+    """
     try:
         ended = taskrouter.main(args=list(arguments), prog_name="taskrouter", standalone_mode=False)
     except click.ClickException as error:

@@ -149,7 +149,7 @@ def resend(remote: Remote, printer: Printer, sid: str) -> None:
 @click.option("--worker", metavar="NAME", default=None, help="Only events of this worker, by name or sid.")
 @click.option("--task", default=None, help="Only events of this task.")
 @click.option("--type", "types", default=None, help="Only these types, with commas; task.* stands for all of a kind.")
-@click.option("--no-follow", is_flag=True, help="Print those there are, and end.")
+@click.option("--no-follow", is_flag=True, help="Print the existing events, and exit.")
 @with_remote
 def tail(
     remote: Remote, printer: Printer, worker: str | None, task: str | None, types: str | None, no_follow: bool

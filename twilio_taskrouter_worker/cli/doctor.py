@@ -134,6 +134,7 @@ def _clock(address: str) -> str:
 
     before = time.time()
     try:
+        # OPTIONS needs no credentials.
         date = requests.options(address, timeout=CONNECT_SECONDS).headers.get("Date")
     except requests.RequestException as error:
         raise Failed(f"no answer from {address} ({type(error).__name__})") from None
@@ -152,7 +153,7 @@ def _worker(token: str, region: str | None, eb_server: str | None) -> str:
     try:
         worker.connect(CONNECT_SECONDS)
         held = len(worker.reservations)
-        available = "available" if worker.available else "not available: it is offered nothing"
+        available = "available" if worker.available else "not available: it gets no reservations"
         return f"{worker.name} is ready, {worker.activity_name} ({available}), {held} open reservations"
     except TaskRouterError as error:
         raise Failed(error.message) from None

@@ -12,11 +12,11 @@ from twilio_taskrouter_worker.errors import SeedError
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
-@click.option("--url", default=f"http://127.0.0.1:{DEFAULT_PORT}", show_default=True, help="Where the service is.")
+@click.option("--url", default=f"http://127.0.0.1:{DEFAULT_PORT}", show_default=True, help="Address of the service.")
 @click.option("--account-sid", envvar="TWILIO_ACCOUNT_SID", required=True, help="Default: TWILIO_ACCOUNT_SID.")
 @click.option("--auth-token", envvar="TWILIO_AUTH_TOKEN", required=True, help="Default: TWILIO_AUTH_TOKEN.")
 @click.option("--workspace-sid", default=None, help="Only this workspace; the default is all of them.")
-@click.option("--tasks", is_flag=True, help="Include the tasks that are not over.")
+@click.option("--tasks", is_flag=True, help="Include the open tasks.")
 def export(file: str, url: str, account_sid: str, auth_token: str, workspace_sid: str | None, tasks: bool) -> None:
     """Write the workspaces, queues, workflows and workers of a running service to a seed FILE.
 

@@ -58,31 +58,34 @@ _SHOWN = (
 )
 @click.option("--json", "as_json", is_flag=True, help="When ready, one JSON line instead of the text.")
 @click.option(
-    "--db", type=click.Path(dir_okay=False), default=None, help="Keep everything in this file, and go on with it."
+    "--db",
+    type=click.Path(dir_okay=False),
+    default=None,
+    help="Keep everything in this file; an existing one is continued.",
 )
 @click.option(
     "--seed",
     "seed_file",
     type=click.Path(exists=True, dir_okay=False),
     default=None,
-    help="Begin with the workspaces, queues, workers ... of this JSON or YAML file.",
+    help="Start with the workspaces, queues, workers ... of this JSON or YAML file.",
 )
 @click.option(
     "--random-seed",
     type=int,
     default=None,
-    help="Makes other sids and secrets, the same at every start. The default are the documented ones for development,"
+    help="Makes other sids and secrets, the same at every start. The default is the documented ones for development,"
     " except with --db, or on an address that others can reach.",
 )
-@click.option("--detach", is_flag=True, help="Go on in the background; 'taskrouter stop' ends it.")
+@click.option("--detach", is_flag=True, help="Run in the background; 'taskrouter stop' stops it.")
 @click.option(
     "--snippets",
     type=click.Choice(["python", "rest", "js", "curl"]),
     multiple=True,
     help="Print this snippet to paste, too; may be repeated.",
 )
-@click.option("--quiet", is_flag=True, help="No line for each request, connection, event and webhook.")
-@click.option("--verbose", is_flag=True, help="More of them.")
+@click.option("--quiet", is_flag=True, help="Do not log requests, connections, events and webhooks.")
+@click.option("--verbose", is_flag=True, help="Log debug messages, too.")
 @click.option(
     "--event-delay",
     type=click.FloatRange(0, 1),
@@ -204,6 +207,7 @@ class _Stop(threading.Event):
         """Handle a signal."""
         first = not self.is_set()
         self.set()
+        # Only the first signal: a second one must not interrupt the clean-up after the first.
         if self._raises and first:
             raise KeyboardInterrupt
 
@@ -242,7 +246,7 @@ def _facts(router: LocalTaskRouter) -> dict[str, Any]:
 
 
 def _first_worker(router: LocalTaskRouter) -> str | None:
-    """The worker of the snippets: the oldest there is, else one that is made now, where somebody can be offline."""
+    """Return the worker of the snippets: the oldest one, else a new one if there is an activity Offline."""
     workers = _or_none(router.workers)
     if workers:
         return workers[0].sid
@@ -259,7 +263,7 @@ def _or_none(ask: Callable[[], T]) -> T | None:
 
 
 def _welcome(facts: dict[str, Any], router: LocalTaskRouter, db: str | None, snippets: tuple[str, ...]) -> str:
-    """The text for a person; it fits a terminal of 80 by 24, with the address last."""
+    """Return the text for people; it fits a terminal of 80 by 24, with the address last."""
     lines = [*(f"  {name:<20}{facts[name] or 'none'}" for name in _SHOWN), ""]
     workers = _or_none(router.workers) or []
     lines += [f"  {each.sid}  {each.activity_name:<12} {each.friendly_name}" for each in workers[:5]]

@@ -57,7 +57,7 @@ def execute(context: click.Context, seed_file: str | None, command: tuple[str, .
 
 @click.command()
 @click.argument("program", metavar="MODULE:WORKER")
-@click.option("--reload", is_flag=True, help="Start it again when a Python file of this folder changes.")
+@click.option("--reload", is_flag=True, help="Restart it when a Python file of this folder changes.")
 @click.option("--grace", type=float, default=10.0, show_default=True, help="Seconds that handlers get after a signal.")
 @click.option("--drain-activity", metavar="NAME", default=None, help="Activity to take first after a signal.")
 @click.option("--health-port", type=int, default=None, help="Answer /live and /ready on this port.")
@@ -109,6 +109,7 @@ def _load(program: str) -> Worker:
 
 def _reloading(arguments: list[str]) -> int:
     """Run the command in a process of its own, again after each change of a file; return its exit code at the end."""
+    # SIGTERM raises KeyboardInterrupt too, so that the child is ended with this process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     while True:
         before = _changes()

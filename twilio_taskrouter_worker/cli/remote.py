@@ -87,7 +87,12 @@ class Remote:
 
     @property
     def workspace(self) -> str:
-        """The path of the chosen workspace, or of the only one. Blocks for a request."""
+        """The path of the chosen workspace, or of the only one. Blocks for a request.
+
+        Raises:
+            UsageError: there is no such workspace, or not exactly one; the message names the existing ones.
+            ClickException: there was no answer, or the request was refused.
+        """
         found = list(self.list("/v1/Workspaces", "workspaces"))
         wanted = [each for each in found if self._workspace in (None, each["sid"], each["friendly_name"])]
         if len(wanted) == 1:

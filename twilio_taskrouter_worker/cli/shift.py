@@ -193,6 +193,7 @@ class Shift:
                 sid = router.add_worker(name, attributes={"languages": ["en"]}, activity="Available")
                 clients.append(Worker(router.token(sid), **router.connection))
                 self.workers.append(WorkerStory(name, sid))
+            # All are started before the first wait, so that the workers connect in parallel.
             pending = []
             for client, story in zip(clients, self.workers, strict=True):
                 self._listen(client, story)

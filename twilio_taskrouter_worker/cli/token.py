@@ -20,7 +20,7 @@ from twilio_taskrouter_worker.tokens import create_worker_token, decode_unverifi
 @click.option("--role", type=click.Choice(["worker", "supervisor"]), default="worker", show_default=True)
 @click.option("--signing-key-sid", envvar="TWILIO_API_KEY", show_envvar=True, help="The API key that signs it.")
 @click.option("--signing-key-secret", envvar="TWILIO_API_SECRET", show_envvar=True, help="Its secret.")
-@click.option("--decode", metavar="TOKEN", default=None, help="Show what is in TOKEN instead; it is not verified.")
+@click.option("--decode", metavar="TOKEN", default=None, help="Show the claims of TOKEN instead, without verifying it.")
 @with_remote
 def token(
     remote: Remote,

@@ -88,11 +88,11 @@ class Clock:
 
     @property
     def running(self) -> bool:
-        """Whether the clock is running."""
+        """Whether the clock is running. Does not block."""
         return self._running
 
     def now(self) -> float:
-        """Return the time in unix seconds."""
+        """Return the time in unix seconds. Does not block."""
         with self._lock:
             return self._now()
 

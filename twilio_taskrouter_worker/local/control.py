@@ -191,7 +191,7 @@ class Control:
         return [each for each in counted if each["sessions"]]
 
     def _events(self, question: _Question) -> Any:
-        """The events after a sid, oldest first; without one, the latest."""
+        """Return the events after a sid, oldest first; without one, the latest."""
         query = question.query
         types = [each for each in query.get("type", "").split(",") if each]
         events = self._router.events(*types, task=query.get("task"), worker=query.get("worker"))
@@ -213,7 +213,7 @@ class Control:
         ]
 
     def _reset(self, question: _Question) -> None:
-        # The answer must be on its way before its connection ends.
+        # The reset closes the connection of this request: its answer must be sent first.
         timer = threading.Timer(0.05, self._router.reset)
         timer.daemon = True
         timer.start()

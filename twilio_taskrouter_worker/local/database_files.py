@@ -1,4 +1,4 @@
-"""The files of one SQLite database: where they may be, who may read them, and how SQLite is kept from losing one."""
+"""The files of one SQLite database: their place, their permissions, and the protection of the ``-wal`` against loss."""
 
 from __future__ import annotations
 
@@ -68,7 +68,14 @@ class DatabaseFiles:
             raise StoreError(f"Cannot make the file {path}: permission denied. Choose a folder you may write to.")
 
     def create_if_missing(self) -> bool:
-        """Create an empty file that only its owner may use, as it will hold secrets; return whether it was missing."""
+        """Create an empty file that only its owner may use, as it will hold secrets.
+
+        Returns:
+            Whether it was missing.
+
+        Raises:
+            StoreError: it cannot be created.
+        """
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
@@ -107,10 +114,15 @@ class DatabaseFiles:
     # -- SQLite deletes the -wal of a killed service when it closes the database ------------------------------------
 
     def spare_wal(self) -> bool:
-        """Keep a copy of the ``-wal`` until its rows were checked; return whether there is one.
+        """Keep a copy of the ``-wal`` until its rows were checked.
 
-        Otherwise a start that is refused would leave less than it found, and the next one could not tell that
-        something is missing.
+        Otherwise a refused start would leave less than it found, and the next one could not detect the loss.
+
+        Returns:
+            Whether there is a ``-wal``.
+
+        Raises:
+            StoreError: the copy cannot be created.
         """
         _discard(self._spare)
         if not os.path.exists(self.wal):
@@ -152,7 +164,7 @@ class DatabaseFiles:
         for name, identity in self._identities.items():
             if _identity(name) != identity:
                 raise StoreError(
-                    f"{name} was moved, deleted or replaced while the service runs, so nothing more can be kept in it."
+                    f"{name} was moved, deleted or replaced while the service runs: further changes would be lost."
                     " Stop the service before you touch its files."
                 )
 

@@ -410,7 +410,7 @@ def _known(service: Service, worker: str | None) -> str | None:
     if worker is None:
         return None
     if not isinstance(worker, str):
-        raise ValueError(f"worker must be a worker's sid, or None for everybody, not {type(worker).__name__}.")
+        raise ValueError(f"worker must be a worker's sid, or None for all workers, not {type(worker).__name__}.")
     engine = service.engine
     for workspace in engine.workspaces():
         with suppress(Rejected):
@@ -461,7 +461,7 @@ def _answer(status: int, body: Any, retry_after: int | None) -> Answer:
     try:
         return json.dumps(body, allow_nan=False).encode(), headers
     except (TypeError, ValueError) as error:
-        raise ValueError(f"body must be text, bytes or what JSON is made of: {error}.") from None
+        raise ValueError(f"body must be text, bytes or a JSON value: {error}.") from None
 
 
 def _error(status: int) -> Mapping[str, Any]:

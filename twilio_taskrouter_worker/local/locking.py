@@ -81,6 +81,7 @@ def _acquire(path: str, database: str) -> int:
     deadline = time.monotonic() + _WAIT_SECONDS
     while True:
         try:
+            # O_NOFOLLOW: in a shared folder, a link could make another file of this user the lock.
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise StoreError(

@@ -114,6 +114,7 @@ def _build(
             if own != kept.credentials:
                 store.replace_credentials(own)
         service.committer.committed = snapshots.take_if_due
+        # Only from here on: replayed commands are in the journal already.
         service.record()
         service.committer.note_clock(clock.state())
     return OpenedService(service=service, credentials=own, key=key, new=kept is None)
@@ -196,13 +197,14 @@ def _replay(
         except Rejected as refusal:
             trouble = f"it refuses entry {count} of the journal ({refusal.message})"
         else:
+            # The number of events shows at once whether this version behaves like the one that wrote the entry.
             if service.engine.sequence == kept.events:
                 snapshots.take_if_due(store)
                 continue
             trouble = f"entry {count} of the journal causes other events now than when it was written"
         raise StoreError(
             f"{store.path} was written by version {header.version} of twilio_taskrouter_worker, and this one"
-            f" ({__version__}) behaves differently: {trouble}. Open it with that version and export what is in it."
+            f" ({__version__}) behaves differently: {trouble}. Open it with that version and export its content."
         )
     return count - first
 

@@ -52,7 +52,11 @@ class WorkspaceOperations:
 
     @property
     def workspace_sid(self) -> str:
-        """The workspace of all these operations."""
+        """The workspace of all these operations.
+
+        Raises:
+            StateError: the router is not running, or has no workspace.
+        """
         raise NotImplementedError
 
     def _ask_service(self, question: Callable[[Service], T]) -> T:
@@ -69,18 +73,30 @@ class WorkspaceOperations:
 
     @property
     def activities(self) -> Mapping[str, str]:
-        """The sids of the activities by their names, as they are now."""
+        """The sids of the activities by their names, as they are now. Blocks for less than a millisecond.
+
+        Raises:
+            StateError: the router is not running.
+        """
         found = self._ask(lambda engine: engine.activities(self.workspace_sid))
         return MappingProxyType({activity.friendly_name: activity.sid for activity in found})
 
     @property
     def workflow_sid(self) -> str:
-        """The workspace's first workflow. Raises StateError if it has none."""
+        """The workspace's first workflow. Blocks for less than a millisecond.
+
+        Raises:
+            StateError: it has none, or the router is not running.
+        """
         return self._first("workflow", self._ask(lambda engine: engine.workflows(self.workspace_sid)))
 
     @property
     def task_queue_sid(self) -> str:
-        """The workspace's first task queue. Raises StateError if it has none."""
+        """The workspace's first task queue. Blocks for less than a millisecond.
+
+        Raises:
+            StateError: it has none, or the router is not running.
+        """
         return self._first("task queue", self._ask(lambda engine: engine.queues(self.workspace_sid)))
 
     @staticmethod
@@ -384,7 +400,11 @@ class WorkspaceOperations:
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def workers(self) -> list[model.Worker]:
-        """Return the workers as they are now, oldest first. Blocks for less than a millisecond."""
+        """Return the workers as they are now, oldest first. Blocks for less than a millisecond.
+
+        Raises:
+            StateError: the router is not running.
+        """
         return self._ask(lambda engine: engine.workers(self.workspace_sid))
 
     def worker(self, worker: str) -> model.Worker:
@@ -403,7 +423,13 @@ class WorkspaceOperations:
         return self._ask(lambda engine: engine.worker(home, worker))
 
     def tasks(self) -> list[model.Task]:
-        """Return the tasks as they are now, oldest first; ended ones are kept for some minutes. Blocks briefly."""
+        """Return the tasks as they are now, oldest first; ended ones are kept for some minutes.
+
+        Blocks for less than a millisecond, or longer with many tasks.
+
+        Raises:
+            StateError: the router is not running.
+        """
         return self._ask(lambda engine: engine.tasks(self.workspace_sid))
 
     def task(self, sid: str) -> model.Task:
@@ -460,16 +486,20 @@ class WorkspaceOperations:
         return self._ask(lambda engine: engine.explain(home, task_sid))
 
     def events(self, *types: str, task: str | None = None, worker: str | None = None) -> list[LoggedEvent]:
-        """Return the latest events of the workspace, oldest first.
+        """Return the latest events of the workspace, oldest first. Blocks for some milliseconds.
 
         Args:
             types: only events of these types, for example ``"task.created"``; a type that ends in ``.*`` stands for
                 all of its kind. None given: all.
             task: only events that concern this task, by sid.
-            worker: only events that concern this worker.
+            worker: only events that concern this worker, by name or sid.
 
         Returns:
             The events; some thousands are kept.
+
+        Raises:
+            NotFoundError: there is no worker of that name.
+            StateError: the router is not running.
         """
         worker_sid = _known(worker, "WK", self._worker_sid)
         workspace = self.workspace_sid

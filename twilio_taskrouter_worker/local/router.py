@@ -202,7 +202,11 @@ class LocalTaskRouter(WorkspaceOperations):
 
     @property
     def rules(self) -> Rules:
-        """The switches in force. Does not block. Raises StateError if it is not running."""
+        """The switches in force, for choices where TaskRouter's documentation is silent. Does not block.
+
+        Raises:
+            StateError: it is not running.
+        """
         service = self._running()
         return Rules.join(service.engine.rules, service.rules)
 
@@ -210,34 +214,58 @@ class LocalTaskRouter(WorkspaceOperations):
 
     @property
     def url(self) -> str:
-        """The root of the service, such as ``http://127.0.0.1:4100``; REST is below its ``/v1``."""
+        """The root of the service, such as ``http://127.0.0.1:4100``; REST is below its ``/v1``. Does not block.
+
+        Raises:
+            StateError: it is not running.
+        """
         self._running()
         return self._host.url
 
     @property
     def connection(self) -> ConnectionOptions:
-        """The options that connect a client to this router: ``Worker(token, **router.connection)``."""
+        """The options that connect a client to this router: ``Worker(token, **router.connection)``. Does not block.
+
+        Raises:
+            StateError: it is not running.
+        """
         eb_server = f"{self.url}{_BRIDGE}"
         return {"eb_server": eb_server, "ws_server": f"ws{eb_server[len('http') :]}"}
 
     @property
     def account_sid(self) -> str:
-        """The account; with :attr:`auth_token` the user and password of REST."""
+        """The account; with :attr:`auth_token` the user and password of REST. Does not block.
+
+        Raises:
+            StateError: it has a file and has not started yet.
+        """
         return self._known_credentials().account_sid
 
     @property
     def auth_token(self) -> str:
-        """The account's password."""
+        """The account's password. Does not block.
+
+        Raises:
+            StateError: it has a file and has not started yet.
+        """
         return self._known_credentials().auth_token
 
     @property
     def signing_key_sid(self) -> str:
-        """The API key that signs tokens; with :attr:`signing_key_secret` also a user and password of REST."""
+        """The API key that signs tokens; with :attr:`signing_key_secret` also valid for REST. Does not block.
+
+        Raises:
+            StateError: it has a file and has not started yet.
+        """
         return self._known_credentials().signing_key_sid
 
     @property
     def signing_key_secret(self) -> str:
-        """The API key's secret."""
+        """The API key's secret. Does not block.
+
+        Raises:
+            StateError: it has a file and has not started yet.
+        """
         return self._known_credentials().signing_key_secret
 
     def token(self, worker_sid: str, role: str = "worker", ttl: int = 3600, *, identity: str | None = None) -> str:
@@ -268,7 +296,10 @@ class LocalTaskRouter(WorkspaceOperations):
     def workspace_sid(self) -> str:
         """The workspace of all operations: the oldest one at the start, else the first one that was created.
 
-        Raises StateError if the router is not running, or has no workspace.
+        Blocks for less than a millisecond.
+
+        Raises:
+            StateError: the router is not running, or has no workspace.
         """
         self._running()
         if self._workspace_sid is None:

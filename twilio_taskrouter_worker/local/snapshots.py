@@ -65,6 +65,7 @@ def starting_point(store: Store) -> StartingPoint | None:
         if engine is None:
             continue
         facts, count, since = [snapshot.facts], len(_unpacked(snapshot.facts)), snapshot.since
+        # Each snapshot has the facts since the one before: collect them backwards until there are enough.
         while since and count < KEPT_FACTS:
             before = next(found, None)
             if before is None or before.number != since or before.version != __version__:
@@ -135,6 +136,7 @@ class Snapshots:
             )
         )
         now = time.thread_time()
+        # Scales the distance so that the time for snapshots stays at 1/SHARE of the processor's time between two.
         slower = (now - began) * SHARE / max(0.001, began - self._made_at)
         self._distance = max(DISTANCE, min(int((store.count - self._latest) * slower), LONGEST_DISTANCE))
         self._latest, self._made_at = store.count, now

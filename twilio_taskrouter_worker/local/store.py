@@ -314,7 +314,7 @@ class Store:
                 self._count = count
                 self._sum = _chained((text, events, actor, address), self._sum)
                 if number != count or self._sum != total:
-                    raise damaged(self.path, f"entry {count} of its journal is not what was written there")
+                    raise damaged(self.path, f"entry {count} of its journal does not match its checksum")
                 try:
                     entry = JournalEntry.from_json(text)
                 except ValueError as error:
@@ -329,7 +329,7 @@ class Store:
         row = self._connection.execute("SELECT sum FROM journal WHERE number = ?", (snapshot.number,)).fetchone()
         kept = self._connection.execute("SELECT sum FROM snapshot WHERE number = ?", (snapshot.number,)).fetchone()
         if row is None or row != kept:
-            raise damaged(self.path, f"entry {snapshot.number} of its journal is not what was written there")
+            raise damaged(self.path, f"entry {snapshot.number} of its journal does not match its checksum")
         return int(row[0])
 
     def _check_count(self) -> None:

@@ -598,7 +598,7 @@ def test_repr_shows_what_is_active(router: LocalTaskRouter, alice: str) -> None:
         (lambda faults: faults.refuse_connects(tcp=True, worker="WK1"), "takes no worker"),
         (lambda faults: faults.http_status(503, times=0), "times must be an integer from 1"),
         (lambda faults: faults.http_status(503, retry_after=0.5), "retry_after must be a whole number"),
-        (lambda faults: faults.http_status(503, body={1, 2}), "body must be text, bytes or what JSON"),
+        (lambda faults: faults.http_status(503, body={1, 2}), "body must be text, bytes or a JSON value"),
         (lambda faults: faults.http_status(503, route="POST Taks"), "No request has the route 'POST Taks'"),
         (lambda faults: faults.http_status(503, route="PUT Tasks"), "GET, POST, DELETE"),
         (lambda faults: faults.http_status(503, route=""), "No request has the route ''"),

@@ -347,7 +347,7 @@ def test_a_journal_that_means_something_else_now(db: str) -> None:
         store.append(type(kept[0].entry)(kept[-1].entry.now, command), 1)
         store.commit()
         store.close()
-        with pytest.raises(StoreError, match=f"behaves differently.*{said}.*export what is in it"):
+        with pytest.raises(StoreError, match=f"behaves differently.*{said}.*export its content"):
             LocalTaskRouter(db=file).start()
 
 

@@ -160,7 +160,7 @@ def test_an_entry_changed_beside_the_snapshot(tmp_path: Path) -> None:
     with LocalTaskRouter(db=path, clock="virtual") as router:
         live(router, 3, 200)
     change(path, "UPDATE journal SET sum = sum + 1 WHERE number IN (SELECT number FROM snapshot)")
-    with pytest.raises(StoreError, match="is not what was written there"):
+    with pytest.raises(StoreError, match="does not match its checksum"):
         LocalTaskRouter(db=path).start()
 
 

@@ -159,6 +159,7 @@ class App:
         except Rejected as refusal:
             response = _refusal(refusal, told)
         except BaseException:
+            # An unexpected error after some of the commands: their events must still be sent.
             batch.release()
             raise
         await self.service.committer.kept()

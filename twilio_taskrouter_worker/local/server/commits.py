@@ -144,6 +144,7 @@ class Committer:
                 self.committed(self._store)
                 if self._store.pending:
                     self._commit_soon()
+        # Taken out before the calls: a callback may wait for the next commit.
         waiting, self._waiting = self._waiting, []
         futures, self._futures = self._futures, []
         for callback in waiting:

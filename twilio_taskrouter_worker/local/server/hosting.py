@@ -173,6 +173,7 @@ class Host:
                 return
             with self._lock:
                 self._loop = loop
+                # stop() may have been called while the service was built.
                 self._open = not self._ended
             started.set_result(None)
             if self._open:

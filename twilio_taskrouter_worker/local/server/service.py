@@ -214,6 +214,7 @@ class Service:
         patience = self.loop.time() + _ANSWER_SECONDS
 
         def release() -> None:
+            # The answer may be in the transport's buffer; events go out on other sockets and would overtake it.
             unsent = transport is not None and not transport.is_closing() and transport.get_write_buffer_size()
             if unsent and self.loop.time() < patience:
                 self.loop.call_later(self._event_delay, release)
@@ -321,6 +322,7 @@ class Service:
         if event.workspace is not None:
             self._workspaces[event.workspace_sid] = event.workspace
         workspace = self._workspaces.get(event.workspace_sid)
+        # As of the event: the log keeps showing this name after the workspace was renamed or deleted.
         name = "" if workspace is None else workspace.friendly_name
         self.log.add(Entry(event, name, actor_sid or event.workspace_sid, address))
 

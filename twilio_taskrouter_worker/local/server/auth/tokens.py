@@ -144,9 +144,11 @@ class SigningKey:
         """
         where = (self.account_sid, self.sid, self.secret, workspace_sid, worker_sid)
         over = isinstance(ttl, int) and not isinstance(ttl, bool) and ttl <= 0
+        # create_worker_token() refuses a ttl of 0 or less: such a token is made valid first, and changed below.
         made = create_worker_token(*where, role=role, ttl=1 if over else ttl, identity=identity)
         claims = decode_unverified(made)
         claims["exp"] = claims["iat"] + ttl
+        # Tokens of the same second would otherwise be equal.
         claims["jti"] += f"-{next(self._count)}"
         return jwt.encode(claims, self.secret, algorithm=_ALGORITHM, headers=jwt.get_unverified_header(made))
 

@@ -113,6 +113,7 @@ def answer(service: Service, envelope: Envelope, header: str | None, context: Co
     if found is None:
         raise refusals.not_found(f"/{envelope.url}")
     (check, handle), path = found
+    # Before the check of the role, which looks sids up in the grant's workspace.
     if path["WorkspaceSid"] != grant.workspace_sid:
         raise refusals.forbidden("The token is for another workspace", service.rules)
     check(grant, path, envelope.params, service)

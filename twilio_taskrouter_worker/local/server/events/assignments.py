@@ -73,7 +73,7 @@ def _call_seconds(value: Any) -> int:
 
 
 def _words(value: Any) -> str:
-    """Several words: one text with commas or blanks between them, or a list."""
+    """Convert several words: one text with commas or blanks between them, or a list."""
     if isinstance(value, list) and all(isinstance(word, str) for word in value):
         return ",".join(value)
     if isinstance(value, str):
@@ -87,7 +87,7 @@ def _switch_or_text(value: Any) -> bool | str:
 
 @attrs.frozen
 class _Key:
-    """One key of an answer: the instruction's parameter, and how its value is read."""
+    """One key of an answer: the instruction's parameter, and the converter of its value."""
 
     param: str
     read: Callable[[Any], Any] = _text
@@ -166,7 +166,7 @@ INSTRUCTIONS: Final[dict[str, dict[str, _Key]]] = {
 
 @attrs.frozen
 class Instruction:
-    """What an answer asks for."""
+    """The instruction of an answer, as a command."""
 
     command: commands.InstructReservation = attrs.field(repr=False)
     ignored: tuple[str, ...] = ()

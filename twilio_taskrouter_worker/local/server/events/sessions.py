@@ -184,6 +184,7 @@ class Session:
         """
         if not self.open or self.wire.is_closing():
             return
+        # asyncio buffers without a limit of its own.
         waiting = self.wire.get_write_buffer_size()
         if waiting > SEND_BUFFER_BYTES:
             if waiting > BURST_BYTES:
@@ -287,6 +288,7 @@ class Sessions:
         Args:
             session: the session.
         """
+        # Closed even if it is unknown by now: frames on their way through a fault must not be written.
         mine = self._by_worker.get(session.worker_sid, {})
         session.open = False
         if session not in mine:
@@ -299,6 +301,7 @@ class Sessions:
         if not mine:
             del self._by_worker[session.worker_sid]
             self._newest_token.pop(session.worker_sid, None)
+        # Last: this applies a command, whose events must not reach the removed session.
         self._closed(session)
 
     def close(self, session: Session, why: Close) -> None:
@@ -312,6 +315,7 @@ class Sessions:
         if session.stalled:
             return  # nothing can be sent; the fault closes the connection when it ends
         code = self._rules.replaced_session_close_code if why is Close.REPLACED else why.code
+        # Not awaited: a client may take a second to answer the close frame.
         task = self._loop.create_task(session.close_politely(code, why.reason))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -370,6 +374,7 @@ class Sessions:
         if not session.open or grace is None:
             return
         ends = max(session.expires_at, self._newest_token.get(session.worker_sid, 0.0)) + grace
+        # Computed again each time the timer ends: a newer token may have come with a request meanwhile.
         left = ends - self._real_now()
         if left <= 0:
             self.close(session, Close.TOKEN_EXPIRED)

@@ -138,10 +138,10 @@ class Webhooks:
         try:
             self._execute(commands.CancelReservation(workspace_sid=event.workspace_sid, sid=sid))
         except (Rejected, StoreError):
-            pass  # its workspace or its task is gone, or nothing counts any more
+            pass  # its workspace or task was deleted, or the file could not be written
 
     def _level(self, workflow_sid: str) -> int:
-        """How loud a failure is: the task is offered again at once, so that failures come as fast as they can."""
+        """Return the level for a failure: repeated ones are quiet, because the task is offered again at once."""
         latest = self._warned.get(workflow_sid)
         if latest is not None and self._loop.time() - latest < WARNED_EVERY_SECONDS:
             return logging.DEBUG
@@ -173,7 +173,7 @@ class Webhooks:
     # -- events ----------------------------------------------------------------------------------------------------
 
     def _pump(self, line: _Line) -> None:
-        """Go on with a line whose first callback may leave."""
+        """Start posting a queue's callbacks, if its first one is released."""
         if not line.busy and line.ready():
             line.busy = True
             self._start(self._serve(line))
@@ -187,6 +187,7 @@ class Webhooks:
         finally:
             line.busy = False
             if not line.waiting:
+                # An idle queue is removed, so that deleted workspaces leave none behind.
                 self._lines.pop(line.workspace_sid, None)
 
     async def _post_event(self, url: str, event: Event, workspace_name: str) -> None:
@@ -202,7 +203,7 @@ class Webhooks:
                 self._failing.discard(url)
                 log.info("Event callback %s works again", shown(url))
             return
-        # Said once and not for each event, until it works again.
+        # One warning until it works again, not one for each event.
         level = logging.DEBUG if url in self._failing else logging.WARNING
         self._failing.add(url)
         log.log(level, "Event callback %s missed %s %s: %s", shown(url), event.type, event.sid, trouble)
@@ -213,7 +214,7 @@ class _Callback:
     """One event callback that waits for its turn."""
 
     batch: Batch
-    """It leaves after this was released."""
+    """It is posted after this was released."""
     url: str
     event: Event
     workspace_name: str
@@ -226,15 +227,15 @@ class _Line:
         self.workspace_sid = workspace_sid
         self.waiting: deque[_Callback] = deque()
         self.busy = False
-        """One is under way."""
+        """One is being posted."""
         self._left_out = 0
 
     def ready(self) -> bool:
-        """Whether the first one may leave; those behind it wait for it, released or not."""
+        """Return whether the first one may be posted; those behind it wait for it, released or not."""
         return bool(self.waiting) and self.waiting[0].batch.released
 
     def append(self, callback: _Callback) -> None:
-        """Take one in, unless too many wait."""
+        """Add a callback, or drop it if too many wait."""
         if len(self.waiting) < WAITING_EVENTS:
             self.waiting.append(callback)
             return
@@ -248,14 +249,14 @@ class _Line:
         self._left_out += 1
 
     def report_gap(self) -> None:
-        """Log how many were left out, once there is room again for a good while."""
+        """Log the number of dropped ones, once at most half of the queue is in use again."""
         if self._left_out and len(self.waiting) <= WAITING_EVENTS // 2:
             log.warning("%d event callbacks of workspace %s were left out", self._left_out, self.workspace_sid)
             self._left_out = 0
 
 
 def _check(reply: Reply) -> None:
-    """Make sure that an assignment callback's answer is one that TaskRouter reads."""
+    """Check that an assignment callback's answer has a status and a content type that TaskRouter reads."""
     if reply.status != 200:
         raise NotDelivered(f"it answered {reply.status}, where 200 is right")
     if reply.body.strip() and reply.content_type != _JSON:
@@ -272,5 +273,5 @@ def _names(events_filter: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in events_filter.split(",") if name.strip())
     unknown = sorted(names - LOG_EVENTS)
     if unknown:
-        log.warning("The events filter names what is no event: %s", ", ".join(one_line(name[:60]) for name in unknown))
+        log.warning("The events filter has unknown events: %s", ", ".join(one_line(name[:60]) for name in unknown))
     return names

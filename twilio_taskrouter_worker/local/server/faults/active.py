@@ -197,6 +197,7 @@ class ActiveFaults:
         Raises:
             Disturbed: one of them answers it.
         """
+        # A copy: faults may begin or end while the request waits.
         for fault in list(self._active):
             if fault.active:  # it may have ended while an earlier one delayed the request
                 await fault.request(arrival)

@@ -22,7 +22,13 @@ class Delay(ActiveFault):
         self._timer: asyncio.TimerHandle | None = None
 
     def frame(self, session: Session, kind: Kind, data: bytes) -> None:
-        """Hold a frame back for the delay."""
+        """Hold a frame back for the delay.
+
+        Args:
+            session: the session it is for.
+            kind: the kind of frame.
+            data: the frame's bytes.
+        """
         assert self.board is not None
         self.hits += 1
         self._held.append((self.board.loop.time() + self._seconds, session, kind, data))
@@ -53,7 +59,13 @@ class Duplicate(ActiveFault):
     """Sends every event twice."""
 
     def frame(self, session: Session, kind: Kind, data: bytes) -> None:
-        """Pass a frame on, and an event once more."""
+        """Pass a frame on, and an event once more.
+
+        Args:
+            session: the session it is for.
+            kind: the kind of frame.
+            data: the frame's bytes.
+        """
         self.pass_on(session, kind, data)
         if kind is Kind.EVENT:
             self.hits += 1
@@ -69,7 +81,13 @@ class Reorder(ActiveFault):
         self._held: dict[Session, tuple[list[bytes], asyncio.TimerHandle]] = {}
 
     def frame(self, session: Session, kind: Kind, data: bytes) -> None:
-        """Hold an event back until the window closes."""
+        """Hold an event back until its window ends; pass other frames on.
+
+        Args:
+            session: the session it is for.
+            kind: the kind of frame.
+            data: the frame's bytes.
+        """
         if kind is not Kind.EVENT:
             self.pass_on(session, kind, data)
             return
@@ -96,7 +114,13 @@ class StallHeartbeats(ActiveFault):
     """Drops heartbeats; all other frames pass."""
 
     def frame(self, session: Session, kind: Kind, data: bytes) -> None:
-        """Drop a heartbeat."""
+        """Drop a heartbeat; pass other frames on.
+
+        Args:
+            session: the session it is for.
+            kind: the kind of frame.
+            data: the frame's bytes.
+        """
         if kind is Kind.HEARTBEAT:
             self.hits += 1
         else:
@@ -123,6 +147,7 @@ class HalfOpen(ActiveFault):
         """
         super().begin(board)
         for session in board.sessions.select(self.worker_sid):
+            # A session stalled by an earlier fault belongs to that one, which will also resume it.
             if not session.stalled:
                 session.stalled = True
                 session.wire.pause_reading()
@@ -131,7 +156,13 @@ class HalfOpen(ActiveFault):
         self.hits = len(self._held)
 
     def frame(self, session: Session, kind: Kind, data: bytes) -> None:
-        """Hold a frame of a stalled session; drop the session once it holds more than its buffer allows."""
+        """Hold a frame of a stalled session; drop the session once it holds more than its buffer allows.
+
+        Args:
+            session: the session it is for.
+            kind: the kind of frame.
+            data: the frame's bytes.
+        """
         held = self._held.get(session)
         if held is None:
             self.pass_on(session, kind, data)

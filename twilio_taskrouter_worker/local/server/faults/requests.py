@@ -34,6 +34,7 @@ class Route:
         method, blank, path = text.strip().rpartition(" ")
         self._method = method.strip().upper() if blank else None
         self._segments = path.strip("/").split("/")
+        # Checked against all requests there are: a misspelt route would silently match nothing.
         known = [*ROUTES.templates(), *operations.TABLE.templates()]
         if not any(self._means(*template) for template in known):
             ends = sorted({path.rpartition("/")[2] for _, path in known if not path.endswith("}")})
@@ -111,10 +112,13 @@ class HttpStatus(RequestFault):
         self._answer = (status, body, headers)
 
     async def request(self, arrival: Arrival) -> None:
-        """Answer a request.
+        """Answer an affected request.
+
+        Args:
+            arrival: the request.
 
         Raises:
-            Disturbed: always for an affected request.
+            Disturbed: it is affected.
         """
         if self.meets(arrival):
             raise Disturbed(*self._answer)
@@ -129,7 +133,11 @@ class HttpLatency(RequestFault):
         self._over = asyncio.Event()
 
     async def request(self, arrival: Arrival) -> None:
-        """Wait for the delay, or until the fault ends."""
+        """Wait for the delay of an affected request, or until the fault ends.
+
+        Args:
+            arrival: the request.
+        """
         if self.meets(arrival):
             try:
                 await asyncio.wait_for(self._over.wait(), self._seconds)
@@ -149,10 +157,13 @@ class RefuseHandshakes(ActiveFault):
         self._answer = (status, body, headers)
 
     async def request(self, arrival: Arrival) -> None:
-        """Refuse a handshake.
+        """Refuse an affected handshake.
+
+        Args:
+            arrival: the request.
 
         Raises:
-            Disturbed: always for an affected handshake.
+            Disturbed: it is affected.
         """
         if arrival.kind == HANDSHAKE and self.concerns(arrival.worker_sid):
             self.hits += 1

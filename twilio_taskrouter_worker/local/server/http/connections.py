@@ -178,6 +178,7 @@ class HttpServer(web.Server):
             connection: the connection.
             size: the number of bytes.
         """
+        # Websocket sessions and evicted connections are in neither line.
         if connection in self._line(connection):
             connection.received += size
             self._waiting += size
@@ -305,6 +306,7 @@ async def read_body(request: web.BaseRequest, limit: int = BODY_BYTES) -> bytes:
         raise ConnectionResetError("The connection was closed before the body was there") from None
     except (web.RequestPayloadError, ValueError):
         raise refusals.invalid("The request body is garbled") from None
+    # aiohttp's own limit is BODY_BYTES, which may be larger than this one.
     if len(body) > limit:
         raise refusals.too_large(limit)
     return body

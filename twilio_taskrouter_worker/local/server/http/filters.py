@@ -113,7 +113,13 @@ def _clauses(ordering: str, orders: Orders) -> list[tuple[Callable[[Any], Any], 
 
 
 def field(parameter: str, attribute: str, converter: Callable[[Any], Any] = text) -> Filter:
-    """Return a filter on one attribute being exactly the given value."""
+    """Return a filter for records with a given value of one attribute.
+
+    Args:
+        parameter: the parameter.
+        attribute: the attribute.
+        converter: converts the parameter's value.
+    """
 
     def equals(scope: Scope, value: Any) -> Test:
         return lambda record: bool(getattr(record, attribute) == value)
@@ -122,7 +128,13 @@ def field(parameter: str, attribute: str, converter: Callable[[Any], Any] = text
 
 
 def one_of(parameter: str, attribute: str, *allowed: str) -> Filter:
-    """Return a filter on one attribute being one of the given words."""
+    """Return a filter for records with one of several given words in one attribute.
+
+    Args:
+        parameter: the parameter.
+        attribute: the attribute.
+        allowed: the words it may have.
+    """
 
     def among(scope: Scope, values: tuple[str, ...]) -> Test:
         return lambda record: getattr(record, attribute) in values

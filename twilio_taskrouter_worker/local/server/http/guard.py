@@ -52,6 +52,7 @@ class Guard:
                 webhook of this service (508).
         """
         headers = request.headers
+        # First, and also with allowed_hosts=["*"]: webhooks to the service itself would cause webhooks without end.
         if "X-Twilio-Signature" in headers:
             raise refusals.own_webhook()
         if EVERY_HOST in self._names:

@@ -23,7 +23,7 @@ def fields(body: bytes, content_type: str, most: int) -> Pairs:
         most: how many fields there may be.
 
     Raises:
-        Rejected: it is garbled, holds a file or what is not UTF-8 text, or has too many fields (400).
+        Rejected: it is garbled, has a file or text that is not UTF-8, or has too many fields (400).
     """
     boundary = _parameter(content_type, "boundary")
     if not boundary:

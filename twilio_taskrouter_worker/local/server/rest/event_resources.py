@@ -18,7 +18,13 @@ _W: Final = "Workspaces/{WorkspaceSid}"
 
 
 def shape(entry: Entry, base: str, now: float) -> dict[str, Any]:
-    """An event."""
+    """Return an event.
+
+    Args:
+        entry: the event and its actor.
+        base: the URL of ``/v1``, for links.
+        now: unix seconds by the engine's clock.
+    """
     event = entry.event
     kind, resource_sid, path = event_fields.resource(event)
     home = f"{base}/Workspaces/{event.workspace_sid}"

@@ -166,6 +166,7 @@ def activity_durations(
     stays: dict[str, list[float]] = {}
     for fact in facts:
         if fact.type == "worker.activity.update" and fact.activity_sid is not None:
+            # A stay that began before the span counts from the start of the span.
             stays.setdefault(fact.activity_sid, []).append(min(fact.seconds, fact.at - span.start))
     for worker in workers:
         began = max(worker.date_status_changed, span.start)

@@ -64,7 +64,7 @@ class Resource:
         return tuple(found)
 
     def _list(self, call: Call) -> Answer:
-        # Records first: a path that leads nowhere is a 404 before any filter is looked at.
+        # Records first: an unknown path is a 404 even if a filter is invalid.
         records = self.list_records(call)
         found = select(records, call.scope(), call.query, self.filters, self.orders)
         return Answer(200, page(call, self.key, found, self.shape))

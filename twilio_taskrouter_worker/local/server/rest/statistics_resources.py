@@ -26,7 +26,7 @@ MOST_THRESHOLDS: Final = 30
 
 
 def _channel(call: Call) -> str | None:
-    """The task channel's sid that TaskChannel (a sid or a unique name) asks for."""
+    """Return the sid of the task channel that TaskChannel names by sid or unique name; None without one."""
     given = call.query.get("TaskChannel")
     if not given:
         return None
@@ -97,7 +97,7 @@ def _workspace_past(call: Call) -> Figures:
 
 
 def _queue_now(call: Call, queue_sid: str) -> Figures:
-    """The figures of a queue now; those of a queue that is not of the workspace are zeros."""
+    """Return the current figures of a queue; zeros for a queue of another workspace."""
     known = any(queue.sid == queue_sid for queue in call.engine.queues(call.workspace_sid))
     members = call.engine.queue_members(call.workspace_sid, queue_sid) if known else []
     tasks = _tasks(call, lambda task: task.task_queue_sid == queue_sid)
