@@ -38,6 +38,7 @@ from .routing import matching, walk
 from .rules import DEFAULT_RULES, Rules
 from .transitions import remove_task
 
+# AdvanceTime is missing here: it has no effect beyond the timers that every command runs first.
 _HANDLERS: dict[type[Command], Callable[[Kernel, Any], Any]] = {
     c.CreateWorkspace: workspaces.create,
     c.UpdateWorkspace: workspaces.update,
@@ -75,6 +76,7 @@ _HANDLERS: dict[type[Command], Callable[[Kernel, Any], Any]] = {
     c.SessionClosed: sessions.closed,
 }
 
+# Each function takes the kernel and the timer's arguments: workspace, owner, and more for voice answers.
 _TIMERS: dict[TimerKind, Callable[..., None]] = {
     TimerKind.RESERVATION_TIMEOUT: reservations.timed_out,
     TimerKind.TASK_TIMEOUT: tasks.time_out,
@@ -146,6 +148,7 @@ class Engine(Queries):
         """
         engine = cls(account_sid=account_sid, seed=seed, rules=rules)
         for entry in entries:
+            # The engine has no recorder, so nothing is recorded twice.
             engine.apply(entry.command, entry.now)
         return engine
 
@@ -165,6 +168,7 @@ class Engine(Queries):
         """
         kernel, seed = snapshots.read(snapshot)
         engine = cls(account_sid=kernel.account_sid, seed=seed, rules=kernel.rules)
+        # In place of the empty one of the constructor.
         engine._kernel = kernel
         return engine
 
@@ -194,6 +198,7 @@ class Engine(Queries):
             TypeError: this is not a command.
         """
         kernel = self._kernel
+        # Time never goes backwards, whatever the clock of the caller does.
         now = max(now, kernel.now)
         handler = _HANDLERS.get(type(command))
         if handler is None and not isinstance(command, AdvanceTime):
@@ -201,6 +206,7 @@ class Engine(Queries):
         # Timers first, each at its own due time: the command finds the state that time alone has led to.
         ran = self._run_timers(now)
         kernel.now = now
+        # Cleared here and not at the end, since a refused command leaves its warnings behind.
         kernel.warnings.clear()
         result = None
         if handler is not None:
@@ -236,6 +242,7 @@ class Engine(Queries):
         return ran
 
     def _take_events(self) -> tuple[Event, ...]:
+        # A copy: the list is reused by the next command.
         events = tuple(self._kernel.events)
         self._kernel.events.clear()
         return events

@@ -55,6 +55,7 @@ def version_mismatch(sid: str, current: int, given: int) -> Rejected:
         current: its current version.
         given: the version of the header; negative if the header could not be read.
     """
+    # The server passes an unreadable header on as a negative version, so that unknown sids still give 404.
     if given < 0:
         return Rejected(412, 20412, f"The If-Match value is not a version; the current version of {sid} is {current}")
     return Rejected(412, 20412, f"The If-Match version {given} does not match the current version {current} of {sid}")
@@ -99,6 +100,7 @@ def bad_workflow_for_target(sid: str, workspace_sid: str, account_sid: str) -> R
         workspace_sid: sid of the workspace.
         account_sid: sid of the account.
     """
+    # The service's text, repeated here for a malformed sid only; an unknown one has the general text.
     return invalid(
         f"Value '{sid}' provided for WorkflowSid as RoutingTarget has an invalid format."
         f" WorkspaceSid: {workspace_sid}, AccountSid: {account_sid}"
@@ -176,6 +178,7 @@ def wrong_instruction_state(instruction: str, sid: str, expected: str = "Pending
         sid: sid of the reservation.
         expected: the status that the instruction needs, as the text spells it.
     """
+    # Other instructions have no error code of their own.
     codes = {"call": 40114, "redirect": 40123}
     return invalid(
         f"Unable to execute {instruction.capitalize()} instruction."
@@ -214,6 +217,7 @@ def cannot_cancel_transfer(sid: str, status: str) -> Rejected:
         sid: sid of the transfer.
         status: its present status.
     """
+    # The blank before the full stop is the service's.
     return invalid(f"Transfer {sid} is already {status} . Cannot cancel transfer.")
 
 

@@ -26,6 +26,7 @@ from .model import (
     Workspace,
 )
 
+# The types by the record that they are about.
 WORKER_EVENTS: Final = frozenset(
     {
         "worker.activity.update",

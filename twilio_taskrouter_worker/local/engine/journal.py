@@ -47,6 +47,7 @@ def from_json(document: Mapping[str, Any]) -> Command:
         raise ValueError(f"Unknown command type {document.get('type')!r}; known are {', '.join(sorted(_BY_NAME))}.")
     try:
         return cls(**fields)
+    # attrs reports unknown and missing fields as a TypeError.
     except TypeError as error:
         raise ValueError(f"The fields {sorted(fields)} do not make a {cls.__name__}: {error}.") from error
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+# Statuses. Tasks and reservations share pending, wrapping, completed and canceled.
 PENDING = "pending"
 RESERVED = "reserved"
 ASSIGNED = "assigned"
@@ -26,13 +27,16 @@ TIMEOUT = "timeout"
 RESCINDED = "rescinded"
 
 TASK_STATUSES = (PENDING, RESERVED, ASSIGNED, WRAPPING, COMPLETED, CANCELED)
+# Final: nothing follows. Open: the reservation takes a place of its worker's capacity.
 TASK_FINAL = frozenset({COMPLETED, CANCELED})
 RESERVATION_STATUSES = (PENDING, ACCEPTED, REJECTED, TIMEOUT, CANCELED, RESCINDED, WRAPPING, COMPLETED)
 RESERVATION_OPEN = frozenset({PENDING, ACCEPTED, WRAPPING})
 
+# Orders of queues and of the tasks in them.
 FIFO = "FIFO"
 LIFO = "LIFO"
 
+# Statuses of transfers; only initiated is open.
 TRANSFER_INITIATED = "initiated"
 TRANSFER_FAILED = "failed"
 TRANSFER_COMPLETE = "complete"
@@ -78,6 +82,9 @@ class Record:
 
         Args:
             changes: values by field name.
+
+        Raises:
+            AttributeError: there is no such field.
         """
         return {name: value for name, value in changes.items() if getattr(self, name) != value}
 

@@ -323,6 +323,7 @@ class Queries:
             found = ws.task(task_sid).reservations
         if worker_sid is not None:
             mine = ws.worker(worker_sid).reservations
+            # Filtered in the order of the task's reservations.
             found = mine if task_sid is None else {sid: r for sid, r in found.items() if sid in mine}
         return [reservation.record for reservation in found.values()]
 
@@ -425,6 +426,7 @@ class Queries:
             Rejected: 404, there is no such workspace or task.
         """
         task = self._kernel.workspace(workspace_sid).task(task_sid)
+        # Nothing recorded yet: the customer is not on hold.
         customer = task.customer or model.CustomerParticipant(task_sid=task.record.sid)
         return customer, list(task.participants.values())
 

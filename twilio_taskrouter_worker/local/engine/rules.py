@@ -1,6 +1,7 @@
 """The choices that TaskRouter's documentation leaves open, each in this one place with its default.
 
-Numbers are seconds unless a name says otherwise. The constants below the class are texts and limits that are known.
+Numbers are seconds unless a name says otherwise. The constants below the class are the known texts and limits of the
+service.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Rules:
     """How long a task for one worker that does not ignore capacity waits for that worker."""
 
     voice_answer_delay: float | None = 0.0
-    """How long after a voice instruction its media counts as set up. None: until ResolveInstruction says so."""
+    """How long after a voice instruction its media counts as set up. None: until a ResolveInstruction."""
 
     session_offline_delay: float = 0.0
     """How long after a worker's last session closed the worker is moved offline."""
@@ -123,6 +124,7 @@ class Rules:
             TypeError: there is no such switch.
             ValueError: a switch has an invalid value.
         """
+        # JSON has turned tuples into lists; attrs would keep them, and the rules would no longer be hashable.
         values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in data.items()}
         return cls(**{**values, "semantics": Semantics(**values.get("semantics", {}))})
 
@@ -130,6 +132,7 @@ class Rules:
 DEFAULT_RULES: Final = Rules()
 """Every switch at its default."""
 
+# Limits of the REST API, in characters where the name is of a text.
 MAX_NAME: Final = 64
 MAX_ATTRIBUTES: Final = 4096
 MAX_EXPRESSION: Final = 8192
@@ -143,6 +146,7 @@ DEFAULT_RESERVATION_TIMEOUT: Final = 120
 EARLIEST_START: Final = -2208988800.0
 """The first moment of 1900, before which no virtual start time may lie."""
 
+# Reasons of canceled tasks, word for word as the service has them where it is known.
 REASON_TTL: Final = "Task TTL Exceeded"
 REASON_LIMIT: Final = "Task TTL Exceeded or Max assignment count exceeded"
 REASON_WORKFLOW_TIMEOUT: Final = "Task canceled on Workflow timeout"
@@ -159,6 +163,7 @@ TASK_UPDATED: Final = "task_updated"
 WORKFLOW_UPDATED: Final = "workflow_updated"
 """Why a task is routed again. The first two are the service's own; the others are named in the same way."""
 
+# Reasons of failed transfers.
 TRANSFER_REJECTED: Final = "Transfer failed because the reservation was rejected"
 TRANSFER_TIMED_OUT: Final = "Transfer failed because the reservation timed out"
 TRANSFER_MEDIA_FAILED: Final = "Transfer failed because the reservation was canceled"
@@ -167,6 +172,7 @@ ATTEMPT_FAILED: Final = (
     "Transfer attempt failed on reservation {outcome} because there are no more pending reservations"
 )
 
+# Resources of a new workspace. The first activity becomes the default and the timeout activity.
 MULTI_TASK_ACTIVITIES: Final = (("Offline", False), ("Available", True), ("Unavailable", False))
 SINGLE_TASK_ACTIVITIES: Final = (("Offline", False), ("Idle", True), ("Busy", False), ("Reserved", False))
 BUILT_IN_CHANNELS: Final = (

@@ -50,6 +50,7 @@ _NOTES: Final = ("step_expired", "entering", "re_evaluated", "walked", "accepted
 _FIELDS: Final[dict[type[Record], tuple[str, ...]]] = {
     cls: tuple(field.name for field in attrs.fields(cls)) for cls in Record.__subclasses__()
 }
+# The leading number is raised by hand when the meaning of a field changes.
 FORMAT: Final = hashlib.sha256(repr([1, _NOTES, *_FIELDS.values()]).encode()).hexdigest()[:16]
 """Identifies the fields of the records; a snapshot with another value is refused."""
 
@@ -85,6 +86,7 @@ def write(kernel: Kernel, seed: int) -> str:
         "seed": seed,
         "rules": kernel.rules.to_dict(),
         "now": kernel.now,
+        # Counters continue where they were, or sids of events and ties would differ from a replay.
         "counts": [kernel.event_count, kernel.task_count, kernel.reserve_count],
         "sids": kernel.sids.state(),
         "timers": [_write_timer(number, timer) for number, timer in kernel.schedule.numbered()],
@@ -99,6 +101,7 @@ def _values(record: Record) -> list[Any]:
 
 
 def _write_timer(number: int, timer: Timer) -> list[Any]:
+    # Every timer has these two; a voice answer has its reason code as well.
     ws, owner, *rest = timer.args
     return [timer.due, number, timer.kind.value, ws.record.sid, owner.record.sid, rest]
 
@@ -126,6 +129,7 @@ def _write_workspace(ws: WorkspaceState) -> dict[str, Any]:
 
 def _write_worker(worker: WorkerState) -> list[Any]:
     channels = [_values(channel) for channel in worker.channels.values()]
+    # Fields and scopes follow from the record and are made again.
     return [_values(worker.record), worker.sessions, channels, [worker.last_reserved[sid] for sid in worker.channels]]
 
 
@@ -175,6 +179,7 @@ def read(text: str) -> tuple[Kernel, int]:
     kernel.schedule.made = document["timers_made"]
     for due, number, kind, ws_sid, owner_sid, rest in document["timers"]:
         ws = kernel.workspaces[ws_sid]
+        # A timer belongs to a task, a reservation or a worker; sids of different kinds never collide.
         owner: Any = ws.tasks.get(owner_sid) or ws.reservations.get(owner_sid) or ws.workers[owner_sid]
         timer = kernel.schedule.put(number, due, TimerKind(kind), ws, owner, *rest)
         setattr(owner, _TIMER_OF[timer.kind], timer)
@@ -190,6 +195,7 @@ def _record(cls: type[R], values: Iterable[Any]) -> R:
 
 def _attributes(cls: type[Record], written: list[list[Any]]) -> list[dict[str, Any]]:
     """Parse the attributes of all workers or tasks at once, which is much faster than one by one."""
+    # The texts are valid JSON, so that joining them gives an array.
     position = _FIELDS[cls].index("attributes")
     attributes: list[dict[str, Any]] = json.loads(f"[{','.join(values[0][position] for values in written)}]")
     return attributes
@@ -219,9 +225,11 @@ class _Reader:
         ws.armed = self.document["armed"]
         ws.routed = dict.fromkeys(self.document["routed"])
         self.read_activities_and_channels()
+        # Workers before queues, whose members they are; queues before workflows and tasks.
         written = self.document["workers"]
         for values, attributes in zip(written, _attributes(Worker, written), strict=True):
             self.read_worker(attributes, *values)
+        # Only their reservations refer to them: they get neither channels nor memberships.
         for values in self.document["deleted_workers"]:
             record = _record(Worker, values)
             self.deleted[record.sid] = WorkerState(record, {})
@@ -272,6 +280,7 @@ class _Reader:
         self.ws.worker_names[record.friendly_name.casefold()] = record.sid
         workers.set_fields(worker)
         workers.set_scopes(self.kernel, worker)
+        # Tuples have become lists in JSON; idle keys compare tuples.
         for fields, (at, count) in zip(channels, last_reserved, strict=True):
             channel = _record(WorkerChannel, fields)
             worker.channel_documents[channel.task_channel_unique_name] = {}
@@ -283,11 +292,13 @@ class _Reader:
         queue = QueueState(record, queues.compile_target_workers(self.kernel, record.target_workers))
         self.ws.queues[record.sid] = queue
         self.ws.queue_names[record.friendly_name] = record.sid
+        # Memberships are stored, since testing every worker again would take most of the time.
         for worker in members:
             membership.enrol(queue, worker)
 
     def plan(self, text: str) -> Plan:
         """Compile a configuration once, however many tasks walk through it."""
+        # Thousands of tasks share a few configurations, and compiling one is expensive.
         plan = self.plans.get(text)
         if plan is None:
             plan = self.plans[text] = compile_configuration(text, _AnyQueue(), self.kernel.semantics)
@@ -306,7 +317,7 @@ class _Reader:
         customer: dict[str, Any] | None,
         participants: list[dict[str, Any]],
     ) -> None:
-        """Build a task where it stands in its workflow and queue."""
+        """Build a task, in its place in its workflow and queue."""
         ws = self.ws
         record = _record(Task, values)
         task = TaskState(record, attributes, number, self.kernel.time)
@@ -322,6 +333,7 @@ class _Reader:
             # Ended tasks keep the names of their queue and workflow, but are no longer counted there.
             if home is not None and not record.final:
                 home.tasks[record.sid] = task
+        # See _write_task for the three forms.
         if isinstance(plan, str):
             task.plan = self.plan(plan)
         elif plan is not None and task.workflow is not None:
@@ -343,6 +355,7 @@ class _Reader:
         worker = ws.workers.get(record.worker_sid) or self.deleted[record.worker_sid]
         reservation = ReservationState(record, task, worker)
         ws.reservations[record.sid] = reservation
+        # Both sides refer to it, each in the order in which reservations were made.
         for holder in (task, worker):
             holder.reservations[record.sid] = reservation
             if record.open:
@@ -353,6 +366,7 @@ class _Reader:
         ws = self.ws
         record = _record(Transfer, values)
         initiator = ws.reservations[record.initiating_reservation_sid]
+        # The queue may have been deleted, but only after the transfer ended.
         transfer = TransferState(record, initiator, ws.queues.get(queue_before or ""))
         transfer.attempts = attempts
         ws.transfers[record.sid] = transfer

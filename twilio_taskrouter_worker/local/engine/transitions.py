@@ -3,7 +3,7 @@
 The invariants:
 
 * a change is in the tables of ``states``;
-* a reservation occupies a place of its worker's channel exactly while it is open, and stands in ``task.open`` and
+* a reservation occupies a place of its worker's channel exactly while it is open, and is in ``task.open`` and
   ``worker.open`` exactly then;
 * the status of a task that is not final is ``derived_status`` of its open reservations and its transfer;
 * a timer exists exactly while the event it waits for can happen.
@@ -70,6 +70,7 @@ def set_reservation(
     record = reservation.record
     before = record.reservation_status
     assert status in states.RESERVATION[before], f"a reservation cannot go from {before} to {status}"
+    # Only a pending offer can be on hold; every change ends that.
     if record.on_hold:
         changes["on_hold"] = False
     reservation.record = record.replaced(
@@ -207,6 +208,7 @@ def end_open(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[Reserv
     for reservation in ended:
         unanswered = reservation.record.reservation_status == PENDING
         set_reservation(kernel, ws, reservation, CANCELED if unanswered else COMPLETED)
+    # Its reservations have just ended, so nothing is left to fall back to.
     if task.transfer is not None:
         end_transfer(kernel, task.transfer, TRANSFER_FAILED, TRANSFER_TASK_ENDED)
     return ended
@@ -304,6 +306,7 @@ def move_back(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState)
         ws: the workspace of the worker.
         reservation: has the sid of that activity; nothing happens if the activity was deleted.
     """
+    # May be missing: an activity that no worker is in can be deleted.
     previous = ws.activities.get(reservation.record.worker_previous_activity_sid)
     if previous is not None:
         move(kernel, ws, reservation.worker, previous)

@@ -46,6 +46,7 @@ def load(document: Document, engine: Engine, execute: Execute, now: float) -> li
     Raises:
         SeedError: a resource cannot be created; those before it in the document have been created.
     """
+    # The configuration of a workflow alone.
     if "task_routing" in document:
         document = as_seed(document)
     return [
@@ -82,6 +83,7 @@ class _Workspace:
         self._sid = self._do(self._path, commands.CreateWorkspace(**options)).sid
         self._make_activities(document)
         self._each(document, "task_channels", self._task_channel)
+        # After the channels of the document were added to the built-in ones.
         self._channels = {c.unique_name: c.sid for c in self._engine.task_channels(self._sid)}
         self._each(document, "task_queues", self._task_queue)
         self._each(document, "workflows", self._workflow)
@@ -95,6 +97,7 @@ class _Workspace:
         try:
             return self._execute(command)
         except Rejected as refusal:
+            # The path in place of the cause: a seed file has no use for a traceback.
             raise SeedError(f"{path}: {refusal.message}.".replace("..", ".")) from None
 
     def _each(self, document: Document, key: str, make: Callable[[Document, str], None]) -> None:
@@ -118,6 +121,7 @@ class _Workspace:
             self._activities = {activity.friendly_name: activity.sid for activity in born}
             self._set_defaults(document)
             return
+        # Order of creation is visible in lists, so only a common beginning can be kept.
         kept = _kept(born, wanted)
         left = [activity for activity in born if activity not in kept]
         names = {activity["friendly_name"].casefold() for activity in wanted[len(kept) :]}
@@ -142,6 +146,7 @@ class _Workspace:
         chosen: dict[str, Any] = {}
         for key in ("default_activity", "timeout_activity"):
             path = f"{self._path}.{key}"
+            # Offline is the default in a new workspace too.
             name = document.get(key, "Offline")
             if key not in document and name not in self._activities:
                 raise SeedError(
@@ -158,6 +163,7 @@ class _Workspace:
 
     def _task_channel(self, each: Document, path: str) -> None:
         name = each["unique_name"]
+        # Built-in channels exist already and can only be changed.
         if any(channel.unique_name == name for channel in self._engine.task_channels(self._sid)):
             changes = {key: value for key, value in each.items() if key != "unique_name"}
             self._do(path, commands.UpdateTaskChannel(workspace_sid=self._sid, task_channel=name, **changes))
@@ -231,12 +237,14 @@ class _Workspace:
         if text is None:
             return None
         try:
+            # Python 3.10 does not accept Z.
             moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:
             raise SeedError(f"{path}: must be a time such as '2030-01-31T12:00:00+00:00', not {shown(text)}.")
         start = moment.timestamp()
+        # A time further in the future is left for the engine to refuse.
         return min(start, self._now) if start - self._now < _ROUNDING_SECONDS else start
 
 

@@ -68,6 +68,7 @@ def as_seed(configuration: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         configuration: the configuration, with sids of queues.
     """
+    # A dict as an ordered set: queues are created in the order in which they are named.
     found: dict[str, None] = {}
 
     def note(sid: Any, path: str) -> Any:
@@ -87,6 +88,7 @@ def with_names(configuration: Mapping[str, Any], names: Mapping[str, str]) -> di
         configuration: with sids of queues.
         names: name by sid; a sid that is missing here is kept.
     """
+    # A queue that is not listed keeps its sid: the configuration still refers to it.
     return _renamed(configuration, lambda sid, path: names.get(canonical(sid), sid), "")
 
 
@@ -109,6 +111,7 @@ def _routing(routing: Mapping[str, Any], rename: Rename, path: str) -> dict[str,
 
 
 def _filter(filter: Any, rename: Rename, path: str) -> Any:
+    # Any other form is refused by the engine, with a better message.
     if not isinstance(filter, Mapping) or not isinstance(filter.get("targets"), list):
         return filter
     targets = [_target(each, rename, f"{path}.targets[{index}]") for index, each in enumerate(filter["targets"])]

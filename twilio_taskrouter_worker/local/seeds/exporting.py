@@ -58,6 +58,7 @@ class _Exporter:
         self._source = source
         self._workspace = workspace
         sid = workspace.sid
+        # Read once: a remote source would be asked for every task.
         self._names = _by_sid(source.queues(sid))
         self._targets = {
             "worker": _by_sid(source.workers(sid)),
@@ -85,9 +86,11 @@ class _Exporter:
             "task_channels": [_channel(channel) for channel in source.task_channels(sid) if _own(channel)],
             "task_queues": [_queue(queue) for queue in source.queues(sid)],
             "workflows": [self._workflow(workflow) for workflow in source.workflows(sid)],
+            # Sids are left out everywhere: loading makes new ones.
             "workers": [self._worker(worker) for worker in source.workers(sid)],
         }
         if tasks:
+            # Ended tasks would come back as new ones.
             found["tasks"] = [self._task(task) for task in source.tasks(sid) if not task.final]
         return found
 
@@ -114,11 +117,13 @@ class _Exporter:
                 "available": channel.available,
             }
             for channel in self._source.channels(worker.workspace_sid, worker.sid)
+            # A new worker has these values anyway.
             if (channel.configured_capacity, channel.available) != (1, True)
         }
         return {**found, "channels": channels} if channels else found
 
     def _task(self, task: model.Task) -> dict[str, Any]:
+        # In UTC with an offset, so that the file means the same on any machine.
         start = datetime.fromtimestamp(task.virtual_start_time, timezone.utc)
         found: dict[str, Any] = {
             "attributes": json.loads(task.attributes),
@@ -132,6 +137,7 @@ class _Exporter:
             if task.routing_target in names:
                 found["routing_target"] = {kind: names[task.routing_target]}
                 if kind == "worker":
+                    # Only a task for one worker has either.
                     found["ignore_capacity"] = task.ignore_capacity
                     found.update(_unless_none(task_queue=task.task_queue_friendly_name))
         return found
@@ -143,6 +149,7 @@ def _by_sid(records: Iterable[Any]) -> dict[str, str]:
 
 def _own(channel: model.TaskChannel) -> bool:
     """Whether a channel differs from those that every workspace has."""
+    # Built-in channels exist in every workspace; only changed ones have to be listed.
     return channel.channel_optimized_routing or _BUILT_IN.get(channel.unique_name) != channel.friendly_name
 
 

@@ -27,6 +27,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     file = Path(path)
     try:
+        # Editors on Windows begin UTF-8 files with a byte order mark.
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise SeedError(f"Cannot read the seed file {file}: {error.strerror}.") from error
@@ -107,6 +108,7 @@ def _json_text(document: dict[str, Any]) -> bytes:
 
 def _yaml(file: Path) -> Any:
     try:
+        # An optional dependency, imported only for YAML files.
         import yaml
     except ImportError:
         raise SeedError(

@@ -31,6 +31,7 @@ def check(document: Any) -> dict[str, Any]:
     """
     if not isinstance(document, Mapping):
         raise SeedError(f"the document must be a mapping with the key 'workspaces', not {shown(document)}.")
+    # A configuration exported from a live account is accepted in place of a seed document.
     if "task_routing" in document:
         _json_object(document, "")
         return dict(document)
@@ -49,6 +50,7 @@ def shown(value: Any) -> str:
     """
     if value is None:
         return "null"
+    # As in JSON and YAML, not as in Python.
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -70,6 +72,7 @@ def among(value: Any, known: Iterable[Any]) -> str:
         known: the valid names; at most 20 are listed.
     """
     names = [str(name) for name in known]
+    # Only the closest name: more would hide it.
     close = difflib.get_close_matches(str(value), names, 1)
     listed = f"here are {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}" if names else "here are none"
     return f"did you mean {close[0]!r}? T{listed}." if close else f"t{listed}."
@@ -91,6 +94,7 @@ def _boolean(value: Any, path: str) -> None:
 
 
 def _integer(value: Any, path: str) -> None:
+    # A boolean is an int to Python.
     if isinstance(value, bool) or not isinstance(value, int):
         raise SeedError(f"{path}: must be a whole number, not {shown(value)}.")
 
@@ -105,6 +109,7 @@ def _json(value: Any, path: str) -> None:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             _json(inner, f"{path}[{index}]")
+    # YAML has .nan and .inf.
     elif isinstance(value, float) and not math.isfinite(value):
         raise SeedError(f"{path}: must be a JSON value, which {value!r} is not.")
     elif value is not None and not isinstance(value, (str, int, float)):
@@ -116,6 +121,7 @@ def _json_object(value: Any, path: str) -> None:
         raise SeedError(f"{path}: must be a mapping, not {shown(value)}.")
     try:
         _json(value, path)
+    # Neither parser limits the depth of a document.
     except RecursionError:
         raise SeedError(f"{path}: is nested too deeply.") from None
 
@@ -128,6 +134,7 @@ def _configuration(value: Any, path: str) -> None:
 
 def _optional(inner: Check) -> Check:
     def check_it(value: Any, path: str) -> None:
+        # null counts as absent.
         if value is not None:
             inner(value, path)
 
@@ -149,6 +156,7 @@ def _by_name(inner: Check) -> Check:
         if not isinstance(value, Mapping):
             raise SeedError(f"{path}: must be a mapping from names, not {shown(value)}.")
         for name, each in value.items():
+            # YAML reads an unquoted 1 or yes as something other than text.
             _text(name, f"{path}, key {shown(name)}")
             inner(each, f"{path}.{name}")
 
@@ -157,6 +165,7 @@ def _by_name(inner: Check) -> Check:
 
 def _object(fields: Mapping[str, Check], required: tuple[str, ...] = ()) -> Check:
     def check_it(value: Any, path: str) -> None:
+        # The path of the document itself is empty.
         place = f"{path}: " if path else ""
         if not isinstance(value, Mapping):
             raise SeedError(f"{place}must be a mapping, not {shown(value)}.")
@@ -176,12 +185,14 @@ def _one_of(fields: Mapping[str, Check]) -> Check:
 
     def check_it(value: Any, path: str) -> None:
         check_object(value, path)
+        # The keys themselves were checked above.
         if len(value) != 1:
             raise SeedError(f"{path}: must have exactly one of the keys {', '.join(fields)}, not {len(value)}.")
 
     return check_it
 
 
+# The form, from the inside out: an object is defined before the one that contains it.
 _ACTIVITY: Final = _object({"friendly_name": _text, "available": _boolean}, ("friendly_name",))
 _TASK_CHANNEL: Final = _object(
     {"unique_name": _text, "friendly_name": _text, "channel_optimized_routing": _boolean}, ("unique_name",)

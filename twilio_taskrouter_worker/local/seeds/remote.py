@@ -27,6 +27,7 @@ class Record:
         try:
             return self._fields[name]
         except KeyError:
+            # As attribute access is expected to fail, for getattr() with a default.
             raise AttributeError(name) from None
 
     @property
@@ -78,6 +79,7 @@ class RemoteService:
         Raises:
             SeedError: the service cannot be reached, or refuses.
         """
+        # Read by itself, so that an unknown sid is reported and not just missing from a list.
         if self._workspace_sid is not None:
             return [Record(self._get(f"{self._root}/v1/Workspaces/{self._workspace_sid}"))]
         return self._list("", "workspaces")
@@ -163,11 +165,13 @@ class RemoteService:
     def _list(self, path: str, key: str) -> list[Any]:
         found: list[Any] = []
         url: str | None = f"{self._root}/v1/Workspaces{path}?PageSize={_PAGE_SIZE}"
+        # The service returns the URL of the next page, or null after the last one.
         while url:
             page = self._get(url)
             try:
                 found += [Record(fields) for fields in page[key]]
                 url = page["meta"]["next_page_url"]
+            # Valid JSON, but not that of a TaskRouter list.
             except (KeyError, TypeError) as error:
                 raise self._stranger() from error
         return found
@@ -179,6 +183,7 @@ class RemoteService:
         try:
             answer = self._session.get(url, timeout=_TIMEOUT_SECONDS)
         except requests.RequestException as error:
+            # Not its text, which contains internals of the HTTP library.
             what = type(error).__name__
             raise SeedError(f"Cannot reach {self._root}: {what}. Is the service running there?") from error
         if answer.status_code != 200:

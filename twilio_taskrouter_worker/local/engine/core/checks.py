@@ -213,7 +213,7 @@ def compact(document: Mapping[str, Any]) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        # Half a surrogate pair can only stand in JSON as an escape.
+        # JSON can only contain half a surrogate pair as an escape.
         return json.dumps(document, separators=(",", ":"))
     return text
 
@@ -255,6 +255,7 @@ def attributes(text: str) -> dict[str, Any]:
     Raises:
         Rejected: 400, the text is too long or not a JSON object.
     """
+    # The limit counts the text as sent, white space included.
     if len(text) > rules.MAX_ATTRIBUTES:
         raise invalid(f"Attributes must have at most {rules.MAX_ATTRIBUTES} characters, not {len(text)}")
     return json_object(text, "Attributes")

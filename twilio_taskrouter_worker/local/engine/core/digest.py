@@ -21,6 +21,7 @@ def plain(kernel: Kernel) -> dict[str, Any]:
         kernel: only read; the result refers to its records.
     """
     return {
+        # Indices are left out: they follow from the rest.
         "workspaces": [_workspace(ws) for ws in kernel.workspaces.values()],
         "timers": [_timer(timer) for timer in kernel.schedule],
         "sids": kernel.sids.made,
@@ -93,7 +94,7 @@ def _task(task: TaskState) -> dict[str, Any]:
 
 
 def _timer(timer: Timer) -> tuple[float, str, str]:
-    # The first argument is the workspace; its owner is the one that tells timers apart.
+    # The first argument is the workspace; the owner, of one of these types, identifies the timer.
     for arg in timer.args:
         if isinstance(arg, (TaskState, ReservationState, WorkerState)):
             return timer.due, timer.kind.value, arg.record.sid

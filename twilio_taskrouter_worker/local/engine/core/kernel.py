@@ -38,6 +38,7 @@ class Kernel:
         self.rules = rules
         self.semantics = rules.semantics
         """The switches of the expression language; ``rules.strict_expressions`` is applied."""
+        # Two switches with one meaning: the rule is the public one.
         if rules.strict_expressions:
             self.semantics = attrs.evolve(rules.semantics, strict_expressions=True)
         self.sids = SidSource(seed)
@@ -46,6 +47,7 @@ class Kernel:
         self.workspaces: dict[str, WorkspaceState] = {}
         self.events: list[Event] = []
         self.warnings: list[str] = []
+        # The counters order events, tasks and idle workers; they are part of every snapshot.
         self.event_count = 0
         self.task_count = 0
         self.reserve_count = 0
@@ -88,10 +90,12 @@ class Kernel:
                 added.
         """
         task: Task | None = records.get("task")
+        # Nearly every event of a task needs its queue; callers name another one where it differs.
         if task is not None and "queue" not in records and (queue := ws.queues.get(task.task_queue_sid or "")):
             records["queue"] = queue.record
         # The fields become the event's dict as they are (see events.made): no copy per event.
         self.event_count += 1
+        # The keywords of the call are a fresh dict, so the event may own it.
         records["type"] = type
         records["at"] = self.now
         records["sequence"] = self.event_count
@@ -116,6 +120,7 @@ class Kernel:
         if outgoing is not None and outgoing.initiator is not reservation:
             outgoing = None
         data: dict[str, Any] = {}
+        # Only the offer itself has the reason; later events of it do not.
         if type == "reservation.created":
             data = {"re_evaluated_reason": task.re_evaluated, **task.known_worker()}
         self.emit(

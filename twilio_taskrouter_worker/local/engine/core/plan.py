@@ -15,7 +15,7 @@ from ..expressions import Expression, Key, Ordering
 
 @attrs.frozen(eq=False, kw_only=True)
 class Target:
-    """One routing step."""
+    """One routing step: a queue, and the conditions and limits of waiting in it."""
 
     index: int
     queue_sid: str
@@ -43,6 +43,7 @@ class Filter:
         Args:
             index: index of the last target that counts; one without a timeout counts 0.
         """
+        # A target without a timeout never expires, so nothing after it is reached by time.
         return sum(target.timeout or 0.0 for target in self.targets[: index + 1])
 
 
@@ -57,6 +58,7 @@ class Plan:
 
     def warnings(self) -> Iterator[str]:
         """Iterate over the ignored parts of the expressions, each with its place in the configuration."""
+        # The default filter comes last, as in the walk.
         every = self.filters if self.default is None else (*self.filters, self.default)
         for number, filter in enumerate(every, 1):
             label = filter.label or f"filter {number}"

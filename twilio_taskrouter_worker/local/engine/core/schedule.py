@@ -73,6 +73,7 @@ class Schedule:
             args: the function's arguments after the kernel.
         """
         timer = Timer(due, kind, args)
+        # The number is unique, so that timers themselves are never compared.
         heapq.heappush(self._heap, (due, number, timer))
         return timer
 
@@ -122,5 +123,6 @@ class Schedule:
 
     def numbered(self) -> Iterator[tuple[int, Timer]]:
         """Iterate over the live timers in order, each with its number."""
+        # A heap is only partly sorted.
         entries = sorted(self._heap, key=lambda entry: entry[:2])
         return ((number, timer) for _, number, timer in entries if not timer.cancelled)

@@ -19,6 +19,7 @@ class SidSource:
 
     def state(self) -> list[Any]:
         """Return the state of the generator as plain data, for :meth:`restore`."""
+        # The format of random.Random.getstate(), which Python keeps stable by its version number.
         version, numbers, gauss = self._random.getstate()
         return [self.made, version, list(numbers), gauss]
 
@@ -29,6 +30,7 @@ class SidSource:
             state: from :meth:`state`; lists in place of tuples, since it may have passed through JSON.
         """
         self.made, version, numbers, gauss = state
+        # JSON has no tuples, but the generator insists on one.
         self._random.setstate((version, tuple(numbers), gauss))
 
     def make(self, prefix: str) -> str:

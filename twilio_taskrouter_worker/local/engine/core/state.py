@@ -38,7 +38,7 @@ GroupKey = Hashable
 Groups = dict[GroupKey, "Group"]
 KnownKey = tuple[str, str, str]
 
-_COMPACT_FROM = 64  # entries of a group before it is worth sweeping out the stale ones
+_COMPACT_FROM = 64  # entries; smaller groups are not compacted
 
 
 class Group:
@@ -60,7 +60,8 @@ class Group:
     def top(self) -> Entry:
         """Return the best entry, and remove stale ones above it.
 
-        The group must have a live entry; a group registered in its home always has one.
+        Raises:
+            IndexError: the group has no live entry; one that is registered in its home always has.
         """
         heap = self.heap
         # An entry is stale when its task no longer refers to it: the task left, or was added again.
@@ -78,6 +79,7 @@ class Group:
         if not self.live:
             self.home[self.key] = self
             if self.known is not None:
+                # A home for a known worker is registered only while a group is in it.
                 self.known[0][self.known[1]] = self.home
         heapq.heappush(self.heap, entry)
         self.live += 1
@@ -86,6 +88,7 @@ class Group:
         """Count one entry less, after its task has stopped referring to it."""
         self.live -= 1
         if not self.live:
+            # All that is left is stale.
             self.heap.clear()
             del self.home[self.key]
             # References to known workers come from customers' data: without this each would stay for ever.
@@ -124,13 +127,14 @@ class WorkerState:
         self.channel_documents: dict[str, dict[str, Any]] = {}
         # Placeholders: handlers.workers.set_scopes makes both once fields and channels exist.
         self.scope = WorkerScope(attributes)
+        # The same object, unless the rules hide the worker's own fields from queues.
         self.queue_scope = self.scope
         self.channels: dict[str, WorkerChannel] = {}
         """By task channel sid."""
         self.last_reserved: dict[str, tuple[float, int]] = {}
         """By task channel sid; the tuple is the start of an :data:`IdleKey`."""
         self.idle_keys: dict[str, IdleKey | None] = {}
-        """By task channel sid: the key under which the worker stands in the queues' indices; None: it does not."""
+        """By task channel sid: the worker's key in the queues' indices; None: it is in none."""
         self.queues: dict[str, QueueState] = {}
         self.direct: dict[str, Group] = {}
         """By task channel sid: tasks that wait for this worker and no queue."""
@@ -183,7 +187,7 @@ class Route(enum.Enum):
 
 
 class TaskState:
-    """A task, where it stands in its workflow, and its reservations."""
+    """A task, its place in its workflow, and its reservations."""
 
     __slots__ = (
         "accepted",
@@ -264,6 +268,7 @@ class TaskState:
         self.transfers: dict[str, TransferState] = {}
         self.transfer: TransferState | None = None
         """The transfer that is open."""
+        # Conference legs are recorded only; routing does not read them.
         self.customer: CustomerParticipant | None = None
         self.participants: dict[str, WorkerParticipant] = {}
         """By reservation sid."""
@@ -303,6 +308,7 @@ class TaskState:
 
     def workers(self) -> tuple[str, ...]:
         """Return the sids of the workers with an open reservation on the task, each once."""
+        # A dict keeps the order in which the reservations were made.
         return tuple(dict.fromkeys(r.record.worker_sid for r in self.open.values()))
 
 

@@ -118,6 +118,7 @@ class WorkspaceState:
         Raises:
             Rejected: 400, the workspace has no such activity: the request is wrong, not its URL.
         """
+        # The two lookups differ only in the status of the refusal.
         found = find(self.activities, sid)
         if found is None:
             raise errors.unknown_activity(sid)

@@ -74,6 +74,7 @@ def constant_test(left: Any, kind: Operator, right: Any, semantics: Semantics) -
         right: the right value.
         semantics: the switches.
     """
+    # ``1==1`` is the default expression of a queue.
     result = compare_values(kind, semantics)(left, right)
     return lambda scope: result
 
@@ -151,6 +152,7 @@ def _number_test(read: Read, kind: Operator, literal: Any, semantics: Semantics)
 
     def test(scope: Any) -> bool:
         value = read(scope)
+        # Most attributes that are compared by order are integers; a boolean is not one here.
         if type(value) is int:
             return ordered(value, literal)
         number = semantics.number(value)
@@ -160,6 +162,7 @@ def _number_test(read: Read, kind: Operator, literal: Any, semantics: Semantics)
 
 
 def _membership_test(read: Read, kind: Operator, literal: tuple[Any, ...], semantics: Semantics) -> Test:
+    # The array is a literal, so its elements are prepared once.
     elements = Members(literal, semantics)
     if kind is Operator.IN:
         return lambda scope: read(scope) in elements

@@ -62,6 +62,7 @@ class Compiler:
         Raises:
             UnknownPathError: a path has no meaning in the context.
         """
+        # Counted beforehand, because the form of the first test depends on all that follow.
         self._asked.update(
             node.left.steps
             for node in comparisons(root)
@@ -89,6 +90,7 @@ class Compiler:
     def _compile(self, node: Node) -> Part:
         if isinstance(node, Comparison):
             return self._comparison(node)
+        # The parts are kept for explain; the tests alone decide.
         parts = tuple(self._compile(part) for part in node.parts)
         tests = tuple(part.test for part in parts)
         if isinstance(node, And):
@@ -106,6 +108,7 @@ class Compiler:
         """Record when a comparison may change by itself, because it reads the present time."""
         compare = compare_values(node.operator, self._semantics)
         left, right = node.left, node.right
+        # The time may stand on either side of the operator.
         for mine, other in ((left, right), (right, left)):
             if not isinstance(mine, Path) or (field := self._reader(mine).moment) is None:
                 continue
@@ -115,12 +118,14 @@ class Compiler:
                 continue
             value = _constant(other)
             if mine is left:
+                # Bound as a default: a closure over the loop variable would see its last value.
                 self.changes.append(Changes(field, lambda moment, value=value: compare(moment, value)))  # type: ignore[misc]
             else:
                 self.changes.append(Changes(field, lambda moment, value=value: compare(value, moment)))  # type: ignore[misc]
 
     def _test(self, node: Comparison) -> Test:
         left, kind, right = node.left, node.operator, node.right
+        # A literal on the right is the usual form and has tests of its own.
         if not isinstance(right, Path):
             if not isinstance(left, Path):
                 return constant_test(_constant(left), kind, _constant(right), self._semantics)
@@ -143,6 +148,7 @@ class Compiler:
         return lambda scope: value
 
     def _reader(self, path: Path) -> Reader:
+        # Nodes compare by meaning: a path that occurs twice has one reader.
         reader = self.readers.get(path)
         if reader is None:
             reader = self.readers[path] = reader_for(path, self._context)

@@ -48,6 +48,7 @@ class Expression:
         Args:
             now: unix seconds; the result is later.
         """
+        # The earliest change of any comparison: the outcome may stay the same, but not change before.
         times = [time for change in self._changes if (time := change.after(now)) is not None]
         return min(times, default=None)
 
@@ -101,6 +102,7 @@ class Expression:
     def _verdict(self, part: Part, scope: Scope) -> Verdict:
         start, end = part.span
         values = tuple((self.text[begin:stop], read(scope)) for (begin, stop), read in part.reads)
+        # Every part is evaluated, so that a report shows all reasons and not only the first.
         parts = tuple(self._verdict(child, scope) for child in part.parts)
         return Verdict(self.text[start:end], part.test(scope), part.operator, parts, values)
 
@@ -122,13 +124,14 @@ def compile_expression(
         longest: How many characters it may have; None: as many as memory holds.
 
     Raises:
-        ExpressionSyntaxError: The text does not parse, or names a path that the context does not know: TARGET knows
-            ``task.`` and ``worker.``; SKIP_IF knows ``workers.available``, ``workers.unavailable`` and
+        ExpressionSyntaxError: The text does not parse, or names a path that has no meaning in the context: TARGET has
+            ``task.`` and ``worker.``; SKIP_IF has ``workers.available``, ``workers.unavailable`` and
             ``workers.<Activity sid>``.
         TypeError: The text is not a string.
     """
     if not isinstance(text, str):
         raise TypeError(f"an expression is a str, not {type(text).__name__}")
+    # Before parsing, whose time grows with the text.
     if longest is not None and len(text) > longest:
         raise ExpressionSyntaxError(text, longest, text[longest:], f"at most {longest} characters")
     # Long texts are rare and would crowd the cache's memory.

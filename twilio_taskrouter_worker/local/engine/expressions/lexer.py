@@ -82,6 +82,7 @@ def tokenize(text: str, semantics: Semantics) -> list[Token]:
             tokens.append(_word(match.group(), start, end, semantics))
         else:
             tokens.append(Token(_KINDS[str(group)], match.group(), start, end))
+    # The parser can look at the next token without checking for the end.
     tokens.append(Token(TokenKind.END, END_OF_INPUT, len(text), len(text)))
     return tokens
 
@@ -105,6 +106,7 @@ def quote(value: str) -> str:
 
 
 def _word(text: str, start: int, end: int, semantics: Semantics) -> Token:
+    # Only operators and null have a switch for their case; true and false do not.
     operator = text.upper() if semantics.word_operators_any_case else text
     if operator in WORD_OPERATORS:
         return Token(TokenKind.WORD, operator, start, end)

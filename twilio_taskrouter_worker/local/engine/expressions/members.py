@@ -27,6 +27,7 @@ class Members:
         for element in elements:
             if isinstance(element, str):
                 self._strings.add(element if semantics.case_sensitive else element.casefold())
+                # None for every string if numeric strings are switched off.
                 number = semantics.number(element)
                 if number is not None:
                     self._spelled.add(number)

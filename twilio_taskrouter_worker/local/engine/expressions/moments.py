@@ -72,6 +72,7 @@ class Changes:
         if not steps:
             return None
         field = self._field
+        # The step of now within its period, and since 1970.
         position, start = int(now // field.step) % field.period, int(now // field.step)
         # After the last change of this period comes the first of the next one.
         following = next((step for step in steps if step > position), steps[0] + field.period)

@@ -35,6 +35,7 @@ class Operator(enum.Enum):
 Span = tuple[int, int]
 
 
+# Excluded from equality, so that the same path in two places has one reader.
 def _span() -> Span:
     return attrs.field(default=(0, 0), eq=False, repr=False)
 
@@ -101,6 +102,7 @@ def comparisons(root: Node) -> Iterator[Comparison]:
     Args:
         root: the tree; an explicit stack keeps deep trees off Python's own.
     """
+    # A stack instead of recursion.
     nodes = [root]
     while nodes:
         node = nodes.pop()
@@ -142,6 +144,7 @@ def render_path(steps: tuple[str | int, ...]) -> str:
     Args:
         steps: names and array indices; the first is a name.
     """
+    # The first step is always a name.
     first, *rest = steps
     return str(first) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
 
@@ -160,5 +163,6 @@ def render_scalar(value: Scalar) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    # repr() may use an exponent, which the grammar does not have.
     digits = format(Decimal(repr(value)), "f")
     return digits if "." in digits else f"{digits}.0"

@@ -129,6 +129,7 @@ def _clause(parser: Parser) -> tuple[Path, int]:
 
 
 def _clause_key(value: Any, direction: int) -> tuple[int, int]:
+    # The service orders by integers only; a boolean is an int to Python.
     if not isinstance(value, int) or isinstance(value, bool):
         return _LACKS
     return 0, direction * value

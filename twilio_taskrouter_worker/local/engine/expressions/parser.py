@@ -61,6 +61,7 @@ def _is_dropped(token: Token, following: Token) -> bool:
     if token.kind is TokenKind.UNKNOWN:
         # A quote begins a string that is not closed: that is an error, not a stray character.
         return len(token.text) == 1 and token.text not in "\"'"
+    # "! =" is joined to "!=" later; any other "!" has no meaning.
     return token.text == "!" and following.text != "="
 
 
@@ -71,6 +72,7 @@ def _is_rest_of_key(before: Token, token: Token) -> bool:
         and token.kind is TokenKind.IDENTIFIER
         and before.end == token.start
         and before.text.isdigit()
+        # "1e5" is a number in an unsupported spelling, not a key.
         and not (token.text[0] in "eE" and token.text[1:].isdigit())
     )
 
@@ -83,6 +85,7 @@ class Parser:
         self._semantics = semantics
         self.warnings: list[ExpressionWarning] = []
         """The parts of the text that were ignored so far."""
+        # End of the last dropped character, to warn once for several in a row.
         self._dropped_to = -1
         self._tokens = self._significant(tokenize(text, semantics))
         self._index = 0
@@ -179,6 +182,7 @@ class Parser:
         """
         node = self.expression()
         token = self.current
+        # TaskRouter's parser stops after the longest expression, and so does this one.
         if token.kind is not TokenKind.END:
             rest = self._text[token.start :].rstrip()
             message = "the rest from '{}' on was ignored"
@@ -206,12 +210,14 @@ class Parser:
         Raises:
             ExpressionSyntaxError: the text does not parse.
         """
+        # Precedence is a switch, because the documentation does not state it.
         if not self._semantics.and_binds_tighter:
             return self._from_the_left()
         start = self.current.start
         parts = [self.and_part()]
         while self._take_word("OR"):
             parts.append(self.and_part())
+        # A chain becomes one node, so that long expressions do not nest.
         return parts[0] if len(parts) == 1 else Or(tuple(parts), (start, self._consumed))
 
     def and_part(self) -> Node:
@@ -253,6 +259,7 @@ class Parser:
             ExpressionSyntaxError: the text does not parse, or has too many comparisons.
         """
         self._terms += 1
+        # Bounds the time that testing one worker can take.
         if self._terms > MAX_TERMS:
             self.refuse(f"at most {MAX_TERMS} comparisons")
         left = self.operand("a value, a key or '('")
@@ -269,6 +276,7 @@ class Parser:
         token = self.current
         if token.kind is TokenKind.WORD and token.text == "NOT":
             self.advance()
+            # NOT is only valid as a part of NOT IN.
             if self.current.kind is not TokenKind.WORD or self.current.text != "IN":
                 self.refuse("IN")
             self.advance()
@@ -297,6 +305,7 @@ class Parser:
             return self.path(expected)
         if self.at_symbol("["):
             return self._array()
+        # An operator word in place of a key is the most likely mistake.
         self.refuse(expected, self._name_hint())
 
     def path(self, expected: str) -> Path:
@@ -327,11 +336,13 @@ class Parser:
                 last = self.advance()
             else:
                 return Path(tuple(steps), (first.start, last.end))
+            # Bounds the cost of reading one value.
             if len(steps) > MAX_STEPS:
                 self.refuse(f"a key of at most {MAX_STEPS} parts", token=first)
 
     def _index_step(self) -> int:
         token = self.current
+        # Digits only: neither a sign nor a fraction is an index.
         if token.kind is not TokenKind.NUMBER or not token.text.isdigit() or len(token.text) > MAX_NUMBER_LENGTH:
             self.refuse("an array index, counted from 0")
         return int(self.advance().text)
@@ -339,6 +350,7 @@ class Parser:
     def _array(self) -> ArrayLiteral:
         start = self.advance().start
         values: list[Scalar] = []
+        # An empty array is valid; a comma before the closing bracket is not.
         while not self.at_symbol("]"):
             if values:
                 if not self.at_symbol(","):
@@ -360,6 +372,7 @@ class Parser:
             return BOOLEANS[token.text]
         if token.kind is TokenKind.NULL:
             return None
+        # The token has the form of a number, so None means that it is too long.
         number = parse_number(token.text)
         if number is None:
             self.refuse(f"a number of at most {MAX_NUMBER_LENGTH} characters", token=token)
@@ -383,6 +396,7 @@ class Parser:
             # The tree is as deep as the number of changes, and later steps recurse over it.
             if self._changes > MAX_DEPTH:
                 self.refuse(f"at most {MAX_DEPTH} changes between AND and OR")
+            # Terms joined by the same word stay in one node.
             word, parts = self.current.text, [node]
             while self._take_word(word):
                 parts.append(self.term())

@@ -69,12 +69,14 @@ def reader_for(path: Path, context: ExpressionContext) -> Reader:
     Raises:
         UnknownPathError: the path has no meaning in that context.
     """
+    # The same path reads different documents, depending on where it is used.
     return _READERS[context](path)
 
 
 def _worker_reader(path: Path) -> Reader:
     """An unprefixed path; the prefix ``worker.`` is tolerated unless there is an attribute called worker."""
     steps = path.steps
+    # The path as written comes first: an attribute may really be called worker.
     plain = _worker_path(steps, attrgetter("attributes"), attrgetter("fields"))
     if not _is_prefixed(steps, "worker"):
         return plain
@@ -86,6 +88,7 @@ def _worker_list_reader(path: Path) -> Reader:
     steps = path.steps
     if not _is_prefixed(steps, "worker"):
         return _worker_reader(path)
+    # The list accepts both spellings: that of TargetWorkers first.
     return _first_of(_worker_reader(path), _routed_worker_path(steps[1:], ""))
 
 
@@ -107,6 +110,7 @@ def _target_reader(path: Path) -> Reader:
         return _task_path(steps[1:], attrgetter("task.attributes"))
     if _is_prefixed(steps, "worker"):
         return _routed_worker_path(steps[1:], "worker.")
+    # TaskRouter saves such a key and never finds a value; strict expressions refuse it.
     return Reader(
         read=lambda scope: None,
         names=frozenset({render_path(steps)}),
@@ -124,6 +128,7 @@ def _moment_reader(steps: Steps, clock: Read) -> Reader:
 
     def read(scope: Any) -> Any:
         now = clock(scope)
+        # A scope without a clock, such as that of a test of attributes alone.
         return None if now is None else field.at(now())
 
     return Reader(read=read, names=frozenset({render_path(steps)}), moment=field)
@@ -201,6 +206,7 @@ def _worker_path(steps: Steps, attributes: Read, fields: Read) -> Reader:
 def _routed_worker_path(steps: Steps, scope_prefix: str) -> Reader:
     """A worker path of a workflow target, which sees the worker's channels too."""
     plain = _worker_path(steps, attrgetter(f"{scope_prefix}attributes"), attrgetter(f"{scope_prefix}fields"))
+    # Only these three values of a channel can be read; any other path is an attribute.
     if len(steps) != 3 or steps[0] != "channel" or steps[2] not in CHANNEL_FIELDS:
         return plain
     channel = Reader(
@@ -217,6 +223,7 @@ def _first_of(first: Reader, second: Reader) -> Reader:
         value = read_first(scope)
         return read_second(scope) if value is None else value
 
+    # Either may be read, so a change of any input of the two counts.
     return Reader(
         read=read,
         names=first.names | second.names,
@@ -250,6 +257,7 @@ def _document_read(steps: Steps, document_of: Read) -> Read:
 def _step(value: Any, step: str | int) -> Any:
     if isinstance(step, str):
         return value.get(step) if is_object(value) else None
+    # Indices are never negative: the grammar has no sign there.
     return value[step] if is_array(value) and step < len(value) else None
 
 
@@ -285,6 +293,7 @@ def inputs_of(readers: Iterable[Reader]) -> Inputs:
     Args:
         readers: of all paths of an expression; consumed once.
     """
+    # Iterated several times below.
     readers = tuple(readers)
     nothing: frozenset[str] = frozenset()
     return Inputs(

@@ -7,8 +7,8 @@ How values compare, with the default switches:
 - Booleans, numbers, strings and NULL are four types; ``true`` is not ``1``. Values of two types are unequal, except
   that a number and a numeric string compare as numbers. Two strings always compare as text, so ``"10" < "9"``.
 - A missing value and a JSON ``null`` are both NULL, and NULL equals only NULL.
-- An object is a value of a type of its own that equals nothing and has no text, so ``address != null`` says that
-  there is one.
+- An object is a value of a type of its own that equals nothing and has no text, so ``address != null`` is true
+  if there is one.
 - An array on either side of a scalar operator makes it false, ``!=`` included.
 - As text (CONTAINS), a number is written the shortest way that keeps its value (``5`` for 5.0), a boolean as ``true``
   or ``false``.
@@ -100,6 +100,7 @@ def parse_number(text: str) -> Number | None:
     Args:
         text: as in an expression or a document.
     """
+    # The length first: converting a long integer takes quadratic time.
     if len(text) > MAX_NUMBER_LENGTH or _is_numeric(text) is None:
         return None
     return float(text) if "." in text else int(text)
@@ -148,6 +149,7 @@ class Semantics:
             left: any value of a document.
             right: any value of a document.
         """
+        # Strings first: they are the most common operands.
         if isinstance(left, str):
             if isinstance(right, str):
                 return left == right if self.case_sensitive else left.casefold() == right.casefold()
@@ -168,6 +170,7 @@ class Semantics:
             left: any value.
             right: any value.
         """
+        # An array makes every scalar operator false, this one included.
         return not (is_array(left) or is_array(right) or self.equal(left, right))
 
     def order(self, left: Any, right: Any) -> tuple[Any, Any] | None:
@@ -182,6 +185,7 @@ class Semantics:
             if not self.ordered_strings:
                 return None
             return (left, right) if self.case_sensitive else (left.casefold(), right.casefold())
+        # A number and a numeric string are compared as numbers; anything else has no order.
         first, second = self.number(left), self.number(right)
         return None if first is None or second is None else (first, second)
 
@@ -233,6 +237,7 @@ class Semantics:
         if is_number(value):
             number: Number = value
             return number
+        # Attributes entered by hand often have numbers as text.
         if self.numeric_strings and isinstance(value, str):
             return parse_number(value)
         return None
@@ -250,6 +255,7 @@ class Semantics:
         return number_text(value) if is_number(value) else None
 
     def _equals_number(self, text: str, other: Any) -> bool:
+        # Text equals a number by value, but neither a boolean nor NULL.
         if not is_number(other):
             return False
         number = self.number(text)

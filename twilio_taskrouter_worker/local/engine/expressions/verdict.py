@@ -44,6 +44,7 @@ class Verdict:
             return ()
         if not self.parts:
             return (self,)
+        # A part that is true contributes nothing.
         return tuple(failing for part in self.parts for failing in part.failing())
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,6 +75,7 @@ def _plain(value: Any, level: int = 0) -> Any:
     """Copy a document's value into what JSON can carry, cut off where it is too deep."""
     if value is None or isinstance(value, (bool, str)):
         return value
+    # Documents may nest deeper than Python can recurse.
     if level >= _DEEPEST_VALUE:
         return "…"
     if is_array(value):
@@ -84,4 +86,5 @@ def _plain(value: Any, level: int = 0) -> Any:
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, int) or (isinstance(value, float) and abs(value) < float("inf")):
         return value
+    # NaN and the infinities.
     return repr(value)

@@ -117,6 +117,7 @@ def update(kernel: Kernel, command: UpdateTaskChannel) -> TaskChannel:
     optimized = command.channel_optimized_routing
     if optimized is not UNSET and optimized != record.channel_optimized_routing:
         changes["channel_optimized_routing"] = optimized
+    # Without a change there is no event and no new date.
     if not changes:
         return record
     record = ws.task_channels[record.sid] = record.replaced(date_updated=kernel.now, **changes)
@@ -142,6 +143,7 @@ def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
     record = ws.task_channel(command.task_channel)
     if record.unique_name in _BUILT_IN:
         raise errors.invalid(f"TaskChannel '{record.unique_name}' is built in and cannot be deleted")
+    # Ended tasks keep only the sid and name; they do not prevent the deletion.
     for task in ws.tasks.values():
         if task.record.task_channel_sid == record.sid and not task.record.final:
             raise errors.invalid(f"TaskChannel '{record.unique_name}' still has tasks")
@@ -154,6 +156,7 @@ def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
     del ws.task_channels[record.sid]
     del ws.channel_names[record.unique_name]
     for worker in ws.workers.values():
+        # The idle time over all channels may have been that of the deleted one.
         idle.refresh(kernel, ws, worker)
     kernel.emit("task-channel.deleted", ws, task_channel=record)
 
@@ -189,6 +192,7 @@ def update_worker_channel(kernel: Kernel, command: UpdateWorkerChannel) -> Worke
     after = after.replaced(date_updated=kernel.now)
     idle.set_channel(worker, after)
     worker.record = worker.record.replaced(version=worker.record.version + len(types))
+    # The worker may have become free, or have lost its only place.
     idle.refresh(kernel, ws, worker, after.task_channel_sid)
     kernel.wake(ws, worker)
     data = {"previous_capacity": before.configured_capacity}

@@ -29,6 +29,7 @@ from ..errors import invalid
 from ..model import ACCEPTED, PENDING, REJECTED, CustomerParticipant, Reservation, Task, WorkerParticipant
 from . import reservations
 
+# Parameters without which an instruction makes no sense.
 _REQUIRED = {
     "call": ("CallFrom", "CallUrl"),
     "redirect": ("RedirectCallSid", "RedirectUrl"),
@@ -45,7 +46,9 @@ _ADDRESSES = (
     "RecordingStatusCallback",
     "ConferenceRecordingStatusCallback",
 )
+# Whether the reservation is accepted as soon as the call is connected.
 _ACCEPT_SWITCH = {"call": "CallAccept", "redirect": "RedirectAccept"}
+# The activity to which the worker is moved when the reservation completes.
 _POST_WORK = {"conference": "PostWorkActivitySid", "dequeue": "DequeuePostWorkActivitySid"}
 _ON_TRANSFERS = ("accept", "reject", "conference", "supervise")
 _ALL = ("accept", "reject", "call", "dequeue", "redirect", "conference", "supervise")
@@ -69,6 +72,7 @@ def truth(value: Any) -> bool:
     Args:
         value: a boolean, or its text in any case; None and anything unknown count as false.
     """
+    # Forms carry text, the bridge JSON: both spellings of a boolean arrive here.
     return value is True or (isinstance(value, (str, int)) and str(value).lower() in ("true", "1", "yes"))
 
 
@@ -98,6 +102,7 @@ def instruct(kernel: Kernel, command: InstructReservation) -> Reservation:
         reservations.accept(kernel, ws, reservation)
     elif instruction == "reject":
         activity_sid = command.worker_activity_sid
+        # Resolved before the state is checked, so that nothing is refused after a change.
         if activity_sid is not None:
             activity_sid = ws.activity_named(activity_sid).sid
         reservations.check_state(kernel, reservation, REJECTED)
@@ -111,6 +116,7 @@ def _check(reservation: ReservationState, instruction: str, command: InstructRes
     if instruction not in _ALL:
         raise errors.unknown_instruction(command.instruction)
     record = reservation.record
+    # Clients that send both usually repeat the present status; only a change of status conflicts.
     if command.reservation_status not in (None, record.reservation_status):
         raise invalid("Give either ReservationStatus or Instruction, not both")
     if record.transfer_sid is not None and instruction not in _ON_TRANSFERS:
@@ -160,6 +166,7 @@ def _voice(
     if ws.armed:
         due = kernel.now + (delay or 0.0)
         reservation.voice_timer = kernel.schedule.at(due, TimerKind.VOICE_ANSWER, ws, reservation, ws.armed.pop(0))
+    # Without a delay the reservation waits for a ResolveInstruction.
     elif delay is not None:
         reservation.voice_timer = kernel.schedule.at(kernel.now + delay, TimerKind.VOICE_ANSWER, ws, reservation, None)
 
@@ -179,6 +186,7 @@ def resolve(kernel: Kernel, command: ResolveInstruction) -> Reservation | None:
         ws.armed.append(command.canceled_reason_code)
         return None
     reservation = ws.reservation(command.reservation_sid)
+    # Not on hold: it was answered already, or no call was ever asked for.
     if not reservation.record.on_hold:
         raise invalid(f"Reservation {reservation.record.sid} is not waiting for a voice instruction")
     answered(kernel, ws, reservation, command.canceled_reason_code)
@@ -208,6 +216,7 @@ def _connect(kernel: Kernel, task: TaskState, instruction: str | None) -> None:
     if instruction in ("call", "dequeue"):
         attributes["worker_call_sid"] = kernel.sids.make("CA")
     elif instruction == "conference":
+        # Tasks made by a voice call carry its sid; that call is the customer's leg.
         customer = attributes.get("call_sid")
         attributes["conference"] = {
             "sid": kernel.sids.make("CF"),
@@ -264,6 +273,7 @@ def _task(ws: WorkspaceState, sid: str) -> TaskState:
 
 def _leg(task: TaskState, worker_sid: str) -> ReservationState:
     """Return the accepted reservation by which a worker is in the task's conference."""
+    # A worker may hold more than one reservation on a task, such as a wrapping one after a COLD transfer.
     for reservation in task.open.values():
         record = reservation.record
         if record.worker_sid == canonical(worker_sid) and record.reservation_status == ACCEPTED:
@@ -305,6 +315,7 @@ def update_worker(kernel: Kernel, command: UpdateWorkerParticipant) -> Reservati
     """
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.worker_sid)
+    # Found through the worker: a leg of another worker counts as unknown.
     reservation = worker.reservations.get(canonical(command.reservation_sid))
     if reservation is None or reservation.record.reservation_status != ACCEPTED:
         raise invalid(f"Reservation {command.reservation_sid} is not an accepted one of worker {worker.record.sid}")

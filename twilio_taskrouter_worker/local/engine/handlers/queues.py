@@ -52,6 +52,7 @@ def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
     checks.choice(command.task_order, (FIFO, LIFO), "TaskOrder")
     reservation = _activity(ws, command.reservation_activity_sid)
     assignment = _activity(ws, command.assignment_activity_sid)
+    # Workers who do one task at a time are moved by their queues, so those must name the activities.
     _need_activities(ws, reservation, assignment)
     record = TaskQueue(
         account_sid=kernel.account_sid,
@@ -73,6 +74,7 @@ def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
     queue = QueueState(record, expression)
     ws.queues[record.sid] = queue
     ws.queue_names[name] = record.sid
+    # After the queue is registered, since membership is kept on both sides.
     for worker in ws.workers.values():
         membership.match(queue, worker)
     kernel.emit("task-queue.created", ws, queue=record)
@@ -102,6 +104,7 @@ def _activity(ws: WorkspaceState, sid: str | None) -> Activity | None:
 
 
 def _need_activities(ws: WorkspaceState, reservation: Activity | None, assignment: Activity | None) -> None:
+    # Only there a queue moves its workers between activities.
     if not ws.record.multi_task_enabled and (reservation is None or assignment is None):
         raise errors.activities_required()
 
@@ -122,8 +125,10 @@ def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
     changes = _changes(ws, queue, command)
     expression = queue.expression
     if command.target_workers is not UNSET and command.target_workers != record.target_workers:
+        # Compiled before anything changes: an expression that does not parse changes nothing.
         expression = compile_target_workers(kernel, command.target_workers)
         changes["target_workers"] = command.target_workers
+    # Values that are equal to the present ones are no change: no event, no version.
     changes = record.differing(changes)
     if not changes:
         return record
@@ -136,6 +141,7 @@ def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
             # Only new members can take a task that nobody could take before.
             if membership.match(queue, worker):
                 kernel.wake(ws, worker)
+        # A new expression emits two events; the log has the special one first.
         kernel.emit("task-queue.expression.updated", ws, queue=queue.record)
     # After queue.record was replaced, because order_key reads the new order there.
     if "task_order" in changes:
@@ -159,6 +165,7 @@ def _changes(ws: WorkspaceState, queue: QueueState, command: UpdateTaskQueue) ->
         sid = getattr(command, f"{kind}_activity_sid")
         if sid is not UNSET:
             activity = _activity(ws, sid)
+            # None clears the activity, which a queue of a single-tasking workspace must have.
             if activity is None and not ws.record.multi_task_enabled:
                 raise errors.activities_required()
             changes[f"{kind}_activity_sid"] = activity.sid if activity else None
@@ -184,6 +191,7 @@ def delete(kernel: Kernel, command: DeleteTaskQueue) -> None:
             raise errors.invalid(f"TaskQueue {sid} is referenced by workflow {workflow.record.sid}")
     if queue.tasks or _on_somebodys_way(ws, sid):
         raise errors.invalid(f"TaskQueue {sid} still has tasks")
+    # The idle indices go with the queue; only the workers refer to it from outside.
     for worker in ws.workers.values():
         worker.queues.pop(sid, None)
     del ws.queues[sid]
@@ -195,6 +203,7 @@ def _on_somebodys_way(ws: WorkspaceState, queue_sid: str) -> bool:
     """Whether an open task may still enter a queue: by the plan it entered with, or on its return from a transfer."""
     for workflow in ws.workflows.values():
         for task in workflow.tasks.values():
+            # Tasks with the current plan are covered by the check of the workflows.
             if task.plan is not None and task.plan is not workflow.plan and queue_sid in task.plan.queue_sids():
                 return True
     return any(

@@ -70,6 +70,7 @@ def update(kernel: Kernel, command: UpdateReservation) -> Reservation:
     ws = kernel.workspace(command.workspace_sid)
     reservation = ws.reservation(command.sid, command.task_sid, command.worker_sid)
     checks.version(reservation.record, command.if_match)
+    # Only these can be asked for; the other statuses are set by the engine.
     wanted = checks.choice(command.reservation_status, (ACCEPTED, REJECTED, WRAPPING, COMPLETED), "ReservationStatus")
     activity_sid = command.worker_activity_sid
     # Checked before anything changes, although only a rejection uses it.
@@ -129,6 +130,7 @@ def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) ->
         set_reservation(kernel, ws, other, RESCINDED)
     stop_waiting(kernel, task)
     task.accepted = True
+    # Its routing has ended; a later one starts with a reason of its own.
     task.re_evaluated = None
     transfer = task.transfer
     if transfer is not None:
@@ -136,6 +138,7 @@ def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) ->
         end_transfer(kernel, transfer, TRANSFER_COMPLETE)
     set_task_status(kernel, ws, task, derived_status(task))
     kernel.emit_reservation("reservation.accepted", ws, reservation)
+    # The acceptance comes first, then its consequences for the other workers.
     emit_ended(kernel, ws, rescinded)
     if transfer is not None:
         transferor = (transfer.initiator.record.worker_sid,)
@@ -144,6 +147,7 @@ def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) ->
             kernel.emit("task.updated", ws, transferor, task=task.record)
     queue = task.queue.record if task.queue is not None else None
     if not ws.record.multi_task_enabled and queue is not None and queue.assignment_activity_sid is not None:
+        # Last: the activity is a consequence of the acceptance, and emits an event of its own.
         move(kernel, ws, reservation.worker, ws.activities[queue.assignment_activity_sid])
 
 
@@ -253,6 +257,7 @@ def timed_out(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState)
     """
     reservation.timer = None
     end(kernel, ws, reservation, TIMEOUT)
+    # The worker did not react, so it is assumed to be away.
     activity = ws.activities.get(ws.record.timeout_activity_sid or "")
     if activity is not None:
         move(kernel, ws, reservation.worker, activity)
@@ -283,6 +288,9 @@ def media_failed(kernel: Kernel, ws: WorkspaceState, reservation: ReservationSta
         ws: the workspace of the reservation.
         reservation: must be pending.
         reason_code: shown as the reservation's ``canceled_reason_code``.
+
+    Raises:
+        AssertionError: the reservation is not pending.
     """
     end(kernel, ws, reservation, CANCELED, canceled_reason_code=reason_code)
 
@@ -319,6 +327,7 @@ def end(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, statu
     else:
         set_task_status(kernel, ws, task, PENDING)
         kernel.emit_reservation(event, ws, reservation)
+        # After the events of this offer, before those of the next routing, which show the reason.
         task.re_evaluated = _RE_EVALUATED[status]
         walk.come_back(kernel, ws, task)
 
@@ -334,6 +343,7 @@ def _target_lost(kernel: Kernel, ws: WorkspaceState, reservation: ReservationSta
 
 def _may_try_again(kernel: Kernel, transfer: TransferState) -> bool:
     """Count a failed attempt of a transfer to a queue; return whether another one may follow."""
+    # An attempt is one round of offers, however many workers were asked at once.
     transfer.attempts += 1
     most = kernel.rules.queue_transfer_attempts
     return most is None or transfer.attempts < most
@@ -378,4 +388,5 @@ def _attempt_failed(
     emit_ended(kernel, ws, [reservation])
     kernel.emit("task.transfer-attempt-failed", ws, transferor, task=task.record, transfer=transfer.record)
     kernel.emit("task.updated", ws, transferor, task=task.record)
+    # Back into the same queue: a transfer has no next step.
     kernel.place(ws, task)

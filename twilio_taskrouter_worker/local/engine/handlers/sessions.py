@@ -56,6 +56,7 @@ def closed(kernel: Kernel, command: SessionClosed) -> Worker | None:
     # The flag of the last session to close decides, not those of sessions closed before.
     if wanted and not worker.sessions:
         delay = kernel.rules.session_offline_delay
+        # A page that reloads closes its session and opens another; the delay bridges that.
         if delay > 0:
             kernel.schedule.cancel(worker.offline_timer)
             worker.offline_timer = kernel.schedule.at(kernel.now + delay, TimerKind.WORKER_OFFLINE, ws, worker)

@@ -59,8 +59,10 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
     channel = _channel(ws, command.task_channel or _DEFAULT_CHANNEL)
     start = _start_time(kernel, command.virtual_start_time)
     route, target = _target(ws, command.routing_target)
+    # After the target, which may itself be a workflow or make one unnecessary.
     flow = _workflow(kernel, ws, command, route, target)
     queue = _queue(ws, command.task_queue_sid)
+    # An explicit false is accepted everywhere.
     if command.ignore_capacity and route is not Route.WORKER:
         raise invalid("IgnoreCapacity is only valid together with a worker as RoutingTarget")
     if route is Route.WORKFLOW and flow is not None:
@@ -112,6 +114,7 @@ def _begin(kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueStat
         return
     if task.route is Route.QUEUE:
         queue = ws.queues[task.record.routing_target or ""]
+    # Only a worker who may be busy can miss the time limit.
     elif not task.record.ignore_capacity:
         due = kernel.now + kernel.rules.reservation_failed_sla
         task.sla_timer = kernel.schedule.at(due, TimerKind.RESERVATION_SLA, ws, task)
@@ -132,6 +135,7 @@ def _channel(ws: WorkspaceState, reference: str) -> TaskChannel:
 
 def _check_match(kernel: Kernel, flow: WorkflowState, attributes: Mapping[str, Any]) -> None:
     """Refuse a task that its workflow has no filter for, if the rules say so."""
+    # A scope of its own, since the task does not exist yet.
     if kernel.rules.refuse_unmatched_tasks and not walk.takes(flow.plan, TaskScope(attributes, kernel.time)):
         raise invalid(f"No filter of workflow {flow.record.sid} matches the task, and it has no default_filter")
 
@@ -167,6 +171,7 @@ def _workflow(
     given = command.workflow_sid
     found = ws.workflows.get(canonical(given)) if given else None
     if given and found is None:
+        # The service has a text of its own for this combination.
         if target is not None and not well_formed(given, "WW"):
             raise errors.bad_workflow_for_target(given, ws.record.sid, kernel.account_sid)
         raise invalid(f"WorkflowSid '{given}' does not name a workflow of this workspace")
@@ -183,6 +188,7 @@ def _workflow(
 
 
 def _queue(ws: WorkspaceState, given: str | None) -> QueueState | None:
+    # An empty sid counts as absent.
     if not given:
         return None
     queue = ws.queues.get(canonical(given))
@@ -207,6 +213,7 @@ def update(kernel: Kernel, command: UpdateTask) -> Task:
     checks.version(task.record, command.if_match)
     wanted = command.assignment_status
     if wanted is not UNSET:
+        # Pending, reserved and assigned follow from reservations and cannot be asked for.
         checks.choice(wanted, tuple(TASK_REQUESTS), "AssignmentStatus")
         _change_status(kernel, ws, task, wanted, command.reason)
         return task.record
@@ -235,11 +242,13 @@ def _change_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, wanted: 
         set_task_status(kernel, ws, task, WRAPPING, **changes)
         emit_task_and_reservations(kernel, ws, "task.wrapup", task, recipients, changed)
         return
+    # Completion ends everything that is open, also offers that are pending.
     ended = end_open(kernel, ws, task)
     set_task_status(kernel, ws, task, COMPLETED, **changes)
     emit_task_and_reservations(kernel, ws, "task.completed", task, recipients, ended)
     # For the event log only, which has this event as well; it has no recipients.
     kernel.emit("task.updated", ws, task=task.record)
+    # Last, as with the completion of a single reservation.
     reservations.after_work(kernel, ws, ended)
 
 
@@ -261,9 +270,11 @@ def _data_changes(
     if command.attributes is not UNSET:
         parsed = checks.attributes(command.attributes)
         given["attributes"] = checks.compact(parsed)
+    # After the checks of the values: an invalid value is reported as such, whatever the status.
     if given and record.final:
         raise invalid(f"Task {record.sid} is {record.assignment_status} and cannot be changed")
     changes = record.differing(given)
+    # By rule, the same text may count as a change; differing() has left it out.
     if parsed is not None and kernel.rules.identical_attributes_change_version:
         changes["attributes"] = given["attributes"]
     return changes, parsed if "attributes" in changes else None
@@ -280,7 +291,9 @@ def _change_data(
     task.record = record.replaced(version=record.version + 1, date_updated=kernel.now, **changes)
     if parsed is not None:
         task.set_attributes(parsed)
+    # The task may be the first one on its new channel.
     idle.route(kernel, ws, task.record.task_channel_sid)
+    # Before any routing, whose events follow from this change.
     kernel.emit("task.updated", ws, task.workers(), task=task.record)
     if not pending:
         return
@@ -329,6 +342,7 @@ def miss_target(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """
     task.sla_timer = None
     cancel_task(kernel, ws, task, REASON_SLA)
+    # No reservation was ever made; the event carries the task.
     kernel.emit("reservation.failed", ws, (task.record.routing_target or "",), task=task.record)
 
 

@@ -6,7 +6,7 @@ if COLD), which decides the status that the task falls back to.
 
 * A transfer to a worker reserves that worker at once; it ends with that one reservation.
 * A transfer to a queue makes the task pending in that queue, outside of its workflow: no step, no filter, no routing
-target applies any more. After an attempt that nobody accepts it stays open, and the task is offered again.
+  target applies any more. After an attempt that nobody accepts it stays open, and the task is offered again.
 * Accepted, it is complete, and the transferor's reservation stays for the transferor to end.
 * Failed or canceled, ``transitions.fall_back`` returns the task to its queue and to the status that follows from the
   transferor's reservation; if that has been completed meanwhile, the task ends.
@@ -51,6 +51,7 @@ def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
     worker = ws.worker(command.worker_sid)
     initiator = _initiator(worker, command)
     task = initiator.task
+    # An empty mode counts as absent.
     mode = checks.choice((command.mode or "WARM").upper(), ("WARM", "COLD"), "Mode")
     to = _recipient(kernel, ws, initiator, command.to)
     changes, parsed = _task_changes(command)
@@ -79,6 +80,7 @@ def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
     task.transfer = transfer
     if parsed is not None:
         task.set_attributes(parsed)
+    # The transferor of a COLD transfer is done with the conversation at once.
     if mode == "COLD":
         set_reservation(kernel, ws, initiator, WRAPPING)
     _start(kernel, ws, transfer, to, changes)
@@ -95,6 +97,7 @@ def _initiator(worker: WorkerState, command: CreateTransfer) -> ReservationState
         raise invalid(f"TaskSid '{command.task_sid}' is not the task of reservation {reservation.record.sid}")
     if task.transfer is not None:
         raise invalid(f"Task {task.record.sid} is already being transferred by {task.transfer.record.sid}")
+    # Both: another worker on the same task may hold it while this one is wrapping.
     if task.record.assignment_status != ASSIGNED or reservation.record.reservation_status != ACCEPTED:
         raise invalid(f"Task {task.record.sid} cannot be transferred because it is not currently assigned")
     return reservation
@@ -103,6 +106,7 @@ def _initiator(worker: WorkerState, command: CreateTransfer) -> ReservationState
 def _recipient(kernel: Kernel, ws: WorkspaceState, initiator: ReservationState, to: str) -> WorkerState | QueueState:
     """Return the worker or queue to transfer a task to, or refuse it."""
     sid = canonical(to)
+    # A queue needs no further checks: without a free worker the task waits in it.
     queue = ws.queues.get(sid)
     if queue is not None:
         return queue
@@ -114,6 +118,7 @@ def _recipient(kernel: Kernel, ws: WorkspaceState, initiator: ReservationState, 
     if not worker.record.available:
         raise invalid(f"Worker {sid} is not available for a transfer")
     task = initiator.task
+    # A worker cannot answer two offers of one task.
     if any(other.worker is worker for other in task.open.values()):
         raise invalid(f"Worker {sid} already has a reservation on task {task.record.sid}")
     if kernel.rules.transfer_checks_capacity and not idle.free(ws, worker, task.record.task_channel_sid):
@@ -164,6 +169,7 @@ def _into_queue(
         return matching.make(kernel, ws, task, workers, **changes)
     set_task_status(kernel, ws, task, PENDING, **changes)
     kernel.place(ws, task)
+    # Offered when a worker becomes free, as any waiting task.
     return []
 
 
@@ -181,6 +187,7 @@ def cancel(kernel: Kernel, command: CancelTransfer) -> Transfer:
     ws = kernel.workspace(command.workspace_sid)
     transfer = ws.transfer(command.sid)
     record = transfer.record
+    # Under another worker's URL the transfer does not exist: 404.
     if record.initiating_worker_sid != canonical(command.worker_sid):
         raise errors.not_found(ws.path(f"Workers/{command.worker_sid}/Transfers", command.sid))
     if record.task_sid != canonical(command.task_sid):

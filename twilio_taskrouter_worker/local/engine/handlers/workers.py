@@ -49,6 +49,7 @@ def create(kernel: Kernel, command: CreateWorker) -> Worker:
         date_status_changed=kernel.now,
         version=0,
     )
+    # From here on nothing is refused: every check is above.
     worker = WorkerState(record, attributes)
     ws.workers[record.sid] = worker
     ws.worker_names[name.casefold()] = record.sid
@@ -91,6 +92,7 @@ def set_scopes(kernel: Kernel, worker: WorkerState) -> None:
     worker.scope = WorkerScope(worker.attributes, worker.fields, worker.channel_documents)
     worker.queue_scope = worker.scope
     if not kernel.rules.workers_see_own_fields:
+        # A scope without fields, in which their names are just missing attributes.
         worker.queue_scope = WorkerScope(worker.attributes, {}, worker.channel_documents)
 
 
@@ -113,10 +115,12 @@ def update(kernel: Kernel, command: UpdateWorker) -> Worker:
     rejected = _to_reject(kernel, worker, activity, command)
     changes, attributes = _data_changes(kernel, ws, worker, command)
     moving = activity is not None and activity.sid != worker.record.activity_sid
+    # The flag may come with the activity that the worker is in already.
     if not (changes or moving):
         reservations.reject_all(kernel, ws, rejected)
         return worker.record
     # One request increases the version once, however many values it changes.
+    # A move alone has a date of its own, date_status_changed.
     if changes:
         changes["date_updated"] = kernel.now
     before = worker.record
@@ -138,6 +142,7 @@ def _to_reject(
     kernel: Kernel, worker: WorkerState, activity: Activity | None, command: UpdateWorker
 ) -> list[ReservationState]:
     """Return the pending reservations that a change of activity rejects; refuse the flag if it does not apply."""
+    # A reservation on hold is being connected and cannot be rejected.
     pending = [r for r in worker.open.values() if r.record.reservation_status == PENDING and not r.record.on_hold]
     if command.reject_pending_reservations:
         if activity is None or activity.available:
@@ -186,8 +191,10 @@ def _apply_data(
             reservation.record = reservation.record.replaced(worker_name=record.friendly_name)
     if attributes is not None:
         worker.attributes = attributes
+        # Scopes refer to the attributes they were made with.
         set_scopes(kernel, worker)
     membership.rematch(kernel, ws, worker, attributes=attributes is not None, fields=renamed, activity=False)
+    # Target expressions of waiting tasks read the attributes, whether or not a queue does.
     kernel.wake(ws, worker)
 
 
@@ -209,6 +216,7 @@ def delete(kernel: Kernel, command: DeleteWorker) -> None:
     if worker.open:
         raise errors.invalid(f"Worker {record.sid} has open reservations and cannot be deleted")
     kernel.schedule.cancel(worker.offline_timer)
+    # A copy: expel removes the queue from the worker.
     for queue in list(worker.queues.values()):
         membership.expel(queue, worker)
     # Only after it has left the queues, whose indices are searched with these keys.

@@ -32,6 +32,7 @@ def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
     checks.room(ws.workflows, kernel.rules.max_workflows, "workflows")
     name = _free_name(ws, command.friendly_name)
     _check_urls(command.assignment_callback_url, command.fallback_assignment_callback_url)
+    # The plan's text is what is stored: white space and formatting of the configuration are dropped.
     plan = _compile(kernel, ws, command.configuration)
     timeout = _timeout(command.task_reservation_timeout)
     record = Workflow(
@@ -90,6 +91,7 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
     if command.configuration is not UNSET and command.configuration != record.configuration:
         plan = _compile(kernel, ws, command.configuration)
         changes["configuration"] = plan.text
+    # A configuration that differs in white space only is no change.
     changes = record.differing(changes)
     if changes:
         state.record = record.replaced(date_updated=kernel.now, **changes)
@@ -104,6 +106,7 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
 
 
 def _changes(ws: WorkspaceState, state: WorkflowState, command: UpdateWorkflow) -> dict[str, Any]:
+    # None clears an address; checks.url accepts it.
     changes = command.given("assignment_callback_url", "fallback_assignment_callback_url")
     _check_urls(changes.get("assignment_callback_url"), changes.get("fallback_assignment_callback_url"))
     if command.friendly_name is not UNSET:
@@ -123,6 +126,7 @@ def re_evaluate(kernel: Kernel, ws: WorkspaceState, state: WorkflowState) -> Non
     """
     # A copy: a task that no filter matches any more is canceled and leaves the workflow.
     for task in list(state.tasks.values()):
+        # Tasks that a worker has or is offered, and transferred ones, keep their place.
         if task.record.assignment_status == PENDING and task.route is Route.WORKFLOW and task.transfer is None:
             walk.start(kernel, ws, task, WORKFLOW_UPDATED)
 
@@ -141,6 +145,7 @@ def delete(kernel: Kernel, command: DeleteWorkflow) -> None:
     state = ws.workflow(command.sid)
     if state.tasks:
         raise errors.invalid(f"Workflow {state.record.sid} still has open tasks")
+    # Ended tasks keep the workflow's sid and name until they are purged.
     del ws.workflows[state.record.sid]
     del ws.workflow_names[state.record.friendly_name]
     kernel.emit("workflow.deleted", ws, workflow=state.record)

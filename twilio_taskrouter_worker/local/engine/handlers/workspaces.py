@@ -61,12 +61,14 @@ def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
         multi_task_enabled=command.multi_task_enabled,
         prioritize_queue_order=order,
     )
+    # Every check is above: from here on nothing is refused.
     ws = WorkspaceState(record)
     kernel.workspaces[record.sid] = ws
     made: list[Activity] = []
     if template != "EMPTY":
         names = MULTI_TASK_ACTIVITIES if command.multi_task_enabled else SINGLE_TASK_ACTIVITIES
         made = [_make_activity(kernel, ws, name, available) for name, available in names]
+        # The first activity of both sets is the unavailable one called Offline.
         offline = made[0]
         ws.record = record.replaced(
             default_activity_sid=offline.sid,
@@ -76,6 +78,7 @@ def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
         )
     # Emitted after the activities exist, because its snapshot shows the default activity.
     kernel.emit("workspace.created", ws, workspace=ws.record)
+    # The workspace comes first in the event log, although its activities had to exist before.
     for activity in made:
         kernel.emit("activity.created", ws, activity=activity)
     for unique_name, friendly_name in BUILT_IN_CHANNELS:
@@ -88,6 +91,7 @@ def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
 
 def _fifo(kernel: Kernel, ws: WorkspaceState, activities: list[Activity]) -> None:
     """Create the queue and the workflow of the FIFO template."""
+    # Only single-tasking workspaces have Reserved and Busy; elsewhere queues need no activities.
     by_name = {activity.friendly_name: activity.sid for activity in activities}
     queue = queues.create(
         kernel,
@@ -126,6 +130,7 @@ def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
     checks.url(changes.get("event_callback_url"), "EventCallbackUrl")
     if command.friendly_name is not UNSET:
         changes["friendly_name"] = checks.name(command.friendly_name)
+    # There is no way back: workers may hold several tasks.
     if record.multi_task_enabled and changes.get("multi_task_enabled") is False:
         raise errors.invalid("MultiTaskEnabled cannot be set to false once a workspace is multi-tasking")
     if command.prioritize_queue_order is not UNSET:
@@ -179,11 +184,13 @@ def _make_activity(kernel: Kernel, ws: WorkspaceState, name: str, available: boo
         friendly_name=name,
         available=available,
     )
+    # Emitted by the caller, after the workspace's own event where both are new.
     ws.activities[record.sid] = record
     return record
 
 
 def _free_activity_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
+    # There are few activities, so no register of their names is kept.
     taken = {activity.friendly_name.casefold(): activity.sid for activity in ws.activities.values()}
     return checks.free_name(name, taken, errors.duplicate("Activity", name), own, name.casefold())
 
@@ -224,6 +231,7 @@ def update_activity(kernel: Kernel, command: UpdateActivity) -> Activity:
         return record
     _free_activity_name(ws, name, record.sid)
     record = ws.activities[record.sid] = record.replaced(friendly_name=name, date_updated=kernel.now)
+    # Copies of the name are updated without new versions or events: nothing of their own has changed.
     for kind in ("default", "timeout"):
         if getattr(ws.record, f"{kind}_activity_sid") == record.sid:
             ws.record = ws.record.replaced(**{f"{kind}_activity_name": name})
@@ -258,6 +266,7 @@ def delete_activity(kernel: Kernel, command: DeleteActivity) -> None:
     user: str | None = None
     if sid in (ws.record.default_activity_sid, ws.record.timeout_activity_sid):
         user = "the workspace's default or timeout activity"
+    # Any one user is enough for the message; the last one found is named.
     for queue in ws.queues.values():
         if sid in (queue.record.reservation_activity_sid, queue.record.assignment_activity_sid):
             user = f"an activity of task queue {queue.record.sid}"

@@ -32,6 +32,7 @@ def _in_queue(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: Worke
 
 
 def _meets_target(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> bool:
+    # Transferred tasks have no step, and so no condition of this kind.
     expression = task.step.expression if task.step is not None else None
     return expression is None or expression.matches(TargetScope(task.scope, worker.scope))
 
@@ -72,6 +73,7 @@ ACTIVITY = Condition("activity", _readiness(0))
 CHANNEL = Condition("channel", _readiness(1))
 CAPACITY = Condition("capacity", _readiness(2))
 
+# Conditions on the worker alone, in the order of readiness().
 _READINESS = (ACTIVITY, CHANNEL, CAPACITY)
 
 
@@ -147,6 +149,7 @@ def reference_of(target: Target, task: TaskState) -> tuple[str, str] | None:
     for kind, key in (("sid", target.known_sid), ("name", target.known_name)):
         if key is not None:
             value: Any = key.value(task.scope)
+            # Attributes may hold anything; only a non-empty text can refer to a worker.
             return (kind, value) if isinstance(value, str) and value else ("", "")
     return None
 

@@ -37,8 +37,10 @@ def readiness(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) ->
         task_channel_sid: the channel; for one the worker does not have, switch and capacity are False.
     """
     channel = worker.channels.get(task_channel_sid)
+    # The task channel was deleted.
     if channel is None:
         return worker.record.available, False, False
+    # A lowered capacity can be below the places taken.
     room = channel.occupied < channel.configured_capacity and (ws.record.multi_task_enabled or not worker.open)
     return worker.record.available, channel.available, room
 
@@ -69,7 +71,7 @@ def refresh(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, only: str |
         for queue in worker.queues.values():
             index = queue.idle.get(task_channel_sid)
             if index is not None:
-                # The old key is in every existing index of the worker's queues, or in none if it was None.
+                # The old key, unless it is None, is in every index of the worker's queues that exists.
                 _move(index, old, key)
 
 
@@ -109,6 +111,7 @@ def _idle_key(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) ->
 
 
 def _move(index: list[IdleKey], old: IdleKey | None, new: IdleKey | None) -> None:
+    # Present, by the invariant: a key is found by bisection, not by a search.
     if old is not None:
         del index[bisect_left(index, old)]
     if new is not None:
@@ -148,6 +151,7 @@ def idle_members(queue: QueueState, task_channel_sid: str) -> list[IdleKey]:
     """
     index = queue.idle.get(task_channel_sid)
     if index is None:
+        # Built from the keys of all members, and kept up to date from then on.
         keys = (worker.idle_keys.get(task_channel_sid) for worker in queue.members.values())
         index = queue.idle[task_channel_sid] = sorted(key for key in keys if key is not None)
     return index

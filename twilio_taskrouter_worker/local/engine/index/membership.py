@@ -23,6 +23,7 @@ def match(queue: QueueState, worker: WorkerState) -> bool:
         Whether the worker has become a member; the caller wakes it then.
     """
     sid = worker.record.sid
+    # Evaluated without regard to activity: an unavailable worker is a member as well.
     was = sid in queue.members
     belongs = queue.expression.matches(worker.queue_scope)
     if belongs and not was:

@@ -37,6 +37,7 @@ def order_key(task: TaskState) -> OrderKey:
         task: only read.
     """
     record = task.record
+    # LIFO ignores the priority; the number breaks ties in both directions.
     if task.queue is not None and task.queue.record.task_order == LIFO:
         return (0.0, -record.virtual_start_time, -task.number)
     return (-record.priority, record.virtual_start_time, task.number)
@@ -61,7 +62,7 @@ def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
             return None
         group = worker.direct.get(channel)
         if group is None:
-            # The group lives on the worker, not among the queue's: its home only knows whether it is in use.
+            # The group lives on the worker, not among the queue's: its home only shows whether it is in use.
             group = worker.direct[channel] = Group({}, "direct")
         return group
     queue = task.queue
@@ -152,6 +153,7 @@ def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskSta
     best: tuple[bool, OrderKey, int] | None = None
     found: TaskState | None = None
     for channel, idle_key in worker.idle_keys.items():
+        # No key: the worker cannot take a task of this channel now.
         if idle_key is None:
             continue
         for rank, groups in _homes(worker, channel, lifo_first):

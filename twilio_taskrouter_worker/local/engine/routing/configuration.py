@@ -77,10 +77,12 @@ class _Compiler:
         if not isinstance(queue, str):
             raise invalid(f"Configuration: {where} has no queue")
         queue = canonical(queue)
+        # Checked here, so that a task on its walk never meets a queue that does not exist.
         if queue not in self.queues:
             raise invalid(f"Configuration: {where} names the queue '{queue}', which is not in this workspace")
         known_sid = self.key(fields, "known_worker_sid", where)
         known_name = self.key(fields, "known_worker_friendly_name", where)
+        # Two references could lead to two workers.
         if known_sid is not None and known_name is not None:
             raise invalid(f"Configuration: {where} has both known_worker_sid and known_worker_friendly_name")
         return Target(
@@ -164,6 +166,7 @@ def compile_configuration(text: str, queues: Container[str], semantics: Semantic
     Raises:
         Rejected: 400; the message has the place of the error.
     """
+    # Before parsing, which would cost time in proportion to the text.
     if len(text) > rules.MAX_CONFIGURATION:
         raise invalid(f"Configuration must have at most {rules.MAX_CONFIGURATION} characters, not {len(text)}")
     document = checks.json_object(text, "Configuration")
@@ -180,6 +183,7 @@ def compile_configuration(text: str, queues: Container[str], semantics: Semantic
     compiler = _Compiler(queues, semantics)
     default = routing.get("default_filter")
     return Plan(
+        # Stored without white space, so that two spellings of one document are equal.
         text=checks.compact(document),
         filters=tuple(compiler.filter(f, f"filter {number}") for number, f in enumerate(filters, 1)),
         default=None if default is None else compiler.default(default),

@@ -38,6 +38,7 @@ def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> Explanation:
         ws: the workspace of the task.
         task: in any status, also final.
     """
+    # Computed once: the summary needs them as well.
     workers = verdicts(kernel, ws, task)
     return Explanation(
         task_sid=task.record.sid,
@@ -66,6 +67,7 @@ def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> Explanation:
 def _warnings(task: TaskState) -> Iterator[str]:
     if task.plan is not None:
         yield from task.plan.warnings()
+    # The task does not depend on the other queues.
     if task.queue is not None:
         for warning in task.queue.expression.warnings:
             yield f"TargetWorkers of '{task.queue.record.friendly_name}': {warning}"
@@ -95,6 +97,7 @@ def _summary(ws: WorkspaceState, task: TaskState, workers: tuple[WorkerVerdict, 
     if status in (RESERVED, ASSIGNED) or (holders and status != PENDING):
         return f"it is with {names}"
     where = f"queue '{task.queue.record.friendly_name}'" if task.queue is not None else "no queue"
+    # From the most special reason to the most general one.
     if task.direct:
         return f"it waits for its routing target {record.routing_target}, who cannot take it now"
     if task.queue is not None and not task.queue.members:
@@ -110,6 +113,7 @@ def _ahead(task: TaskState) -> int:
     # Order key and number; the third element is the task itself, which has no order.
     mine = task.entry[:2]
     channel = task.record.task_channel_sid
+    # Only within the queue: which queue a worker prefers depends on the worker.
     return sum(
         1
         for other in task.queue.tasks.values()
@@ -136,6 +140,7 @@ def _filters(ws: WorkspaceState, task: TaskState) -> tuple[FilterVerdict, ...]:
 def _filter(
     ws: WorkspaceState, task: TaskState, filter: Filter, number: int | None, index: int | None
 ) -> FilterVerdict:
+    # None is the index of the default filter, and also the value without a step.
     current = task.step is not None and task.filter_index == index
     return FilterVerdict(
         label=filter.label or f"filter {number}",
@@ -149,6 +154,7 @@ def _target(ws: WorkspaceState, task: TaskState, target: Target) -> TargetVerdic
     queue = ws.queues.get(target.queue_sid)
     reference = conditions.reference_of(target, task)
     skip_if = None
+    # Evaluated against the present counts; routing did so when the step was entered.
     if target.skip_if is not None and queue is not None:
         skip_if = _test("skip_if", target.skip_if, matching.workers_scope(queue))
     return TargetVerdict(
@@ -190,6 +196,7 @@ def _queue(ws: WorkspaceState, task: TaskState, queue: QueueState) -> QueueVerdi
         members=len(queue.members),
         available=counts.available,
         free=ready,
+        # By status, not by index: a task that waits for no possible worker is in no group.
         waiting=sum(1 for other in queue.tasks.values() if other.record.assignment_status == PENDING),
     )
 
@@ -213,6 +220,7 @@ def _worker(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerS
 def _queue_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:
     if task.queue is None:
         return "the task is in no queue"
+    # The queue's scope, which by rule may hide the worker's own fields.
     what = f"TargetWorkers of '{task.queue.record.friendly_name}'"
     return _expression_detail(what, task.queue.expression, worker.queue_scope)
 
@@ -225,6 +233,7 @@ def _target_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, pas
 
 
 def _expression_detail(what: str, expression: Expression, scope: Scope) -> str:
+    # Only the failing parts are shown: a long expression is mostly true.
     verdict = expression.explain(scope)
     return f"{what} is true" if verdict.result else f"{what} is false: {failing_parts(verdict)}"
 
@@ -254,6 +263,7 @@ def _capacity_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, p
     channel = worker.channels.get(task.record.task_channel_sid)
     if channel is None:
         return f"channel {task.record.task_channel_unique_name} no longer exists"
+    # Before the counts, which may show free places on this channel.
     if not ws.record.multi_task_enabled and worker.open:
         return "has a reservation, and workers here do one task at a time"
     name = channel.task_channel_unique_name

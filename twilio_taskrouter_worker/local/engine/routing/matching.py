@@ -108,6 +108,7 @@ def candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[Work
     reference = None if task.direct else conditions.known_reference(task)
     if not task.direct and reference is None:
         return _queue_candidates(kernel, ws, task)
+    # At most one worker is possible, so no index is needed.
     if reference is None:
         only = ws.workers.get(task.record.routing_target or "")
     else:
@@ -179,6 +180,7 @@ def make(
     """
     # Before the record changes: the task's entry was made from the present one.
     waiting.remove(task)
+    # The routing target was found in time.
     kernel.schedule.cancel(task.sla_timer)
     task.sla_timer = None
     task.entering = False
@@ -219,6 +221,7 @@ def _make(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
     if task.workflow is not None:
         timeout = task.workflow.record.task_reservation_timeout
     transfer = task.transfer
+    # While a transfer is open, every new reservation is an offer of it.
     by_transfer = transfer is not None and transfer.record.transfer_status == TRANSFER_INITIATED
     record = Reservation(
         account_sid=kernel.account_sid,

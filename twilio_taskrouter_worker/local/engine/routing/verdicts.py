@@ -47,6 +47,7 @@ class ExpressionResult:
         }
 
     def __str__(self) -> str:
+        # Only a false expression needs a reason.
         if self.result or self.verdict is None:
             return f"{self.kind} is {'true' if self.result else 'false'}: {self.text or '(empty)'}"
         return f"{self.kind} is false: {failing_parts(self.verdict)}"
@@ -92,6 +93,7 @@ class WorkerVerdict:
         }
 
     def __str__(self) -> str:
+        # Conditions that hold are left out of the text; to_dict() has them all.
         failed = "; ".join(check.detail for check in self.checks if not check.passed)
         return f"{self.friendly_name} ({self.activity_name}): {failed or 'could take it'}"
 
@@ -120,11 +122,13 @@ class TargetVerdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
+        # Not recursive: parts with a to_dict() of their own leave out or convert some values.
         data = attrs.asdict(self, recurse=False)
         data["skip_if"] = None if self.skip_if is None else self.skip_if.to_dict()
         return data
 
     def __str__(self) -> str:
+        # Only the parts that the configuration has, so that a report stays short.
         parts = [f"target {self.index + 1}: queue '{self.queue_name}', suits {self.suited} of {_members(self.members)}"]
         if self.expression is not None:
             parts.append(f"expression {self.expression}")
@@ -237,6 +241,7 @@ class Explanation:
 
     def _lines(self) -> Iterator[str]:
         yield f"Task {self.task_sid} ({self.assignment_status}, {self.age} s old): {self.summary}"
+        # Sections without content are left out; queues and workers are always listed.
         if self.filters:
             yield "Workflow"
         for filter in self.filters:

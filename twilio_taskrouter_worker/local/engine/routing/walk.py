@@ -40,6 +40,7 @@ def start(kernel: Kernel, ws: WorkspaceState, task: TaskState, re_evaluated: str
     # The timers of the old step must not run in the new one.
     _leave_step(kernel, task)
     task.plan = task.workflow.plan
+    # No step of this walk has been passed yet.
     task.walked = 0.0
     data = {"re_evaluated_reason": task.re_evaluated}
     kernel.emit("workflow.entered", ws, task=task.record, workflow=task.workflow.record, data=data)
@@ -76,6 +77,7 @@ def _next_filter(
     plan = _plan(task)
     for index in range(first, len(plan.filters)):
         expression = plan.filters[index].expression
+        # Filters are tested against the present attributes, the first that matches wins.
         if expression is not None and expression.matches(task.scope):
             task.filter_index = index
             _enter(kernel, ws, task, plan.filters[index], 0)
@@ -95,6 +97,7 @@ def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, 
     task.step_expired = False
     task.entering = True
     queue = ws.queues[target.queue_sid]
+    # Kept for the events: both change below.
     before, priority_before = task.queue, task.record.priority
     enter_queue(kernel, task, queue, target.priority)
     data: dict[str, Any] = {"re_evaluated_reason": task.re_evaluated, **task.known_worker()}
@@ -107,6 +110,7 @@ def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, 
         _matched(kernel, ws, task, filter, target)
         if before is None:
             kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record, data=data)
+        # A step in the same queue moves nothing.
         elif before is not queue:
             data["previous_queue_sid"] = before.record.sid
             data["previous_queue_name"] = before.record.friendly_name
@@ -184,6 +188,7 @@ def enter_queue(kernel: Kernel, task: TaskState, queue: QueueState, priority: in
         queue: the queue of the step.
         priority: new priority; None: it keeps its own.
     """
+    # Registered and recorded together: the record must show the queue that has the task.
     changes = transitions.book(kernel, task, queue)
     record = task.record
     task.record = record.replaced(
@@ -218,6 +223,7 @@ def skip(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     following = task.step.index + 1
     if following < len(filter.targets):
         _enter(kernel, ws, task, filter, following)
+    # The default filter is the last one.
     elif task.filter_index is None:
         _leave(kernel, ws, task, skipped=True)
     else:
@@ -235,6 +241,7 @@ def step_timeout(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
         task: its timer has just run.
     """
     task.step_timer = None
+    # Remembered for come_back: an offer that is pending is not withdrawn.
     task.step_expired = True
     if task.record.assignment_status == PENDING:
         expire_step(kernel, ws, task)
@@ -267,6 +274,7 @@ def expire_step(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
 
 def _leave(kernel: Kernel, ws: WorkspaceState, task: TaskState, skipped: bool) -> None:
     """Cancel a task for which the workflow has no further step."""
+    # A new task exists before it is canceled, for the event log.
     if task.fresh:
         created(kernel, ws, task)
     if skipped:
@@ -283,6 +291,7 @@ def come_back(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
         ws: the workspace of the task.
         task: its last pending reservation has ended.
     """
+    # A transferred task has no step; its queue decides alone.
     if task.route is Route.WORKFLOW and task.step is not None and task.step_expired and task.transfer is None:
         expire_step(kernel, ws, task)
     else:
