@@ -27,7 +27,7 @@ JS_PACKAGES = [
     "npm:twilio-cli",
 ]
 """The official clients from npm that the service is tested with; ``.ci/run`` reads these lines too."""
-COVERAGE_PERCENT = 97
+COVERAGE_PERCENT = 95
 
 
 def interpreters() -> dict[str, str]:
