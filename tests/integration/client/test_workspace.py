@@ -311,9 +311,12 @@ def test_the_given_workspace_goes_first(bridge: RecordingBridge) -> None:
     assert bridge.calls[0].url == "Workspaces/WS5/Tasks/WT1"
 
 
-@pytest.mark.parametrize("token", [JWE, "no.json.token", "text", make_token("WS1")[:-60]])
-def test_a_token_that_cannot_be_read(bridge: RecordingBridge, token: str) -> None:
+@pytest.mark.parametrize(
+    "token", [JWE, "no.json.token", "text", None], ids=["encrypted", "not JSON", "text", "cut off"]
+)
+def test_a_token_that_cannot_be_read(bridge: RecordingBridge, token: str | None) -> None:
     """An encrypted token, or one that is none, needs the workspace sid and then does; the service is the judge."""
+    token = token or make_token("WS1")[:-60]
     with pytest.raises(TokenError, match="pass the workspace sid") as raised:
         Workspace(token, eb_server=bridge.eb_server)
     assert token not in str(raised.value)
