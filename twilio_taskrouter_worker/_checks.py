@@ -53,7 +53,18 @@ def wrong_type(name: str, right: str, value: object) -> TypeError:
 
 
 def string(name: str, value: object) -> str:
-    """Check a string; raise TypeError for another type."""
+    """Check a string.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Returns:
+        The string.
+
+    Raises:
+        TypeError: It has another type.
+    """
     if not isinstance(value, str):
         raise wrong_type(name, "a string", value)
     return value
@@ -79,21 +90,54 @@ def non_empty(name: str, value: object) -> str:
 
 
 def boolean(name: str, value: object) -> bool:
-    """Check a boolean; raise TypeError for another type."""
+    """Check a boolean.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Returns:
+        The boolean.
+
+    Raises:
+        TypeError: It has another type.
+    """
     if not isinstance(value, bool):
         raise wrong_type(name, "True or False", value)
     return value
 
 
 def boolean_or_string(name: str, value: object) -> bool | str:
-    """Check a boolean or string; raise TypeError for another type."""
+    """Check a boolean or string.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Returns:
+        The value.
+
+    Raises:
+        TypeError: It has another type.
+    """
     if not isinstance(value, (bool, str)):
         raise wrong_type(name, "True, False or a string", value)
     return value
 
 
 def integer(name: str, value: object) -> int:
-    """Check a whole number, which may be a float without a fraction; raise TypeError for another type."""
+    """Check a whole number.
+
+    Args:
+        name: Name of the argument.
+        value: Its value; a float without a fraction is valid.
+
+    Returns:
+        The number.
+
+    Raises:
+        TypeError: It is not a whole number.
+    """
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -102,7 +146,19 @@ def integer(name: str, value: object) -> int:
 
 
 def non_negative(name: str, value: object) -> int:
-    """Check a whole number of 0 or more; raise TypeError or ValueError otherwise."""
+    """Check a whole number of 0 or more.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Returns:
+        The number.
+
+    Raises:
+        TypeError: It is not a whole number.
+        ValueError: It is negative.
+    """
     number = integer(name, value)
     if number < 0:
         raise ValueError(f"{name} must be 0 or more, not {number}")
@@ -255,7 +311,19 @@ def validator(check: Check) -> Callable[[Any, Any, Any], None]:
 
 
 def function(name: str, value: object, right: str = "a function") -> Callable[..., Any]:
-    """Check a callable; raise TypeError otherwise."""
+    """Check a callable.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+        right: The valid values, in words.
+
+    Returns:
+        The callable.
+
+    Raises:
+        TypeError: It is not callable.
+    """
     if not callable(value):
         raise wrong_type(name, right, value)
     return value

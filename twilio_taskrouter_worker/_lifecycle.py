@@ -176,6 +176,7 @@ class Lifecycle(WorkerEmitter):
         self._gave_up = []
         with StopSignals() as signals, self._serve_health(health_port):
             connection, ready = self._start()
+            # Only here: in start() the application can still call update_token() at any time.
             connection.end_without_token()
             try:
                 self._run(connection, ready, signals, drain_activity)
@@ -406,6 +407,7 @@ class Lifecycle(WorkerEmitter):
         self._stopping.set()
         stop = Stop(self._worker(), connection, self._work, deadline, hurry)
         with self._work.waited_for_here():
+            # Before the activity changes: no pending reservation may be accepted now, as it may be rejected below.
             waiting = self._server.stop_taking()
             if activity is not None and self._state.record is not None:
                 stop.take_activity(self._state.find_activity("drain_activity", activity), waiting)

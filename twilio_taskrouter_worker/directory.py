@@ -47,11 +47,19 @@ class Directory(Mapping[str, R_co], Generic[R_co]):
         return len(self._entries)
 
     def values(self) -> ValuesView[R_co]:
-        """The objects, as of now."""
+        """Return the objects, as of now.
+
+        Raises:
+            ForkedProcessError: The worker was connected in the parent process.
+        """
         return dict(self._entries).values()
 
     def items(self) -> ItemsView[str, R_co]:
-        """Pairs of sid and object, as of now."""
+        """Return pairs of sid and object, as of now.
+
+        Raises:
+            ForkedProcessError: The worker was connected in the parent process.
+        """
         return dict(self._entries).items()
 
     def __repr__(self) -> str:

@@ -237,6 +237,11 @@ class Waits(Protocol):
 
         Returns:
             The arguments of the event.
+
+        Raises:
+            TimeoutError: No such event came in time.
+            ClosedError: The worker was disconnected meanwhile.
+            DispatchThreadError: Called on the dispatch thread.
         """
         ...
 
@@ -250,6 +255,9 @@ class Waits(Protocol):
 
         Returns:
             The iterator, whose steps block.
+
+        Raises:
+            DispatchThreadError: Called on the dispatch thread.
         """
         ...
 

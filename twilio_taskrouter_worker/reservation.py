@@ -510,7 +510,11 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             self._task._outgoing(update.outgoing)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a snapshot of all attributes, task and transfer included, as plain data: safe for JSON and pickle."""
+        """Return a snapshot of all attributes, task and transfer included, as plain data: safe for JSON and pickle.
+
+        Raises:
+            ForkedProcessError: The worker was connected in the parent process.
+        """
         transfer = self._transfer
         return {**super().to_dict(), "task": self._task.to_dict(), "transfer": transfer and transfer.to_dict()}
 

@@ -40,6 +40,9 @@ class ReservationHandle:
 
         Returns:
             A Future that resolves to the updated reservation.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
         """
         return self.client.accept(self.reservation_sid)
 
@@ -66,6 +69,9 @@ class ReservationHandle:
 
         Returns:
             A Future that resolves to the updated reservation.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
         """
         return self.client.wrap(self.reservation_sid)
 
@@ -92,6 +98,9 @@ class ReservationHandle:
 
         Returns:
             A Future that resolves to the updated reservation.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
         """
         return self.client.complete_reservation(self.reservation_sid)
 
@@ -163,6 +172,9 @@ class ReservationHandle:
 
         Returns:
             A Future that resolves to the reservation.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
         """
         return self.client.fetch_reservation(self.reservation_sid)
 
@@ -173,5 +185,8 @@ class ReservationHandle:
 
         Returns:
             A Future that resolves to the task.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
         """
         return self.client.fetch_task(self.task_sid)

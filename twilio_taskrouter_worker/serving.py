@@ -118,6 +118,7 @@ class Server:
         with self._lock:
             if reservation.sid in self._taken:
                 return
+            # Until it is done here: a reload can announce it again, and it must not be handled twice.
             self._taken.add(reservation.sid)
             self._queue.append((reservation, self._work.add("reservation_created", reservation)))
             if self._threads < self._concurrency:
@@ -177,6 +178,8 @@ class Server:
             # An earlier process ran the handler, but not this last step.
             self._complete(reservation, None)
             return
+        # Read for each reservation: a handler that was registered again replaces the old one for those still in the
+        # queue.
         handler = self._handler
         assert handler is not None
         try:

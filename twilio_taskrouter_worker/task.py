@@ -354,7 +354,11 @@ class Task(TaskFields, TaskEmitter):
         return transfer
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a snapshot of all attributes and transfers as plain data: safe for JSON and pickle."""
+        """Return a snapshot of all attributes and transfers as plain data: safe for JSON and pickle.
+
+        Raises:
+            ForkedProcessError: The worker was connected in the parent process.
+        """
         incoming, outgoing = self._transfers.incoming, self._transfers.outgoing
         return {
             **super().to_dict(),

@@ -425,6 +425,9 @@ def make_reservation(
 
     Returns:
         The reservation.
+
+    Raises:
+        TypeError: The attributes are not JSON-serializable.
     """
     now = int(time.time())
     nothing = "0" * 32
@@ -479,6 +482,9 @@ def make_task(attributes: Mapping[str, Any] | None = None, **options: Any) -> Ta
 
     Returns:
         The task.
+
+    Raises:
+        TypeError: The attributes are not JSON-serializable.
     """
     return make_reservation(attributes, **{"status": "accepted", **options}).task
 

@@ -444,6 +444,9 @@ def flask_blueprint(receiver: Receiver, *, name: str = "taskrouter") -> Blueprin
 
     Returns:
         The blueprint; ``app.register_blueprint(blueprint, url_prefix="/taskrouter")`` sets its address.
+
+    Raises:
+        ImportError: Flask is not installed.
     """
     from flask import Blueprint, jsonify, request
 
@@ -470,6 +473,9 @@ def django_view(receiver: Receiver) -> Callable[[HttpRequest], HttpResponse]:
 
     Returns:
         A view for ``urlpatterns``.
+
+    Raises:
+        ImportError: Django is not installed.
     """
     from django.http import HttpResponse, JsonResponse
     from django.views.decorators.csrf import csrf_exempt

@@ -185,6 +185,7 @@ class Worker(WorkerFields, Lifecycle):
 
         http_url, self._ws_server = self._options.urls()
         set_log_level(self._options.log_level)
+        # Compared at each use: after a fork, the child has the object, but neither its threads nor its sockets.
         self._pid = os.getpid()
         self._waits = Waiting()
         self._watch = Watch(observer)
@@ -231,14 +232,22 @@ class Worker(WorkerFields, Lifecycle):
 
     @property
     def lag(self) -> float:
-        """Seconds since the event being handled arrived, i.e. how far callbacks are behind; 0.0 when idle."""
+        """Seconds since the event being handled arrived, i.e. how far callbacks are behind; 0.0 when idle.
+
+        Raises:
+            ForkedProcessError: The worker was connected in the parent process.
+        """
         self._check_process()
         connection = self._connection
         return 0.0 if connection is None else connection.dispatcher.lag
 
     @property
     def backlog(self) -> int:
-        """Number of events that wait for earlier callbacks to end."""
+        """Number of events that wait for earlier callbacks to end.
+
+        Raises:
+            ForkedProcessError: The worker was connected in the parent process.
+        """
         self._check_process()
         connection = self._connection
         return 0 if connection is None else connection.dispatcher.backlog
@@ -533,6 +542,7 @@ class Worker(WorkerFields, Lifecycle):
         self._check_process()
         self._token = self._successor(token)
         connection = self._connection
+        # The token is stored before: if this connection has just ended, the one started below uses it.
         if connection is not None and connection.change_token(token, monotonic_expiry(token)):
             return
         if connection is not None or self._calls.closed:
@@ -548,6 +558,7 @@ class Worker(WorkerFields, Lifecycle):
         provider = self._options.token_provider
         assert provider is not None
         with self._lock:
+            # One call of the provider at a time: its last token counts, and two could arrive in the wrong order.
             if self._renewing:
                 return
             self._renewing = True

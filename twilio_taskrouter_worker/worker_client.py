@@ -180,6 +180,9 @@ class WorkerClient:
 
         Returns:
             A Future that resolves to the worker.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
         """
         return self._call(routes.GET_WORKER, {}, _reader(WorkerInfo))
 
@@ -190,6 +193,9 @@ class WorkerClient:
 
         Returns:
             A Future that resolves to their sids by name, in server order.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
         """
         from ._bridge.loading import list_pages
 

@@ -285,6 +285,10 @@ class Workspace:
 
         Returns:
             As ``fetch_worker_info``.
+
+        Raises:
+            TypeError: The sid is not a string.
+            ValueError: The sid is empty.
         """
         warnings.warn("fetch_worker is deprecated; use fetch_worker_info", DeprecationWarning, stacklevel=2)
         return self.fetch_worker_info(sid)
@@ -297,6 +301,9 @@ class Workspace:
 
         Returns:
             As ``fetch_workers_info``.
+
+        Raises:
+            TypeError, ValueError: An argument has the wrong type or value.
         """
         warnings.warn("fetch_workers is deprecated; use fetch_workers_info", DeprecationWarning, stacklevel=2)
         return self.fetch_workers_info(**filters)

@@ -390,6 +390,9 @@ class Mirror:
 
         Returns:
             A Future that resolves to the result; its callbacks run on a pool thread.
+
+        Raises:
+            TypeError, ValueError: An argument is invalid.
         """
         return self.call(route, values, then, subjects=(self.worker_sid,), version=lambda: self.worker_version)
 
@@ -402,7 +405,11 @@ class Mirror:
         cast("Any", self.worker)._watch.foreign_accept(self.worker_sid, reservation)
 
     def client(self) -> Any:
-        """The worker's client for calls without a connection."""
+        """Return the worker's client for calls without a connection.
+
+        Raises:
+            NotReadyError: The worker has not been ready yet.
+        """
         # A Worker, which cannot be imported here: it imports this module.
         return cast("Any", self.worker).client()
 

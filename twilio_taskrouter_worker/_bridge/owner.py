@@ -68,7 +68,12 @@ class Owner(Protocol):
         extra: Mapping[str, Any] = NOTHING,
         **sids: str,
     ) -> Future[T]:
-        """Send a request; does not block. See ``Mirror.call`` for the arguments and errors."""
+        """Send a request; does not block. See ``Mirror.call`` for the arguments and errors.
+
+        Raises:
+            TypeError, ValueError: An argument is invalid.
+            StateError: The worker cannot make calls now, e.g. because it was disconnected.
+        """
         ...
 
     def call_worker(self, route: Route, values: Mapping[str, Any], then: Callable[[Any], T]) -> Future[T]:
@@ -81,6 +86,10 @@ class Owner(Protocol):
 
         Returns:
             A Future that resolves to the result; its callbacks run on a pool thread.
+
+        Raises:
+            TypeError, ValueError: An argument is invalid.
+            StateError: The worker cannot make calls now, e.g. because it was disconnected.
         """
         ...
 
@@ -92,6 +101,9 @@ class Owner(Protocol):
 
         Returns:
             The worker.
+
+        Raises:
+            InvalidMessageError: The payload is invalid.
         """
         ...
 
@@ -126,5 +138,9 @@ class Owner(Protocol):
         ...
 
     def client(self) -> Any:
-        """The worker's client for calls without a connection."""
+        """Return the worker's client for calls without a connection.
+
+        Raises:
+            NotReadyError: The worker has not been ready yet.
+        """
         ...

@@ -338,7 +338,11 @@ class Resource:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a snapshot of all attributes as plain data: safe for JSON and pickle, dates as ISO 8601 in UTC."""
+        """Return a snapshot of all attributes as plain data: safe for JSON and pickle, dates as ISO 8601 in UTC.
+
+        Raises:
+            ForkedProcessError: The worker was connected in the parent process.
+        """
         return {field.attribute: _plain(getattr(self, field.attribute)) for field in self._schema.fields}
 
 

@@ -151,7 +151,11 @@ class Stream:
                 self._flush()
 
     def end_writing(self) -> None:
-        """Announce the end of writing if that is possible without ending the reading too, i.e. without TLS."""
+        """Announce the end of writing if that is possible without ending the reading too, i.e. without TLS.
+
+        Raises:
+            OSError: The connection failed.
+        """
         if self._tls is None:
             self._socket.shutdown(socket.SHUT_WR)
 
@@ -202,7 +206,17 @@ class Stream:
         return bytes(unread[:size])
 
     def send(self, data: bytes) -> int:
-        """Send bytes like ``send_all``, and return their number."""
+        """Send bytes like ``send_all``; blocks while the peer does not read.
+
+        Args:
+            data: The bytes.
+
+        Returns:
+            Their number.
+
+        Raises:
+            OSError: The connection failed.
+        """
         self.send_all(data)
         return len(data)
 
