@@ -110,7 +110,9 @@ def _load(program: str) -> Worker:
 def _reloading(arguments: list[str]) -> int:
     """Run the command in a process of its own, again after each change of a file; return its exit code at the end."""
     # SIGTERM raises KeyboardInterrupt too, so that the child is ended with this process.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: a shell starts what is in the background with that signal ignored, and then Python leaves it so.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     while True:
         before = _changes()
         # In a session of its own: Ctrl-C then reaches only this process, which forwards it once.

@@ -40,6 +40,10 @@ def taskrouter(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]
     )
 
 
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Running:
     """A program that goes on until it is told to stop; a context manager that leaves no process behind."""
 
@@ -50,6 +54,8 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Where the tests run in the background of a shell, SIGINT is ignored, here and in every child.
+            preexec_fn=_heed_interrupts,
             **popen,
         )
         self._lines: queue.Queue[str | None] = queue.Queue()
