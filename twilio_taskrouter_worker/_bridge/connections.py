@@ -33,6 +33,9 @@ READ_SIZE = 65536
 HEAD_LIMIT = 65536
 """Bytes of an answer's head that are looked for its end; a longer one is left to urllib3, which refuses it."""
 
+_MOST_HEADERS = 100
+"""As in http.client, which refuses more."""
+
 ANSWER_LIMIT = 20 * 1024 * 1024
 """Bytes of an answer at most. The largest honest ones are pages of 1000 records, a few megabytes; as objects they take
 some twenty times their size."""
@@ -259,7 +262,8 @@ class Connection(urllib3.connection.HTTPConnection):
 
     def _usual(self, received: bytes, end: int) -> tuple[Answer, bool] | None:
         """Return the answer, and whether the connection ends with it; None for an answer that urllib3 must read."""
-        head = None if end < 0 else _parse_head(received[:end])
+        # One receive may bring more than the limit: what is longer is the library's to refuse.
+        head = _parse_head(received[:end]) if 0 <= end <= HEAD_LIMIT else None
         if head is None:
             return None
         status, headers, length = head
@@ -318,6 +322,8 @@ class Connection(urllib3.connection.HTTPConnection):
 def _parse_head(head: bytes) -> tuple[int, dict[str, str], int] | None:
     """Parse status, headers and body length of a plain answer; None if anything is unusual."""
     first, *lines = head.decode("latin-1").split("\r\n")
+    if len(lines) > _MOST_HEADERS:
+        return None
     status = first[9:12]
     if not first.startswith("HTTP/1.1 ") or not status.isdecimal() or first[12:13] not in ("", " "):
         return None

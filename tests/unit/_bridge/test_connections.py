@@ -121,6 +121,18 @@ def test_what_is_no_answer(data: bytes, kind: type[BaseException] | None) -> Non
             assert isinstance(failed, type) or failed[0].body == b""
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [["X: " + "x" * 100_000], [f"X{number}: x" for number in range(500)], [f"X{number}: x" for number in range(60)]],
+    ids=["a long one", "too many", "many"],
+)
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_limits_of_headers(headers: list[str], pieces: int) -> None:
+    """What ``http.client`` refuses for its size is refused, however much of it comes at once."""
+    wire = "\r\n".join(["HTTP/1.1 200 OK", *headers, "Content-Length: 2", "", "{}"]).encode()
+    assert read(wire, pieces=pieces) == read(wire, general=True, pieces=pieces)
+
+
 def test_more_than_was_announced() -> None:
     """The rest is not taken for the next answer: the connection is not used again."""
     found = read(wire(OK, "Content-Length: 2", body=b"{}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
