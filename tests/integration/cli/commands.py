@@ -101,5 +101,7 @@ class Running:
             self.process.wait(timeout=BOUND_SECONDS)
         self._reader.join(timeout=BOUND_SECONDS)
         assert self.process.stdout is not None and self.process.stderr is not None
+        # A child of the program that outlived it holds the pipe open, and closing would wait for the reader for ever.
+        assert not self._reader.is_alive(), "a child of the program outlived it"
         self.process.stdout.close()
         self.process.stderr.close()
