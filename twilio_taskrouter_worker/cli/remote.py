@@ -232,8 +232,7 @@ def find(
         address = (url or local_url() or DEFAULT_URL).rstrip("/")
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    nothing = dict.fromkeys(("account_sid", "auth_token", "signing_key_sid", "signing_key_secret"))
-    known = credentials(DEVELOPMENT_SEED, **nothing)
+    known = credentials(DEVELOPMENT_SEED)
     return Remote(
         address, account_sid or known.account_sid, auth_token or known.auth_token, workspace, confirmed=confirmed
     )

@@ -43,8 +43,7 @@ def token(
             raise click.UsageError("A token for the real account needs TWILIO_API_KEY and TWILIO_API_SECRET.")
         from twilio_taskrouter_worker.local.credentials import credentials
 
-        nothing = dict.fromkeys(("account_sid", "auth_token", "signing_key_sid", "signing_key_secret"))
-        known = credentials(DEVELOPMENT_SEED, **nothing)
+        known = credentials(DEVELOPMENT_SEED)
         signing_key_sid, signing_key_secret = known.signing_key_sid, known.signing_key_secret
     workspace_sid = remote.workspace.rpartition("/")[2]
     try:

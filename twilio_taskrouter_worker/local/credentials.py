@@ -26,10 +26,10 @@ class Credentials:
 def credentials(
     seed: int | None,
     *,
-    account_sid: str | None,
-    auth_token: str | None,
-    signing_key_sid: str | None,
-    signing_key_secret: str | None,
+    account_sid: str | None = None,
+    auth_token: str | None = None,
+    signing_key_sid: str | None = None,
+    signing_key_secret: str | None = None,
 ) -> Credentials:
     """Return the given credentials, with generated values for missing ones.
 
