@@ -48,13 +48,13 @@ class DatabaseFiles:
             StoreError: it cannot, or this user may not.
         """
         path, folder = self.path, os.path.dirname(self.main)
-        if os.path.isdir(path):
+        if _is_folder(path):
             raise StoreError(f"{path} is a folder; db= takes the name of a file in it.")
         if os.path.islink(path) and not os.path.exists(path):
             raise StoreError(
                 f"{path} is a link to {self.main}, which does not exist; remove the link or restore the file."
             )
-        if not os.path.isdir(folder):
+        if not _is_folder(folder):
             raise StoreError(f"The folder {folder} does not exist; make it first, or choose another place for {path}.")
         exists = os.path.exists(path)
         if exists and not os.access(path, os.R_OK | os.W_OK):
@@ -175,6 +175,18 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except PermissionError as error:
+        # os.path.isdir would say that it does not exist.
+        raise StoreError(
+            f"Cannot reach {path}: this user may not enter a folder above it. Choose a folder you may write to."
+        ) from error
+    except OSError:
+        return False
 
 
 def _discard(path: str) -> None:

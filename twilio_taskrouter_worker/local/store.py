@@ -527,6 +527,9 @@ def _chained(row: tuple[Any, ...], before: int) -> int:
     return zlib.crc32(repr(row).encode(errors="backslashreplace"), before)
 
 
+_UNDECODABLE: Final = "a text in it is not UTF-8"
+
+
 @contextmanager
 def _sqlite_errors(path: str) -> Iterator[None]:
     """Turn SQLite's exceptions into a StoreError with the reason and a remedy."""
@@ -535,7 +538,7 @@ def _sqlite_errors(path: str) -> Iterator[None]:
     except sqlite3.Error as error:
         raise StoreError(_explained(path, error)) from error
     except UnicodeError as error:
-        raise damaged(path, "a text in it is not UTF-8") from error
+        raise damaged(path, _UNDECODABLE) from error
 
 
 def _explained(path: str, error: sqlite3.Error) -> str:
@@ -544,8 +547,9 @@ def _explained(path: str, error: sqlite3.Error) -> str:
         return f"{path} is in use by another LocalTaskRouter, in this process or another; stop that one first."
     if "not a database" in text:
         return f"{path} is not an SQLite file; choose another name, or move it away."
-    if "malformed" in text:
-        return str(damaged(path, text))
+    # The schema was altered (``no such``), or an error text of SQLite cannot be decoded: Python 3.10 leaves it empty.
+    if "malformed" in text or text.startswith("no such ") or not text:
+        return str(damaged(path, text or _UNDECODABLE))
     if "full" in text:
         return f"Cannot write to {path}: the disk is full."
     return f"Cannot use {path}: {text}."

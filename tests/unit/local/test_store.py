@@ -255,6 +255,7 @@ def test_a_bit_flipped_in_the_schema(path: Path) -> None:
             found.append(str(error))
         path.with_name("state.db-wal").unlink(missing_ok=True)
     assert any("is not UTF-8" in each for each in found)
+    assert any("damaged: no such column" in each for each in found)
 
 
 def test_an_entry_of_a_later_version(path: Path) -> None:
@@ -287,19 +288,22 @@ def test_folders_and_files_of_others() -> None:
         "    try:\n        Store.open(path)\n"
         "    except Exception as error:\n        print(type(error).__name__, error)\n"
     )
-    # Not below pytest's own folder, which nobody else may enter.
-    with tempfile.TemporaryDirectory() as name:
+    # Neither pytest's own folder nor TMPDIR, as another user may not be able to enter them.
+    with tempfile.TemporaryDirectory(dir="/tmp" if os.getuid() == 0 else None) as name:
         folder = Path(name)
         filled(folder / "theirs.db")
         filled(folder / "mine.db")
+        (folder / "closed" / "below").mkdir(parents=True)
         if os.getuid() == 0:
             os.chown(folder / "mine.db", 65534, 65534)
         else:
             (folder / "theirs.db").chmod(0o400)
+        (folder / "closed").chmod(0o700 if os.getuid() == 0 else 0)
         folder.chmod(0o555)
+        paths = ("new.db", "theirs.db", "mine.db", "closed/below/new.db")
         try:
             said = subprocess.run(
-                [sys.executable, "-c", program, *(str(folder / name) for name in ("new.db", "theirs.db", "mine.db"))],
+                [sys.executable, "-c", program, *(str(folder / each) for each in paths)],
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
                 capture_output=True,
                 text=True,
@@ -308,11 +312,14 @@ def test_folders_and_files_of_others() -> None:
             ).stdout.splitlines()
         finally:
             folder.chmod(0o755)
-        assert sorted(each.name for each in folder.iterdir()) == ["mine.db", "theirs.db"]
-    assert len(said) == 3 and all(line.startswith("StoreError ") for line in said), said
+            (folder / "closed").chmod(0o700)
+        found = sorted(str(each.relative_to(folder)) for each in folder.rglob("*"))
+        assert found == ["closed", "closed/below", "mine.db", "theirs.db"]
+    assert len(said) == 4 and all(line.startswith("StoreError ") for line in said), said
     assert "Cannot make the file" in said[0] and "Choose a folder you may write to" in said[0]
     assert "may not read and write it" in said[1]
     assert "may not write to its folder" in said[2]
+    assert "may not enter a folder above it" in said[3]
 
 
 def test_a_full_disk(path: Path) -> None:
