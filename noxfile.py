@@ -68,9 +68,10 @@ def format(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Strict mypy over everything, and the statements about the types of the package."""
+    """Strict mypy over everything, pyright, and the statements about the types of the package."""
     session.install(".[test,docs,dev,types]")
     session.run("mypy")
+    session.run("pyright")
     session.run("pytest", "-p", "no:cacheprovider", "tests/unit/test_typing.py")
 
 

@@ -5,14 +5,13 @@ The local TaskRouter is in :mod:`twilio_taskrouter_worker.local`, and is importe
 
 from __future__ import annotations
 
-from . import tokens
+from . import errors, tokens
 from ._version import __version__
 from .activity import Activity
 from .channel import Channel
 from .decisions import Complete, Reject, Transfer, WrapUp
 from .directory import Directory, Named
 from .errors import *  # noqa: F403
-from .errors import __all__ as _errors
 from .events import ChannelEvent, DisconnectReason, ReservationEvent, TaskEvent, TransferEvent, WorkerEvent
 from .health import Health, HealthServer
 from .observer import Observer
@@ -66,4 +65,4 @@ __all__ = [
     "__version__",
     "tokens",
 ]
-__all__ += _errors
+__all__ += errors.__all__

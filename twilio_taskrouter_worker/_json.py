@@ -84,7 +84,7 @@ loads: Callable[[str | bytes], Any] = _std_loads
 """Parse one JSON text; raise :class:`ValueError` where it is not JSON."""
 
 dumps: Callable[[Any], bytes] = _std_dumps
-"""Render as compact UTF-8 JSON; raise :class:`TypeError` or :class:`ValueError` for what JSON cannot carry."""
+"""Render as compact UTF-8 JSON; raise :class:`TypeError` or :class:`ValueError` if JSON cannot represent the value."""
 
 try:
     import orjson  # type: ignore[import-not-found,unused-ignore]
@@ -92,16 +92,19 @@ except ImportError:
     pass
 else:  # pragma: no cover - the extra "speed" is tried in a run of its own
 
-    def loads(text: str | bytes) -> Any:
+    def _fast_loads(text: str | bytes) -> Any:
         try:
             return orjson.loads(text)
         except ValueError:
             pass
         return _std_loads(text)
 
-    def dumps(value: Any) -> bytes:
+    def _fast_dumps(value: Any) -> bytes:
         try:
             return bytes(orjson.dumps(value))
         except TypeError:
             # Big integers and keys that are not strings: the standard library knows them.
             return _std_dumps(value)
+
+    loads = _fast_loads
+    dumps = _fast_dumps

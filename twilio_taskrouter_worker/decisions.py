@@ -54,7 +54,7 @@ class Transfer:
 
     to: str = attrs.field(validator=_checks.validator(_checks.string))
     """Sid of the worker or queue."""
-    mode: Literal["WARM", "COLD"] = attrs.field(
+    mode: Literal["WARM", "COLD"] = attrs.field(  # pyright: ignore[reportAssignmentType] - it infers str
         default="COLD", kw_only=True, validator=_checks.validator(_checks.one_of("WARM", "COLD"))
     )
     """``WARM``: this worker stays on the task until the other side has taken it; ``COLD``: it wraps up at once."""

@@ -335,6 +335,7 @@ class _Script:
 
     def __call__(self, request: Request[T], /) -> Future[T]:
         future: Future[T] = Future()
+        answer: Any = None
         with self._lock:
             self.calls.append(Call(routes.name_of(request.route), dict(request.params)))
             try:

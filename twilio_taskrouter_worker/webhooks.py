@@ -104,7 +104,8 @@ def is_signed(auth_token: str, url: str, form: Form, signature_header: str | Non
 
 
 def _pairs(form: Form) -> Iterable[tuple[str, str]]:
-    return form.items() if isinstance(form, Mapping) else form
+    # An iterable of pairs may in theory be a mapping with pairs as keys, which pyright takes into account.
+    return form.items() if isinstance(form, Mapping) else form  # pyright: ignore[reportReturnType]
 
 
 def _spellings(url: str) -> list[str]:
@@ -413,18 +414,15 @@ class Receiver:
         if self._auth_token is not None and not is_signed(self._auth_token, self._seen(url), pairs, signature_header):
             return 403, {"message": "The signature is invalid for this URL, these fields and this auth token."}
         try:
-            if any(name == "EventType" for name, _ in pairs):
-                event = EventCallback.from_form(pairs)
-                assignment = None
-            else:
-                assignment = AssignmentCallback.from_form(pairs)
+            reports_event = any(name == "EventType" for name, _ in pairs)
+            callback = EventCallback.from_form(pairs) if reports_event else AssignmentCallback.from_form(pairs)
         except InvalidCallbackError as error:
             return 400, {"message": str(error)}
-        if assignment is not None:
-            answer = self._on_assignment(assignment) if self._on_assignment is not None else None
+        if isinstance(callback, AssignmentCallback):
+            answer = self._on_assignment(callback) if self._on_assignment is not None else None
             return 200, answer or {}
         if self._on_event is not None:
-            self._on_event(event)
+            self._on_event(callback)
         return 204, None
 
     def _seen(self, url: str) -> str:

@@ -305,7 +305,7 @@ class Worker(WorkerFields, Lifecycle):
         return record
 
     # Equality is identity: the sid that a client gets when it connects must not change its hash.
-    __eq__ = object.__eq__
+    __eq__ = object.__eq__  # pyright: ignore[reportAssignmentType] - its parameters are positional-only
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:

@@ -137,7 +137,7 @@ def _start_seconds(db: str) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--commands", type=int, default=100_000, help="length of the journal for the restart")
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each kind of request is repeated")
     options = parser.parse_args(arguments)

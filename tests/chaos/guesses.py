@@ -45,7 +45,7 @@ def guess(do: Callable[[str, Case], None], number: int, start: int) -> None:
     """Let Hypothesis make so many cases."""
 
     @seed(start)
-    @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))  # pyright: ignore[reportArgumentType]
     @given(st.one_of(_EVENTS, _FRAMES.map(lambda data: ("", data))))
     def one(found: tuple[str, bytes]) -> None:
         name, data = found

@@ -281,7 +281,7 @@ def _lines(folder: str, name: str) -> list[str]:
 
 def main() -> int:
     """Run from the command line; the exit code is 1 if anything was lost."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=500)
     parser.add_argument("--seed", type=int, default=None, help="of the moments of the signals; made up if not given")
     options = parser.parse_args()

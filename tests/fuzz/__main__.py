@@ -17,7 +17,9 @@ def main() -> None:
     """Run until the time is over, or something is found."""
     import atheris
 
-    with atheris.instrument_imports(include=["twilio_taskrouter_worker"]):
+    with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
+        include=["twilio_taskrouter_worker"]
+    ):
         from tests.fuzz.targets import TARGETS, checked
 
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)

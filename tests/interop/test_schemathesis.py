@@ -64,7 +64,7 @@ def target() -> Iterator[Target]:
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))  # pyright: ignore[reportArgumentType]
 def test_any_request_is_answered_as_described(case: Any, target: Target) -> None:
     """No request breaks the service; what it answers is as described, and a refusal is complete."""
     if case.operation.definition.raw["operationId"] == _NEVER_DELETED:

@@ -74,7 +74,7 @@ def test_the_events_of_each_class(kind: type[Emitter]) -> None:
 )
 def test_unknown_names(worker: Worker, name: str, hint: str) -> None:
     """A name that is none is refused with the nearest one, or with all; wherever it is given."""
-    uses: tuple[Callable[..., object], ...] = (worker.on, worker.once, worker.off, worker.wait_for, worker.stream)
+    uses: list[Callable[..., object]] = [worker.on, worker.once, worker.off, worker.wait_for, worker.stream]
     for use in uses:
         with pytest.raises(ValueError) as refused:
             use(name)
@@ -171,14 +171,16 @@ def test_a_definition_that_is_run_twice(worker: Worker) -> None:
         def ready(self, each: Worker) -> None: ...
 
     desk = Desk()
+    defined: list[Callable[[Worker], None]] = []
     for _ in range(2):
 
         @worker.on("ready")
         def serve(each: Worker) -> None:
             calls.append(1)
 
+        defined.append(serve)
         worker.on("ready", desk.ready)
-    assert heard(worker, "ready") == [serve, desk.ready]
+    assert heard(worker, "ready") == [defined[-1], desk.ready]
 
 
 def test_functions_that_hold_different_values_are_different(worker: Worker) -> None:

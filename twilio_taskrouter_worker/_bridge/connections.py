@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import attrs
 import urllib3
+import urllib3.connection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from .deadline import Deadline
@@ -93,6 +94,7 @@ class User(Protocol):
         Raises:
             Cut: The exchange was aborted meanwhile.
         """
+        ...
 
     def left(self) -> float:
         """Return the seconds left.
@@ -100,6 +102,7 @@ class User(Protocol):
         Raises:
             Cut: There are none.
         """
+        ...
 
 
 # The exchange of each thread. urllib3 has no way to hand it down to the connection.
@@ -215,6 +218,7 @@ class Connection(urllib3.connection.HTTPConnection):
         """
         if self.sock is None:
             self.connect()
+        sock: Any = self.sock
         lines = [f"{method} {url} HTTP/1.1", f"Host: {self._host_header()}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         lines.append(f"Content-Length: {len(body)}")
@@ -223,10 +227,10 @@ class Connection(urllib3.connection.HTTPConnection):
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         self.user.about_to_send(reused=not self.fresh)
         if self.fresh:
-            self.sock.settimeout(None)
+            sock.settimeout(None)
             self.fresh = False
-        _limit(self.sock, self.user.left())
-        self.sock.sendall(head + body)
+        _limit(sock, self.user.left())
+        sock.sendall(head + body)
 
     def _host_header(self) -> str:
         host, port = self._tunnel_host or self.host, self._tunnel_port or self.port

@@ -107,7 +107,7 @@ class Owner(Protocol):
         """
         ...
 
-    def release(self, messages: list[Any]) -> None:
+    def release(self, messages: list[Any], /) -> None:
         """Put messages that were held back into the stream of events again; any thread, does not block.
 
         Args:

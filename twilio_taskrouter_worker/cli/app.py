@@ -35,13 +35,13 @@ _MODULES = {
 class _Commands(click.Group):
     """Imports a command's module when it is used; lists the commands in the order in which a newcomer needs them."""
 
-    def list_commands(self, context: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_MODULES)
 
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in _MODULES:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
             return None
-        module, _, attribute = _MODULES[name].partition(":")
+        module, _, attribute = _MODULES[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
         return command
 

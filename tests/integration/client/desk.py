@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from tests.data import attributes
 from tests.oracle.bridge import RecordingBridge
@@ -160,9 +160,10 @@ class Desk:
 
     def _listen(self, target: Any) -> None:
         owner = "Worker" if isinstance(target, Worker) else type(target).__name__
+        subscribe = cast(Callable[..., object], target.on)
 
         def hear(event: str) -> None:
-            target.on(event, lambda *args: self._hear(owner, event, args))
+            subscribe(event, lambda *args: self._hear(owner, event, args))
 
         for event in sorted(type(target)._events):
             hear(event)

@@ -323,8 +323,9 @@ def test_attributes_that_do_not_come_from_payloads(desk: Desk) -> None:
     task = desk.reservation.task
     assert task.reservation_sid == desk.reservation_sid
     assert task.transfers.incoming is None
-    assert task.transfers.outgoing is desk.target("Transfer")
-    assert task.transfers.outgoing.task_sid == task.sid
+    outgoing = task.transfers.outgoing
+    assert outgoing is not None and outgoing is desk.target("Transfer")
+    assert outgoing.task_sid == task.sid
     assert desk.reservation.transfer is None
 
 

@@ -563,6 +563,7 @@ def test_disconnect_is_idempotent_and_a_worker_starts_again(bridge: RecordingBri
     ears = Ears(worker)
     with nothing_left():
         worker.disconnect()
+        activity = None
         for _ in range(3):
             worker.connect(5)
             activity = worker.activity

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -359,7 +359,7 @@ def test_wait_for_with_a_predicate(bridge: RecordingBridge) -> None:
     """Events for which the predicate is false are passed over; what it raises comes out of wait_for."""
     with connected(bridge) as (worker, ears), ThreadPoolExecutor(2, "tool-wait") as pool:
         fussy = pool.submit(worker.wait_for, "reservation_created", 5, lambda r: r.task.priority == 9)
-        broken = pool.submit(worker.wait_for, "reservation_created", 5, lambda r: r.no_such_attribute)
+        broken = pool.submit(worker.wait_for, "reservation_created", 5, lambda r: cast(Any, r).no_such_attribute)
         eventually(lambda: len(worker._listening("reservation_created")) == 3)
         bridge.add_reservation(announce=True)
         with pytest.raises(AttributeError):

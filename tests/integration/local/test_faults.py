@@ -218,7 +218,8 @@ def test_delay(router: LocalTaskRouter, alice: str) -> None:
     """Frames come late, in order, for this worker only; at the end those on their way come at once."""
     bob = router.add_worker("Bob")
     with BridgeClient(router, alice).open() as client, BridgeClient(router, bob).open() as other:
-        client.event(), other.event()
+        client.event()
+        other.event()
         with router.faults.delay(0.15, worker=alice) as fault:
             began = time.monotonic()
             change(router, bob, 1)

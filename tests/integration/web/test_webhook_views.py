@@ -22,7 +22,7 @@ Application = Callable[..., Any]
 class Quiet(WSGIRequestHandler):
     """Writes no access log."""
 
-    def log_message(self, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         pass
 
 

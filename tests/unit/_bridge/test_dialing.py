@@ -99,17 +99,15 @@ def test_hang_up_ends_it_at_once(when: str) -> None:
         attempt = dialing(dead)
         if when == "while the name is looked up":
             attempt = Dialing("ws://slow.invalid/", Settings({}, "", None), lambda host, port: Future())
+        timer = threading.Timer(0.0 if when == "before" else 0.2, attempt.hang_up)
+        timer.start()
         if when == "before":
-            attempt.hang_up()
-        else:
-            timer = threading.Timer(0.2, attempt.hang_up)
-            timer.start()
+            timer.join()
         begun = time.monotonic()
         with pytest.raises((GivenUp, OSError)):
             attempt.connect(Deadline.after(20.0))
         assert time.monotonic() - begun < SLACK
-        if when != "before":
-            timer.join()
+        timer.join()
 
 
 def serve(listener: socket.socket, act: Callable[[socket.socket], object]) -> threading.Thread:

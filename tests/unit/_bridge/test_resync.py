@@ -29,7 +29,9 @@ def client(service: Service) -> Client:
 
 def test_the_first_lists_announce_nothing(service: Service) -> None:
     """All that was there before is there, in the lists' order, and no event tells of it."""
-    service.create(), service.create(), service.change("WR2", "accepted")
+    service.create()
+    service.create()
+    service.change("WR2", "accepted")
     client = Client(service)
     assert client.take_over() == []
     worker = client.worker
@@ -138,7 +140,9 @@ def test_identity_and_listeners_stay(client: Client, service: Service) -> None:
         *client.worker.reservations.values(),
     ]
     task = client.worker.reservations["WR1"].task
-    service.set_activity("Break"), service.set_capacity("chat", 9), service.change("WR1", "accepted")
+    service.set_activity("Break")
+    service.set_capacity("chat", 9)
+    service.change("WR1", "accepted")
     service.activities[1]["friendly_name"] = "Pause"
     client.take_over()
     after = [*client.worker.activities.values(), *client.worker.channels.values(), *client.worker.reservations.values()]
@@ -167,7 +171,8 @@ def test_the_worker_changed(client: Client, service: Service) -> None:
     assert client.take_over() == ["activity_updated"]
     service.set_attributes(a=1)
     assert client.take_over() == ["attributes_updated"]
-    service.set_activity("Offline"), service.set_attributes(a=2)
+    service.set_activity("Offline")
+    service.set_attributes(a=2)
     assert client.take_over() == ["activity_updated", "attributes_updated"]
     service.worker.update(friendly_name="Danielle", version=service.worker["version"] + 1)
     assert client.take_over() == ["attributes_updated"]
@@ -186,7 +191,9 @@ def test_the_service_counts_the_worker(client: Client, service: Service) -> None
 
 def test_channels_changed(client: Client, service: Service) -> None:
     """Changed capacity and availability are announced by channel; assigned tasks have no event."""
-    service.set_capacity("voice", 5), service.set_availability("voice", False), service.set_capacity("chat", 6)
+    service.set_capacity("voice", 5)
+    service.set_availability("voice", False)
+    service.set_capacity("chat", 6)
     service.channels[1]["assigned_tasks"] = 1
     assert client.take_over() == ["WCvoice capacity_updated", "WCvoice availability_updated", "WCchat capacity_updated"]
     service.channels[1]["assigned_tasks"] = 2
@@ -229,7 +236,8 @@ def test_reservations_that_came_unheard(client: Client, service: Service) -> Non
     for _ in range(4):
         service.create()
     service.change("WR2", "accepted")
-    service.change("WR3", "accepted"), service.change("WR3", "wrapping")
+    service.change("WR3", "accepted")
+    service.change("WR3", "wrapping")
     service.change("WR4", "rejected")
     assert client.take_over() == [
         "reservation_created WR1",
@@ -246,7 +254,9 @@ def test_endings_come_first_and_then_the_order_of_the_list(client: Client, servi
     """First what ended, then what changed, then what is new: capacity is free before it is taken."""
     client.hear(service.create(), service.create(), service.create())
     service.create()
-    service.change("WR1", "accepted"), service.change("WR2", "rejected"), service.change("WR3", "accepted")
+    service.change("WR1", "accepted")
+    service.change("WR2", "rejected")
+    service.change("WR3", "accepted")
     told = [each for each in client.take_over() if not each.startswith("WT")]
     assert told == ["WR2 rejected", "WR1 accepted", "WR3 accepted", "reservation_created WR4"]
 
@@ -343,7 +353,8 @@ def test_a_list_with_one_that_is_over(client: Client, service: Service) -> None:
     """A reservation that the list has as ended is ended, if it was known, and left out, if it was not."""
     client.hear(service.create())
     service.create()
-    service.change("WR1", "rejected"), service.change("WR2", "rejected")
+    service.change("WR1", "rejected")
+    service.change("WR2", "rejected")
     snapshot = service.snapshot()
     snapshot.reservations = [service.over["WR1"], service.over["WR2"]]
     assert client.take_over(snapshot) == ["WR1 rejected"]

@@ -344,7 +344,10 @@ class SessionMachine(RuleBasedStateMachine):
 
 
 SessionMachine.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=150,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
 )
 TestSessionMachine = SessionMachine.TestCase
 TestSessionMachine.__doc__ = "No order of events and clock moves breaks a promise of the session."

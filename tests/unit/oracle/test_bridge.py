@@ -107,7 +107,8 @@ def test_init_can_be_held(bridge: RecordingBridge) -> None:
 def test_frames_are_sent_as_they_are(bridge: RecordingBridge) -> None:
     """Text, binary, bytes that are not UTF-8, fragments and heartbeats reach the client unchanged and in order."""
     with Client(bridge) as first, Client(bridge) as second:
-        event(first), event(second)
+        event(first)
+        event(second)
         bridge.wait_for_connection(2)
         bridge.send_raw("{not json", to=bridge.connections[0])
         bridge.send_raw(b"\x00\x01", binary=True, to=bridge.connections[0])

@@ -53,9 +53,10 @@ def test_threads_of_the_tools_are_ignored_unless_asked() -> None:
 def test_a_socket_left_is_found() -> None:
     """A socket open at the end of the block fails it; one closed does not."""
     with socket.socket() as kept:
+        left = []
         with pytest.raises(AssertionError, match=r"sockets were left: socket:\["), no_leftover_sockets(0.02):
-            left = socket.socket()
-        left.close()
+            left.append(socket.socket())
+        left[0].close()
         with no_leftover_sockets(0.02), socket.socket():
             kept.fileno()
 

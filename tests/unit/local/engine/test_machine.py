@@ -355,6 +355,6 @@ def test_random_histories_keep_every_invariant() -> None:
             max_examples=_examples,
             stateful_step_count=50,
             deadline=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
         ),
     )

@@ -152,16 +152,15 @@ def order_reader(path: Path) -> Reader:
 def _skip_if_reader(path: Path) -> Reader:
     """A count of workers."""
     steps = path.steps
-    name = steps[1] if len(steps) == 2 and steps[0] == "workers" else None
+    name = str(steps[1]) if len(steps) == 2 and steps[0] == "workers" else ""
     if name == "available" or name == "unavailable":
         return Reader(read=attrgetter(name), names=frozenset({f"workers.{name}"}))
-    if not isinstance(name, str) or not name.startswith(ACTIVITY_SID_PREFIX):
+    if not name.startswith(ACTIVITY_SID_PREFIX):
         raise UnknownPathError(path, "workers.available, workers.unavailable or workers.<Activity sid>")
-    activity_sid = name
 
     def read(scope: Any) -> Any:
         # An activity that does not exist counts 0 workers: the name cannot be checked here.
-        return scope.by_activity.get(activity_sid, 0)
+        return scope.by_activity.get(name, 0)
 
     return Reader(read=read, names=frozenset({f"workers.{name}"}))
 
@@ -190,14 +189,14 @@ def _task_path(steps: Steps, attributes: Read) -> Reader:
 
 def _worker_path(steps: Steps, attributes: Read, fields: Read) -> Reader:
     """A worker attribute or, for a single name, the worker field behind it."""
+    name = str(steps[0])
     attribute = Reader(
         read=_document_read(steps, attributes),
         names=frozenset({f"worker.{render_path(steps)}"}),
-        worker_attributes=frozenset({str(steps[0])}),
+        worker_attributes=frozenset({name}),
     )
-    if len(steps) > 1 or steps[0] not in WORKER_FIELDS:
+    if len(steps) > 1 or name not in WORKER_FIELDS:
         return attribute
-    name = str(steps[0])
     field = Reader(read=_document_read(steps, fields), names=attribute.names, worker_fields=frozenset({name}))
     # An attribute takes precedence over the field of the same name.
     return _first_of(attribute, field)

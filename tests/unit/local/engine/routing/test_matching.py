@@ -107,7 +107,8 @@ def test_the_longest_idle_worker_comes_first(desk: Desk) -> None:
 
 def test_a_rejecting_worker_goes_to_the_end_of_the_line(desk: Desk) -> None:
     """The task is offered to the other one; a lone worker gets it again."""
-    desk.worker("Ann"), desk.worker("Bob")
+    desk.worker("Ann")
+    desk.worker("Bob")
     task = desk.task()
     first = holder(desk, task)
     desk.to(desk.engine.reservations(desk.ws, task_sid=task)[0].sid, "rejected")
