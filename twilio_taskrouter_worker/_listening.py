@@ -158,7 +158,10 @@ class TaskEmitter(Emitter):
     """The events of a Task, and what their callbacks get."""
 
     __slots__ = ()
-    _events = names(TaskEvent)
+    _arguments = {
+        **dict.fromkeys(names(TaskSelfEvent), "task: Task"),
+        **dict.fromkeys(names(TaskTransferEvent), "transfer: OutgoingTransfer"),
+    }
 
     if TYPE_CHECKING:
 
@@ -315,7 +318,15 @@ class WorkerEmitter(Emitter):
     """The events of a Worker, and what their callbacks get."""
 
     __slots__ = ()
-    _events = names(WorkerEvent)
+    _arguments = {
+        **dict.fromkeys(names(WorkerSelfEvent), "worker: Worker"),
+        **dict.fromkeys(names(WorkerBareEvent), ""),
+        **dict.fromkeys(names(WorkerSecondsEvent), "seconds: float"),
+        "reservation_created": "reservation: Reservation",
+        "reservation_failed": "payload: dict[str, Any]",
+        "disconnected": "reason: DisconnectReason",
+        "error": "error: TaskRouterError",
+    }
     _with_existing = "reservation_created"
 
     if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any
 
 from ._bridge import routes, schema
@@ -20,20 +21,21 @@ class Activity(Resource):
     """
 
     __slots__ = ("_state",)
+    _columns = ("name", "available", "is_current", "sid")
 
-    account_sid = Wire("account_sid", schema.TEXT)
+    account_sid: Wire[str] = Wire("account_sid", schema.TEXT)
     """Sid of the account."""
-    available = Wire("available", schema.BOOLEAN)
+    available: Wire[bool] = Wire("available", schema.BOOLEAN)
     """Whether a worker in this activity is offered tasks."""
-    date_created = Wire("date_created", schema.SECONDS)
+    date_created: Wire[datetime | None] = Wire("date_created", schema.SECONDS)
     """When it was created, in UTC."""
-    date_updated = Wire("date_updated", schema.SECONDS)
+    date_updated: Wire[datetime | None] = Wire("date_updated", schema.SECONDS)
     """When it last changed, in UTC."""
-    name = Wire("friendly_name", schema.TEXT)
+    name: Wire[str] = Wire("friendly_name", schema.TEXT)
     """Its name."""
-    sid = Wire("sid", schema.TEXT)
+    sid: Wire[str] = Wire("sid", schema.TEXT)
     """Its sid."""
-    workspace_sid = Wire("workspace_sid", schema.TEXT)
+    workspace_sid: Wire[str] = Wire("workspace_sid", schema.TEXT)
     """Sid of the workspace."""
 
     def __init__(self, state: Owner, record: Record) -> None:
@@ -41,7 +43,7 @@ class Activity(Resource):
         self._state = state
 
     def _shown(self) -> str:
-        return f"{self.sid} {self.name!r}{' current' if self.is_current else ''}"
+        return f"{self.name!r} {self.sid}{' current' if self.is_current else ''}"
 
     @property
     def is_current(self) -> bool:

@@ -1,4 +1,4 @@
-"""The mappings from sid to object of a Worker."""
+"""Mappings from sid to object: those of a Worker, and what a Workspace lists."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ import difflib
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from ._display.tables import Table, table_of
 from .errors import ForkedProcessError
 
 if TYPE_CHECKING:
     from .activity import Activity
     from .channel import Channel
     from .reservation import Reservation
+    from .task_queue import TaskQueue
+    from .worker_info import WorkerInfo
 
 __all__ = ["Directory", "Named"]
 
-R_co = TypeVar("R_co", bound="Activity | Channel | Reservation", covariant=True)
-N_co = TypeVar("N_co", bound="Activity | Channel", covariant=True)
+R_co = TypeVar("R_co", bound="Activity | Channel | Reservation | TaskQueue | WorkerInfo", covariant=True)
+N_co = TypeVar("N_co", bound="Activity | Channel | TaskQueue | WorkerInfo", covariant=True)
+
+SHOWN = 20
+"""Entries in a repr at most."""
 
 
 class Directory(Mapping[str, R_co], Generic[R_co]):
-    """A live, read-only mapping from sid to object, in server order.
+    """A read-only mapping from sid to object, in server order; that of a Worker is live.
 
     It may be read on any thread: iterating goes over a snapshot.
     """
 
-    def __init__(self) -> None:
-        self._entries: dict[str, R_co] = {}
+    def __init__(self, entries: Mapping[str, R_co] | None = None) -> None:
+        self._entries: dict[str, R_co] = dict(entries or {})
 
     def __getitem__(self, sid: str) -> R_co:
         try:
@@ -67,17 +73,41 @@ class Directory(Mapping[str, R_co], Generic[R_co]):
             shown = self._shown()
         except ForkedProcessError:
             return f"<{type(self).__name__} of another process>"
-        return f"<{type(self).__name__} of {len(shown)}: {', '.join(shown)}>"
+        more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+        return f"<{type(self).__name__} of {len(shown)}: {', '.join(shown[:SHOWN])}{more}>"
 
     def _shown(self) -> list[str]:
         return list(self)
+
+    def _repr_html_(self) -> str | None:
+        try:
+            return self._table().to_html()
+        except ForkedProcessError:
+            return None  # the notebook shows the repr
+
+    def _table(self) -> Table:
+        entries = list(self.values())
+        columns = type(entries[0])._columns if entries else ("sid",)
+        return table_of(entries, f"{type(self).__name__} of {len(entries)}", columns)
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
 
 
 class Named(Directory[N_co], Generic[N_co]):
-    """A Directory whose objects have names."""
+    """A Directory whose objects have names, and are found by sid or name: ``worker.activities["Available"]``.
+
+    A key that is the sid of one and the name of another finds the former. Iterating gives sids.
+    """
+
+    def __getitem__(self, key: str) -> N_co:
+        try:
+            return self._entries[key]
+        except KeyError:
+            return self.by_name(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries or any(entry.name == key for entry in self.values())
 
     def by_name(self, name: str) -> N_co:
         """Find an object by its name.
@@ -94,12 +124,7 @@ class Named(Directory[N_co], Generic[N_co]):
         for entry in self.values():
             if entry.name == name:
                 return entry
-        raise KeyError(f"{name!r}; {self._hint(name)}")
-
-    def _not_found(self, sid: object) -> str:
-        if any(entry.name == sid for entry in self.values()):
-            return f"there is no {sid!r}; the keys are sids: use by_name({sid!r})"
-        return super()._not_found(sid)
+        raise KeyError(f"{name!r}; {self._hint(name)}") from None
 
     def _hint(self, name: object) -> str:
         names = [entry.name for entry in self.values()]
@@ -110,3 +135,6 @@ class Named(Directory[N_co], Generic[N_co]):
     def _shown(self) -> list[str]:
         entries = list(self.values())
         return [f"{each.name!r}{' (current)' if getattr(each, 'is_current', False) else ''}" for each in entries]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [entry.name for entry in self.values()]

@@ -11,7 +11,7 @@ import inspect
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from types import FunctionType, MethodType
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
@@ -270,10 +270,19 @@ class Emitter:
 
     # Empty, and the table a slot of each class: a class can have only one base with slots, and that is Resource.
     __slots__ = ()
+    _arguments: ClassVar[Mapping[str, str]] = {}
+    """The argument of each event's callback; the names, the checks and the help of ``on`` are made from it."""
     _events: ClassVar[frozenset[str]] = frozenset()
     _with_existing: ClassVar[str] = ""
     """The event that can be had for what is there already."""
     _listeners: dict[str, tuple[Listener, ...]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "_arguments" in vars(cls):
+            cls._events = frozenset(cls._arguments)
+            for method in (Emitter.on, Emitter.once):
+                setattr(cls, method.__name__, _with_event_list(method, cls))
 
     def _waiting(self) -> Waits:
         """Return the waits that end with this object's connection."""
@@ -502,3 +511,14 @@ class Emitter:
         if not events:
             raise TypeError("stream() needs the name of at least one event")
         return self._waiting().stream(self, [self._event(event) for event in events], timeout)
+
+
+def _with_event_list(method: Callable[..., Any], owner: type[Emitter]) -> FunctionType:
+    """Return a copy of ``on`` or ``once`` whose docstring lists the events of a class, as ``help()`` shows it."""
+    assert isinstance(method, FunctionType)
+    copy = FunctionType(method.__code__, method.__globals__, method.__name__, method.__defaults__, method.__closure__)
+    copy.__kwdefaults__, copy.__annotations__ = method.__kwdefaults__, method.__annotations__
+    copy.__qualname__ = f"{owner.__name__}.{method.__name__}"
+    listed = "\n".join(f"    {event}({argument})" for event, argument in sorted(owner._arguments.items()))
+    copy.__doc__ = f"{inspect.getdoc(method)}\n\nThe events, with the arguments of their callbacks::\n\n{listed}\n"
+    return copy

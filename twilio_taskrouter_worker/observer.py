@@ -9,6 +9,8 @@ from datetime import datetime
 
 import attrs
 
+from ._display.tables import moment
+
 __all__ = ["CallRecord", "CallbackRecord", "ConnectionRecord", "EventRecord", "HistoryEntry", "Observer", "RetryRecord"]
 
 
@@ -148,7 +150,7 @@ class Observer:
         """
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class HistoryEntry:
     """One entry of ``worker.history``."""
 
@@ -162,3 +164,12 @@ class HistoryEntry:
     """Sid of the reservation it is about; None if it is about none."""
     outcome: str | None
     """Of a call the name of its error's class, or None for success; of a lost connection the reason; None otherwise."""
+
+    @property
+    def time(self) -> str:
+        """The time of day in UTC, as text with milliseconds."""
+        return moment(self.at)
+
+    def __repr__(self) -> str:
+        parts = (self.time, self.what, self.reservation_sid or self.task_sid, self.outcome)
+        return f"<{' '.join(filter(None, parts))}>"

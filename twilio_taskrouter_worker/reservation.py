@@ -12,6 +12,7 @@ from ._bridge.request import NOTHING
 from ._bridge.routes import Route
 from ._bridge.schema import Record
 from ._bridge.tracking import Track
+from ._display.tables import View
 from ._listening import Listenable
 from .errors import InvalidMessageError
 from .events import ReservationEvent, Waits, names
@@ -38,7 +39,8 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     """
 
     __slots__ = ("_accepts", "_listeners", "_state", "_task", "_track", "_transfer")
-    _events = names(ReservationEvent)
+    _columns = ("sid", "status", "task.sid", "task.status", "task.queue_name", "task.age")
+    _arguments = dict.fromkeys(names(ReservationEvent), "reservation: Reservation")
 
     def __init__(self, state: Owner, update: ReservationUpdate) -> None:
         super().__init__(update.record)
@@ -60,6 +62,24 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     def transfer(self) -> IncomingTransfer | None:
         """The transfer that brought it; None if it came by routing."""
         return self._transfer
+
+    def _shown(self) -> str:
+        return f"{super()._shown()} of task {self._task.sid}"
+
+    def show(self, *, attributes: bool = False) -> View:
+        """Describe the reservation and its task as they are now, as ``Resource.show`` does.
+
+        Args:
+            attributes: Whether to include the task's attributes, which are the customers' data.
+
+        Returns:
+            The description.
+
+        Raises:
+            ForkedProcessError: The worker was connected in the parent process.
+        """
+        task = self._task.show(attributes=attributes)
+        return View((*super().show(attributes=attributes).tables, *task.tables))
 
     def _waiting(self) -> Waits:
         return self._state.waiting

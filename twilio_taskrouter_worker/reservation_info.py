@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ._bridge import schema
 from ._bridge.schema import Resource, Wire
 
@@ -13,26 +15,26 @@ class ReservationFields(Resource):
 
     __slots__ = ()
 
-    account_sid = Wire("account_sid", schema.TEXT)
+    account_sid: Wire[str] = Wire("account_sid", schema.TEXT)
     """Sid of the account."""
-    date_created = Wire("date_created", schema.SECONDS)
+    date_created: Wire[datetime | None] = Wire("date_created", schema.SECONDS)
     """When it was created, in UTC."""
-    date_updated = Wire("date_updated", schema.SECONDS)
+    date_updated: Wire[datetime | None] = Wire("date_updated", schema.SECONDS)
     """When it last changed, in UTC."""
-    status = Wire("reservation_status", schema.TEXT)
+    status: Wire[str] = Wire("reservation_status", schema.TEXT)
     """``pending``, ``accepted``, ``rejected``, ``timeout``, ``canceled``, ``rescinded``, ``wrapping`` or
     ``completed``."""
-    sid = Wire("sid", schema.TEXT)
+    sid: Wire[str] = Wire("sid", schema.TEXT)
     """Its sid."""
-    worker_sid = Wire("worker_sid", schema.TEXT)
+    worker_sid: Wire[str] = Wire("worker_sid", schema.TEXT)
     """Sid of the worker it is for."""
-    workspace_sid = Wire("workspace_sid", schema.TEXT)
+    workspace_sid: Wire[str] = Wire("workspace_sid", schema.TEXT)
     """Sid of the workspace."""
-    version = Wire("version", schema.VERSION)
+    version: Wire[str] = Wire("version", schema.VERSION)
     """Version, a decimal number as text."""
-    timeout = Wire("reservation_timeout", schema.INTEGER, required=False)
+    timeout: Wire[int] = Wire("reservation_timeout", schema.INTEGER, required=False)
     """Seconds it stays pending before it times out."""
-    canceled_reason_code = Wire("canceled_reason_code", schema.OPTIONAL_INTEGER, required=False)
+    canceled_reason_code: Wire[int | None] = Wire("canceled_reason_code", schema.OPTIONAL_INTEGER, required=False)
     """Twilio's error code where setting up its call failed; None otherwise."""
 
 

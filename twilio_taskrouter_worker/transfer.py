@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ._bridge import routes, schema
@@ -28,30 +29,33 @@ class Transfer(Resource):
 
     __slots__ = ()
 
-    date_created = Wire("date_created", schema.SECONDS)
+    date_created: Wire[datetime | None] = Wire("date_created", schema.SECONDS)
     """When it was created, in UTC."""
-    date_updated = Wire("date_updated", schema.SECONDS)
+    date_updated: Wire[datetime | None] = Wire("date_updated", schema.SECONDS)
     """When it last changed, in UTC."""
-    reservation_sid = Wire("initiating_reservation_sid", schema.TEXT)
+    reservation_sid: Wire[str] = Wire("initiating_reservation_sid", schema.TEXT)
     """Sid of the reservation it was started from."""
-    worker_sid = Wire("initiating_worker_sid", schema.TEXT)
+    worker_sid: Wire[str] = Wire("initiating_worker_sid", schema.TEXT)
     """Sid of the worker who started it."""
-    queue_sid = Wire("initiating_queue_sid", schema.OPTIONAL_TEXT)
+    queue_sid: Wire[str | None] = Wire("initiating_queue_sid", schema.OPTIONAL_TEXT)
     """Sid of the queue the task was in."""
-    workflow_sid = Wire("initiating_workflow_sid", schema.OPTIONAL_TEXT)
+    workflow_sid: Wire[str | None] = Wire("initiating_workflow_sid", schema.OPTIONAL_TEXT)
     """Sid of the workflow the task was in."""
-    sid = Wire("sid", schema.TEXT)
+    sid: Wire[str] = Wire("sid", schema.TEXT)
     """Its sid."""
-    mode = Wire("transfer_mode", schema.TEXT)
+    mode: Wire[str] = Wire("transfer_mode", schema.TEXT)
     """``WARM`` or ``COLD``."""
-    to = Wire("transfer_to", schema.TEXT)
+    to: Wire[str] = Wire("transfer_to", schema.TEXT)
     """Sid of the worker or queue it goes to."""
-    type = Wire("transfer_type", schema.TEXT)
+    type: Wire[str] = Wire("transfer_type", schema.TEXT)
     """``WORKER`` or ``QUEUE``."""
-    status = Wire("transfer_status", schema.TEXT)
+    status: Wire[str] = Wire("transfer_status", schema.TEXT)
     """Its status, see above."""
-    transfer_failed_reason = Wire("transfer_failed_reason", schema.OPTIONAL_TEXT, required=False)
+    transfer_failed_reason: Wire[str | None] = Wire("transfer_failed_reason", schema.OPTIONAL_TEXT, required=False)
     """The reason for its failure, or that of its latest attempt; None if it did not fail."""
+
+    def _shown(self) -> str:
+        return f"{super()._shown()} to {self.to}"
 
     def _renew(self, record: Record) -> bool:
         """Replace the record by a newer one of the same transfer; an ended one never starts again.
@@ -83,7 +87,7 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
     """
 
     __slots__ = ("_listeners", "_state", "_task", "_track")
-    _events = names(TransferEvent)
+    _arguments = dict.fromkeys(names(TransferEvent), "transfer: OutgoingTransfer")
 
     def __init__(self, state: Owner, task: Task, record: Record) -> None:
         super().__init__(record)

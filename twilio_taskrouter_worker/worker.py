@@ -18,6 +18,7 @@ from ._bridge.schema import Record
 from ._bridge.waiting import Waiting
 from ._bridge.watching import Watch
 from ._bridge.work import Work
+from ._display.tables import Listing, View
 from ._lifecycle import Lifecycle, monotonic_expiry
 from ._version import __version__
 from .activity import Activity
@@ -264,17 +265,21 @@ class Worker(WorkerFields, Lifecycle):
 
     @property
     def history(self) -> list[HistoryEntry]:
-        """The latest 200 events and calls that changed something, oldest first; also after disconnecting."""
-        return self._watch.history()
+        """The latest 200 events and calls that changed something, oldest first; also after disconnecting.
+
+        The list prints, and shows in a notebook, as a table.
+        """
+        columns = ("time", "what", "reservation_sid", "task_sid", "outcome")
+        return Listing(self._watch.history(), "History", columns)
 
     @property
     def activities(self) -> Named[Activity]:
-        """All activities of the workspace: a live mapping by sid, also ``by_name``."""
+        """All activities of the workspace: a live mapping by sid or name."""
         return self._state.activities
 
     @property
     def channels(self) -> Named[Channel]:
-        """The worker's channels: a live mapping by sid, also ``by_name`` (the task channel's unique name)."""
+        """The worker's channels: a live mapping by sid or name (the task channel's unique name)."""
         return self._state.channels
 
     @property
@@ -314,7 +319,22 @@ class Worker(WorkerFields, Lifecycle):
         if self._forked and self._connection is not None:
             return f"<{type(self).__name__} {self.sid} of process {self._pid}>"
         state = "ready" if self.ready else "connected" if self.connected else "disconnected"
-        return f"<{type(self).__name__} {self.sid} {self.activity_name!r} {state}>"
+        return f"<{type(self).__name__} {self._shown()} {state}>"
+
+    def show(self, *, attributes: bool = False) -> View:
+        """Describe the worker and its open reservations as they are now, as ``Resource.show`` does.
+
+        Args:
+            attributes: Whether to include the worker's attributes.
+
+        Returns:
+            The description.
+
+        Raises:
+            NotReadyError: The worker has not been ready yet.
+            ForkedProcessError: The worker was connected in the parent process.
+        """
+        return View((*super().show(attributes=attributes).tables, self.reservations._table()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return a snapshot of all attributes as plain data: safe for JSON and pickle, dates as ISO 8601 text in UTC.

@@ -14,6 +14,7 @@ from ._bridge.routes import PAGE_SIZE, Route
 from ._bridge.schema import Resource
 from ._version import __version__
 from .activity import Activity
+from .directory import Named
 from .errors import TokenError
 from .options import LogLevel, Options, set_log_level
 from .task_info import TaskInfo
@@ -24,6 +25,7 @@ from .worker_info import WorkerInfo
 __all__ = ["Workspace"]
 
 ResourceT = TypeVar("ResourceT", bound=Resource)
+ListedT = TypeVar("ListedT", TaskQueue, WorkerInfo)
 T = TypeVar("T")
 
 
@@ -178,7 +180,7 @@ class Workspace:
         ordering: str | None = None,
         after_sid: str | None = None,
         max_workers: int | None = None,
-    ) -> Future[Mapping[str, WorkerInfo]]:
+    ) -> Future[Named[WorkerInfo]]:
         """Read all workers that match; names match exactly, and None leaves a filter out.
 
         Does not block; callbacks of the Future run on a shared pool thread.
@@ -193,7 +195,7 @@ class Workspace:
             max_workers: Number of workers after which reading ends; None reads all.
 
         Returns:
-            A Future that resolves to a mapping by sid, in server order.
+            A Future that resolves to a mapping by sid or name, in server order.
 
         Raises:
             TypeError, ValueError: An argument has the wrong type or value.
@@ -235,7 +237,7 @@ class Workspace:
         ordering: str | None = None,
         worker_sid: str | None = None,
         after_sid: str | None = None,
-    ) -> Future[Mapping[str, TaskQueue]]:
+    ) -> Future[Named[TaskQueue]]:
         """Read all task queues that match; names match exactly, and None leaves a filter out.
 
         Does not block; callbacks of the Future run on a shared pool thread.
@@ -247,7 +249,7 @@ class Workspace:
             after_sid: Leaves out that queue and those before.
 
         Returns:
-            A Future that resolves to a mapping by sid, in server order.
+            A Future that resolves to a mapping by sid or name, in server order.
 
         Raises:
             TypeError, ValueError: An argument has the wrong type or value.
@@ -293,7 +295,7 @@ class Workspace:
         warnings.warn("fetch_worker is deprecated; use fetch_worker_info", DeprecationWarning, stacklevel=2)
         return self.fetch_worker_info(sid)
 
-    def fetch_workers(self, **filters: Any) -> Future[Mapping[str, WorkerInfo]]:
+    def fetch_workers(self, **filters: Any) -> Future[Named[WorkerInfo]]:
         """Deprecated name of ``fetch_workers_info``; does not block either.
 
         Args:
@@ -312,15 +314,15 @@ class Workspace:
         return self._call(route, {}, lambda payload: kind(kind._schema.read(payload)), **sids)
 
     def _list(
-        self, route: Route, values: Mapping[str, Any], kind: type[ResourceT], most: int | None
-    ) -> Future[Mapping[str, ResourceT]]:
+        self, route: Route, values: Mapping[str, Any], kind: type[ListedT], most: int | None
+    ) -> Future[Named[ListedT]]:
         params = {"PageSize": self._page_size, **route.encode({k: v for k, v in values.items() if v != ""})}
         from ._bridge.loading import list_pages
 
-        def read(payloads: list[Any]) -> Mapping[str, ResourceT]:
+        def read(payloads: list[Any]) -> Named[ListedT]:
             records = [kind._schema.read(payload) for payload in payloads[:most]]
             sid = kind._schema.index["sid"]
-            return {record[sid]: kind(record) for record in records}
+            return Named({record[sid]: kind(record) for record in records})
 
         return list_pages(
             lambda page: self._call(route, page, as_it_is),

@@ -537,13 +537,13 @@ workspace = Workspace(token, "WS", page_size=50, request_timeout=5.0)
 assert_type(workspace.workspace_sid, str)
 assert_type(workspace.role, str | None)
 assert_type(workspace.fetch_worker_info("WK"), Future[WorkerInfo])
-assert_type(workspace.fetch_workers_info(ordering="DateStatusChanged:asc"), Future[Mapping[str, WorkerInfo]])
+assert_type(workspace.fetch_workers_info(ordering="DateStatusChanged:asc"), Future[Named[WorkerInfo]])
 assert_type(workspace.fetch_workers_info(max_workers=5).result()["WK"].name, str)
 assert_type(workspace.fetch_task_queue("WQ"), Future[TaskQueue])
-assert_type(workspace.fetch_task_queues(worker_sid="WK"), Future[Mapping[str, TaskQueue]])
+assert_type(workspace.fetch_task_queues(worker_sid="WK"), Future[Named[TaskQueue]])
 assert_type(workspace.fetch_task("WT"), Future[TaskInfo])
 assert_type(workspace.fetch_worker("WK"), Future[WorkerInfo])
-assert_type(workspace.fetch_workers(friendly_name="Alice"), Future[Mapping[str, WorkerInfo]])
+assert_type(workspace.fetch_workers(friendly_name="Alice"), Future[Named[WorkerInfo]])
 
 # -- the local TaskRouter ------------------------------------------------------------------------------------------
 

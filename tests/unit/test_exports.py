@@ -105,8 +105,10 @@ def test_every_attribute_is_documented(kind: type[Resource]) -> None:
             continue
         lines = inspect.getsource(base).splitlines()
         for name in wires:
-            at = next(i for i, line in enumerate(lines) if line.startswith(f"    {name} = Wire("))
-            assert lines[at + 1].strip().startswith('"""'), f"{base.__name__}.{name}"
+            at = next(i for i, line in enumerate(lines) if line.startswith(f"    {name}: Wire["))
+            # The call may take several lines.
+            end = next(i for i in range(at, len(lines)) if lines[i].endswith(")"))
+            assert lines[end + 1].strip().startswith('"""'), f"{base.__name__}.{name}"
 
 
 @pytest.mark.parametrize("kind", public_classes())

@@ -123,13 +123,10 @@ class Mirror:
             ValueError: It does not exist; the message lists the existing names.
         """
         key = wanted.sid if isinstance(wanted, Activity) else wanted
-        found = self.activities.get(key)
-        if found is None:
-            try:
-                found = self.activities.by_name(key)
-            except KeyError as error:
-                raise ValueError(f"{name}: there is no activity {error.args[0]}") from None
-        return found
+        try:
+            return self.activities[key]
+        except KeyError as error:
+            raise ValueError(f"{name}: there is no activity {error.args[0]}") from None
 
     def count_version(self) -> None:
         """The service counts a change of the worker without sending its version; called with the lock held."""

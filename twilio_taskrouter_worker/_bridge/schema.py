@@ -17,9 +17,10 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, overload
 
 import attrs
 
+from .._display.tables import Table, View
 from .._frozen import frozen
 from .._json import loads
-from ..errors import ForkedProcessError, InvalidMessageError
+from ..errors import ForkedProcessError, InvalidMessageError, NotReadyError
 
 __all__ = ["Kind", "Record", "Resource", "Schema", "Wire"]
 
@@ -287,6 +288,8 @@ class Resource:
 
     __slots__ = ("__weakref__", "_record")
     _schema: ClassVar[Schema]
+    _columns: ClassVar[tuple[str, ...]] = ("sid",)
+    """The attributes that a table of several shows."""
     _record: Record
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -330,6 +333,35 @@ class Resource:
         """Return the description in ``repr``."""
         status = getattr(self, "status", None)
         return f"{self._sid()}{'' if status is None else ' ' + status}"
+
+    def show(self, *, attributes: bool = False) -> View:
+        """Describe the object as it is now: a table in a notebook, aligned text with ``print()``.
+
+        Does not block, and sends no request.
+
+        Args:
+            attributes: Whether to include JSON attributes, which are the customers' data. A notebook that is saved
+                keeps its output.
+
+        Returns:
+            The description.
+
+        Raises:
+            NotReadyError: The worker has not been ready yet.
+            ForkedProcessError: The worker was connected in the parent process.
+        """
+        rows = [
+            (field.attribute, getattr(self, field.attribute))
+            for field in self._schema.fields
+            if attributes or field.kind is not OBJECT_TEXT
+        ]
+        return View((Table(f"{type(self).__name__} {self._shown()}", (), rows),))
+
+    def _repr_html_(self) -> str | None:
+        try:
+            return self.show()._repr_html_()
+        except (ForkedProcessError, NotReadyError):
+            return None  # the notebook shows the repr
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError(

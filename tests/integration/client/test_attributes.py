@@ -467,16 +467,17 @@ def full() -> Iterator[dict[str, Any]]:
 
 
 def test_reprs(full: dict[str, Any]) -> None:
-    """Each says class and sid in one short line, and shows no attributes."""
+    """Each has class, name and sid in one short line, and shows no attributes."""
     for name, target in full.items():
         text = repr(target)
-        assert text.startswith(f"<{'Supervisor' if name == 'Worker' else name} {target.sid}"), text
+        assert text.startswith(f"<{'Supervisor' if name == 'Worker' else name} "), text
+        assert target.sid in text and repr(getattr(target, "name", target.sid)).strip("'") in text
         assert len(text) < 120 and "\n" not in text
         assert "secret" not in text and "contact_uri" not in text and "do not show" not in text
         assert str(target) == text
     assert full["Reservation"].status in repr(full["Reservation"])
     assert full["Task"].status in repr(full["Task"])
-    assert full["Activity"].name in repr(full["Activity"])
+    assert full["Reservation"].task.sid in repr(full["Reservation"])
     transfers = repr(full["Task"].transfers)
     assert full["Task"].transfers.outgoing.sid in transfers and full["Task"].transfers.incoming.sid in transfers
 

@@ -34,7 +34,7 @@ def test_it_is_a_worker(desk: Desk) -> None:
     supervisor = desk.worker
     assert isinstance(supervisor, Worker)
     assert Supervisor._events is Worker._events
-    assert repr(supervisor) == f"<Supervisor {supervisor.sid} 'Available' ready>"
+    assert repr(supervisor) == f"<Supervisor {supervisor.name!r} {supervisor.sid} 'Available' ready>"
     for name in (*MODES, "set_worker_attributes", "set_worker_activity"):
         assert not hasattr(Worker, name)
     assert done(supervisor.set_attributes({"a": 1})) is supervisor

@@ -66,6 +66,10 @@ def test_by_name(client: Client) -> None:
     """Activities and channels are found by name; a name that is not there is refused with those that are."""
     assert client.worker.activities.by_name("Break").sid == "WABreak"
     assert client.worker.channels.by_name("chat").sid == "WCchat"
+    assert client.worker.activities["Break"] is client.worker.activities["WABreak"]
+    assert "Break" in client.worker.activities and "Lunch" not in client.worker.activities
+    assert list(client.worker.activities) == ["WAAvailable", "WABreak", "WAOffline"]
+    assert client.worker.activities._ipython_key_completions_() == ["Available", "Break", "Offline"]
     with pytest.raises(KeyError, match="'Lunch'; there are 'Available', 'Break', 'Offline'"):
         client.worker.activities.by_name("Lunch")
     with pytest.raises(KeyError, match="there are none"):

@@ -1,0 +1,1 @@
+"""Presentation: tables, live panels and timelines, as text for terminals and as HTML or SVG for notebooks."""
