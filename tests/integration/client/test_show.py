@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from twilio_taskrouter_worker import Channel, OutgoingTransfer, Reservation, Supervisor, Task, Worker, Workspace
-from twilio_taskrouter_worker._listening import WorkerEvent
-from twilio_taskrouter_worker.events import names
+from twilio_taskrouter_worker.events import WorkerEvent, names
 from twilio_taskrouter_worker.testing import TestBench, eventually
 
 HOSTILE = "<script>alert(1)</script>"
@@ -54,7 +53,7 @@ def test_html_has_no_attributes_and_no_markup(worker: Worker) -> None:
         assert html.count("<table") >= 1
         assert "secret" not in html and "<script" not in html
         assert "secret" not in repr(each)
-    assert "&lt;script&gt;" in worker._repr_html_()
+    assert "&lt;script&gt;" in (worker._repr_html_() or "")
 
 
 def test_attributes_are_shown_when_asked_for(worker: Worker) -> None:
