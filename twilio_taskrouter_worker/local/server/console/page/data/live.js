@@ -1,0 +1,75 @@
+/**
+ * The console's websocket: one snapshot, then differences. It reconnects by itself.
+ *
+ * @typedef {"connecting" | "live" | "waiting" | "refused"} LinkState
+ * @typedef {object} LiveHandlers
+ * @property {(message: any) => void} onMessage
+ * @property {(state: LinkState) => void} onState
+ * @property {() => Promise<boolean>} isRefused  asks, after a failed attempt, whether the cookie is no longer valid
+ */
+
+const FIRST_DELAY = 250; // milliseconds
+const LONGEST_DELAY = 4000;
+
+export class Live {
+  /**
+   * @param {string} url
+   * @param {LiveHandlers} handlers
+   */
+  constructor(url, handlers) {
+    this.url = url;
+    this.handlers = handlers;
+    this.delay = FIRST_DELAY;
+    /** @type {WebSocket | null} */
+    this.socket = null;
+    this.timer = 0;
+    // A laptop that wakes up, or a network that is back, does not have to wait for the timer.
+    addEventListener("online", () => this.#now());
+    document.addEventListener("visibilitychange", () => document.hidden || this.#now());
+  }
+
+  /** Connects, and stays connected. */
+  connect() {
+    this.handlers.onState("connecting");
+    const socket = new WebSocket(this.url);
+    this.socket = socket;
+    socket.addEventListener("message", (event) => {
+      const message = JSON.parse(event.data);
+      if (message.type === "snapshot") {
+        this.delay = FIRST_DELAY;
+        this.handlers.onState("live");
+      }
+      this.handlers.onMessage(message);
+    });
+    socket.addEventListener("close", async () => {
+      this.handlers.onState("waiting");
+      // A browser does not tell why a handshake failed. Another start of the service has another cookie.
+      if (this.delay > FIRST_DELAY && (await this.handlers.isRefused())) this.handlers.onState("refused");
+      this.socket = null;
+      this.#later();
+    });
+  }
+
+  /**
+   * Sends a message; without a connection it is left out, as the next snapshot starts afresh.
+   *
+   * @param {object} message
+   */
+  send(message) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  #later() {
+    clearTimeout(this.timer);
+    const jitter = 0.8 + 0.4 * Math.random();
+    this.timer = setTimeout(() => this.connect(), this.delay * jitter);
+    this.delay = Math.min(LONGEST_DELAY, this.delay * 2);
+  }
+
+  #now() {
+    if (this.socket) return;
+    clearTimeout(this.timer);
+    this.delay = FIRST_DELAY;
+    this.connect();
+  }
+}
