@@ -372,6 +372,7 @@ class Lifecycle(WorkerEmitter):
                 renew_token=None if options.token_provider is None else self._renew_token,
                 work=self._work,
                 watch=self._watch,
+                decided=self._server.decided,
                 lock=lock,
                 session=SessionOptions(
                     client_version=__version__,

@@ -26,6 +26,7 @@ from .events import (
 
 if TYPE_CHECKING:
     from .reservation import Reservation
+    from .reservation_handle import ReservationHandle
     from .task import Task
     from .transfer import OutgoingTransfer
     from .worker import Worker
@@ -51,6 +52,15 @@ class Decorator(Protocol[A]):
     def __call__(self, callback: Callable[[A], R], /) -> Callable[[A], R]: ...
 
 
+class HandleDecorator(Protocol):
+    """Registers a callback on an executor: it gets a reservation, or in another process its handle."""
+
+    @overload
+    def __call__(self, callback: Callable[[Reservation], R], /) -> Callable[[Reservation], R]: ...
+    @overload
+    def __call__(self, callback: Callable[[ReservationHandle], R], /) -> Callable[[ReservationHandle], R]: ...
+
+
 class BareDecorator(Protocol):
     """Registers a callback that gets nothing."""
 
@@ -69,6 +79,8 @@ class On(Protocol[E_contra, S]):
     def __call__(
         self, event: E_contra, callback: Callable[[S], R], *, executor: Executor | None = None
     ) -> Callable[[S], R]: ...
+    @overload
+    def __call__(self, event: E_contra, callback: Callable[[Any], R], *, executor: Executor) -> Callable[[Any], R]: ...
 
 
 class StreamOf(Protocol[E_contra, S_co]):
@@ -123,6 +135,8 @@ class OnTask(Protocol):
     def __call__(
         self, event: TaskTransferEvent, callback: Callable[[OutgoingTransfer], R], *, executor: Executor | None = None
     ) -> Callable[[OutgoingTransfer], R]: ...
+    @overload
+    def __call__(self, event: TaskEvent, callback: Callable[[Any], R], *, executor: Executor) -> Callable[[Any], R]: ...
 
 
 class WaitForTask(Protocol):
@@ -191,6 +205,10 @@ class OnWorker(Protocol):
     ) -> Callable[[Worker], R]: ...
     @overload
     def __call__(
+        self, event: WorkerSelfEvent, callback: Callable[[Any], R], *, executor: Executor
+    ) -> Callable[[Any], R]: ...
+    @overload
+    def __call__(
         self, event: WorkerBareEvent, callback: None = None, *, executor: Executor | None = None
     ) -> BareDecorator: ...
     @overload
@@ -211,9 +229,13 @@ class OnWorker(Protocol):
         event: ReservationCreated,
         callback: None = None,
         *,
-        executor: Executor | None = None,
+        executor: None = None,
         existing: bool = False,
     ) -> Decorator[Reservation]: ...
+    @overload
+    def __call__(
+        self, event: ReservationCreated, callback: None = None, *, executor: Executor, existing: bool = False
+    ) -> HandleDecorator: ...
     @overload
     def __call__(
         self,
@@ -223,6 +245,15 @@ class OnWorker(Protocol):
         executor: Executor | None = None,
         existing: bool = False,
     ) -> Callable[[Reservation], R]: ...
+    @overload
+    def __call__(
+        self,
+        event: ReservationCreated,
+        callback: Callable[[ReservationHandle], R],
+        *,
+        executor: Executor,
+        existing: bool = False,
+    ) -> Callable[[ReservationHandle], R]: ...
     @overload
     def __call__(
         self, event: ReservationFailed, callback: None = None, *, executor: Executor | None = None

@@ -10,7 +10,7 @@ import attrs
 from . import _checks
 from .activity import Activity
 
-__all__ = ["Complete", "Decision", "Reject", "Transfer", "WrapUp", "decision"]
+__all__ = ["Complete", "Decided", "Decision", "Reject", "Transfer", "WrapUp", "decided_by", "decision"]
 
 
 @attrs.frozen
@@ -67,8 +67,11 @@ class Transfer:
 Decision = str | Complete | Reject | WrapUp | Transfer | None
 """The values that a handler may return."""
 
+Decided = Complete | Reject | WrapUp | Transfer
+"""What they are converted to."""
 
-def decision(value: object) -> Complete | Reject | WrapUp | Transfer:
+
+def decision(value: object) -> Decided:
     """Convert the return value of a handler into a decision.
 
     Args:
@@ -85,6 +88,24 @@ def decision(value: object) -> Complete | Reject | WrapUp | Transfer:
     if isinstance(value, (Complete, Reject, WrapUp, Transfer)):
         return value
     raise TypeError(
-        "A handler of serve() must return None, a string, Complete, Reject, WrapUp or Transfer, not "
-        f"{type(value).__name__}"
+        f"A handler must return None, a string, Complete, Reject, WrapUp or Transfer, not {type(value).__name__}"
     )
+
+
+def decided_by(value: object, *, strict: bool) -> Decided | None:
+    """Convert the return value of a callback on an executor into a decision.
+
+    Args:
+        value: The return value.
+        strict: Whether a value of another type is invalid. Callbacks in this process may return the value of the call
+            with which they end, such as a Future.
+
+    Returns:
+        The decision; None if the callback made none.
+
+    Raises:
+        TypeError: The value has another type.
+    """
+    if value is None or not (strict or isinstance(value, (str, Complete, Reject, WrapUp, Transfer))):
+        return None
+    return decision(value)

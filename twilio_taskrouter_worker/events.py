@@ -18,6 +18,8 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import attrs
 
+from ._executors import check_executor, check_portable
+
 __all__ = [
     "ChannelEvent",
     "DisconnectReason",
@@ -100,10 +102,6 @@ def names(*literals: Any) -> frozenset[str]:
     return frozenset(name for name in found if name == snake_case(name))
 
 
-PICKLING = frozenset({"dask", "distributed", "ipyparallel", "joblib", "loky", "mpi4py", "parsl", "ray"})
-"""Packages whose executors send their work to other processes."""
-
-
 def snake_case(name: str) -> str:
     """Return the snake_case spelling of a camelCase name."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
@@ -166,29 +164,6 @@ def check_callback(what: str, callback: object) -> None:
             f"{what} is a coroutine function, which nothing would await; "
             "pass a plain function, e.g. one that calls asyncio.run_coroutine_threadsafe()"
         )
-
-
-def check_executor(executor: object) -> None:
-    """Check that an executor runs its work on threads of this process.
-
-    Args:
-        executor: The executor; None is valid.
-
-    Raises:
-        TypeError: It is not an executor, or it would have to pickle the arguments of callbacks.
-    """
-    if executor is None:
-        return
-    if not callable(getattr(executor, "submit", None)):
-        raise TypeError(f"executor must be a concurrent.futures.Executor, not {type(executor).__name__}")
-    for kind in type(executor).__mro__:
-        if re.search("Process|Interpreter", kind.__name__) or kind.__module__.partition(".")[0] in PICKLING:
-            raise TypeError(
-                f"executor should run callbacks on threads of this process, and {type(executor).__name__} sends them "
-                "elsewhere, where a Reservation, Task or Worker cannot go. Put a thread in front, and hand over plain "
-                "data: on(event, callback, executor=ThreadPoolExecutor()), or serve(callback), where the callback "
-                "does pool.submit(work, reservation.to_dict()).result()"
-            )
 
 
 def is_same_function(new: Callback | None, old: Callback | None) -> bool:
@@ -325,7 +300,10 @@ class Emitter:
             event: Name of the event, in snake_case or in the camelCase of the JS SDK.
             callback: Receives the arguments of the event. None returns a decorator.
             executor: Runs the callback instead of the dispatch thread; the order of events is then not kept for this
-                listener. It must use threads of this process, since the arguments cannot be sent to another process.
+                listener. In other processes (ProcessPoolExecutor, Dask) the callback receives a ReservationHandle for a
+                reservation, and ``to_dict()`` of other objects. If a callback that receives a reservation returns a
+                string, Complete, WrapUp, Transfer or Reject, this worker accepts the reservation if it is pending and
+                acts on the value as ``serve`` does; Reject rejects a pending one.
             existing: For ``reservation_created`` of a Worker only: the callback also receives each reservation that is
                 open at the first ``ready`` after connecting, in any status; or, if the worker has been ready already,
                 each that is open now.
@@ -335,7 +313,8 @@ class Emitter:
 
         Raises:
             ValueError: There is no such event, or ``existing`` is used with another one.
-            TypeError: The callback is not callable or is a coroutine function, or the executor is unsuitable.
+            TypeError: The callback is not callable, is a coroutine function, or cannot be sent to the processes of the
+                executor; or ``executor`` is not an Executor.
         """
         return self._subscribe(event, callback, once=False, executor=executor, existing=existing)
 
@@ -354,7 +333,7 @@ class Emitter:
         Args:
             event: Name of the event.
             callback: Receives the arguments of the event. None returns a decorator.
-            executor: Runs the callback instead of the dispatch thread.
+            executor: Runs the callback instead of the dispatch thread, as for ``on``.
             existing: As for ``on``.
 
         Returns:
@@ -362,7 +341,8 @@ class Emitter:
 
         Raises:
             ValueError: There is no such event, or ``existing`` is used with another one.
-            TypeError: The callback is not callable or is a coroutine function, or the executor is unsuitable.
+            TypeError: The callback is not callable, is a coroutine function, or cannot be sent to the processes of the
+                executor; or ``executor`` is not an Executor.
         """
         return self._subscribe(event, callback, once=True, executor=executor, existing=existing)
 
@@ -376,6 +356,7 @@ class Emitter:
 
         def add(function: F) -> F:
             check_callback(f"The callback of {name!r}", function)
+            check_portable(f"The callback of {name!r}", function, executor)
             self._register(name, Listener(function, once, executor, function, existing, waits=existing))
             return function
 

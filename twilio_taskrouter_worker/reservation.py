@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._bridge import routes
@@ -14,7 +15,7 @@ from ._bridge.schema import Record
 from ._bridge.tracking import Track
 from ._display.tables import View
 from ._listening import Listenable
-from .errors import InvalidMessageError
+from .errors import ForkedProcessError, InvalidMessageError
 from .events import ReservationEvent, Waits, names
 from .reservation_info import ReservationFields
 from .task import Task
@@ -410,6 +411,8 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     def handle(self) -> ReservationHandle:
         """Return a handle for calls of this reservation and its task without a connection. It can be pickled.
 
+        It has a snapshot of the reservation as it is now; none in a forked child.
+
         Returns:
             The handle, on the client of this worker; see ``Worker.client``.
 
@@ -418,6 +421,9 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         """
         self._accepts = "yes"
         handle: ReservationHandle = self._state.client().reservation(self.sid, self._task.sid)
+        with suppress(ForkedProcessError):
+            # In a forked child what is known here is out of date, and the handle is there to be used without it.
+            handle.snapshot = self.to_dict()
         return handle
 
     def fetch_latest_version(self) -> Future[Reservation]:

@@ -19,7 +19,8 @@ __all__ = ["ReservationHandle"]
 class ReservationHandle:
     """One reservation and its task, for use without a websocket: ``reservation.handle()``.
 
-    It holds a :class:`WorkerClient` and two sids, and can be pickled as that can. The methods are those of the client.
+    It holds a :class:`WorkerClient`, two sids and a snapshot, and can be pickled as the client can. The methods are
+    those of the client.
     """
 
     def __init__(self, client: WorkerClient, reservation_sid: str, task_sid: str) -> None:
@@ -29,6 +30,9 @@ class ReservationHandle:
         """Sid of the reservation."""
         self.task_sid = _checks.non_empty("task_sid", task_sid)
         """Sid of its task."""
+        self.snapshot: Mapping[str, Any] = {}
+        """The reservation's ``to_dict()`` at the time of ``handle()``, its task included; empty for a handle that was
+        made from sids, or in a forked child."""
 
     def __repr__(self) -> str:
         return f"<ReservationHandle {self.reservation_sid} of task {self.task_sid}>"

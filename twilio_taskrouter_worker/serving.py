@@ -13,15 +13,17 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future, wait
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _checks
-from ._bridge import reporting
+from ._bridge import remote, reporting
 from ._bridge.work import Job, Work
+from ._executors import check_executor, check_portable
 from ._log import CALLBACKS, name_of
 from .activity import Activity
-from .decisions import Complete, Decision, Reject, Transfer, WrapUp, decision
+from .decisions import Complete, Decided, Decision, Reject, Transfer, WrapUp, decision
 from .errors import (
     AuthorizationError,
     ClosedError,
@@ -37,10 +39,11 @@ from .events import Emitter, Listener, check_callback, is_same_function
 
 if TYPE_CHECKING:
     from .reservation import Reservation
+    from .reservation_handle import ReservationHandle
     from .transfer import OutgoingTransfer
     from .worker import Worker
 
-__all__ = ["Handler", "OnError", "Server"]
+__all__ = ["HandleHandler", "Handler", "OnError", "Server"]
 
 OPEN = frozenset({"accepted", "wrapping"})
 RETRY_FIRST = 0.5
@@ -49,15 +52,23 @@ RETRY_MAX = 15.0
 REJECT_PAUSE = 1.0
 REJECT_PAUSE_MAX = 60.0
 """Seconds before a task that failed repeatedly is returned to its queue; doubled from REJECT_PAUSE up to this."""
+CLOSED_CHECK = 1.0
+"""Seconds between two checks whether the worker was disconnected while a handler runs on an executor."""
 REMEMBERED = 1000
 """Maximum number of tasks whose failures are counted."""
 
 
 Handler = Callable[["Reservation"], Decision]
+HandleHandler = Callable[["ReservationHandle"], Decision]
+"""A handler in another process."""
 OnError = Literal["reject", "leave"]
 
 # Transient: the service may have acted, or will do so on a retry.
 _PASSING = (NetworkError, RequestTimeoutError, ServerError, RateLimitedError, InvalidAnswerError)
+
+
+class _Abandoned(ClosedError):
+    """The worker was disconnected while a handler ran on an executor."""
 
 
 class Server:
@@ -71,6 +82,7 @@ class Server:
         # Guards all below.
         self._lock = threading.Lock()
         self._handler: Handler | None = None
+        self._executor: Executor | None = None
         self._queue: deque[tuple[Reservation, Job]] = deque()
         self._taken: set[str] = set()
         self._threads = 0
@@ -78,7 +90,9 @@ class Server:
         # By task sid: how often its handler raised here.
         self._failures: dict[str, int] = {}
 
-    def listener(self, handler: Handler, concurrency: int, existing: bool, on_error: OnError) -> Listener:
+    def listener(
+        self, handler: Handler, concurrency: int, existing: bool, on_error: OnError, executor: Executor | None
+    ) -> Listener:
         """Use this handler from now on.
 
         Args:
@@ -86,6 +100,7 @@ class Server:
             concurrency: Maximum number of handlers that run at once.
             existing: Whether to resume the reservations that are open at the first ``ready``.
             on_error: ``reject`` or ``leave``; see ``Worker.serve``.
+            executor: Runs the handler; None uses threads of its own.
 
         Returns:
             The listener to register for ``reservation_created``.
@@ -99,6 +114,8 @@ class Server:
             raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
         _checks.boolean("existing", existing)
         _checks.one_of("reject", "leave")("on_error", on_error)
+        check_executor(executor)
+        check_portable("The handler of serve()", handler, executor)
         for each in self._worker._listening("reservation_created"):
             if each.callback == self.offered and not is_same_function(handler, each.handler):
                 raise ValueError(
@@ -107,6 +124,7 @@ class Server:
                 )
         with self._lock:
             self._handler, self._concurrency, self._on_error = handler, concurrency, on_error
+            self._executor = executor
         return Listener(self.offered, handler=handler, existing=existing, waits=existing)
 
     def offered(self, reservation: Reservation) -> None:
@@ -180,12 +198,16 @@ class Server:
             return
         # Read for each reservation: a handler that was registered again replaces the old one for those still in the
         # queue.
-        handler = self._handler
+        with self._lock:
+            handler, executor = self._handler, self._executor
         assert handler is not None
+        function = handler if executor is None else self._on_executor(executor, job, handler)
         try:
             decided = decision(
-                self._worker._watch.run(reservation.worker_sid, self._worker, job.event, job.args, handler)
+                self._worker._watch.run(reservation.worker_sid, self._worker, job.event, job.args, function)
             )
+        except _Abandoned:
+            raise
         except BaseException as error:
             self._report(job, error)
             if self._on_error == "leave":
@@ -198,9 +220,65 @@ class Server:
         if not self._is_over(reservation):
             self._carry_out(reservation, decided)
 
-    def _accept(self, reservation: Reservation) -> bool:
-        """Accept it if it is pending; return False if it is not to be handled here."""
-        uncertain = False
+    def _on_executor(self, executor: Executor, job: Job, handler: Handler) -> Handler:
+        """Return a function that runs the handler on the executor and blocks until it has ended."""
+
+        @wraps(handler)
+        def wait_for_it(reservation: Reservation) -> Any:
+            future = remote.submit(executor, job.event, handler, job.args, lambda: handler(reservation))
+            # The bound: an executor whose processes are gone for good may never end it.
+            while not wait([future], CLOSED_CHECK).done:
+                if self._work.closed.is_set():
+                    future.cancel()
+                    raise _Abandoned("The worker was disconnected")
+            return remote.result(future, executor, job.event, handler)
+
+        return wait_for_it
+
+    # -- decisions of callbacks on executors -------------------------------------------------------------------------
+
+    def decided(self, reservation: Reservation, decided: Decided, listener: Listener) -> None:
+        """Carry out what a callback on an executor decided; any thread, does not block.
+
+        Args:
+            reservation: The reservation that the callback got.
+            decided: Its decision.
+            listener: Its listener, for reports.
+        """
+        job = self._work.add("reservation_created", reservation)
+        # A thread for each: one may wait for the end of a transfer, while others have a reservation to accept in time.
+        name = f"taskrouter-worker-{reservation.worker_sid}-serve"
+        threading.Thread(
+            target=self._decide, args=(reservation, decided, job, listener), name=name, daemon=True
+        ).start()
+
+    def _decide(self, reservation: Reservation, decided: Decided, job: Job, listener: Listener) -> None:
+        job.thread = threading.get_ident()
+        try:
+            if reservation.status == "pending" and isinstance(decided, Reject):
+                self._reject(reservation, decided.activity)
+            # The callback may have accepted it by its handle, and the event may still be on its way.
+            elif self._accept(reservation, uncertain=True):
+                self._carry_out(reservation, decided)
+        except ClosedError:
+            self._log(logging.INFO, reservation, "the worker was disconnected before a decision was carried out")
+        except BaseException as error:
+            self._report(job, error, listener)
+        finally:
+            self._work.remove(job)
+
+    def _reject(self, reservation: Reservation, activity: str | Activity | None) -> None:
+        sid = None if activity is None else self._worker._state.find_activity("activity", activity).sid
+        call = partial(reservation.reject, activity_sid=sid)
+        self._insist(reservation, call, lambda: reservation.status != "pending")
+
+    # -- steps ---------------------------------------------------------------------------------------------------------
+
+    def _accept(self, reservation: Reservation, uncertain: bool = False) -> bool:
+        """Accept it if it is pending; return False if it is not to be handled here.
+
+        ``uncertain``: it may have been accepted already, so a refusal is not a failure.
+        """
         for _ in self._tries():
             if reservation.status != "pending":
                 return not self._is_over(reservation)
@@ -221,7 +299,7 @@ class Server:
             uncertain = True
         return False
 
-    def _carry_out(self, reservation: Reservation, decided: Complete | Reject | WrapUp | Transfer) -> None:
+    def _carry_out(self, reservation: Reservation, decided: Decided) -> None:
         if isinstance(decided, Complete):
             self._complete(reservation, decided.reason)
         elif isinstance(decided, WrapUp):
@@ -270,7 +348,7 @@ class Server:
             )
 
         # An earlier run may have started it.
-        if not started() and not self._insist(reservation, start, started):
+        if not self._insist(reservation, start, lambda: started() or self._is_over(reservation)):
             return
         outgoing = task.transfers.outgoing
         if outgoing is None or self._is_over(reservation):
@@ -299,9 +377,12 @@ class Server:
     # -- calls that must not get lost ------------------------------------------------------------------------------
 
     def _insist(self, reservation: Reservation, call: Callable[[], Future[Any]], done: Callable[[], bool]) -> bool:
-        """Make a call until it succeeds, reading the reservation after each failure; return False if it is refused."""
+        """Make a call until it succeeds or is ``done``; return False if it is refused.
+
+        The reservation is read after each failure.
+        """
         for _ in self._tries():
-            if self._is_over(reservation):
+            if done():
                 return True
             error = self._make(call)
             if error is None:
@@ -355,9 +436,9 @@ class Server:
 
     # -- reporting -------------------------------------------------------------------------------------------------
 
-    def _report(self, job: Job, error: BaseException) -> None:
+    def _report(self, job: Job, error: BaseException, listener: Listener | None = None) -> None:
         connection = self._worker._connection
-        listener = Listener(self._handler or self.offered)
+        listener = listener or Listener(self._handler or self.offered)
         if connection is not None:
             connection.dispatcher.callback_failed(self._worker, listener, job, error)
         else:

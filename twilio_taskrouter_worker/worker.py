@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -30,7 +30,7 @@ from .health import Health
 from .observer import HistoryEntry, Observer
 from .options import LogLevel, Options, set_log_level
 from .reservation import Reservation
-from .serving import Handler, OnError, Server
+from .serving import HandleHandler, Handler, OnError, Server
 from .single import Single
 from .tokens import check_successor, check_token
 from .worker_client import WorkerClient
@@ -45,6 +45,7 @@ __all__ = ["Worker"]
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Handler)
+X = TypeVar("X", bound=Handler | HandleHandler)
 
 
 class Worker(WorkerFields, Lifecycle):
@@ -348,17 +349,52 @@ class Worker(WorkerFields, Lifecycle):
 
     @overload
     def serve(
-        self, handler: None = None, *, concurrency: int = 1, existing: bool = True, on_error: OnError = "reject"
-    ) -> Callable[[H], H]: ...
-    @overload
-    def serve(self, handler: H, *, concurrency: int = 1, existing: bool = True, on_error: OnError = "reject") -> H: ...
-    def serve(
         self,
-        handler: Handler | None = None,
+        handler: None = None,
         *,
         concurrency: int = 1,
         existing: bool = True,
         on_error: OnError = "reject",
+        executor: None = None,
+    ) -> Callable[[H], H]: ...
+    @overload
+    def serve(
+        self,
+        handler: H,
+        *,
+        concurrency: int = 1,
+        existing: bool = True,
+        on_error: OnError = "reject",
+        executor: None = None,
+    ) -> H: ...
+    @overload
+    def serve(
+        self,
+        handler: None = None,
+        *,
+        concurrency: int = 1,
+        existing: bool = True,
+        on_error: OnError = "reject",
+        executor: Executor,
+    ) -> Callable[[X], X]: ...
+    @overload
+    def serve(
+        self,
+        handler: X,
+        *,
+        concurrency: int = 1,
+        existing: bool = True,
+        on_error: OnError = "reject",
+        executor: Executor,
+    ) -> X: ...
+    def serve(
+        self,
+        handler: Handler | HandleHandler | None = None,
+        *,
+        concurrency: int = 1,
+        existing: bool = True,
+        on_error: OnError = "reject",
+        executor: Executor | None = None,
     ) -> Any:
         """Accept each reservation, run ``handler`` for it, and act on its return value; also usable as a decorator.
 
@@ -387,18 +423,24 @@ class Worker(WorkerFields, Lifecycle):
             existing: Whether to resume the reservations that are open at the first ``ready``.
             on_error: Action when the handler raises: ``reject`` returns the task to its queue, like
                 :class:`~twilio_taskrouter_worker.Reject`, with a growing pause if the same task fails repeatedly;
-                ``leave`` leaves the reservation accepted. Either way the exception is logged and fires ``error``.
+                ``leave`` leaves the reservation accepted. Either way the exception is logged and fires ``error``. An
+                executor that does not run the handler, because it is broken or was shut down, counts as a failure.
+            executor: Runs the handler, any :class:`concurrent.futures.Executor`. In other processes
+                (ProcessPoolExecutor, Dask) it receives a ReservationHandle, and must be a function of a module where
+                the executor uses pickle. None uses threads of this worker.
 
         Returns:
             The handler, or the decorator.
 
         Raises:
-            TypeError: An argument has the wrong type, or the handler is a coroutine function.
+            TypeError: An argument has the wrong type, the handler is a coroutine function, or it cannot be sent to the
+                processes of the executor.
             ValueError: An argument has the wrong value, or another handler serves already.
         """
 
-        def add(function: Handler) -> Handler:
-            self._register("reservation_created", self._server.listener(function, concurrency, existing, on_error))
+        def add(function: Any) -> Any:
+            listener = self._server.listener(function, concurrency, existing, on_error, executor)
+            self._register("reservation_created", listener)
             return function
 
         return add if handler is None else add(handler)

@@ -138,6 +138,7 @@ def test_limits_are_those_of_the_code(row: list[str]) -> None:
 
 NO_LIMITS = {
     "REMEMBERED": "a bound for a table",
+    "CLOSED_CHECK": "a check for the end of the worker, which nobody waits for",
     "TURNS": "what is best for the interpreter lock",
     "EAGER": "when the pool grows",
     "GROWTH_SECONDS": "when the pool grows",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from twilio_taskrouter_worker import Channel, DisconnectReason, OutgoingTransfer, Reservation, Task, Worker
+from twilio_taskrouter_worker._executors import is_remote
 from twilio_taskrouter_worker.events import Emitter, names, snake_case
 
 EVENTS: dict[type[Emitter], set[str]] = {
@@ -235,27 +237,22 @@ def test_existing_is_for_reservations(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "name"),
+    ("module", "name", "remote", "by_name"),
     [
-        ("concurrent.futures.process", "ProcessPoolExecutor"),
-        ("concurrent.futures.interpreter", "InterpreterPoolExecutor"),
-        ("loky.reusable_executor", "_ReusablePoolExecutor"),
-        ("distributed.cfexecutor", "ClientExecutor"),
+        ("concurrent.futures.thread", "ThreadPoolExecutor", False, False),
+        ("concurrent.futures.process", "ProcessPoolExecutor", True, True),
+        ("concurrent.futures.interpreter", "InterpreterPoolExecutor", True, True),
+        ("loky.reusable_executor", "_ReusablePoolExecutor", True, False),
+        ("distributed.cfexecutor", "ClientExecutor", True, False),
+        ("my.own", "Threads", False, False),
     ],
 )
-def test_executors_of_other_processes(worker: Worker, module: str, name: str) -> None:
-    """An executor that would have to pickle the reservation is refused when it is given, with what works."""
-    base = type(name, (ThreadPoolExecutor,), {"__module__": module})
-    with base(1) as executor, pytest.raises(TypeError, match=r"pool.submit\(work, reservation.to_dict\(\)\)"):
-        worker.on("reservation_created", print, executor=executor)
-    with pytest.raises(TypeError, match=f"and {name} sends them elsewhere"):
-        worker.on("reservation_created", executor=executor)
-
-
-def test_a_process_pool_is_refused(worker: Worker) -> None:
-    """The one of the standard library, which starts no process here."""
-    with ProcessPoolExecutor(1) as executor, pytest.raises(TypeError, match="ProcessPoolExecutor sends them elsewhere"):
-        worker.once("ready", print, executor=executor)
+def test_executors_of_other_processes(worker: Worker, module: str, name: str, remote: bool, by_name: bool) -> None:
+    """Which executors send their work away; those that send functions by name only refuse what has none."""
+    executor = type(name, (Executor,), {"__module__": module})()
+    assert is_remote(executor) is remote
+    with pytest.raises(TypeError, match="is a lambda") if by_name else nullcontext():
+        worker.on("ready", lambda worker: None, executor=executor)
 
 
 def test_off(worker: Worker) -> None:

@@ -45,7 +45,7 @@ from .actions import (
     SetActivity,
     TakeOver,
 )
-from .dispatch import Dispatcher
+from .dispatch import Decide, Dispatcher
 from .failures import (
     connect_timeout,
     load_failure,
@@ -79,6 +79,7 @@ class ConnectionOptions:
         session: The user's options.
         work: The callbacks under way on other threads.
         watch: Records events and calls for history and observer.
+        decided: Carries out what a callback on an executor decided; does not block.
         lock: Lock file of ``single``, acquired before connecting; None for no lock.
         renew_token: Asks the token provider; runs on a pool thread, and calls ``change_token`` or ``renewal_failed``.
         timings: Time limits.
@@ -88,6 +89,7 @@ class ConnectionOptions:
     session: SessionOptions
     work: Work
     watch: Watch
+    decided: Decide
     lock: ProcessLock | None = None
     renew_token: Callable[[], object] | None = None
     timings: Timings = Timings()
@@ -133,7 +135,9 @@ class Connection:
         self.ended = threading.Event()
         """Set after the last callback."""
         after: threading.Thread | None = None if before is None else before.dispatcher.thread
-        self.dispatcher: Dispatcher = Dispatcher(state, f"{self._name}-dispatch", after, options.work, options.watch)
+        self.dispatcher: Dispatcher = Dispatcher(
+            state, f"{self._name}-dispatch", after, options.work, options.watch, options.decided
+        )
         self._receiver = Receiver(
             options.ws_server,
             options.timings,

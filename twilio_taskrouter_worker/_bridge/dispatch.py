@@ -14,12 +14,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
+from .._executors import is_remote
 from .._log import CALLBACKS, EVENTS, about, summed_up, write
+from ..decisions import Decided, decided_by
 from ..errors import InvalidMessageError, TaskRouterError
 from ..events import Emitter, Listener
-from . import reporting
+from ..reservation import Reservation
+from . import remote, reporting
 from .inbox import Inbox
 from .messages import Message, parse
 from .mirror import Mirror, Notice
@@ -27,15 +31,14 @@ from .updates import apply
 from .watching import Watch
 from .work import Job, Work
 
-if TYPE_CHECKING:
-    from ..reservation import Reservation
-
-__all__ = ["Dispatcher"]
+__all__ = ["Decide", "Dispatcher"]
 
 LAG_WARNING = 5.0
 """Seconds an event may wait before slow callbacks are logged; doubled after each warning."""
 
 _Item = tuple[float, Any]
+
+Decide = Callable[[Reservation, Decided, Listener], None]
 
 
 class Dispatcher:
@@ -48,6 +51,7 @@ class Dispatcher:
             concurrently, even if it is connected again while a callback still runs. None if there is none.
         work: Registers callbacks on executors while they are under way.
         watch: Records events for history and observer.
+        decided: Carries out what a callback on an executor decided about its reservation; must not block.
     """
 
     def __init__(
@@ -57,10 +61,12 @@ class Dispatcher:
         after: threading.Thread | None = None,
         work: Work | None = None,
         watch: Watch | None = None,
+        decided: Decide | None = None,
     ) -> None:
         self._state = state
         self._watch = watch or Watch()
         self._work = work or Work()
+        self._decided = decided
         self._after = after
         self._queue: Inbox[_Item | None] = Inbox()
         self._first: deque[Callable[[], None]] = deque()
@@ -271,35 +277,53 @@ class Dispatcher:
             self.calling = None
 
     def _submit(self, emitter: Emitter, listener: Listener, executor: Executor, job: Job) -> None:
+        started = time.monotonic()
         try:
-            future = executor.submit(self._execute, emitter, listener, job)
-        # Not accepted, e.g. because the executor was shut down: nothing else would remove the job.
+            here = partial(self._execute, emitter, listener, job)
+            future = remote.submit(executor, job.event, listener.callback, job.args, here)
         except BaseException:
+            # Not accepted, e.g. because the executor was shut down: nothing else would remove the job.
             self._work.remove(job)
             raise
-        future.add_done_callback(lambda done: self._executed(emitter, listener, job, done))
+        if is_remote(executor):
+            future.add_done_callback(lambda done: self._watch_ended(emitter, listener, job, started, done))
+        future.add_done_callback(lambda done: self._executed(emitter, listener, executor, job, done))
 
-    def _execute(self, emitter: Emitter, listener: Listener, job: Job) -> None:
+    def _execute(self, emitter: Emitter, listener: Listener, job: Job) -> Any:
         """Run a callback on a thread of the executor."""
         # Submitted before the stop and started after it, so it is declined like those that come later.
         if self.declining and job.event == "reservation_created":
             self.declined.append(job.args[0])
-            return
+            return None
         job.thread = threading.get_ident()
-        self._call(emitter, job.event, listener, job.args)
+        return self._call(emitter, job.event, listener, job.args)
 
-    def _call(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> None:
+    def _call(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> Any:
         if listener.handler is listener.callback:
-            self._watch.run(self._state.worker_sid, emitter, event, args, listener.callback)
-        else:
-            # The library's own, such as those of wait_for and serve.
-            listener.callback(*args)
+            return self._watch.run(self._state.worker_sid, emitter, event, args, listener.callback)
+        # The library's own, such as those of wait_for and serve.
+        return listener.callback(*args)
 
-    def _executed(self, emitter: Emitter, listener: Listener, job: Job, done: Future[None]) -> None:
-        self._work.remove(job)
-        if done.cancelled() or (error := done.exception()) is None:
-            return
-        self.callback_failed(emitter, listener, job, error)
+    def _executed(self, emitter: Emitter, listener: Listener, executor: Executor, job: Job, done: Future[Any]) -> None:
+        """Act on the end of a callback; on a thread of the executor, which must not be blocked."""
+        try:
+            value = remote.result(done, executor, job.event, listener.callback)
+            decided = decided_by(value, strict=is_remote(executor))
+        except BaseException as error:
+            self.callback_failed(emitter, listener, job, error)
+        else:
+            given = job.args[0] if job.args else None
+            if decided is not None and isinstance(given, Reservation) and self._decided is not None:
+                self._decided(given, decided, listener)
+        finally:
+            # Last, so that a stop waits for the decision, too.
+            self._work.remove(job)
+
+    def _watch_ended(self, emitter: Emitter, listener: Listener, job: Job, started: float, done: Future[Any]) -> None:
+        error = None if done.cancelled() else done.exception()
+        self._watch.callback_ended(
+            self._state.worker_sid, emitter, job.event, job.args, listener.callback, started, error
+        )
 
     def callback_failed(self, emitter: Emitter, listener: Listener, job: Job, error: BaseException) -> None:
         """Report a callback that raised on another thread; any thread, ``error`` fires on the dispatch thread.
@@ -317,6 +341,4 @@ class Dispatcher:
     def _report_failed(self, emitter: Emitter, event: str, error: BaseException) -> None:
         if emitter is self._state.worker and event == "error":
             return
-        failure = TaskRouterError(f"A callback of {event!r} raised {type(error).__name__}")
-        failure.__cause__ = error
-        self.fire([Notice(self._state.worker, "error", (failure,))])
+        self.fire([Notice(self._state.worker, "error", (remote.failure(event, error),))])

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from .._executors import NotRun
 from .._log import CALLBACKS, CONNECTION, EVENTS, TOKENS, about, name_of, own_frames, summed_up, where, write
 from ..errors import (
     GatewayConnectionError,
@@ -222,7 +223,9 @@ def callback_failed(
     """
     text = f"The callback {name_of(listener.callback)} of {event!r} raised {type(error).__name__}"
     extra = subject(worker_sid, emitter, event, args)
-    if isinstance(error, TaskRouterError):
+    if isinstance(error, NotRun):
+        summed_up(CALLBACKS, logging.ERROR, str(error), extra)
+    elif isinstance(error, TaskRouterError):
         # A call that failed: its message is complete, and its causes are frames of HTTP libraries.
         summed_up(CALLBACKS, logging.ERROR, f"{text} at {where(error) or 'an unknown place'}: {error}", extra)
     else:

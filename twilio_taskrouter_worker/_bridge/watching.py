@@ -135,17 +135,42 @@ class Watch:
             failure = error
             raise
         finally:
-            task, reservation = sids_of(emitter, args)
-            record = CallbackRecord(
-                event=event,
-                worker_sid=worker_sid,
-                task_sid=task,
-                reservation_sid=reservation,
-                function=name_of(function),
-                seconds=time.monotonic() - started,
-                error=failure,
-            )
-            self._tell(self.observer.callback_ended, record)
+            self.callback_ended(worker_sid, emitter, event, args, function, started, failure)
+
+    def callback_ended(
+        self,
+        worker_sid: str,
+        emitter: Emitter,
+        event: str,
+        args: tuple[Any, ...],
+        function: Callable[..., Any],
+        started: float,
+        error: BaseException | None,
+    ) -> None:
+        """Record the end of a user's function; any thread.
+
+        Args:
+            worker_sid: Sid of the worker.
+            emitter: The object that fired the event.
+            event: Name of the event.
+            args: Arguments of the function.
+            function: The function.
+            started: Time of its start in monotonic seconds.
+            error: Its exception; None if it returned.
+        """
+        if self.observer is None:
+            return
+        task, reservation = sids_of(emitter, args)
+        record = CallbackRecord(
+            event=event,
+            worker_sid=worker_sid,
+            task_sid=task,
+            reservation_sid=reservation,
+            function=name_of(function),
+            seconds=time.monotonic() - started,
+            error=error,
+        )
+        self._tell(self.observer.callback_ended, record)
 
     def foreign_accept(self, worker_sid: str, reservation: Reservation) -> None:
         """Record a reservation that was accepted by another process or backend; a WARNING the first time.

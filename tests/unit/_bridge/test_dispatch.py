@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -251,7 +251,7 @@ def test_an_executor_whose_job_fails(desk: Desk, caplog: pytest.LogCaptureFixtur
 
 
 def test_an_executor_that_takes_nothing(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    """An executor that is shut down is reported as the listener's failure; a job it cancels is nobody's."""
+    """An executor that is shut down, or cancels a job, did not run the callback, and that is reported."""
 
     class Cancelling(Executor):
         def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -267,7 +267,7 @@ def test_an_executor_that_takes_nothing(desk: Desk, caplog: pytest.LogCaptureFix
     desk.worker.on("attributes_updated", lambda worker: None, executor=Cancelling())
     desk.put(desk.service.set_attributes(n=1))
     desk.settle()
-    assert [type(error.__cause__) for error in desk.errors] == [RuntimeError]
+    assert [type(error.__cause__) for error in desk.errors] == [RuntimeError, CancelledError]
 
 
 def test_lag_and_backlog(desk: Desk) -> None:

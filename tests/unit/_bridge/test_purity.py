@@ -66,6 +66,7 @@ IMPURE_SIBLINGS = {
     "inbox",
     "loading",
     "receiving",
+    "remote",
     "reloading",
     "outcomes",
     "resolver",
