@@ -14,6 +14,7 @@ from ._json import dumps, loads
 
 __all__ = [
     "activity",
+    "at_least",
     "between",
     "boolean",
     "boolean_or_string",
@@ -23,9 +24,11 @@ __all__ = [
     "json_object",
     "non_empty",
     "non_negative",
+    "number",
     "one_of",
     "optional",
     "seconds",
+    "seconds_between",
     "string",
     "timeout",
     "validator",
@@ -145,24 +148,30 @@ def integer(name: str, value: object) -> int:
     return value
 
 
-def non_negative(name: str, value: object) -> int:
-    """Check a whole number of 0 or more.
+def at_least(low: int) -> Callable[[str, object], int]:
+    """Create a check for a whole number with a minimum.
 
     Args:
-        name: Name of the argument.
-        value: Its value.
+        low: Smallest valid number.
 
     Returns:
-        The number.
+        The check.
 
     Raises:
-        TypeError: It is not a whole number.
-        ValueError: It is negative.
+        TypeError: By the check, if the value is not a whole number.
+        ValueError: By the check, if it is smaller.
     """
-    number = integer(name, value)
-    if number < 0:
-        raise ValueError(f"{name} must be 0 or more, not {number}")
-    return number
+
+    def check(name: str, value: object) -> int:
+        whole = integer(name, value)
+        if whole < low:
+            raise ValueError(f"{name} must be {low} or more, not {whole}")
+        return whole
+
+    return check
+
+
+non_negative = at_least(0)
 
 
 def between(low: int, high: int, unit: str = "") -> Callable[[str, object], int]:
@@ -191,6 +200,49 @@ def between(low: int, high: int, unit: str = "") -> Callable[[str, object], int]
     return check
 
 
+def number(name: str, value: object, right: str = "a number") -> float:
+    """Check a number; NaN and the infinities are numbers.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+        right: The valid values, in words.
+
+    Returns:
+        The number, an int or a float.
+
+    Raises:
+        TypeError: It has another type.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise wrong_type(name, right, value)
+    return value
+
+
+def seconds_between(low: float, high: float) -> Callable[[str, object], float]:
+    """Create a check for a number of seconds in a range.
+
+    Args:
+        low: Smallest valid number of seconds.
+        high: Largest valid number of seconds.
+
+    Returns:
+        The check.
+
+    Raises:
+        TypeError: By the check, if the value is not a number.
+        ValueError: By the check, if it is out of range or not a number (NaN).
+    """
+    right = f"a number of seconds from {low:g} to {high:g}"
+
+    def check(name: str, value: object) -> float:
+        if not low <= number(name, value, right) <= high:
+            raise ValueError(f"{name} must be {right}, not {value!r}")
+        return float(number(name, value))
+
+    return check
+
+
 def seconds(name: str, value: object) -> float:
     """Check a number of seconds, more than 0 and less than a day.
 
@@ -205,11 +257,10 @@ def seconds(name: str, value: object) -> float:
         TypeError: It is not a number.
         ValueError: It is out of range.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise wrong_type(name, "a number of seconds", value)
-    if not 0 < value < DAY:
-        raise ValueError(f"{name} must be between 0 and {DAY} seconds, not {value}")
-    return value
+    span = number(name, value, "a number of seconds")
+    if not 0 < span < DAY:
+        raise ValueError(f"{name} must be between 0 and {DAY} seconds, not {span}")
+    return span
 
 
 def timeout(name: str, value: object) -> float | None:
@@ -228,11 +279,10 @@ def timeout(name: str, value: object) -> float | None:
     """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise wrong_type(name, "a number of seconds or None", value)
-    if value != value:
-        raise ValueError(f"{name} must be a number of seconds or None, not {value}")
-    return min(value, LONGEST_WAIT)
+    span = number(name, value, "a number of seconds or None")
+    if span != span:
+        raise ValueError(f"{name} must be a number of seconds or None, not {span}")
+    return min(span, LONGEST_WAIT)
 
 
 def activity(name: str, value: object) -> object:

@@ -29,7 +29,7 @@ from ..errors import (
 )
 from .futures import CallFuture, Unawaited
 from .http import Answer, Exchange, HttpFailure, HttpTimeout, distrust_idle
-from .outcomes import TIMINGS, Timings, read_answer, retry_delay
+from .outcomes import RETRY_RULES, RetryRules, read_answer, retry_delay
 from .request import Request
 from .settings import Settings, settings_for
 from .threads import POOL, TIMERS, Timer
@@ -61,7 +61,7 @@ class Calls:
         unawaited: Called on a shared thread with the error of a failed call whose Future was never checked, after it
             was logged.
         watch: Records each call that ended and each retry.
-        timings: For tests.
+        rules: When a failed attempt is repeated.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class Calls:
         refused: Callable[[str], None] | None = None,
         unawaited: Unawaited | None = None,
         watch: Watch | None = None,
-        timings: Timings = TIMINGS,
+        rules: RetryRules = RETRY_RULES,
     ) -> None:
         self.url = url
         self.token = token
         self.timeout = timeout
-        self.timings = timings
+        self.rules = rules
         self.refused = refused
         self.unawaited = unawaited
         self.watch = watch
@@ -374,8 +374,8 @@ class _Call(Turn, Generic[T]):
         calls, deadline, patience = self._calls, self._deadline, None
         if self._request.route.method == "GET":
             left = deadline - time.monotonic()
-            if calls.timings.patience * left >= calls.timings.patience_min:
-                patience = deadline - (1.0 - calls.timings.patience) * left
+            if calls.rules.patience * left >= calls.rules.patience_min:
+                patience = deadline - (1.0 - calls.rules.patience) * left
         if self.waited and self._tries == 0:
             # Those before it may have changed the version it is based on. The answer of a call about the same object
             # tells the new one. That of a call about a reservation does not tell the task's, whose event may be still
@@ -412,8 +412,8 @@ class _Call(Turn, Generic[T]):
         if isinstance(failure, HttpTimeout):
             distrust_idle()
         calls, route = self._calls, self._request.route
-        room = self._deadline - time.monotonic() - calls.timings.last_try
-        delay = retry_delay(route.method, failure, self._tries, random.random, calls.timings, room)
+        room = self._deadline - time.monotonic() - calls.rules.last_try
+        delay = retry_delay(route.method, failure, self._tries, random.random, calls.rules, room)
         if delay is not None and delay <= room:
             self._last_failure = f"; the last of {self._tries} attempts: {failure}"
             if self._off_the_wire(final=False):

@@ -14,12 +14,12 @@ from .._json import loads
 from ..errors import InvalidAnswerError, RequestError, rejected
 from .http import Answer, HttpFailure, HttpTimeout, NotSent, Unusable, hide
 
-__all__ = ["TIMINGS", "Timings", "read_answer", "retry_delay"]
+__all__ = ["RETRY_RULES", "RetryRules", "read_answer", "retry_delay"]
 
 
 @attrs.frozen(kw_only=True)
-class Timings:
-    """Seconds of the rules below."""
+class RetryRules:
+    """When a failed attempt is repeated. Times in seconds."""
 
     retry_first: float = 0.25
     retry_max: float = 4.0
@@ -42,7 +42,7 @@ class Timings:
     """The least that both attempts must have; a read with less time is not made again for that reason."""
 
 
-TIMINGS = Timings()
+RETRY_RULES = RetryRules()
 
 RETRIED_GET_STATUS = frozenset({429, 502, 503, 504})
 
@@ -58,7 +58,7 @@ def retry_delay(
     failure: HttpFailure | RequestError,
     tries: int,
     rand: Callable[[], float],
-    timings: Timings = TIMINGS,
+    rules: RetryRules = RETRY_RULES,
     room: float = math.inf,
 ) -> float | None:
     """Decide whether and when a failed attempt is repeated. Pure.
@@ -71,7 +71,7 @@ def retry_delay(
         failure: The failure of the attempt.
         tries: Number of attempts so far.
         rand: Returns a random number from 0 up to 1.
-        timings: The pauses.
+        rules: The pauses.
         room: Seconds that the pause may take; random jitter does not exceed it.
 
     Returns:
@@ -91,10 +91,10 @@ def retry_delay(
     if isinstance(failure, HttpTimeout):
         # Silence is no sign of an overload that a pause would help.
         return 0.0
-    own = min(timings.retry_max, timings.retry_first * 2.0 ** min(tries - 1, 10)) * (0.5 + 0.5 * rand())
+    own = min(rules.retry_max, rules.retry_first * 2.0 ** min(tries - 1, 10)) * (0.5 + 0.5 * rand())
     if said is None:
         return own
-    return max(own, said, min(said * (1.0 + timings.jitter * rand()), room))
+    return max(own, said, min(said * (1.0 + rules.jitter * rand()), room))
 
 
 def read_answer(answer: Answer, token: str = "") -> Any:

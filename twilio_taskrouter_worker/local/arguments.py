@@ -1,16 +1,18 @@
 """Checks of the arguments of a LocalTaskRouter: each function returns its argument as the service takes it.
 
-All raise ValueError for an invalid argument; the message names a valid one.
+As everywhere, a value of the wrong type raises TypeError, any other invalid value ValueError; the message says what
+would be valid.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from .. import _checks
 from .clock import Clock
 from .engine import Rules as EngineRules
 from .rules import Rules
@@ -25,11 +27,10 @@ def port_of(port: int) -> int:
         port: 0 to 65535; 0 takes a free one.
 
     Raises:
-        ValueError: it is invalid.
+        TypeError: it is not an integer.
+        ValueError: it is out of range.
     """
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-        raise ValueError(f"port must be an integer from 0 to 65535, not {port!r}.")
-    return port
+    return _checks.between(0, 65535)("port", port)
 
 
 def hosts_of(names: Sequence[str]) -> list[str]:
@@ -39,10 +40,12 @@ def hosts_of(names: Sequence[str]) -> list[str]:
         names: host names without scheme and port, or ``*``.
 
     Raises:
+        TypeError: they are not a list of strings.
         ValueError: one is invalid.
     """
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"allowed_hosts must be a list of host names, not {names!r}.")
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise _checks.wrong_type("allowed_hosts", "a list of host names", names)
+    names = [_checks.string("A name in allowed_hosts", name) for name in names]
     for name in names:
         if name != EVERY_HOST and (host_name(name) != name.lower() or not name):
             raise ValueError(
@@ -58,11 +61,9 @@ def seed_of(seed: int | None) -> int | None:
         seed: the seed; None makes them random.
 
     Raises:
-        ValueError: it is not an integer.
+        TypeError: it is not an integer.
     """
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-        raise ValueError(f"seed must be an integer or None, not {seed!r}.")
-    return seed
+    return None if seed is None else _checks.integer("seed", seed)
 
 
 def rules_of(rules: Rules | EngineRules | None) -> Rules | None:
@@ -72,13 +73,13 @@ def rules_of(rules: Rules | EngineRules | None) -> Rules | None:
         rules: the switches of the router or of its engine only; None: those of the file, else the defaults.
 
     Raises:
-        ValueError: it is something else.
+        TypeError: it is something else.
     """
     if rules is None or isinstance(rules, Rules):
         return rules
     if isinstance(rules, EngineRules):
         return Rules.join(rules, DEFAULT_SERVICE_RULES)
-    raise ValueError(f"rules must be Rules or None, not {type(rules).__name__}.")
+    raise _checks.wrong_type("rules", "Rules or None", rules)
 
 
 def clock_of(clock: Clock | Literal["real", "virtual"]) -> Clock:
@@ -88,15 +89,14 @@ def clock_of(clock: Clock | Literal["real", "virtual"]) -> Clock:
         clock: a clock, or the kind of a new one.
 
     Raises:
-        ValueError: it is something else.
+        TypeError: it is neither a clock nor a string.
+        ValueError: there is no such kind.
     """
     if isinstance(clock, Clock):
         return clock
-    if clock == "real":
-        return Clock()
-    if clock == "virtual":
-        return Clock.virtual()
-    raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
+    if not isinstance(clock, str):
+        raise _checks.wrong_type("clock", "'real', 'virtual' or a Clock", clock)
+    return Clock() if _checks.one_of("real", "virtual")("clock", clock) == "real" else Clock.virtual()
 
 
 def event_delay_of(seconds: float) -> float:
@@ -106,11 +106,10 @@ def event_delay_of(seconds: float) -> float:
         seconds: 0 to 1.
 
     Raises:
+        TypeError: it is not a number.
         ValueError: it is out of range.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= 1:
-        raise ValueError(f"event_delay must be a number of seconds from 0 to 1, not {seconds!r}.")
-    return float(seconds)
+    return _checks.seconds_between(0, 1)("event_delay", seconds)
 
 
 def file_of(db: str | os.PathLike[str] | None) -> str | None:
@@ -120,13 +119,17 @@ def file_of(db: str | os.PathLike[str] | None) -> str | None:
         db: the file; None keeps everything in memory. SQLite's special names are invalid.
 
     Raises:
+        TypeError: it is neither a string nor a path.
         ValueError: it is not a file name.
     """
     if db is None:
         return None
-    name = os.fspath(db) if isinstance(db, (str, os.PathLike)) else None
-    if not isinstance(name, str) or not name or name.startswith((":memory:", "file:")) or "\0" in name:
-        raise ValueError(f"db must be the name of a file, or None to keep everything in memory, not {db!r}.")
+    right = "the name of a file, or None to keep everything in memory"
+    name = os.fspath(db) if isinstance(db, (str, os.PathLike)) else db
+    if not isinstance(name, str):
+        raise _checks.wrong_type("db", right, name)
+    if not name or name.startswith((":memory:", "file:")) or "\0" in name:
+        raise ValueError(f"db must be {right}, not {db!r}")
     return name
 
 
@@ -137,18 +140,13 @@ def attributes_of(attributes: Mapping[str, Any] | None) -> str:
         attributes: a mapping; None: no attributes.
 
     Raises:
-        ValueError: they are not JSON. The message does not quote them: they may be confidential.
+        TypeError: they are not a mapping, or contain a type that JSON does not have. The message does not quote them:
+            they may be confidential.
+        ValueError: they are nested too deeply, or contain a number that JSON does not have.
     """
     if attributes is None:
         return "{}"
-    if not isinstance(attributes, Mapping):
-        raise ValueError(f"attributes must be a mapping, not {type(attributes).__name__}.")
-    try:
-        return json.dumps(dict(attributes), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"The attributes are not JSON: {error}.") from None
-    except RecursionError:
-        raise ValueError("The attributes are nested too deeply.") from None
+    return json.dumps(_checks.json_object("attributes", attributes))
 
 
 def start_time_of(start: datetime | None) -> float | None:
@@ -158,10 +156,13 @@ def start_time_of(start: datetime | None) -> float | None:
         start: an aware datetime; None: now.
 
     Raises:
+        TypeError: it is not a datetime.
         ValueError: it has no time zone.
     """
     if start is None:
         return None
+    if not isinstance(start, datetime):
+        raise _checks.wrong_type("virtual_start_time", "an aware datetime or None", start)
     if start.tzinfo is None:
         raise ValueError("virtual_start_time must be an aware datetime, such as datetime.now(timezone.utc).")
     return start.timestamp()
@@ -174,8 +175,9 @@ def reason_code_of(code: int) -> int:
         code: any integer but 0.
 
     Raises:
-        ValueError: it is invalid.
+        TypeError: it is not an integer.
+        ValueError: it is 0.
     """
-    if isinstance(code, bool) or not isinstance(code, int) or not code:
-        raise ValueError(f"canceled_reason_code must be an integer other than 0, such as 13223, not {code!r}.")
+    if not _checks.integer("canceled_reason_code", code):
+        raise ValueError("canceled_reason_code must be a whole number other than 0, such as 13223")
     return code

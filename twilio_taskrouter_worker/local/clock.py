@@ -10,6 +10,8 @@ from datetime import datetime, timezone
 
 import attrs
 
+from .. import _checks
+
 __all__ = ["Clock", "ClockState"]
 
 _DAY: float = 86400.0
@@ -58,6 +60,7 @@ class Clock:
         running: False creates a paused clock.
 
     Raises:
+        TypeError: ``start`` is neither a number nor a datetime.
         ValueError: ``start`` is not a moment from the year 1 to 9999.
     """
 
@@ -78,6 +81,7 @@ class Clock:
             start: the first moment, in unix seconds; None: now.
 
         Raises:
+            TypeError: ``start`` is neither a number nor a datetime.
             ValueError: ``start`` is not a moment from the year 1 to 9999.
         """
         return cls(start, running=False)
@@ -105,10 +109,11 @@ class Clock:
             seconds: the span, 0 or more, in seconds of this clock.
 
         Raises:
+            TypeError: ``seconds`` is not a number.
             ValueError: ``seconds`` is negative, not a number, or leads beyond the year 9999.
             StateError: its router has been stopped.
         """
-        span = _span("advance()", seconds)
+        span = _span("seconds", seconds)
         _moment(self.now() + span)
         self._move(lambda: self._set(shown=self._now() + span))
 
@@ -136,6 +141,7 @@ class Clock:
 
         Raises:
             TimeoutError: the function did not become true; the clock shows the end of the timeout.
+            TypeError: an argument has the wrong type.
             ValueError: ``when`` has passed or is not a moment, or the timeout leads beyond the year 9999.
             StateError: its router has been stopped.
         """
@@ -269,16 +275,15 @@ def _becomes_true(predicate: Callable[[], object], patience: float) -> bool:
 
 
 def _span(name: str, seconds: float) -> float:
-    if not _finite(seconds):
-        raise ValueError(f"{name} takes seconds, 0 or more, not {_shown(seconds)}")
+    right = "a number of seconds, 0 or more"
+    if not _finite(_checks.number(name, seconds, right)):
+        raise ValueError(f"{name} must be {right}, not {_shown(seconds)}")
     if seconds < 0:
-        raise ValueError(f"{name} takes seconds, 0 or more, not {_shown(seconds)}: time does not go back")
+        raise ValueError(f"{name} must be {right}, not {_shown(seconds)}: time does not go back")
     return float(seconds)
 
 
-def _finite(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
+def _finite(value: float) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:  # an integer beyond every float
@@ -299,7 +304,7 @@ def _moment(when: float | datetime) -> float:
         if when.tzinfo is None:
             raise ValueError("A moment must be an aware datetime, such as datetime(..., tzinfo=timezone.utc).")
         return when.timestamp()
-    if not _finite(when):
+    if not _finite(_checks.number("A moment", when, "unix seconds or an aware datetime")):
         raise ValueError(f"A moment is unix seconds or an aware datetime, not {_shown(when)}.")
     if not _EARLIEST <= when <= _LATEST:
         raise ValueError(f"A moment must lie from the year 1 to the year 9999, not at {when!r} unix seconds.")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 from aiohttp import web
 
+from .. import _checks
 from .._json import dumps, loads
 from .._version import __version__
 from ..errors import NotFoundError, RequestRejectedError, TaskRouterError
@@ -172,13 +173,11 @@ class Control:
             raise ValueError(f"There is no fault {name!r}; there are {', '.join(_FAULTS)}")
         if not isinstance(arguments, dict):
             raise ValueError("arguments must be a JSON object")
+        seconds = _checks.optional(_checks.seconds_between(0, 86400))("for", seconds)
         result = getattr(self._router.faults, name)(**arguments)
         if not isinstance(result, Fault):
             return {"name": name, "hits": result}
         if seconds is not None:
-            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 86400:
-                result.undo()
-                raise ValueError(f"for must be a number of seconds, at most 86400, not {seconds!r}")
             timer = threading.Timer(seconds, result.undo)
             timer.daemon = True
             timer.start()

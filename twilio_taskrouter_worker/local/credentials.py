@@ -9,6 +9,8 @@ import string
 
 import attrs
 
+from .. import _checks
+
 _SECRET_LETTERS = string.ascii_letters + string.digits
 _SHORTEST_SECRET = 32  # characters: the length of Twilio's own secrets, and the minimum for HMAC-SHA256
 
@@ -41,6 +43,7 @@ def credentials(
         signing_key_secret: the API key's secret.
 
     Raises:
+        TypeError: one is not a string.
         ValueError: one does not have Twilio's format. The message does not quote secrets.
     """
     source: random.Random = secrets.SystemRandom() if seed is None else random.Random(f"credentials {seed}")
@@ -62,7 +65,7 @@ def _digits(source: random.Random) -> str:
 
 
 def _sid(name: str, prefix: str, given: str | None) -> str | None:
-    if given is not None and not (isinstance(given, str) and re.fullmatch(f"{prefix}[0-9a-fA-F]{{32}}", given)):
+    if given is not None and not re.fullmatch(f"{prefix}[0-9a-fA-F]{{32}}", _checks.string(name, given)):
         raise ValueError(f"{name} must be {prefix} and 32 hexadecimal digits, not {given!r}.")
     return given
 
@@ -70,6 +73,6 @@ def _sid(name: str, prefix: str, given: str | None) -> str | None:
 def _secret(name: str, given: str | None) -> str | None:
     if given is None:
         return None
-    if not isinstance(given, str) or len(given) < _SHORTEST_SECRET or not given.isascii() or not given.isprintable():
+    if len(_checks.string(name, given)) < _SHORTEST_SECRET or not given.isascii() or not given.isprintable():
         raise ValueError(f"{name} must be a string of at least {_SHORTEST_SECRET} printable ASCII characters.")
     return given

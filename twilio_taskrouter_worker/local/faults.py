@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from .. import _checks
 from ..errors import StateError
 from .engine import Rejected
 from .server.events.sessions import Close
@@ -24,7 +24,8 @@ __all__ = ["Fault", "Faults"]
 T = TypeVar("T")
 Answer = tuple[bytes, dict[str, str]]
 
-_LONGEST_SECONDS: Final = 86400.0
+_seconds = _checks.seconds_between(0, 86400)
+_times = _checks.optional(_checks.at_least(1))
 _JSON: Final = "application/json; charset=utf-8"
 _RATE_LIMITED: Final = 20429
 
@@ -86,7 +87,7 @@ class Faults:
     Raises:
         StateError: every method: the router is not running.
         NotFoundError: every method with ``worker``: there is no such worker.
-        ValueError: an argument is invalid; the message names a valid one.
+        TypeError, ValueError: an argument is invalid; the message names a valid one.
     """
 
     def __init__(self, call: Callable[[Callable[[Service], Any]], Any]) -> None:
@@ -199,6 +200,7 @@ class Faults:
             The active fault. Does not block for the delay.
 
         Raises:
+            TypeError: ``seconds`` is not a number.
             ValueError: ``seconds`` is out of range.
             NotFoundError: there is no such worker.
         """
@@ -230,6 +232,7 @@ class Faults:
             The active fault. Does not block for the window.
 
         Raises:
+            TypeError: ``window`` is not a number.
             ValueError: ``window`` is out of range.
             NotFoundError: there is no such worker.
         """
@@ -281,6 +284,7 @@ class Faults:
             The active fault.
 
         Raises:
+            TypeError: an argument has the wrong type.
             ValueError: ``status`` is out of range, or ``tcp`` is combined with ``worker``.
             NotFoundError: there is no such worker.
         """
@@ -288,7 +292,7 @@ class Faults:
             raise ValueError(
                 "refuse_connects(tcp=True) takes no worker: a TCP connection does not identify its worker."
             )
-        code = _status(status, least=400)
+        code = _checks.between(400, 599)("status", status)
         body, headers = _answer(code, None, None)
         if tcp:
             return self._begin("refuse_connects(tcp=True)", RefuseConnections())
@@ -321,12 +325,12 @@ class Faults:
             The active fault.
 
         Raises:
-            ValueError: an argument is invalid; the message names a valid one.
+            TypeError, ValueError: an argument is invalid; the message names a valid one.
             NotFoundError: there is no such worker.
         """
-        code = _status(status, least=200)
+        code = _checks.between(200, 599)("status", status)
         answer, headers = _answer(code, body, retry_after)
-        fault = HttpStatus(code, answer, headers, route=route, times=_times(times), worker_sid=worker)
+        fault = HttpStatus(code, answer, headers, route=route, times=_times("times", times), worker_sid=worker)
         more = _given(route=route, times=times, retry_after=retry_after)
         return self._begin(_text("http_status", worker, str(status), *more), fault)
 
@@ -345,10 +349,10 @@ class Faults:
             The active fault. Does not block for the delay.
 
         Raises:
-            ValueError: an argument is invalid; the message names a valid one.
+            TypeError, ValueError: an argument is invalid; the message names a valid one.
             NotFoundError: there is no such worker.
         """
-        span, count = _seconds("seconds", seconds), _times(times)
+        span, count = _seconds("seconds", seconds), _times("times", times)
         fault = HttpLatency(span, route=route, times=count, worker_sid=worker)
         more = _given(route=route, times=times)
         return self._begin(_text("http_latency", worker, repr(seconds), *more), fault)
@@ -373,12 +377,12 @@ class Faults:
             The active fault.
 
         Raises:
-            ValueError: an argument is invalid; the message names a valid one.
+            TypeError, ValueError: an argument is invalid; the message names a valid one.
             NotFoundError: there is no such worker.
         """
         body = {"code": _RATE_LIMITED, "message": "Too many requests", "more_info": _more(_RATE_LIMITED), "status": 429}
         answer, headers = _answer(429, body, retry_after)
-        fault = HttpStatus(429, answer, headers, route=route, times=_times(times), worker_sid=worker)
+        fault = HttpStatus(429, answer, headers, route=route, times=_times("times", times), worker_sid=worker)
         more = _given(route=route, times=times)
         return self._begin(_text("rate_limit", worker, str(retry_after), *more), fault)
 
@@ -410,7 +414,7 @@ def _known(service: Service, worker: str | None) -> str | None:
     if worker is None:
         return None
     if not isinstance(worker, str):
-        raise ValueError(f"worker must be a worker's sid, or None for all workers, not {type(worker).__name__}.")
+        raise _checks.wrong_type("worker", "a worker's sid, or None for all workers", worker)
     engine = service.engine
     for workspace in engine.workspaces():
         with suppress(Rejected):
@@ -426,31 +430,10 @@ def _given(**named: Any) -> list[str]:
     return [f"{name}={value!r}" for name, value in named.items() if value is not None]
 
 
-def _seconds(name: str, value: float) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or not 0 <= value <= _LONGEST_SECONDS:
-        raise ValueError(f"{name} must be a number of seconds from 0 to {_LONGEST_SECONDS:g}, not {value!r}.")
-    return float(value)
-
-
-def _status(status: int, *, least: int) -> int:
-    if isinstance(status, bool) or not isinstance(status, int) or not least <= status <= 599:
-        raise ValueError(f"status must be an integer from {least} to 599, not {status!r}.")
-    return int(status)
-
-
-def _times(times: int | None) -> int | None:
-    if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):
-        raise ValueError(f"times must be an integer from 1, or None for no end, not {times!r}.")
-    return times
-
-
 def _answer(status: int, body: Any, retry_after: int | None) -> Answer:
     headers = {"Content-Type": _JSON}
     if retry_after is not None:
-        if isinstance(retry_after, bool) or not isinstance(retry_after, int) or retry_after < 0:
-            raise ValueError(f"retry_after must be a whole number of seconds, 0 or more, not {retry_after!r}.")
-        headers["Retry-After"] = str(retry_after)
+        headers["Retry-After"] = str(_checks.non_negative("retry_after", retry_after))
     if isinstance(body, (bytes, str)):
         headers["Content-Type"] = "text/plain; charset=utf-8"
         return body if isinstance(body, bytes) else body.encode(), headers
@@ -461,7 +444,7 @@ def _answer(status: int, body: Any, retry_after: int | None) -> Answer:
     try:
         return json.dumps(body, allow_nan=False).encode(), headers
     except (TypeError, ValueError) as error:
-        raise ValueError(f"body must be text, bytes or a JSON value: {error}.") from None
+        raise type(error)(f"body must be text, bytes or JSON-serializable: {error}") from None
 
 
 def _error(status: int) -> Mapping[str, Any]:

@@ -143,7 +143,8 @@ class WorkspaceOperations:
             Its sid.
 
         Raises:
-            ValueError: there is no such activity, or the attributes are not JSON.
+            TypeError: an argument has the wrong type, or the attributes are not JSON.
+            ValueError: there is no such activity.
             RequestRejectedError: TaskRouter refuses it, for example because the name is taken.
         """
         command = commands.CreateWorker(
@@ -341,8 +342,8 @@ class WorkspaceOperations:
             Its sid.
 
         Raises:
-            ValueError: there is no such workflow, queue or worker, the attributes are not JSON, or the start time is
-                naive.
+            TypeError: an argument has the wrong type, or the attributes are not JSON.
+            ValueError: there is no such workflow, queue or worker, or the start time is naive.
             RequestRejectedError: TaskRouter refuses it; the message has the reason.
         """
         workflow = workflow if workflow_sid is None else workflow_sid

@@ -79,7 +79,7 @@ class LocalTaskRouter(WorkspaceOperations):
             process; on a busy machine, or with clients on others, 0.025 is better.
 
     Raises:
-        ValueError: an argument is invalid; the message names a valid one.
+        TypeError, ValueError: an argument is invalid; the message names a valid one.
     """
 
     clock: Clock
@@ -366,7 +366,8 @@ class LocalTaskRouter(WorkspaceOperations):
             canceled_reason_code: the code, such as 13223.
 
         Raises:
-            ValueError: the code is not an integer, or is 0.
+            TypeError: the code is not an integer.
+            ValueError: the code is 0.
             StateError: it is not running.
         """
         self._resolve(None, reason_code_of(canceled_reason_code))
@@ -384,7 +385,8 @@ class LocalTaskRouter(WorkspaceOperations):
         Raises:
             NotFoundError: there is no such reservation.
             RequestRejectedError: it does not wait for a voice instruction.
-            ValueError: the code is not an integer, or is 0.
+            TypeError: the code is not an integer.
+            ValueError: the code is 0.
             StateError: it is not running.
         """
         self._resolve(reservation_sid, None if canceled_reason_code is None else reason_code_of(canceled_reason_code))

@@ -89,7 +89,7 @@ def test_decided_by_hand() -> None:
 @pytest.mark.parametrize("code", [0, True, "13223", 1.5, None])
 def test_wrong_codes(router: LocalTaskRouter, code: Any) -> None:
     """A reason code is a number that means something."""
-    with pytest.raises(ValueError, match="must be an integer other than 0"):
+    with pytest.raises(ValueError, match="must be a whole number other than 0"):
         router.fail_next_instruction(code)
 
 

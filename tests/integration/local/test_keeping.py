@@ -113,10 +113,8 @@ def test_what_the_journal_rests_on_cannot_change(db: str, given: dict[str, Any],
 @pytest.mark.parametrize("db", ["", ":memory:", "file:x?mode=memory", 5, b"x", "a\0b"])
 def test_impossible_names(db: Any) -> None:
     """What is no name of a file is refused at once."""
-    with pytest.raises(ValueError, match="db must be the name of a file"):
+    with pytest.raises(ValueError if isinstance(db, str) else TypeError, match="db must be the name of a file"):
         LocalTaskRouter(db=db)
-    with pytest.raises(ValueError, match="rules must be Rules"):
-        LocalTaskRouter(rules={})  # type: ignore[arg-type]
 
 
 def test_a_port_that_is_taken_leaves_no_file(db: str, router: LocalTaskRouter) -> None:

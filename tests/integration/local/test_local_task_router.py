@@ -85,14 +85,14 @@ def test_refusals_are_exceptions(router: LocalTaskRouter) -> None:
         router.explain("WT" + "0" * 32)
     with pytest.raises(ValueError, match="'Offline', 'Available', 'Unavailable'"):
         router.add_worker("Bob", activity="Asleep")
-    with pytest.raises(ValueError, match="not JSON"):
+    with pytest.raises(TypeError, match="attributes must be JSON-serializable, which datetime is not"):
         router.create_task({"when": datetime.now(timezone.utc)})
     deep: dict[str, Any] = {}
     for _ in range(100_000):
         deep = {"in": deep}
-    with pytest.raises(ValueError, match="too deeply"):
+    with pytest.raises(ValueError, match="attributes must be JSON-serializable"):
         router.create_task(deep)
-    with pytest.raises(ValueError, match="mapping"):
+    with pytest.raises(TypeError, match="attributes must be a mapping, not list"):
         router.create_task(["no"])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="aware"):
         router.create_task(virtual_start_time=datetime(2024, 1, 1))  # noqa: DTZ001
@@ -145,10 +145,8 @@ def test_given_credentials_are_used() -> None:
 @pytest.mark.parametrize(
     ("argument", "value", "said"),
     [
-        ("port", -1, "0 to 65535"),
-        ("port", 70000, "0 to 65535"),
-        ("port", "80", "0 to 65535"),
-        ("seed", "abc", "integer"),
+        ("port", -1, "between 0 and 65535"),
+        ("port", 70000, "between 0 and 65535"),
         ("account_sid", "AC1", "32 hexadecimal"),
         ("account_sid", "SK" + "0" * 32, "AC and"),
         ("signing_key_sid", "AC" + "0" * 32, "SK and"),
@@ -164,6 +162,26 @@ def test_wrong_arguments(argument: str, value: Any, said: str) -> None:
         LocalTaskRouter(**{argument: value})
     assert argument in str(refused.value)
     assert "secret" not in argument or str(value) not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "right"),
+    [
+        ("port", "80", "a whole number"),
+        ("seed", "abc", "a whole number"),
+        ("account_sid", 7, "a string"),
+        ("auth_token", b"0" * 32, "a string"),
+        ("clock", 5, "'real', 'virtual' or a Clock"),
+        ("event_delay", "1", "a number of seconds from 0 to 1"),
+        ("allowed_hosts", "taskrouter", "a list of host names"),
+        ("db", 7, "the name of a file"),
+        ("rules", {}, "Rules or None"),
+    ],
+)
+def test_arguments_of_a_wrong_type(argument: str, value: Any, right: str) -> None:
+    """A type that is never right is a TypeError, as in the client; the message names the type, never the value."""
+    with pytest.raises(TypeError, match=f"{argument} must be {right}.*, not {type(value).__name__}"):
+        LocalTaskRouter(**{argument: value})
 
 
 def test_port_in_use(router: LocalTaskRouter) -> None:

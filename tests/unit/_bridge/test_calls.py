@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.tools import payloads
 from twilio_taskrouter_worker._bridge.http import Answer, HttpFailure, HttpTimeout, NotSent, Unusable
-from twilio_taskrouter_worker._bridge.outcomes import LONGEST_PAUSE, TIMINGS, read_answer, retry_delay
+from twilio_taskrouter_worker._bridge.outcomes import LONGEST_PAUSE, RETRY_RULES, read_answer, retry_delay
 from twilio_taskrouter_worker.errors import (
     AuthorizationError,
     InvalidAnswerError,
@@ -85,7 +85,7 @@ def test_delays_grow_and_have_jitter() -> None:
     for tries, whole in enumerate([0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0], 1):
         shortest, longest = (retry_delay("GET", NotSent("x"), tries, lambda jitter=jitter: jitter) for jitter in (0, 1))  # type: ignore[misc]
         assert (shortest, longest) == (whole / 2, whole)
-    assert retry_delay("GET", NotSent("x"), 10_000, lambda: 1.0) == TIMINGS.retry_max
+    assert retry_delay("GET", NotSent("x"), 10_000, lambda: 1.0) == RETRY_RULES.retry_max
 
 
 @pytest.mark.parametrize("said", [7.0, 3600.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 
@@ -76,14 +77,14 @@ def test_a_router_makes_the_moves() -> None:
         clock.bind(drive)
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "5", 10**400, -(10**400)])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 10**400, -(10**400)])
 def test_bad_advance(seconds: float) -> None:
     """Time only goes forward, by a number."""
     with pytest.raises(ValueError, match="0 or more"):
         Clock().advance(seconds)
 
 
-@pytest.mark.parametrize("when", ["noon", True, float("nan"), datetime(2024, 1, 1), 10**400])  # noqa: DTZ001
+@pytest.mark.parametrize("when", [float("nan"), datetime(2024, 1, 1), 10**400])  # noqa: DTZ001
 def test_bad_moments(when: float) -> None:
     """A moment is a number or an aware datetime."""
     with pytest.raises(ValueError, match="moment"):
@@ -118,11 +119,28 @@ def test_run_until_stops_at_timers() -> None:
     assert seen == [0.0, 3.0, 3.0, 8.0, 20.0]
 
 
-@pytest.mark.parametrize("options", [{"timeout": -1}, {"timeout": "5"}, {"patience": -1}, {"patience": True}])
+@pytest.mark.parametrize("options", [{"timeout": -1}, {"patience": -1}])
 def test_bad_options_of_run_until(options: dict[str, float]) -> None:
     """Timeout and patience are numbers of seconds."""
-    with pytest.raises(ValueError, match="takes seconds, 0 or more"):
+    with pytest.raises(ValueError, match="must be a number of seconds, 0 or more"):
         Clock.virtual().run_until(lambda: True, **options)
+
+
+def test_arguments_of_a_wrong_type() -> None:
+    """Seconds and moments that are no numbers are a TypeError, which names the type."""
+    clock = Clock.virtual(0.0)
+    wrong: Any = "noon"
+    with pytest.raises(TypeError, match="seconds must be a number of seconds, 0 or more, not str"):
+        clock.advance(wrong)
+    with pytest.raises(TypeError, match="A moment must be unix seconds or an aware datetime, not str"):
+        clock.run_until(wrong)
+    with pytest.raises(TypeError, match="A moment must be unix seconds or an aware datetime, not bool"):
+        clock.run_until(True)
+    with pytest.raises(TypeError, match="timeout must be a number of seconds, 0 or more, not str"):
+        clock.run_until(lambda: True, timeout=wrong)
+    with pytest.raises(TypeError, match="patience must be a number of seconds, 0 or more, not bool"):
+        clock.run_until(lambda: True, patience=True)
+    assert clock.now() == 0.0
 
 
 def test_a_timeout_belongs_to_a_function() -> None:
