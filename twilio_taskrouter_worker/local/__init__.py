@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .engine.model import Task as TaskRecord
     from .engine.model import Worker as WorkerRecord
     from .faults import Fault, Faults
-    from .operations import LoggedEvent
+    from .logged_events import LoggedEvent
     from .router import LocalTaskRouter
     from .rules import Rules
 
@@ -44,7 +44,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # All at once: a program that takes one of the names is about to use the service.
     try:
-        from . import engine, operations, router
+        from . import engine, logged_events, router
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] != "aiohttp":
             raise
@@ -63,7 +63,7 @@ def __getattr__(name: str) -> Any:
         Fault=Fault,
         Faults=Faults,
         LocalTaskRouter=router.LocalTaskRouter,
-        LoggedEvent=operations.LoggedEvent,
+        LoggedEvent=logged_events.LoggedEvent,
         ReservationRecord=model.Reservation,
         Rules=Rules,
         Semantics=expressions.Semantics,

@@ -20,13 +20,16 @@ from . import seeds
 from .clock import Clock
 from .credentials import Credentials, credentials
 from .engine import DEFAULT_RULES, Engine, Rejected, commands
+from .journal import MemoryJournal
+from .origin import Origin
 from .rules import Rules
 from .server.auth.tokens import SigningKey
 from .server.commits import Committer
 from .server.rules import DEFAULT_SERVICE_RULES
 from .server.service import Service
 from .snapshots import Snapshots, StartingPoint, starting_point
-from .store import Header, Snapshot, Store, differences
+from .store import Store, differences
+from .tables import Header, Snapshot
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,6 +49,8 @@ class OpeningOptions:
     rules: Rules | None
     credentials: Mapping[str, str | None] = attrs.field(repr=False)
     event_delay: float
+    origin: Origin | None = None
+    """Where a fork begins; None: this is not a fork."""
     own_clock: bool
     """The caller passed a clock of its own, which keeps its time; otherwise it continues from the file's."""
 
@@ -100,12 +105,20 @@ def _build(
     own = header.credentials
     key = SigningKey(own.account_sid, own.signing_key_sid, own.signing_key_secret)
     start = None if store is None or kept is None else starting_point(store)
-    engine = (
-        Engine(account_sid=own.account_sid, seed=header.seed, rules=header.rules) if start is None else start.engine
-    )
+    if options.origin is not None:
+        engine = options.origin.stretch.engine()
+    elif start is not None:
+        engine = start.engine
+    else:
+        engine = Engine(account_sid=own.account_sid, seed=header.seed, rules=header.rules)
     rules = DEFAULT_SERVICE_RULES if options.rules is None else options.rules.service_rules()
-    service = Service(loop, engine, clock, own.auth_token, key, Committer(loop, store), rules, options.event_delay)
-    if store is not None:
+    committer = Committer(loop, store, MemoryJournal(engine) if store is None else None)
+    service = Service(loop, engine, clock, own.auth_token, key, committer, rules, options.event_delay)
+    if options.origin is not None:
+        _go_on(service, options.origin)
+    if store is None:
+        service.record()
+    else:
         snapshots = Snapshots(service)
         if kept is None:
             store.begin(header)
@@ -117,7 +130,18 @@ def _build(
         # Only from here on: replayed commands are in the journal already.
         service.record()
         service.committer.note_clock(clock.state())
-    return OpenedService(service=service, credentials=own, key=key, new=kept is None)
+    new = kept is None and options.origin is None
+    return OpenedService(service=service, credentials=own, key=key, new=new)
+
+
+def _go_on(service: Service, origin: Origin) -> None:
+    """Give a fork's service what is not in its engine, as of the moment where it begins."""
+    service.resume()
+    for entry in origin.log:
+        if entry.event.sequence <= service.engine.sequence:
+            service.log.add(entry)
+    service.facts.add(fact for fact in origin.facts if fact.at <= service.engine.now)
+    service.clock.not_before(service.engine.now)
 
 
 def _new_header(options: OpeningOptions) -> Header:

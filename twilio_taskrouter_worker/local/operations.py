@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
-from types import MappingProxyType
+from datetime import datetime
 from typing import Any, Literal, TypeVar
 
-import attrs
-
-from ..errors import NotFoundError, StateError
+from ..errors import NotFoundError
 from .arguments import attributes_of, start_time_of
-from .engine import UNSET, Engine, Explanation, commands, model
-from .server.events import event_fields
+from .engine import UNSET, Engine, commands, model
+from .logged_events import LoggedEvent, logged
+from .reading import WorkspaceReading, known_sid
 from .server.events.sessions import Batch
 from .server.service import Service
 
-__all__ = ["LoggedEvent", "WorkspaceOperations"]
+__all__ = ["WorkspaceOperations"]
 
 T = TypeVar("T")
-Named = model.Activity | model.TaskChannel | model.TaskQueue | model.Worker | model.Workflow
 
 
-@attrs.frozen
-class LoggedEvent:
-    """One event of the workspace, as the event log and event callbacks have it."""
-
-    type: str
-    """For example ``reservation.created``."""
-    sid: str
-    at: datetime
-    """When it happened by the router's clock, in UTC."""
-    description: str
-    resource_type: str
-    resource_sid: str
-    data: Mapping[str, str] = attrs.field(repr=False)
-    """Its facts, for example ``data["task_sid"]``; the page on webhooks lists those of each type."""
-
-
-class WorkspaceOperations:
+class WorkspaceOperations(WorkspaceReading):
     """Operations on one workspace.
 
     Every method may be called from any thread. It runs on the service's thread and blocks until that has answered, for
@@ -50,15 +31,6 @@ class WorkspaceOperations:
 
     # -- provided by the router --------------------------------------------------------------------------------------
 
-    @property
-    def workspace_sid(self) -> str:
-        """The workspace of all these operations.
-
-        Raises:
-            StateError: the router is not running, or has no workspace.
-        """
-        raise NotImplementedError
-
     def _ask_service(self, question: Callable[[Service], T]) -> T:
         """Run a function on the service's thread and return its result."""
         raise NotImplementedError
@@ -68,66 +40,6 @@ class WorkspaceOperations:
 
     def _execute(self, command: commands.Command) -> Any:
         return self._ask_service(lambda service: service.execute(command))
-
-    # -- names -------------------------------------------------------------------------------------------------------
-
-    @property
-    def activities(self) -> Mapping[str, str]:
-        """The sids of the activities by their names, as they are now. Blocks for less than a millisecond.
-
-        Raises:
-            StateError: the router is not running.
-        """
-        found = self._ask(lambda engine: engine.activities(self.workspace_sid))
-        return MappingProxyType({activity.friendly_name: activity.sid for activity in found})
-
-    @property
-    def workflow_sid(self) -> str:
-        """The workspace's first workflow. Blocks for less than a millisecond.
-
-        Raises:
-            StateError: it has none, or the router is not running.
-        """
-        return self._first("workflow", self._ask(lambda engine: engine.workflows(self.workspace_sid)))
-
-    @property
-    def task_queue_sid(self) -> str:
-        """The workspace's first task queue. Blocks for less than a millisecond.
-
-        Raises:
-            StateError: it has none, or the router is not running.
-        """
-        return self._first("task queue", self._ask(lambda engine: engine.queues(self.workspace_sid)))
-
-    @staticmethod
-    def _first(kind: str, found: Iterable[model.Workflow] | Iterable[model.TaskQueue]) -> str:
-        for each in found:
-            return each.sid
-        raise StateError(f"The workspace has no {kind}.")
-
-    def _sid(self, kind: str, name: str, list_all: Callable[[Engine, str], Iterable[Named]]) -> str:
-        """Return the sid for a name or sid; a sid comes first where a name looks like one."""
-        if not isinstance(name, str):
-            raise TypeError(f"The {kind} must be a name or a sid, not {type(name).__name__}.")
-        found = list(self._ask(lambda engine: list_all(engine, self.workspace_sid)))
-        for match in (lambda each: each.sid == name, lambda each: _name(each) == name):
-            for each in found:
-                if match(each):
-                    return each.sid
-        there_are = ", ".join(repr(_name(each)) for each in found[:20]) or "none"
-        raise ValueError(f"There is no {kind} {name!r}; there are {there_are}.")
-
-    def _worker_sid(self, worker: str) -> str:
-        return self._sid("worker", worker, Engine.workers)
-
-    def _activity_sid(self, activity: str) -> str:
-        return self._sid("activity", activity, Engine.activities)
-
-    def _workflow_sid(self, workflow: str) -> str:
-        return self._sid("workflow", workflow, Engine.workflows)
-
-    def _queue_sid(self, queue: str) -> str:
-        return self._sid("task queue", queue, Engine.queues)
 
     # -- configuration -----------------------------------------------------------------------------------------------
 
@@ -250,6 +162,30 @@ class WorkspaceOperations:
         )
         return _sid_of(self._execute(command))
 
+    def update_workflow(
+        self, workflow: str, configuration: Mapping[str, Any], *, re_evaluate_tasks: bool = False
+    ) -> None:
+        """Replace the configuration of a workflow.
+
+        Args:
+            workflow: the workflow.
+            configuration: the document with ``task_routing``, as Twilio has it.
+            re_evaluate_tasks: whether tasks that wait go through the new configuration at once; otherwise only tasks
+                that are created later do.
+
+        Raises:
+            ValueError: there is no such workflow.
+            RequestRejectedError: TaskRouter refuses it; the message names the place in the configuration.
+        """
+        self._execute(
+            commands.UpdateWorkflow(
+                workspace_sid=self.workspace_sid,
+                sid=self._workflow_sid(workflow),
+                configuration=json.dumps(configuration),
+                re_evaluate_tasks=re_evaluate_tasks,
+            )
+        )
+
     def add_channel(self, unique_name: str, name: str | None = None) -> str:
         """Create a task channel, of which every worker has a capacity of one.
 
@@ -353,12 +289,12 @@ class WorkspaceOperations:
         command = commands.CreateTask(
             workspace_sid=self.workspace_sid,
             attributes=attributes_of(attributes),
-            workflow_sid=_known(workflow, "WW", self._workflow_sid),
+            workflow_sid=known_sid(workflow, "WW", self._workflow_sid),
             task_channel=task_channel,
             priority=priority,
             routing_target=routing_target,
             ignore_capacity=ignore_capacity,
-            task_queue_sid=_known(task_queue, "WQ", self._queue_sid),
+            task_queue_sid=known_sid(task_queue, "WQ", self._queue_sid),
             virtual_start_time=start_time_of(virtual_start_time),
             **({} if timeout is None else {"timeout": timeout}),
         )
@@ -398,93 +334,7 @@ class WorkspaceOperations:
             )
         )
 
-    # -- looking -----------------------------------------------------------------------------------------------------
-
-    def workers(self) -> list[model.Worker]:
-        """Return the workers as they are now, oldest first. Blocks for less than a millisecond.
-
-        Raises:
-            StateError: the router is not running.
-        """
-        return self._ask(lambda engine: engine.workers(self.workspace_sid))
-
-    def worker(self, worker: str) -> model.Worker:
-        """Return a worker as it is now.
-
-        Args:
-            worker: name of a worker of this workspace, or sid of one of any workspace.
-
-        Raises:
-            NotFoundError: there is none.
-        """
-        for each in self.workers():
-            if worker in (each.sid, each.friendly_name):
-                return each
-        home = self._home("worker", worker)
-        return self._ask(lambda engine: engine.worker(home, worker))
-
-    def tasks(self) -> list[model.Task]:
-        """Return the tasks as they are now, oldest first; ended ones are kept for some minutes.
-
-        Blocks for less than a millisecond, or longer with many tasks.
-
-        Raises:
-            StateError: the router is not running.
-        """
-        return self._ask(lambda engine: engine.tasks(self.workspace_sid))
-
-    def task(self, sid: str) -> model.Task:
-        """Return a task of any workspace as it is now. Blocks for less than a millisecond.
-
-        Args:
-            sid: the task.
-
-        Raises:
-            NotFoundError: there is no such task.
-        """
-        home = self._home("task", sid)
-        return self._ask(lambda engine: engine.task(home, sid))
-
-    def reservations(self, *, task_sid: str | None = None, worker_sid: str | None = None) -> list[model.Reservation]:
-        """Return reservations as they are now, oldest first. Blocks for less than a millisecond.
-
-        Args:
-            task_sid: only reservations of this task; None: of any task.
-            worker_sid: only reservations of this worker, by name or sid; None: of any worker.
-
-        Raises:
-            NotFoundError: there is no worker of that name.
-        """
-        worker = _known(worker_sid, "WK", self._worker_sid)
-        return self._ask(lambda engine: engine.reservations(self.workspace_sid, task_sid=task_sid, worker_sid=worker))
-
-    def open_sessions(self, worker_sid: str) -> int:
-        """Return the number of open websockets of a worker. Blocks for less than a millisecond.
-
-        Args:
-            worker_sid: name or sid of the worker.
-
-        Raises:
-            NotFoundError: there is no such worker.
-        """
-        sid = self.worker(worker_sid).sid
-        return self._ask(lambda engine: engine.open_sessions(self.workspace_sid, sid))
-
-    def explain(self, task_sid: str) -> Explanation:
-        """Explain why a task, of any workspace, is or is not with a worker. Blocks briefly, longer with many workers.
-
-        Args:
-            task_sid: the task.
-
-        Returns:
-            Every filter, target, queue and worker with its verdict, and the part of each expression that made it
-            false, with the actual values; ``str()`` of it is a text to read, ``to_dict()`` plain data.
-
-        Raises:
-            NotFoundError: there is no such task, or it was deleted after its end.
-        """
-        home = self._home("task", task_sid)
-        return self._ask(lambda engine: engine.explain(home, task_sid))
+    # -- the log ------------------------------------------------------------------------------------------------------
 
     def events(self, *types: str, task: str | None = None, worker: str | None = None) -> list[LoggedEvent]:
         """Return the latest events of the workspace, oldest first. Blocks for some milliseconds.
@@ -502,22 +352,17 @@ class WorkspaceOperations:
             NotFoundError: there is no worker of that name.
             StateError: the router is not running.
         """
-        worker_sid = _known(worker, "WK", self._worker_sid)
+        worker_sid = known_sid(worker, "WK", self._worker_sid)
         workspace = self.workspace_sid
         entries = self._ask_service(lambda service: list(service.log.backwards(workspace, 0.0)))
-        found = []
-        for entry in reversed(entries):
-            event, data = entry.event, event_fields.fields(entry.event, entry.workspace_name)
-            if (
-                (not types or any(_matches(event.type, each) for each in types))
-                and (task is None or data.get("task_sid") == task)
-                and (worker_sid is None or data.get("worker_sid") == worker_sid)
-            ):
-                kind, sid, _ = event_fields.resource(event)
-                at = datetime.fromtimestamp(event.at, timezone.utc)
-                description = event_fields.description(event)
-                found.append(LoggedEvent(event.type, event.sid, at, description, kind, sid, MappingProxyType(data)))
-        return found
+        found = (logged(entry.event, entry.workspace_name) for entry in reversed(entries))
+        return [
+            event
+            for event in found
+            if (not types or any(_matches(event.type, each) for each in types))
+            and (task is None or event.data.get("task_sid") == task)
+            and (worker_sid is None or event.data.get("worker_sid") == worker_sid)
+        ]
 
     def resend_event(self, sid: str) -> None:
         """Call the webhooks for an event again, with the addresses of now.
@@ -540,28 +385,10 @@ class WorkspaceOperations:
         if not self._ask_service(resend):
             raise NotFoundError(f"The event {sid!r} is not in the log.", status=404, code=20404)
 
-    def _home(self, kind: str, sid: str) -> str:
-        """Return the workspace of a worker or task."""
-        if not isinstance(sid, str):
-            raise TypeError(f"The sid of a {kind} must be a string, not {type(sid).__name__}.")
-        home = self._ask(lambda engine: engine.workspace_of(sid))
-        if home is None:
-            raise NotFoundError(f"The {kind} {sid!r} was not found in any workspace.", status=404, code=20404)
-        return home
-
-
-def _name(record: Named) -> str:
-    return record.unique_name if isinstance(record, model.TaskChannel) else record.friendly_name
-
 
 def _sid_of(record: Any) -> str:
     sid: str = record.sid
     return sid
-
-
-def _known(name: str | None, prefix: str, find: Callable[[str], str]) -> str | None:
-    """Return the sid for a name; a value in the format of a sid is returned unchanged, for the service to check."""
-    return name if name is None or name.startswith(prefix) else find(name)
 
 
 def _matches(event_type: str, pattern: str) -> bool:

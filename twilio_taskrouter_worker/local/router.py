@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 import attrs
 
 from .._log import LOCAL as log
-from ..errors import NotFoundError, RequestRejectedError, StateError, VersionConflictError
+from ..errors import StateError
 from . import seeds
 from .arguments import clock_of, event_delay_of, file_of, hosts_of, port_of, reason_code_of, rules_of, seed_of
 from .clock import Clock
 from .control import Control
 from .credentials import Credentials, credentials
 from .database_files import DatabaseFiles
-from .engine import Engine, Rejected, commands
+from .engine import Rejected, commands
 from .faults import Faults
+from .moments import oldest_workspace
 from .opening import OpenedService, OpeningOptions, catch_up, open_service, plant
-from .operations import WorkspaceOperations
+from .origin import Origin
+from .reading import refused
 from .rules import Rules
 from .server.hosting import Host
 from .server.service import EVENT_DELAY_SECONDS, Service
+from .time_machine import TimeMachine
 
 if TYPE_CHECKING:
     import asyncio
@@ -44,7 +47,7 @@ class ConnectionOptions(TypedDict):
     ws_server: str
 
 
-class LocalTaskRouter(WorkspaceOperations):
+class LocalTaskRouter(TimeMachine):
     """A local TaskRouter: REST API, event bridge and routing engine, in this process, without external network access.
 
     Use it as a context manager, or with :meth:`start` and :meth:`stop`. It starts with one workspace that is ready to
@@ -124,6 +127,7 @@ class LocalTaskRouter(WorkspaceOperations):
         self._seed_file = seed_file
         self._credentials: Credentials | None = made if db is None else None
         names, control = hosts_of(allowed_hosts), Control(self)
+        self._address = (host, names)
         self._make_host: Callable[[int], Host] = lambda port: Host(host, port, control, names)
         self._host = self._make_host(port_of(port))
         self.clock = clock_of(clock)
@@ -133,6 +137,8 @@ class LocalTaskRouter(WorkspaceOperations):
         self._workspace_sid: str | None = None
         self._started = False
         self._stopped = False
+        self._handed_over = False
+        """It is a fork, which runs already when its caller gets it; a ``with`` block may still start it."""
 
     def __repr__(self) -> str:
         where = self._host.url if self._opened is not None else "not started"
@@ -154,6 +160,9 @@ class LocalTaskRouter(WorkspaceOperations):
             SeedError: its seed file is invalid; the message has the place and a valid value.
             StateError: it was started or stopped before.
         """
+        if self._handed_over:
+            self._handed_over = False
+            return self
         if self._started or self._stopped:
             raise StateError("A LocalTaskRouter is started once; make a new one.")
         self._started = True
@@ -303,7 +312,7 @@ class LocalTaskRouter(WorkspaceOperations):
         """
         self._running()
         if self._workspace_sid is None:
-            self._workspace_sid = self._ask(_oldest_workspace)
+            self._workspace_sid = self._ask(oldest_workspace)
         if self._workspace_sid is None:
             raise StateError("There is no workspace in this LocalTaskRouter.")
         return self._workspace_sid
@@ -407,7 +416,9 @@ class LocalTaskRouter(WorkspaceOperations):
         opened = open_service(loop, self.clock, self._options, lambda: self._host.stopping)
         service = opened.service
         try:
-            if not opened.new:
+            if self._options.origin is not None:
+                pass  # the state is that of the moment, and so are its open sessions
+            elif not opened.new:
                 if self._seed_file is not None:
                     log.warning("%s exists already: the seed file is ignored", self._options.db)
                 catch_up(service)
@@ -420,10 +431,33 @@ class LocalTaskRouter(WorkspaceOperations):
         except BaseException:
             service.committer.abandon()
             raise
-        self._workspace_sid = _oldest_workspace(service.engine)
+        origin = self._options.origin
+        there = {workspace.sid for workspace in service.engine.workspaces()}
+        if origin is not None and origin.workspace_sid in there:
+            self._workspace_sid = origin.workspace_sid
+        else:
+            self._workspace_sid = oldest_workspace(service.engine)
         self._credentials = opened.credentials
         self._opened = opened
         return service
+
+    def _source(self) -> object:
+        return self._running_with()
+
+    def _begin(self, origin: Origin, clock: Clock) -> LocalTaskRouter:
+        host, names = self._address
+        fork = LocalTaskRouter(
+            host=host,
+            rules=self.rules,
+            clock=clock,
+            allowed_hosts=names,
+            event_delay=self._options.event_delay,
+            **attrs.asdict(self._known_credentials()),
+        )
+        fork._options = attrs.evolve(fork._options, origin=origin)
+        fork.start()
+        fork._handed_over = True
+        return fork
 
     def _running_with(self) -> OpenedService:
         if self._opened is None or self._stopped:
@@ -456,9 +490,7 @@ class LocalTaskRouter(WorkspaceOperations):
         try:
             return self._host.call(keeping)
         except Rejected as refusal:
-            kinds = {404: NotFoundError, 412: VersionConflictError}
-            kind: type[RequestRejectedError] = kinds.get(refusal.status, RequestRejectedError)
-            raise kind(refusal.message, status=refusal.status, code=refusal.code) from None
+            raise refused(refusal) from None
 
     def _move_clock(self, change: Callable[[], None]) -> None:
         if not self._started:
@@ -472,7 +504,3 @@ class LocalTaskRouter(WorkspaceOperations):
 
     def _next_deadline(self) -> float | None:
         return self._ask(lambda engine: engine.next_deadline()) if self._started else None
-
-
-def _oldest_workspace(engine: Engine) -> str | None:
-    return next((workspace.sid for workspace in engine.workspaces()), None)

@@ -12,29 +12,20 @@ since the snapshot before.
 from __future__ import annotations
 
 import json
-import time
 import zlib
 from collections.abc import Iterable
-from typing import Final
 
 import attrs
 
 from .._log import LOCAL as log
 from .._version import __version__
 from .engine import Engine
+from .pacing import Pace
 from .server.events.event_log import KEPT_EVENTS
 from .server.events.facts import KEPT_FACTS
 from .server.service import Service
-from .store import Snapshot, Store
-
-DISTANCE: Final = 10_000
-"""The smallest number of entries between two snapshots."""
-LONGEST_DISTANCE: Final = 50_000
-"""The largest one, however long a snapshot takes."""
-SHARE: Final = 5
-"""A slow snapshot is made less often: snapshots take at most one fifth of the processor's time."""
-MOST_TASKS: Final = 20_000
-"""With more tasks, a snapshot would block the service for more than half a second, so it is postponed."""
+from .store import Store
+from .tables import Snapshot
 
 
 @attrs.frozen
@@ -91,10 +82,7 @@ class Snapshots:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._latest = 0
-        """The number of the entry after which the latest snapshot was made."""
-        self._distance = DISTANCE
-        self._made_at = time.thread_time()
+        self._pace = Pace()
 
     def resume(self, start: StartingPoint) -> None:
         """Restore the parts of a starting point outside of the engine: facts and open sessions.
@@ -107,7 +95,7 @@ class Snapshots:
             service.facts.restore(_unpacked(part))
         service.open_sessions.restore(json.loads(start.snapshot.sessions))
         service.resume()
-        self._latest = start.snapshot.number
+        self._pace.latest = start.snapshot.number
 
     def take_if_due(self, store: Store) -> None:
         """Add a snapshot to the store's next commit, if enough entries were committed since the latest one.
@@ -117,29 +105,22 @@ class Snapshots:
         Args:
             store: the open file, just after a commit.
         """
-        if store.count - self._latest < self._distance:
+        service, pace = self._service, self._pace
+        if not pace.due(store.count, service.engine):
             return
-        service, began = self._service, time.thread_time()
-        engine = service.engine
-        if sum(len(engine.tasks(workspace.sid)) for workspace in engine.workspaces()) > MOST_TASKS:
-            self._distance += DISTANCE
-            return
-        store.add_snapshot(
-            Snapshot(
-                number=store.count,
-                since=self._latest,
-                events=engine.sequence,
-                version=__version__,
-                state=zlib.compress(engine.snapshot().encode(), 1),
-                facts=_packed(service.facts.take_new()),
-                sessions=json.dumps(service.open_sessions.written()),
+        since = pace.latest
+        with pace.making(store.count):
+            store.add_snapshot(
+                Snapshot(
+                    number=store.count,
+                    since=since,
+                    events=service.engine.sequence,
+                    version=__version__,
+                    state=zlib.compress(service.engine.snapshot().encode(), 1),
+                    facts=_packed(service.facts.take_new()),
+                    sessions=json.dumps(service.open_sessions.written()),
+                )
             )
-        )
-        now = time.thread_time()
-        # Scales the distance so that the time for snapshots stays at 1/SHARE of the processor's time between two.
-        slower = (now - began) * SHARE / max(0.001, began - self._made_at)
-        self._distance = max(DISTANCE, min(int((store.count - self._latest) * slower), LONGEST_DISTANCE))
-        self._latest, self._made_at = store.count, now
 
 
 def _packed(facts: Iterable[object]) -> bytes:

@@ -16,9 +16,8 @@ import json
 import os
 import secrets
 import sqlite3
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 import attrs
@@ -28,8 +27,20 @@ from ..errors import StoreError
 from .clock import ClockState
 from .credentials import Credentials
 from .database_files import DatabaseFiles, damaged
+from .database_journal import DatabaseJournal
 from .engine import JournalEntry, Rules
 from .locking import DatabaseLock
+from .tables import (
+    Header,
+    Kept,
+    Snapshot,
+    chained,
+    read_header,
+    read_snapshots,
+    snapshot_crc,
+    sqlite_errors,
+    table_names,
+)
 
 APPLICATION_ID: Final = int.from_bytes(b"TRWk", "big")
 """Marks our files among those of SQLite."""
@@ -58,50 +69,6 @@ _TABLES: Final = (
 )
 
 _INSERT: Final = "INSERT INTO journal (entry, events, actor, address, sum) VALUES (?, ?, ?, ?, ?)"
-
-
-@attrs.frozen(kw_only=True)
-class Header:
-    """The values a file is opened with."""
-
-    credentials: Credentials
-    seed: int
-    rules: Rules
-    version: str
-    """The version of this package that made the file."""
-
-
-@attrs.frozen(kw_only=True)
-class Kept:
-    """One entry of the journal as it is stored."""
-
-    entry: JournalEntry
-    events: int
-    """How many events the engine had emitted after it."""
-    actor_sid: str | None
-    """The worker whose request over the bridge caused it; None: any other cause."""
-    address: str | None
-    """The client's address."""
-
-
-@attrs.frozen(kw_only=True)
-class Snapshot:
-    """The state after an entry of the journal, from which a restart can continue."""
-
-    number: int
-    """Of the entry."""
-    since: int
-    """The number of the snapshot before, 0 for the first one: its facts begin there."""
-    events: int
-    """How many events the engine had emitted."""
-    version: str
-    """The version of this package that wrote it; another version must not read it."""
-    state: bytes = attrs.field(repr=False)
-    """Of the engine."""
-    facts: bytes = attrs.field(repr=False)
-    """For statistics, those since the snapshot before."""
-    sessions: str = attrs.field(repr=False)
-    """The sessions that were open, as JSON."""
 
 
 class Store:
@@ -165,10 +132,10 @@ class Store:
             if not created and os.path.getsize(files.path) == 0 and lock.note():
                 raise damaged(files.path, f"it is empty, but was in use (delete {files.lock} to start with a new file)")
             had_wal = not created and files.spare_wal()
-            with _sqlite_errors(files.path):
+            with sqlite_errors(files.path):
                 connection = sqlite3.connect(files.path, isolation_level=None, timeout=_LOCK_SECONDS)
             try:
-                with _sqlite_errors(files.path):
+                with sqlite_errors(files.path):
                     _check_and_claim(connection, files)
             except BaseException:
                 connection.close()
@@ -187,10 +154,10 @@ class Store:
         Raises:
             StoreError: it is damaged.
         """
-        with _sqlite_errors(self.path):
-            if not _tables(self._connection):
+        with sqlite_errors(self.path):
+            if not table_names(self._connection):
                 return None
-            about = dict(self._connection.execute("SELECT name, value FROM about"))
+        header, about = read_header(self._connection, self.path)
         mark, _, count = about.get("running", "").partition(" ")
         self._left_by = mark or None
         self._closed_with = int(count) if count.isdecimal() else None
@@ -200,15 +167,7 @@ class Store:
                 f"it comes from a running service, whose latest commits are in {self.path}-wal, which is missing"
                 " (a copy takes both files, or is made when the service has stopped)",
             )
-        try:
-            return Header(
-                credentials=Credentials(**{field.name: about[field.name] for field in attrs.fields(Credentials)}),
-                seed=int(about["seed"]),
-                rules=Rules.from_dict(json.loads(about["rules"])),
-                version=about["version"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise damaged(self.path, f"its header is incomplete ({type(error).__name__}: {error})") from error
+        return header
 
     def begin(self, header: Header) -> None:
         """Create the tables of a new file, in the transaction of the next commit.
@@ -225,7 +184,7 @@ class Store:
             "rules": json.dumps(header.rules.to_dict()),
             "version": header.version,
         }
-        with _sqlite_errors(self.path):
+        with sqlite_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             for table in _TABLES:
                 self._connection.execute(table)
@@ -242,7 +201,7 @@ class Store:
         Raises:
             StoreError: they cannot be written.
         """
-        with _sqlite_errors(self.path):
+        with sqlite_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             rows = [(value, name) for name, value in attrs.asdict(credentials).items()]
             self._connection.executemany("UPDATE about SET value = ? WHERE name = ?", rows)
@@ -264,25 +223,11 @@ class Store:
         Raises:
             StoreError: the file cannot be read.
         """
-        with _sqlite_errors(self.path):
-            if "snapshot" not in _tables(self._connection):
-                return
-            found = self._connection.execute(
-                "SELECT * FROM snapshot WHERE events <= ? ORDER BY number DESC", (up_to_events,)
-            )
-            for number, since, events, total, version, state, facts, sessions, crc in found:
-                if crc != _snapshot_crc(state, facts, sessions, since, total):
-                    log.warning("%s: the snapshot after entry %d is damaged and not used", self.path, number)
-                    continue
-                yield Snapshot(
-                    number=number,
-                    since=since,
-                    events=events,
-                    version=version,
-                    state=state,
-                    facts=facts,
-                    sessions=sessions,
-                )
+        return read_snapshots(self._connection, self.path, "events", up_to_events)
+
+    def journal(self) -> DatabaseJournal:
+        """Return the committed entries, to read on this store's thread while it is open."""
+        return DatabaseJournal(self._connection, self.path)
 
     def emitted(self) -> int:
         """Return the number of events after the last entry.
@@ -290,7 +235,7 @@ class Store:
         Raises:
             StoreError: the file cannot be read.
         """
-        with _sqlite_errors(self.path):
+        with sqlite_errors(self.path):
             row = self._connection.execute("SELECT events FROM journal ORDER BY number DESC LIMIT 1").fetchone()
         return 0 if row is None else int(row[0])
 
@@ -305,14 +250,14 @@ class Store:
         """
         count = self._count = self._started_after = 0 if after is None else after.number
         self._sum = 0 if after is None else self._sum_of(after)
-        with _sqlite_errors(self.path):
+        with sqlite_errors(self.path):
             for number, text, events, actor, address, total in self._connection.execute(
                 "SELECT number, entry, events, actor, address, sum FROM journal WHERE number > ? ORDER BY number",
                 (count,),
             ):
                 count += 1
                 self._count = count
-                self._sum = _chained((text, events, actor, address), self._sum)
+                self._sum = chained((text, events, actor, address), self._sum)
                 if number != count or self._sum != total:
                     raise damaged(self.path, f"entry {count} of its journal does not match its checksum")
                 try:
@@ -352,7 +297,7 @@ class Store:
         Raises:
             StoreError: the file cannot be read.
         """
-        with _sqlite_errors(self.path):
+        with sqlite_errors(self.path):
             return int(self._connection.execute("SELECT COALESCE(MAX(number), 0) FROM journal").fetchone()[0])
 
     def clock(self) -> ClockState | None:
@@ -361,7 +306,7 @@ class Store:
         Raises:
             StoreError: the file cannot be read.
         """
-        with _sqlite_errors(self.path):
+        with sqlite_errors(self.path):
             row = self._connection.execute("SELECT shown, since, running FROM clock").fetchone()
         return None if row is None else ClockState(shown=row[0], since=row[1], running=bool(row[2]))
 
@@ -413,10 +358,10 @@ class Store:
         total = self._sum
         rows = []
         for row in self._entries:
-            total = _chained(row, total)
+            total = chained(row, total)
             rows.append((*row, total))
         self._files.check_in_place()
-        with _sqlite_errors(self.path):
+        with sqlite_errors(self.path):
             if not self._connection.in_transaction:
                 self._connection.execute("BEGIN IMMEDIATE")
             if self._mark is None:
@@ -485,7 +430,7 @@ def _check_and_claim(connection: sqlite3.Connection, files: DatabaseFiles) -> No
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     # The first access takes the lock of a file that is in WAL mode, and fails if it is not a database.
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    tables = _tables(connection)
+    tables = table_names(connection)
     if tables or application:
         if application != APPLICATION_ID:
             raise StoreError(f"{path} is an SQLite file, but not one of a local TaskRouter; choose another name.")
@@ -509,50 +454,10 @@ def _check_and_claim(connection: sqlite3.Connection, files: DatabaseFiles) -> No
     connection.execute("COMMIT")
 
 
-def _tables(connection: sqlite3.Connection) -> set[str]:
-    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-
 def _snapshot_row(pending: tuple[Snapshot, int]) -> tuple[Any, ...]:
     one, total = pending
-    crc = _snapshot_crc(one.state, one.facts, one.sessions, one.since, total)
+    crc = snapshot_crc(one.state, one.facts, one.sessions, one.since, total)
     return one.number, one.since, one.events, total, one.version, one.state, one.facts, one.sessions, crc
-
-
-def _snapshot_crc(state: bytes, facts: bytes, sessions: str, since: int, total: int) -> int:
-    return zlib.crc32(f"{sessions} {since} {total}".encode(), zlib.crc32(facts, zlib.crc32(state)))
-
-
-def _chained(row: tuple[Any, ...], before: int) -> int:
-    return zlib.crc32(repr(row).encode(errors="backslashreplace"), before)
-
-
-_UNDECODABLE: Final = "a text in it is not UTF-8"
-
-
-@contextmanager
-def _sqlite_errors(path: str) -> Iterator[None]:
-    """Turn SQLite's exceptions into a StoreError with the reason and a remedy."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(_explained(path, error)) from error
-    except UnicodeError as error:
-        raise damaged(path, _UNDECODABLE) from error
-
-
-def _explained(path: str, error: sqlite3.Error) -> str:
-    text = str(error)
-    if "locked" in text:
-        return f"{path} is in use by another LocalTaskRouter, in this process or another; stop that one first."
-    if "not a database" in text:
-        return f"{path} is not an SQLite file; choose another name, or move it away."
-    # The schema was altered (``no such``), or an error text of SQLite cannot be decoded: Python 3.10 leaves it empty.
-    if "malformed" in text or text.startswith("no such ") or not text:
-        return str(damaged(path, text or _UNDECODABLE))
-    if "full" in text:
-        return f"Cannot write to {path}: the disk is full."
-    return f"Cannot use {path}: {text}."
 
 
 def differences(kept: Rules, given: Rules) -> list[str]:

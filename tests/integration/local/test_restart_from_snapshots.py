@@ -14,7 +14,7 @@ import requests
 
 from tests.integration.local.bridge_client import TIMEOUT
 from twilio_taskrouter_worker.errors import StoreError
-from twilio_taskrouter_worker.local import LocalTaskRouter, snapshots
+from twilio_taskrouter_worker.local import LocalTaskRouter, pacing, snapshots
 from twilio_taskrouter_worker.local.engine import Rejected, commands
 from twilio_taskrouter_worker.local.server.service import Service
 
@@ -25,9 +25,9 @@ KEPT = 60
 @pytest.fixture(autouse=True)
 def short_distances(monkeypatch: pytest.MonkeyPatch) -> None:
     """Snapshots often, so that a short history has some."""
-    monkeypatch.setattr(snapshots, "DISTANCE", 25)
+    monkeypatch.setattr(pacing, "DISTANCE", 25)
     monkeypatch.setattr(snapshots, "KEPT_EVENTS", KEPT)
-    monkeypatch.setattr(snapshots, "SHARE", 0)
+    monkeypatch.setattr(pacing, "SHARE", 0)
 
 
 def live(router: LocalTaskRouter, seed: int, steps: int) -> None:

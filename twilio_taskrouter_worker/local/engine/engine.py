@@ -6,7 +6,7 @@ that are due, the command, the routing that it makes possible, timers that it ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -154,17 +154,25 @@ class Engine(Queries):
 
     def snapshot(self) -> str:
         """Return the whole state as text, from which :meth:`restore` makes an equal engine."""
-        return snapshots.write(self._kernel, self.seed)
+        return snapshots.write(self.capture())
+
+    def capture(self) -> Mapping[str, Any]:
+        """Return the whole state as plain data for :meth:`restore`.
+
+        It takes a fraction of the time of :meth:`snapshot` or of the restoring, and does not change when this engine
+        goes on, so that both can be done later, on another thread. Its content is private.
+        """
+        return snapshots.capture(self._kernel, self.seed)
 
     @classmethod
-    def restore(cls, snapshot: str) -> Engine:
+    def restore(cls, snapshot: str | Mapping[str, Any]) -> Engine:
         """Return a new engine in the state of another one; nothing is recorded.
 
         Args:
-            snapshot: from :meth:`snapshot`. Seed and rules are part of it.
+            snapshot: from :meth:`snapshot` or :meth:`capture`. Seed and rules are part of it.
 
         Raises:
-            ValueError: the text is not a snapshot, or of another version of the engine.
+            ValueError: it is not a snapshot, or of another version of the engine.
         """
         kernel, seed = snapshots.read(snapshot)
         engine = cls(account_sid=kernel.account_sid, seed=seed, rules=kernel.rules)

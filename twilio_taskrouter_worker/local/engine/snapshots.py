@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -73,14 +73,15 @@ R = TypeVar("R", bound=Record)
 # -- writing -----------------------------------------------------------------------------------------------------
 
 
-def write(kernel: Kernel, seed: int) -> str:
-    """Return the state as text.
+def capture(kernel: Kernel, seed: int) -> dict[str, Any]:
+    """Return the state as plain data, which does not change when the kernel goes on.
 
     Args:
         kernel: only read; must be between two commands, when no event and no routing is outstanding.
         seed: the engine's seed, which the kernel does not keep.
     """
-    document = {
+    # Values are immutable or copied: the caller may restore or serialize the result on another thread.
+    return {
         "format": FORMAT,
         "account_sid": kernel.account_sid,
         "seed": seed,
@@ -93,7 +94,15 @@ def write(kernel: Kernel, seed: int) -> str:
         "timers_made": kernel.schedule.made,
         "workspaces": [_write_workspace(ws) for ws in kernel.workspaces.values()],
     }
-    return json.dumps(document, separators=(",", ":"))
+
+
+def write(captured: Mapping[str, Any]) -> str:
+    """Return captured state as text.
+
+    Args:
+        captured: from :func:`capture`.
+    """
+    return json.dumps(captured, separators=(",", ":"))
 
 
 def _values(record: Record) -> list[Any]:
@@ -112,7 +121,7 @@ def _write_workspace(ws: WorkspaceState) -> dict[str, Any]:
     deleted = {r.worker.record.sid: r.worker for r in ws.reservations.values() if r.worker.record.sid not in ws.workers}
     return {
         "record": _values(ws.record),
-        "armed": ws.armed,
+        "armed": list(ws.armed),
         "routed": list(ws.routed),
         "activities": [_values(activity) for activity in ws.activities.values()],
         "task_channels": [_values(channel) for channel in ws.task_channels.values()],
@@ -157,17 +166,17 @@ def _write_transfer(transfer: TransferState) -> list[Any]:
 # -- reading -----------------------------------------------------------------------------------------------------
 
 
-def read(text: str) -> tuple[Kernel, int]:
-    """Return the kernel that was written, and the engine's seed.
+def read(snapshot: str | Mapping[str, Any]) -> tuple[Kernel, int]:
+    """Return the kernel that was captured, and the engine's seed.
 
     Args:
-        text: from :func:`write`.
+        snapshot: from :func:`capture`, which is not changed and may be read again, or from :func:`write`.
 
     Raises:
-        ValueError: the text is not a snapshot, or of another version.
+        ValueError: it is not a snapshot, or of another version.
     """
-    document = json.loads(text)
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    document = json.loads(snapshot) if isinstance(snapshot, str) else snapshot
+    if not isinstance(document, Mapping) or document.get("format") != FORMAT:
         raise ValueError("Not a snapshot of this version of the engine.")
     kernel = Kernel(document["account_sid"], document["seed"], Rules.from_dict(document["rules"]))
     kernel.now = document["now"]
@@ -222,7 +231,7 @@ class _Reader:
         """Build the workspace and put it into the kernel."""
         ws = self.ws
         self.kernel.workspaces[ws.record.sid] = ws
-        ws.armed = self.document["armed"]
+        ws.armed = list(self.document["armed"])
         ws.routed = dict.fromkeys(self.document["routed"])
         self.read_activities_and_channels()
         # Workers before queues, whose members they are; queues before workflows and tasks.
@@ -345,8 +354,8 @@ class _Reader:
         if customer is not None:
             task.customer = CustomerParticipant(**customer)
         for leg in participants:
-            leg["supervisors"] = tuple(tuple(entry) for entry in leg["supervisors"])
-            task.participants[leg["reservation_sid"]] = WorkerParticipant(**leg)
+            supervisors = tuple(tuple(entry) for entry in leg["supervisors"])
+            task.participants[leg["reservation_sid"]] = WorkerParticipant(**{**leg, "supervisors": supervisors})
 
     def read_reservation(self, record: Reservation) -> None:
         """Build a reservation between its task and its worker, who may be deleted by now."""

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..._log import LOCAL as log
-from ...errors import StoreError
+from ...errors import StateError, StoreError
 from ..clock import ClockState
 from ..engine import JournalEntry, commands
+from ..journal import Journal, MemoryJournal
 from ..store import Store
 
 
@@ -28,11 +29,15 @@ class Committer:
     Args:
         loop: the loop.
         store: the file; None keeps everything in memory, where a command is final at once.
+        memory: the journal of a service without a file; None: there is none to read.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, store: Store | None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, store: Store | None, memory: MemoryJournal | None = None
+    ) -> None:
         self._loop = loop
         self._store = store
+        self._memory = memory
         self._waiting: list[Callable[[], None]] = []
         """Called after the next commit, in order; dropped if it fails."""
         self._futures: list[asyncio.Future[None]] = []
@@ -55,6 +60,22 @@ class Committer:
         if self._store is not None and self.failure is None:
             self._store.append(entry, events, actor_sid, address)
             self._commit_soon()
+        elif self._memory is not None:
+            self._memory.append(entry, events, actor_sid, address)
+
+    def journal(self) -> Journal:
+        """Return the journal with everything up to now, to read on this thread before the next command.
+
+        Raises:
+            StoreError: the commit failed.
+            StateError: there is no journal.
+        """
+        if self._store is not None:
+            self.commit()
+            return self._store.journal()
+        if self._memory is None:
+            raise StateError("This service keeps no journal.")
+        return self._memory
 
     def note_clock(self, state: ClockState) -> None:
         """Add the state of the clock to the next commit.

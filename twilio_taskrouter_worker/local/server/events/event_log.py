@@ -55,6 +55,10 @@ class EventLog:
         if len(self._entries) > self._kept:
             self._entries.popitem(last=False)
 
+    def all(self) -> list[Entry]:
+        """Return the events, oldest first."""
+        return list(self._entries.values())
+
     def find(self, sid: str) -> Entry | None:
         """Return an event.
 

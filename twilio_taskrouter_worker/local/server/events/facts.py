@@ -122,6 +122,18 @@ class Facts:
             )
         )
 
+    def all(self) -> list[Fact]:
+        """Return the facts, oldest first."""
+        return list(self._facts)
+
+    def add(self, facts: Iterable[Fact]) -> None:
+        """Add facts that :meth:`all` returned; they do not count as new.
+
+        Args:
+            facts: the facts, oldest first.
+        """
+        self._facts.extend(facts)
+
     def take_new(self) -> list[tuple[Any, ...]]:
         """Return the values of the facts added since the last call, oldest first; evicted ones are missing."""
         count, self._new = min(self._new, len(self._facts)), 0
@@ -133,7 +145,7 @@ class Facts:
         Args:
             values: the values of each fact, oldest first.
         """
-        self._facts.extend(Fact(**dict(zip(_FIELDS, each, strict=True))) for each in values)
+        self.add(Fact(**dict(zip(_FIELDS, each, strict=True))) for each in values)
 
     def within(self, workspace_sid: str, span: Window) -> Iterator[Fact]:
         """Iterate over a workspace's facts in a span, latest first.

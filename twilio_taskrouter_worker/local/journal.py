@@ -1,0 +1,304 @@
+"""The journal of a service, to read: its entries, and for each entry a state near it to start from.
+
+The invariant: the state after entry *n* is the state of a snapshot at or before *n* to which the entries after it are
+applied. What is taken from a journal does not change when the service goes on, so the service's thread is needed only
+for the taking; restoring and applying are done on the caller's.
+
+A service with a file reads its journal from there. One in memory keeps the latest entries here, compressed.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+import attrs
+
+from ..errors import StateError, StoreError
+from .engine import Engine, Event, JournalEntry, Rejected
+from .pacing import Pace
+
+T = TypeVar("T")
+
+Row = tuple[str, int, str | None, str | None]
+"""An entry as JSON, the number of events after it, the worker whose request it was, and the address it came from."""
+
+KEPT_ENTRIES: Final = 200_000
+"""How many entries a service in memory keeps, in whole segments: some 25 MB with its snapshots."""
+KEPT_BYTES: Final = 100_000_000
+"""The most memory for them, where snapshots are large."""
+_AT_ONCE: Final = 1_000
+"""How many rows are taken at once: some milliseconds of the service's thread."""
+
+
+class Journal(Protocol):
+    """A journal as its readers need it."""
+
+    @property
+    def first(self) -> int:
+        """The number of the earliest entry after which the state is known; 0: before the first one."""
+
+    @property
+    def count(self) -> int:
+        """The number of the latest entry."""
+
+    def stretch(self, number: int) -> Stretch:
+        """Return the nearest state at or before an entry, and the rows up to it."""
+
+    def rows(self, after: int, up_to: int) -> list[Row]:
+        """Return the rows after an entry, up to another one."""
+
+    def number_at(self, moment: float) -> int:
+        """Return the number of the latest entry at or before a moment; 0 if there is none."""
+
+    def time_at(self, number: int) -> float | None:
+        """Return the time of an entry; None: it is not there, or evicted."""
+
+
+Ask = Callable[[Callable[[Journal], T]], T]
+"""Runs a function of the journal where the journal may be read, and returns its result."""
+
+
+@attrs.frozen
+class Stretch:
+    """A state, and the rows of the journal after it."""
+
+    number: int
+    """Of the entry that the state is after."""
+    state: bytes | Mapping[str, Any] = attrs.field(repr=False)
+    """From :meth:`Engine.capture`, or compressed from :meth:`Engine.snapshot`."""
+    rows: Sequence[Row] = attrs.field(default=(), repr=False)
+
+    def engine(self) -> Engine:
+        """Return a new engine in the state after the last row. Blocks for up to some tenths of a second.
+
+        Raises:
+            StoreError: this version of the package does not behave as the one that wrote the rows.
+        """
+        state = self.state
+        engine = Engine.restore(zlib.decompress(state).decode() if isinstance(state, bytes) else state)
+        for number, row in enumerate(self.rows, self.number + 1):
+            apply(engine, number, row)
+        return engine
+
+
+@attrs.frozen
+class Step:
+    """One entry that was applied."""
+
+    number: int
+    entry: JournalEntry
+    actor_sid: str | None
+    address: str | None
+    events: tuple[Event, ...]
+    engine: Engine
+    """In the state after the entry; it goes on with the next step."""
+
+
+def apply(engine: Engine, number: int, row: Row) -> Step:
+    """Apply a row of a journal.
+
+    Args:
+        engine: in the state before it.
+        number: of its entry.
+        row: the row.
+
+    Raises:
+        StoreError: this version of the package does not know the entry, or behaves otherwise than the one that
+            wrote it.
+    """
+    text, events, actor_sid, address = row
+    try:
+        entry = JournalEntry.from_json(text)
+        outcome = engine.apply(entry.command, entry.now)
+    except (ValueError, Rejected) as error:
+        trouble = error.message if isinstance(error, Rejected) else str(error)
+        raise StoreError(
+            f"Entry {number} of the journal cannot be applied by this version of twilio_taskrouter_worker: {trouble}"
+        ) from error
+    if engine.sequence != events:
+        raise StoreError(
+            f"Entry {number} of the journal causes other events now than when it was written, by another version of"
+            " twilio_taskrouter_worker; read it with that version."
+        )
+    return Step(number, entry, actor_sid, address, outcome.events, engine)
+
+
+def walk(ask: Ask[Any], after: int, up_to: int) -> Iterator[Step]:
+    """Apply the entries of a journal once more, one by one.
+
+    Blocks the caller for about a tenth of a millisecond each.
+
+    Args:
+        ask: reads the journal.
+        after: the number of the entry to start after.
+        up_to: the number of the last entry.
+
+    Raises:
+        StateError: entries were evicted meanwhile.
+        StoreError: this version of the package does not behave as the one that wrote the entries.
+    """
+    stretch: Stretch = ask(lambda journal: journal.stretch(after))
+    engine = stretch.engine()
+    for start in range(after, up_to, _AT_ONCE):
+        rows: list[Row] = ask(_rows(start, min(up_to, start + _AT_ONCE)))
+        for number, row in enumerate(rows, start + 1):
+            yield apply(engine, number, row)
+
+
+def _rows(after: int, up_to: int) -> Callable[[Journal], list[Row]]:
+    return lambda journal: journal.rows(after, up_to)
+
+
+# -- in memory -------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Segment:
+    """Rows between two snapshots."""
+
+    after: int
+    """The number of the entry before."""
+    count: int
+    state: bytes | Mapping[str, Any]
+    packed: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.packed) + (len(self.state) if isinstance(self.state, bytes) else 0)
+
+    def rows(self) -> list[Row]:
+        return [tuple(row) for row in json.loads(zlib.decompress(self.packed))]
+
+
+class MemoryJournal:
+    """The latest entries of a service without a file. Belongs to the service's thread.
+
+    Args:
+        engine: the service's engine, before its first recorded entry.
+        kept: the most entries.
+        kept_bytes: the most bytes of rows and snapshots.
+    """
+
+    def __init__(self, engine: Engine, kept: int = KEPT_ENTRIES, kept_bytes: int = KEPT_BYTES) -> None:
+        self._engine = engine
+        self._kept, self._kept_bytes = kept, kept_bytes
+        self._closed: deque[_Segment] = deque()
+        self._bytes = 0
+        self._pace = Pace()
+        # The open segment: the state it starts with, and its rows.
+        self._state: bytes | Mapping[str, Any] = engine.capture()
+        self._after = 0
+        self._open: list[Row] = []
+        self._times = array("d")
+        """Of the entries from ``first`` on."""
+
+    @property
+    def first(self) -> int:
+        """The number of the earliest entry after which the state is known; 0: before the first one."""
+        return self._closed[0].after if self._closed else self._after
+
+    @property
+    def count(self) -> int:
+        """The number of the latest entry."""
+        return self._after + len(self._open)
+
+    def append(
+        self, entry: JournalEntry, events: int, actor_sid: str | None = None, address: str | None = None
+    ) -> None:
+        """Add an entry that was just applied; now and then this makes a snapshot, for some milliseconds or more.
+
+        Args:
+            entry: the command and its time.
+            events: how many events the engine had emitted after it.
+            actor_sid: the worker whose request over the bridge caused it; None: any other cause.
+            address: the client's address; None: no client.
+        """
+        self._open.append((entry.to_json(), events, actor_sid, address))
+        self._times.append(entry.now)
+        if self._pace.due(self.count, self._engine):
+            with self._pace.making(self.count):
+                self._close_segment()
+
+    def _close_segment(self) -> None:
+        packed = zlib.compress(json.dumps(self._open, separators=(",", ":")).encode(), 1)
+        segment = _Segment(self._after, len(self._open), self._state, packed)
+        self._closed.append(segment)
+        self._bytes += segment.size
+        self._after += segment.count
+        self._open = []
+        self._state = zlib.compress(self._engine.snapshot().encode(), 1)
+        while self.count - self._closed[0].after > self._kept or self._bytes > self._kept_bytes:
+            gone = self._closed.popleft()
+            self._bytes -= gone.size
+            del self._times[: gone.count]
+            if not self._closed:
+                break
+
+    def stretch(self, number: int) -> Stretch:
+        """Return the nearest state at or before an entry, and the rows up to it.
+
+        Args:
+            number: of the entry; 0: before the first one.
+
+        Raises:
+            StateError: it was evicted.
+        """
+        self._check(number)
+        if number >= self._after:
+            return Stretch(self._after, self._state, self._open[: number - self._after])
+        segment = self._segment(number)
+        return Stretch(segment.after, segment.state, segment.rows()[: number - segment.after])
+
+    def rows(self, after: int, up_to: int) -> list[Row]:
+        """Return the rows after an entry, up to another one.
+
+        Args:
+            after: the number of the entry before the first row.
+            up_to: the number of the last one.
+
+        Raises:
+            StateError: some were evicted.
+        """
+        self._check(after)
+        found: list[Row] = []
+        while after < up_to:
+            segment = self._segment(after) if after < self._after else None
+            start, rows = (self._after, self._open) if segment is None else (segment.after, segment.rows())
+            part = rows[after - start : up_to - start]
+            if not part:
+                break
+            found += part
+            after += len(part)
+        return found
+
+    def _segment(self, number: int) -> _Segment:
+        position = bisect_right(self._closed, number, key=lambda segment: segment.after) - 1
+        return self._closed[position]
+
+    def _check(self, number: int) -> None:
+        if number < self.first:
+            raise StateError(
+                f"Entry {number} of the journal is not kept any more; the earliest moment is now {self.first}."
+            )
+
+    def number_at(self, moment: float) -> int:
+        """Return the number of the latest entry at or before a moment; that of the earliest one if it was evicted.
+
+        Args:
+            moment: unix seconds.
+        """
+        return self.first + bisect_right(self._times, moment)
+
+    def time_at(self, number: int) -> float | None:
+        """Return the time of an entry in unix seconds; None: it is not there, or evicted.
+
+        Args:
+            number: of the entry.
+        """
+        return self._times[number - self.first - 1] if self.first < number <= self.count else None

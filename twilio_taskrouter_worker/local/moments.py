@@ -1,0 +1,237 @@
+"""The moments of a journal: a list of them, and the workspace as it was at one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any, Final, TypeVar, overload
+
+import attrs
+
+from ..errors import StateError
+from .engine import Engine, Event, Rejected, commands
+from .journal import Ask, Step, walk
+from .reading import WorkspaceReading, refused
+from .server.events import event_fields
+
+__all__ = ["History", "Moment", "View"]
+
+T = TypeVar("T")
+
+_BLOCK: Final = 250
+"""How many moments are made at once when single ones are asked for."""
+_RECORDS: Final = ("task", "reservation", "worker", "queue", "workflow", "transfer", "activity", "task_channel")
+
+
+@attrs.frozen(kw_only=True)
+class Moment:
+    """One entry of the journal: a command that was applied, or timers that ran, and what followed from it."""
+
+    number: int
+    """Of the entry, from 1."""
+    time: datetime
+    """When it happened by the router's clock, in UTC."""
+    command: str
+    """The engine's name of the command, for example ``CreateTask``; ``AdvanceTime`` for timers."""
+    what: str
+    """What happened, in words."""
+    actor: str
+    """Name of the worker whose client caused it, or ``REST``, ``program`` (the Python API) or ``timer``."""
+    events: tuple[str, ...]
+    """The types of its events, for example ``task.created``, in order."""
+    sids: tuple[str, ...]
+    """Everything that it concerns."""
+    source: object = attrs.field(repr=False, eq=False, default=None)
+    """Identifies the journal; private."""
+
+    def __str__(self) -> str:
+        return f"{self.number:>7}  {self.time:%Y-%m-%d %H:%M:%S}  {self.actor:<12}  {self.what}"
+
+
+class History(Sequence[Moment]):
+    """The moments of a journal, oldest first, up to the one that was the latest when this was made.
+
+    They are made from the journal when they are asked for, on the caller's thread: a single one takes up to some tenths
+    of a second, each further one of an iteration about a tenth of a millisecond.
+    """
+
+    def __init__(self, ask: Ask[Any], first: int, last: int, source: object) -> None:
+        self._ask = ask
+        self.first: Final = first
+        """The number of the earliest moment that :meth:`LocalTaskRouter.at` reaches; 0: before the first entry."""
+        self.last: Final = last
+        """The number of the latest one."""
+        self._source = source
+        self._block = functools.lru_cache(maxsize=4)(self._make_block)
+
+    def __repr__(self) -> str:
+        return f"<History of {len(self)} moments, up to {self.last}>"
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __iter__(self) -> Iterator[Moment]:
+        return self._moments(self.first, self.last)
+
+    @overload
+    def __getitem__(self, index: int) -> Moment: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Moment]: ...
+
+    def __getitem__(self, index: int | slice) -> Moment | list[Moment]:
+        if isinstance(index, slice):
+            wanted = range(len(self))[index]
+            if not wanted:
+                return []
+            low, high = min(wanted), max(wanted)
+            found = list(self._moments(self.first + low, self.first + high + 1))
+            return [found[each - low] for each in wanted]
+        position = range(len(self))[index]
+        return self._block(position // _BLOCK)[position % _BLOCK]
+
+    def about(self, sid: str) -> list[Moment]:
+        """Return the moments that concern a task, worker, reservation or anything else. Blocks as an iteration does.
+
+        Args:
+            sid: its sid.
+        """
+        return [moment for moment in self if sid in moment.sids]
+
+    def _make_block(self, number: int) -> list[Moment]:
+        start = self.first + number * _BLOCK
+        return list(self._moments(start, min(start + _BLOCK, self.last)))
+
+    def _moments(self, after: int, up_to: int) -> Iterator[Moment]:
+        return (moment_of(step, self._source) for step in walk(self._ask, after, up_to))
+
+
+class View(WorkspaceReading):
+    """The workspace as it was at one moment; made by :meth:`LocalTaskRouter.at`.
+
+    It is read-only and a copy: nothing that happens later changes it. Its methods may be called from any thread.
+    """
+
+    def __init__(self, engine: Engine, workspace_sid: str | None, number: int, time: float) -> None:
+        self.engine: Final = engine
+        """The engine in the state of then; for reading only."""
+        self.number: Final = number
+        """The number of the latest entry of the journal at that moment."""
+        self.time: Final = datetime.fromtimestamp(time, timezone.utc)
+        """The moment, in UTC."""
+        there = {workspace.sid for workspace in engine.workspaces()}
+        self._workspace_sid = workspace_sid if workspace_sid in there else oldest_workspace(engine)
+
+    def __repr__(self) -> str:
+        return f"<View of {self.time.isoformat(timespec='milliseconds')}, after entry {self.number}>"
+
+    @property
+    def workspace_sid(self) -> str:
+        """The workspace of all operations.
+
+        Raises:
+            StateError: there was none at that moment.
+        """
+        if self._workspace_sid is None:
+            raise StateError(f"There was no workspace yet after entry {self.number} of the journal.")
+        return self._workspace_sid
+
+    def _ask(self, question: Callable[[Engine], T]) -> T:
+        try:
+            return question(self.engine)
+        except Rejected as refusal:
+            raise refused(refusal) from None
+
+
+def oldest_workspace(engine: Engine) -> str | None:
+    """Return the sid of the oldest workspace, or None if there is none.
+
+    Args:
+        engine: the engine.
+    """
+    return next((workspace.sid for workspace in engine.workspaces()), None)
+
+
+def moment_of(step: Step, source: object = None) -> Moment:
+    """Return a moment for an entry that was just applied.
+
+    Args:
+        step: the entry; its engine must not have gone on.
+        source: identifies the journal.
+    """
+    command = step.entry.command
+    sids = [*_sids_of_command(command), *(sid for event in step.events for sid in _sids(event))]
+    return Moment(
+        number=step.number,
+        time=datetime.fromtimestamp(step.entry.now, timezone.utc),
+        command=type(command).__name__,
+        what=_what(step),
+        actor=actor(step),
+        events=tuple(event.type for event in step.events),
+        sids=tuple(dict.fromkeys(sids)),
+        source=source,
+    )
+
+
+def actor(step: Step) -> str:
+    """Return who caused an entry: the name of a worker, or ``REST``, ``program`` or ``timer``.
+
+    Args:
+        step: the entry; its engine must not have gone on.
+    """
+    command = step.entry.command
+    sid = step.actor_sid
+    if isinstance(command, (commands.SessionOpened, commands.SessionClosed)):
+        sid = command.worker_sid
+    if sid is not None:
+        return _worker_name(step, sid)
+    if isinstance(command, commands.AdvanceTime):
+        return "timer"
+    return "program" if step.address is None else "REST"
+
+
+def describe(event: Event) -> str:
+    """Return one phrase about an event, with the names of those concerned.
+
+    Args:
+        event: the event.
+    """
+    text = event_fields.description(event)
+    if event.type.startswith("reservation.") and event.reservation is not None:
+        text = f"{text} for {event.reservation.worker_name}"
+    elif event.type == "task-queue.entered" and event.task is not None and event.task.task_queue_friendly_name:
+        text = f"Task {event.task.sid} entered the queue {event.task.task_queue_friendly_name}"
+    return text
+
+
+def _what(step: Step) -> str:
+    if step.events:
+        return "; ".join(map(describe, step.events))
+    command = step.entry.command
+    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in type(command).__name__)
+    return words.strip().capitalize()
+
+
+def _worker_name(step: Step, sid: str) -> str:
+    for event in step.events:
+        if event.worker is not None and event.worker.sid == sid:
+            return event.worker.friendly_name
+    home = step.engine.workspace_of(sid)
+    return sid if home is None else step.engine.worker(home, sid).friendly_name
+
+
+def _sids_of_command(command: commands.Command) -> Iterator[str]:
+    for name in ("sid", "task_sid", "worker_sid", "reservation_sid", "workflow_sid", "task_queue_sid"):
+        value = getattr(command, name, None)
+        if isinstance(value, str):
+            yield value
+
+
+def _sids(event: Event) -> Iterator[str]:
+    for name in _RECORDS:
+        record = getattr(event, name)
+        if record is not None:
+            yield record.sid
+    if event.reservation is not None:
+        yield event.reservation.worker_sid

@@ -1,0 +1,26 @@
+"""Where a fork of a local TaskRouter begins."""
+
+from __future__ import annotations
+
+import attrs
+
+from .journal import Stretch
+from .operations import WorkspaceOperations
+from .server.events.event_log import Entry
+from .server.events.facts import Fact
+
+
+@attrs.frozen(kw_only=True)
+class Origin:
+    """Where a fork begins."""
+
+    parent: WorkspaceOperations
+    number: int
+    """Of the entry in the parent's journal."""
+    source: object
+    """Identifies the parent's journal."""
+    stretch: Stretch
+    workspace_sid: str | None
+    log: list[Entry] = attrs.field(repr=False)
+    """The events in the parent's log; those up to the moment go into the fork's."""
+    facts: list[Fact] = attrs.field(repr=False)

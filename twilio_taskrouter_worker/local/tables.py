@@ -1,0 +1,181 @@
+"""The tables of a local TaskRouter's database, and SQLite's errors in the user's words."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import attrs
+
+from .._log import LOCAL as log
+from ..errors import StoreError
+from .credentials import Credentials
+from .database_files import damaged
+from .engine import JournalEntry, Rules
+
+
+@attrs.frozen(kw_only=True)
+class Header:
+    """The values a file is opened with."""
+
+    credentials: Credentials
+    seed: int
+    rules: Rules
+    version: str
+    """The version of this package that made the file."""
+
+
+@attrs.frozen(kw_only=True)
+class Kept:
+    """One entry of the journal as it is stored."""
+
+    entry: JournalEntry
+    events: int
+    """How many events the engine had emitted after it."""
+    actor_sid: str | None
+    """The worker whose request over the bridge caused it; None: any other cause."""
+    address: str | None
+    """The client's address."""
+
+
+@attrs.frozen(kw_only=True)
+class Snapshot:
+    """The state after an entry of the journal, from which a restart can continue."""
+
+    number: int
+    """Of the entry."""
+    since: int
+    """The number of the snapshot before, 0 for the first one: its facts begin there."""
+    events: int
+    """How many events the engine had emitted."""
+    version: str
+    """The version of this package that wrote it; another version must not read it."""
+    state: bytes = attrs.field(repr=False)
+    """Of the engine."""
+    facts: bytes = attrs.field(repr=False)
+    """For statistics, those since the snapshot before."""
+    sessions: str = attrs.field(repr=False)
+    """The sessions that were open, as JSON."""
+
+
+def table_names(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of the tables.
+
+    Args:
+        connection: the database.
+    """
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def read_header(connection: sqlite3.Connection, path: str) -> tuple[Header, Mapping[str, str]]:
+    """Return the header of a database, and all of the values that it is part of.
+
+    Args:
+        connection: the database.
+        path: its name, for messages.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    with sqlite_errors(path):
+        about = dict(connection.execute("SELECT name, value FROM about"))
+    try:
+        header = Header(
+            credentials=Credentials(**{field.name: about[field.name] for field in attrs.fields(Credentials)}),
+            seed=int(about["seed"]),
+            rules=Rules.from_dict(json.loads(about["rules"])),
+            version=about["version"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, f"its header is incomplete ({type(error).__name__}: {error})") from error
+    return header, about
+
+
+def read_snapshots(connection: sqlite3.Connection, path: str, column: str, most: int) -> Iterator[Snapshot]:
+    """Iterate over snapshots, latest first; skip damaged ones.
+
+    Args:
+        connection: the database.
+        path: its name, for messages.
+        column: ``number`` or ``events``.
+        most: the largest value of that column.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    with sqlite_errors(path):
+        if "snapshot" not in table_names(connection):
+            return
+        found = connection.execute(f"SELECT * FROM snapshot WHERE {column} <= ? ORDER BY number DESC", (most,))
+        for number, since, events, total, version, state, facts, sessions, crc in found:
+            if crc != snapshot_crc(state, facts, sessions, since, total):
+                log.warning("%s: the snapshot after entry %d is damaged and not used", path, number)
+                continue
+            yield Snapshot(
+                number=number,
+                since=since,
+                events=events,
+                version=version,
+                state=state,
+                facts=facts,
+                sessions=sessions,
+            )
+
+
+def snapshot_crc(state: bytes, facts: bytes, sessions: str, since: int, total: int) -> int:
+    """Return the checksum of a snapshot.
+
+    Args:
+        state: its engine.
+        facts: its facts.
+        sessions: its sessions.
+        since: the number of the snapshot before.
+        total: the chained checksum of the entry that it was made after.
+    """
+    return zlib.crc32(f"{sessions} {since} {total}".encode(), zlib.crc32(facts, zlib.crc32(state)))
+
+
+def chained(row: tuple[Any, ...], before: int) -> int:
+    """Return the checksum of a row of the journal, chained over all rows up to it.
+
+    Args:
+        row: entry, events, actor and address.
+        before: the checksum of the row before; 0 for the first one.
+    """
+    return zlib.crc32(repr(row).encode(errors="backslashreplace"), before)
+
+
+_UNDECODABLE: Final = "a text in it is not UTF-8"
+
+
+@contextmanager
+def sqlite_errors(path: str) -> Iterator[None]:
+    """Turn SQLite's exceptions into a StoreError with the reason and a remedy.
+
+    Args:
+        path: the name of the database, for the message.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(_explained(path, error)) from error
+    except UnicodeError as error:
+        raise damaged(path, _UNDECODABLE) from error
+
+
+def _explained(path: str, error: sqlite3.Error) -> str:
+    text = str(error)
+    if "locked" in text:
+        return f"{path} is in use by another LocalTaskRouter, in this process or another; stop that one first."
+    if "not a database" in text:
+        return f"{path} is not an SQLite file; choose another name, or move it away."
+    # The schema was altered (``no such``), or an error text of SQLite cannot be decoded: Python 3.10 leaves it empty.
+    if "malformed" in text or text.startswith("no such ") or not text:
+        return str(damaged(path, text or _UNDECODABLE))
+    if "full" in text:
+        return f"Cannot write to {path}: the disk is full."
+    return f"Cannot use {path}: {text}."

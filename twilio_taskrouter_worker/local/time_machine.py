@@ -1,0 +1,195 @@
+"""The time machine of a local TaskRouter: earlier moments to look at, and second routers that begin at one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import attrs
+
+from .clock import Clock
+from .engine import Engine, commands
+from .journal import Journal, Stretch
+from .moments import History, Moment, View
+from .operations import WorkspaceOperations
+from .origin import Origin
+from .server.service import Service
+
+if TYPE_CHECKING:
+    from .router import LocalTaskRouter
+
+__all__ = ["TimeMachine"]
+
+T = TypeVar("T")
+
+
+class TimeMachine(WorkspaceOperations):
+    """The part of a LocalTaskRouter that returns to earlier moments."""
+
+    # -- provided by the router --------------------------------------------------------------------------------------
+
+    clock: Clock
+
+    def _source(self) -> object:
+        """Return the identity of the journal, which ends with the service."""
+        raise NotImplementedError
+
+    def _begin(self, origin: Origin, clock: Clock) -> LocalTaskRouter:
+        """Start a router at an origin."""
+        raise NotImplementedError
+
+    # -- looking back --------------------------------------------------------------------------------------------------
+
+    def history(self) -> History:
+        """Return the moments of the journal up to now: what happened when, and who caused it.
+
+        Does not block for long; the moments themselves are made when they are asked for. A service with a file has
+        the whole journal; one in memory has at least the latest 100,000 entries, unless its snapshots are very large.
+
+        Returns:
+            A sequence of moments, oldest first.
+
+        Raises:
+            StateError: it is not running.
+        """
+        first, last = self._read_journal(lambda journal: (journal.first, journal.count))
+        return History(self._read_journal, first, last, self._source())
+
+    def at(self, moment: int | datetime | Moment) -> View:
+        """Return the workspace as it was at an earlier moment, to read.
+
+        Blocks the caller for up to some tenths of a second; the service goes on meanwhile.
+
+        Args:
+            moment: the number of an entry of the journal, which is then the latest one (0: before the first), an aware
+                datetime of this router's clock, or a moment of :meth:`history`.
+
+        Returns:
+            A view with ``tasks()``, ``task()``, ``workers()``, ``queues()``, ``reservations()``, ``explain()`` and so
+            on, which return what they would have returned then.
+
+        Raises:
+            ValueError: there is no such moment; the message has the range.
+            TypeError: it is not a moment.
+            StateError: it is not running.
+        """
+        found = self._find(moment)
+        engine = found.stretch.engine()
+        time = self._time(found, engine)
+        if time > engine.now and ((deadline := engine.next_deadline()) is None or deadline > time):
+            # Nothing happens between the entry and the moment, but waiting times grow.
+            engine.apply(commands.AdvanceTime(), time)
+        return View(engine, self._oldest(), found.number, time)
+
+    def fork(
+        self, at: int | datetime | Moment | None = None, *, clock: Clock | Literal["real", "virtual"] = "virtual"
+    ) -> LocalTaskRouter:
+        """Start a second, independent router that begins at a moment of this one.
+
+        It listens on a port of its own, keeps everything in memory, and has the same sids, names, credentials and
+        rules; without a change it goes on as this one. Webhooks go to the same addresses. Workers keep the activity
+        they had, but no client is connected. Faults are not copied.
+
+        Blocks the caller for some tenths of a second at most, and this router's service for a fraction of that.
+
+        Args:
+            at: the moment, as for :meth:`at`; None: now.
+            clock: ``"virtual"`` (paused at the moment, moved by the program), ``"real"`` (runs on from the moment), or
+                a clock of your own.
+
+        Returns:
+            The router, which is running: stop it, or use it in a ``with`` block.
+
+        Raises:
+            ValueError: there is no such moment; the message has the range.
+            TypeError: it is not a moment.
+            StateError: this router is not running.
+        """
+        if not isinstance(clock, Clock) and clock not in ("real", "virtual"):
+            raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
+        found = self._ask_service(_present) if at is None else self._find(at)
+        log, facts = self._ask_service(lambda service: (service.log.all(), service.facts.all()))
+        time = self._time(found) if found.time is None else found.time
+        origin = Origin(
+            parent=self,
+            number=found.number,
+            source=self._source(),
+            stretch=found.stretch,
+            workspace_sid=self._oldest(),
+            log=log,
+            facts=facts,
+        )
+        return self._begin(origin, clock if isinstance(clock, Clock) else Clock(time, running=clock == "real"))
+
+    # -- the journal ---------------------------------------------------------------------------------------------------
+
+    def _read_journal(self, question: Callable[[Journal], T]) -> T:
+        return self._ask_service(lambda service: question(service.committer.journal()))
+
+    def _oldest(self) -> str | None:
+        """Return the sid of this router's workspace, or None if it has none."""
+        return self.workspace_sid if self._ask(lambda engine: engine.workspaces()) else None
+
+    def _find(self, moment: int | datetime | Moment) -> _Found:
+        wanted, now = _checked(moment, self._source()), self.clock.now()
+        return self._read_journal(lambda journal: _find(journal, wanted, now))
+
+    def _time(self, found: _Found, engine: Engine | None = None) -> float:
+        """Return the time of a moment in unix seconds."""
+        if found.time is not None:
+            return found.time
+        # There is no entry before it: the state knows its time, unless it is empty.
+        known = (found.stretch.engine() if engine is None else engine).now
+        following = self._read_journal(lambda journal: journal.time_at(found.number + 1))
+        return known or following or self.clock.now()
+
+
+@attrs.frozen
+class _Found:
+    """A moment in the journal."""
+
+    number: int
+    time: float | None
+    """Unix seconds; None: that of the state."""
+    stretch: Stretch
+
+
+def _present(service: Service) -> _Found:
+    number = service.committer.journal().count
+    return _Found(number, service.clock.now(), Stretch(number, service.engine.capture()))
+
+
+def _checked(moment: object, source: object) -> int | float:
+    """Return the number of an entry as an integer, or a time in unix seconds as a float."""
+    if isinstance(moment, Moment):
+        if moment.source is not source:
+            raise ValueError("This moment is from the history of another router, or from before a reset.")
+        return moment.number
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise ValueError("A moment must be an aware datetime, such as datetime(..., tzinfo=timezone.utc).")
+        return moment.timestamp()
+    if isinstance(moment, bool) or not isinstance(moment, int):
+        raise TypeError(
+            "A moment is the number of an entry of the journal, an aware datetime or a moment of history(), not"
+            f" {type(moment).__name__}."
+        )
+    return moment
+
+
+def _find(journal: Journal, wanted: int | float, now: float) -> _Found:
+    if isinstance(wanted, int):
+        if not journal.first <= wanted <= journal.count:
+            raise ValueError(f"The journal has the moments {journal.first} to {journal.count}, but not {wanted}.")
+        return _Found(wanted, journal.time_at(wanted), journal.stretch(wanted))
+    earliest = journal.time_at(journal.first + 1)
+    if wanted > now or (journal.first and earliest is not None and wanted < earliest):
+        start = f"from {_text(earliest)} " if journal.first and earliest is not None else ""
+        raise ValueError(f"The journal goes {start}to {_text(now)} by the router's clock, so not to {_text(wanted)}.")
+    number = journal.number_at(wanted)
+    return _Found(number, wanted, journal.stretch(number))
+
+
+def _text(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds")
