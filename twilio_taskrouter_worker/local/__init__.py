@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .engine.model import Worker as WorkerRecord
     from .faults import Fault, Faults
     from .logged_events import LoggedEvent
+    from .moments import History, Moment, View
     from .router import LocalTaskRouter
     from .rules import Rules
 
@@ -29,12 +30,15 @@ __all__ = [
     "Explanation",
     "Fault",
     "Faults",
+    "History",
     "LocalTaskRouter",
     "LoggedEvent",
+    "Moment",
     "ReservationRecord",
     "Rules",
     "Semantics",
     "TaskRecord",
+    "View",
     "WorkerRecord",
 ]
 
@@ -44,7 +48,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # All at once: a program that takes one of the names is about to use the service.
     try:
-        from . import engine, logged_events, router
+        from . import engine, logged_events, moments, router
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] != "aiohttp":
             raise
@@ -62,12 +66,15 @@ def __getattr__(name: str) -> Any:
         Explanation=engine.Explanation,
         Fault=Fault,
         Faults=Faults,
+        History=moments.History,
         LocalTaskRouter=router.LocalTaskRouter,
         LoggedEvent=logged_events.LoggedEvent,
+        Moment=moments.Moment,
         ReservationRecord=model.Reservation,
         Rules=Rules,
         Semantics=expressions.Semantics,
         TaskRecord=model.Task,
+        View=moments.View,
         WorkerRecord=model.Worker,
     )
     return globals()[name]

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from bisect import bisect_right
+from typing import Final
 
 from .._version import __version__
 from .engine import Engine
+from .engine.snapshots import FORMAT
 from .journal import Row, Stretch
 from .tables import Header, read_header, read_snapshots, sqlite_errors
+
+_START: Final = f'{{"format":"{FORMAT}"'.encode()
+"""How a snapshot of this version begins."""
 
 
 class DatabaseJournal:
@@ -55,7 +61,9 @@ class DatabaseJournal:
             StoreError: the file cannot be read.
         """
         for snapshot in read_snapshots(self._connection, self._path, "number", number):
-            if snapshot.version == __version__:
+            if snapshot.version == __version__ and zlib.decompressobj().decompress(snapshot.state, 99).startswith(
+                _START
+            ):
                 return Stretch(snapshot.number, snapshot.state, self.rows(snapshot.number, number))
         header = self.header()
         engine = Engine(account_sid=header.credentials.account_sid, seed=header.seed, rules=header.rules)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import attrs
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["TimeMachine"]
 
 T = TypeVar("T")
+
+_ROUNDING: Final = 0.6e-6
 
 
 class TimeMachine(WorkspaceOperations):
@@ -187,7 +189,8 @@ def _find(journal: Journal, wanted: int | float, now: float) -> _Found:
     if wanted > now or (journal.first and earliest is not None and wanted < earliest):
         start = f"from {_text(earliest)} " if journal.first and earliest is not None else ""
         raise ValueError(f"The journal goes {start}to {_text(now)} by the router's clock, so not to {_text(wanted)}.")
-    number = journal.number_at(wanted)
+    # A datetime has microseconds, so the time of an entry may have been rounded down.
+    number = journal.number_at(wanted + _ROUNDING)
     return _Found(number, wanted, journal.stretch(number))
 
 

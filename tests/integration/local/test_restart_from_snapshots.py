@@ -167,14 +167,14 @@ def test_an_entry_changed_beside_the_snapshot(tmp_path: Path) -> None:
 def test_slow_snapshots_are_made_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A state that takes long to write does not hold the service up again and again."""
     now = [1000.0]
-    monkeypatch.setattr(snapshots, "SHARE", 10)
+    monkeypatch.setattr(pacing, "SHARE", 10)
     monkeypatch.setattr(time, "thread_time", lambda: now[0])
     with LocalTaskRouter(db=tmp_path / "state.db", clock="virtual") as router:
         service = router._running()
         due = service.committer.committed
         assert due is not None
         made = due.__self__  # type: ignore[attr-defined]
-        assert made._distance == 25
+        assert made._pace._distance == 25
         snapshot = service.engine.snapshot
 
         def slow() -> str:
@@ -185,12 +185,12 @@ def test_slow_snapshots_are_made_less_often(tmp_path: Path, monkeypatch: pytest.
         now[0] += 1
         for number in range(30):
             router.add_worker(f"W{number}")
-        assert made._distance > 1000
+        assert made._pace._distance > 1000
 
 
 def test_no_snapshot_of_a_very_large_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While there are very many tasks none is made; afterwards one is, and a start has everything either way."""
-    monkeypatch.setattr(snapshots, "MOST_TASKS", 20)
+    monkeypatch.setattr(pacing, "MOST_TASKS", 20)
     path = tmp_path / "state.db"
     with LocalTaskRouter(db=path, clock="virtual") as router:
         for _ in range(60):
