@@ -124,11 +124,19 @@ def test_every_address_of_the_machine() -> None:
         router.stop()
 
 
-@pytest.mark.parametrize("names", ["taskrouter", [7], ["http://x"], ["x:4100"], ["a b"], [""]])
+@pytest.mark.parametrize("names", [["http://x"], ["x:4100"], ["a b"], [""]])
 def test_bad_allowed_hosts(names: Any) -> None:
-    """A text by itself, a URL and a name with a port are refused at once, with what is right."""
+    """A URL and a name with a port are refused at once, with what is right."""
     with pytest.raises(ValueError, match="allowed_hosts"):
         LocalTaskRouter(allowed_hosts=names)
+
+
+def test_allowed_hosts_of_a_wrong_type() -> None:
+    """They are a list of strings; a single string would be a list of letters."""
+    wrong: Any
+    for wrong, text in (("taskrouter", "allowed_hosts must be a list of host names"), ([7], "must be a string")):
+        with pytest.raises(TypeError, match=text):
+            LocalTaskRouter(allowed_hosts=wrong)
 
 
 def test_a_service_does_not_feed_itself(router: LocalTaskRouter) -> None:

@@ -415,8 +415,6 @@ def test_events_leave_after_the_answer_and_the_delay() -> None:
 @pytest.mark.parametrize("delay", [-0.1, 1.5, "1", True, None])
 def test_bad_delays(delay: object) -> None:
     """The message says what would be right."""
-    with pytest.raises(
-        ValueError if isinstance(delay, float) else TypeError,
-        match="event_delay must be a number of seconds from 0 to 1",
-    ):
+    kind = ValueError if isinstance(delay, float) else TypeError
+    with pytest.raises(kind, match="event_delay must be a number of seconds from 0 to 1"):
         LocalTaskRouter(event_delay=delay)  # type: ignore[arg-type]
