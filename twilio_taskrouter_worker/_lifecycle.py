@@ -141,7 +141,12 @@ class Lifecycle(WorkerEmitter):
         return future
 
     def run_forever(
-        self, *, grace: float = 10.0, drain_activity: str | Activity | None = None, health_port: int | None = None
+        self,
+        *,
+        grace: float = 10.0,
+        drain_activity: str | Activity | None = None,
+        health_port: int | None = None,
+        health_host: str = "127.0.0.1",
     ) -> None:
         """Connect, and block until the worker is disconnected; the main loop of a program.
 
@@ -155,8 +160,9 @@ class Lifecycle(WorkerEmitter):
             drain_activity: Activity (name, sid or Activity) to set first after a signal, so that no reservation is
                 offered to a program that is stopping; offered reservations that were not started are rejected. None
                 keeps the current activity.
-            health_port: Port of the loopback interface on which ``/live`` and ``/ready`` are answered meanwhile; see
-                :class:`~twilio_taskrouter_worker.HealthServer`, also for other interfaces. None starts no server.
+            health_port: Port on which ``/live`` and ``/ready`` are answered meanwhile; see
+                :class:`~twilio_taskrouter_worker.HealthServer`. None starts no server.
+            health_host: Interface of that port; ``0.0.0.0`` is all of them, as Kubernetes' probes need.
 
         Raises:
             GaveUpError: Callbacks or handlers had not finished at the end of the grace period. Uncaught, it ends the
@@ -167,6 +173,7 @@ class Lifecycle(WorkerEmitter):
             TypeError: An argument has the wrong type.
             ValueError: The grace is negative, or ``drain_activity`` does not exist; the latter is raised when the
                 worker is first ready.
+            OSError: The port is in use, or the host is not an address of this machine.
             DispatchThreadError: Called inside a callback.
         """
         self._waits.refuse_on_dispatch_thread("run_forever()")
@@ -174,7 +181,7 @@ class Lifecycle(WorkerEmitter):
             raise ValueError(f"grace must be a number of seconds, 0 or more, not {grace}")
         _checks.optional(_checks.activity)("drain_activity", drain_activity)
         self._gave_up = []
-        with StopSignals() as signals, self._serve_health(health_port):
+        with StopSignals() as signals, self._serve_health(health_port, health_host):
             connection, ready = self._start()
             # Only here: in start() the application can still call update_token() at any time.
             connection.end_without_token()
@@ -307,8 +314,8 @@ class Lifecycle(WorkerEmitter):
             failure=None if ended is None or ended.failure is None else str(ended.failure),
         )
 
-    def _serve_health(self, port: int | None) -> AbstractContextManager[object]:
-        return nullcontext() if port is None else HealthServer(self._health, port)
+    def _serve_health(self, port: int | None, host: str) -> AbstractContextManager[object]:
+        return nullcontext() if port is None else HealthServer(self._health, port, host)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from datetime import datetime
+from inspect import unwrap
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import _checks
@@ -16,7 +17,7 @@ from ._bridge.request import Request
 from ._bridge.returning import Return
 from ._bridge.schema import Record
 from ._bridge.waiting import Waiting
-from ._bridge.watching import Watch
+from ._bridge.watching import Around, Watch
 from ._bridge.work import Work
 from ._display.tables import Listing, View
 from ._lifecycle import Lifecycle, monotonic_expiry
@@ -25,7 +26,7 @@ from .activity import Activity
 from .channel import Channel
 from .directory import Directory, Named
 from .errors import InvalidMessageError, NotReadyError, TaskRouterError
-from .events import Listener
+from .events import Listener, check_callback, is_same_function
 from .health import Health
 from .observer import HistoryEntry, Observer
 from .options import LogLevel, Options, set_log_level
@@ -46,6 +47,7 @@ __all__ = ["Worker"]
 T = TypeVar("T")
 H = TypeVar("H", bound=Handler)
 X = TypeVar("X", bound=Handler | HandleHandler)
+A = TypeVar("A", bound=Around)
 
 
 class Worker(WorkerFields, Lifecycle):
@@ -444,6 +446,41 @@ class Worker(WorkerFields, Lifecycle):
             return function
 
         return add if handler is None else add(handler)
+
+    def around(self, context: A) -> A:
+        """Run each callback and handler inside a context manager, for database connections, tracing or log fields.
+
+        ::
+
+            @worker.around
+            @contextmanager
+            def timed(event, args):
+                started = time.monotonic()
+                try:
+                    yield
+                finally:
+                    print(event, time.monotonic() - started)
+
+        It is entered and left on the thread of the callback. Several nest, the first one outermost; registering a
+        function again replaces it. An exception of the callback passes through it; one of the context manager itself
+        counts as the callback's. A context manager cannot suppress an exception, since a failed handler must not
+        complete its task.
+
+        Args:
+            context: Called with the name of the event and the callback's arguments (a tuple); returns a context
+                manager.
+
+        Returns:
+            The function, so that it can be used as a decorator.
+
+        Raises:
+            TypeError: It is not callable, or it is a coroutine function.
+        """
+        check_callback("The argument of around()", context)
+        with self._lock:
+            others = [each for each in self._watch.around if not is_same_function(unwrap(context), unwrap(each))]
+            self._watch.around = (*others, context)
+        return context
 
     # -- calls -----------------------------------------------------------------------------------------------------
 

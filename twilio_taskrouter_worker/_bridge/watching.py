@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from ..reservation import Reservation
     from .request import Request
 
-__all__ = ["Watch"]
+__all__ = ["Around", "Watch"]
 
 T = TypeVar("T")
+Around = Callable[[str, "tuple[Any, ...]"], AbstractContextManager[object]]
+"""Given the name of an event and a callback's arguments, returns the context in which the callback runs."""
 
 HISTORY = 200
 """Entries of ``worker.history``."""
@@ -50,6 +53,8 @@ class Watch:
 
     def __init__(self, observer: Observer | None = None) -> None:
         self.observer = observer
+        self.around: tuple[Around, ...] = ()
+        """The contexts around each callback and handler, the outermost first."""
         # A deque's append and copy are atomic.
         self._history: deque[_Entry] = deque(maxlen=HISTORY)
         self.connections = 0
@@ -126,11 +131,11 @@ class Watch:
             BaseException: Any exception of the function, unchanged.
         """
         if self.observer is None:
-            return function(*args)
+            return self._inside(event, args, function)
         started = time.monotonic()
         failure: BaseException | None = None
         try:
-            return function(*args)
+            return self._inside(event, args, function)
         except BaseException as error:
             failure = error
             raise
@@ -171,6 +176,23 @@ class Watch:
             error=error,
         )
         self._tell(self.observer.callback_ended, record)
+
+    def _inside(self, event: str, args: tuple[Any, ...], function: Callable[..., T]) -> T:
+        if not self.around:
+            return function(*args)
+        failures: list[BaseException] = []
+        with ExitStack() as stack:
+            try:
+                for each in self.around:
+                    stack.enter_context(each(event, args))
+                value = function(*args)
+            except BaseException as error:
+                failures.append(error)
+                raise
+        if failures:
+            # A context that suppresses it would turn a handler that failed into one that completes its task.
+            raise failures[0]
+        return value
 
     def foreign_accept(self, worker_sid: str, reservation: Reservation) -> None:
         """Record a reservation that was accepted by another process or backend; a WARNING the first time.

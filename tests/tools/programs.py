@@ -1,0 +1,73 @@
+"""Programs in processes of their own: bounded in time, with their output in a file, and none left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from tests.tools.wait import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 50.0
+"""Seconds that anything may take on a loaded machine."""
+
+
+class Program:
+    """A running program, with all processes of its group; a context manager that ends them.
+
+    ``arguments`` are those of ``python -m``. The package comes from this checkout, everything else from ``folder``.
+    """
+
+    def __init__(self, *arguments: str, folder: Path, log: Path, **environment: str) -> None:
+        self.log = log
+        path = os.pathsep.join((str(ROOT), str(folder)))
+        with log.open("w", encoding="utf-8") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def said(self) -> str:
+        """Everything that it has printed."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for(self, pattern: str, count: int = 1) -> str:
+        """Wait until it has printed a text as often as ``count``; return the pattern's first group of the last one."""
+
+        def found() -> list[str]:
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.said()}"
+            matches = re.findall(pattern, self.said())
+            return matches if len(matches) >= count else []
+
+        return eventually(found, PATIENCE, lambda: f"{pattern!r} was not printed: {self.said()}")[-1]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send its first process a signal and return its exit code."""
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it did not end: {self.said()}") from None
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Its children may outlive it, so the group is ended in any case.
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait(timeout=PATIENCE)
