@@ -47,7 +47,7 @@ def application() -> Flask:
     """A Flask application with the command."""
     from twilio_taskrouter_worker.contrib.flask import worker_command
 
-    app = flask.Flask(__name__)
+    app: Flask = flask.Flask(__name__)
     app.cli.add_command(worker_command)
     return app
 
