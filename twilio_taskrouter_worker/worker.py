@@ -463,9 +463,9 @@ class Worker(WorkerFields, Lifecycle):
 
         It is entered and left on the thread of the callback; with ``serve(executor=...)`` on the thread that waits for
         the handler; not at all for callbacks that run in other processes. Several nest, the first one outermost;
-        registering a function again replaces it. An exception of the callback passes through it; one of the context manager itself
-        counts as the callback's. A context manager cannot suppress an exception, since a failed handler must not
-        complete its task.
+        registering a function again replaces it. An exception of the callback passes through it; one of the context
+        manager itself counts as the callback's. A context manager cannot suppress an exception, since a failed handler
+        must not complete its task.
 
         Args:
             context: Called with the name of the event and the callback's arguments (a tuple); returns a context
