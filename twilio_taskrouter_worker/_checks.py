@@ -13,7 +13,6 @@ from typing import Any
 from ._json import dumps, loads
 
 __all__ = [
-    "activity",
     "at_least",
     "between",
     "boolean",
@@ -283,30 +282,6 @@ def timeout(name: str, value: object) -> float | None:
     if span != span:
         raise ValueError(f"{name} must be a number of seconds or None, not {span}")
     return min(span, LONGEST_WAIT)
-
-
-def activity(name: str, value: object) -> object:
-    """Check an activity: its name, its sid, or an Activity.
-
-    Args:
-        name: Name of the argument.
-        value: Its value.
-
-    Returns:
-        The value.
-
-    Raises:
-        TypeError: It is neither a string nor an Activity.
-        ValueError: It is empty.
-    """
-    if not isinstance(value, str):
-        from .activity import Activity
-
-        if not isinstance(value, Activity):
-            raise wrong_type(name, "an activity's name or sid, or an Activity", value)
-    elif not value:
-        raise ValueError(f"{name} must be an activity's name or sid, not empty")
-    return value
 
 
 def one_of(*values: str) -> Callable[[str, object], str]:

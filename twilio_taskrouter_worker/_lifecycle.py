@@ -22,6 +22,7 @@ from ._bridge.work import Work
 from ._listening import WorkerEmitter
 from ._signals import StopSignals
 from ._version import __version__
+from .activity import Activity, check_activity
 from .errors import AlreadyConnectedError, ConnectTimeoutError, GaveUpError, TaskRouterError
 from .health import Health, HealthServer
 from .single import ProcessLock
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from ._bridge.connection import Connection
     from ._bridge.messages import Message
     from ._bridge.mirror import Mirror
-    from .activity import Activity
     from .options import Options
     from .serving import Server
     from .worker import Worker
@@ -179,7 +179,7 @@ class Lifecycle(WorkerEmitter):
         self._waits.refuse_on_dispatch_thread("run_forever()")
         if _checks.timeout("grace", grace) is None or grace < 0:
             raise ValueError(f"grace must be a number of seconds, 0 or more, not {grace}")
-        _checks.optional(_checks.activity)("drain_activity", drain_activity)
+        _checks.optional(check_activity)("drain_activity", drain_activity)
         self._gave_up = []
         with StopSignals() as signals, self._serve_health(health_port, health_host):
             connection, ready = self._start()
@@ -227,7 +227,7 @@ class Lifecycle(WorkerEmitter):
         """
         self._waits.refuse_on_dispatch_thread("drain()")
         limit = _checks.timeout("timeout", timeout)
-        _checks.optional(_checks.activity)("activity", activity)
+        _checks.optional(check_activity)("activity", activity)
         self._check_process()
         if activity is not None and self._state.record is not None:
             activity = self._state.find_activity("activity", activity)

@@ -6,11 +6,12 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Any
 
+from . import _checks
 from ._bridge import routes, schema
 from ._bridge.owner import Owner
 from ._bridge.schema import Record, Resource, Wire
 
-__all__ = ["Activity"]
+__all__ = ["Activity", "check_activity"]
 
 
 class Activity(Resource):
@@ -80,3 +81,25 @@ class Activity(Resource):
 
         values = {"activity_sid": self.sid, "reject_pending_reservations": reject_pending_reservations}
         return self._state.call_worker(routes.SET_ACTIVITY, values, answered)
+
+
+def check_activity(name: str, value: object) -> object:
+    """Check an argument that is an activity: its name, its sid, or an Activity.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Returns:
+        The value.
+
+    Raises:
+        TypeError: It is neither a string nor an Activity.
+        ValueError: It is empty.
+    """
+    if isinstance(value, str):
+        if not value:
+            raise ValueError(f"{name} must be an activity's name or sid, not empty")
+    elif not isinstance(value, Activity):
+        raise _checks.wrong_type(name, "an activity's name or sid, or an Activity", value)
+    return value

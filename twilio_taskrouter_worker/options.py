@@ -7,18 +7,16 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import attrs
 
 from . import _checks
 from ._local_url import local_url
+from .activity import Activity, check_activity
 from .observer import Observer
 from .single import Single
-
-if TYPE_CHECKING:
-    from .activity import Activity
 
 __all__ = ["LOG_LEVELS", "LogLevel", "Options", "bridge_urls", "set_log_level"]
 
@@ -60,7 +58,7 @@ _optional_provider = _checks.validator(
 _optional_host_part = _checks.validator(_checks.optional(_host_part))
 
 
-_optional_activity = _checks.validator(_checks.optional(_checks.activity))
+_optional_activity = _checks.validator(_checks.optional(check_activity))
 
 
 def _observer(name: str, value: object) -> Observer:

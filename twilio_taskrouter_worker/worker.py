@@ -22,7 +22,7 @@ from ._bridge.work import Work
 from ._display.tables import Listing, View
 from ._lifecycle import Lifecycle, monotonic_expiry
 from ._version import __version__
-from .activity import Activity
+from .activity import Activity, check_activity
 from .channel import Channel
 from .directory import Directory, Named
 from .errors import InvalidMessageError, NotReadyError, TaskRouterError
@@ -573,7 +573,7 @@ class Worker(WorkerFields, Lifecycle):
             NotReadyError: The worker has not been ready yet.
             ClosedError: The worker was disconnected.
         """
-        _checks.activity("activity", activity)
+        check_activity("activity", activity)
         if self._state.record is None:
             raise NotReadyError("The activities are not known yet: the worker has not been connected; call connect()")
         found = self._state.find_activity("activity", activity)

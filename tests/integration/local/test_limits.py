@@ -71,7 +71,7 @@ def test_the_oldest_connection_makes_room(
     ]
 
 
-def test_strangers_make_room_first(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unproven_connections_are_evicted_first(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of newer connections does not close one on which somebody with credentials was served."""
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 10)
     url = f"{router.url}/v1/Workspaces"

@@ -58,7 +58,7 @@ class Webhooks:
         self._execute = execute
         self._client = WebhookClient(auth_token)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lines: dict[str, _Line] = {}
+        self._queues: dict[str, _Queue] = {}
         """Event callbacks that wait or are under way, by workspace."""
         self._failing: set[str] = set()
         """URLs whose latest event callback failed."""
@@ -79,9 +79,9 @@ class Webhooks:
             if urls:
                 batch.then(lambda: self._start(self._assign(event, urls)))
         if workspace is not None and workspace.event_callback_url and _wanted(workspace.events_filter, event.type):
-            line = self._lines.setdefault(event.workspace_sid, _Line(event.workspace_sid))
-            line.append(_Callback(batch, workspace.event_callback_url, event, workspace.friendly_name))
-            batch.then(lambda: self._pump(line))
+            queue = self._queues.setdefault(event.workspace_sid, _Queue(event.workspace_sid))
+            queue.append(_Callback(batch, workspace.event_callback_url, event, workspace.friendly_name))
+            batch.then(lambda: self._pump(queue))
 
     async def close(self) -> None:
         """Give up the callbacks in progress, and close the connections."""
@@ -133,7 +133,7 @@ class Webhooks:
                     self._warned[params["WorkflowSid"]] = self._loop.time()
                 continue
             webhooks_log.info("Assignment callback %s answered %d for %s", shown(url), reply.status, sid)
-            self._obey(reply, event, url)
+            self._execute_instruction(reply, event, url)
             return
         try:
             self._execute(commands.CancelReservation(workspace_sid=event.workspace_sid, sid=sid))
@@ -148,7 +148,7 @@ class Webhooks:
         self._warned.pop(workflow_sid, None)
         return logging.WARNING
 
-    def _obey(self, reply: Reply, event: Event, url: str) -> None:
+    def _execute_instruction(self, reply: Reply, event: Event, url: str) -> None:
         where = f"{shown(url)} for reservation {event.reservation.sid if event.reservation else ''}"
         try:
             asked = assignments.instruction(reply.body, event)
@@ -172,23 +172,23 @@ class Webhooks:
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    def _pump(self, line: _Line) -> None:
+    def _pump(self, queue: _Queue) -> None:
         """Start posting a queue's callbacks, if its first one is released."""
-        if not line.busy and line.ready():
-            line.busy = True
-            self._start(self._serve(line))
+        if not queue.busy and queue.ready():
+            queue.busy = True
+            self._start(self._serve(queue))
 
-    async def _serve(self, line: _Line) -> None:
+    async def _serve(self, queue: _Queue) -> None:
         try:
-            while line.ready():
-                callback = line.waiting.popleft()
+            while queue.ready():
+                callback = queue.waiting.popleft()
                 await self._post_event(callback.url, callback.event, callback.workspace_name)
-                line.report_gap()
+                queue.report_gap()
         finally:
-            line.busy = False
-            if not line.waiting:
+            queue.busy = False
+            if not queue.waiting:
                 # An idle queue is removed, so that deleted workspaces leave none behind.
-                self._lines.pop(line.workspace_sid, None)
+                self._queues.pop(queue.workspace_sid, None)
 
     async def _post_event(self, url: str, event: Event, workspace_name: str) -> None:
         params = event_fields.callback_params(event, self._engine.account_sid, workspace_name)
@@ -220,7 +220,7 @@ class _Callback:
     workspace_name: str
 
 
-class _Line:
+class _Queue:
     """Event callbacks of one workspace, in the order of their events."""
 
     def __init__(self, workspace_sid: str) -> None:

@@ -112,7 +112,7 @@ class HttpServer(web.Server):
     """Makes a :class:`Connection` for each peer, and evicts silent ones and those beyond the limits.
 
     A websocket session is never evicted. Of the other connections one is evicted when there are too many, or when their
-    unanswered requests are too large: first those without a successful request (strangers), then the others (guests),
+    unanswered requests are too large: first those without a successful request (unproven), then the others (proven),
     and among these the one whose latest request is the oldest.
     """
 
@@ -134,8 +134,8 @@ class HttpServer(web.Server):
         self._count = 0
         self._waiting = 0
         # Connections without a session, in the order of their arrival or latest request.
-        self._strangers: OrderedDict[Connection, None] = OrderedDict()
-        self._guests: OrderedDict[Connection, None] = OrderedDict()
+        self._unproven: OrderedDict[Connection, None] = OrderedDict()
+        self._proven: OrderedDict[Connection, None] = OrderedDict()
         self._warned = False
 
     def __call__(self) -> web.RequestHandler:
@@ -152,7 +152,7 @@ class HttpServer(web.Server):
         super().connection_made(handler, transport)
         assert isinstance(handler, Connection)
         self._count += 1
-        self._strangers[handler] = None
+        self._unproven[handler] = None
         self._silent[handler] = self._loop_here.time() + FIRST_REQUEST_SECONDS
         if self._sweeper is None:
             self._sweeper = self._loop_here.call_later(FIRST_REQUEST_SECONDS / 5, self._sweep)
@@ -182,7 +182,7 @@ class HttpServer(web.Server):
         if connection in self._line(connection):
             connection.received += size
             self._waiting += size
-        while self._waiting > WAITING_BYTES and (self._strangers or self._guests):
+        while self._waiting > WAITING_BYTES and (self._unproven or self._proven):
             self._make_room(f"{self._waiting} bytes of requests that are not whole")
 
     def _counted(self, handler: Handler) -> Handler:
@@ -206,12 +206,12 @@ class HttpServer(web.Server):
         self._waiting -= connection.received
         connection.received = 0
         if good and not connection.known:
-            del self._strangers[connection]
+            del self._unproven[connection]
             connection.known = True
-            self._guests[connection] = None
+            self._proven[connection] = None
 
     def _line(self, connection: Connection) -> OrderedDict[Connection, None]:
-        return self._guests if connection.known else self._strangers
+        return self._proven if connection.known else self._unproven
 
     def forget(self, connection: Connection) -> None:
         """Exempt a connection from counting and eviction; a second call does nothing.
@@ -235,7 +235,7 @@ class HttpServer(web.Server):
         if not self._warned:
             self._warned = True
             log.warning("There are %s: from now on the oldest connections without a request are closed", why)
-        connection = next(iter(self._strangers or self._guests))
+        connection = next(iter(self._unproven or self._proven))
         self.forget(connection)
         # Aborted: unsent bytes for a peer that does not read would keep the socket open.
         transport = connection.transport
