@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import warnings
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -84,6 +85,8 @@ _SHOWN = (
     multiple=True,
     help="Print this snippet to paste, too; may be repeated.",
 )
+@click.option("--console/--no-console", default=True, help="Serve the console, a page in the browser. The default.")
+@click.option("--open", "open_console", is_flag=True, help="Open the console in the browser.")
 @click.option("--quiet", is_flag=True, help="Do not log requests, connections, events and webhooks.")
 @click.option("--verbose", is_flag=True, help="Log debug messages, too.")
 @click.option(
@@ -109,6 +112,8 @@ def local(
     random_seed: int | None,
     detach: bool,
     snippets: tuple[str, ...],
+    console: bool,
+    open_console: bool,
     quiet: bool,
     verbose: bool,
     event_delay: float,
@@ -122,12 +127,16 @@ def local(
     It answers the REST API and the event bridge on one port. It starts with a workspace with one workflow, one queue
     and one worker, or with the content of a seed file. The state is in memory, or kept in a file. Prints its addresses
     and credentials, then a line for each request, connection, event and webhook. Ctrl-C or SIGTERM ends it with exit
-    code 0.
+    code 0. The console's link is a secret: it opens the service in any browser.
     """
+    if open_console and not console:
+        raise click.UsageError("--open opens the console, which --no-console leaves out.")
     if detach:
         facts = background.detach(
-            port, [argument for argument in sys.argv[2:] if argument not in ("--detach", "--json")]
+            port, [argument for argument in sys.argv[2:] if argument not in ("--detach", "--json", "--open")]
         )
+        if open_console:
+            _open(facts)
         click.echo(
             json.dumps(facts) if as_json else f"Local TaskRouter is ready at {facts['url']}, log in {facts['log']}"
         )
@@ -147,6 +156,7 @@ def local(
                 seed=random_seed,
                 db=db,
                 event_delay=event_delay,
+                console=console,
                 seed_file=seed_file,
                 account_sid=account_sid,
                 auth_token=auth_token,
@@ -167,6 +177,8 @@ def local(
         try:
             facts = _facts(router)
             click.echo(json.dumps(facts) if as_json else _welcome(facts, router, db, snippets))
+            if open_console:
+                _open(facts)
             stop.wait()
         finally:
             router.stop()
@@ -230,6 +242,7 @@ def _facts(router: LocalTaskRouter) -> dict[str, Any]:
     worker = _first_worker(router)
     return {
         "url": router.url,
+        "console_url": _or_none(lambda: router.console_url),
         "eb_server": router.connection["eb_server"],
         "ws_server": router.connection["ws_server"],
         "account_sid": router.account_sid,
@@ -243,6 +256,12 @@ def _facts(router: LocalTaskRouter) -> dict[str, Any]:
         "worker_sid": worker,
         "token": router.token(worker, ttl=_TOKEN_SECONDS) if worker is not None else None,
     }
+
+
+def _open(facts: dict[str, Any]) -> None:
+    """Open the console in the browser; the link is on the screen for where there is none."""
+    if not webbrowser.open(facts["console_url"]):
+        click.echo("No browser was found: open the link of the console yourself.", err=True)
 
 
 def _first_worker(router: LocalTaskRouter) -> str | None:
@@ -271,10 +290,12 @@ def _welcome(facts: dict[str, Any], router: LocalTaskRouter, db: str | None, sni
         lines.append(f"  and {len(workers) - 5} more workers")
     for name in snippets if facts["worker_sid"] and facts["workflow_sid"] else ():
         lines += ["", SNIPPETS[name](facts)]
+    console = [f"  {'console':<8}{facts['console_url']}"] if facts["console_url"] else []
     end = "everything is in memory" if db is None else f"everything is kept in {db}"
     lines += [
         "",
         f"  export {LOCAL_URL}={facts['url']}",
+        *console,
         f"  --snippets python|rest|js|curl: programs to paste; {end}",
         "",
         f"Local TaskRouter is ready at {facts['url']}, Ctrl-C ends it",

@@ -54,6 +54,20 @@ def hosts_of(names: Sequence[str]) -> list[str]:
     return [name.lower() for name in names]
 
 
+def console_of(console: bool) -> bool:
+    """Return whether there is a console.
+
+    Args:
+        console: True or False.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not isinstance(console, bool):
+        raise ValueError(f"console must be True or False, not {console!r}.")
+    return console
+
+
 def seed_of(seed: int | None) -> int | None:
     """Return the seed of sids and secrets.
 

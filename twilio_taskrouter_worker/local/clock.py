@@ -117,6 +117,18 @@ class Clock:
         _moment(self.now() + span)
         self._move(lambda: self._set(shown=self._now() + span))
 
+    def advance_to_next(self) -> None:
+        """Move the clock forward to the next timer of its router, and run it; does nothing if there is none.
+
+        Blocks until it has run.
+
+        Raises:
+            StateError: its router has been stopped.
+        """
+        due = self._next_deadline() if self._next_deadline is not None else None
+        if due is not None:
+            self._advance_to(due)
+
     def run_until(
         self,
         when: float | datetime | Callable[[], object],

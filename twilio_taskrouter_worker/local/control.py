@@ -8,10 +8,11 @@ service has none of it.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Callable, Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 import attrs
 from aiohttp import web
@@ -21,7 +22,7 @@ from .._json import dumps, loads
 from .._version import __version__
 from ..errors import NotFoundError, RequestRejectedError, TaskRouterError
 from .clock import Clock
-from .faults import Fault
+from .faults import Fault, Faults
 from .server.auth import basic
 from .server.http import refusals
 from .server.http.connections import JSON, read_body
@@ -36,21 +37,45 @@ __all__ = ["Control"]
 PREFIX: Final = "/control/v1/"
 _EVENTS_AT_ONCE: Final = 500
 
-# By the name of a fault: True if it lasts until its end, False if it happens once.
-_FAULTS: Final = {
-    "delay": True,
-    "drop": False,
-    "duplicate": True,
-    "evict": False,
-    "expire_token": False,
-    "half_open": True,
-    "http_latency": True,
-    "http_status": True,
-    "rate_limit": True,
-    "refuse_connects": True,
-    "reorder": True,
-    "stall_heartbeats": True,
-}
+FAULT_NAMES: Final = (
+    "delay",
+    "drop",
+    "duplicate",
+    "evict",
+    "expire_token",
+    "half_open",
+    "http_latency",
+    "http_status",
+    "rate_limit",
+    "refuse_connects",
+    "reorder",
+    "stall_heartbeats",
+)
+
+
+def _kind(name: str) -> dict[str, Any]:
+    """Return how a fault is begun, for a form: read from the method itself, so that it cannot differ."""
+    parameters = list(inspect.signature(getattr(Faults, name)).parameters.values())[1:]
+    types = get_type_hints(getattr(Faults, name))
+    return {
+        "name": name,
+        "lasting": types["return"] is Fault,
+        "parameters": [
+            {
+                "name": each.name,
+                "kind": _PARAMETER_KINDS.get(each.name) or _TYPE_KINDS.get(types[each.name], "text"),
+                "required": each.default is inspect.Parameter.empty,
+                "default": None if each.default is inspect.Parameter.empty else each.default,
+            }
+            for each in parameters
+        ],
+    }
+
+
+_PARAMETER_KINDS: Final = {"worker": "worker", "body": "json"}
+_TYPE_KINDS: Final = {float: "seconds", int: "integer", int | None: "integer", bool: "boolean"}
+FAULT_KINDS: Final = [_kind(name) for name in FAULT_NAMES]
+"""How each fault is begun, as data."""
 
 
 @attrs.frozen
@@ -77,9 +102,11 @@ class Control:
             ("POST", "clock/advance", self._advance),
             ("POST", "clock/pause", lambda question: _moved(router.clock, router.clock.pause)),
             ("POST", "clock/resume", lambda question: _moved(router.clock, router.clock.resume)),
-            ("GET", "faults", lambda question: [_fault(each) for each in router.faults.active]),
+            ("GET", "faults", lambda question: [fault_row(each) for each in router.faults.active]),
             ("POST", "faults", self._begin_fault),
+            ("GET", "faults/kinds", lambda question: FAULT_KINDS),
             ("POST", "faults/clear", lambda question: router.faults.clear()),
+            ("DELETE", "faults/{fault}", self._end_fault),
             ("GET", "sessions", self._sessions),
             ("GET", "events", self._events),
             ("POST", "events/{event}/resend", lambda question: router.resend_event(question.path["event"])),
@@ -106,6 +133,20 @@ class Control:
         if not path.startswith(PREFIX):
             return None
         basic.check(service, request.headers.get("Authorization"))
+        return await self.operate(request, path)
+
+    async def operate(self, request: web.BaseRequest, path: str) -> web.Response:
+        """Execute a request whose sender was checked already.
+
+        Args:
+            request: the request.
+            path: its path, from ``/control/v1/`` on.
+
+        Raises:
+            Rejected: the path is unknown, or the body is invalid.
+        """
+        if not path.startswith(PREFIX):
+            raise refusals.not_found(path)
         try:
             found = self._routes.find(request.method, path[len(PREFIX) :])
         except MethodNotAllowed as error:
@@ -162,15 +203,18 @@ class Control:
         }
 
     def _advance(self, question: _Question) -> Any:
+        clock = self._router.clock
+        if question.body.get("to") == "next":
+            return _moved(clock, clock.advance_to_next)
         if "seconds" not in question.body:
-            raise ValueError('The body must be {"seconds": NUMBER}')
-        return _moved(self._router.clock, lambda: self._router.clock.advance(question.body["seconds"]))
+            raise ValueError('The body must be {"seconds": NUMBER} or {"to": "next"}')
+        return _moved(clock, lambda: clock.advance(question.body["seconds"]))
 
     def _begin_fault(self, question: _Question) -> Any:
         name, seconds = question.body.get("name"), question.body.get("for")
         arguments = question.body.get("arguments", {})
-        if name not in _FAULTS:
-            raise ValueError(f"There is no fault {name!r}; there are {', '.join(_FAULTS)}")
+        if name not in FAULT_NAMES:
+            raise ValueError(f"There is no fault {name!r}; there are {', '.join(FAULT_NAMES)}")
         if not isinstance(arguments, dict):
             raise ValueError("arguments must be a JSON object")
         seconds = _checks.optional(_checks.seconds_between(0, 86400))("for", seconds)
@@ -181,7 +225,15 @@ class Control:
             timer = threading.Timer(seconds, result.undo)
             timer.daemon = True
             timer.start()
-        return _fault(result)
+        return fault_row(result)
+
+    def _end_fault(self, question: _Question) -> None:
+        number = question.path["fault"]
+        for fault in self._router.faults.active:
+            if str(fault.number) == number:
+                fault.undo()
+                return
+        raise NotFoundError(f"There is no active fault {number!r}.", status=404, code=20404)
 
     def _sessions(self, question: _Question) -> Any:
         router = self._router
@@ -227,8 +279,13 @@ def _moved(clock: Clock, change: Callable[[], None]) -> dict[str, Any]:
     return _clock(clock)
 
 
-def _fault(fault: Fault) -> dict[str, Any]:
-    return {"text": str(fault), "hits": fault.hits}
+def fault_row(fault: Fault) -> dict[str, Any]:
+    """Return an active fault as an answer shows it.
+
+    Args:
+        fault: the fault.
+    """
+    return {"id": fault.number, "name": str(fault).partition("(")[0], "text": str(fault), "hits": fault.hits}
 
 
 async def _body(request: web.BaseRequest) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -33,8 +34,10 @@ _RATE_LIMITED: Final = 20429
 class Fault:
     """One injected fault. It is active from its creation until :meth:`undo`, or until the end of its ``with`` block."""
 
-    def __init__(self, text: str, active_fault: ActiveFault, end: Callable[[Fault], None]) -> None:
+    def __init__(self, text: str, active_fault: ActiveFault, end: Callable[[Fault], None], number: int) -> None:
         self._text = text
+        self.number = number
+        """Identifies it among the faults of its router."""
         self._active_fault = active_fault
         self._end = end
 
@@ -92,6 +95,7 @@ class Faults:
 
     def __init__(self, call: Callable[[Callable[[Service], Any]], Any]) -> None:
         self._call = call
+        self._numbers = itertools.count(1)
         self._active: list[Fault] = []
         """In the order of their start; may include ended ones. Replaced, never changed, on the router's thread only."""
 
@@ -395,7 +399,7 @@ class Faults:
     def _begin(self, text: str, active_fault: ActiveFault) -> Fault:
         def begin(service: Service) -> Fault:
             active_fault.worker_sid = _known(service, active_fault.worker_sid)
-            fault = Fault(text, active_fault, self._undo)
+            fault = Fault(text, active_fault, self._undo, next(self._numbers))
             service.faults.begin(active_fault)
             self._active = [*self.active, fault]
             return fault

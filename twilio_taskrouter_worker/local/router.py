@@ -12,8 +12,19 @@ import attrs
 from .._log import LOCAL as log
 from ..errors import StateError
 from . import seeds
-from .arguments import clock_of, event_delay_of, file_of, hosts_of, port_of, reason_code_of, rules_of, seed_of
+from .arguments import (
+    clock_of,
+    console_of,
+    event_delay_of,
+    file_of,
+    hosts_of,
+    port_of,
+    reason_code_of,
+    rules_of,
+    seed_of,
+)
 from .clock import Clock
+from .console import ConsoleFacade
 from .control import Control
 from .credentials import Credentials, credentials
 from .database_files import DatabaseFiles
@@ -24,6 +35,8 @@ from .opening import OpenedService, OpeningOptions, catch_up, open_service, plan
 from .origin import Origin
 from .reading import refused
 from .rules import Rules
+from .server.console.access import PATH as CONSOLE_PATH
+from .server.console.access import link_token
 from .server.hosting import Host
 from .server.service import EVENT_DELAY_SECONDS, Service
 from .time_machine import TimeMachine
@@ -80,6 +93,8 @@ class LocalTaskRouter(TimeMachine):
         event_delay: seconds, from 0 to 1, between the answer to a request and the events and webhooks it caused, so
             that clients have read the answer by then. The default is short, for tests with client and service in one
             process; on a busy machine, or with clients on others, 0.025 is better.
+        console: serve the console, a page in the browser that shows and drives this router; :attr:`console_url` is its
+            link. With False nothing of it is served, and nothing is recorded for it.
 
     Raises:
         TypeError, ValueError: an argument is invalid; the message names a valid one.
@@ -107,6 +122,7 @@ class LocalTaskRouter(TimeMachine):
         clock: Clock | Literal["real", "virtual"] = "real",
         allowed_hosts: Sequence[str] = (),
         event_delay: float = EVENT_DELAY_SECONDS,
+        console: bool = True,
     ) -> None:
         given = {
             "account_sid": account_sid,
@@ -126,9 +142,10 @@ class LocalTaskRouter(TimeMachine):
         )
         self._seed_file = seed_file
         self._credentials: Credentials | None = made if db is None else None
+        self._console = ConsoleFacade(self) if console_of(console) else None
         names, control = hosts_of(allowed_hosts), Control(self)
         self._address = (host, names)
-        self._make_host: Callable[[int], Host] = lambda port: Host(host, port, control, names)
+        self._make_host: Callable[[int], Host] = lambda port: Host(host, port, control, names, self._console)
         self._host = self._make_host(port_of(port))
         self.clock = clock_of(clock)
         self.clock.bind(self._move_clock, self._next_deadline)
@@ -230,6 +247,19 @@ class LocalTaskRouter(TimeMachine):
         """
         self._running()
         return self._host.url
+
+    @property
+    def console_url(self) -> str:
+        """The link that opens the console in a browser. It contains a secret: whoever has it can do everything.
+
+        Does not block.
+
+        Raises:
+            StateError: it is not running, or was made with ``console=False``.
+        """
+        if self._console is None:
+            raise StateError("This LocalTaskRouter has no console: it was made with console=False.")
+        return f"{self.url}{CONSOLE_PATH}?token={link_token(self.auth_token)}"
 
     @property
     def connection(self) -> ConnectionOptions:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.integration.cli.commands import ROOT, Running, command_line, taskrouter
+from tests.integration.cli.commands import ROOT, Running, command_line, environment, taskrouter
+from tests.tools.wait import eventually
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.cli.snippets import python_snippet, rest_snippet
 from twilio_taskrouter_worker.local import LocalTaskRouter
@@ -26,6 +27,9 @@ CREDENTIALS = {
     "signing_key_sid": "SK" + "3" * 32,
     "signing_key_secret": "4" * 32,
 }
+
+CHANGING = ("url", "console_url", "eb_server", "ws_server", "token")
+"""What hangs on the port and the time."""
 
 
 @pytest.fixture
@@ -108,7 +112,7 @@ def test_same_seed_same_sids() -> None:
         with Running(command_line("local", "--port", "0", "--json", "--random-seed", "7")) as program:
             line: dict[str, Any] = json.loads(program.line())
             assert program.stop(signal.SIGINT) == (0, "")
-        return {name: value for name, value in line.items() if name not in ("url", "eb_server", "ws_server", "token")}
+        return {name: value for name, value in line.items() if name not in CHANGING}
 
     assert facts() == facts()
 
@@ -208,7 +212,7 @@ def test_a_file_keeps_everything(tmp_path: Path) -> None:
         with Running(command_line("local", "--port", "0", "--json", "--db", str(tmp_path / "state.db"))) as program:
             line: dict[str, Any] = json.loads(program.line())
             program.stop(number)
-        return {name: value for name, value in line.items() if name not in ("url", "eb_server", "ws_server", "token")}
+        return {name: value for name, value in line.items() if name not in CHANGING}
 
     first = facts(signal.SIGKILL)
     assert facts(signal.SIGTERM) == first
@@ -273,3 +277,29 @@ def test_a_file_that_cannot_be_used_is_a_clear_error(tmp_path: Path, option: str
     assert len(ended.stderr.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file.json"]
     assert file.read_text() == content
+
+
+def test_the_console_opens_in_the_browser(tmp_path: Path) -> None:
+    """The link is printed, in the JSON too, and --open gives it to the browser of the system."""
+    opened = tmp_path / "opened"
+    program = tmp_path / "browser"
+    program.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    program.chmod(0o700)
+    settings = environment(PYTHONUNBUFFERED="1", BROWSER=str(program))
+    with Running(command_line("local", "--port", "0", "--open", "--json"), env=settings) as running:
+        facts = json.loads(running.line())
+        eventually(lambda: opened.exists() and opened.read_text().strip() == facts["console_url"], 20)
+        assert "The console must be opened" not in requests.get(facts["console_url"], timeout=10).text
+        assert running.stop(signal.SIGINT) == (0, "")
+    with Running(command_line("local", "--port", "0", "--quiet")) as running:
+        assert any("/console?token=" in line for line in running.lines_until("Local TaskRouter is ready at"))
+
+
+def test_the_console_can_be_left_out() -> None:
+    """With --no-console there is no link, and nothing to open."""
+    with Running(command_line("local", "--port", "0", "--no-console", "--json")) as running:
+        facts = json.loads(running.line())
+        assert facts["console_url"] is None
+        assert requests.get(f"{facts['url']}/console", timeout=10).status_code == 404
+    refused = taskrouter("local", "--no-console", "--open")
+    assert refused.returncode == 2 and "--no-console" in refused.stderr

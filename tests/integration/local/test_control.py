@@ -80,7 +80,7 @@ def test_the_clock() -> None:
         assert control("POST", "clock/resume")["running"] is True
         assert control("POST", "clock/pause")["running"] is False
         assert control("POST", "clock/advance", {"seconds": -1})[0] == 400
-        assert control("POST", "clock/advance") == (400, 'The body must be {"seconds": NUMBER}')
+        assert control("POST", "clock/advance") == (400, 'The body must be {"seconds": NUMBER} or {"to": "next"}')
 
 
 def test_faults(control: Control) -> None:

@@ -442,6 +442,20 @@ class Queries:
         """
         return self._kernel.workspace(workspace_sid).worker(worker_sid).sessions
 
+    def timers(self, workspace_sid: str, count: int) -> list[tuple[float, str, model.Record]]:
+        """Return the next timers of a workspace in order: due time (unix seconds), kind, and the record each is about.
+
+        Args:
+            workspace_sid: sid of the workspace; the case of its digits does not matter.
+            count: how many timers at most.
+
+        Raises:
+            Rejected: 404, there is no such workspace.
+        """
+        ws = self._kernel.workspace(workspace_sid)
+        found = self._kernel.schedule.first(count, lambda timer: timer.args[0] is ws)
+        return [(timer.due, timer.kind.value, timer.args[1].record) for timer in found]
+
     def explain(self, workspace_sid: str, task_sid: str) -> Explanation:
         """Return why a task is, or is not, with a worker, as data whose ``str()`` is a report.
 

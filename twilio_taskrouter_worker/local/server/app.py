@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -16,6 +16,9 @@ from ...errors import StoreError
 from ..engine import Rejected
 from .auth import basic
 from .bridge import tunnel, websocket
+from .console import access
+from .console.console import Console
+from .console.facade import Facade
 from .events.sessions import Batch
 from .faults.active import HANDSHAKE, REST, TUNNEL, Arrival, Disturbed
 from .http import forms, headers, refusals
@@ -33,8 +36,14 @@ BRIDGE_PATH: Final = "/v1/wschannels"
 _REST: Final = "/v1/"
 
 
-Control = Callable[[Service, web.BaseRequest, str], Awaitable[web.Response | None]]
-"""Answers a request outside of Twilio's API; returns None for an unknown path."""
+class Control(Protocol):
+    """Answers requests outside of Twilio's API."""
+
+    async def __call__(self, service: Service, request: web.BaseRequest, path: str) -> web.Response | None:
+        """Answer a request; None for an unknown path."""
+
+    async def operate(self, request: web.BaseRequest, path: str) -> web.Response:
+        """Execute a request of the control address whose sender was checked already."""
 
 
 class App:
@@ -44,12 +53,19 @@ class App:
         service: the service.
         guard: refuses requests of foreign web pages.
         control: answers requests outside of Twilio's API.
+        router: the router around the service, for its console; None: it has no console.
     """
 
-    def __init__(self, service: Service, guard: Guard, control: Control) -> None:
+    def __init__(self, service: Service, guard: Guard, control: Control, router: Facade | None = None) -> None:
         self.service = service
         self._guard = guard
         self._control = control
+        self._console = None if router is None else Console(service, self._operate_console, control, router)
+
+    async def close(self) -> None:
+        """Close the websockets of the console."""
+        if self._console is not None:
+            await self._console.close()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every error becomes an answer too, except for a lost connection."""
@@ -77,6 +93,10 @@ class App:
                 raise refusals.old_sdk()
             if path.startswith(_REST):
                 return await self._rest(request, path)
+            if self._console is not None and (path == access.PATH or path.startswith(f"{access.PATH}/")):
+                answer = await self._console.answer(request, path)
+                # A websocket, and an answer that waited for its commit, are written already.
+                return answer if answer.prepared else await _write(request, answer)
             response = await self._control(self.service, request, path)
             if response is None:
                 raise refusals.not_found(path)
@@ -121,11 +141,29 @@ class App:
             told = {**headers.REST, **headers.allow(_methods(path))}
             return await _write(request, web.Response(status=204, headers=told))
         basic.check(self.service, request.headers.get("Authorization"))
+        return await self._operate(request, path)
+
+    async def _operate_console(self, request: web.BaseRequest, path: str, actor_sid: str | None) -> web.StreamResponse:
+        """Execute a request of the console; faults do not apply to it."""
+        if not path.startswith(_REST):
+            raise refusals.not_found(path)
+        return await self._operate(request, path, access.SECURITY, actor_sid, disturbed=False)
+
+    async def _operate(
+        self,
+        request: web.BaseRequest,
+        path: str,
+        told: Mapping[str, str] = headers.REST,
+        actor_sid: str | None = None,
+        *,
+        disturbed: bool = True,
+    ) -> web.StreamResponse:
         operation, variables = _find(request.method, path)
         if operation.handle is None:
             raise refusals.not_here(operation.name)
         form, document = await _body(request, operation)
-        await self.service.faults.request(Arrival(REST, request.method, path[len(_REST) :]))
+        if disturbed:
+            await self.service.faults.request(Arrival(REST, request.method, path[len(_REST) :]))
         origin = f"{request.scheme}://{request.host}"
         query = forms.parse_form(request.raw_path.partition("?")[2].encode())
         if_match = forms.if_match(request.headers.get("If-Match"))
@@ -143,19 +181,23 @@ class App:
                 url=f"{origin}{path}",
                 document=document,
             )
-            return _answer(handle(call))
+            return _answer(handle(call), told)
 
-        return await self._exchange(request, answer, headers.REST)
+        return await self._exchange(request, answer, told, actor_sid)
 
     # -- both ------------------------------------------------------------------------------------------------------
 
     async def _exchange(
-        self, request: web.BaseRequest, answer: Callable[[Context], web.Response], told: Mapping[str, str]
+        self,
+        request: web.BaseRequest,
+        answer: Callable[[Context], web.Response],
+        told: Mapping[str, str],
+        actor_sid: str | None = None,
     ) -> web.StreamResponse:
         """Execute a request, wait for its commit, and write its answer, which its events follow."""
         batch = Batch()
         try:
-            response = answer(Context(batch, request.remote))
+            response = answer(Context(batch, request.remote, actor_sid))
         except Rejected as refusal:
             response = _refusal(refusal, told)
         except BaseException:
@@ -205,11 +247,11 @@ async def _body(request: web.BaseRequest, operation: Operation) -> tuple[dict[st
     return forms.parse_form(body), None
 
 
-def _answer(answer: Answer) -> web.Response:
+def _answer(answer: Answer, told: Mapping[str, str]) -> web.Response:
     if answer.body is None:
-        return web.Response(status=answer.status, headers=headers.REST)
+        return web.Response(status=answer.status, headers=told)
     own = {"ETag": answer.etag} if answer.etag is not None else {}
-    return _json(answer.status, answer.body, {**headers.REST, **own})
+    return _json(answer.status, answer.body, {**told, **own})
 
 
 def _json(status: int, body: Any, more: Mapping[str, str]) -> web.Response:
@@ -230,10 +272,10 @@ def _general(path: str) -> Mapping[str, str]:
     if path == BRIDGE_PATH:
         return headers.BRIDGE
     # Paths outside of Twilio's API get no CORS header: pages of other origins must not read them.
-    return headers.REST if path.startswith(_REST) else {}
+    return headers.REST if path.startswith(_REST) else access.SECURITY if path.startswith(access.PATH) else {}
 
 
-async def _write(request: web.BaseRequest, response: web.Response) -> web.Response:
+async def _write(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
     # Here rather than in aiohttp after the handler: a caller that awaits this knows that the answer was written.
     response.headers.update(headers.request_id())
     await response.prepare(request)

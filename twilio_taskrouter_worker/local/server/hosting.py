@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from ..._hosts import is_loopback
 from ...errors import ForkedProcessError, StateError
 from .app import App, Control
+from .console.facade import Facade
 from .http.connections import HttpServer
 from .http.guard import Guard
 from .service import Service
@@ -43,11 +44,20 @@ class Host:
         port: the port; 0 takes a free one.
         control: answers requests outside of Twilio's API.
         allowed_hosts: further names for which requests are accepted.
+        router: the router, for its console; None: it has no console.
     """
 
-    def __init__(self, host: str, port: int, control: Control, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        control: Control,
+        allowed_hosts: Iterable[str] = (),
+        router: Facade | None = None,
+    ) -> None:
         self._address = (host, port)
         self._control = control
+        self._router = router
         self._guard = Guard(host, allowed_hosts)
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -154,7 +164,7 @@ class Host:
             )
 
     def _make_app(self, service: Service) -> App:
-        return App(service, self._guard, self._control)
+        return App(service, self._guard, self._control, self._router)
 
     # -- on the thread -----------------------------------------------------------------------------------------------
 
@@ -164,10 +174,8 @@ class Host:
         loop = asyncio.new_event_loop()
         try:
             try:
-                opening = _open(
-                    loop, self._socket, make_service, lambda service: App(service, self._guard, self._control)
-                )
-                service, http, server = loop.run_until_complete(opening)
+                opening = _open(loop, self._socket, make_service, self._make_app)
+                app, http, server = loop.run_until_complete(opening)
             except BaseException as error:
                 started.set_exception(error)
                 return
@@ -178,7 +186,7 @@ class Host:
             started.set_result(None)
             if self._open:
                 loop.run_forever()
-            loop.run_until_complete(_close(service, http, server))
+            loop.run_until_complete(_close(app, http, server))
         finally:
             self._socket.close()
             with suppress(Exception):
@@ -191,21 +199,24 @@ async def _open(
     listening: socket.socket,
     make_service: Callable[[asyncio.AbstractEventLoop], Service],
     make_app: Callable[[Service], App],
-) -> tuple[Service, HttpServer, asyncio.Server]:
+) -> tuple[App, HttpServer, asyncio.Server]:
     service = make_service(loop)
-    http = HttpServer(make_app(service), loop)
+    app = make_app(service)
+    http = HttpServer(app, loop)
     server = await loop.create_server(service.faults.door(http), sock=listening, backlog=_ACCEPTED_AT_ONCE)
     listening.listen(_BACKLOG)  # asyncio takes one number for both
-    return service, http, server
+    return app, http, server
 
 
-async def _close(service: Service, http: HttpServer, server: asyncio.Server) -> None:
+async def _close(app: App, http: HttpServer, server: asyncio.Server) -> None:
     """Close the parts in the order of a request's path: socket, faults, webhooks, sessions, requests, engine."""
+    service = app.service
     server.close()
     service.faults.end_all()
     http.stop()
     await service.webhooks.close()
     await service.sessions.close_all()
+    await app.close()
     http.pre_shutdown()
     await http.shutdown(_SHUTDOWN_SECONDS)
     service.stop()

@@ -92,6 +92,8 @@ class Service:
         self.facts = Facts()
         self.webhooks = Webhooks(loop, auth_token, engine, self.execute)
         self.open_sessions = OpenSessions()
+        self.changed: Callable[[], None] | None = None
+        """Called after each command and move of the clock, on the loop's thread; None: nobody looks."""
         self._recorded: list[JournalEntry] = []
         """What the engine has recorded of the command that is being applied."""
         self.positions = Positions()
@@ -132,6 +134,8 @@ class Service:
             raise
         finally:
             self._arm()
+            if self.changed is not None:
+                self.changed()
         # Before publishing: the events wait for the commit of the commands noted by then.
         self._keep(context)
         for warning in outcome.warnings:
@@ -155,6 +159,8 @@ class Service:
         change()
         self.committer.note_clock(self.clock.state())
         self._armed_for = None  # the same deadline is now at another distance
+        if self.changed is not None:
+            self.changed()
 
     def run_timers(self) -> bool:
         """Run the due timers, up to a limit per turn of the loop.

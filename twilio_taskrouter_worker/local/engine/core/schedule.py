@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _COMPACT_FROM = 256  # cancelled timers that may lie in the heap before it is worth sweeping
@@ -116,6 +116,16 @@ class Schedule:
         # It is no longer in the heap: a later cancel of it must not count.
         timer.cancelled = True
         return timer
+
+    def first(self, count: int, wanted: Callable[[Timer], bool]) -> Iterator[Timer]:
+        """Iterate over the first live timers in order.
+
+        Args:
+            count: how many at most.
+            wanted: decides which ones.
+        """
+        live = (entry for entry in self._heap if not entry[2].cancelled and wanted(entry[2]))
+        return (timer for _, _, timer in heapq.nsmallest(count, live, key=lambda entry: entry[:2]))
 
     def __iter__(self) -> Iterator[Timer]:
         """Iterate over the live timers in order."""

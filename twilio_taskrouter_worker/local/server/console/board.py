@@ -1,0 +1,117 @@
+"""The differences between two looks at a workspace.
+
+The engine replaces a record when it changes, so that a row has changed if one of the records it is made from is another
+object. A look compares identities only, and writes the rows that differ: some 1.5 ms for 500 workers and 5,000 tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import is_
+from typing import Final
+
+import attrs
+
+from ...engine import Engine
+from .rows import TABLES, Encoded, Parts, Table, encoded
+
+ROWS_AT_ONCE: Final = 1000
+"""How many rows one look writes: some 10 ms of the loop's time. The rest follows with the next looks."""
+
+
+@attrs.frozen
+class Difference:
+    """What one look at a workspace has found."""
+
+    changed: dict[str, list[Encoded]]
+    """New and changed rows, by table."""
+    removed: dict[str, list[str]]
+    """Sids of rows that do not exist any more, by table."""
+    whole: bool
+    """Whether nothing is left for the next look."""
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.removed)
+
+    def fields(self) -> Iterator[str]:
+        """Iterate over the fields of a message, as JSON text."""
+        for name, rows in self.changed.items():
+            yield f'"{name}":[{",".join(rows)}]'
+        if self.removed:
+            yield f'"removed":{encoded(self.removed)}'
+
+
+class Board:
+    """The rows of one workspace as of the latest look. Belongs to the service's loop.
+
+    Args:
+        engine: the engine, of the present or of an earlier moment.
+        workspace_sid: the workspace.
+    """
+
+    def __init__(self, engine: Engine, workspace_sid: str) -> None:
+        self._engine = engine
+        self.workspace_sid = workspace_sid
+        self._tables = [_Rows(table) for table in TABLES]
+        self.whole = False
+        """Whether the latest look has seen everything."""
+
+    def look(self, limit: int = ROWS_AT_ONCE) -> Difference:
+        """Update the rows, and return what has changed since the look before.
+
+        Args:
+            limit: how many rows are written at most.
+
+        Raises:
+            Rejected: the workspace does not exist any more.
+        """
+        changed: dict[str, list[Encoded]] = {}
+        removed: dict[str, list[str]] = {}
+        for rows in self._tables:
+            found, gone = rows.look(self._engine, self.workspace_sid, limit)
+            limit -= len(found)
+            if found:
+                changed[rows.table.name] = found
+            if gone:
+                removed[rows.table.name] = gone
+        self.whole = limit > 0
+        return Difference(changed, removed, self.whole)
+
+    def fields(self) -> Iterator[str]:
+        """Iterate over the fields of a snapshot: all rows as of the latest look, as JSON text."""
+        for rows in self._tables:
+            yield f'"{rows.table.name}":[{",".join(rows.texts.values())}]'
+
+
+class _Rows:
+    """The rows of one table."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.texts: dict[str, Encoded] = {}
+        self._parts: dict[str, Parts] = {}
+
+    def look(self, engine: Engine, workspace_sid: str, limit: int) -> tuple[list[Encoded], list[str]]:
+        """Return changed rows, at most *limit* of them, and the sids of removed ones."""
+        parts_before, kept = self._parts, 0
+        found: list[Encoded] = []
+        present = []
+        for sid, parts in self.table.find(engine, workspace_sid):
+            present.append(sid)
+            before = parts_before.get(sid)
+            if before is not None:
+                kept += 1
+                if len(before) == len(parts) and all(map(is_, before, parts)):
+                    continue
+            if len(found) >= limit:
+                continue  # found again by the next look, since its parts stay the old ones
+            text = encoded(self.table.write(engine, parts))
+            parts_before[sid] = parts
+            if self.texts.get(sid) != text:
+                self.texts[sid] = text
+                found.append(text)
+            kept += before is None
+        gone = [] if kept == len(parts_before) else list(parts_before.keys() - set(present))
+        for sid in gone:
+            del parts_before[sid], self.texts[sid]
+        return found, gone

@@ -1,0 +1,145 @@
+"""The requests of the console, all below ``/console``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from ..http import refusals
+from ..service import Service
+from . import access, pages, timers
+from .facade import Facade
+from .live import Live
+from .status import Status
+
+if TYPE_CHECKING:
+    from ..app import Control
+
+PATH: Final = access.PATH
+_REST: Final = f"{PATH}/rest/"
+_CONTROL: Final = f"{PATH}/control/"
+_LIVE: Final = f"{PATH}/live"
+_WORKER: Final = "X-Console-Worker"
+"""Names the worker whose part is played, for the event log."""
+_WORKER_SID = re.compile(r"WK[0-9a-fA-F]{32}")
+
+Operate = Callable[[web.BaseRequest, str, "str | None"], Awaitable[web.StreamResponse]]
+"""Executes a request of REST for the console: the request, the path from ``/v1/`` on, and the acting worker."""
+
+
+class Console:
+    """Answers the console's requests for one service. Belongs to its loop's thread.
+
+    Args:
+        service: the service.
+        operate: executes a request of REST, whose answer it has written when it returns.
+        control: answers requests of the control address.
+        router: the router around the service.
+    """
+
+    def __init__(self, service: Service, operate: Operate, control: Control, router: Facade) -> None:
+        self._service = service
+        self._operate = operate
+        self._control = control
+        self._access = access.Access(service.auth_token)
+        status = Status(
+            {
+                "info": lambda workspace_sid: self._info(router),
+                "timers": lambda workspace_sid: timers.rows(service.engine, workspace_sid),
+                "faults": lambda workspace_sid: router.faults(),
+            }
+        )
+        self._live = Live(service, status, router.workspace_sid)
+
+    async def answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        """Answer a request.
+
+        Args:
+            request: the request.
+            path: its path, :data:`PATH` or below.
+
+        Returns:
+            The answer, which may have been written already.
+
+        Raises:
+            Rejected: it was not made by the console, or is invalid.
+        """
+        if path in (PATH, f"{PATH}/"):
+            return self._open(request, path)
+        self._access.check(request)
+        if path == _LIVE:
+            return await self._live.serve(request)
+        if path.startswith(_REST):
+            return await self._act(request, path[len(_REST) - 1 :])
+        if path.startswith(_CONTROL):
+            response = await self._control.operate(request, path[len(PATH) :])
+            self._live.look_soon()
+            return _secured(response)
+        return _file(request, path[len(PATH) + 1 :])
+
+    async def close(self) -> None:
+        """Close the websockets."""
+        await self._live.close()
+
+    def _open(self, request: web.BaseRequest, path: str) -> web.Response:
+        """Answer the link, and the page itself."""
+        _reading(request, path)
+        access.check_origin(request)
+        token = request.query.get("token")
+        if token is not None:
+            if not self._access.opens(token):
+                return _closed(
+                    "The token in the address is wrong: it may be of an earlier start, or of another service."
+                )
+            # The token must not stay in the address, where it is kept in the history and seen by people.
+            response = _secured(web.Response(status=303, headers={"Location": f"{PATH}/"}))
+            self._access.admit(request, response)
+            return response
+        if not self._access.known(request):
+            return _closed("This browser has not opened the link yet.")
+        if path == PATH:
+            return _secured(web.Response(status=303, headers={"Location": f"{PATH}/"}))
+        return _file(request, pages.INDEX)
+
+    async def _act(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        worker_sid = request.headers.get(_WORKER)
+        if worker_sid is not None and not _WORKER_SID.fullmatch(worker_sid):
+            raise refusals.invalid(f"{_WORKER} must be the sid of a worker, not {worker_sid[:60]!r}")
+        return await self._operate(request, path, worker_sid)
+
+    def _info(self, router: Facade) -> dict[str, Any]:
+        workspaces = self._service.engine.workspaces()
+        named = [{"sid": each.sid, "friendly_name": each.friendly_name} for each in workspaces]
+        return {**router.info(), "workspaces": named}
+
+
+def _file(request: web.BaseRequest, path: str) -> web.Response:
+    """Return a file of the page."""
+    _reading(request, path)
+    found = pages.page().get(path)
+    if found is None:
+        raise refusals.not_found(f"{PATH}/{path}")
+    same = found.etag in request.headers.get("If-None-Match", "")
+    response = web.Response(status=304 if same else 200, body=None if same else found.body)
+    response.headers["ETag"] = found.etag
+    response.headers["Content-Type"] = found.content_type
+    return _secured(response)
+
+
+def _closed(reason: str) -> web.Response:
+    text = pages.CLOSED_PAGE.format(reason=escape(reason))
+    return _secured(web.Response(status=403, text=text, content_type="text/html"))
+
+
+def _secured(response: web.Response) -> web.Response:
+    response.headers.update(access.SECURITY)
+    return response
+
+
+def _reading(request: web.BaseRequest, path: str) -> None:
+    if request.method not in ("GET", "HEAD"):
+        raise refusals.MethodRefused(request.method, path, ("GET",))

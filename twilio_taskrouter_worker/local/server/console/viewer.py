@@ -1,0 +1,104 @@
+"""One open console: its websocket, and the messages that wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from ....errors import StoreError
+from .board import Board
+from .rows import Encoded
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+WAITING_CHARACTERS: Final = 4 * 1024 * 1024
+"""How much may wait for a page that reads slowly; beyond, it gets a new snapshot instead."""
+
+
+class Viewer:
+    """One open console. Belongs to the service's loop.
+
+    Args:
+        socket: its websocket.
+        kept: waits until all changes are committed, which a snapshot may show.
+    """
+
+    def __init__(self, socket: web.WebSocketResponse, kept: Callable[[], Awaitable[None]]) -> None:
+        self.socket = socket
+        self.board: Board | None = None
+        """What it shows; None: a workspace that does not exist."""
+        self.moment: int | None = None
+        """The moment it shows; None: the present."""
+        self._kept = kept
+        self._waiting: deque[Encoded] = deque()
+        self._size = 0
+        self._wake = asyncio.Event()
+        self._snapshot: Callable[[], Encoded] | None = None
+        """Returns the fields of a snapshot; set while one is to be sent next."""
+        self._make_snapshot: Callable[[], Encoded] | None = None
+        self._sequence = 0
+
+    def show(self, board: Board | None, snapshot: Callable[[], Encoded], moment: int | None = None) -> None:
+        """Show another board, from a snapshot on.
+
+        Args:
+            board: the board; None: a workspace that does not exist.
+            snapshot: returns the fields of its snapshot, when it is about to be sent.
+            moment: the moment of the board; None: the present.
+        """
+        self.board = board
+        self.moment = moment
+        self._make_snapshot = snapshot
+        self._restart()
+
+    def change(self, fields: Encoded) -> None:
+        """Send changes of the board.
+
+        Args:
+            fields: the fields of the message.
+        """
+        if self._snapshot is None:  # otherwise the snapshot will show them
+            self._sequence += 1
+            self.put(f'{{"type":"changes","seq":{self._sequence},{fields}}}')
+
+    def put(self, message: Encoded) -> None:
+        """Send a message after all others.
+
+        Args:
+            message: the message.
+        """
+        self._waiting.append(message)
+        self._size += len(message)
+        if self._size > WAITING_CHARACTERS:
+            self._restart()
+        self._wake.set()
+
+    async def send(self) -> None:
+        """Send the messages, one after the other, until the websocket has closed."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._snapshot is not None or self._waiting:
+                    await self.socket.send_str(await self._next())
+        except (ConnectionError, StoreError):
+            pass  # the page has gone, or the service cannot go on
+
+    async def _next(self) -> Encoded:
+        if self._snapshot is None:
+            message = self._waiting.popleft()
+            self._size -= len(message)
+            return message
+        await self._kept()
+        make, self._snapshot, self._sequence = self._snapshot, None, 0
+        return f'{{"type":"snapshot","seq":0,{make()}}}'
+
+    def _restart(self) -> None:
+        """Replace everything that waits by a snapshot."""
+        self._waiting.clear()
+        self._size = 0
+        self._snapshot = self._make_snapshot
+        self._wake.set()
