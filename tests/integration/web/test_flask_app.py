@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.web.desk import Site, local_env, site, work_through
+from tests.integration.web.desk import Site, site, work_through
 from tests.tools.programs import PATIENCE, Program
 from tests.tools.wait import eventually
 
@@ -30,20 +30,6 @@ def owner(desk: Site, *options: str) -> Program:
     return Program(
         "flask", "--app", "desk", *options, "taskrouter-worker", folder=desk.folder, log=log, **desk.environment
     )
-
-
-def test_the_settings_are_those_of_the_service(desk: Site) -> None:
-    """``local.env`` has the credentials and sids of ``taskrouter local`` with the example's seed file."""
-    router, given = desk.router, local_env("flask_app")
-    assert given == {
-        "TASKROUTER_LOCAL_URL": "http://127.0.0.1:4100",
-        "TWILIO_ACCOUNT_SID": router.account_sid,
-        "TWILIO_AUTH_TOKEN": router.auth_token,
-        "TWILIO_API_KEY": router.signing_key_sid,
-        "TWILIO_API_SECRET": router.signing_key_secret,
-        "TASKROUTER_WORKSPACE_SID": router.workspace_sid,
-        "TASKROUTER_WORKER_SID": router.worker("Alice").sid,
-    }
 
 
 @pytest.mark.slow
