@@ -137,7 +137,7 @@ class Run:
         self.tally = Tally(ledger)
         self.lanes: list[Lane] = []
         for number in range(options.workers):
-            lane = Lane(router, ledger, self.tally, number, str(options.seed), tls=number % 6 == 4)
+            lane = self._make_lane(number)
             stack.enter_context(lane.relay)
             self.lanes.append(lane)
         stack.enter_context(_trusting([lane.relay.ca_file for lane in self.lanes if lane.tls]))
@@ -148,6 +148,9 @@ class Run:
         self.silences = options.silent
         """How many silences are still to be noticed."""
 
+    def _make_lane(self, number: int) -> Lane:
+        return Lane(self.router, self.ledger, self.tally, number, str(self.options.seed), tls=number % 6 == 4)
+
     @property
     def disconnections(self) -> int:
         """So far, over all workers, as they were told."""
@@ -155,12 +158,8 @@ class Run:
 
     def break_things(self) -> None:
         """Connect everybody, and let work and trouble go on until there was enough."""
-        wait([lane.worker.start() for lane in self.lanes], timeout=30)
         started = time.monotonic()
-        self._repeat(0.06, self.traffic.come)
-        self._repeat(0.02, self.traffic.work)
-        self._repeat(0.15, self.traffic.meddle)
-        self._repeat(1.0, self.traffic.wake)
+        self._begin()
         for lane in self.lanes:
             if lane.number < self.options.silent:
                 self.schedule.after(lane.random.uniform(0.5, 1.5), lambda lane=lane: self._silence(lane))  # type: ignore[misc]
@@ -169,12 +168,20 @@ class Run:
 
         def over() -> bool:
             if self.disconnections * 4 >= self.options.disconnections * (len(self.samples) + 1):
-                self.samples[f"{25 * (len(self.samples) + 1)} %"] = _measure()
+                self.samples[f"{25 * (len(self.samples) + 1)} %"] = measure()
             seconds = time.monotonic() - started
             enough = self.disconnections >= self.options.disconnections and not self.silences
             return enough or seconds > self.options.seconds
 
         self.schedule.run_until(over)
+
+    def _begin(self) -> None:
+        """Connect everybody, and let work come."""
+        wait([lane.worker.start() for lane in self.lanes], timeout=30)
+        self._repeat(0.06, self.traffic.come)
+        self._repeat(0.02, self.traffic.work)
+        self._repeat(0.15, self.traffic.meddle)
+        self._repeat(1.0, self.traffic.wake)
 
     def _repeat(self, seconds: float, step: Callable[[], None]) -> None:
         def again() -> None:
@@ -230,12 +237,14 @@ class Run:
         rest = [lane for lane in self.lanes if not lane.worker.ready]
         return f"not ready: {', '.join(f'{lane.number} ({lane.worker!r})' for lane in rest)}"
 
+    def _stored(self, sid: str) -> dict[str, object]:
+        return stored(self.router, sid)
+
     def compare_states(self) -> None:
         """Every client shows what the service has."""
         for lane in self.lanes:
             shown = _shown(lane.worker)
-            stored = _stored(self.router, lane.sid)
-            for what, value in stored.items():
+            for what, value in self._stored(lane.sid).items():
                 if shown[what] != value:
                     self.ledger.wrong(f"worker {lane.number}: {what} is {shown[what]}, on the service {value}")
 
@@ -261,7 +270,8 @@ def _shown(worker: Worker) -> dict[str, object]:
     }
 
 
-def _stored(router: LocalTaskRouter, sid: str) -> dict[str, object]:
+def stored(router: LocalTaskRouter, sid: str) -> dict[str, object]:
+    """Return what the service has of a worker, as ``_shown`` shows what its client has."""
     worker = router.worker(sid)
     channels = router._ask(lambda engine: engine.channels(router.workspace_sid, sid))
     reservations = [each for each in router.reservations(worker_sid=sid) if each.open]
@@ -300,7 +310,8 @@ def _trusting(ca_files: list[str]) -> Iterator[None]:
                 os.environ["REQUESTS_CA_BUNDLE"] = before
 
 
-def _measure() -> dict[str, float]:
+def measure() -> dict[str, float]:
+    """Return what this process takes now."""
     gc.collect()
     # A hundred threads come and go: what the allocator keeps for them is not in use.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -334,7 +345,7 @@ def run(options: Options) -> Report:
 def _run(report: Report) -> None:
     """Everything but the leftovers: when it returns, nothing here holds any object of the library."""
     options = report.options
-    before = _measure()
+    before = measure()
     with ExitStack() as stack:
         rules = Rules(purge_finished_after=PURGE_SECONDS)
         router = stack.enter_context(LocalTaskRouter(seed=options.seed, rules=rules))
@@ -344,7 +355,7 @@ def _run(report: Report) -> None:
         stack.callback(this.leave)
         this.break_things()
         this.make_whole()
-        end = _measure()
+        end = measure()
         this.compare_states()
         report.verdict = ledger.compare()
         report.disconnections = this.disconnections

@@ -25,9 +25,6 @@ LATE = 0.5
 
 TOKEN_SECONDS = 20
 
-Fault = Callable[["Lane"], float]
-"""Breaks something now; gives the seconds until ``Lane.mend``."""
-
 
 class Tally:
     """How the calls of all workers ended. Safe on any thread."""
@@ -68,8 +65,16 @@ class Tally:
             self._ledger.wrong(f"an error event: {error!r}, from {error.__cause__!r}")
 
 
+def close_sessions(router: LocalTaskRouter, sid: str) -> None:
+    """Let the service close a worker's websockets, as it does when a token has expired."""
+    service = router._running()
+    router._call(lambda: service.sessions.close_worker(sid, Close.TOKEN_EXPIRED))
+
+
 class Lane:
     """A worker, its relay, and the faults between it and the service."""
+
+    _close_sessions = staticmethod(close_sessions)
 
     def __init__(
         self, router: LocalTaskRouter, ledger: Ledger, tally: Tally, number: int, seed: str, *, tls: bool = False
@@ -166,9 +171,10 @@ class Lane:
         """Break something, chosen at random; gives the seconds until ``mend``."""
         if self.random.random() < 0.4:
             self._worsen()
-        fault = self.random.choices([fault for fault, _ in _FAULTS], [weight for _, weight in _FAULTS])[0]
-        self.broken[fault.__name__.strip("_").replace("_", " ")] += 1
-        return fault(self)
+        (fault,) = self.random.choices(list(_FAULTS), list(_FAULTS.values()))
+        self.broken[fault.strip("_").replace("_", " ")] += 1
+        breaks: Callable[[], float] = getattr(self, fault)
+        return breaks()
 
     def _worsen(self) -> None:
         """Make the line slow or choppy, on top of the fault that follows."""
@@ -241,8 +247,7 @@ class Lane:
         return self.random.uniform(0.3, 1.5)
 
     def _closed_by_service(self) -> float:
-        service = self._router._running()
-        self._router._call(lambda: service.sessions.close_worker(self.sid, Close.TOKEN_EXPIRED))
+        self._close_sessions(self._router, self.sid)
         return self.random.uniform(0.0, 0.5)
 
     def _leave_and_return(self) -> float:
@@ -252,13 +257,14 @@ class Lane:
         return 0.0
 
 
-_FAULTS: tuple[tuple[Fault, int], ...] = (
-    (Lane._cut, 6),
-    (Lane._reset, 5),
-    (Lane._close, 4),
-    (Lane._refuse, 2),
-    (Lane._accept_and_hang, 2),
-    (Lane._stall_then_reset, 2),
-    (Lane._closed_by_service, 2),
-    (Lane._leave_and_return, 1),
-)
+_FAULTS = {
+    "_cut": 6,
+    "_reset": 5,
+    "_close": 4,
+    "_refuse": 2,
+    "_accept_and_hang": 2,
+    "_stall_then_reset": 2,
+    "_closed_by_service": 2,
+    "_leave_and_return": 1,
+}
+"""Methods that break something and give the seconds until ``mend``, and how often each is chosen."""

@@ -24,8 +24,10 @@ judged.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +69,68 @@ class Story:
     """The events its callbacks got, in order."""
 
 
+@dataclass(frozen=True)
+class ReservationFact:
+    """A reservation, as an event of the engine has it."""
+
+    sid: str
+    worker_sid: str
+    task_sid: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What the ledger needs of one event of the engine; it can be pickled."""
+
+    type: str
+    task_sid: str | None
+    task_over: bool
+    reservation: ReservationFact | None
+    sessions: tuple[Hashable, ...]
+    """Keys of the sessions that the event is sent to."""
+
+
+def tap(service: Service, opened: Callable[[Hashable, str], None], happened: Callable[[list[Fact]], None]) -> None:
+    """Call these functions at each session and at each change of a service, on its thread, before any client knows."""
+    open_session, apply = service.open_session, service.engine.apply
+    # By id(), which another session may have once this one is gone: it is replaced then.
+    keys: dict[int, int] = {}
+    numbers = itertools.count()
+
+    def opening(session: Any, *, close_others: bool) -> None:
+        keys[id(session)] = next(numbers)
+        opened(keys[id(session)], session.worker_sid)
+        open_session(session, close_others=close_others)
+
+    def fact_of(event: Event) -> Fact:
+        task, reservation = event.task, event.reservation
+        sessions = [session for sid in event.recipients for session in service.sessions.of(sid)]
+        return Fact(
+            event.type,
+            None if task is None else task.sid,
+            task is not None and (task.final or event.type == "task.deleted"),
+            None
+            if reservation is None
+            else ReservationFact(
+                reservation.sid, reservation.worker_sid, reservation.task_sid, reservation.reservation_status
+            ),
+            tuple(keys[id(session)] for session in sessions),
+        )
+
+    def applying(command: commands.Command, now: float) -> Outcome:
+        try:
+            outcome = apply(command, now)
+        except Rejected as refusal:
+            happened(list(map(fact_of, refusal.events)))
+            raise
+        happened(list(map(fact_of, outcome.events)))
+        return outcome
+
+    service.open_session = opening  # type: ignore[method-assign]
+    service.engine.apply = applying  # type: ignore[method-assign]
+
+
 class Ledger:
     """Both sides of every reservation. Its methods are called on the threads of the service and of the workers."""
 
@@ -74,7 +138,7 @@ class Ledger:
         # Guards everything below.
         self._lock = threading.Lock()
         self._moment = 0
-        self._open: dict[int, Session] = {}
+        self._open: dict[Hashable, Session] = {}
         self._sessions: dict[str, list[Session]] = {}
         self._ready: list[tuple[str, Session, int]] = []
         self.stories: dict[str, Story] = {}
@@ -89,51 +153,41 @@ class Ledger:
     # -- the service's side ----------------------------------------------------------------------------------------
 
     def attach(self, router: LocalTaskRouter) -> None:
-        """Follow a service that has just been started."""
+        """Follow a service of this process that has just been started."""
         service = router._running()
-        open_session, apply = service.open_session, service.engine.apply
-
-        def opening(session: Any, *, close_others: bool) -> None:
-            with self._lock:
-                self._moment += 1
-                record = self._open[id(session)] = Session(self._moment)
-                self._sessions.setdefault(session.worker_sid, []).append(record)
-            open_session(session, close_others=close_others)
-
-        def applying(command: commands.Command, now: float) -> Outcome:
-            try:
-                outcome = apply(command, now)
-            except Rejected as refusal:
-                self._happened(service, refusal.events)
-                raise
-            self._happened(service, outcome.events)
-            return outcome
-
         # The service remembers every event, as Twilio does; here it is the client's memory that must not grow.
         service.log.add = lambda entry: None  # type: ignore[method-assign]
         service.facts.note = lambda event: None  # type: ignore[method-assign]
-        service.open_session = opening  # type: ignore[method-assign]
-        service.engine.apply = applying  # type: ignore[method-assign]
+        tap(service, self.opened, self.happened)
 
-    def _happened(self, service: Service, happened: tuple[Event, ...]) -> None:
+    def opened(self, key: Hashable, worker_sid: str) -> None:
+        """The service has opened a session."""
         with self._lock:
-            for event in happened:
-                self._moment += 1
-                self._follow(service, event)
+            self._moment += 1
+            record = self._open[key] = Session(self._moment)
+            self._sessions.setdefault(worker_sid, []).append(record)
 
-    def _follow(self, service: Service, event: Event) -> None:
-        if event.task is not None:
-            if event.task.final or event.type == "task.deleted":
-                self.waiting_tasks.pop(event.task.sid, None)
-            elif event.type == "task.created":
-                self.waiting_tasks[event.task.sid] = None
-            if event.type in ("task.deleted", "task.system-deleted"):
-                for sid in self._by_task.pop(event.task.sid, ()):
-                    self.stories[sid].deleted = True
-        reservation = event.reservation
-        if reservation is None or not event.type.startswith("reservation."):
+    def happened(self, facts: Iterable[Fact]) -> None:
+        """The service's engine has changed something."""
+        with self._lock:
+            for fact in facts:
+                self._moment += 1
+                self._follow(fact)
+
+    def _follow(self, fact: Fact) -> None:
+        if fact.task_sid is not None:
+            if fact.task_over:
+                self.waiting_tasks.pop(fact.task_sid, None)
+            elif fact.type == "task.created":
+                self.waiting_tasks[fact.task_sid] = None
+            if fact.type in ("task.deleted", "task.system-deleted"):
+                for sid in self._by_task.pop(fact.task_sid, ()):
+                    if sid in self.stories:
+                        self.stories[sid].deleted = True
+        reservation = fact.reservation
+        if reservation is None or not fact.type.startswith("reservation."):
             return
-        name = event.type.partition(".")[2]
+        name = fact.type.partition(".")[2]
         story = self.stories.get(reservation.sid)
         if story is None:
             story = Story(reservation.sid, reservation.worker_sid, self._moment)
@@ -141,15 +195,14 @@ class Ledger:
             self._by_task.setdefault(reservation.task_sid, []).append(story.sid)
             if name != "created":
                 self.problems.append(f"{reservation.sid}: the service sent {name} before created")
-        story.status = reservation.reservation_status
+        story.status = reservation.status
         if name in ENDINGS:
             if story.ended is not None:
                 self.problems.append(f"{reservation.sid}: the service ended it twice")
             story.ended = self._moment
         # They are in the same step of the service's thread: these are the sessions that it sends the event to.
-        for worker_sid in event.recipients:
-            for session in service.sessions.of(worker_sid):
-                self._open[id(session)].frames[reservation.sid, name] = self._moment
+        for key in fact.sessions:
+            self._open[key].frames[reservation.sid, name] = self._moment
 
     # -- the clients' side -----------------------------------------------------------------------------------------
 
@@ -176,7 +229,11 @@ class Ledger:
     def tell(self, worker_sid: str, sid: str, event: str, *, live: bool) -> None:
         """A client fired an event of a reservation (or, as ``task completed``, of its task)."""
         with self._lock:
-            self.stories[sid].told.append(event)
+            story = self.stories.get(sid)
+            if story is None:
+                self.problems.append(f"{sid}: {event} was told when it had long ended, or by nobody")
+                return
+            story.told.append(event)
             if live and not event.startswith("task "):
                 self._handled(worker_sid, sid, event)
 
@@ -210,6 +267,40 @@ class Ledger:
             for sid, story in self.stories.items():
                 _judge(story, due.get(sid), verdict)
             return verdict
+
+    def settle(self, before: int, verdict: Verdict) -> None:
+        """Judge the reservations that had ended before a moment, add to the verdict, and forget them.
+
+        Their workers must have had the time to announce their ends. What is announced of them later counts as wrong.
+        """
+        with self._lock:
+            due = self._due()
+            over = [story for story in self.stories.values() if story.ended is not None and story.ended < before]
+            verdict.must += sum(story.sid in due for story in over)
+            for story in over:
+                _judge(story, due.get(story.sid), verdict)
+                del self.stories[story.sid]
+            oldest = min((story.created for story in self.stories.values()), default=self._moment)
+            self._ready = [entry for entry in self._ready if entry[2] >= oldest]
+            for sessions in self._sessions.values():
+                for session in sessions:
+                    session.frames = {key: moment for key, moment in session.frames.items() if key[0] in self.stories}
+                sessions[:-1] = [session for session in sessions[:-1] if session.frames]
+            kept = {id(session) for sessions in self._sessions.values() for session in sessions}
+            self._open = {key: session for key, session in self._open.items() if id(session) in kept}
+            self._by_task = {
+                task: left
+                for task, sids in self._by_task.items()
+                if (left := [sid for sid in sids if sid in self.stories])
+            }
+            verdict.wrong += self.problems
+            self.problems = []
+
+    @property
+    def moment(self) -> int:
+        """The latest moment."""
+        with self._lock:
+            return self._moment
 
     def _due(self) -> dict[str, str]:
         """Sids of what must have been announced, by the rules at the head of this module, and which rule says so."""
