@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
 from twilio_taskrouter_worker.local import LocalTaskRouter
@@ -35,9 +36,17 @@ def nothing_breaks(router: LocalTaskRouter, caplog: pytest.LogCaptureFixture) ->
 def get(router: LocalTaskRouter, path: str, **options: object) -> requests.Response:
     """GET a path exactly as it is written."""
     with requests.Session() as session:
+        session.mount("http://", ExactPaths())
         request = requests.Request("GET", router.url, auth=(router.account_sid, router.auth_token)).prepare()
         request.url = router.url + path
         return session.send(request, timeout=TIMEOUT)
+
+
+class ExactPaths(HTTPAdapter):
+    """Sends a path that begins with two slashes as it is; requests 2.32.2 sends one."""
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        return request.path_url
 
 
 def post(router: LocalTaskRouter, path: str, body: bytes, kind: str) -> requests.Response:
