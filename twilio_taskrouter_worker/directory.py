@@ -85,10 +85,11 @@ class Directory(Mapping[str, R_co], Generic[R_co]):
         except ForkedProcessError:
             return None  # the notebook shows the repr
 
-    def _table(self) -> Table:
+    def _table(self, what: str = "") -> Table:
         entries = list(self.values())
         columns = type(entries[0])._columns if entries else ("sid",)
-        return table_of(entries, f"{type(self).__name__} of {len(entries)}", columns)
+        title = f"{len(entries)} {what}" if what else f"{type(self).__name__} of {len(entries)}"
+        return table_of(entries, title, columns)
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)

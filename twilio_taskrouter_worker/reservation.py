@@ -13,7 +13,7 @@ from ._bridge.request import NOTHING
 from ._bridge.routes import Route
 from ._bridge.schema import Record
 from ._bridge.tracking import Track
-from ._display.tables import View
+from ._display.tables import Description
 from ._listening import Listenable
 from .errors import ForkedProcessError, InvalidMessageError
 from .events import ReservationEvent, Waits, names
@@ -67,7 +67,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     def _shown(self) -> str:
         return f"{super()._shown()} of task {self._task.sid}"
 
-    def show(self, *, attributes: bool = False) -> View:
+    def show(self, *, attributes: bool = False) -> Description:
         """Describe the reservation and its task as they are now, as ``Resource.show`` does.
 
         Args:
@@ -80,7 +80,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             ForkedProcessError: The worker was connected in the parent process.
         """
         task = self._task.show(attributes=attributes)
-        return View((*super().show(attributes=attributes).tables, *task.tables))
+        return Description((*super().show(attributes=attributes).tables, *task.tables))
 
     def _waiting(self) -> Waits:
         return self._state.waiting

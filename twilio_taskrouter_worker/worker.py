@@ -19,7 +19,7 @@ from ._bridge.schema import Record
 from ._bridge.waiting import Waiting
 from ._bridge.watching import Around, Watch
 from ._bridge.work import Work
-from ._display.tables import Listing, View
+from ._display.tables import Description, Listing
 from ._lifecycle import Lifecycle, monotonic_expiry
 from ._version import __version__
 from .activity import Activity, check_activity
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     # These bring requests and websocket-client, two thirds of the time an import would take. They are loaded when the
     # first client is made, so that a program which only makes tokens, or prints its help, does not wait for them.
     from ._bridge.connection import Connection
+    from ._display.live import LivePanel
 
 __all__ = ["Worker"]
 
@@ -324,7 +325,7 @@ class Worker(WorkerFields, Lifecycle):
         state = "ready" if self.ready else "connected" if self.connected else "disconnected"
         return f"<{type(self).__name__} {self._shown()} {state}>"
 
-    def show(self, *, attributes: bool = False) -> View:
+    def show(self, *, attributes: bool = False) -> Description:
         """Describe the worker and its open reservations as they are now, as ``Resource.show`` does.
 
         Args:
@@ -337,7 +338,26 @@ class Worker(WorkerFields, Lifecycle):
             NotReadyError: The worker has not been ready yet.
             ForkedProcessError: The worker was connected in the parent process.
         """
-        return View((*super().show(attributes=attributes).tables, self.reservations._table()))
+        return Description((*super().show(attributes=attributes).tables, self.reservations._table("open reservations")))
+
+    def live(self) -> LivePanel:
+        """Show the worker, its open reservations and its latest history in a notebook, updated in place.
+
+        Does not block. A daemon thread updates the output of this cell, at most four times a second, until ``stop()``
+        is called or the worker is disconnected for good. It may be called before connecting.
+
+        Returns:
+            The panel, for ``stop()``.
+
+        Raises:
+            ImportError: IPython is missing; the extra ``jupyter`` brings it.
+            StateError: This is not a notebook.
+        """
+        from ._display.live import LivePanel
+        from ._display.worker import Panel
+
+        panel = Panel(self)
+        return LivePanel(panel.view, panel.ended, f"taskrouter-live-{self._state.worker_sid}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return a snapshot of all attributes as plain data: safe for JSON and pickle, dates as ISO 8601 text in UTC.

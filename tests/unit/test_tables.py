@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import attrs
 import pytest
 
-from twilio_taskrouter_worker._display.tables import Listing, Table, View, moment
+from twilio_taskrouter_worker._display.tables import Description, Listing, Table, moment
 
 HOSTILE = "<script>alert(\"x\")</script> & 'y'"
 
@@ -43,9 +43,9 @@ def test_an_empty_table_says_so() -> None:
 
 
 def test_a_long_table_is_cut() -> None:
-    """The number of rows that are not shown is shown."""
-    table = Table("Orders", ("number",), [(n,) for n in range(250)])
-    assert str(table).endswith("\n  99\n  and 150 more")
+    """Its first and last rows are shown, and the number of the others."""
+    table = Table("Orders", ("number", "note"), [(n, "") for n in range(250)])
+    assert "\n  49\n  ... 150 more ...\n  200\n" in str(table) and str(table).endswith("\n  249")
     assert table.to_html().count("<tr>") == 102
 
 
@@ -77,6 +77,6 @@ def test_a_listing_is_a_list_that_prints() -> None:
 
 def test_a_view_has_several_tables() -> None:
     """Text is separated by an empty line; the repr is the text, for a prompt without HTML."""
-    view = View((Table("A", (), [(1,)]), Table("B", (), [])))
+    view = Description((Table("A", (), [(1,)]), Table("B", (), [])))
     assert str(view) == repr(view) == "A\n  1\n\nB\n  none"
     assert view._repr_html_().count("<table") == 2

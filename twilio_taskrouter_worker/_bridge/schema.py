@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, overload
 
 import attrs
 
-from .._display.tables import Table, View
+from .._display.tables import Description, Table
 from .._frozen import frozen
 from .._json import loads
 from ..errors import ForkedProcessError, InvalidMessageError, NotReadyError
@@ -334,7 +334,7 @@ class Resource:
         status = getattr(self, "status", None)
         return f"{self._sid()}{'' if status is None else ' ' + status}"
 
-    def show(self, *, attributes: bool = False) -> View:
+    def show(self, *, attributes: bool = False) -> Description:
         """Describe the object as it is now: a table in a notebook, aligned text with ``print()``.
 
         Does not block, and sends no request.
@@ -355,7 +355,7 @@ class Resource:
             for field in self._schema.fields
             if attributes or field.kind is not OBJECT_TEXT
         ]
-        return View((Table(f"{type(self).__name__} {self._shown()}", (), rows),))
+        return Description((Table(f"{type(self).__name__} {self._shown()}", (), rows),))
 
     def _repr_html_(self) -> str | None:
         try:

@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 
 import attrs
 
-__all__ = ["Listing", "Table", "View", "moment", "table_of"]
+__all__ = ["Listing", "Table", "Description", "moment", "table_of"]
 
 T = TypeVar("T")
 
 ROWS = 100
-"""Rows shown at most; the number of the others is shown instead."""
+"""Rows shown at most; of a longer table the first and the last ones."""
 
 _LINE = "1px solid rgba(128,128,128,.35)"
 _TABLE = "border-collapse:collapse;margin:4px 0;color:inherit;background:none"
@@ -62,28 +62,29 @@ class Table:
     """The headings; empty for a table whose first column has the names."""
     rows: Sequence[Sequence[object]]
 
-    def _cells(self) -> tuple[list[list[str]], str]:
-        """Return the texts of the rows that are shown, and a note about the others."""
-        cells = [[_shown(value) for value in row] for row in self.rows[:ROWS]]
-        left = len(self.rows) - len(cells)
-        return cells, f"and {left} more" if left else "" if cells else "none"
+    def _lines(self) -> list[list[str]]:
+        """Return the texts of headings and rows."""
+        if not self.rows:
+            return [["none"]]
+        cells = [[_shown(value) for value in row] for row in self.rows]
+        left = len(cells) - ROWS
+        if left > 0:
+            cells[ROWS // 2 : -ROWS // 2] = [[f"... {left} more ...", *[""] * (len(cells[0]) - 1)]]
+        return [list(self.columns), *cells] if self.columns else cells
 
     def __str__(self) -> str:
-        rows, note = self._cells()
-        lines = [list(self.columns), *rows] if self.columns and rows else rows
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)] if lines else []
+        lines = self._lines()
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         texts = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-        indented = [f"  {text}".rstrip() for text in (*texts, *filter(None, [note]))]
-        return "\n".join([*filter(None, [self.title]), *indented])
+        return "\n".join([*filter(None, [self.title]), *(f"  {text}".rstrip() for text in texts)])
 
     def to_html(self) -> str:
         """Return it as an HTML table."""
-        rows, note = self._cells()
-        head = _row("th", _HEADING, self.columns) if self.columns and rows else ""
-        body = "".join(_row("td", _CELL, row) for row in rows)
-        tail = _row("td", _CELL, [note]) if note else ""
+        lines = self._lines()
+        head = _row("th", _HEADING, lines.pop(0)) if self.columns and self.rows else ""
+        body = "".join(_row("td", _CELL, line) for line in lines)
         caption = f'<caption style="{_CAPTION}">{escape(self.title)}</caption>' if self.title else ""
-        return f'<table style="{_TABLE}">{caption}<tbody>{head}{body}{tail}</tbody></table>'
+        return f'<table style="{_TABLE}">{caption}<tbody>{head}{body}</tbody></table>'
 
 
 def _row(tag: str, style: str, cells: Iterable[str]) -> str:
@@ -91,7 +92,7 @@ def _row(tag: str, style: str, cells: Iterable[str]) -> str:
 
 
 @attrs.frozen(repr=False)
-class View:
+class Description:
     """A description of something at one moment: readable as text in a terminal, and as tables in a notebook."""
 
     tables: tuple[Table, ...]

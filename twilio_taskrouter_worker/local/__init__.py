@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .clock import Clock
-    from .engine import Explanation
     from .engine.expressions import Semantics
     from .engine.model import Reservation as ReservationRecord
     from .engine.model import Task as TaskRecord
     from .engine.model import Worker as WorkerRecord
+    from .explanation import Explanation
     from .faults import Fault, Faults
     from .logged_events import LoggedEvent
     from .moments import History, Moment, View
@@ -48,7 +48,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # All at once: a program that takes one of the names is about to use the service.
     try:
-        from . import engine, logged_events, moments, router
+        from . import logged_events, moments, router
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] != "aiohttp":
             raise
@@ -58,12 +58,13 @@ def __getattr__(name: str) -> Any:
         ) from missing
     from .clock import Clock
     from .engine import expressions, model
+    from .explanation import Explanation
     from .faults import Fault, Faults
     from .rules import Rules
 
     globals().update(
         Clock=Clock,
-        Explanation=engine.Explanation,
+        Explanation=Explanation,
         Fault=Fault,
         Faults=Faults,
         History=moments.History,

@@ -72,6 +72,7 @@ class Clock:
         self._since = _steady()
         self._drive: Drive | None = None
         self._next_deadline: Callable[[], float | None] | None = None
+        self._describe: Callable[[], str] = str
 
     @classmethod
     def virtual(cls, start: float | None = None) -> Clock:
@@ -152,7 +153,8 @@ class Clock:
             patience: with a function: real seconds that connected clients get to act between one timer and the next.
 
         Raises:
-            TimeoutError: the function did not become true; the clock shows the end of the timeout.
+            TimeoutError: the function did not become true; the clock shows the end of the timeout, and the message says
+                which tasks are open, and why.
             TypeError: an argument has the wrong type.
             ValueError: ``when`` has passed or is not a moment, or the timeout leads beyond the year 9999.
             StateError: its router has been stopped.
@@ -176,7 +178,8 @@ class Clock:
             now = self.now()
             if now >= limit:
                 raise TimeoutError(
-                    f"The condition of run_until() did not become true within {timeout:g} s of this clock."
+                    f"The condition of run_until() did not become true within {timeout:g} s of this clock. "
+                    f"{self._describe()}".rstrip()
                 )
             # From timer to timer: nothing can change between two of them, and the function must see each moment.
             due = self._next_deadline() if self._next_deadline is not None else None
@@ -239,12 +242,18 @@ class Clock:
         with self._lock:
             self._set(shown=max(self._now(), moment))
 
-    def bind(self, drive: Drive, next_deadline: Callable[[], float | None] | None = None) -> None:
+    def bind(
+        self,
+        drive: Drive,
+        next_deadline: Callable[[], float | None] | None = None,
+        describe: Callable[[], str] = str,
+    ) -> None:
         """Move through a router from now on, so that its timers run; used by the router itself.
 
         Args:
             drive: makes a move and runs the due timers.
             next_deadline: returns when the router's next timer is due, or None.
+            describe: returns what is open in the router, for the error of ``run_until``.
 
         Raises:
             ValueError: the clock belongs to another router.
@@ -253,6 +262,7 @@ class Clock:
             raise ValueError("This Clock belongs to another LocalTaskRouter; make one clock for each.")
         self._drive = drive
         self._next_deadline = next_deadline
+        self._describe = describe
 
     def _move(self, change: Callable[[], None]) -> None:
         def locked() -> None:

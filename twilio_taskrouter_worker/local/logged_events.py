@@ -8,13 +8,14 @@ from types import MappingProxyType
 
 import attrs
 
+from .._display.tables import moment
 from .engine import Event
 from .server.events import event_fields
 
 __all__ = ["LoggedEvent"]
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class LoggedEvent:
     """One event of the workspace, as the event log and event callbacks have it."""
 
@@ -26,8 +27,16 @@ class LoggedEvent:
     description: str
     resource_type: str
     resource_sid: str
-    data: Mapping[str, str] = attrs.field(repr=False)
+    data: Mapping[str, str]
     """Its facts, for example ``data["task_sid"]``; the page on webhooks lists those of each type."""
+
+    @property
+    def time(self) -> str:
+        """The time of day in UTC, as text with milliseconds."""
+        return moment(self.at)
+
+    def __repr__(self) -> str:
+        return f"<LoggedEvent {self.time} {self.type} {self.resource_sid}>"
 
 
 def logged(event: Event, workspace_name: str) -> LoggedEvent:

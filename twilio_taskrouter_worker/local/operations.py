@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
+from .._display.tables import Listing
 from ..errors import NotFoundError
 from .arguments import attributes_of, start_time_of
 from .engine import UNSET, Engine, commands, model
@@ -356,13 +357,14 @@ class WorkspaceOperations(WorkspaceReading):
         workspace = self.workspace_sid
         entries = self._ask_service(lambda service: list(service.log.backwards(workspace, 0.0)))
         found = (logged(entry.event, entry.workspace_name) for entry in reversed(entries))
-        return [
+        wanted = (
             event
             for event in found
             if (not types or any(_matches(event.type, each) for each in types))
             and (task is None or event.data.get("task_sid") == task)
             and (worker_sid is None or event.data.get("worker_sid") == worker_sid)
-        ]
+        )
+        return Listing(wanted, "Events", ("time", "type", "resource_sid", "description"))
 
     def resend_event(self, sid: str) -> None:
         """Call the webhooks for an event again, with the addresses of now.

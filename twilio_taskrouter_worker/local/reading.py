@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
+from .._display.tables import Listing
 from ..errors import NotFoundError, RequestRejectedError, StateError, VersionConflictError
-from .engine import Engine, Explanation, Rejected, model
+from .engine import Engine, Rejected, model
+from .explanation import Explanation
 
 T = TypeVar("T")
 Named = model.Activity | model.TaskChannel | model.TaskQueue | model.Worker | model.Workflow
@@ -102,7 +104,8 @@ class WorkspaceReading:
         Raises:
             StateError: the router is not running.
         """
-        return self._ask(lambda engine: engine.workers(self.workspace_sid))
+        found = self._ask(lambda engine: engine.workers(self.workspace_sid))
+        return Listing(found, "Workers", ("friendly_name", "activity_name", "available", "sid"))
 
     def worker(self, worker: str) -> model.Worker:
         """Return a worker.
@@ -125,7 +128,8 @@ class WorkspaceReading:
         Raises:
             StateError: the router is not running.
         """
-        return self._ask(lambda engine: engine.queues(self.workspace_sid))
+        found = self._ask(lambda engine: engine.queues(self.workspace_sid))
+        return Listing(found, "Task queues", ("friendly_name", "target_workers", "task_order", "sid"))
 
     def workflows(self) -> list[model.Workflow]:
         """Return the workflows, oldest first. Blocks for less than a millisecond.
@@ -133,7 +137,8 @@ class WorkspaceReading:
         Raises:
             StateError: the router is not running.
         """
-        return self._ask(lambda engine: engine.workflows(self.workspace_sid))
+        found = self._ask(lambda engine: engine.workflows(self.workspace_sid))
+        return Listing(found, "Workflows", ("friendly_name", "task_reservation_timeout", "sid"))
 
     def tasks(self) -> list[model.Task]:
         """Return the tasks, oldest first; ended ones are kept for some minutes.
@@ -143,7 +148,8 @@ class WorkspaceReading:
         Raises:
             StateError: the router is not running.
         """
-        return self._ask(lambda engine: engine.tasks(self.workspace_sid))
+        found = self._ask(lambda engine: engine.tasks(self.workspace_sid))
+        return Listing(found, "Tasks", ("sid", "assignment_status", "priority", "task_queue_friendly_name", "reason"))
 
     def task(self, sid: str) -> model.Task:
         """Return a task of any workspace. Blocks for less than a millisecond.
@@ -168,7 +174,9 @@ class WorkspaceReading:
             NotFoundError: there is no worker of that name.
         """
         worker = known_sid(worker_sid, "WK", self._worker_sid)
-        return self._ask(lambda engine: engine.reservations(self.workspace_sid, task_sid=task_sid, worker_sid=worker))
+        workspace = self.workspace_sid
+        found = self._ask(lambda engine: engine.reservations(workspace, task_sid=task_sid, worker_sid=worker))
+        return Listing(found, "Reservations", ("sid", "reservation_status", "worker_name", "task_sid"))
 
     def open_sessions(self, worker_sid: str) -> int:
         """Return the number of open websockets of a worker. Blocks for less than a millisecond.
@@ -196,7 +204,7 @@ class WorkspaceReading:
             NotFoundError: there is no such task, or it was deleted after its end.
         """
         home = self._home("task", task_sid)
-        return self._ask(lambda engine: engine.explain(home, task_sid))
+        return Explanation.of(self._ask(lambda engine: engine.explain(home, task_sid)))
 
     def _home(self, kind: str, sid: str) -> str:
         """Return the workspace of a worker or task."""

@@ -40,6 +40,7 @@ from .server.console.access import link_token
 from .server.hosting import Host
 from .server.service import EVENT_DELAY_SECONDS, Service
 from .time_machine import TimeMachine
+from .watching import WatchedWorkspace
 
 if TYPE_CHECKING:
     import asyncio
@@ -60,7 +61,7 @@ class ConnectionOptions(TypedDict):
     ws_server: str
 
 
-class LocalTaskRouter(TimeMachine):
+class LocalTaskRouter(TimeMachine, WatchedWorkspace):
     """A local TaskRouter: REST API, event bridge and routing engine, in this process, without external network access.
 
     Use it as a context manager, or with :meth:`start` and :meth:`stop`. It starts with one workspace that is ready to
@@ -148,7 +149,7 @@ class LocalTaskRouter(TimeMachine):
         self._make_host: Callable[[int], Host] = lambda port: Host(host, port, control, names, self._console)
         self._host = self._make_host(port_of(port))
         self.clock = clock_of(clock)
-        self.clock.bind(self._move_clock, self._next_deadline)
+        self.clock.bind(self._move_clock, self._next_deadline, self._open_tasks)
         self.faults = Faults(lambda work: self._call(lambda: work(self._running())))
         self._opened: OpenedService | None = None
         self._workspace_sid: str | None = None

@@ -42,10 +42,13 @@ TRANSFER_FAILED = "failed"
 TRANSFER_COMPLETE = "complete"
 TRANSFER_CANCELED = "canceled"
 
+_STATES = ("reservation_status", "assignment_status", "transfer_status", "activity_name")
+"""The fields that a repr shows as the state of a record."""
+
 R = TypeVar("R", bound="Record")
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, repr=False)
 class Record:
     """Base class of the records: identity, dates, and replacement in place of mutation."""
 
@@ -53,6 +56,14 @@ class Record:
     sid: str
     date_created: float
     date_updated: float
+
+    def __repr__(self) -> str:
+        # Name, sid and state, of those that it has; the attributes are the customer's.
+        values = vars(self)
+        name = values.get("friendly_name", values.get("unique_name"))
+        states = map(values.get, _STATES)
+        parts = [type(self).__name__, None if name is None else repr(name), self.sid, *states]
+        return f"<{' '.join(filter(None, parts))}>"
 
     @property
     def operating_unit_sid(self) -> str:
@@ -89,7 +100,7 @@ class Record:
         return {name: value for name, value in changes.items() if getattr(self, name) != value}
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, repr=False)
 class Workspace(Record):
     """A workspace, which contains all other resources."""
 
@@ -105,7 +116,7 @@ class Workspace(Record):
     """``FIFO`` or ``LIFO``."""
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, repr=False)
 class Activity(Record):
     """A state that a worker can be in, available for work or not."""
 
@@ -114,7 +125,7 @@ class Activity(Record):
     available: bool
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, repr=False)
 class Worker(Record):
     """A worker, who is offered reservations."""
 
@@ -124,13 +135,13 @@ class Worker(Record):
     activity_name: str
     available: bool
     """Whether the current activity is an available one."""
-    attributes: str = attrs.field(repr=False)
+    attributes: str
     date_status_changed: float
     """Time of the last change of activity."""
     version: int
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, repr=False)
 class WorkerChannel(Record):
     """A worker's capacity and switch for one task channel."""
 
@@ -150,7 +161,7 @@ class WorkerChannel(Record):
     """Unix seconds (REST and bridge show milliseconds); the creation time before the first reservation."""
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, repr=False)
 class TaskChannel(Record):
     """A kind of work, such as voice or chat."""
 
@@ -160,7 +171,7 @@ class TaskChannel(Record):
     channel_optimized_routing: bool
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, repr=False)
 class TaskQueue(Record):
     """Tasks that wait for the same workers."""
 
@@ -178,7 +189,7 @@ class TaskQueue(Record):
     version: int
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, repr=False)
 class Workflow(Record):
     """The rules by which tasks get into queues."""
 
@@ -193,13 +204,13 @@ class Workflow(Record):
     """Always None, as in the service."""
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, repr=False)
 class Task(Record):
     """A piece of work."""
 
     workspace_sid: str
     assignment_status: str
-    attributes: str = attrs.field(repr=False)
+    attributes: str
     addons: str
     priority: int
     reason: str | None
@@ -233,7 +244,7 @@ class Task(Record):
         return self.assignment_status in TASK_FINAL
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, repr=False)
 class Reservation(Record):
     """The offer of a task to a worker, and its outcome."""
 
@@ -264,7 +275,7 @@ class Reservation(Record):
         return self.reservation_status in RESERVATION_OPEN
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, repr=False)
 class Transfer(Record):
     """The handing over of a task by the worker who has it."""
 

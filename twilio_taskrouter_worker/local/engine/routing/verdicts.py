@@ -13,6 +13,13 @@ import attrs
 
 from ..expressions import Verdict
 
+_WITHOUT_VALUES = {
+    "queue": "TargetWorkers of the queue is false",
+    "target": "the expression of the target is false",
+    "known_worker": "is not the known worker",
+}
+"""By check: its reason without the values of attributes, which its detail has."""
+
 
 def failing_parts(verdict: Verdict) -> str:
     """Return the smallest parts that make an expression false, each with the actual values.
@@ -63,6 +70,14 @@ class Check:
     detail: str = attrs.field(repr=False)
     """The reason; for an expression that is false, its failing parts with the actual values."""
 
+    def reason(self, *, attributes: bool) -> str:
+        """Return the reason.
+
+        Args:
+            attributes: whether to include the values of attributes.
+        """
+        return self.detail if attributes else _WITHOUT_VALUES.get(self.name, self.detail)
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
         return {"name": self.name, "passed": self.passed, "detail": self.detail}
@@ -92,10 +107,18 @@ class WorkerVerdict:
             "checks": [check.to_dict() for check in self.checks],
         }
 
+    def reasons(self, *, attributes: bool) -> str:
+        """Return the reasons of the checks that fail; empty for a suitable worker.
+
+        Args:
+            attributes: whether to include the values of attributes.
+        """
+        return "; ".join(check.reason(attributes=attributes) for check in self.checks if not check.passed)
+
     def __str__(self) -> str:
         # Conditions that hold are left out of the text; to_dict() has them all.
-        failed = "; ".join(check.detail for check in self.checks if not check.passed)
-        return f"{self.friendly_name} ({self.activity_name}): {failed or 'could take it'}"
+        reasons = self.reasons(attributes=True)
+        return f"{self.friendly_name} ({self.activity_name}): {reasons or 'could take it'}"
 
 
 @attrs.frozen(kw_only=True)
