@@ -52,7 +52,7 @@ _STEPS = (
 _GREY = "#787878"
 # Phase: colour, and character of the text form; in the order of the legend.
 _PHASES = {
-    "waiting": ("#8c8c8c", "."),
+    "waiting": ("#707070", "."),
     "offered": ("#b7791f", "o"),
     "working": ("#2f7fd6", "#"),
     "wrapping": ("#8a63d2", "~"),
@@ -208,7 +208,7 @@ class Timeline:
         x, end = self._x(bar.start), self._x(bar.end)
         width = max(end - x, 1.5)
         behind = bar.phase == "unavailable"
-        filled = f'fill="{_PHASES[bar.phase][0]}" fill-opacity="{0.18 if behind else 1}"'
+        filled = f'fill="{_PHASES[bar.phase][0]}" fill-opacity="{0.28 if behind else 1}"'
         shape = f'<rect x="{x:.1f}" y="{y:g}" width="{width:.1f}" height="{height:g}" rx="2" {filled}/>'
         # Some 6 pixels a character; a label that does not fit is left to the note.
         fits = bar.label and width > 6 * len(bar.label) + 6
