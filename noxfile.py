@@ -135,7 +135,6 @@ def chaos(session: nox.Session) -> None:
     session.run("python", "-m", "tests.chaos.hostile", "--sockets", "10000")
     session.run("python", "-m", "tests.chaos.restarts", "--rounds", "500", "--seed", "1")
     session.run("python", "-m", "tests.chaos.order")
-    session.run("python", "-m", "tests.chaos.restarts", "--rounds", "500", "--seed", "1")
 
 
 @nox.session

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.benchmarks import engine, keeping, many, service
+from tests.benchmarks import engine, growth, keeping, many, service
 
 
 def test_engine(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,3 +61,10 @@ def test_many(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[:2]] == [["2", "Workers"], ["4", "Workers"]]
     assert "a task with 4 Workers costs" in lines[2]
+
+
+def test_growth(capsys: pytest.CaptureFixture[str]) -> None:
+    """The benchmark of growth measures a life for each number of waiting tasks, and a restart for each length."""
+    growth.main(["--pending", "20", "30", "--journal", "30", "60", "--lives", "10"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["pending", "pending", "commands", "commands"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["PLOTS", "Plot", "draw"]
+__all__ = ["PLOTS", "Plot", "draw", "draw_lines"]
 
 
 class Plot(NamedTuple):
@@ -44,22 +44,30 @@ NAMES = {"js": "SDK in JavaScript", "ours": "this client", "bare": "bare stand-i
 
 def draw(figures: dict[str, dict[str, dict[str, float]]], directory: Path) -> list[tuple[str, Path]]:
     """Write an SVG for each plot of which all points were measured; needs matplotlib."""
-    from matplotlib.figure import Figure
-
     written = []
     for plot in PLOTS:
         if not all(scenario in figures for scenario in plot.points.values()):
             continue
-        figure = Figure(figsize=(6, 3.5), layout="constrained")
-        axes = figure.subplots()
-        for client, name in NAMES.items():
-            if all(client in figures[scenario] for scenario in plot.points.values()):
-                values = [figures[scenario][client][plot.figure] for scenario in plot.points.values()]
-                axes.plot(list(plot.points), values, marker="o", label=name)
-        axes.set(title=plot.title, xlabel=plot.x, ylabel=plot.y, xscale="log", ylim=(0, None))
-        axes.legend()
-        axes.grid(alpha=0.3)
+        lines = {
+            name: {size: figures[scenario][client][plot.figure] for size, scenario in plot.points.items()}
+            for client, name in NAMES.items()
+            if all(client in figures[scenario] for scenario in plot.points.values())
+        }
         path = directory / f"{plot.file}.svg"
-        figure.savefig(path, metadata={"Date": None})
+        draw_lines(path, lines, title=plot.title, x=plot.x, y=plot.y)
         written.append((plot.title, path))
     return written
+
+
+def draw_lines(path: Path, lines: dict[str, dict[int, float]], *, title: str, x: str, y: str) -> None:
+    """Write one SVG: values by size, a line for each name; needs matplotlib."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    for name, values in lines.items():
+        axes.plot(list(values), list(values.values()), marker="o", label=name)
+    axes.set(title=title, xlabel=x, ylabel=y, xscale="log", ylim=(0, None))
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(path, metadata={"Date": None})
