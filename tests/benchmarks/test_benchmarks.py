@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.benchmarks import engine, growth, keeping, many, service
+from tests.benchmarks import engine, growth, keeping, many, moments, service
 
 
 def test_engine(capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,3 +68,19 @@ def test_growth(capsys: pytest.CaptureFixture[str]) -> None:
     growth.main(["--pending", "20", "30", "--journal", "30", "60", "--lives", "10"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines] == ["pending", "pending", "commands", "commands"]
+
+
+@pytest.mark.parametrize("file", [[], ["--file"]], ids=["memory", "file"])
+def test_moments(file: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The benchmark of the time machine makes views and forks, in memory and with a file."""
+    shape = ["--entries", "300", "--workers", "3", "--tasks", "20", "--views", "3", "--forks", "2"]
+    assert moments.main([*shape, *file]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert int(lines[0].split()[0]) >= 300
+    assert [line.split("  ")[0] for line in lines[1:6]] == [
+        "view of a random moment",
+        "fork of the present",
+        "longest wait for the service",
+        "fork of a random moment",
+        "all moments of the journal",
+    ]

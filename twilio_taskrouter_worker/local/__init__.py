@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .clock import Clock
+    from .comparing import Comparison, TaskCourse, TaskDifference, compare
     from .engine.expressions import Semantics
     from .engine.model import Reservation as ReservationRecord
     from .engine.model import Task as TaskRecord
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Clock",
+    "Comparison",
     "Explanation",
     "Fault",
     "Faults",
@@ -37,9 +39,12 @@ __all__ = [
     "ReservationRecord",
     "Rules",
     "Semantics",
+    "TaskCourse",
+    "TaskDifference",
     "TaskRecord",
     "View",
     "WorkerRecord",
+    "compare",
 ]
 
 
@@ -48,7 +53,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # All at once: a program that takes one of the names is about to use the service.
     try:
-        from . import logged_events, moments, router
+        from . import comparing, logged_events, moments, router
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] != "aiohttp":
             raise
@@ -64,6 +69,7 @@ def __getattr__(name: str) -> Any:
 
     globals().update(
         Clock=Clock,
+        Comparison=comparing.Comparison,
         Explanation=Explanation,
         Fault=Fault,
         Faults=Faults,
@@ -74,8 +80,11 @@ def __getattr__(name: str) -> Any:
         ReservationRecord=model.Reservation,
         Rules=Rules,
         Semantics=expressions.Semantics,
+        TaskCourse=comparing.TaskCourse,
+        TaskDifference=comparing.TaskDifference,
         TaskRecord=model.Task,
         View=moments.View,
         WorkerRecord=model.Worker,
+        compare=comparing.compare,
     )
     return globals()[name]

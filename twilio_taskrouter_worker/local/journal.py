@@ -87,6 +87,45 @@ class Stretch:
         return engine
 
 
+@attrs.frozen(eq=False)
+class Place:
+    """A moment in a journal, and how to read that journal."""
+
+    ask: Ask[Any]
+    source: object
+    """Identifies the journal."""
+    number: int
+    """Of the latest entry."""
+    name: str
+    """For people."""
+    began: Place | None
+    """Where a fork's journal begins in that of another router."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def first(self) -> int:
+        """Return the number of the earliest entry after which the state is known.
+
+        Raises:
+            StateError: the router is not running, or was reset.
+        """
+        first: int = self.ask(lambda journal: journal.first)
+        return first
+
+    def engine(self, number: int) -> Engine:
+        """Return a new engine in the state after an entry. Blocks for up to some tenths of a second.
+
+        Args:
+            number: of the entry.
+
+        Raises:
+            StateError: the router is not running, or was reset, or the entry was evicted.
+        """
+        stretch: Stretch = self.ask(lambda journal: journal.stretch(number))
+        return stretch.engine()
+
+
 @attrs.frozen
 class Step:
     """One entry that was applied."""
@@ -129,7 +168,7 @@ def apply(engine: Engine, number: int, row: Row) -> Step:
     return Step(number, entry, actor_sid, address, outcome.events, engine)
 
 
-def walk(ask: Ask[Any], after: int, up_to: int) -> Iterator[Step]:
+def walk(ask: Ask[Any], after: int, up_to: int, engine: Engine | None = None) -> Iterator[Step]:
     """Apply the entries of a journal once more, one by one.
 
     Blocks the caller for about a tenth of a millisecond each.
@@ -138,13 +177,15 @@ def walk(ask: Ask[Any], after: int, up_to: int) -> Iterator[Step]:
         ask: reads the journal.
         after: the number of the entry to start after.
         up_to: the number of the last entry.
+        engine: in the state after the first of these; it is changed. None: a new one.
 
     Raises:
-        StateError: entries were evicted meanwhile.
+        StateError: the router is not running, or was reset, or entries were evicted meanwhile.
         StoreError: this version of the package does not behave as the one that wrote the entries.
     """
-    stretch: Stretch = ask(lambda journal: journal.stretch(after))
-    engine = stretch.engine()
+    if engine is None:
+        stretch: Stretch = ask(lambda journal: journal.stretch(after))
+        engine = stretch.engine()
     for start in range(after, up_to, _AT_ONCE):
         rows: list[Row] = ask(_rows(start, min(up_to, start + _AT_ONCE)))
         for number, row in enumerate(rows, start + 1):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Any, Final, TypeVar, overload
+from typing import Final, TypeVar, overload
 
 import attrs
 
 from ..errors import StateError
 from .engine import Engine, Event, Rejected, commands
-from .journal import Ask, Step, walk
+from .journal import Place, Step, walk
 from .reading import WorkspaceReading, refused
 from .server.events import event_fields
 
@@ -56,13 +56,12 @@ class History(Sequence[Moment]):
     of a second, each further one of an iteration about a tenth of a millisecond.
     """
 
-    def __init__(self, ask: Ask[Any], first: int, last: int, source: object) -> None:
-        self._ask = ask
-        self.first: Final = first
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.first: Final = place.first()
         """The number of the earliest moment that :meth:`LocalTaskRouter.at` reaches; 0: before the first entry."""
-        self.last: Final = last
+        self.last: Final = place.number
         """The number of the latest one."""
-        self._source = source
         self._block = functools.lru_cache(maxsize=4)(self._make_block)
 
     def __repr__(self) -> str:
@@ -104,7 +103,7 @@ class History(Sequence[Moment]):
         return list(self._moments(start, min(start + _BLOCK, self.last)))
 
     def _moments(self, after: int, up_to: int) -> Iterator[Moment]:
-        return (moment_of(step, self._source) for step in walk(self._ask, after, up_to))
+        return (moment_of(step, self._place.source) for step in walk(self._place.ask, after, up_to))
 
 
 class View(WorkspaceReading):
@@ -113,10 +112,11 @@ class View(WorkspaceReading):
     It is read-only and a copy: nothing that happens later changes it. Its methods may be called from any thread.
     """
 
-    def __init__(self, engine: Engine, workspace_sid: str | None, number: int, time: float) -> None:
+    def __init__(self, engine: Engine, workspace_sid: str | None, place: Place, time: float) -> None:
+        self._journal_place = place
         self.engine: Final = engine
         """The engine in the state of then; for reading only."""
-        self.number: Final = number
+        self.number: Final = place.number
         """The number of the latest entry of the journal at that moment."""
         self.time: Final = datetime.fromtimestamp(time, timezone.utc)
         """The moment, in UTC."""
@@ -136,6 +136,9 @@ class View(WorkspaceReading):
         if self._workspace_sid is None:
             raise StateError(f"There was no workspace yet after entry {self.number} of the journal.")
         return self._workspace_sid
+
+    def _place(self) -> Place:
+        return self._journal_place
 
     def _ask(self, question: Callable[[Engine], T]) -> T:
         try:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from .journal import Stretch
-from .operations import WorkspaceOperations
+from .journal import Place, Stretch
 from .server.events.event_log import Entry
 from .server.events.facts import Fact
 
@@ -14,11 +13,8 @@ from .server.events.facts import Fact
 class Origin:
     """Where a fork begins."""
 
-    parent: WorkspaceOperations
-    number: int
-    """Of the entry in the parent's journal."""
-    source: object
-    """Identifies the parent's journal."""
+    place: Place
+    """In the journal of the router that it is a fork of."""
     stretch: Stretch
     workspace_sid: str | None
     log: list[Entry] = attrs.field(repr=False)

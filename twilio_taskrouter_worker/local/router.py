@@ -475,6 +475,9 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
     def _source(self) -> object:
         return self._running_with()
 
+    def _origin(self) -> Origin | None:
+        return self._options.origin
+
     def _begin(self, origin: Origin, clock: Clock) -> LocalTaskRouter:
         host, names = self._address
         fork = LocalTaskRouter(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import attrs
 
+from ..errors import StateError
 from .clock import Clock
 from .engine import Engine, commands
-from .journal import Journal, Stretch
+from .journal import Journal, Place, Stretch
 from .moments import History, Moment, View
 from .operations import WorkspaceOperations
 from .origin import Origin
@@ -37,6 +38,10 @@ class TimeMachine(WorkspaceOperations):
         """Return the identity of the journal, which ends with the service."""
         raise NotImplementedError
 
+    def _origin(self) -> Origin | None:
+        """Return where this router began, if it is a fork."""
+        raise NotImplementedError
+
     def _begin(self, origin: Origin, clock: Clock) -> LocalTaskRouter:
         """Start a router at an origin."""
         raise NotImplementedError
@@ -55,8 +60,7 @@ class TimeMachine(WorkspaceOperations):
         Raises:
             StateError: it is not running.
         """
-        first, last = self._read_journal(lambda journal: (journal.first, journal.count))
-        return History(self._read_journal, first, last, self._source())
+        return History(self._place())
 
     def at(self, moment: int | datetime | Moment) -> View:
         """Return the workspace as it was at an earlier moment, to read.
@@ -82,7 +86,7 @@ class TimeMachine(WorkspaceOperations):
         if time > engine.now and ((deadline := engine.next_deadline()) is None or deadline > time):
             # Nothing happens between the entry and the moment, but waiting times grow.
             engine.apply(commands.AdvanceTime(), time)
-        return View(engine, self._oldest(), found.number, time)
+        return View(engine, self._oldest(), self._place(found), time)
 
     def fork(
         self, at: int | datetime | Moment | None = None, *, clock: Clock | Literal["real", "virtual"] = "virtual"
@@ -114,9 +118,7 @@ class TimeMachine(WorkspaceOperations):
         log, facts = self._ask_service(lambda service: (service.log.all(), service.facts.all()))
         time = self._time(found) if found.time is None else found.time
         origin = Origin(
-            parent=self,
-            number=found.number,
-            source=self._source(),
+            place=self._place(found),
             stretch=found.stretch,
             workspace_sid=self._oldest(),
             log=log,
@@ -128,6 +130,19 @@ class TimeMachine(WorkspaceOperations):
 
     def _read_journal(self, question: Callable[[Journal], T]) -> T:
         return self._ask_service(lambda service: question(service.committer.journal()))
+
+    def _place(self, found: _Found | None = None) -> Place:
+        """Return a moment, or the present one, as a place in the journal."""
+        source, origin = self._source(), self._origin()
+
+        def ask(question: Callable[[Journal], T]) -> T:
+            if self._source() is not source:
+                raise StateError("This LocalTaskRouter was reset, and its journal with it.")
+            return self._read_journal(question)
+
+        number = ask(lambda journal: journal.count) if found is None else found.number
+        name = repr(self) if found is None or found.time is None else f"{self!r} at {_text(found.time)}"
+        return Place(ask, source, number, name, None if origin is None else origin.place)
 
     def _oldest(self) -> str | None:
         """Return the sid of this router's workspace, or None if it has none."""
