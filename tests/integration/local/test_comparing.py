@@ -74,7 +74,7 @@ def test_a_fork_without_a_change_differs_in_nothing(router: LocalTaskRouter) -> 
 
 
 def test_another_workflow_sends_tasks_another_way(router: LocalTaskRouter) -> None:
-    """Queue, worker and wait differ; the tasks are the same, although their sids differ, long after they were purged."""
+    """Queue, worker and wait differ; the tasks are the same, whatever their sids, long after they were purged."""
     waiting = [create(router, number) for number in (1, 2)]
     with router.fork() as fork:
         fork.update_workflow("Support", everything_to(fork, "B"), re_evaluate_tasks=True)

@@ -189,7 +189,8 @@ def check_snapshot(desk: Desk, moment: int) -> None:
     """A snapshot after the first entries of the journal, and the rest of it, come to where the whole journal comes."""
     engine = Engine.replay(desk.journal[:moment], account_sid=ACCOUNT, seed=7, rules=desk.rules)
     restored = Engine.restore(engine.snapshot())
-    assert restored.state() == engine.state()
+    captured = Engine.restore(engine.capture())
+    assert restored.state() == captured.state() == engine.state()
     assert restored.snapshot() == engine.snapshot()
     check_state(restored)
     for entry in desk.journal[moment:]:

@@ -63,15 +63,31 @@ def test_the_future_of_a_restored_engine_is_the_same() -> None:
         check_snapshot(desk, moment)
 
 
+def test_tasks_for_a_worker_who_was_deleted() -> None:
+    """They wait for their timeout, and for no worker, before a snapshot and after it."""
+    desk = Desk()
+    ann = desk.worker("Ann", "Offline")
+    tasks = [desk.task(routing_target=ann, ignore_capacity=False) for _ in range(3)]
+    desk.do("DeleteWorker", sid=ann)
+    check_snapshot(desk, len(desk.journal))
+    assert [desk.status(task) for task in tasks] == ["pending"] * 3
+    assert not any(task["waiting"] for task in desk.engine.state()["workspaces"][0]["tasks"])
+
+
 def test_a_restored_engine_is_independent() -> None:
     """What happens to the one does not happen to the other; both may go on."""
     desk = busy()
-    fork = Engine.restore(desk.engine.snapshot())
+    captured = desk.engine.capture()
     before = desk.engine.state_digest()
-    fork.apply(
-        commands.CreateTask(workspace_sid=desk.ws, workflow_sid=desk.engine.workflows(desk.ws)[0].sid), desk.now + 1
-    )
-    assert desk.engine.state_digest() == before != fork.state_digest()
+    for snapshot in (desk.engine.snapshot(), captured, captured):
+        fork = Engine.restore(snapshot)
+        assert fork.state_digest() == before
+        fork.apply(
+            commands.CreateTask(workspace_sid=desk.ws, workflow_sid=desk.engine.workflows(desk.ws)[0].sid), desk.now + 1
+        )
+        assert desk.engine.state_digest() == before != fork.state_digest()
+    desk.advance(90000)
+    assert desk.engine.state_digest() != before == Engine.restore(captured).state_digest()
 
 
 def test_the_rules_go_with_it() -> None:

@@ -11,7 +11,7 @@ from ..core.kernel import Kernel
 from ..core.state import ReservationState, WorkerState
 from ..core.workspace import WorkspaceState
 from ..expressions import WorkerScope
-from ..index import idle, membership
+from ..index import idle, membership, waiting
 from ..model import PENDING, Activity, Worker
 from ..transitions import emit_moved, move
 from . import channels, reservations
@@ -222,6 +222,9 @@ def delete(kernel: Kernel, command: DeleteWorker) -> None:
     # Only after it has left the queues, whose indices are searched with these keys.
     for channel in worker.idle_keys:
         worker.idle_keys[channel] = None
+    # Tasks for this worker alone stay pending, but nobody can be found for them any more.
+    for group in worker.direct.values():
+        waiting.remove_all(group)
     kernel.woken.pop(worker, None)
     del ws.workers[record.sid]
     del ws.worker_names[record.friendly_name.casefold()]

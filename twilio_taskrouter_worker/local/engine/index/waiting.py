@@ -123,6 +123,18 @@ def remove(task: TaskState) -> None:
     group.drop()
 
 
+def remove_all(group: Group) -> None:
+    """Remove every task from a group.
+
+    Args:
+        group: changed in place.
+    """
+    # A copy: the heap is cleared with its last entry. A stale entry's task may be in another group by now.
+    for entry in list(group.heap):
+        if entry[2].entry is entry:
+            remove(entry[2])
+
+
 def _homes(worker: WorkerState, channel: str, lifo_first: bool) -> Iterator[tuple[bool, Groups]]:
     """Iterate over the groups of tasks of a channel that a worker may be offered, each with its queue's rank."""
     direct = worker.direct.get(channel)
