@@ -138,6 +138,14 @@ def chaos(session: nox.Session) -> None:
 
 
 @nox.session
+def endurance(session: nox.Session) -> None:
+    """Run 50 Workers for an hour through faults and restarts, by hand; ``-- --minutes 5`` is shorter."""
+    session.install(".[test]", "matplotlib")
+    arguments = session.posargs or ["--csv", "endurance.csv", "--plot", "endurance.svg"]
+    session.run("python", "-m", "tests.endurance", *arguments)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure the engine and the service; figures of a shared machine are read as ratios."""
     session.install(".[test,speed]")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.benchmarks import engine, growth, keeping, many, moments, service
+from tests.benchmarks import engine, executors, growth, keeping, many, moments, service
 
 
 def test_engine(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,4 +83,16 @@ def test_moments(file: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         "longest wait for the service",
         "fork of a random moment",
         "all moments of the journal",
+    ]
+
+
+def test_executors(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The benchmark of executors completes all tasks on each kind; Dask has a test of its own."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert executors.main(["--tasks", "4", "--heavy", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:24].strip() for line in lines] == [
+        "threads of the Worker",
+        "ThreadPoolExecutor",
+        "ProcessPoolExecutor",
     ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -36,6 +37,8 @@ class Tally:
         self.errors: Counter[str] = Counter()
         """``error`` events by class."""
         self.unfinished = 0
+        self.seconds: deque[float] = deque(maxlen=10_000)
+        """How long the latest calls took that succeeded."""
 
     def call(self, make: Callable[[], Future[Any]]) -> None:
         """Make a call and count how it ends."""
@@ -47,12 +50,15 @@ class Tally:
             return
         with self._lock:
             self.unfinished += 1
-        future.add_done_callback(self._done)
+        started = time.monotonic()
+        future.add_done_callback(lambda done: self._done(done, started))
 
-    def _done(self, future: Future[Any]) -> None:
+    def _done(self, future: Future[Any], started: float) -> None:
         error = future.exception()
         with self._lock:
             self.unfinished -= 1
+            if error is None:
+                self.seconds.append(time.monotonic() - started)
             self.outcomes["good" if error is None else type(error).__name__] += 1
         if error is not None and not isinstance(error, TaskRouterError):
             self._ledger.wrong(f"a call failed with {type(error).__name__}, which is not of the library's tree")
@@ -84,6 +90,7 @@ class Lane:
         self.broken: Counter[str] = Counter()
         """Faults by name."""
         self.disconnections = 0
+        self.renewals = 0
         self.reasons: Counter[str] = Counter()
         self._router = router
         self._ledger = ledger
@@ -112,7 +119,11 @@ class Lane:
         worker.on("reservation_created", self._created)
         worker.on("disconnected", self._disconnected)
         worker.on("error", self._tally.error)
+        worker.on("token_updated", self._renewed)
         return worker
+
+    def _renewed(self) -> None:
+        self.renewals += 1
 
     def _token(self) -> str:
         return self._router.token(self.sid, ttl=TOKEN_SECONDS)

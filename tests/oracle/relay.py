@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.tools.certificates import make_certificates
 
@@ -139,6 +139,8 @@ class Relay:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        # What breaks under TLS while it is being closed concerns nobody: asyncio would log it, as nobody waits for it.
+        self._loop.set_exception_handler(_unless_broken)
         try:
             self._loop.run_forever()
         finally:
@@ -454,6 +456,11 @@ class Relay:
     async def _pause(self, seconds: float | None) -> None:
         """Wait this long (None: for ever) or until a fault is switched, whichever comes first."""
         await asyncio.wait([self._pulse], timeout=seconds)
+
+
+def _unless_broken(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if not isinstance(context.get("exception"), OSError):
+        loop.default_exception_handler(context)
 
 
 def _bound_socket(port: int) -> socket.socket:

@@ -1,0 +1,117 @@
+"""A short endurance run, and its judges: the ledger that merges two processes, and the figures that may not grow."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.ledger import Fact, ReservationFact, Verdict
+from tests.endurance import __main__, measuring, run
+from tests.endurance.measuring import Sample
+from tests.endurance.merging import MergedLedger
+
+
+def fact(event: str, status: str, sid: str = "WR1", sessions: tuple[int, ...] = (1,)) -> Fact:
+    """An event of a reservation of worker WK1."""
+    return Fact(event, "WT1", False, ReservationFact(sid, "WK1", "WT1", status), sessions)
+
+
+def ended(ledger: MergedLedger) -> Verdict:
+    """Let a reservation be created and canceled, unseen by its client; return the verdict when it is settled."""
+    start = time.monotonic()
+    ledger.report(start, "opened", (1, "WK1"))
+    ledger.report(start, "happened", [fact("reservation.created", "pending")])
+    ledger.report(start, "happened", [fact("reservation.canceled", "canceled")])
+    ledger.report(time.monotonic() + 1, "beat", None)
+    verdict = Verdict(0)
+    ledger.settle(ledger.moment + 1, verdict)
+    return verdict
+
+
+def test_what_clients_announce_counts_when_the_service_has_reported() -> None:
+    """A client may be faster than the pipe: its entries are put behind what the service did before them."""
+    ledger = MergedLedger()
+    start = time.monotonic() - 1
+    ledger.ready("WK1", certain=True)
+    ledger.announce("WK1", "WR1", "pending", live=True)
+    ledger.tell("WK1", "WR1", "canceled", live=True)
+    ledger.report(start, "opened", (1, "WK1"))
+    ledger.report(start, "happened", [fact("reservation.created", "pending")])
+    ledger.report(start, "happened", [fact("reservation.canceled", "canceled")])
+    assert not ledger.stories["WR1"].announced
+    ledger.report(time.monotonic(), "beat", None)
+    verdict = Verdict(0)
+    ledger.settle(ledger.moment + 1, verdict)
+    assert (verdict.must, verdict.announced, verdict.good, ledger.stories) == (1, 1, True, {})
+    assert len(ledger.seconds) == 1 and ledger.events == 2
+
+
+def test_what_is_missed_or_doubled_is_found() -> None:
+    """An end that is not told, an announcement that comes twice, and what is told of one that was settled long ago."""
+    ledger = MergedLedger()
+    ledger.report(time.monotonic(), "opened", (1, "WK1"))
+    ledger.report(time.monotonic(), "happened", [fact("reservation.created", "pending")])
+    for _ in range(2):
+        ledger.announce("WK1", "WR1", "pending", live=True)
+    ledger.report(time.monotonic(), "happened", [fact("reservation.canceled", "canceled")])
+    verdict = Verdict(0)
+    ledger.settle(ledger.moment + 1, verdict)
+    assert [len(verdict.missed), len(verdict.duplicated), len(verdict.wrong)] == [1, 1, 0]
+    ledger.tell("WK1", "WR1", "canceled", live=False)
+    ledger.report(time.monotonic(), "beat", None)
+    assert "had long ended" in ledger.compare().wrong[0]
+
+
+def test_what_nobody_had_to_announce_is_not_missed() -> None:
+    """A reservation that came and went while its worker handled nothing is nobody's business."""
+    assert ended(MergedLedger()).good
+
+
+def test_settling_keeps_what_is_open() -> None:
+    """Reservations that have not ended, or only just, stay."""
+    ledger = MergedLedger()
+    now = time.monotonic()
+    ledger.report(now, "opened", (1, "WK1"))
+    for sid in ("WR1", "WR2"):
+        ledger.report(now, "happened", [fact("reservation.created", "pending", sid)])
+    before = ledger.moment
+    ledger.report(now, "happened", [fact("reservation.canceled", "canceled", "WR2")])
+    ledger.settle(before, Verdict(0))
+    assert set(ledger.stories) == {"WR1", "WR2"}
+    ledger.settle(ledger.moment + 1, Verdict(0))
+    assert set(ledger.stories) == {"WR1"}
+
+
+def samples(*values: float, name: str = "RSS MB") -> list[Sample]:
+    """Samples of which one figure takes these values."""
+    steady = dict.fromkeys(measuring.SLACK, 1000.0)
+    return [Sample({**steady, name: value}, Counter(Leak=int(value))) for value in values]
+
+
+@pytest.mark.parametrize("name", list(measuring.SLACK))
+def test_growth_is_found(name: str) -> None:
+    """A figure that goes up all the time grows; one that goes up at first, or up and down, does not."""
+    (found,) = measuring.growth(samples(*range(1000, 13_000, 1000), name=name))
+    assert found.startswith(f"{name} grew from 5000 to 11000")
+    assert ("Leak" in found) == (name == "objects")
+    assert measuring.growth(samples(100, 500, *[1000] * 10, name=name)) == []
+    assert measuring.growth(samples(*[900, 1000, 1100] * 4, name=name)) == []
+    assert measuring.growth(samples(1, 1000, 10_000, name=name)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_short_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Twelve workers through faults and two restarts: nothing is missed, nothing doubled, and the table has it all."""
+    table = tmp_path / "run.csv"
+    short = "--minutes 0.4 --workers 12 --fault-seconds 0.5 --restart-seconds 9 --report-seconds 4 --settle-seconds 30"
+    status = __main__.main([*short.split(), "--csv", str(table)])
+    said = capsys.readouterr().out
+    assert status == 0, said
+    assert said.count("the service was restarted") == 2 and said.splitlines()[-1] == "GOOD"
+    rows = table.read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 7 and "service descriptors" in rows[0]
+    assert run.Options() == run.Options(minutes=60, workers=50)
