@@ -25,13 +25,16 @@ class Panel:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._was_running = worker.health().worker_sid is not None
+        health = worker.health()
+        # The connections that were over before; None while one is going on.
+        self._before = None if health.running else health.connections
 
     def ended(self) -> bool:
-        """Whether the worker has been connected, and is so no more for good."""
-        running = self._worker.health().running
-        self._was_running = self._was_running or running
-        return self._was_running and not running
+        """Whether the worker was connected, and will not be connected again by itself."""
+        health = self._worker.health()
+        # By number: a short connection may come and go between two updates.
+        began = self._before is None or health.connections > self._before or health.failure is not None
+        return began and not health.running
 
     def view(self) -> Description:
         """Return the tables as of now."""
@@ -59,4 +62,6 @@ def _connection(health: Health) -> str:
         return "ready"
     if health.connected:
         return "connected, reading its state"
-    return "connecting" if health.running else "not connected"
+    if health.running:
+        return "connecting"
+    return "not connected yet" if health.worker_sid is None else "disconnected"
