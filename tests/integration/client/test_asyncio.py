@@ -27,7 +27,7 @@ def test_a_call_is_awaited() -> None:
                     await asyncio.sleep(0.001)
 
             ticking = asyncio.create_task(tick())
-            with bench.router.faults.delay(0.1):
+            with bench.router.faults.http_latency(0.1):
                 assert await asyncio.wrap_future(reservation.accept()) is reservation
             with pytest.raises(RequestRejectedError):
                 await asyncio.wrap_future(reservation.accept())
@@ -46,7 +46,7 @@ def test_a_wait_that_is_given_up_does_no_harm() -> None:
         worker = bench.worker("Alice")
 
         async def main() -> None:
-            with bench.router.faults.delay(0.5):
+            with bench.router.faults.http_latency(0.5):
                 with pytest.raises(asyncio.TimeoutError):
                     await asyncio.wait_for(asyncio.wrap_future(worker.set_attributes({"n": 1})), 0.05)
 
