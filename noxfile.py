@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -143,6 +144,15 @@ def endurance(session: nox.Session) -> None:
     session.install(".[test]", "matplotlib")
     arguments = session.posargs or ["--csv", "endurance.csv", "--plot", "endurance.svg"]
     session.run("python", "-m", "tests.endurance", *arguments)
+
+
+@nox.session
+def simulation(session: nox.Session) -> None:
+    """Simulate client and service for an hour with fresh seeds, and check that deliberate defects are found."""
+    session.install(".[test]")
+    first = str(secrets.randbelow(10**9))
+    session.run("python", "-m", "tests.simulation", "--seeds", first, "--minutes", "60", "--processes", "2")
+    session.run("python", "-m", "tests.simulation", "--mutations")
 
 
 @nox.session

@@ -89,7 +89,7 @@ class Calls:
         self._settings: Settings | None = None
         # Guards the rest.
         self._lock = threading.Lock()
-        self._open: set[_Call[Any]] = set()
+        self._open: dict[_Call[Any], None] = {}  # in the order in which they were made
         self._turns = Turns()
         self._closed_by: str | None = None
 
@@ -114,7 +114,7 @@ class Calls:
         with self._lock:
             if self._closed_by is not None:
                 raise ClosedError(f"No call can be made: {self._closed_by}")
-            self._open.add(call)
+            self._open[call] = None
             call.enter(self._turns)
         call.start()
         return call.future
@@ -186,7 +186,7 @@ class Calls:
             call: The call, which is not on the wire and will not be sent any more.
         """
         with self._lock:
-            self._open.discard(call)
+            self._open.pop(call, None)
             may_go = self._turns.leave(call)
         for each in may_go:
             assert isinstance(each, _Call)
@@ -347,13 +347,21 @@ class _Call(Turn, Generic[T]):
     def attempt(self) -> None:
         """Send the request once and process the outcome; runs on a pool thread, blocks for the exchange."""
         exchange = self._begin()
-        if exchange is None:
-            return
+        if exchange is not None:
+            # The token is read at each attempt: it may have been renewed meanwhile.
+            self._conclude(self._calls.token, lambda token: self._post(exchange, token))
+
+    def _conclude(self, token_now: Callable[[], str], post: Callable[[str], Answer]) -> None:
+        """Process the outcome of one attempt.
+
+        Args:
+            token_now: Returns the token to send, or raises the provider's failure.
+            post: Sends the request with that token and returns the answer, or raises.
+        """
         token = ""
         try:
-            # The token is read at each attempt: it may have been renewed meanwhile.
-            token = self._calls.token()
-            payload = read_answer(self._post(exchange, token), token)
+            token = token_now()
+            payload = read_answer(post(token), token)
         except (HttpFailure, RequestError) as failure:
             if isinstance(failure, AuthorizationError) and failure.status == 401 and self._calls.refused is not None:
                 self._calls.refused(token)

@@ -132,15 +132,18 @@ class Dispatcher:
             self._after.join()
             self._after = None
         while (item := self._next()) is not None:
-            self._working_on, what = item
-            if isinstance(what, (list, tuple)):
-                self._batch(what)
-            else:
-                self._one(what)
-            self._working_on = None
+            self._handle(item)
             # The thread may now wait for long; the frame, and objects a step refers to, must not live that long.
-            del item, what
+            del item
         self._queue.close()
+
+    def _handle(self, item: _Item) -> None:
+        self._working_on, what = item
+        if isinstance(what, (list, tuple)):
+            self._batch(what)
+        else:
+            self._one(what)
+        self._working_on = None
 
     def _batch(self, frames: Sequence[str | bytes]) -> None:
         self._one(frames[0])

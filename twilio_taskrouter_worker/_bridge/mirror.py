@@ -316,7 +316,8 @@ class Mirror:
         Args:
             now: The current time in monotonic seconds.
         """
-        while self._ended_at and now - self._ended_at[0][0] >= self._linger:
+        # The same sum as in ``forget_at``: a difference can be rounded to less than ``linger`` at that very moment.
+        while (at := self.forget_at) is not None and now >= at:
             _, reservation_sid, task_sid = self._ended_at.popleft()
             self.ended.pop(reservation_sid, None)
             self._kept.pop(reservation_sid, None)

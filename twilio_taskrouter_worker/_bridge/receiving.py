@@ -180,12 +180,14 @@ class Receiver:
             # Outside the try block: an error in here is not a failure to connect.
             self._tell(self._session.opened)
             return socket
-        self._socket = None
-        self._tell(lambda now: self._session.connect_failed(failure, now))
+        self._not_opened(failure)
         return None
 
+    def _not_opened(self, failure: TaskRouterError) -> None:
+        self._socket = None
+        self._tell(lambda now: self._session.connect_failed(failure, now))
+
     def _read(self, socket: Socket) -> None:
-        session = self._session
         while True:
             try:
                 frames = socket.read()
@@ -196,18 +198,24 @@ class Receiver:
                 # Any error: if this thread ended, the worker would silently receive no more events.
                 closed = Closed(None, f"The websocket could not be read: {type(error).__name__}")
                 break
-            now = time.monotonic()
-            with self._lock:
-                if session.state is State.READY:
-                    # The common case, without the rest of _tell: nothing is put off, and a tick that comes too early
-                    # is put off again.
-                    for action in session.frames(frames, now):
-                        self._deliver(action)
-                    continue
-            self._tell(partial(session.frames, frames))
+            self._received(frames)
+        self._lost(closed)
+
+    def _received(self, frames: list[bytes]) -> None:
+        now, session = time.monotonic(), self._session
+        with self._lock:
+            if session.state is State.READY:
+                # The common case, without the rest of _tell: nothing is put off, and a tick that comes too early
+                # is put off again.
+                for action in session.frames(frames, now):
+                    self._deliver(action)
+                return
+        self._tell(partial(session.frames, frames))
+
+    def _lost(self, closed: Closed) -> None:
         if closed.code is None:
             # Without a close frame: the network may have changed, and idle HTTP connections be as dead.
             distrust_idle()
         with self._lock:
             self._socket = None
-        self._tell(lambda now: session.closed(closed.code, closed.reason, now))
+        self._tell(lambda now: self._session.closed(closed.code, closed.reason, now))

@@ -122,6 +122,17 @@ def test_ended_reservations_are_let_go(client: Client, service: Service) -> None
     assert not client.state._ended_at
 
 
+def test_ended_reservations_are_let_go_at_the_moment_named(client: Client, service: Service) -> None:
+    """At ``forget_at`` there is something to forget, however its sum is rounded: else a thread would spin."""
+    client.now = 255.069
+    client.hear(service.create(), service.change("WR1", "rejected"))
+    at = client.state.forget_at
+    assert at is not None
+    assert at - client.now < LINGER
+    client.state.forget_ended(at)
+    assert (client.state.ended, client.state.forget_at) == ({}, None)
+
+
 def test_many_reservations_leave_nothing(client: Client, service: Service) -> None:
     """After hundreds of reservations nothing of them is kept."""
     for number in range(300):

@@ -1,0 +1,137 @@
+"""What the library takes from the machine it runs on, replaced for the length of one simulation.
+
+The library's modules name their clock, their threads and their sources of randomness as globals; here each gets the
+world's. Nothing else of them is changed: the code under test is the code that is shipped.
+"""
+
+from __future__ import annotations
+
+import datetime
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jwt import api_jwt
+
+from twilio_taskrouter_worker._bridge import calls, connection, connections, futures, threads
+from twilio_taskrouter_worker.local import opening, snapshots
+
+__all__ = ["ClockOf", "replaced"]
+
+PACKAGE = "twilio_taskrouter_worker"
+SNAPSHOT_DISTANCE = 150
+"""Journal entries between two snapshots: few, so that short simulations restore them too."""
+
+
+class ClockOf:
+    """Stands for the module ``time`` on one machine.
+
+    Args:
+        monotonic: returns the monotonic time.
+        wall: returns the time of day, which may jump.
+    """
+
+    CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
+
+    def __init__(self, monotonic: Callable[[], float], wall: Callable[[], float]) -> None:
+        self.monotonic = self.perf_counter = monotonic
+        self.time = wall
+
+    def clock_gettime(self, clock: int) -> float:
+        return self.monotonic()
+
+    def thread_time(self) -> float:
+        return 0.0
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError("nothing may block in a simulation")
+
+
+def _places(original: object) -> list[tuple[Any, str]]:
+    """Every module of the package that has this object as a global, and its name there."""
+    return [
+        (module, name)
+        for module_name, module in sorted(sys.modules.items())
+        if module_name.startswith(PACKAGE) and module is not threads
+        for name, value in list(vars(module).items())
+        if value is original
+    ]
+
+
+_of_package: dict[int, list[tuple[Any, str]]] = {}
+
+
+def _everywhere(original: object) -> list[tuple[Any, str]]:
+    found = _of_package.get(id(original))
+    if found is None:
+        found = _of_package[id(original)] = _places(original)
+    return found
+
+
+@contextmanager
+def replaced(
+    *,
+    client: ClockOf,
+    service: ClockOf,
+    pool: object,
+    timers: object,
+    source: random.Random,
+    dispatcher: object,
+    receiver: object,
+    call: object,
+    exchange: object,
+    store: object,
+) -> Iterator[None]:
+    """Replace what the library takes from its machine, for the length of a ``with`` block.
+
+    Args:
+        client: the clock of the machine that the clients run on.
+        service: the clock of the service's machine.
+        pool: runs the jobs of the clients' pool threads.
+        timers: runs the clients' timers.
+        source: the one source of randomness.
+        dispatcher: the class of dispatch threads.
+        receiver: the class of receive threads.
+        call: the class of calls.
+        exchange: the class of HTTP exchanges.
+        store: opens the service's file.
+    """
+
+    class Datetime(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return datetime.datetime.fromtimestamp(service.time(), tz)
+
+    wanted: list[tuple[Any, str, object]] = [
+        *(
+            (module, name, service if f"{PACKAGE}.local" in module.__name__ else client)
+            for module, name in _everywhere(time)
+        ),
+        *((*place, pool) for place in _everywhere(threads.POOL)),
+        *((*place, timers) for place in _everywhere(threads.TIMERS)),
+        *((*place, lambda *_: None) for place in _everywhere(threads.drain_all)),
+        *((*place, lambda: None) for place in _everywhere(connections.distrust_idle)),
+        (calls, "random", source),
+        (calls, "settings_for", lambda url: None),
+        (calls, "_Call", call),
+        (calls, "Exchange", exchange),
+        (connection, "Dispatcher", dispatcher),
+        (connection, "Receiver", receiver),
+        (futures, "HEARD_AT_MOST", 1.0),
+        (opening, "Store", store),
+        (snapshots, "DISTANCE", SNAPSHOT_DISTANCE),
+        (snapshots, "KEPT_EVENTS", SNAPSHOT_DISTANCE),
+        (snapshots, "KEPT_FACTS", 0),
+        (api_jwt, "datetime", Datetime),
+    ]
+    originals = [(module, name, getattr(module, name)) for module, name, _ in wanted]
+    for module, name, value in wanted:
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module, name, value in originals:
+            setattr(module, name, value)
