@@ -112,8 +112,9 @@ class SimulatedDispatcher(Dispatcher):
 
     world: World
 
-    def __init__(self, state: Any, name: str, after: Any, work: Any, watch: Any) -> None:
-        super().__init__(state, name, None, work, watch)
+    def __init__(self, state: Any, name: str, after: Any, *rest: Any) -> None:
+        # What ``after`` is waited for with is a step, too.
+        super().__init__(state, name, None, *rest)
         self._queue: Any = Mailbox(self._wake)
         self.thread: Any = Thread(self._start)
         self._before: Thread | None = after

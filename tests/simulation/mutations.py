@@ -16,6 +16,7 @@ import attrs
 from twilio_taskrouter_worker import Reservation, Task
 from twilio_taskrouter_worker._bridge import calls, connection, reload, resync, session, tracking, turns
 from twilio_taskrouter_worker._bridge.mirror import Mirror
+from twilio_taskrouter_worker._bridge.states import State
 from twilio_taskrouter_worker._bridge.token_life import TokenLife
 from twilio_taskrouter_worker.local.engine.core.schedule import Schedule
 from twilio_taskrouter_worker.local.server.commits import Committer, OpenSessions
@@ -91,7 +92,7 @@ def missing_ones_ignored(original: Any) -> Any:
 
 @_mutation(session.Session, "_is_loading", "the answer for an earlier connection is taken for the current one's")
 def generation_ignored(original: Any) -> Any:
-    return lambda self, generation: self.state is session.State.LOADING
+    return lambda self, generation: self.state is State.LOADING
 
 
 @_mutation(session.Session, "silent_at", "a dead connection is never noticed")

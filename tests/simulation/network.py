@@ -242,7 +242,7 @@ class Network:
         """Seconds that the next message takes."""
         world = self._world
         if world.conditions.strikes("slow network"):
-            return world.source.uniform(0, SLOWEST) ** world.source.random()
+            return world.source.uniform(0, SLOWEST) * world.source.random()
         return 0.002 + 0.05 * world.source.random() ** 2
 
     def later(self, step: Callable[[], object]) -> None:

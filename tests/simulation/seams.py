@@ -17,7 +17,7 @@ from typing import Any
 from jwt import api_jwt
 
 from twilio_taskrouter_worker._bridge import calls, connection, connections, futures, threads
-from twilio_taskrouter_worker.local import opening, snapshots
+from twilio_taskrouter_worker.local import opening, pacing, snapshots
 
 __all__ = ["ClockOf", "replaced"]
 
@@ -102,8 +102,8 @@ def replaced(
 
     class Datetime(datetime.datetime):
         @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-            return datetime.datetime.fromtimestamp(service.time(), tz)
+        def now(cls, tz: datetime.tzinfo | None = None) -> Datetime:
+            return cls.fromtimestamp(service.time(), tz)
 
     wanted: list[tuple[Any, str, object]] = [
         *(
@@ -122,7 +122,7 @@ def replaced(
         (connection, "Receiver", receiver),
         (futures, "HEARD_AT_MOST", 1.0),
         (opening, "Store", store),
-        (snapshots, "DISTANCE", SNAPSHOT_DISTANCE),
+        (pacing, "DISTANCE", SNAPSHOT_DISTANCE),
         (snapshots, "KEPT_EVENTS", SNAPSHOT_DISTANCE),
         (snapshots, "KEPT_FACTS", 0),
         (api_jwt, "datetime", Datetime),

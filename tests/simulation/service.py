@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
 
 from websocket import WebSocketBadStatusException
@@ -165,8 +165,7 @@ class ServiceMachine:
 
     @property
     def _store(self) -> SimulatedStore:
-        store: Any = self.service.committer._store
-        return store
+        return cast("SimulatedStore", self.service.committer._store)
 
     def _check_replay(self) -> None:
         if self._expected_digest is not None and self.engine.state_digest() != self._expected_digest:
@@ -256,7 +255,12 @@ class ServiceMachine:
             set_offline=None,
         )
         loop = self._loop
-        link.gone = lambda: (loop.run(lambda: service.sessions.remove(session)), self._world.network.forget(link))
+
+        def gone() -> None:
+            loop.run(lambda: service.sessions.remove(session))
+            self._world.network.forget(link)
+
+        link.gone = gone
         loop.run(lambda: service.open_session(session, close_others=close_others))
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from twilio_taskrouter_worker.local.clock import ClockState
 from twilio_taskrouter_worker.local.credentials import Credentials
 from twilio_taskrouter_worker.local.engine import JournalEntry
-from twilio_taskrouter_worker.local.store import Header, Kept, Snapshot
+from twilio_taskrouter_worker.local.tables import Header, Kept, Snapshot
 
 __all__ = ["Disk", "Killed", "SimulatedStore"]
 

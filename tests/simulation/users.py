@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twilio_taskrouter_worker import Reservation, Task, TaskRouterError
@@ -69,7 +70,7 @@ class Users:
         self._think(client, lambda: self._come_back(client))
         for reservation in client.worker.reservations.values():
             if reservation.status != "pending":
-                self._think(client, lambda each=reservation: self._work(client, each), 3.0)
+                self._think(client, partial(self._work, client, reservation), 3.0)
 
     def _offered(self, client: Client, reservation: Reservation) -> None:
         reservation.on("timeout", self._note(client))
@@ -101,11 +102,16 @@ class Users:
         if reservation.sid not in client.worker.reservations:
             return None
         way = self._world.source.random()
+        future: Future[Any]
         if way < 0.5:
             future = reservation.complete()
         elif way < 0.7:
             # One after the other without waiting: they must take effect in this order.
-            futures = [reservation.task.set_attributes({"result": way}), reservation.wrap(), reservation.complete()]
+            futures: list[Future[Any]] = [
+                reservation.task.set_attributes({"result": way}),
+                reservation.wrap(),
+                reservation.complete(),
+            ]
             for each in futures[:-1]:
                 each.add_done_callback(_look)
             future = futures[-1]

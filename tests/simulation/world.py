@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import attrs
 
@@ -103,7 +104,7 @@ class World:
             for number in range(self.plan.workers):
                 self._hire(number)
             for item in self.plan.items:
-                self.scheduler.at(item.at, lambda item=item: self._carry_out(item))
+                self.scheduler.at(item.at, partial(self._carry_out, item))
             try:
                 self._run()
             except Violation as found:
