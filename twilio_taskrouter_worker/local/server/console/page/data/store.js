@@ -8,7 +8,15 @@
  * @typedef {import("./types.js").Reservation} Reservation
  */
 
-const KINDS = /** @type {const} */ (["activities", "channels", "workers", "queues", "workflows", "tasks", "reservations"]);
+const KINDS = /** @type {const} */ ([
+  "activities",
+  "channels",
+  "workers",
+  "queues",
+  "workflows",
+  "tasks",
+  "reservations",
+]);
 
 /** What is replaced as a whole. */
 const PARTS = /** @type {const} */ (["info", "totals", "faults", "timers", "streams", "history"]);
@@ -40,12 +48,6 @@ export class Store {
     this.openByWorker = new Map();
     /** @type {Map<string, Map<string, Reservation>>} all by task */
     this.byTask = new Map();
-    this.#reset();
-    /** Grows with each change. */
-    this.version = 0;
-  }
-
-  #reset() {
     /** @type {import("./types.js").Info | null} */
     this.info = null;
     /** @type {import("./types.js").Totals | null} */
@@ -62,6 +64,8 @@ export class Store {
     this.instance = "";
     /** @type {number | null} the moment of the past that this is; null: now */
     this.moment = null;
+    /** Grows with each change. */
+    this.version = 0;
   }
 
   /** @param {Snapshot} snapshot */
@@ -69,7 +73,7 @@ export class Store {
     for (const kind of KINDS) this[kind].clear();
     this.openByWorker.clear();
     this.byTask.clear();
-    this.#reset();
+    Object.assign(this, { info: null, totals: null, faults: [], timers: [], streams: [], history: null });
     this.instance = snapshot.instance;
     this.moment = snapshot.moment;
     this.apply(snapshot);

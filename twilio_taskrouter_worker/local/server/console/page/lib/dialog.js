@@ -107,7 +107,12 @@ export class Messages {
    * @param {"done" | "failed"} [kind]
    */
   show(text, kind = "done") {
-    const message = h("div", { class: `message message-${kind}` }, icon(kind === "done" ? "yes" : "no"), h("span", {}, text));
+    const message = h(
+      "div",
+      { class: `message message-${kind}` },
+      icon(kind === "done" ? "yes" : "no"),
+      h("span", {}, text),
+    );
     const dismiss = () => message.remove();
     if (kind === "failed") message.append(button("Dismiss", dismiss, { class: "button small" }));
     this.element.append(message);
@@ -120,7 +125,12 @@ export class Messages {
    * @param {string} address
    */
   link(text, link, address) {
-    const message = h("div", { class: "message" }, h("span", {}, text), h("a", { href: address, target: "_blank", rel: "noopener" }, link));
+    const message = h(
+      "div",
+      { class: "message" },
+      h("span", {}, text),
+      h("a", { href: address, target: "_blank", rel: "noopener" }, link),
+    );
     message.append(button("Dismiss", () => message.remove(), { class: "button small" }));
     this.element.append(message);
   }

@@ -22,12 +22,27 @@ const PROPERTIES = new Set(["value", "checked", "disabled", "selected", "hidden"
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   // A select takes its value from its options, which must be there first.
-  element.append(...children.flat().filter(isShown));
+  element.append(...shown(children));
   for (const [name, value] of Object.entries(props)) set(element, name, value);
   return element;
 }
 
-/** @param {any} child */
+/**
+ * @param {(Child | Child[])[]} children
+ * @returns {(Node | string)[]} those that are to be seen
+ */
+function shown(children) {
+  return children
+    .flat()
+    .filter(isShown)
+    .map((child) => (child instanceof Node ? child : String(child)));
+}
+
+/**
+ * @template T
+ * @param {T | null | undefined | false} child
+ * @returns {child is T}
+ */
 function isShown(child) {
   return child !== null && child !== undefined && child !== false;
 }
@@ -80,7 +95,7 @@ export function setAttribute(element, name, value) {
  */
 export function replace(element, ...children) {
   const focused = element.contains(document.activeElement) ? document.activeElement?.id : "";
-  element.replaceChildren(...children.flat().filter(isShown));
+  element.replaceChildren(...shown(children));
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
@@ -123,7 +138,11 @@ const ICONS = {
  */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
-  for (const [key, value] of [["viewBox", "0 0 16 16"], ["class", `icon icon-${name}`], ["aria-hidden", "true"]]) {
+  for (const [key, value] of [
+    ["viewBox", "0 0 16 16"],
+    ["class", `icon icon-${name}`],
+    ["aria-hidden", "true"],
+  ]) {
     svg.setAttribute(key, value);
   }
   const path = document.createElementNS(SVG, "path");

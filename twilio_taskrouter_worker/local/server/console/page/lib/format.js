@@ -13,7 +13,12 @@ export function duration(seconds) {
   return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
 }
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const TIME = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+});
 const DAY = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
 
 /** @param {number} moment  unix seconds */
@@ -27,8 +32,13 @@ export function timeWithMilliseconds(moment) {
 }
 
 /** @param {number} moment  unix seconds */
+export function day(moment) {
+  return DAY.format(moment * 1000);
+}
+
+/** @param {number} moment  unix seconds */
 export function dayAndTime(moment) {
-  return `${DAY.format(moment * 1000)}, ${time(moment)}`;
+  return `${day(moment)}, ${time(moment)}`;
 }
 
 /** @param {string} sid  @returns {string} its letters and last six digits */

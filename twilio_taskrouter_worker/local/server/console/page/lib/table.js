@@ -54,7 +54,13 @@ export class Table {
     this.empty = h("div", { class: "empty", hidden: true });
     this.grid = h(
       "div",
-      { role: "grid", class: "grid", tabindex: "0", "aria-label": label, on: { keydown: (/** @type {any} */ e) => this.#key(e) } },
+      {
+        role: "grid",
+        class: "grid",
+        tabindex: "0",
+        "aria-label": label,
+        on: { keydown: (/** @type {any} */ e) => this.#key(e) },
+      },
       h("div", { role: "rowgroup", class: "table-head" }, this.head),
       this.body,
     );
@@ -79,7 +85,8 @@ export class Table {
     this.records = records;
     this.empty.hidden = records.length > 0;
     this.grid.hidden = records.length === 0;
-    if (records.length === 0 && empty && this.empty.textContent !== empty.textContent) this.empty.replaceChildren(empty);
+    if (records.length === 0 && empty && this.empty.textContent !== empty.textContent)
+      this.empty.replaceChildren(empty);
     this.render();
   }
 
@@ -180,7 +187,14 @@ export class Table {
     const at = this.records.findIndex((record) => this.key(record) === this.active);
     const page = Math.max(1, Math.floor(this.body.clientHeight / this.rowHeight) - 1);
     /** @type {{[key: string]: number}} */
-    const moves = { ArrowDown: at + 1, ArrowUp: Math.max(0, at - 1), PageDown: at + page, PageUp: at - page, Home: 0, End: last };
+    const moves = {
+      ArrowDown: at + 1,
+      ArrowUp: Math.max(0, at - 1),
+      PageDown: at + page,
+      PageUp: at - page,
+      Home: 0,
+      End: last,
+    };
     if (event.key in moves) {
       this.#activate(Math.max(0, Math.min(last, moves[event.key])));
     } else if (event.key === "Enter" && at >= 0) {

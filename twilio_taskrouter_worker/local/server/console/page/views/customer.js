@@ -1,6 +1,6 @@
 /** Plays the customer: creates a task, the same once more, or a stream of them. */
 
-import { button, h, replace } from "../lib/dom.js";
+import { button, h, icon, replace } from "../lib/dom.js";
 import { field, form, openDialog } from "../lib/dialog.js";
 import { shortSid } from "../lib/format.js";
 import { compact } from "./panel.js";
@@ -44,13 +44,31 @@ class TaskForm {
     this.app = app;
     const { store } = app;
     const last = app.lastTask || {};
-    const option = (/** @type {{sid: string, friendly_name: string}} */ { sid, friendly_name }) => h("option", { value: sid }, friendly_name);
-    this.workflow = h("select", { class: "input", value: last.WorkflowSid || [...store.workflows.keys()][0] || "" }, [...store.workflows.values()].map(option));
-    const channels = [...store.channels.values()].map(({ unique_name }) => h("option", { value: unique_name }, unique_name));
+    const option = (/** @type {{sid: string, friendly_name: string}} */ { sid, friendly_name }) =>
+      h("option", { value: sid }, friendly_name);
+    this.workflow = h(
+      "select",
+      { class: "input", value: last.WorkflowSid || [...store.workflows.keys()][0] || "" },
+      [...store.workflows.values()].map(option),
+    );
+    const channels = [...store.channels.values()].map(({ unique_name }) =>
+      h("option", { value: unique_name }, unique_name),
+    );
     this.channel = h("select", { class: "input", value: last.TaskChannel || "default" }, channels);
     this.priority = h("input", { class: "input", type: "number", min: 0, value: last.Priority || "0" });
-    this.timeout = h("input", { class: "input", type: "number", min: 1, placeholder: "86400", value: last.Timeout || "" });
-    this.json = h("textarea", { class: "input code", rows: 8, spellcheck: false, value: last.Attributes ? JSON.stringify(JSON.parse(last.Attributes), null, 2) : EXAMPLE });
+    this.timeout = h("input", {
+      class: "input",
+      type: "number",
+      min: 1,
+      placeholder: "86400",
+      value: last.Timeout || "",
+    });
+    this.json = h("textarea", {
+      class: "input code",
+      rows: 8,
+      spellcheck: false,
+      value: last.Attributes ? JSON.stringify(JSON.parse(last.Attributes), null, 2) : EXAMPLE,
+    });
     this.rate = h("input", { class: "input", type: "number", min: 1, max: 6000, value: "30" });
     this.rows = h("div", { class: "pairs" });
     this.asFields = true;
@@ -59,18 +77,43 @@ class TaskForm {
       button("JSON", () => this.#mode(false), { class: "segment" }),
     ];
     this.place = h("div", {});
-    const attributes = h("fieldset", { class: "field" }, h("legend", {}, "Attributes"), h("div", { class: "segments", role: "group", "aria-label": "Enter the attributes as" }, this.modes), this.place);
-    const submit = form("Create task", [attributes, h("div", { class: "form-row" }, field("Workflow", this.workflow), field("Channel", this.channel), field("Priority", this.priority), field("Timeout in seconds", this.timeout))], async () => {
-      await create(app, this.#parameters());
-      close();
-    });
-    const stream = form("Start stream", [field("Tasks per minute", this.rate, "Creates this task again and again, until you stop it or leave the page.")], async () => {
-      const parameters = this.#parameters();
-      app.lastTask = parameters;
-      app.live.send({ type: "stream", per_minute: Number(this.rate.value), task: parameters });
-      close();
-    });
+    const attributes = h(
+      "fieldset",
+      { class: "field" },
+      h("legend", {}, "Attributes"),
+      h("div", { class: "segments", role: "group", "aria-label": "Enter the attributes as" }, this.modes),
+      this.place,
+    );
+    const submit = form(
+      "Create task",
+      [
+        attributes,
+        h(
+          "div",
+          { class: "form-row" },
+          field("Workflow", this.workflow),
+          field("Channel", this.channel),
+          field("Priority", this.priority),
+          field("Timeout in seconds", this.timeout),
+        ),
+      ],
+      async () => {
+        await create(app, this.#parameters());
+        close();
+      },
+    );
+    const stream = form(
+      "Start stream",
+      [field("Tasks per minute", this.rate, "Creates this task again and again, until you stop it or leave the page.")],
+      async () => {
+        const parameters = this.#parameters();
+        app.lastTask = parameters;
+        app.live.send({ type: "stream", per_minute: Number(this.rate.value), task: parameters });
+        close();
+      },
+    );
     stream.classList.add("form-aside");
+    stream.querySelector(".primary")?.classList.remove("primary");
     this.#mode(true);
     this.elements = [submit, stream];
   }
@@ -94,7 +137,12 @@ class TaskForm {
     } catch {
       // Text that is not JSON cannot be shown as fields: they begin anew.
     }
-    replace(this.rows, Object.entries(document).map(([name, value]) => this.#pair(name, typeof value === "string" ? value : JSON.stringify(value))));
+    replace(
+      this.rows,
+      Object.entries(document).map(([name, value]) =>
+        this.#pair(name, typeof value === "string" ? value : JSON.stringify(value)),
+      ),
+    );
     this.rows.append(button("Add attribute", (event) => this.#add(event), { class: "button small", icon: "plus" }));
     replace(this.place, this.rows);
   }
@@ -116,7 +164,16 @@ class TaskForm {
       { class: "pair" },
       h("input", { class: "input", value: name, placeholder: "name", "aria-label": "Name of the attribute" }),
       h("input", { class: "input", value, placeholder: "value", "aria-label": "Value of the attribute" }),
-      button("Remove", () => pair.remove(), { class: "button small" }),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "icon-button",
+          "aria-label": "Remove the attribute",
+          on: { click: () => pair.remove() },
+        },
+        icon("close"),
+      ),
     );
     return pair;
   }

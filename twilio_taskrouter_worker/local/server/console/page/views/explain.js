@@ -7,14 +7,18 @@ import { counted, literal } from "../lib/format.js";
 /** @typedef {import("../lib/dom.js").Child} Child */
 
 /**
- * @param {import("../app.js").App} app
  * @param {any} explain  the explanation as the server gives it
  * @returns {Child[]}
  */
-export function explanation(app, explain) {
+export function explanation(explain) {
   return [
     h("p", { class: "why-summary" }, sentence(explain.summary)),
-    explain.ahead > 0 && h("p", { class: "muted" }, `${counted(explain.ahead, "task")} of this queue and channel ${explain.ahead === 1 ? "comes" : "come"} before it.`),
+    explain.ahead > 0 &&
+      h(
+        "p",
+        { class: "muted" },
+        `${counted(explain.ahead, "task")} of this queue and channel ${explain.ahead === 1 ? "comes" : "come"} before it.`,
+      ),
     ...explain.warnings.map((/** @type {string} */ warning) => h("p", { class: "warning" }, icon("timeout"), warning)),
     group("Workers", workersCount(explain), explain.workers.map(workerItem), "There are no workers."),
     explain.filters.length > 0 && group("Filters", "", explain.filters.map(filterItem), ""),
@@ -30,7 +34,8 @@ function sentence(text) {
 /** @param {any} explain */
 function workersCount(explain) {
   const all = explain.workers_total ?? explain.workers.length;
-  const suitable = explain.suitable_total ?? explain.workers.filter((/** @type {any} */ worker) => worker.suitable).length;
+  const suitable =
+    explain.suitable_total ?? explain.workers.filter((/** @type {any} */ worker) => worker.suitable).length;
   const shown = all > explain.workers.length ? `, the nearest ${explain.workers.length} are shown` : "";
   return `${suitable} of ${all} could take it${shown}`;
 }
@@ -52,7 +57,12 @@ function group(title, note, items, empty) {
 
 /** @param {boolean} passed  @param {string} yes  @param {string} no */
 function mark(passed, yes = "passes", no = "fails") {
-  return h("span", { class: passed ? "mark mark-yes" : "mark mark-no" }, icon(passed ? "yes" : "no"), h("span", { class: "unseen" }, passed ? yes : no));
+  return h(
+    "span",
+    { class: passed ? "mark mark-yes" : "mark mark-no" },
+    icon(passed ? "yes" : "no"),
+    h("span", { class: "unseen" }, passed ? yes : no),
+  );
 }
 
 /** @param {any} worker */
@@ -61,9 +71,19 @@ function workerItem(worker) {
   return h(
     "li",
     {},
-    h("div", { class: "why-line" }, mark(worker.suitable, "could take it", "cannot take it"), h("strong", {}, worker.friendly_name), h("span", { class: "muted" }, worker.activity_name)),
+    h(
+      "div",
+      { class: "why-line" },
+      mark(worker.suitable, "could take it", "cannot take it"),
+      h("strong", {}, worker.friendly_name),
+      h("span", { class: "muted" }, worker.activity_name),
+    ),
     failed.length
-      ? h("ul", { class: "why-checks" }, failed.map((/** @type {any} */ check) => h("li", {}, ...checkText(check))))
+      ? h(
+          "ul",
+          { class: "why-checks" },
+          failed.map((/** @type {any} */ check) => h("li", {}, ...checkText(check))),
+        )
       : h("p", { class: "why-checks muted" }, "could take it"),
   );
 }
@@ -84,8 +104,18 @@ function filterItem(filter) {
   return h(
     "li",
     { class: filter.current ? "why-current" : "" },
-    h("div", { class: "why-line" }, matched ? mark(matched.result, "matches", "does not match") : icon("forward"), h("strong", {}, filter.label), !matched && h("span", { class: "muted" }, "what nothing else matches"), here(filter)),
-    matched && (matched.verdict ? expression(matched.verdict, matched.text) : h("code", { class: "expression" }, matched.text || "(empty)")),
+    h(
+      "div",
+      { class: "why-line" },
+      matched ? mark(matched.result, "matches", "does not match") : icon("forward"),
+      h("strong", {}, filter.label),
+      !matched && h("span", { class: "muted" }, "what nothing else matches"),
+      here(filter),
+    ),
+    matched &&
+      (matched.verdict
+        ? expression(matched.verdict, matched.text)
+        : h("code", { class: "expression" }, matched.text || "(empty)")),
     h("ol", { class: "why-targets" }, filter.targets.map(targetItem)),
   );
 }
@@ -102,9 +132,23 @@ function targetItem(target) {
   return h(
     "li",
     { class: target.current ? "why-current" : "" },
-    h("div", { class: "why-line" }, h("span", {}, target.queue_name), h("span", { class: "muted" }, parts.filter(Boolean).join(", ")), here(target)),
+    h(
+      "div",
+      { class: "why-line" },
+      h("span", {}, target.queue_name),
+      h("span", { class: "muted" }, parts.filter(Boolean).join(", ")),
+      here(target),
+    ),
     target.expression && h("code", { class: "expression" }, target.expression),
-    target.skip_if && h("div", { class: "why-line" }, "skip if", target.skip_if.verdict ? expression(target.skip_if.verdict, target.skip_if.text) : h("code", {}, target.skip_if.text)),
+    target.skip_if &&
+      h(
+        "div",
+        { class: "why-line" },
+        "skip if",
+        target.skip_if.verdict
+          ? expression(target.skip_if.verdict, target.skip_if.text)
+          : h("code", {}, target.skip_if.text),
+      ),
   );
 }
 
@@ -118,7 +162,17 @@ function queueItem(queue) {
   return h(
     "li",
     { class: queue.current ? "why-current" : "" },
-    h("div", { class: "why-line" }, h("strong", {}, queue.friendly_name), h("span", { class: "muted" }, `${counted(queue.members, "member")}, ${queue.available} available, ${queue.free} free, ${queue.waiting} waiting`), here(queue)),
+    h(
+      "div",
+      { class: "why-line" },
+      h("strong", {}, queue.friendly_name),
+      h(
+        "span",
+        { class: "muted" },
+        `${counted(queue.members, "member")}, ${queue.available} available, ${queue.free} free, ${queue.waiting} waiting`,
+      ),
+      here(queue),
+    ),
     h("code", { class: "expression" }, queue.target_workers || "matches nobody"),
   );
 }
@@ -169,5 +223,12 @@ function failing(verdict) {
  */
 function failingPart(leaf, text) {
   const values = Object.entries(leaf.values || {}).map(([path, value]) => `${path} is ${literal(value)}`);
-  return h("span", { class: "failing" }, icon("no"), h("span", { class: "unseen" }, "false: "), h("mark", {}, text || "(empty)"), values.length > 0 && h("span", { class: "actual" }, values.join(", ")));
+  return h(
+    "span",
+    { class: "failing" },
+    icon("no"),
+    h("span", { class: "unseen" }, "false: "),
+    h("mark", {}, text || "(empty)"),
+    values.length > 0 && h("span", { class: "actual" }, values.join(", ")),
+  );
 }

@@ -9,7 +9,11 @@ import { copyText, facts } from "./panel.js";
 /** @typedef {import("../data/types.js").WireEntry} WireEntry */
 
 const KINDS = ["rest", "bridge", "handshake", "frame", "webhook", "control"];
-const COPIES = /** @type {const} */ ([["curl", "Copy as curl"], ["python", "Copy as Python (helper library)"], ["client", "Copy as this client"]]);
+const COPIES = /** @type {const} */ ([
+  ["curl", "Copy as curl"],
+  ["python", "Copy as Python (helper library)"],
+  ["client", "Copy as this client"],
+]);
 
 export class InspectorView {
   title = "Inspector";
@@ -22,10 +26,27 @@ export class InspectorView {
     this.kinds = new Set();
     /** @type {string | null} */
     this.opened = null;
-    this.search = h("input", { type: "search", class: "input search", placeholder: "Filter by path, status, worker", "aria-label": "Filter the requests", on: { input: () => app.changed() } });
+    this.search = h("input", {
+      type: "search",
+      class: "input search",
+      placeholder: "Filter by path, status, worker",
+      "aria-label": "Filter the requests",
+      on: { input: () => app.changed() },
+    });
     this.own = h("input", { type: "checkbox", id: "inspector-own", on: { change: () => app.changed() } });
     this.pause = button("Pause", () => this.#turn(!app.wire.on), { class: "button small", icon: "pause" });
-    this.chips = KINDS.map((kind) => h("button", { type: "button", class: "chip", "aria-pressed": "false", on: { click: (/** @type {any} */ event) => this.#toggle(kind, event.currentTarget) } }, kind));
+    this.chips = KINDS.map((kind) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "chip",
+          "aria-pressed": "false",
+          on: { click: (/** @type {any} */ event) => this.#toggle(kind, event.currentTarget) },
+        },
+        kind,
+      ),
+    );
     this.count = h("p", { class: "result muted", role: "status" });
     this.table = this.#makeTable();
     this.detail = h("section", { class: "wire-detail", "aria-label": "The chosen request", hidden: true });
@@ -35,7 +56,16 @@ export class InspectorView {
       "div",
       { class: "view view-inspector" },
       h("h1", { class: "unseen" }, "Inspector"),
-      h("div", { class: "filters" }, this.search, h("div", { class: "chips", role: "group", "aria-label": "Kind" }, this.chips), h("label", { class: "check", for: "inspector-own" }, this.own, "this console's own"), this.pause, button("Clear", () => this.#clear(), { class: "button small" }), this.count),
+      h(
+        "div",
+        { class: "filters" },
+        this.search,
+        h("div", { class: "chips", role: "group", "aria-label": "Kind" }, this.chips),
+        h("label", { class: "check", for: "inspector-own" }, this.own, "this console's own"),
+        this.pause,
+        button("Clear", () => this.#clear(), { class: "button small" }),
+        this.count,
+      ),
       h("div", { class: "split" }, h("div", { class: "fill" }, this.table.element), this.detail),
     );
     this.#turn(true);
@@ -82,7 +112,10 @@ export class InspectorView {
     const wanted = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const found = wire.entries.filter((entry) => this.#matches(entry, wanted)).reverse();
     this.table.show(found, wire.entries.length ? this.noneFound : this.none);
-    setText(this.count, `${found.length.toLocaleString()} of ${wire.entries.length.toLocaleString()}${wire.missed ? `, ${wire.missed.toLocaleString()} left out` : ""}${wire.on ? "" : ", paused"}`);
+    setText(
+      this.count,
+      `${found.length.toLocaleString()} of ${wire.entries.length.toLocaleString()}${wire.missed ? `, ${wire.missed.toLocaleString()} left out` : ""}${wire.on ? "" : ", paused"}`,
+    );
   }
 
   /**
@@ -94,7 +127,8 @@ export class InspectorView {
     if (this.kinds.size && !this.kinds.has(entry.kind)) return false;
     if (!wanted.length) return true;
     const worker = this.app.store.workers.get(entry.worker_sid || "")?.friendly_name || "";
-    const text = `${entry.kind} ${entry.method} ${entry.path} ${entry.status} ${entry.summary} ${entry.worker_sid} ${worker}`.toLowerCase();
+    const text =
+      `${entry.kind} ${entry.method} ${entry.path} ${entry.status} ${entry.summary} ${entry.worker_sid} ${worker}`.toLowerCase();
     return wanted.every((word) => text.includes(word));
   }
 
@@ -108,7 +142,9 @@ export class InspectorView {
         textColumn("time", "Time", (entry) => timeWithMilliseconds(entry.at)),
         textColumn("kind", "Kind", (entry) => entry.kind),
         textColumn("method", "Method", (entry) => entry.method),
-        textColumn("path", "What", (entry) => (entry.summary && entry.summary !== entry.path ? `${entry.path} ${entry.summary}` : entry.path)),
+        textColumn("path", "What", (entry) =>
+          entry.summary && entry.summary !== entry.path ? `${entry.path} ${entry.summary}` : entry.path,
+        ),
         textColumn("code", "Status", (entry) => entry.status ?? "–"),
         textColumn("ms", "Time taken", (entry) => (entry.ms === null ? "–" : `${entry.ms.toFixed(1)} ms`)),
       ],
@@ -132,8 +168,30 @@ export class InspectorView {
     const title = h("h2", { tabindex: "-1", class: "panel-title" }, `${whole.method} ${whole.path}`);
     replace(
       this.detail,
-      h("header", { class: "panel-head" }, title, h("button", { type: "button", class: "icon-button", "aria-label": "Close the request", on: { click: () => this.#close() } }, icon("close"))),
-      h("div", { class: "actions" }, COPIES.map(([name, label]) => whole.copy?.[name] && button(label, () => copyText(this.app, whole.copy[name], "It is copied."), { class: "button small" }))),
+      h(
+        "header",
+        { class: "panel-head" },
+        title,
+        h(
+          "button",
+          {
+            type: "button",
+            class: "icon-button",
+            "aria-label": "Close the request",
+            on: { click: () => this.#close() },
+          },
+          icon("close"),
+        ),
+      ),
+      h(
+        "div",
+        { class: "actions" },
+        COPIES.map(
+          ([name, label]) =>
+            whole.copy?.[name] &&
+            button(label, () => copyText(this.app, whole.copy[name], "It is copied."), { class: "button small" }),
+        ),
+      ),
       facts([
         ["Time", timeWithMilliseconds(whole.at)],
         ["Status", whole.status === null ? "" : String(whole.status)],
@@ -154,7 +212,9 @@ export class InspectorView {
  */
 function half(title, part) {
   if (!part) return null;
-  const headers = (part.headers || []).map((/** @type {[string, string]} */ [name, value]) => `${name}: ${value}`).join("\n");
+  const headers = (part.headers || [])
+    .map((/** @type {[string, string]} */ [name, value]) => `${name}: ${value}`)
+    .join("\n");
   return h(
     "section",
     { class: "panel-section", "aria-label": title },

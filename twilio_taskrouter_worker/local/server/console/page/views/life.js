@@ -23,25 +23,27 @@ const ICONS = [
 ];
 
 /**
- * @param {import("../app.js").App} app
  * @param {{life: import("../data/types.js").Step[], complete: boolean} | null} message
  */
-export function life(app, message) {
+export function life(message) {
   if (!message) return [h("p", { class: "muted" }, "Loading…")];
   if (!message.life.length) return [h("p", { class: "muted" }, "No steps are known.")];
   const begun = message.life[0].at;
   return [
     message.complete ? null : h("p", { class: "muted" }, "The log no longer has the beginning."),
-    h("ol", { class: "life" }, message.life.map((step) => stepItem(app, step, begun))),
+    h(
+      "ol",
+      { class: "life" },
+      message.life.map((step) => stepItem(step, begun)),
+    ),
   ];
 }
 
 /**
- * @param {import("../app.js").App} app
  * @param {import("../data/types.js").Step} step
  * @param {number} begun
  */
-function stepItem(app, step, begun) {
+function stepItem(step, begun) {
   const name = ICONS.find(([start]) => step.type.startsWith(start))?.[1] || "pending";
   return h(
     "li",

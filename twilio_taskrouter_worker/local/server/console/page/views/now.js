@@ -1,7 +1,7 @@
 /** Now: totals, workers with their load, queues with what waits. */
 
 import { button, h, icon, replace, setIcon, setText } from "../lib/dom.js";
-import { counted, duration, shortSid, summary } from "../lib/format.js";
+import { duration, shortSid, summary } from "../lib/format.js";
 import { Table, textColumn } from "../lib/table.js";
 import { openAddQueue, openAddWorker } from "./add.js";
 import { openNewTask } from "./customer.js";
@@ -23,10 +23,26 @@ export class NowView {
     this.queues = this.#queues();
     this.workerCount = h("span", { class: "count" });
     this.queueCount = h("span", { class: "count" });
-    this.find = h("input", { type: "search", class: "input small", placeholder: "Find a worker", "aria-label": "Find a worker", on: { input: app.changed } });
-    this.noWorkers = h("p", {}, "No workers yet: ", button("add one", () => openAddWorker(app), { class: "link-button" }));
+    this.find = h("input", {
+      type: "search",
+      class: "input small",
+      placeholder: "Find a worker",
+      "aria-label": "Find a worker",
+      on: { input: app.changed },
+    });
+    this.noWorkers = h(
+      "p",
+      {},
+      "No workers yet: ",
+      button("add one", () => openAddWorker(app), { class: "link-button" }),
+    );
     this.noneFound = h("p", {}, "No worker has that name, activity or attribute.");
-    this.noQueues = h("p", {}, "No queues yet: ", button("add one", () => openAddQueue(app), { class: "link-button" }));
+    this.noQueues = h(
+      "p",
+      {},
+      "No queues yet: ",
+      button("add one", () => openAddQueue(app), { class: "link-button" }),
+    );
     this.element = h(
       "div",
       { class: "view view-now" },
@@ -35,13 +51,28 @@ export class NowView {
       h(
         "section",
         { class: "block", "aria-label": "Workers" },
-        h("div", { class: "block-head" }, h("h2", {}, "Workers"), this.workerCount, h("div", { class: "bar-space" }), this.find, button("Add worker", () => openAddWorker(app), { class: "button small", icon: "plus" })),
+        h(
+          "div",
+          { class: "block-head" },
+          h("h2", {}, "Workers"),
+          this.workerCount,
+          h("div", { class: "bar-space" }),
+          this.find,
+          button("Add worker", () => openAddWorker(app), { class: "button small", icon: "plus" }),
+        ),
         this.workers.element,
       ),
       h(
         "section",
         { class: "block", "aria-label": "Queues" },
-        h("div", { class: "block-head" }, h("h2", {}, "Queues"), this.queueCount, h("div", { class: "bar-space" }), button("Add queue", () => openAddQueue(app), { class: "button small", icon: "plus" })),
+        h(
+          "div",
+          { class: "block-head" },
+          h("h2", {}, "Queues"),
+          this.queueCount,
+          h("div", { class: "bar-space" }),
+          button("Add queue", () => openAddQueue(app), { class: "button small", icon: "plus" }),
+        ),
         this.queues.element,
       ),
     );
@@ -134,7 +165,10 @@ export class NowView {
     const task = first && this.app.store.tasks.get(first.task_sid);
     const what = task ? summary(task.attributes) || shortSid(task.sid) : "";
     const more = held.length > 1 ? ` and ${held.length - 1} more` : "";
-    setText(cell.children[0], first ? `${first.reservation_status === "pending" ? "offered: " : ""}${what}${more}` : "nothing");
+    setText(
+      cell.children[0],
+      first ? `${first.reservation_status === "pending" ? "offered: " : ""}${what}${more}` : "nothing",
+    );
     cell.children[0].classList.toggle("muted", !first);
     setText(cell.children[1], first ? duration(this.app.clock.now() - first.date_created) : "");
   }
@@ -170,8 +204,12 @@ export class NowView {
  * @param {Worker} worker
  */
 function showLoad(cell, worker) {
-  const shown = worker.channels.filter((channel) => channel.occupied > 0 || channel.unique_name === "default" || channel.configured_capacity > 1);
-  const text = shown.map(({ unique_name, occupied, configured_capacity }) => `${unique_name} ${occupied}/${configured_capacity}`).join("  ");
+  const shown = worker.channels.filter(
+    (channel) => channel.occupied > 0 || channel.unique_name === "default" || channel.configured_capacity > 1,
+  );
+  const text = shown
+    .map(({ unique_name, occupied, configured_capacity }) => `${unique_name} ${occupied}/${configured_capacity}`)
+    .join("  ");
   if (cell.dataset.text === text) return;
   cell.dataset.text = text;
   replace(
@@ -181,7 +219,11 @@ function showLoad(cell, worker) {
         "span",
         { class: available ? "load" : "load load-off", title: available ? "" : "switched off" },
         h("span", { class: "load-name" }, unique_name),
-        h("span", { class: "load-bar", "aria-hidden": "true" }, h("span", { style: { "--part": configured_capacity ? Math.min(1, occupied / configured_capacity) : 0 } })),
+        h(
+          "span",
+          { class: "load-bar", "aria-hidden": "true" },
+          h("span", { style: { "--part": configured_capacity ? Math.min(1, occupied / configured_capacity) : 0 } }),
+        ),
         h("span", { class: "number" }, `${occupied}/${configured_capacity}`),
       ),
     ),
@@ -208,9 +250,17 @@ class Totals {
         ["level", "Service level"],
         ["completed", "Completed"],
         ["canceled", "Canceled"],
-      ].map(([name, title]) => h("div", { class: "total" }, h("dt", {}, title), (this.values[name] = h("dd", {}, "–")))),
+      ].map(([name, title]) =>
+        h("div", { class: "total" }, h("dt", {}, title), (this.values[name] = h("dd", {}, "–"))),
+      ),
     );
-    this.hint = h("p", { class: "first-look", hidden: true }, "No tasks yet: ", button("create one", () => openNewTask(app), { class: "link-button" }), " and watch how it finds a worker.");
+    this.hint = h(
+      "p",
+      { class: "first-look", hidden: true },
+      "No tasks yet: ",
+      button("create one", () => openNewTask(app), { class: "link-button" }),
+      " and watch how it finds a worker.",
+    );
     this.element = h("div", {}, this.element, this.hint);
   }
 
@@ -219,7 +269,8 @@ class Totals {
     const { app } = this;
     const { store } = app;
     const statuses = store.statuses();
-    for (const name of ["pending", "reserved", "assigned", "wrapping"]) setText(this.values[name], statuses[name].toLocaleString());
+    for (const name of ["pending", "reserved", "assigned", "wrapping"])
+      setText(this.values[name], statuses[name].toLocaleString());
     const since = Math.min(...[...waiting.values()].map((entry) => entry.since));
     setText(this.values.longest, Number.isFinite(since) ? duration(app.clock.now() - since) : "–");
     let available = 0;

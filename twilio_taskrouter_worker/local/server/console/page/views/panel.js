@@ -38,8 +38,27 @@ export function panelHead(kind, sid, close, app) {
   const element = h(
     "header",
     { class: "panel-head" },
-    h("div", { class: "panel-name" }, title, h("button", { type: "button", class: "sid", title: "Copy the sid", "aria-label": `Copy the sid ${sid}`, on: { click: copy } }, sid)),
-    h("button", { type: "button", class: "icon-button", "aria-label": "Close the details", on: { click: close } }, icon("close")),
+    h(
+      "div",
+      { class: "panel-name" },
+      title,
+      h(
+        "button",
+        {
+          type: "button",
+          class: "sid",
+          title: "Copy the sid",
+          "aria-label": `Copy the sid ${sid}`,
+          on: { click: copy },
+        },
+        sid,
+      ),
+    ),
+    h(
+      "button",
+      { type: "button", class: "icon-button", "aria-label": "Close the details", on: { click: close } },
+      icon("close"),
+    ),
   );
   return { element, title };
 }
@@ -63,7 +82,11 @@ export async function copyText(app, text, done) {
  */
 export function facts(rows) {
   const shown = rows.filter(([, value]) => value !== "" && value !== null && value !== undefined);
-  return h("dl", { class: "facts" }, shown.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  return h(
+    "dl",
+    { class: "facts" },
+    shown.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
 }
 
 /**
@@ -117,14 +140,29 @@ export function compact(text) {
 export function reservationButtons(app, reservation) {
   const act = (/** @type {string} */ status, /** @type {string} */ done) => () => {
     const path = `Workers/${reservation.worker_sid}/Reservations/${reservation.sid}`;
-    app.act(app.api.rest(path, { ReservationStatus: status }, reservation.worker_sid), `${reservation.worker_name} ${done}.`);
+    app.act(
+      app.api.rest(path, { ReservationStatus: status }, reservation.worker_sid),
+      `${reservation.worker_name} ${done}.`,
+    );
   };
-  const make = (/** @type {string} */ text, /** @type {string} */ status, /** @type {string} */ done, kind = "button small") =>
-    button(text, act(status, done), { class: kind, id: `${status}-${reservation.sid}`, disabled: app.readOnly !== "", title: app.readOnly });
+  const make = (
+    /** @type {string} */ text,
+    /** @type {string} */ status,
+    /** @type {string} */ done,
+    kind = "button small",
+  ) =>
+    button(text, act(status, done), {
+      class: kind,
+      id: `${status}-${reservation.sid}`,
+      disabled: app.readOnly !== "",
+      title: app.readOnly,
+    });
   const complete = make("Complete", "completed", "completed the task");
   if (reservation.reservation_status === "pending")
-    return [make("Accept", "accepted", "accepted the task", "button small primary"), make("Reject", "rejected", "rejected the task")];
+    return [
+      make("Accept", "accepted", "accepted the task", "button small primary"),
+      make("Reject", "rejected", "rejected the task"),
+    ];
   if (reservation.reservation_status === "accepted") return [make("Wrap up", "wrapping", "wraps up"), complete];
   return reservation.reservation_status === "wrapping" ? [complete] : [];
 }
-

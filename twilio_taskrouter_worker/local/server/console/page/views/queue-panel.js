@@ -53,18 +53,57 @@ export class QueuePanel {
         ["Offered to", `${queue.max_reserved_workers} at a time`],
       ]),
     ]);
-    const tasks = [...store.tasks.values()].filter(({ task_queue_sid, assignment_status }) => task_queue_sid === queue.sid && assignment_status === "pending").slice(0, SHOWN);
+    const tasks = [...store.tasks.values()]
+      .filter(
+        ({ task_queue_sid, assignment_status }) => task_queue_sid === queue.sid && assignment_status === "pending",
+      )
+      .slice(0, SHOWN);
     // Waits grow: they are of the second in which the list is made.
     this.waiting.update([Math.floor(clock.now()), ...tasks], () => [
       tasks.length
-        ? h("ul", { class: "plain-list" }, tasks.map((task) => h("li", {}, h("a", { href: `#/${this.app.shell.viewName}/${task.sid}`, id: `waiting-${task.sid}` }, summary(task.attributes) || shortSid(task.sid)), h("span", { class: "number muted" }, duration(clock.now() - (task.task_queue_entered_date ?? task.date_created))))))
+        ? h(
+            "ul",
+            { class: "plain-list" },
+            tasks.map((task) =>
+              h(
+                "li",
+                {},
+                h(
+                  "a",
+                  { href: `#/${this.app.shell.viewName}/${task.sid}`, id: `waiting-${task.sid}` },
+                  summary(task.attributes) || shortSid(task.sid),
+                ),
+                h(
+                  "span",
+                  { class: "number muted" },
+                  duration(clock.now() - (task.task_queue_entered_date ?? task.date_created)),
+                ),
+              ),
+            ),
+          )
         : h("p", { class: "muted" }, "Nothing waits here."),
     ]);
     const members = [...store.workers.values()].filter(({ queues }) => queues.includes(queue.sid));
     const shown = members.sort((one, other) => Number(other.available) - Number(one.available)).slice(0, SHOWN);
     this.members.update(shown, () => [
       members.length
-        ? h("ul", { class: "plain-list" }, shown.map((worker) => h("li", {}, icon(worker.available ? "available" : "unavailable"), h("a", { href: `#/${this.app.shell.viewName}/${worker.sid}`, id: `member-${worker.sid}` }, worker.friendly_name), h("span", { class: "muted" }, worker.activity_name))))
+        ? h(
+            "ul",
+            { class: "plain-list" },
+            shown.map((worker) =>
+              h(
+                "li",
+                {},
+                icon(worker.available ? "available" : "unavailable"),
+                h(
+                  "a",
+                  { href: `#/${this.app.shell.viewName}/${worker.sid}`, id: `member-${worker.sid}` },
+                  worker.friendly_name,
+                ),
+                h("span", { class: "muted" }, worker.activity_name),
+              ),
+            ),
+          )
         : h("p", { class: "muted" }, "No worker matches the expression."),
       members.length > SHOWN && h("p", { class: "muted" }, `and ${members.length - SHOWN} more`),
     ]);

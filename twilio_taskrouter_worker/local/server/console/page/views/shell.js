@@ -1,12 +1,11 @@
 /** The frame around the views: bar at the top, navigation, panel of details, time line at the bottom. */
 
-import { button, h, icon, replace, setAttribute, setIcon, setText } from "../lib/dom.js";
-import { dayAndTime } from "../lib/format.js";
-import { openNewTask, repeatLastTask, stopStreams } from "./customer.js";
+import { h, icon, replace } from "../lib/dom.js";
+import { Bar } from "./bar.js";
 import { InspectorView } from "./inspector.js";
 import { NowView } from "./now.js";
 import { QueuePanel } from "./queue-panel.js";
-import { listenToKeys, openHelp } from "./shortcuts.js";
+import { listenToKeys } from "./shortcuts.js";
 import { Slider } from "./slider.js";
 import { TaskPanel } from "./task-panel.js";
 import { TasksView } from "./tasks.js";
@@ -29,13 +28,6 @@ export const VIEWS = [
 /** @type {{[prefix: string]: new (app: App, sid: string, close: () => void) => View}} */
 const PANELS = { WT: TaskPanel, WK: WorkerPanel, WQ: QueuePanel };
 
-const LINKS = {
-  connecting: "Connecting…",
-  live: "Live",
-  waiting: "Reconnecting…",
-  refused: "Signed out: open the link that the service printed",
-};
-
 export class Shell {
   /** @param {App} app */
   constructor(app) {
@@ -46,6 +38,7 @@ export class Shell {
     this.panel = null;
     this.viewName = "";
     this.sid = "";
+    this.bar = new Bar(app);
     this.slider = new Slider(app);
     this.main = h("main", { id: "main", class: "main", tabindex: "-1" });
     this.side = h("aside", { class: "panel", "aria-label": "Details", hidden: true });
@@ -55,8 +48,12 @@ export class Shell {
     this.element = h(
       "div",
       { class: "shell" },
-      h("a", { class: "skip", href: "#main", on: { click: (/** @type {Event} */ e) => this.#skip(e) } }, "Skip to content"),
-      this.#bar(),
+      h(
+        "a",
+        { class: "skip", href: "#main", on: { click: (/** @type {Event} */ e) => this.#skip(e) } },
+        "Skip to content",
+      ),
+      this.bar.element,
       h("nav", { class: "nav", "aria-label": "Views" }, this.links),
       this.main,
       this.side,
@@ -65,44 +62,10 @@ export class Shell {
     listenToKeys(app, this);
   }
 
-  #bar() {
-    const { app } = this;
-    this.linkIcon = icon("pending");
-    this.linkText = h("span", {});
-    this.linkState = h("div", { class: "link", role: "status" }, this.linkIcon, this.linkText);
-    this.clockTime = h("span", { class: "clock-time" });
-    this.clockState = h("span", { class: "clock-state" });
-    this.pauseIcon = icon("pause");
-    this.pauseText = h("span", {}, "Pause");
-    this.pause = h("button", { type: "button", class: "button small", on: { click: () => this.#pauseOrResume() } }, this.pauseIcon, this.pauseText);
-    this.streamText = h("span", {});
-    this.streaming = h("div", { class: "streaming", hidden: true }, this.streamText, button("Stop", () => stopStreams(app), { class: "button small" }));
-    this.create = button("New task", () => openNewTask(app), { class: "button primary", icon: "plus" });
-    this.repeat = button("Repeat last", () => app.act(repeatLastTask(app), ""), { class: "button", icon: "repeat" });
-    return h(
-      "header",
-      { class: "bar" },
-      h("a", { class: "brand", href: "#/now" }, h("img", { src: "icon.svg", alt: "", width: 20, height: 20 }), h("span", {}, "TaskRouter")),
-      this.linkState,
-      h("div", { class: "clock" }, this.clockTime, this.clockState, this.pause),
-      h("div", { class: "bar-space" }),
-      this.streaming,
-      this.repeat,
-      this.create,
-      h("button", { type: "button", class: "icon-button", "aria-label": "Keyboard shortcuts", on: { click: () => openHelp(app) } }, icon("help")),
-    );
-  }
-
   /** @param {Event} event */
   #skip(event) {
     event.preventDefault(); // the address names a view
     this.main.focus();
-  }
-
-  async #pauseOrResume() {
-    const running = this.app.clock.running;
-    const action = this.app.api.control("POST", running ? "clock/pause" : "clock/resume");
-    await this.app.act(action, running ? "The clock is paused." : "The clock runs.");
   }
 
   /** Shows the view and the details that the address names: `#/VIEW` or `#/VIEW/SID`. */
@@ -151,7 +114,8 @@ export class Shell {
     this.element.classList.toggle("with-panel", Boolean(this.panel));
     replace(this.side, this.panel?.element);
     if (opened) this.before = document.activeElement;
-    if (Panel) /** @type {HTMLElement | null} */ (this.side.querySelector("[tabindex='-1']"))?.focus({ preventScroll: true });
+    if (Panel)
+      /** @type {HTMLElement | null} */ (this.side.querySelector("[tabindex='-1']"))?.focus({ preventScroll: true });
   }
 
   /** Closes the details; the focus goes back to where they were opened. */
@@ -169,31 +133,11 @@ export class Shell {
 
   /** Shows the state of now. */
   update() {
-    this.#updateBar();
+    this.bar.update();
+    const past = this.app.store.moment !== null;
+    this.element.classList.toggle("in-past", past);
     this.slider.update();
     this.view?.update();
     this.panel?.update();
-  }
-
-  #updateBar() {
-    const { app } = this;
-    setText(this.linkText, LINKS[app.link]);
-    setIcon(this.linkIcon, app.link === "live" ? "yes" : app.link === "refused" ? "no" : "pending");
-    setAttribute(this.linkState, "data-state", app.link);
-    const past = app.store.moment !== null;
-    setText(this.clockTime, dayAndTime(app.clock.now()));
-    setText(this.clockState, past ? "the past" : app.clock.running ? "" : "paused");
-    setIcon(this.pauseIcon, app.clock.running ? "pause" : "play");
-    setText(this.pauseText, app.clock.running ? "Pause" : "Resume");
-    this.element.classList.toggle("in-past", past);
-    const locked = app.readOnly !== "";
-    for (const control of [this.pause, this.create, this.repeat]) {
-      control.disabled = locked;
-      control.title = app.readOnly;
-    }
-    this.repeat.disabled ||= app.lastTask === null;
-    const rate = app.store.streams.reduce((sum, stream) => sum + stream.per_minute, 0);
-    this.streaming.hidden = rate === 0;
-    setText(this.streamText, `${rate} tasks per minute`);
   }
 }

@@ -62,11 +62,24 @@ export function openHelp(app) {
       ["Esc", "Close the details"],
       ["?", "This list"],
     ];
-    const box = h("input", { type: "checkbox", id: "shortcuts-on", checked: enabled(), on: { change: () => localStorage.setItem(STORED, box.checked ? "on" : "off") } });
+    const box = h("input", {
+      type: "checkbox",
+      id: "shortcuts-on",
+      checked: enabled(),
+      on: { change: () => localStorage.setItem(STORED, box.checked ? "on" : "off") },
+    });
     return [
-      h("dl", { class: "keys" }, keys.map(([key, text]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, text)))),
+      h(
+        "dl",
+        { class: "keys" },
+        keys.map(([key, text]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, text))),
+      ),
       h("label", { class: "check", for: "shortcuts-on" }, box, "Single keys act"),
-      h("p", { class: "muted" }, app.store.info ? `twilio_taskrouter_worker ${app.store.info.version} at ${app.store.info.url}` : ""),
+      h(
+        "p",
+        { class: "muted" },
+        app.store.info ? `twilio_taskrouter_worker ${app.store.info.version} at ${app.store.info.url}` : "",
+      ),
     ];
   });
 }

@@ -15,12 +15,29 @@ export class Slider {
     this.next = null;
     /** @type {Map<number, string>} what happened at the moments around */
     this.texts = new Map();
-    this.input = h("input", { type: "range", class: "slider", "aria-label": "Moment of the history", min: 0, max: 0, step: 1, value: "0", on: { input: () => this.#dragged() } });
+    this.input = h("input", {
+      type: "range",
+      class: "slider",
+      "aria-label": "Moment of the history",
+      min: 0,
+      max: 0,
+      step: 1,
+      value: "0",
+      on: { input: () => this.#dragged() },
+    });
     this.when = h("output", { class: "slider-when" });
     this.what = h("span", { class: "slider-what muted" });
     this.back = button("Back to now", () => this.#go(null), { class: "button small primary", hidden: true });
     this.fork = button("Fork here", () => this.#fork(), { class: "button small", icon: "fork" });
-    this.element = h("footer", { class: "timebar", "aria-label": "Time machine", role: "contentinfo", hidden: true }, this.when, this.input, this.what, this.back, this.fork);
+    this.element = h(
+      "footer",
+      { class: "timebar", "aria-label": "Time machine", role: "contentinfo", hidden: true },
+      this.when,
+      this.input,
+      this.what,
+      this.back,
+      this.fork,
+    );
   }
 
   update() {
@@ -37,8 +54,14 @@ export class Slider {
     const past = moment !== null;
     const text = past ? dayAndTime(clock.now()) : "Now";
     setText(this.when, text);
-    this.input.setAttribute("aria-valuetext", past ? `${text}, ${this.texts.get(moment) || `moment ${moment}`}` : "now");
-    setText(this.what, past ? this.texts.get(moment) || "" : `${(history.last - history.first).toLocaleString()} moments`);
+    this.input.setAttribute(
+      "aria-valuetext",
+      past ? `${text}, ${this.texts.get(moment) || `moment ${moment}`}` : "now",
+    );
+    setText(
+      this.what,
+      past ? this.texts.get(moment) || "" : `${(history.last - history.first).toLocaleString()} moments`,
+    );
     this.back.hidden = !past;
     this.fork.disabled = link !== "live";
   }

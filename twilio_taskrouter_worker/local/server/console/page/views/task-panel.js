@@ -52,7 +52,9 @@ export class TaskPanel {
     const { store } = app;
     const task = store.tasks.get(this.sid) || app.life?.task;
     if (!task) {
-      this.status.update([app.life], () => [h("p", { class: "muted" }, app.life ? "There is no such task at this moment." : "Loading…")]);
+      this.status.update([app.life], () => [
+        h("p", { class: "muted" }, app.life ? "There is no such task at this moment." : "Loading…"),
+      ]);
       return;
     }
     const locked = app.readOnly;
@@ -62,11 +64,16 @@ export class TaskPanel {
     this.offers.update([locked, ...reservations], () => this.#offers(reservations));
     const explain = app.life?.explain;
     this.whySection.hidden = !explain;
-    this.why.update([explain], () => (explain ? explanation(app, explain) : []));
-    this.steps.update([app.life], () => life(app, app.life));
+    this.why.update([explain], () => (explain ? explanation(explain) : []));
+    this.steps.update([app.life], () => life(app.life));
     this.attributes.update([task.attributes, locked], () => [
       h("pre", { class: "code", tabindex: "0", "aria-label": "Attributes of the task" }, pretty(task.attributes)),
-      button("Edit attributes", () => openAttributes(app, `Tasks/${task.sid}`, task.attributes), { class: "button small", id: "edit-attributes", disabled: locked !== "", title: locked }),
+      button("Edit attributes", () => openAttributes(app, `Tasks/${task.sid}`, task.attributes), {
+        class: "button small",
+        id: "edit-attributes",
+        disabled: locked !== "",
+        title: locked,
+      }),
     ]);
     this.facts.update([task, store.queues, store.workflows], () => [this.#facts(task)]);
   }
@@ -87,7 +94,8 @@ export class TaskPanel {
       h("span", { class: "muted" }, this.age, " old"),
       h("div", { class: "bar-space" }),
       cancels && button("Cancel task", end("canceled", "The task is canceled."), { ...props, id: "cancel-task" }),
-      completes && button("Complete task", end("completed", "The task is completed."), { ...props, id: "complete-task" }),
+      completes &&
+        button("Complete task", end("completed", "The task is completed."), { ...props, id: "complete-task" }),
     ];
   }
 
@@ -98,16 +106,18 @@ export class TaskPanel {
       h(
         "ul",
         { class: "offers" },
-        [...reservations].reverse().map((reservation) =>
-          h(
-            "li",
-            {},
-            h("a", { href: `#/${this.app.shell.viewName}/${reservation.worker_sid}` }, reservation.worker_name),
-            statusBadge(reservation.reservation_status),
-            h("div", { class: "bar-space" }),
-            ...reservationButtons(this.app, reservation),
+        [...reservations]
+          .reverse()
+          .map((reservation) =>
+            h(
+              "li",
+              {},
+              h("a", { href: `#/${this.app.shell.viewName}/${reservation.worker_sid}` }, reservation.worker_name),
+              statusBadge(reservation.reservation_status),
+              h("div", { class: "bar-space" }),
+              ...reservationButtons(this.app, reservation),
+            ),
           ),
-        ),
       ),
     ];
   }
@@ -127,4 +137,3 @@ export class TaskPanel {
     ]);
   }
 }
-

@@ -11,7 +11,16 @@ import { openNewTask } from "./customer.js";
 /** @typedef {import("../data/types.js").Reservation} Reservation */
 
 const TASK_STATUSES = ["pending", "reserved", "assigned", "wrapping", "completed", "canceled"];
-const RESERVATION_STATUSES = ["pending", "accepted", "wrapping", "completed", "rejected", "timeout", "rescinded", "canceled"];
+const RESERVATION_STATUSES = [
+  "pending",
+  "accepted",
+  "wrapping",
+  "completed",
+  "rejected",
+  "timeout",
+  "rescinded",
+  "canceled",
+];
 
 /** What is asked for, kept while other views are shown. */
 const asked = {
@@ -20,7 +29,7 @@ const asked = {
   queue: "",
   statuses: /** @type {Set<string>} */ (new Set()),
   order: "created",
-  descending: true,
+  descending: false,
 };
 
 /** @param {string} sid  of a queue whose waiting tasks the view shows next */
@@ -43,22 +52,46 @@ export class TasksView {
       value: asked.query,
       on: { input: () => this.#ask({ query: this.search.value }) },
     });
-    this.queue = h("select", { class: "input", "aria-label": "Queue", on: { change: () => this.#ask({ queue: this.queue.value }) } });
+    this.queue = h("select", {
+      class: "input",
+      "aria-label": "Queue",
+      on: { change: () => this.#ask({ queue: this.queue.value }) },
+    });
     this.kinds = ["tasks", "reservations"].map((kind) =>
-      button(kind === "tasks" ? "Tasks" : "Reservations", () => this.#choose(/** @type {any} */ (kind)), { class: "segment" }),
+      button(kind === "tasks" ? "Tasks" : "Reservations", () => this.#choose(/** @type {any} */ (kind)), {
+        class: "segment",
+      }),
     );
     this.chips = h("div", { class: "chips", role: "group", "aria-label": "Status" });
     this.result = h("p", { class: "result muted", role: "status" });
     this.tasks = this.#taskTable();
     this.reservations = this.#reservationTable();
-    this.none = h("p", {}, "No tasks yet: ", button("create one", () => openNewTask(app), { class: "link-button" }));
-    this.noneFound = h("p", {}, "Nothing is like that. ", button("Clear the filters", () => this.#clear(), { class: "link-button" }));
+    this.none = h(
+      "p",
+      {},
+      "No tasks yet: ",
+      button("create one", () => openNewTask(app), { class: "link-button" }),
+    );
+    this.noneFound = h(
+      "p",
+      {},
+      "Nothing is like that. ",
+      button("Clear the filters", () => this.#clear(), { class: "link-button" }),
+    );
     this.place = h("div", { class: "fill" });
     this.element = h(
       "div",
       { class: "view view-tasks" },
       h("h1", { class: "unseen" }, "Tasks and reservations"),
-      h("div", { class: "filters" }, h("div", { class: "segments", role: "group", "aria-label": "Show" }, this.kinds), this.search, this.queue, this.chips, this.result),
+      h(
+        "div",
+        { class: "filters" },
+        h("div", { class: "segments", role: "group", "aria-label": "Show" }, this.kinds),
+        this.search,
+        this.queue,
+        this.chips,
+        this.result,
+      ),
       this.place,
     );
     this.#choose(asked.kind);
@@ -111,7 +144,13 @@ export class TasksView {
       if (!asked.statuses.delete(status)) asked.statuses.add(status);
       this.app.changed();
     };
-    return h("button", { type: "button", class: `chip status-${status}`, on: { click: toggle } }, icon(statusIcon(status)), h("span", {}, status), this.counts?.get(status));
+    return h(
+      "button",
+      { type: "button", class: `chip status-${status}`, on: { click: toggle } },
+      icon(statusIcon(status)),
+      h("span", {}, status),
+      this.counts?.get(status),
+    );
   }
 
   update() {
@@ -121,11 +160,14 @@ export class TasksView {
     /** @type {{[status: string]: number}} */
     const counts = {};
     const isTasks = asked.kind === "tasks";
-    const inPlace = (/** @type {Task} */ task) => (!asked.queue || task.task_queue_sid === asked.queue) && matches(task, wanted, store);
+    const inPlace = (/** @type {Task} */ task) =>
+      (!asked.queue || task.task_queue_sid === asked.queue) && matches(task, wanted, store);
     const statusOf = (/** @type {any} */ record) => (isTasks ? record.assignment_status : record.reservation_status);
     const found = [];
     for (const record of isTasks ? store.tasks.values() : store.reservations.values()) {
-      const task = isTasks ? /** @type {Task} */ (record) : store.tasks.get(/** @type {Reservation} */ (record).task_sid);
+      const task = isTasks
+        ? /** @type {Task} */ (record)
+        : store.tasks.get(/** @type {Reservation} */ (record).task_sid);
       if (!task || !inPlace(task)) continue;
       const status = statusOf(record);
       counts[status] = (counts[status] || 0) + 1;
@@ -146,7 +188,11 @@ export class TasksView {
     const shown = queues.map((queue) => queue.sid + queue.friendly_name).join();
     if (shown === this.shown) return;
     this.shown = shown;
-    replace(this.queue, h("option", { value: "" }, "All queues"), queues.map(({ sid, friendly_name }) => h("option", { value: sid }, friendly_name)));
+    replace(
+      this.queue,
+      h("option", { value: "" }, "All queues"),
+      queues.map(({ sid, friendly_name }) => h("option", { value: sid }, friendly_name)),
+    );
     this.queue.value = asked.queue;
   }
 
@@ -156,7 +202,9 @@ export class TasksView {
    * @param {Table<R>} table
    */
   #ordered(records, table) {
-    const column = table.columns.find(({ name, order }) => order && name === asked.order) || table.columns.find(({ name }) => name === "created");
+    const column =
+      table.columns.find(({ name, order }) => order && name === asked.order) ||
+      table.columns.find(({ name }) => name === "created");
     const order = /** @type {(record: R) => string | number} */ (column?.order);
     table.showOrder(column?.name || "", asked.descending);
     // The keys are made once for each record, not for each comparison.
@@ -168,7 +216,7 @@ export class TasksView {
 
   /** @param {string} name */
   #sort(name) {
-    this.#ask({ order: name, descending: asked.order === name ? !asked.descending : name === "priority" || name === "created" });
+    this.#ask({ order: name, descending: asked.order === name ? !asked.descending : name === "priority" });
   }
 
   #taskTable() {
@@ -183,10 +231,25 @@ export class TasksView {
         statusColumn((/** @type {Task} */ task) => task.assignment_status),
         textColumn("attributes", "Attributes", (task) => summary(task.attributes) || "none"),
         textColumn("sid", "Task", (task) => shortSid(task.sid)),
-        textColumn("queue", "Queue", (task) => app.store.queues.get(task.task_queue_sid || "")?.friendly_name || "–", (task) => app.store.queues.get(task.task_queue_sid || "")?.friendly_name || ""),
+        textColumn(
+          "queue",
+          "Queue",
+          (task) => app.store.queues.get(task.task_queue_sid || "")?.friendly_name || "–",
+          (task) => app.store.queues.get(task.task_queue_sid || "")?.friendly_name || "",
+        ),
         textColumn("worker", "Worker", (task) => this.#holder(task)),
-        textColumn("priority", "Priority", (task) => task.priority, (task) => task.priority),
-        textColumn("created", "Age", (task) => duration(app.clock.now() - task.date_created), (task) => task.date_created),
+        textColumn(
+          "priority",
+          "Priority",
+          (task) => task.priority,
+          (task) => task.priority,
+        ),
+        textColumn(
+          "created",
+          "Age",
+          (task) => duration(app.clock.now() - task.date_created),
+          (task) => -task.date_created,
+        ),
       ],
     });
   }
@@ -194,8 +257,12 @@ export class TasksView {
   /** @param {Task} task */
   #holder(task) {
     const reservations = this.app.store.reservationsOf(task.sid);
-    const held = reservations.filter(({ reservation_status }) => ["pending", "accepted", "wrapping"].includes(reservation_status));
-    const names = (held.length ? held : reservations.filter(({ reservation_status }) => reservation_status === "completed")).map(({ worker_name }) => worker_name);
+    const held = reservations.filter(({ reservation_status }) =>
+      ["pending", "accepted", "wrapping"].includes(reservation_status),
+    );
+    const names = (
+      held.length ? held : reservations.filter(({ reservation_status }) => reservation_status === "completed")
+    ).map(({ worker_name }) => worker_name);
     return names.join(", ") || "–";
   }
 
@@ -209,10 +276,25 @@ export class TasksView {
       onSort: (name) => this.#sort(name),
       columns: [
         statusColumn((/** @type {Reservation} */ reservation) => reservation.reservation_status),
-        textColumn("worker", "Worker", (reservation) => reservation.worker_name, (reservation) => reservation.worker_name),
-        textColumn("attributes", "Task", (reservation) => summary(app.store.tasks.get(reservation.task_sid)?.attributes || "") || shortSid(reservation.task_sid)),
+        textColumn(
+          "worker",
+          "Worker",
+          (reservation) => reservation.worker_name,
+          (reservation) => reservation.worker_name,
+        ),
+        textColumn(
+          "attributes",
+          "Task",
+          (reservation) =>
+            summary(app.store.tasks.get(reservation.task_sid)?.attributes || "") || shortSid(reservation.task_sid),
+        ),
         textColumn("sid", "Reservation", (reservation) => shortSid(reservation.sid)),
-        textColumn("created", "Age", (reservation) => duration(app.clock.now() - reservation.date_created), (reservation) => reservation.date_created),
+        textColumn(
+          "created",
+          "Age",
+          (reservation) => duration(app.clock.now() - reservation.date_created),
+          (reservation) => -reservation.date_created,
+        ),
       ],
     });
   }

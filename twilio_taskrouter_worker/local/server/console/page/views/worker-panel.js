@@ -49,14 +49,26 @@ export class WorkerPanel {
     setText(this.since, duration(this.app.clock.now() - worker.date_status_changed));
     const held = store.heldBy(worker.sid);
     this.activity.update([worker, locked, store.activities.size], () => this.#activities(worker, locked));
-    this.held.update([locked, ...held, ...held.map(({ task_sid }) => store.tasks.get(task_sid))], () => this.#held(held));
+    this.held.update([locked, ...held, ...held.map(({ task_sid }) => store.tasks.get(task_sid))], () =>
+      this.#held(held),
+    );
     this.channels.update([worker.channels], () => [channelList(worker)]);
     this.attributes.update([worker.attributes, locked], () => [
       h("pre", { class: "code", tabindex: "0", "aria-label": "Attributes of the worker" }, pretty(worker.attributes)),
-      button("Edit attributes", () => openAttributes(this.app, `Workers/${worker.sid}`, worker.attributes), { class: "button small", id: "edit-attributes", disabled: locked !== "", title: locked }),
+      button("Edit attributes", () => openAttributes(this.app, `Workers/${worker.sid}`, worker.attributes), {
+        class: "button small",
+        id: "edit-attributes",
+        disabled: locked !== "",
+        title: locked,
+      }),
     ]);
     const queues = worker.queues.map((sid) => store.queues.get(sid)?.friendly_name || sid);
-    this.facts.update([worker], () => [facts([["Queues", queues.join(", ") || "none"], ["Connections", counted(worker.sessions, "open websocket")]])]);
+    this.facts.update([worker], () => [
+      facts([
+        ["Queues", queues.join(", ") || "none"],
+        ["Connections", counted(worker.sessions, "open websocket")],
+      ]),
+    ]);
   }
 
   /**
@@ -65,15 +77,36 @@ export class WorkerPanel {
    */
   #activities(worker, locked) {
     const { app } = this;
-    const choose = (/** @type {import("../data/types.js").Activity} */ { sid, friendly_name }) => () =>
-      app.act(app.api.rest(`Workers/${worker.sid}`, { ActivitySid: sid }), `${worker.friendly_name} is ${friendly_name}.`);
+    const choose =
+      (/** @type {import("../data/types.js").Activity} */ { sid, friendly_name }) =>
+      () =>
+        app.act(
+          app.api.rest(`Workers/${worker.sid}`, { ActivitySid: sid }),
+          `${worker.friendly_name} is ${friendly_name}.`,
+        );
     return [
-      h("p", { class: "panel-status" }, h("span", { class: worker.available ? "status status-available" : "status" }, icon(worker.available ? "available" : "unavailable"), h("span", {}, worker.activity_name)), h("span", { class: "muted" }, "for ", this.since)),
+      h(
+        "p",
+        { class: "panel-status" },
+        h(
+          "span",
+          { class: worker.available ? "status status-available" : "status" },
+          icon(worker.available ? "available" : "unavailable"),
+          h("span", {}, worker.activity_name),
+        ),
+        h("span", { class: "muted" }, "for ", this.since),
+      ),
       h(
         "div",
         { class: "segments", role: "group", "aria-label": "Change the activity" },
         [...app.store.activities.values()].map((activity) =>
-          button(activity.friendly_name, choose(activity), { class: "segment", id: `activity-${activity.sid}`, "aria-pressed": String(activity.sid === worker.activity_sid), disabled: locked !== "", title: locked }),
+          button(activity.friendly_name, choose(activity), {
+            class: "segment",
+            id: `activity-${activity.sid}`,
+            "aria-pressed": String(activity.sid === worker.activity_sid),
+            disabled: locked !== "",
+            title: locked,
+          }),
         ),
       ),
     ];
@@ -81,7 +114,8 @@ export class WorkerPanel {
 
   /** @param {import("../data/types.js").Reservation[]} held */
   #held(held) {
-    if (!held.length) return [h("p", { class: "muted" }, "Nothing. A task that is offered to this worker appears here.")];
+    if (!held.length)
+      return [h("p", { class: "muted" }, "Nothing. A task that is offered to this worker appears here.")];
     const { app } = this;
     return [
       h(
@@ -92,7 +126,11 @@ export class WorkerPanel {
           return h(
             "li",
             {},
-            h("a", { href: `#/${app.shell.viewName}/${reservation.task_sid}` }, (task && summary(task.attributes)) || shortSid(reservation.task_sid)),
+            h(
+              "a",
+              { href: `#/${app.shell.viewName}/${reservation.task_sid}` },
+              (task && summary(task.attributes)) || shortSid(reservation.task_sid),
+            ),
             statusBadge(reservation.reservation_status),
             h("div", { class: "bar-space" }),
             ...reservationButtons(app, reservation),
@@ -109,7 +147,16 @@ function channelList(worker) {
     "ul",
     { class: "plain-list" },
     worker.channels.map(({ unique_name, occupied, configured_capacity, available }) =>
-      h("li", {}, h("span", {}, unique_name), h("span", { class: "number muted" }, `${occupied} of ${configured_capacity} taken${available ? "" : ", switched off"}`)),
+      h(
+        "li",
+        {},
+        h("span", {}, unique_name),
+        h(
+          "span",
+          { class: "number muted" },
+          `${occupied} of ${configured_capacity} taken${available ? "" : ", switched off"}`,
+        ),
+      ),
     ),
   );
 }

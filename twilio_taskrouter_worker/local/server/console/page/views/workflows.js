@@ -28,7 +28,12 @@ export class WorkflowsView {
       "div",
       { class: "view view-workflows" },
       h("h1", { class: "unseen" }, "Workflows"),
-      h("nav", { class: "workflow-side", "aria-label": "Workflows" }, this.list, button("Add workflow", () => openAddWorkflow(app), { class: "button small", icon: "plus" })),
+      h(
+        "nav",
+        { class: "workflow-side", "aria-label": "Workflows" },
+        this.list,
+        button("Add workflow", () => openAddWorkflow(app), { class: "button small", icon: "plus" }),
+      ),
       this.place,
     );
   }
@@ -48,14 +53,39 @@ export class WorkflowsView {
     const shown = workflows.map(({ sid, friendly_name }) => sid + friendly_name).join() + chosen?.sid;
     if (shown !== this.shown) {
       this.shown = shown;
-      replace(this.list, workflows.map(({ sid, friendly_name }) => h("li", {}, h("a", { href: `#/workflows/${sid}`, class: "nav-link", "aria-current": sid === chosen?.sid && "true" }, friendly_name))));
+      replace(
+        this.list,
+        workflows.map(({ sid, friendly_name }) =>
+          h(
+            "li",
+            {},
+            h(
+              "a",
+              { href: `#/workflows/${sid}`, class: "nav-link", "aria-current": sid === chosen?.sid && "true" },
+              friendly_name,
+            ),
+          ),
+        ),
+      );
     }
     if (chosen && this.editor?.sid !== chosen.sid) {
       this.editor?.destroy();
       this.editor = new Editor(this.app, chosen);
       replace(this.place, this.editor.element);
     } else if (!chosen && !this.place.querySelector(".empty")) {
-      replace(this.place, h("div", { class: "empty" }, h("p", {}, "No workflows yet: ", button("add one", () => openAddWorkflow(this.app), { class: "link-button" }))));
+      replace(
+        this.place,
+        h(
+          "div",
+          { class: "empty" },
+          h(
+            "p",
+            {},
+            "No workflows yet: ",
+            button("add one", () => openAddWorkflow(this.app), { class: "link-button" }),
+          ),
+        ),
+      );
     }
     if (chosen) this.editor?.update(chosen);
   }
@@ -74,7 +104,14 @@ class Editor {
     this.timer = 0;
     this.checked = 0;
     this.valid = true;
-    this.text = h("textarea", { class: "editor-text", spellcheck: false, wrap: "off", "aria-label": "Configuration", "aria-describedby": "workflow-problem", value: this.saved });
+    this.text = h("textarea", {
+      class: "editor-text",
+      spellcheck: false,
+      wrap: "off",
+      "aria-label": "Configuration",
+      "aria-describedby": "workflow-problem",
+      value: this.saved,
+    });
     this.numbers = h("div", { class: "editor-numbers", "aria-hidden": "true" });
     this.marker = h("div", { class: "editor-marker", hidden: true, "aria-hidden": "true" });
     this.problem = h("div", { id: "workflow-problem", class: "problem", role: "status" });
@@ -132,7 +169,11 @@ class Editor {
 
   #lines() {
     const count = this.text.value.split("\n").length;
-    if (this.numbers.childElementCount !== count) replace(this.numbers, Array.from({ length: count }, (_, index) => h("div", {}, index + 1)));
+    if (this.numbers.childElementCount !== count)
+      replace(
+        this.numbers,
+        Array.from({ length: count }, (_, index) => h("div", {}, index + 1)),
+      );
   }
 
   #scroll() {
@@ -147,7 +188,8 @@ class Editor {
     try {
       answer = await this.app.api.post("workflow", { sid: this.sid, configuration: this.text.value });
     } catch (error) {
-      if (!this.ending.signal.aborted) replace(this.problem, h("span", { class: "muted" }, /** @type {Error} */ (error).message));
+      if (!this.ending.signal.aborted)
+        replace(this.problem, h("span", { class: "muted" }, /** @type {Error} */ (error).message));
       return;
     }
     // Only the answer to the latest text counts.
@@ -167,15 +209,27 @@ class Editor {
     };
     replace(
       this.problem,
-      h("div", { class: "error" }, icon("no"), h("span", {}, `${place}${error.message}`), error.line && button("Go to the error", go, { class: "button small" })),
+      h(
+        "div",
+        { class: "error" },
+        icon("no"),
+        h("span", {}, `${place}${error.message}`),
+        error.line && button("Go to the error", go, { class: "button small" }),
+      ),
       error.where && h("p", { class: "muted" }, `In ${error.where}.`),
     );
     this.text.setAttribute("aria-invalid", "true");
     replace(this.dry);
     this.marker.hidden = !error.line;
-    [...this.numbers.children].forEach((number, index) => number.classList.toggle("line-error", index === error.line - 1));
+    [...this.numbers.children].forEach((number, index) =>
+      number.classList.toggle("line-error", index === error.line - 1),
+    );
     if (!error.line) return;
-    for (const [name, value] of [["--line", error.line - 1], ["--column", error.column - 1], ["--length", Math.max(1, error.length || 1)]])
+    for (const [name, value] of [
+      ["--line", error.line - 1],
+      ["--column", error.column - 1],
+      ["--length", Math.max(1, error.length || 1)],
+    ])
       this.marker.style.setProperty(String(name), String(value));
     this.#scroll();
   }
@@ -188,7 +242,9 @@ class Editor {
     replace(
       this.problem,
       h("p", { class: "fine" }, icon("yes"), "The configuration is valid."),
-      warnings.map((/** @type {any} */ { message, line, column }) => h("p", { class: "warning" }, icon("timeout"), `Line ${line}, column ${column}: ${message}`)),
+      warnings.map((/** @type {any} */ { message, line, column }) =>
+        h("p", { class: "warning" }, icon("timeout"), `Line ${line}, column ${column}: ${message}`),
+      ),
     );
     const moved = moves.filter((/** @type {any} */ move) => move.changed);
     const unchanged = waiting - moved.length;
@@ -197,8 +253,19 @@ class Editor {
       h("h3", {}, "Dry run"),
       waiting === 0
         ? h("p", { class: "muted" }, "No task of this workflow waits.")
-        : h("p", {}, moved.length ? `${counted(moved.length, "waiting task")} would go elsewhere, ${unchanged.toLocaleString()} would stay.` : `${counted(waiting, "waiting task")} would stay where ${waiting === 1 ? "it is" : "they are"}.`),
-      moved.length > 0 && h("ul", { class: "plain-list" }, moved.slice(0, 50).map((/** @type {any} */ move) => this.#move(move))),
+        : h(
+            "p",
+            {},
+            moved.length
+              ? `${counted(moved.length, "waiting task")} would go elsewhere, ${unchanged.toLocaleString()} would stay.`
+              : `${counted(waiting, "waiting task")} would stay where ${waiting === 1 ? "it is" : "they are"}.`,
+          ),
+      moved.length > 0 &&
+        h(
+          "ul",
+          { class: "plain-list" },
+          moved.slice(0, 50).map((/** @type {any} */ move) => this.#move(move)),
+        ),
     );
   }
 
@@ -211,13 +278,24 @@ class Editor {
       "li",
       {},
       h("span", {}, (task && summary(task.attributes)) || shortSid(task_sid)),
-      h("span", { class: "move" }, name(from), icon("forward"), h("span", { class: "unseen" }, "to"), to ? name(to) : "canceled", to?.filter && h("span", { class: "muted" }, to.filter)),
+      h(
+        "span",
+        { class: "move" },
+        name(from),
+        icon("forward"),
+        h("span", { class: "unseen" }, "to"),
+        to ? name(to) : "canceled",
+        to?.filter && h("span", { class: "muted" }, to.filter),
+      ),
     );
   }
 
   async #save() {
     const configuration = this.text.value;
-    const answer = await this.app.act(this.app.api.rest(`Workflows/${this.sid}`, { Configuration: configuration, ReEvaluateTasks: "true" }), "The workflow is saved; waiting tasks were routed anew.");
+    const answer = await this.app.act(
+      this.app.api.rest(`Workflows/${this.sid}`, { Configuration: configuration, ReEvaluateTasks: "true" }),
+      "The workflow is saved; waiting tasks were routed anew.",
+    );
     if (answer) this.text.focus();
   }
 }
@@ -226,15 +304,29 @@ class Editor {
 function openAddWorkflow(app) {
   openDialog("Add workflow", (close) => {
     const name = h("input", { class: "input", required: true, autocomplete: "off" });
-    const queue = h("select", { class: "input" }, [...app.store.queues.values()].map(({ sid, friendly_name }) => h("option", { value: sid }, friendly_name)));
+    const queue = h(
+      "select",
+      { class: "input" },
+      [...app.store.queues.values()].map(({ sid, friendly_name }) => h("option", { value: sid }, friendly_name)),
+    );
     return [
-      form("Add workflow", [field("Name", name), field("Default queue", queue, "Where tasks go that no filter matches. Filters are added in the editor.")], async () => {
-        const configuration = { task_routing: { filters: [], default_filter: { queue: queue.value } } };
-        const { sid } = await app.api.rest("Workflows", { FriendlyName: name.value, Configuration: JSON.stringify(configuration) });
-        app.messages.show(`Workflow ${name.value} is added.`);
-        close();
-        location.hash = `#/workflows/${sid}`;
-      }),
+      form(
+        "Add workflow",
+        [
+          field("Name", name),
+          field("Default queue", queue, "Where tasks go that no filter matches. Filters are added in the editor."),
+        ],
+        async () => {
+          const configuration = { task_routing: { filters: [], default_filter: { queue: queue.value } } };
+          const { sid } = await app.api.rest("Workflows", {
+            FriendlyName: name.value,
+            Configuration: JSON.stringify(configuration),
+          });
+          app.messages.show(`Workflow ${name.value} is added.`);
+          close();
+          location.hash = `#/workflows/${sid}`;
+        },
+      ),
     ];
   });
 }
