@@ -26,8 +26,9 @@ JS_PACKAGES = [
     "npm:twilio",
     "npm:twilio-3.0.0@npm:twilio@3.0.0",
     "npm:twilio-cli",
+    "npm:axe-core",
 ]
-"""The official clients from npm that the service is tested with; ``.ci/run`` reads these lines too."""
+"""The official clients, and the rules of accessibility, for the tests; ``.ci/run`` reads these lines too."""
 COVERAGE_PERCENT = 95
 
 
@@ -106,7 +107,11 @@ def lowest(session: nox.Session) -> None:
 def interop(session: nox.Session) -> None:
     """Run the tests with peers: the official clients, a browser, made-up requests. None may be skipped."""
     session.install(".[test,peers]")
-    paths = ["tests/interop", "tests/integration/local/test_browser.py"]
+    browser = [
+        "tests/integration/local/test_browser.py",
+        *glob.glob("tests/integration/local/console/test_browser_*.py"),
+    ]
+    paths = ["tests/interop", *sorted(browser)]
     log = Path(session.create_tmp()) / "interop.log"
     with log.open("w", encoding="utf-8") as output:
         arguments = ["-n", "auto", "-m", "slow or not slow", *paths, *session.posargs]

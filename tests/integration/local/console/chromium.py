@@ -1,0 +1,124 @@
+"""A console in a real browser, as the tests of its page drive it.
+
+Needs Playwright (the extra ``peers``) and a Chromium: Debian's, or the one that ``TASKROUTER_TEST_CHROMIUM`` names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+
+from twilio_taskrouter_worker.local import LocalTaskRouter
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra 'browser')")
+CHROMIUM = os.environ.get("TASKROUTER_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+if CHROMIUM is None:
+    pytest.skip("there is no Chromium on this machine", allow_module_level=True)
+
+SECONDS: Final = 30
+FOREIGN: Final = "evil.example"
+_ARGUMENTS: Final = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1",
+]
+
+expect = sync_api.expect
+
+
+@contextmanager
+def launched() -> Iterator[Any]:
+    """A browser in which a foreign name means this machine."""
+    expect.set_options(timeout=SECONDS * 1000)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS, timeout=SECONDS * 1000)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class ConsolePage:
+    """The console of a router in a window of a browser.
+
+    Args:
+        page: Playwright's page.
+        router: the router.
+    """
+
+    def __init__(self, page: Any, router: LocalTaskRouter) -> None:
+        self.page = page
+        self.router = router
+        self.problems: list[str] = []
+        """What the browser complained about: errors of scripts, violations of the Content-Security-Policy."""
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", self._heard)
+
+    def _heard(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
+
+    def open(self, view: str = "now") -> ConsolePage:
+        """Open the link that the service prints, and go to a view.
+
+        Args:
+            view: its name in the address, with the sid of what is to be open.
+        """
+        self.page.goto(self.router.console_url)
+        self.is_live()
+        return self.go(view)
+
+    def go(self, view: str) -> ConsolePage:
+        """Go to a view by the address."""
+        self.page.evaluate("view => { location.hash = `#/${view}`; }", view)
+        return self
+
+    def is_live(self) -> None:
+        """Wait until the page shows that it is connected."""
+        expect(self.page.locator(".link")).to_have_text("Live")
+
+    def row(self, table: str, text: str) -> Any:
+        """Return the row of a table that contains a text."""
+        return self.page.get_by_role("grid", name=table).get_by_role("row").filter(has_text=text)
+
+    def section(self, name: str) -> Any:
+        """Return a section of the details."""
+        return self.page.get_by_role("complementary", name="Details").get_by_role("region", name=name, exact=True)
+
+    def click(self, name: str) -> None:
+        """Click the button of that name."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def says(self, text: str) -> None:
+        """Wait for a message."""
+        expect(self.page.locator(".message").filter(has_text=text).first).to_be_visible()
+
+
+@contextmanager
+def console_page(browser: Any, router: LocalTaskRouter, **options: Any) -> Iterator[ConsolePage]:
+    """A window of its own, in which nothing goes wrong.
+
+    Args:
+        browser: Playwright's browser.
+        router: the router.
+        options: for the window, such as its size and colour scheme.
+    """
+    options.setdefault("viewport", {"width": 1280, "height": 800})
+    context = browser.new_context(**options)
+    context.set_default_timeout(SECONDS * 1000)
+    try:
+        console = ConsolePage(context.new_page(), router)
+        yield console
+        assert not console.problems, "\n".join(console.problems)
+    finally:
+        context.close()
