@@ -18,7 +18,7 @@ from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.reservation import Reservation
 
 if TYPE_CHECKING:
-    from tests.chaos.desk import Desk
+    from tests.chaos.client import ChaosClient
     from tests.chaos.garbage import Case
 
 
@@ -147,15 +147,15 @@ def list_cases() -> Iterator[tuple[str, Case]]:
 
 
 def _answer_case(call: Call, body: bytes) -> Case:
-    return lambda desk: desk.answer(call, RawAnswer(answered(body), "keep"))
+    return lambda client: client.answer(call, RawAnswer(answered(body), "keep"))
 
 
 def _raw_case(raw: list[RawAnswer], may_succeed: bool) -> Case:
-    return lambda desk: desk.answer(ACCEPT, *raw, may_succeed=may_succeed)
+    return lambda client: client.answer(ACCEPT, *raw, may_succeed=may_succeed)
 
 
 def _list_case(which: str, page: dict[str, Any], owner: str, text: bytes) -> Case:
-    def case(desk: Desk) -> str:
+    def case(client: ChaosClient) -> str:
         place = "@@RECORD@@"
         contents = [*page["contents"], place]
         body = json.dumps({"payload": {**page, "contents": contents, "after_sid": None}}).encode()
@@ -164,10 +164,10 @@ def _list_case(which: str, page: dict[str, Any], owner: str, text: bytes) -> Cas
             record = oracle.parsed(text)
         except ValueError:
             # The whole page cannot be read; the client tries again, and the bridge answers well then.
-            return desk.listed(which, body, set(), 1)
+            return client.listed(which, body, set(), 1)
         good = oracle.fits(owner, record)
         sids = {each["sid"] for each in page["contents"]}
         spoiled = None if good is None else int(not good)
-        return desk.listed(which, body, sids | ({record["sid"]} if good else set()), spoiled)
+        return client.listed(which, body, sids | ({record["sid"]} if good else set()), spoiled)
 
     return case

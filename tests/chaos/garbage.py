@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.chaos import answers, cases
-from tests.chaos.desk import Desk, Wrong
+from tests.chaos.client import ChaosClient, Wrong
 from tests.chaos.guesses import guess
 from tests.tools.wait import eventually, open_sockets
 
@@ -73,12 +73,12 @@ class Report:
         return "\n".join([*lines, "GOOD" if self.good else "BAD"])
 
 
-Case = Callable[[Desk], str]
-"""Runs at a desk; gives the fate in a word, raises Wrong."""
+Case = Callable[[ChaosClient], str]
+"""Runs at a client; gives the fate in a word, raises Wrong."""
 
 
 class Run:
-    """All cases of one run, at a desk that is made anew where a case has spoiled it."""
+    """All cases of one run, at a client that is made anew where a case has spoiled it."""
 
     def __init__(self, options: Options) -> None:
         self.report = Report(options)
@@ -94,11 +94,11 @@ class Run:
         hook, threading.excepthook = threading.excepthook, lambda args: dying.append(repr(args.exc_value))
         package.addHandler(self.log)
         try:
-            with Desk() as desk:
-                self._frames(desk)
-                self._answers(desk)
-                self._connections(desk)
-                self._guess(desk)
+            with ChaosClient() as client:
+                self._frames(client)
+                self._answers(client)
+                self._connections(client)
+                self._guess(client)
         finally:
             package.removeHandler(self.log)
             threading.excepthook = hook
@@ -125,60 +125,60 @@ class Run:
             return list(found)
         return self.random.sample(found, wanted)
 
-    def _do(self, sort: str, desk: Desk, chosen: Sequence[tuple[str, Case]]) -> None:
+    def _do(self, sort: str, client: ChaosClient, chosen: Sequence[tuple[str, Case]]) -> None:
         for name, case in chosen:
-            self.do(sort, desk, name, case)
+            self.do(sort, client, name, case)
 
-    def do(self, sort: str, desk: Desk, name: str, case: Case) -> None:
+    def do(self, sort: str, client: ChaosClient, name: str, case: Case) -> None:
         """Run one case, and count how it went."""
         try:
-            fate = case(desk)
-            desk.tidy()
+            fate = case(client)
+            client.tidy()
             if self.report.cases % CALL_EVERY == 0:
-                desk.call_works()
+                client.call_works()
         except (Wrong, AssertionError) as error:
             self.report.wrong.append(f"{sort}: {name[:120]}: {error}"[:600])
             fate = "wrong"
-            desk.renew()
+            client.renew()
         self.report.counts[sort] += 1
         self.report.fates[fate] += 1
-        self.report.errors.update(desk.take_errors())
+        self.report.errors.update(client.take_errors())
 
     # -- the sorts -------------------------------------------------------------------------------------------------
 
-    def _frames(self, desk: Desk) -> None:
+    def _frames(self, client: ChaosClient) -> None:
         systematic = list(_event_cases())
-        self._do("event, one thing wrong", desk, self._share(0.45, systematic))
+        self._do("event, one thing wrong", client, self._share(0.45, systematic))
         loose = [(name, _frame_case(data)) for name, data in cases.loose_frames(self.random)]
-        self._do("frame, no good event", desk, self._share(0.08, loose))
+        self._do("frame, no good event", client, self._share(0.08, loose))
         spoiled = [
             (f"{each}: {name}", _event_case(each, data))
             for each in cases.EVENT_EXAMPLES
             for name, data in cases.spoiled(json.dumps(cases.example(each)).encode(), self.random)
         ]
-        self._do("event, spoiled text", desk, self._share(0.1, spoiled))
+        self._do("event, spoiled text", client, self._share(0.1, spoiled))
         odd = [
             ("a binary frame", _frame_case(b'{"event_type": "init"}', binary=True)),
             ("a message in pieces", _pieces_case),
             ("half a MB of attributes", _big_case),
             ("half a MB of nothing", _frame_case(b"x" * 500_000)),
         ]
-        self._do("frame, odd form", desk, odd)
+        self._do("frame, odd form", client, odd)
 
-    def _answers(self, desk: Desk) -> None:
-        self._do("answer, one thing wrong", desk, self._share(0.17, list(answers.payload_cases())))
-        self._do("answer, spoiled body", desk, self._share(0.03, list(answers.body_cases(self.random))))
-        self._do("answer, spoiled HTTP", desk, self._share(0.015, list(answers.raw_cases(self.random))))
+    def _answers(self, client: ChaosClient) -> None:
+        self._do("answer, one thing wrong", client, self._share(0.17, list(answers.payload_cases())))
+        self._do("answer, spoiled body", client, self._share(0.03, list(answers.body_cases(self.random))))
+        self._do("answer, spoiled HTTP", client, self._share(0.015, list(answers.raw_cases(self.random))))
 
-    def _connections(self, desk: Desk) -> None:
-        self._do("list, one record wrong", desk, self._share(0.01, list(answers.list_cases())))
+    def _connections(self, client: ChaosClient) -> None:
+        self._do("list, one record wrong", client, self._share(0.01, list(answers.list_cases())))
         wires = [(name, _wire_case(data)) for name, data in cases.broken_wires()]
-        self._do("websocket, broken protocol", desk, self._share(0.005, wires))
+        self._do("websocket, broken protocol", client, self._share(0.005, wires))
 
-    def _guess(self, desk: Desk) -> None:
+    def _guess(self, client: ChaosClient) -> None:
         """What is missing of the number, by Hypothesis."""
         left = self.report.options.cases - self.report.cases if self.report.options.cases else self.report.cases
-        guess(lambda name, case: self.do("guess", desk, name, case), max(left, 10), self.report.options.seed)
+        guess(lambda name, case: self.do("guess", client, name, case), max(left, 10), self.report.options.seed)
 
 
 def _event_cases() -> Iterator[tuple[str, Case]]:
@@ -188,25 +188,25 @@ def _event_cases() -> Iterator[tuple[str, Case]]:
 
 
 def _event_case(example: str, data: bytes) -> Case:
-    return lambda desk: desk.event(example, data)
+    return lambda client: client.event(example, data)
 
 
 def _frame_case(data: bytes, *, binary: bool = False) -> Case:
-    return lambda desk: desk.frame(data, binary=binary)
+    return lambda client: client.frame(data, binary=binary)
 
 
 def _wire_case(data: bytes) -> Case:
-    return lambda desk: desk.broken(data)
+    return lambda client: client.broken(data)
 
 
-def _pieces_case(desk: Desk) -> str:
-    return desk.in_pieces("task.updated")
+def _pieces_case(client: ChaosClient) -> str:
+    return client.in_pieces("task.updated")
 
 
-def _big_case(desk: Desk) -> str:
+def _big_case(client: ChaosClient) -> str:
     example = cases.example("task.updated")
     example["payload"]["attributes"] = json.dumps({"big": "\u00e4" * 60_000})
-    return desk.event("task.updated", json.dumps(example, ensure_ascii=False).encode())
+    return client.event("task.updated", json.dumps(example, ensure_ascii=False).encode())
 
 
 class _Log(logging.Handler):

@@ -51,7 +51,7 @@ def guess(do: Callable[[str, Case], None], number: int, start: int) -> None:
         name, data = found
         do(
             f"{name} {data[:80]!r}",
-            lambda desk: desk.event(name, data) if name else desk.frame(data),
+            lambda client: client.event(name, data) if name else client.frame(data),
         )
 
     one()

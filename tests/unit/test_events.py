@@ -147,7 +147,7 @@ CELL = """
 def serve(worker):
     return {number}
 
-class Desk:
+class Handlers:
     @staticmethod
     @worker.on("connected")
     def connected():
@@ -169,10 +169,10 @@ def test_a_definition_that_is_run_twice(worker: Worker) -> None:
     """So does a function inside a function, and a method of the same object."""
     calls: list[int] = []
 
-    class Desk:
+    class Handlers:
         def ready(self, each: Worker) -> None: ...
 
-    desk = Desk()
+    handlers = Handlers()
     defined: list[Callable[[Worker], None]] = []
     for _ in range(2):
 
@@ -181,8 +181,8 @@ def test_a_definition_that_is_run_twice(worker: Worker) -> None:
             calls.append(1)
 
         defined.append(serve)
-        worker.on("ready", desk.ready)
-    assert heard(worker, "ready") == [defined[-1], desk.ready]
+        worker.on("ready", handlers.ready)
+    assert heard(worker, "ready") == [defined[-1], handlers.ready]
 
 
 def test_functions_that_hold_different_values_are_different(worker: Worker) -> None:
@@ -194,14 +194,14 @@ def test_functions_that_hold_different_values_are_different(worker: Worker) -> N
 
         return greet
 
-    class Desk:
+    class Handlers:
         def ready(self, each: Worker) -> str:
             return "desk"
 
     for name in ("a", "b"):
         worker.on("ready", make(name))
         worker.on("ready", lambda each, name=name: name + name)  # type: ignore[call-overload]
-        worker.on("ready", Desk().ready)
+        worker.on("ready", Handlers().ready)
     assert [callback(worker) for callback in heard(worker, "ready")] == ["a", "aa", "desk", "b", "bb", "desk"]
 
 
@@ -305,12 +305,12 @@ def test_taking_off_what_is_not_there(worker: Worker) -> None:
 def test_bound_methods_are_taken_off(worker: Worker) -> None:
     """Each access makes another object of a bound method; equal ones count as the same callback."""
 
-    class Desk:
+    class Handlers:
         def ready(self, each: Worker) -> None: ...
 
-    desk = Desk()
-    worker.on("ready", desk.ready)
-    worker.off("ready", desk.ready)
+    handlers = Handlers()
+    worker.on("ready", handlers.ready)
+    worker.off("ready", handlers.ready)
     assert heard(worker, "ready") == []
 
 

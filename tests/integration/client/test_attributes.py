@@ -14,7 +14,7 @@ import pytest
 
 from tests.data import attributes
 from tests.data.attributes import EXAMPLES, LOCAL, LONG_FORM, TABLES, UNREAD, WRONG, Attribute, changed, shown
-from tests.integration.client.desk import TOKEN, Desk, done, open_desk
+from tests.integration.client.connected_client import TOKEN, ConnectedClient, connected_client, done
 from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
 from twilio_taskrouter_worker import (
@@ -74,17 +74,17 @@ def ids(row: Attribute) -> str:
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Desk]:
-    """A desk for tests that leave everything as it was, or do not mind what it is."""
-    with open_desk() as desk:
-        yield desk
+def shared() -> Iterator[ConnectedClient]:
+    """A client for tests that leave everything as it was, or do not mind what it is."""
+    with connected_client() as client:
+        yield client
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    """A desk of the test's own."""
-    with open_desk() as desk:
-        yield desk
+def client() -> Iterator[ConnectedClient]:
+    """A client of the test's own."""
+    with connected_client() as client:
+        yield client
 
 
 def read(target: Any, name: str) -> Any:
@@ -94,9 +94,9 @@ def read(target: Any, name: str) -> Any:
     return target
 
 
-def set_key(desk: Desk, owner: str, **keys: Any) -> dict[str, Any]:
+def set_key(client: ConnectedClient, owner: str, **keys: Any) -> dict[str, Any]:
     """The object's payload with another version and these keys changed."""
-    payload = desk.wire(owner)
+    payload = client.wire(owner)
     if "version" in payload and "version" not in keys:
         payload["version"] += 1
     payload.update(keys)
@@ -156,24 +156,24 @@ def test_the_example_payload_has_every_required_key(owner: str) -> None:
     assert set(payload) - known <= {"version"}
 
 
-def objects(desk: Desk) -> dict[str, tuple[Any, dict[str, Any]]]:
+def objects(client: ConnectedClient) -> dict[str, tuple[Any, dict[str, Any]]]:
     """An object of each class, as it is read after connecting, and the payload it comes from."""
-    state, worker = desk.bridge.state, desk.worker
-    workspace = desk.target("Workspace")
-    task = state.tasks[desk.record["task_sid"]]
-    channel, activity = desk.target("Channel"), worker.activity
+    state, worker = client.bridge.state, client.worker
+    workspace = client.target("Workspace")
+    task = state.tasks[client.record["task_sid"]]
+    channel, activity = client.target("Channel"), worker.activity
     queue = next(iter(state.task_queues))
     return {
         "Worker": (worker, state.worker),
-        "WorkerInfo": (done(workspace.fetch_worker_info(desk.other["sid"])), state.workers[desk.other["sid"]]),
-        "Task": (desk.reservation.task, task),
+        "WorkerInfo": (done(workspace.fetch_worker_info(client.other["sid"])), state.workers[client.other["sid"]]),
+        "Task": (client.reservation.task, task),
         "TaskInfo": (done(workspace.fetch_task(task["sid"])), task),
-        "Reservation": (desk.reservation, desk.nested()),
+        "Reservation": (client.reservation, client.nested()),
         "Activity": (activity, state.activities[activity.sid]),
         "Channel": (channel, state.channels[channel.sid]),
         "TaskQueue": (done(workspace.fetch_task_queue(queue)), state.task_queues[queue]),
-        "OutgoingTransfer": (desk.target("Transfer"), desk.wire("Transfer")),
-        "IncomingTransfer": (desk.reservation.transfer, desk.nested()["task_transfer"]),
+        "OutgoingTransfer": (client.target("Transfer"), client.wire("Transfer")),
+        "IncomingTransfer": (client.reservation.transfer, client.nested()["task_transfer"]),
     }
 
 
@@ -186,10 +186,10 @@ def test_every_attribute_after_connecting() -> None:
     """All of them, of objects read from lists, answers and nested objects."""
     with RecordingBridge() as bridge:
         bridge.state.worker.update(date_created=1, date_updated=2, date_status_changed=3)
-        desk = Desk(bridge)
+        client = ConnectedClient(bridge)
         try:
-            desk.new_reservation("accepted", transfer={}, outgoing={})
-            for name, (target, payload) in objects(desk).items():
+            client.new_reservation("accepted", transfer={}, outgoing={})
+            for name, (target, payload) in objects(client).items():
                 assert type(target).__name__ in (name, "Supervisor")
                 for row in TABLES[TABLE_OF.get(name, name)]:
                     if row.kind in NESTED or (name == "Worker" and row.key == "version"):
@@ -203,24 +203,24 @@ def test_every_attribute_after_connecting() -> None:
                         if isinstance(value, datetime):
                             assert value.utcoffset() == timedelta(0), f"{name}.{attribute}"
         finally:
-            desk.worker.disconnect()
+            client.worker.disconnect()
 
 
 @pytest.mark.parametrize("row", [row for row in BY_EVENT if row.kind not in NESTED], ids=ids)
-def test_an_attribute_is_live(desk: Desk, row: Attribute) -> None:
+def test_an_attribute_is_live(client: ConnectedClient, row: Attribute) -> None:
     """An event that changes one key changes its attribute and all duplicates of that; and no other."""
-    payload = set_key(desk, row.owner)
+    payload = set_key(client, row.owner)
     value = changed(row, payload.get(row.key))
     if row.key == "activity_sid":
-        value = desk.idle_activity()
+        value = client.idle_activity()
     elif row.key in attributes.FIXED or row.key == "version":
         # It says which object is meant: then the object is one that has it already.
         value = payload[row.key]
     payload[row.key] = value
-    target = desk.target(row.owner)
+    target = client.target(row.owner)
     before = target.to_dict()
-    heard = desk.send(EVENTS[row.owner], payload)
-    assert desk.errors() == []
+    heard = client.send(EVENTS[row.owner], payload)
+    assert client.errors() == []
     assert len(heard) > 0 or row.key in attributes.FIXED
     for name in row.names:
         assert read(target, name) == shown(row.kind, value)
@@ -251,9 +251,9 @@ def test_an_attribute_that_no_event_changes(row: Attribute) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in BY_EVENT if row.kind in ("seconds", "milliseconds")], ids=ids)
-def test_dates(desk: Desk, row: Attribute) -> None:
+def test_dates(client: ConnectedClient, row: Attribute) -> None:
     """Aware and in UTC; null is None; a text in ISO 8601 is read; before 1970, fractions and 0 are dates too."""
-    target, scale = desk.target(row.owner), 1 if row.kind == "seconds" else 1000
+    target, scale = client.target(row.owner), 1 if row.kind == "seconds" else 1000
     cases: list[tuple[Any, datetime | None]] = [
         (0, datetime(1970, 1, 1, tzinfo=timezone.utc)),
         (None, None),
@@ -263,13 +263,13 @@ def test_dates(desk: Desk, row: Attribute) -> None:
         (1767261600.5 * scale, datetime(2026, 1, 1, 10, 0, 0, 500000, tzinfo=timezone.utc)),
         (253402300799 * scale, datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)),
     ]
-    version = desk.wire(row.owner).get("version", 0)
+    version = client.wire(row.owner).get("version", 0)
     for number, (wire, expected) in enumerate(cases):
         keys = {row.key: wire}
         if row.owner not in ("Channel", "Transfer"):
             keys["version"] = version + number + 1
-        heard = desk.send(EVENTS[row.owner], set_key(desk, row.owner, **keys))
-        assert desk.errors() == []
+        heard = client.send(EVENTS[row.owner], set_key(client, row.owner, **keys))
+        assert client.errors() == []
         assert heard
         for name in row.names:
             value = read(target, name)
@@ -279,36 +279,38 @@ def test_dates(desk: Desk, row: Attribute) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in BY_EVENT if row.kind == "JSON text"], ids=ids)
-def test_json_texts(desk: Desk, row: Attribute) -> None:
+def test_json_texts(client: ConnectedClient, row: Attribute) -> None:
     """The text of an object becomes that object; none, as the service is known to send, an empty one."""
-    target = desk.target(row.owner)
-    version = desk.wire(row.owner)["version"]
+    target = client.target(row.owner)
+    version = client.wire(row.owner)["version"]
     for number, (text, expected) in enumerate([("", {}), ('{"a": [1.5, null]}', {"a": [1.5, None]}), (None, {})]):
-        desk.send(EVENTS[row.owner], set_key(desk, row.owner, **{row.key: text, "version": version + number + 1}))
-        assert desk.errors() == []
+        client.send(EVENTS[row.owner], set_key(client, row.owner, **{row.key: text, "version": version + number + 1}))
+        assert client.errors() == []
         assert read(target, row.names[0]) == expected
 
 
 @pytest.mark.parametrize("row", [row for row in BY_EVENT if "null" in row.kind], ids=ids)
-def test_what_can_be_null(desk: Desk, row: Attribute) -> None:
+def test_what_can_be_null(client: ConnectedClient, row: Attribute) -> None:
     """It is None then."""
-    target = desk.target(row.owner)
-    desk.send(EVENTS[row.owner], set_key(desk, row.owner, **{row.key: None}))
-    assert desk.errors() == []
+    target = client.target(row.owner)
+    client.send(EVENTS[row.owner], set_key(client, row.owner, **{row.key: None}))
+    assert client.errors() == []
     assert read(target, row.names[0]) is None
 
 
-def test_availability_of_a_channel(desk: Desk) -> None:
+def test_availability_of_a_channel(client: ConnectedClient) -> None:
     """0 and 1 of the wire are False and True, and so are the booleans."""
-    channel = desk.target("Channel")
+    channel = client.target("Channel")
     for number, (wire, expected) in enumerate([(0, False), (1, True), (False, False), (True, True)]):
-        desk.send("worker.channel.availability.update", set_key(desk, "Channel", available=wire, date_updated=number))
+        client.send(
+            "worker.channel.availability.update", set_key(client, "Channel", available=wire, date_updated=number)
+        )
         assert channel.available is expected
 
 
-def test_attributes_that_do_not_come_from_payloads(desk: Desk) -> None:
+def test_attributes_that_do_not_come_from_payloads(client: ConnectedClient) -> None:
     """The collections, the current ones, and what an object belongs to."""
-    worker, state = desk.worker, desk.bridge.state
+    worker, state = client.worker, client.bridge.state
     assert list(worker.activities) == list(state.activities)
     assert list(worker.channels) == list(state.channels)
     assert list(worker.reservations) == list(state.reservations)
@@ -316,17 +318,17 @@ def test_attributes_that_do_not_come_from_payloads(desk: Desk) -> None:
     assert [each.is_current for each in worker.activities.values()].count(True) == 1
     assert worker.activity.is_current is True
     assert worker.connect_activity_sid == ""
-    for name, each in (("activities", worker.activity), ("channels", desk.target("Channel"))):
+    for name, each in (("activities", worker.activity), ("channels", client.target("Channel"))):
         assert getattr(worker, name).by_name(each.name) is each
         with pytest.raises(KeyError, match="no such name"):
             getattr(worker, name).by_name("no such name")
-    task = desk.reservation.task
-    assert task.reservation_sid == desk.reservation_sid
+    task = client.reservation.task
+    assert task.reservation_sid == client.reservation_sid
     assert task.transfers.incoming is None
     outgoing = task.transfers.outgoing
-    assert outgoing is not None and outgoing is desk.target("Transfer")
+    assert outgoing is not None and outgoing is client.target("Transfer")
     assert outgoing.task_sid == task.sid
-    assert desk.reservation.transfer is None
+    assert client.reservation.transfer is None
 
 
 def test_the_connect_activity_is_shown() -> None:
@@ -346,14 +348,14 @@ def test_the_connect_activity_is_shown() -> None:
 
 
 @pytest.mark.parametrize("owner", [owner for owner in TABLES if owner in EVENTS])
-def test_keys_that_are_not_read(desk: Desk, owner: str) -> None:
+def test_keys_that_are_not_read(client: ConnectedClient, owner: str) -> None:
     """They are tolerated, whatever they hold or if they are missing, and become no attribute."""
-    target = desk.target(owner)
+    target = client.target(owner)
     for key in UNREAD.get(owner, ()):
         before = target.to_dict()
         for value in ({"x": [1]}, "text", None, 5):
-            desk.send(EVENTS[owner], {**set_key(desk, owner), key: value})
-            assert desk.errors() == []
+            client.send(EVENTS[owner], {**set_key(client, owner), key: value})
+            assert client.errors() == []
         names = {name for row in TABLES[owner] for name in row.names}
         assert hasattr(target, key) == (key in names or key in LOCAL.get(owner, ()))
         assert set(target.to_dict()) == set(before)
@@ -376,26 +378,26 @@ def about(row: Attribute) -> str:
 
 
 @pytest.mark.parametrize("row", BY_EVENT, ids=ids)
-def test_what_an_event_may_not_hold(shared: Desk, row: Attribute) -> None:
+def test_what_an_event_may_not_hold(shared: ConnectedClient, row: Attribute) -> None:
     """A missing key or a wrong type is reported, names the key and no value, and changes nothing at all."""
-    desk = shared
-    payload = {**desk.changed(row.owner)}
+    client = shared
+    payload = {**client.changed(row.owner)}
     if row.owner == "Transfer":
         payload["transfer_status"] = "initiated"
     bad = dict(refused(row, payload))
-    before, version = desk.snapshot(), desk.worker.version
-    desk.heard.clear()
+    before, version = client.snapshot(), client.worker.version
+    client.heard.clear()
     for each in bad.values():
-        desk.bridge.send(EVENTS[row.owner], each)
-    desk.sync()
-    assert [event for _, event, _ in desk.heard] == ["error"] * len(bad)
-    for what, error in zip(bad, desk.errors(), strict=True):
+        client.bridge.send(EVENTS[row.owner], each)
+    client.sync()
+    assert [event for _, event, _ in client.heard] == ["error"] * len(bad)
+    for what, error in zip(bad, client.errors(), strict=True):
         assert type(error) is InvalidMessageError, what
         assert about(row) in str(error).lower(), what
-        for value in (desk.reservation_sid, "yesterday", "and more", "1a", "02-30", '{"'):
+        for value in (client.reservation_sid, "yesterday", "and more", "1a", "02-30", '{"'):
             assert value not in str(error), what
-    assert desk.snapshot() == before
-    assert desk.worker.version == version
+    assert client.snapshot() == before
+    assert client.worker.version == version
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.owner == "Activity"], ids=ids)
@@ -439,7 +441,7 @@ def check_list(row: Attribute, path: str, name: str) -> None:
     "name, row", [(name, row) for name, owner in FETCHED.items() for row in TABLES[owner]],
     ids=lambda each: each if isinstance(each, str) else each.key,
 )  # fmt: skip
-def test_what_an_answer_may_not_hold(shared: Desk, name: str, row: Attribute) -> None:
+def test_what_an_answer_may_not_hold(shared: ConnectedClient, name: str, row: Attribute) -> None:
     """A call whose answer misses a key, or has a wrong type, fails, and names the key."""
     workspace = shared.target("Workspace")
     fetch = {"WorkerInfo": workspace.fetch_worker_info, "TaskQueue": workspace.fetch_task_queue}
@@ -459,11 +461,11 @@ def test_what_an_answer_may_not_hold(shared: Desk, name: str, row: Attribute) ->
 @pytest.fixture(scope="module")
 def full() -> Iterator[dict[str, Any]]:
     """One object of each class, with nested ones and both transfers."""
-    with open_desk() as desk:
-        desk.new_reservation(
+    with connected_client() as client:
+        client.new_reservation(
             "accepted", transfer={}, outgoing={}, task={"attributes": {"secret": ["do not show"], "n": 1.5}}
         )
-        yield {name: target for name, (target, _) in objects(desk).items()}
+        yield {name: target for name, (target, _) in objects(client).items()}
 
 
 def test_reprs(full: dict[str, Any]) -> None:
@@ -503,24 +505,24 @@ def test_snapshots(full: dict[str, Any]) -> None:
     assert reservation["date_created"] == full["Reservation"].date_created.isoformat()
 
 
-def test_equality_and_hash(desk: Desk) -> None:
+def test_equality_and_hash(client: ConnectedClient) -> None:
     """Objects equal those of the same class with the same sid, whatever else they show; a client only itself."""
-    workspace, other = desk.target("Workspace"), desk.other["sid"]
+    workspace, other = client.target("Workspace"), client.other["sid"]
     first, second = done(workspace.fetch_worker_info(other)), done(workspace.fetch_worker_info(other))
-    with desk.bridge.state.lock:
-        desk.bridge.state.workers[other]["friendly_name"] = "Renamed"
-    third, own = done(workspace.fetch_worker_info(other)), done(workspace.fetch_worker_info(desk.worker.sid))
+    with client.bridge.state.lock:
+        client.bridge.state.workers[other]["friendly_name"] = "Renamed"
+    third, own = done(workspace.fetch_worker_info(other)), done(workspace.fetch_worker_info(client.worker.sid))
     assert first is not second
     assert first == second == third and first.name != third.name
     assert len({first, second, third, own}) == 2
     assert own != first
-    assert own != desk.worker and desk.worker != own
+    assert own != client.worker and client.worker != own
     assert first != first.sid
-    task = done(workspace.fetch_task(desk.reservation.task.sid))
-    assert task.sid == desk.reservation.task.sid
-    assert task != desk.reservation.task
-    assert hash(desk.worker) == object.__hash__(desk.worker)
-    assert desk.worker == desk.worker
+    task = done(workspace.fetch_task(client.reservation.task.sid))
+    assert task.sid == client.reservation.task.sid
+    assert task != client.reservation.task
+    assert hash(client.worker) == object.__hash__(client.worker)
+    assert client.worker == client.worker
 
 
 def test_objects_cannot_be_changed_copied_or_pickled(full: dict[str, Any]) -> None:
@@ -536,9 +538,9 @@ def test_objects_cannot_be_changed_copied_or_pickled(full: dict[str, Any]) -> No
                 copying(target)
 
 
-def test_the_collections_are_read_only_and_live(desk: Desk) -> None:
+def test_the_collections_are_read_only_and_live(client: ConnectedClient) -> None:
     """They are mappings that nobody can write to, and the same objects always."""
-    worker = desk.worker
+    worker = client.worker
     for name in ("activities", "channels", "reservations"):
         mapping = getattr(worker, name)
         assert mapping is getattr(worker, name)
@@ -550,5 +552,5 @@ def test_the_collections_are_read_only_and_live(desk: Desk) -> None:
         assert mapping.get("no such sid") is None
         assert repr(mapping).count("\n") == 0
     seen = worker.reservations
-    fresh = desk.new_reservation("pending")
+    fresh = client.new_reservation("pending")
     assert seen[fresh.sid] is fresh

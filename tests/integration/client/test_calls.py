@@ -12,7 +12,7 @@ import pytest
 
 from tests.data import attributes, calls
 from tests.data.calls import ARGUMENTS, CONSTRUCTOR, KINDS, OPTIONS, ROWS, Option, Row, fill
-from tests.integration.client.desk import TOKEN, Desk, done, open_desk, same_json
+from tests.integration.client.connected_client import TOKEN, ConnectedClient, connected_client, done, same_json
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Call
 from twilio_taskrouter_worker import (
@@ -61,17 +61,17 @@ BY_ID = {row.id: row for row in ROWS}
 
 
 @pytest.fixture(scope="module")
-def desks() -> Iterator[dict[bool, Desk]]:
-    """Two desks, by whether ``enable_version_check`` is on."""
-    with open_desk() as plain, open_desk(enable_version_check=True) as checking:
+def clients() -> Iterator[dict[bool, ConnectedClient]]:
+    """Two clients, by whether ``enable_version_check`` is on."""
+    with connected_client() as plain, connected_client(enable_version_check=True) as checking:
         yield {False: plain, True: checking}
 
 
 @pytest.fixture
-def desk(desks: dict[bool, Desk]) -> Desk:
-    """A desk with a fresh reservation."""
-    desks[False].new_reservation(outgoing={})
-    return desks[False]
+def client(clients: dict[bool, ConnectedClient]) -> ConnectedClient:
+    """A client with a fresh reservation."""
+    clients[False].new_reservation(outgoing={})
+    return clients[False]
 
 
 # -- the tables are complete -----------------------------------------------------------------------------------------
@@ -157,56 +157,56 @@ def test_the_constructor_has_the_described_arguments() -> None:
 # -- what goes out, and what comes back ------------------------------------------------------------------------------
 
 
-def answer_to(row: Row, desk: Desk) -> Any:
+def answer_to(row: Row, client: ConnectedClient) -> Any:
     """A payload that differs from what is known in everything that can differ."""
-    state = desk.bridge.state
+    state = client.bridge.state
     if row.answer == "worker":
-        answer = desk.changed("Worker")
+        answer = client.changed("Worker")
         state.worker.update(answer)
         return answer
     if row.answer == "reservation":
-        changed = desk.changed("Reservation")
-        return {key: changed[key] for key in state.bare(desk.reservation_sid) if key in changed}
+        changed = client.changed("Reservation")
+        return {key: changed[key] for key in state.bare(client.reservation_sid) if key in changed}
     if row.answer == "task":
-        return desk.changed("Task")
+        return client.changed("Task")
     if row.answer == "transfer":
-        return desk.changed("Transfer")
+        return client.changed("Transfer")
     if row.answer == "new transfer":
-        return {**desk.changed("Transfer"), "sid": state.new_sid("TT"), "transfer_status": "initiated"}
+        return {**client.changed("Transfer"), "sid": state.new_sid("TT"), "transfer_status": "initiated"}
     # The bridge's own answer will do.
     return None
 
 
-def arguments_of(row: Row, desk: Desk) -> dict[str, Any]:
-    return {name: fill(value, desk.sids()) for name, value in row.arguments.items()}
+def arguments_of(row: Row, client: ConnectedClient) -> dict[str, Any]:
+    return {name: fill(value, client.sids()) for name, value in row.arguments.items()}
 
 
-def invoke(row: Row, desk: Desk, target: Any = None, **more: Any) -> Any:
+def invoke(row: Row, client: ConnectedClient, target: Any = None, **more: Any) -> Any:
     """Make the row's call and give its Future."""
-    method = getattr(desk.target(row.owner) if target is None else target, row.method)
-    return method(**{**arguments_of(row, desk), **more})
+    method = getattr(client.target(row.owner) if target is None else target, row.method)
+    return method(**{**arguments_of(row, client), **more})
 
 
-def versions(desk: Desk) -> dict[str, str]:
-    state = desk.bridge.state
+def versions(client: ConnectedClient) -> dict[str, str]:
+    state = client.bridge.state
     return {
         "worker": str(state.worker["version"]),
-        "reservation": str(desk.record["version"]),
-        "task": str(state.tasks[desk.record["task_sid"]]["version"]),
+        "reservation": str(client.record["version"]),
+        "task": str(state.tasks[client.record["task_sid"]]["version"]),
     }
 
 
 @pytest.mark.parametrize("checking", [False, True], ids=["", "with enable_version_check"])
 @pytest.mark.parametrize("row", SENT, ids=lambda row: row.id)
-def test_what_goes_over_the_wire(desks: dict[bool, Desk], row: Row, checking: bool) -> None:
+def test_what_goes_over_the_wire(clients: dict[bool, ConnectedClient], row: Row, checking: bool) -> None:
     """Url, method, params, headers and body are exactly those of the row."""
-    desk = desks[checking]
-    desk.new_reservation(outgoing={})
+    client = clients[checking]
+    client.new_reservation(outgoing={})
     assert row.sent is not None
     method, url, api_version = row.sent
-    sids, known = desk.sids(), versions(desk)
-    with desk.calls() as made:
-        done(invoke(row, desk))
+    sids, known = client.sids(), versions(client)
+    with client.calls() as made:
+        done(invoke(row, client))
     assert len(made) == 1
     call = made[0]
     assert (call.method, call.url, call.api_version) == (method, fill(url, sids), api_version)
@@ -224,32 +224,32 @@ def test_what_goes_over_the_wire(desks: dict[bool, Desk], row: Row, checking: bo
 
 
 @pytest.mark.parametrize("row", [row for row in SENT if row.owner != "Workspace"], ids=lambda row: row.id)
-def test_what_comes_back(desk: Desk, row: Row) -> None:
+def test_what_comes_back(client: ConnectedClient, row: Row) -> None:
     """The Future resolves to what the row says, and the object shows all that the answer brought, or nothing of it."""
     assert row.sent is not None
-    answer = answer_to(row, desk)
-    target, url = desk.target(row.owner), fill(row.sent[1], desk.sids())
-    subject: Any = desk.worker if row.answer == "worker" else target
-    before, task_before = subject.to_dict(), desk.reservation.task.to_dict()
-    rule = desk.bridge.on_call(lambda call: call.url == url, answer, times=1)
-    result = done(invoke(row, desk, target))
+    answer = answer_to(row, client)
+    target, url = client.target(row.owner), fill(row.sent[1], client.sids())
+    subject: Any = client.worker if row.answer == "worker" else target
+    before, task_before = subject.to_dict(), client.reservation.task.to_dict()
+    rule = client.bridge.on_call(lambda call: call.url == url, answer, times=1)
+    result = done(invoke(row, client, target))
     assert len(rule.calls) == 1
     if row.result == "itself":
         assert result is target
     elif row.result == "sid":
-        assert result in desk.bridge.state.tasks
+        assert result in client.bridge.state.tasks
     elif row.result == "nothing":
         assert result is None
     elif row.result == "activity":
-        assert result is desk.worker.activity
+        assert result is client.worker.activity
     else:
         assert type(result).__name__ == row.result
-        assert result.sid == desk.other["sid"]
+        assert result.sid == client.other["sid"]
     if not row.uses:
         assert subject.to_dict() == before
         return
     owner = {"new transfer": "Transfer"}.get(row.answer, row.answer.title())
-    shown = desk.target("Transfer") if row.answer == "new transfer" else subject
+    shown = client.target("Transfer") if row.answer == "new transfer" else subject
     for attribute in attributes.TABLES[owner]:
         if attribute.key in answer:
             for name in attribute.names:
@@ -261,23 +261,25 @@ def test_what_comes_back(desk: Desk, row: Row) -> None:
         assert subject.task.to_dict() == task_before
 
 
-def test_changing_the_activity_fires_no_event_of_its_own(desk: Desk) -> None:
+def test_changing_the_activity_fires_no_event_of_its_own(client: ConnectedClient) -> None:
     """The answer changes the current activity; ``activity_updated`` comes with the service's event only."""
-    activity = desk.target("Activity")
-    before = desk.worker.activity
+    activity = client.target("Activity")
+    before = client.worker.activity
     assert done(activity.set_as_current()) is activity
-    assert desk.worker.activity is activity
+    assert client.worker.activity is activity
     assert (activity.is_current, before.is_current) == (True, False)
-    desk.sync()
-    assert desk.heard == []
-    assert desk.send("worker.activity.update", desk.wire("Worker")) == [("Worker", "activity_updated", (desk.worker,))]
+    client.sync()
+    assert client.heard == []
+    assert client.send("worker.activity.update", client.wire("Worker")) == [
+        ("Worker", "activity_updated", (client.worker,))
+    ]
 
 
-def test_a_transfer_always_gives_a_new_object(desk: Desk) -> None:
+def test_a_transfer_always_gives_a_new_object(client: ConnectedClient) -> None:
     """``transfers.outgoing`` is the transfer of the latest ``transfer()``, and the Future resolves to the task."""
-    task = desk.reservation.task
+    task = client.reservation.task
     first = task.transfers.outgoing
-    assert done(task.transfer(desk.other["sid"])) is task
+    assert done(task.transfer(client.other["sid"])) is task
     second = task.transfers.outgoing
     assert second is not first
     assert first is not None and second is not None
@@ -285,12 +287,12 @@ def test_a_transfer_always_gives_a_new_object(desk: Desk) -> None:
     assert second.sid != first.sid
 
 
-def test_a_full_reservation_is_taken_with_its_task(desk: Desk) -> None:
+def test_a_full_reservation_is_taken_with_its_task(client: ConnectedClient) -> None:
     """``fetch_latest_version`` takes the nested form as well as the bare one."""
-    answer = desk.changed("Reservation")
+    answer = client.changed("Reservation")
     answer["task"] = attributes.changed_payload("Task", answer["task"])
-    desk.bridge.on_call(f"Reservations/{desk.reservation_sid}$", answer, method="GET", times=1)
-    reservation = desk.reservation
+    client.bridge.on_call(f"Reservations/{client.reservation_sid}$", answer, method="GET", times=1)
+    reservation = client.reservation
     assert done(reservation.fetch_latest_version()) is reservation
     assert reservation.status == "wrapping"
     assert reservation.timeout == answer["reservation_timeout"]
@@ -301,36 +303,36 @@ def test_a_full_reservation_is_taken_with_its_task(desk: Desk) -> None:
     "row", [row for row in SENT if row.answer in ("worker", "task", "reservation", "transfer", "other worker")],
     ids=lambda row: row.id,
 )  # fmt: skip
-def test_an_answer_that_is_not_the_object(desk: Desk, row: Row) -> None:
+def test_an_answer_that_is_not_the_object(client: ConnectedClient, row: Row) -> None:
     """Where the answer is used, one without the required keys fails the call and changes nothing."""
     assert row.sent is not None
-    url, before = fill(row.sent[1], desk.sids()), desk.snapshot()
-    desk.bridge.on_call(lambda call: call.url == url, {"sid": "of something else"}, times=1)
-    future = invoke(row, desk)
+    url, before = fill(row.sent[1], client.sids()), client.snapshot()
+    client.bridge.on_call(lambda call: call.url == url, {"sid": "of something else"}, times=1)
+    future = invoke(row, client)
     if row.uses or row.result == "WorkerInfo":
         with pytest.raises(InvalidAnswerError, match="lacks"):
             done(future)
     else:
         done(future)
-    assert desk.snapshot() == before
+    assert client.snapshot() == before
 
 
-def test_an_answer_without_the_new_sid(desk: Desk) -> None:
+def test_an_answer_without_the_new_sid(client: ConnectedClient) -> None:
     """Of a created task only the sid is used, but that has to be there."""
-    desk.bridge.on_call("/Tasks$", [{}, {"sid": "WT1"}], method="POST")
+    client.bridge.on_call("/Tasks$", [{}, {"sid": "WT1"}], method="POST")
     row = BY_ID["Worker.create_task"]
     with pytest.raises(InvalidAnswerError, match="lacks sid"):
-        done(invoke(row, desk))
-    assert done(invoke(row, desk)) == "WT1"
+        done(invoke(row, client))
+    assert done(invoke(row, client)) == "WT1"
 
 
-def test_an_activity_that_is_not_in_the_list(desk: Desk) -> None:
+def test_an_activity_that_is_not_in_the_list(client: ConnectedClient) -> None:
     """An answer that puts the worker into an unknown activity fails the call and changes nothing."""
-    before = desk.snapshot()
-    desk.bridge.on_call(f"{desk.worker.sid}$", {**desk.changed("Worker"), "activity_sid": "WAnowhere"}, times=1)
+    before = client.snapshot()
+    client.bridge.on_call(f"{client.worker.sid}$", {**client.changed("Worker"), "activity_sid": "WAnowhere"}, times=1)
     with pytest.raises(InvalidAnswerError, match="activity_sid"):
-        done(desk.target("Activity").set_as_current())
-    assert desk.snapshot() == before
+        done(client.target("Activity").set_as_current())
+    assert client.snapshot() == before
 
 
 # -- arguments -------------------------------------------------------------------------------------------------------
@@ -343,52 +345,52 @@ CHECKED = [each for each in ALL_ARGUMENTS if each[2] != "client side"]
 
 
 @pytest.mark.parametrize("method, name, kind", CHECKED, ids=[f"{m}({n})" for m, n, _ in CHECKED])
-def test_what_an_argument_refuses(desk: Desk, method: str, name: str, kind: str) -> None:
+def test_what_an_argument_refuses(client: ConnectedClient, method: str, name: str, kind: str) -> None:
     """Each wrong type is a TypeError and each wrong value a ValueError, at the call and before any request."""
     row = BY_ID[method]
     optional = kind.startswith("optional ") or any(name == o.argument and method in o.methods for o in OPTIONS)
     bad = list(KINDS[kind.removeprefix("optional ")].bad)
     if not optional:
         bad.append((None, TypeError))
-    before = desk.snapshot()
-    with desk.calls() as made:
+    before = client.snapshot()
+    with client.calls() as made:
         for value, expected in bad:
             with pytest.raises(expected) as raised:
-                invoke(row, desk, **{name: value})
+                invoke(row, client, **{name: value})
             assert raised.type is expected, f"{name}={value!r}"
             assert str(raised.value), f"{name}={value!r}"
     assert made == []
-    assert desk.snapshot() == before
+    assert client.snapshot() == before
     # A call that waits for its thread would be here by now.
-    with desk.calls() as made:
-        done(desk.worker.fetch_latest_version())
+    with client.calls() as made:
+        done(client.worker.fetch_latest_version())
     assert len(made) == 1
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_unknown_and_missing_arguments(desk: Desk, row: Row) -> None:
+def test_unknown_and_missing_arguments(client: ConnectedClient, row: Row) -> None:
     """A keyword that does not exist, or the lack of a required one, is a TypeError of Python's own."""
-    with desk.calls() as made:
+    with client.calls() as made:
         with pytest.raises(TypeError, match="unexpected keyword argument"):
-            invoke(row, desk, no_such_option=1)
+            invoke(row, client, no_such_option=1)
         for name in row.arguments:
-            arguments = arguments_of(row, desk)
+            arguments = arguments_of(row, client)
             del arguments[name]
             with pytest.raises(TypeError, match="missing 1 required positional argument"):
-                getattr(desk.target(row.owner), row.method)(**arguments)
+                getattr(client.target(row.owner), row.method)(**arguments)
     assert made == []
 
 
 @pytest.mark.parametrize("option", [each for each in OPTIONS if each.param], ids=lambda option: option.id)
-def test_what_an_option_sends(desk: Desk, option: Option) -> None:
+def test_what_an_option_sends(client: ConnectedClient, option: Option) -> None:
     """Each good value goes out under the option's name on the wire, with its JSON type, and None is left out."""
     for method in option.methods:
         row = BY_ID[method]
         for given, wire in ((None, None), *KINDS[option.kind].good):
-            plain = fill(dict(row.params), desk.sids())
-            with desk.calls() as made:
+            plain = fill(dict(row.params), client.sids())
+            with client.calls() as made:
                 # Not every text is one that the service accepts.
-                invoke(row, desk, **{option.argument: given}).exception(5)
+                invoke(row, client, **{option.argument: given}).exception(5)
             expected = plain if given is None else {**plain, option.param: wire}
             assert same_json(made[0].params, expected), f"{method}: {given!r}"
             assert type(made[0].params.get(option.param)) is type(wire), f"{method}: {given!r}"
@@ -423,14 +425,14 @@ REQUIRED = [
 
 
 @pytest.mark.parametrize("method, name, kind", REQUIRED, ids=[f"{m}({n})" for m, n, _ in REQUIRED])
-def test_what_a_required_argument_sends(desk: Desk, method: str, name: str, kind: str) -> None:
+def test_what_a_required_argument_sends(client: ConnectedClient, method: str, name: str, kind: str) -> None:
     """Each good value goes out in its place, with its JSON type; an empty text is the service's to judge."""
     row = BY_ID[method]
     place, _, key = PLACES[row.method, name].partition(".")
     for given, wire in KINDS[kind].good:
-        plain = fill(dict(row.params), desk.sids())
-        with desk.calls() as made:
-            invoke(row, desk, **{name: given}).exception(5)
+        plain = fill(dict(row.params), client.sids())
+        with client.calls() as made:
+            invoke(row, client, **{name: given}).exception(5)
         expected = {**plain, place: {**plain[place], key: wire} if key else wire}
         assert same_json(made[0].params, expected), repr(given)
 
@@ -455,75 +457,75 @@ def test_arguments_of_the_constructor(option: calls.ConstructorArgument) -> None
         assert not bridge.calls and not bridge.connections
 
 
-def test_the_keywords_of_the_js_sdk_are_refused(desk: Desk) -> None:
+def test_the_keywords_of_the_js_sdk_are_refused(client: ConnectedClient) -> None:
     """A camelCase keyword does not reach the wire: it is a TypeError."""
     for option in OPTIONS:
         spelled = calls.camel_case(option.argument)
         if spelled != option.argument:
             for method in option.methods:
-                with desk.calls() as made, pytest.raises(TypeError, match="unexpected keyword argument"):
-                    invoke(BY_ID[method], desk, **{spelled: "x"})
+                with client.calls() as made, pytest.raises(TypeError, match="unexpected keyword argument"):
+                    invoke(BY_ID[method], client, **{spelled: "x"})
                 assert made == []
 
 
 # -- rules of single methods -----------------------------------------------------------------------------------------
 
 
-def test_the_arguments_of_a_new_task_win_over_its_attributes(desk: Desk) -> None:
+def test_the_arguments_of_a_new_task_win_over_its_attributes(client: ConnectedClient) -> None:
     """``to`` and ``from_`` replace the caller's keys, which stay as they were in the caller's own mapping."""
     mine = {"outbound_to": "mine", "from": "mine", "other": [1, True]}
-    with desk.calls() as made:
-        done(invoke(BY_ID["Worker.create_task"], desk, to="them", from_="us", attributes=mine))
+    with client.calls() as made:
+        done(invoke(BY_ID["Worker.create_task"], client, to="them", from_="us", attributes=mine))
     assert same_json(made[0].params["Attributes"], {"outbound_to": "them", "from": "us", "other": [1, True]})
     assert mine == {"outbound_to": "mine", "from": "mine", "other": [1, True]}
 
 
-def test_attributes_are_taken_at_the_call(desk: Desk) -> None:
+def test_attributes_are_taken_at_the_call(client: ConnectedClient) -> None:
     """A change of the mapping after the call, before the request went out, does not reach the service."""
     attributes = {"a": 1}
-    worker = desk.worker
-    with desk.calls() as made:
+    worker = client.worker
+    with client.calls() as made:
         future = worker.set_attributes(attributes)
         attributes["a"] = 2
         done(future)
     assert same_json(made[0].params, {"Attributes": {"a": 1}})
 
 
-def test_rejecting_pending_reservations_needs_an_unavailable_activity(desk: Desk) -> None:
+def test_rejecting_pending_reservations_needs_an_unavailable_activity(client: ConnectedClient) -> None:
     """True for an available activity is refused before any request; False is sent."""
-    available = next(each for each in desk.worker.activities.values() if each.available)
-    with desk.calls() as made, pytest.raises(ValueError, match="unavailable"):
+    available = next(each for each in client.worker.activities.values() if each.available)
+    with client.calls() as made, pytest.raises(ValueError, match="unavailable"):
         available.set_as_current(reject_pending_reservations=True)
     assert made == []
-    with desk.calls() as made:
+    with client.calls() as made:
         done(available.set_as_current(reject_pending_reservations=False))
     assert made[0].params["RejectPendingReservations"] is False
 
 
-def test_activities_are_set_by_name_or_sid(desk: Desk) -> None:
+def test_activities_are_set_by_name_or_sid(client: ConnectedClient) -> None:
     """``set_activity`` takes both."""
-    activity = desk.target("Activity")
+    activity = client.target("Activity")
     for name in (activity.name, activity.sid):
-        with desk.calls() as made:
-            assert done(desk.worker.set_activity(name)) is activity
+        with client.calls() as made:
+            assert done(client.worker.set_activity(name)) is activity
         assert made[0].params == {"ActivitySid": activity.sid}
 
 
-def test_extra_parameters_of_a_supervisor_cannot_change_the_instruction(desk: Desk) -> None:
+def test_extra_parameters_of_a_supervisor_cannot_change_the_instruction(client: ConnectedClient) -> None:
     """They go out under their own names, beside the instruction."""
     extra = {"Instruction": "other", "Supervisor": "other", "SupervisorMode": "other", "Timeout": 5, "Muted": False}
     for mode in ("monitor", "whisper", "barge"):
-        with desk.calls() as made:
-            done(invoke(BY_ID[f"Supervisor.{mode}"], desk, extra_params=extra))
-        own = {"Instruction": "supervise", "Supervisor": desk.worker.sid, "SupervisorMode": mode}
+        with client.calls() as made:
+            done(invoke(BY_ID[f"Supervisor.{mode}"], client, extra_params=extra))
+        own = {"Instruction": "supervise", "Supervisor": client.worker.sid, "SupervisorMode": mode}
         assert same_json(made[0].params, {**own, "Timeout": 5, "Muted": False})
 
 
 @pytest.mark.parametrize("sid", ["a/b", "../x", "a?b=c#d", "%2e%2e", "sid with ü", "..."])
-def test_sids_are_opaque_and_escaped(desk: Desk, sid: str) -> None:
+def test_sids_are_opaque_and_escaped(client: ConnectedClient, sid: str) -> None:
     """Whatever a sid holds, it stays one segment of the path."""
-    workspace = desk.target("Workspace")
-    worker = desk.worker
+    workspace = client.target("Workspace")
+    worker = client.worker
     for call in (
         lambda: workspace.fetch_worker_info(sid),
         lambda: workspace.fetch_task(sid),
@@ -532,7 +534,7 @@ def test_sids_are_opaque_and_escaped(desk: Desk, sid: str) -> None:
         lambda: worker.set_worker_attributes(sid, {}),
         lambda: worker.set_worker_activity(sid, sid),
     ):
-        with desk.calls() as made:
+        with client.calls() as made:
             call().exception(5)
         parts = made[0].url.split("/")
         assert parts[0] == "Workspaces" and len(parts) in (4, 6)
@@ -542,9 +544,9 @@ def test_sids_are_opaque_and_escaped(desk: Desk, sid: str) -> None:
 
 def test_version_0_is_a_version() -> None:
     """``If-Match: 0`` is sent like any other."""
-    with open_desk(enable_version_check=True) as desk:
-        reservation = desk.new_reservation(version=0, task={"version": 0})
-        with desk.calls() as made:
+    with connected_client(enable_version_check=True) as client:
+        reservation = client.new_reservation(version=0, task={"version": 0})
+        with client.calls() as made:
             done(reservation.accept())
             done(reservation.task.complete("done"))
         assert [call.if_match for call in made] == ["0", "0"]
@@ -552,14 +554,14 @@ def test_version_0_is_a_version() -> None:
 
 def test_the_version_sent_is_the_latest_known() -> None:
     """If-Match follows events and answers, and the worker's counts up with each new reservation (5.2)."""
-    with open_desk(enable_version_check=True) as desk:
-        reservation, worker = desk.new_reservation(), desk.worker
-        with desk.calls() as made:
+    with connected_client(enable_version_check=True) as client:
+        reservation, worker = client.new_reservation(), client.worker
+        with client.calls() as made:
             done(reservation.accept())
             done(reservation.wrap())
             done(worker.set_attributes({"a": 1}))
             done(worker.set_attributes({"a": 2}))
-            desk.send("task.updated", desk.bridge.state.change_task(reservation.task.sid, priority=9))
+            client.send("task.updated", client.bridge.state.change_task(reservation.task.sid, priority=9))
             done(reservation.task.set_attributes({}))
         assert [call.if_match for call in made] == ["17", "18", "42", "43", "24"]
 
@@ -569,38 +571,38 @@ def test_the_version_sent_is_the_latest_known() -> None:
 
 def test_a_new_token_is_used_at_once() -> None:
     """``update_token`` sends nothing, fires ``token_updated``, and the next call carries the new token."""
-    with open_desk() as desk:
-        with desk.calls() as made:
-            assert desk.worker.update_token("another.token.text") is None
-        desk.sync()
+    with connected_client() as client:
+        with client.calls() as made:
+            assert client.worker.update_token("another.token.text") is None
+        client.sync()
         assert made == []
-        assert desk.heard == [("Worker", "token_updated", ())]
-        with desk.calls() as made:
-            done(desk.worker.fetch_latest_version())
+        assert client.heard == [("Worker", "token_updated", ())]
+        with client.calls() as made:
+            done(client.worker.fetch_latest_version())
         assert made[0].token == "another.token.text"
-        workspace = desk.target("Workspace")
-        with desk.calls() as made:
+        workspace = client.target("Workspace")
+        with client.calls() as made:
             workspace.update_token("a.third.token")
         assert made == []
-        with desk.calls() as made:
-            done(workspace.fetch_task(desk.sids()["task"]))
+        with client.calls() as made:
+            done(workspace.fetch_task(client.sids()["task"]))
         assert made[0].token == "a.third.token"
 
 
 def test_disconnecting_closes_the_socket_and_makes_no_call() -> None:
     """``disconnect`` sends a close frame without status or reason; afterwards calls fail with ClosedError."""
-    with open_desk() as desk:
-        with desk.calls() as made:
-            desk.worker.disconnect()
-        closed = desk.bridge.wait_for_close()
+    with connected_client() as client:
+        with client.calls() as made:
+            client.worker.disconnect()
+        closed = client.bridge.wait_for_close()
         assert (closed.close_code, closed.close_reason, closed.closed_by) == (1005, "", "client")
         assert closed.messages == []
         assert made == []
         for row in SENT:
             if row.owner == "Worker":
                 with pytest.raises(ClosedError):
-                    invoke(row, desk)
-        assert [(event, str(args[0])) for _, event, args in desk.heard] == [("disconnected", "SDK Disconnect")]
+                    invoke(row, client)
+        assert [(event, str(args[0])) for _, event, args in client.heard] == [("disconnected", "SDK Disconnect")]
 
 
 def test_calls_before_the_first_connection() -> None:

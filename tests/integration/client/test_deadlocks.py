@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from tests.data.calls import ROWS, Row, fill
-from tests.integration.client.desk import TOKEN, Desk, open_desk
+from tests.integration.client.connected_client import TOKEN, ConnectedClient, connected_client
 from tests.integration.client.ears import Ears, connected, marker, new_worker
 from tests.integration.client.watchdog import run_all
 from tests.oracle.bridge import RecordingBridge
@@ -54,16 +54,16 @@ def bridge() -> Iterator[RecordingBridge]:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
+def client() -> Iterator[ConnectedClient]:
     """Give a Supervisor with a task at a bridge of its own."""
-    with open_desk() as desk:
-        yield desk
+    with connected_client() as client:
+        yield client
 
 
-def call(desk: Desk, row: Row) -> Future[Any]:
+def call(client: ConnectedClient, row: Row) -> Future[Any]:
     """Make the call of a row."""
-    arguments = {name: fill(value, desk.sids()) for name, value in row.arguments.items()}
-    future: Future[Any] = getattr(desk.target(row.owner), row.method)(**arguments)
+    arguments = {name: fill(value, client.sids()) for name, value in row.arguments.items()}
+    future: Future[Any] = getattr(client.target(row.owner), row.method)(**arguments)
     return future
 
 
@@ -74,9 +74,9 @@ def outcome(future: Future[Any]) -> str:
     return "result" if error is None else type(error).__name__
 
 
-def touch(desk: Desk) -> None:
+def touch(client: ConnectedClient) -> None:
     """Use everything that is no call and waits for nothing."""
-    worker, reservation = desk.worker, desk.reservation
+    worker, reservation = client.worker, client.reservation
     objects: list[Any] = [
         worker, worker.activity, *worker.channels.values(), reservation, reservation.task,
         reservation.task.transfers.outgoing,
@@ -111,36 +111,36 @@ def test_every_public_method_is_used_here() -> None:
             assert name.startswith("_") or name in called | WAITING | OTHERS, f"{kind.__name__}.{name}"
 
 
-def test_every_call_may_be_waited_for_in_a_callback(desk: Desk) -> None:
+def test_every_call_may_be_waited_for_in_a_callback(client: ConnectedClient) -> None:
     """In one callback, each call is made and waited for; none hangs, as the answers come on other threads."""
     ended: dict[str, str] = {}
     over = threading.Event()
 
-    @desk.worker.once("reservation_failed")
+    @client.worker.once("reservation_failed")
     def everything(payload: Any) -> None:
-        touch(desk)
+        touch(client)
         for row in CALLS:
-            ended[row.id] = outcome(call(desk, row))
+            ended[row.id] = outcome(call(client, row))
         over.set()
 
-    desk.bridge.send("reservation.failed", {})
+    client.bridge.send("reservation.failed", {})
     run_all([lambda: over.wait(30)], 40)
     assert set(ended) == {row.id for row in CALLS}
     assert set(ended.values()) == {"result"}
 
 
-def test_every_call_from_many_threads_at_once(desk: Desk) -> None:
+def test_every_call_from_many_threads_at_once(client: ConnectedClient) -> None:
     """Eight threads make every call at once while events rain: all end, and the worker is as before."""
     stop = threading.Event()
 
     def rain() -> None:
         while not stop.is_set():
-            desk.bridge.send("task.updated", desk.wire("Task"))
-            desk.bridge.beat()
+            client.bridge.send("task.updated", client.wire("Task"))
+            client.bridge.beat()
 
     def everything() -> list[str]:
-        touch(desk)
-        return [outcome(call(desk, row)) for row in CALLS]
+        touch(client)
+        return [outcome(call(client, row)) for row in CALLS]
 
     weather = threading.Thread(target=rain, name="tool-rain")
     weather.start()
@@ -152,14 +152,14 @@ def test_every_call_from_many_threads_at_once(desk: Desk) -> None:
     # The bridge refuses to cancel a transfer twice; nothing else can fail.
     outcomes = {each for result in results if isinstance(result, list) for each in result}
     assert "result" in outcomes and outcomes <= {"result", "RequestRejectedError"}
-    desk.sync()
-    assert desk.worker.ready and desk.errors() == []
+    client.sync()
+    assert client.worker.ready and client.errors() == []
 
 
-def test_every_call_while_the_worker_disconnects(desk: Desk) -> None:
+def test_every_call_while_the_worker_disconnects(client: ConnectedClient) -> None:
     """Calls that meet disconnect() raise ClosedError or give a Future that ends; no thread is left."""
     begun = threading.Event()
-    worker = desk.worker
+    worker = client.worker
 
     def everything() -> set[str]:
         outcomes: set[str] = set()
@@ -168,7 +168,7 @@ def test_every_call_while_the_worker_disconnects(desk: Desk) -> None:
                 if row.owner == "Workspace":
                     continue
                 try:
-                    outcomes.add(outcome(call(desk, row)))
+                    outcomes.add(outcome(call(client, row)))
                 except ClosedError:
                     return outcomes | {"refused"}
                 begun.set()
@@ -263,13 +263,13 @@ def test_callbacks_of_futures_may_do_anything(bridge: RecordingBridge) -> None:
 # -- misuse ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_would_wait_for_itself_is_refused_at_once(desk: Desk) -> None:
+def test_what_would_wait_for_itself_is_refused_at_once(client: ConnectedClient) -> None:
     """connect, run_forever, drain, wait_for and stream inside a callback raise DispatchThreadError, on every object."""
     refused: list[str] = []
     over = threading.Event()
-    reservation = desk.reservation
+    reservation = client.reservation
     emitters: list[Any] = [
-        desk.worker, next(iter(desk.worker.channels.values())), reservation, reservation.task,
+        client.worker, next(iter(client.worker.channels.values())), reservation, reservation.task,
         reservation.task.transfers.outgoing,
     ]  # fmt: skip
 
@@ -282,21 +282,21 @@ def test_what_would_wait_for_itself_is_refused_at_once(desk: Desk) -> None:
             assert time.monotonic() - begun < 0.5
             refused.append(name)
 
-    @desk.worker.once("reservation_failed")
+    @client.worker.once("reservation_failed")
     def misuse(payload: Any) -> None:
-        expect("connect", desk.worker.connect)
-        expect("run_forever", desk.worker.run_forever)
-        expect("drain", desk.worker.drain)
+        expect("connect", client.worker.connect)
+        expect("run_forever", client.worker.run_forever)
+        expect("drain", client.worker.drain)
         for each in emitters:
             event = sorted(type(each)._events)[0]
             expect("wait_for", lambda each=each, event=event: each.wait_for(event))  # type: ignore[misc]
             expect("stream", lambda each=each, event=event: each.stream(event))  # type: ignore[misc]
         over.set()
 
-    desk.bridge.send("reservation.failed", {})
+    client.bridge.send("reservation.failed", {})
     run_all([lambda: over.wait(10)])
     assert refused == ["connect", "run_forever", "drain"] + ["wait_for", "stream"] * len(emitters)
-    assert desk.worker.ready
+    assert client.worker.ready
 
 
 def test_waiting_for_start_inside_a_callback_is_refused(bridge: RecordingBridge) -> None:
@@ -393,9 +393,9 @@ def test_wait_for_checks_its_arguments(bridge: RecordingBridge, arguments: Any, 
         new_worker(bridge).wait_for(*arguments)
 
 
-def test_waits_end_when_the_worker_is_disconnected(desk: Desk) -> None:
+def test_waits_end_when_the_worker_is_disconnected(client: ConnectedClient) -> None:
     """wait_for raises ClosedError and stream stops, on the worker and on its objects, and so do later ones."""
-    worker, reservation = desk.worker, desk.reservation
+    worker, reservation = client.worker, client.reservation
     emitters: list[Any] = [worker, reservation, reservation.task, reservation.task.transfers.outgoing]
     streams = [each.stream("canceled" if each is not worker else "ready") for each in emitters]
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.data import attributes, events
 from tests.data.events import EVENTS, PUBLIC, Event, Public
-from tests.integration.client.desk import TOKEN, Desk, done, open_desk
+from tests.integration.client.connected_client import TOKEN, ConnectedClient, connected_client, done
 from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
 from tests.tools.answers import Call, Hang
@@ -49,20 +49,20 @@ Heard = list[tuple[str, str, tuple[Any, ...]]]
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    """A desk of the test's own."""
-    with open_desk() as desk:
-        yield desk
+def client() -> Iterator[ConnectedClient]:
+    """A client of the test's own."""
+    with connected_client() as client:
+        yield client
 
 
-def payload_of(event: Event, desk: Desk) -> Any:
+def payload_of(event: Event, client: ConnectedClient) -> Any:
     """A payload for the event in which everything differs from what is known."""
     if event.payload == "anything":
         return payloads.event(event.type)
     if event.type == "reservation.created":
-        desk.reservation_sid = desk.add()
-        return desk.nested()
-    payload = desk.changed(event.payload)
+        client.reservation_sid = client.add()
+        return client.nested()
+    payload = client.changed(event.payload)
     if event.payload == "Reservation":
         payload["reservation_status"] = event.status
     elif event.payload == "Task":
@@ -72,18 +72,18 @@ def payload_of(event: Event, desk: Desk) -> Any:
     return payload
 
 
-def expected(event: Event, desk: Desk, payload: Any, found: dict[str, Any]) -> Heard:
+def expected(event: Event, client: ConnectedClient, payload: Any, found: dict[str, Any]) -> Heard:
     """What the row says, with the objects put in."""
     heard: Heard = []
     for owner, name, argument in event.fires:
-        given = payload if argument == "payload" else found.get(argument) or desk.target(argument)
+        given = payload if argument == "payload" else found.get(argument) or client.target(argument)
         heard.append((owner, name, (given,)))
     return heard
 
 
-def objects(desk: Desk) -> dict[str, Any]:
+def objects(client: ConnectedClient) -> dict[str, Any]:
     """The objects that are there before an event."""
-    return {owner: desk.target(owner) for owner in ("Worker", "Channel", "Reservation", "Task", "OutgoingTransfer")}
+    return {owner: client.target(owner) for owner in ("Worker", "Channel", "Reservation", "Task", "OutgoingTransfer")}
 
 
 # -- the tables are complete -----------------------------------------------------------------------------------------
@@ -123,9 +123,9 @@ def test_every_event_says_of_what_it_updates() -> None:
 
 
 @pytest.mark.parametrize("row", PUBLIC, ids=lambda row: f"{row.owner}.{row.js_name}")
-def test_both_spellings_name_the_same_event(desk: Desk, row: Public) -> None:
+def test_both_spellings_name_the_same_event(client: ConnectedClient, row: Public) -> None:
     """The JS SDK's name and the Python name reach the same listeners, in each method that takes a name."""
-    target, heard = desk.target(row.owner), []
+    target, heard = client.target(row.owner), []
     target.on(row.js_name, lambda *args: heard.append("on"))
     target.once(row.js_name, lambda *args: heard.append("once"))
     target.on(row.name, lambda *args: heard.append("python"))
@@ -146,14 +146,14 @@ def test_both_spellings_name_the_same_event(desk: Desk, row: Public) -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
-def test_what_an_event_fires(desk: Desk, event: Event) -> None:
+def test_what_an_event_fires(client: ConnectedClient, event: Event) -> None:
     """The listeners of the right objects get the right arguments, once, in order, and nobody else hears anything."""
-    found = objects(desk)
-    payload = payload_of(event, desk)
-    heard = desk.send(event.type, payload)
+    found = objects(client)
+    payload = payload_of(event, client)
+    heard = client.send(event.type, payload)
     if event.type == "reservation.created":
-        found = {"Worker": desk.worker, "Reservation": desk.worker.reservations[payload["sid"]]}
-    assert heard == expected(event, desk, payload, found)
+        found = {"Worker": client.worker, "Reservation": client.worker.reservations[payload["sid"]]}
+    assert heard == expected(event, client, payload, found)
     for (_, _, args), (_, _, argument) in zip(heard, event.fires, strict=True):
         assert args[0] is found.get(argument, args[0])
 
@@ -163,15 +163,15 @@ def attribute_values(owner: str, target: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("event", [each for each in EVENTS if each.payload != "anything"], ids=lambda event: event.type)
-def test_the_callback_sees_the_object_as_of_the_event(desk: Desk, event: Event) -> None:
+def test_the_callback_sees_the_object_as_of_the_event(client: ConnectedClient, event: Event) -> None:
     """Inside the callback every attribute is that of the payload already: 5.1 and more."""
-    found = objects(desk)
-    payload = payload_of(event, desk)
+    found = objects(client)
+    payload = payload_of(event, client)
     owner, name, argument = event.fires[-1]
     seen: list[dict[str, Any]] = []
     kind = "Transfer" if argument == "OutgoingTransfer" else argument
     found[owner].on(name, lambda shown: seen.append(attribute_values(kind, shown)))
-    desk.send(event.type, payload)
+    client.send(event.type, payload)
     assert len(seen) == 1
     for row in attributes.TABLES[kind]:
         if row.key in payload and row.kind not in ("task", "transfer", "task of"):
@@ -183,15 +183,19 @@ def test_the_callback_sees_the_object_as_of_the_event(desk: Desk, event: Event) 
     "event", [each for each in EVENTS if each.payload == "Reservation" and each.type != "reservation.created"],
     ids=lambda event: event.type,
 )  # fmt: skip
-def test_a_reservation_event_updates_task_and_transfers(desk: Desk, event: Event) -> None:
+def test_a_reservation_event_updates_task_and_transfers(client: ConnectedClient, event: Event) -> None:
     """The nested task and both transfers are renewed in place; a transfer that was not there before appears."""
-    reservation, task, outgoing = desk.reservation, desk.reservation.task, desk.reservation.task.transfers.outgoing
-    payload = payload_of(event, desk)
+    reservation, task, outgoing = (
+        client.reservation,
+        client.reservation.task,
+        client.reservation.task.transfers.outgoing,
+    )
+    payload = payload_of(event, client)
     payload["task"] = attributes.changed_payload("Task", payload["task"])
     payload["active_outgoing_task_transfer"]["transfer_status"] = "failed"
     payload["task_transfer"] = payloads.load("rest.reservation.with-transfers")["task_transfer"]
     payload["canceled_reason_code"] = -13223
-    desk.send(event.type, payload)
+    client.send(event.type, payload)
     assert reservation.task is task
     assert task.priority == payload["task"]["priority"]
     assert task.version == str(payload["task"]["version"])
@@ -203,27 +207,27 @@ def test_a_reservation_event_updates_task_and_transfers(desk: Desk, event: Event
     assert reservation.canceled_reason_code == -13223
 
 
-def test_the_transfer_that_brought_a_reservation_follows_its_events(desk: Desk) -> None:
+def test_the_transfer_that_brought_a_reservation_follows_its_events(client: ConnectedClient) -> None:
     """``reservation.transfer`` stays the same object while its status changes."""
-    reservation = desk.new_reservation("pending", transfer={"transfer_status": "initiated"})
+    reservation = client.new_reservation("pending", transfer={"transfer_status": "initiated"})
     transfer = reservation.transfer
     assert transfer is not None and transfer is reservation.task.transfers.incoming
-    payload = desk.bridge.state.change_reservation(reservation.sid, "accepted")
+    payload = client.bridge.state.change_reservation(reservation.sid, "accepted")
     payload["task_transfer"]["transfer_status"] = "complete"
-    desk.send("reservation.accepted", payload)
+    client.send("reservation.accepted", payload)
     assert reservation.transfer is transfer is reservation.task.transfers.incoming
     assert transfer.status == "complete"
     # One that the payload does not name stays.
-    payload = desk.bridge.state.change_reservation(reservation.sid, "wrapping")
+    payload = client.bridge.state.change_reservation(reservation.sid, "wrapping")
     del payload["task_transfer"]
-    desk.send("reservation.wrapup", payload)
+    client.send("reservation.wrapup", payload)
     assert (reservation.status, reservation.transfer) == ("wrapping", transfer)
 
 
-def test_a_change_of_activity_moves_the_current_one(desk: Desk) -> None:
+def test_a_change_of_activity_moves_the_current_one(client: ConnectedClient) -> None:
     """The old activity is current no longer, the new one is, and the objects stay the same."""
-    worker, before, after = desk.worker, desk.worker.activity, desk.target("Activity")
-    heard = desk.send("worker.activity.update", {**desk.changed("Worker"), "activity_sid": after.sid})
+    worker, before, after = client.worker, client.worker.activity, client.target("Activity")
+    heard = client.send("worker.activity.update", {**client.changed("Worker"), "activity_sid": after.sid})
     assert [event for _, event, _ in heard] == ["activity_updated"]
     assert worker.activity is after
     assert [each.sid for each in worker.activities.values() if each.is_current] == [after.sid]
@@ -264,137 +268,137 @@ def test_the_examples(name: str) -> None:
         assert fired[len(names) :] == ["attributes_updated", "disconnected"]
 
 
-def test_reservation_failed_hands_the_payload_on_untouched(desk: Desk) -> None:
+def test_reservation_failed_hands_the_payload_on_untouched(client: ConnectedClient) -> None:
     """Whatever it is, null included, the callback gets it as it came."""
     cases: list[Any] = [payloads.event("reservation.failed"), None, {}, [], "text", 0, {"attributes": None, "n": [1.5]}]
     for payload in cases:
         got: list[Any] = []
-        desk.worker.once("reservation_failed", got.append)
-        desk.bridge.send("reservation.failed", payload)
-        desk.sync()
+        client.worker.once("reservation_failed", got.append)
+        client.bridge.send("reservation.failed", payload)
+        client.sync()
         assert got == [payload]
         assert type(got[0]) is type(payload)
-    assert desk.errors() == []
+    assert client.errors() == []
 
 
 # -- versions --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
-def test_the_version_of_the_worker(desk: Desk, event: Event) -> None:
+def test_the_version_of_the_worker(client: ConnectedClient, event: Event) -> None:
     """It is the payload's after a worker's event, one more after those that count it up, and the same otherwise."""
-    before = int(desk.worker.version)
-    payload = payload_of(event, desk)
-    desk.send(event.type, payload)
+    before = int(client.worker.version)
+    payload = payload_of(event, client)
+    client.send(event.type, payload)
     after = payload["version"] if event.payload == "Worker" else before + event.bumps
-    assert desk.worker.version == str(after)
-    desk.send(event.type, payload)
-    assert desk.worker.version == str(after)
+    assert client.worker.version == str(after)
+    client.send(event.type, payload)
+    assert client.worker.version == str(after)
 
 
 @pytest.mark.parametrize("event", [each for each in EVENTS if each.payload != "anything"], ids=lambda event: event.type)
-def test_a_repeated_event_does_nothing(desk: Desk, event: Event) -> None:
+def test_a_repeated_event_does_nothing(client: ConnectedClient, event: Event) -> None:
     """The same message again changes nothing and fires nothing; no error either."""
-    payload = payload_of(event, desk)
-    desk.send(event.type, payload)
-    before = desk.snapshot()
-    assert desk.send(event.type, payload) == []
-    assert desk.snapshot() == before
+    payload = payload_of(event, client)
+    client.send(event.type, payload)
+    before = client.snapshot()
+    assert client.send(event.type, payload) == []
+    assert client.snapshot() == before
 
 
 @pytest.mark.parametrize(
     "event", [each for each in EVENTS if each.payload in ("Worker", "Reservation", "Task") and each not in LAST],
     ids=lambda event: event.type,
 )  # fmt: skip
-def test_a_late_event_does_nothing(desk: Desk, event: Event) -> None:
+def test_a_late_event_does_nothing(client: ConnectedClient, event: Event) -> None:
     """A message with a version before the latest one changes nothing and fires nothing."""
-    payload = payload_of(event, desk)
-    desk.send(event.type, payload)
-    before = desk.snapshot()
+    payload = payload_of(event, client)
+    client.send(event.type, payload)
+    before = client.snapshot()
     late = attributes.changed_payload(event.payload, payload)
     late["version"] = payload["version"] - 1
     if event.payload == "Worker":
-        late["activity_sid"] = desk.idle_activity()
-    assert desk.send(event.type, late) == []
-    assert desk.snapshot() == before
+        late["activity_sid"] = client.idle_activity()
+    assert client.send(event.type, late) == []
+    assert client.snapshot() == before
 
 
 @pytest.mark.parametrize("event", LAST, ids=lambda event: event.type)
-def test_an_ending_is_never_late(desk: Desk, event: Event) -> None:
+def test_an_ending_is_never_late(client: ConnectedClient, event: Event) -> None:
     """The end of a reservation or task counts whatever its version says, and the object shows it."""
-    found, payload = objects(desk), payload_of(event, desk)
+    found, payload = objects(client), payload_of(event, client)
     payload["version"] = 2
-    assert desk.send(event.type, payload) == expected(event, desk, payload, found)
+    assert client.send(event.type, payload) == expected(event, client, payload, found)
     assert found[event.payload].status == event.status
     assert found[event.payload].version == "2"
-    assert desk.send(event.type, payload) == []
+    assert client.send(event.type, payload) == []
 
 
-def test_versions_that_mean_nothing(desk: Desk) -> None:
+def test_versions_that_mean_nothing(client: ConnectedClient) -> None:
     """A service that gives one version to two contents is taken by the order of arrival: the latest message wins."""
-    worker = desk.worker
-    first = desk.changed("Worker")
+    worker = client.worker
+    first = client.changed("Worker")
     for version, number in ((first["version"], 1), (first["version"], 2), (first["version"] - 1, 3)):
         payload = {**first, "version": version, "attributes": f'{{"number": {number}}}'}
-        heard = desk.send("worker.attributes.update", payload)
+        heard = client.send("worker.attributes.update", payload)
         assert heard == [("Worker", "attributes_updated", (worker,))]
         assert worker.attributes == {"number": number}
 
 
-def test_versions_are_numbers(desk: Desk) -> None:
+def test_versions_are_numbers(client: ConnectedClient) -> None:
     """10 is later than 9, as text too; a version may come as decimal text."""
-    reservation = desk.new_reservation("accepted", version=9, task={"version": 9})
-    payload = {**desk.nested(), "version": "10", "reservation_status": "wrapping"}
-    assert [event for _, event, _ in desk.send("reservation.wrapup", payload)] == ["wrapup"]
+    reservation = client.new_reservation("accepted", version=9, task={"version": 9})
+    payload = {**client.nested(), "version": "10", "reservation_status": "wrapping"}
+    assert [event for _, event, _ in client.send("reservation.wrapup", payload)] == ["wrapup"]
     assert reservation.version == "10"
 
 
-def test_two_events_of_one_version_both_fire(desk: Desk) -> None:
+def test_two_events_of_one_version_both_fire(client: ConnectedClient) -> None:
     """The service can announce one version of a task under two types: each fires once."""
-    task = desk.reservation.task
-    payload = desk.changed("Task")
+    task = client.reservation.task
+    payload = client.changed("Task")
     for event in ("task.wrapup", "task.updated", "task.wrapup", "task.updated"):
-        desk.bridge.send(event, payload)
-    desk.sync()
-    assert desk.heard == [("Task", "wrapup", (task,)), ("Task", "updated", (task,))]
+        client.bridge.send(event, payload)
+    client.sync()
+    assert client.heard == [("Task", "wrapup", (task,)), ("Task", "updated", (task,))]
 
 
 @pytest.mark.parametrize("method, event", [("accept", "accepted"), ("wrap", "wrapup"), ("complete", "completed")])
-def test_an_event_after_its_answer_still_fires(desk: Desk, method: str, event: str) -> None:
+def test_an_event_after_its_answer_still_fires(client: ConnectedClient, method: str, event: str) -> None:
     """The answer brings the status first; the event of the same version fires all the same, once."""
-    reservation = desk.new_reservation("pending" if method == "accept" else "accepted")
+    reservation = client.new_reservation("pending" if method == "accept" else "accepted")
     status = {"accepted": "accepted", "wrapup": "wrapping", "completed": "completed"}[event]
     done(getattr(reservation, method)())
     assert reservation.status == status
-    assert desk.heard == []
-    payload = desk.bridge.state.change_reservation(reservation.sid, status)
-    assert desk.send(f"reservation.{event}", payload) == [("Reservation", event, (reservation,))]
-    assert desk.send(f"reservation.{event}", payload) == []
+    assert client.heard == []
+    payload = client.bridge.state.change_reservation(reservation.sid, status)
+    assert client.send(f"reservation.{event}", payload) == [("Reservation", event, (reservation,))]
+    assert client.send(f"reservation.{event}", payload) == []
 
 
-def test_an_answer_after_a_later_event_changes_nothing(desk: Desk) -> None:
+def test_an_answer_after_a_later_event_changes_nothing(client: ConnectedClient) -> None:
     """An answer that was overtaken by events is not applied over them."""
-    reservation = desk.new_reservation("pending")
-    old = desk.bridge.state.bare(reservation.sid)
+    reservation = client.new_reservation("pending")
+    old = client.bridge.state.bare(reservation.sid)
 
     def overtaken(call: Call) -> dict[str, Any]:
-        desk.bridge.change_reservation(reservation.sid, "accepted")
-        desk.bridge.change_reservation(reservation.sid, "wrapping")
-        desk.sync()
+        client.bridge.change_reservation(reservation.sid, "accepted")
+        client.bridge.change_reservation(reservation.sid, "wrapping")
+        client.sync()
         return {**old, "reservation_status": "accepted"}
 
-    desk.bridge.on_call(f"{reservation.sid}$", overtaken, method="POST", times=1)
+    client.bridge.on_call(f"{reservation.sid}$", overtaken, method="POST", times=1)
     assert done(reservation.accept()) is reservation
     assert (reservation.status, reservation.version) == ("wrapping", "2")
-    assert [event for _, event, _ in desk.heard] == ["accepted", "wrapup"]
+    assert [event for _, event, _ in client.heard] == ["accepted", "wrapup"]
 
 
 # -- messages that cannot be used ------------------------------------------------------------------------------------
 
 
-def broken(event: Event, desk: Desk) -> list[Any]:
+def broken(event: Event, client: ConnectedClient) -> list[Any]:
     """Payloads that say not, or not readably, what they are about."""
-    good = payload_of(event, desk)
+    good = payload_of(event, client)
     bad: list[Any] = [None, [], "text", 1, True, {}]
     for key in event.keys:
         bad.append({name: value for name, value in good.items() if name != key})
@@ -404,117 +408,117 @@ def broken(event: Event, desk: Desk) -> list[Any]:
 
 
 @pytest.mark.parametrize("event", [each for each in EVENTS if each.keys], ids=lambda event: event.type)
-def test_an_event_that_does_not_say_of_what(desk: Desk, event: Event) -> None:
+def test_an_event_that_does_not_say_of_what(client: ConnectedClient, event: Event) -> None:
     """Without its sid, or with one of another type, it is reported; nothing changes, and the next one is heard."""
-    bad = broken(event, desk)
-    before, version = desk.snapshot(), desk.worker.version
-    desk.heard.clear()
+    bad = broken(event, client)
+    before, version = client.snapshot(), client.worker.version
+    client.heard.clear()
     for payload in bad:
-        desk.bridge.send(event.type, payload)
-    desk.sync()
-    assert [(owner, name) for owner, name, _ in desk.heard] == [("Worker", "error")] * len(bad)
-    for error in desk.errors():
+        client.bridge.send(event.type, payload)
+    client.sync()
+    assert [(owner, name) for owner, name, _ in client.heard] == [("Worker", "error")] * len(bad)
+    for error in client.errors():
         assert type(error) is InvalidMessageError
         assert error.name == "INVALID_GATEWAY_MESSAGE"
-    assert desk.snapshot() == before
-    assert desk.worker.version == version
-    payload = payload_of(event, desk)
-    assert [name for _, name, _ in desk.send(event.type, payload)] == [name for _, name, _ in event.fires]
+    assert client.snapshot() == before
+    assert client.worker.version == version
+    payload = payload_of(event, client)
+    assert [name for _, name, _ in client.send(event.type, payload)] == [name for _, name, _ in event.fires]
 
 
 @pytest.mark.parametrize(
     "event", [each for each in EVENTS if each.unknown in ("error", "ignored")], ids=lambda e: e.type
 )
-def test_an_event_of_something_unknown(desk: Desk, event: Event) -> None:
+def test_an_event_of_something_unknown(client: ConnectedClient, event: Event) -> None:
     """It is reported, or passed over, as the table says; nothing changes either way."""
-    payload = payload_of(event, desk)
-    before = desk.snapshot()
+    payload = payload_of(event, client)
+    before = client.snapshot()
     for key in event.keys:
         if event.payload == "Transfer" and key == "sid":
             # A transfer that was started elsewhere; see below.
             continue
-        heard = desk.send(event.type, {**payload, key: "XXunknown"})
+        heard = client.send(event.type, {**payload, key: "XXunknown"})
         if event.unknown == "ignored":
             assert heard == []
         else:
             assert [(owner, name) for owner, name, _ in heard] == [("Worker", "error")]
-            assert type(desk.errors()[0]) is InvalidMessageError
-            assert "XXunknown" not in str(desk.errors()[0])
-    assert desk.snapshot() == before
+            assert type(client.errors()[0]) is InvalidMessageError
+            assert "XXunknown" not in str(client.errors()[0])
+    assert client.snapshot() == before
 
 
 @pytest.mark.parametrize(
     "event_type",
     ["error", "connected", "disconnected", "tokenExpired", "ready", "token_expired", "message", "", "task.new-one"],
 )
-def test_unknown_event_types_are_tolerated(desk: Desk, event_type: str) -> None:
+def test_unknown_event_types_are_tolerated(client: ConnectedClient, event_type: str) -> None:
     """A type that the client does not know fires nothing, whatever it is called, and is no error."""
-    before = desk.snapshot()
-    cases: list[Any] = [{"sid": desk.reservation_sid}, None, [], "text"]
+    before = client.snapshot()
+    cases: list[Any] = [{"sid": client.reservation_sid}, None, [], "text"]
     for payload in cases:
-        assert desk.send(event_type, payload) == []
-    assert desk.snapshot() == before
-    assert desk.worker.ready
+        assert client.send(event_type, payload) == []
+    assert client.snapshot() == before
+    assert client.worker.ready
 
 
-def test_a_second_init_on_an_open_connection(desk: Desk) -> None:
+def test_a_second_init_on_an_open_connection(client: ConnectedClient) -> None:
     """It does not read everything again, and fires nothing."""
-    with desk.calls() as made:
-        assert desk.send("init", desk.bridge.init) == []
+    with client.calls() as made:
+        assert client.send("init", client.bridge.init) == []
     assert made == []
 
 
 @pytest.mark.parametrize("event", [each for each in EVENTS if each.payload != "anything"], ids=lambda event: event.type)
-def test_unknown_fields_are_tolerated(desk: Desk, event: Event) -> None:
+def test_unknown_fields_are_tolerated(client: ConnectedClient, event: Event) -> None:
     """Keys that the client does not know, of any type, change nothing of what an event does."""
-    payload = payload_of(event, desk)
+    payload = payload_of(event, client)
     extra = {"unheard_of": {"nested": [1, None]}, "worker_name": 5, "counter": "x", "_record": 1, "task_order": None}
-    found = objects(desk) if event.type != "reservation.created" else {}
-    heard = desk.send(event.type, {**extra, **payload, **extra})
-    assert heard == expected(event, desk, payload, found)
+    found = objects(client) if event.type != "reservation.created" else {}
+    heard = client.send(event.type, {**extra, **payload, **extra})
+    assert heard == expected(event, client, payload, found)
 
 
 # -- the end of reservations -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("event", ENDINGS, ids=lambda event: event.type)
-def test_the_end_of_a_reservation(desk: Desk, event: Event) -> None:
+def test_the_end_of_a_reservation(client: ConnectedClient, event: Event) -> None:
     """It is off the list inside its own callback; its task is still heard, its own events and transfers are not."""
-    reservation, task = desk.reservation, desk.reservation.task
-    ending, transfer = payload_of(event, desk), desk.changed("Transfer")
+    reservation, task = client.reservation, client.reservation.task
+    ending, transfer = payload_of(event, client), client.changed("Transfer")
     listed: list[bool] = []
     name: Any = event.fires[0][1]
-    reservation.on(name, lambda _: listed.append(reservation.sid in desk.worker.reservations))
-    desk.send(event.type, ending)
+    reservation.on(name, lambda _: listed.append(reservation.sid in client.worker.reservations))
+    client.send(event.type, ending)
     assert listed == [False]
     assert reservation.status == event.status
     for other in EVENTS:
         if other.payload == "Reservation":
             later = {**ending, "version": ending["version"] + 5, "reservation_status": other.status}
-            assert desk.send(other.type, later) == [], other.type
+            assert client.send(other.type, later) == [], other.type
     for other in TRANSFER_EVENTS:
-        assert desk.send(other.type, transfer) == [], other.type
+        assert client.send(other.type, transfer) == [], other.type
     assert reservation.status == event.status
     version = int(task.version)
     for other in TASK_EVENTS:
         version += 1
-        later = {**desk.changed("Task"), "version": version, "assignment_status": other.status}
-        assert desk.send(other.type, later) == [("Task", other.fires[0][1], (task,))]
+        later = {**client.changed("Task"), "version": version, "assignment_status": other.status}
+        assert client.send(other.type, later) == [("Task", other.fires[0][1], (task,))]
         assert task.status == other.status
 
 
 @pytest.mark.parametrize("event", ENDINGS, ids=lambda event: event.type)
-def test_an_ended_reservation_is_forgotten_after_five_seconds(desk: Desk, event: Event) -> None:
+def test_an_ended_reservation_is_forgotten_after_five_seconds(client: ConnectedClient, event: Event) -> None:
     """Just before, events of its task are heard; from then on they are not, and nothing of it is kept."""
     linger = Timings().linger
     assert linger == 5.0
-    task = desk.reservation.task
-    desk.send(event.type, payload_of(event, desk))
-    desk.worker.disconnect()
+    task = client.reservation.task
+    client.send(event.type, payload_of(event, client))
+    client.worker.disconnect()
     # Its thread is gone: from here on the test is the clock.
-    state = desk.worker._state
+    state = client.worker._state
     ended = state._ended_at[0][0]
-    payload = desk.changed("Task")
+    payload = client.changed("Task")
 
     def apply(after: float) -> list[str]:
         payload["version"] += 1
@@ -528,49 +532,49 @@ def test_an_ended_reservation_is_forgotten_after_five_seconds(desk: Desk, event:
     assert (state.ended, state._tasks, list(state._ended_at)) == ({}, {}, [])
 
 
-def test_a_task_of_two_reservations(desk: Desk) -> None:
+def test_a_task_of_two_reservations(client: ConnectedClient) -> None:
     """A task event fires for each reservation that holds the task, those that ended just now included."""
-    first = desk.reservation
-    second = desk.new_reservation("pending", task={"sid": first.task.sid})
+    first = client.reservation
+    second = client.new_reservation("pending", task={"sid": first.task.sid})
     assert first.task is not second.task
-    assert desk.send("task.updated", desk.changed("Task")) == [
+    assert client.send("task.updated", client.changed("Task")) == [
         ("Task", "updated", (first.task,)),
         ("Task", "updated", (second.task,)),
     ]
-    desk.send("reservation.rescinded", {**desk.nested(), "reservation_status": "rescinded", "version": 99})
-    assert list(desk.worker.reservations) == [first.sid]
-    assert desk.send("task.canceled", {**desk.changed("Task"), "version": 99}) == [
+    client.send("reservation.rescinded", {**client.nested(), "reservation_status": "rescinded", "version": 99})
+    assert list(client.worker.reservations) == [first.sid]
+    assert client.send("task.canceled", {**client.changed("Task"), "version": 99}) == [
         ("Task", "canceled", (first.task,)),
         ("Task", "canceled", (second.task,)),
     ]
 
 
 @pytest.mark.parametrize("method, status", [("reject", "rejected"), ("complete", "completed")])
-def test_an_answer_does_not_remove_a_reservation(desk: Desk, method: str, status: str) -> None:
+def test_an_answer_does_not_remove_a_reservation(client: ConnectedClient, method: str, status: str) -> None:
     """Only the event does."""
-    reservation = desk.reservation
+    reservation = client.reservation
     done(getattr(reservation, method)())
-    desk.sync()
+    client.sync()
     assert reservation.status == status
-    assert desk.worker.reservations[reservation.sid] is reservation
-    payload = desk.bridge.state.change_reservation(reservation.sid, status)
-    assert desk.send(f"reservation.{status}", payload) == [("Reservation", status, (reservation,))]
-    assert reservation.sid not in desk.worker.reservations
+    assert client.worker.reservations[reservation.sid] is reservation
+    payload = client.bridge.state.change_reservation(reservation.sid, status)
+    assert client.send(f"reservation.{status}", payload) == [("Reservation", status, (reservation,))]
+    assert reservation.sid not in client.worker.reservations
 
 
 @pytest.mark.parametrize("event", TASK_EVENTS, ids=lambda event: event.type)
-def test_task_events_remove_nothing(desk: Desk, event: Event) -> None:
+def test_task_events_remove_nothing(client: ConnectedClient, event: Event) -> None:
     """Not even the end of the task takes its reservation off the list."""
-    desk.send(event.type, payload_of(event, desk))
-    assert list(desk.worker.reservations) == [desk.reservation_sid]
+    client.send(event.type, payload_of(event, client))
+    assert list(client.worker.reservations) == [client.reservation_sid]
 
 
 # -- outgoing transfers ----------------------------------------------------------------------------------------------
 
 
-def transfer_payload(desk: Desk, sid: str, status: str, seconds: int = 0, **more: Any) -> dict[str, Any]:
-    payload = {**payloads.load("rest.transfer"), "task_sid": desk.record["task_sid"], **more}
-    payload.update(sid=sid, transfer_status=status, initiating_reservation_sid=desk.reservation_sid)
+def transfer_payload(client: ConnectedClient, sid: str, status: str, seconds: int = 0, **more: Any) -> dict[str, Any]:
+    payload = {**payloads.load("rest.transfer"), "task_sid": client.record["task_sid"], **more}
+    payload.update(sid=sid, transfer_status=status, initiating_reservation_sid=client.reservation_sid)
     payload["date_updated"] += seconds
     return payload
 
@@ -580,49 +584,49 @@ def transfer_names(heard: Heard) -> list[tuple[str, str, str]]:
     return [(owner, event, args[0].sid) for owner, event, args in heard if "Transfer" in type(args[0]).__name__]
 
 
-def hear_transfer(desk: Desk, task: Task) -> None:
+def hear_transfer(client: ConnectedClient, task: Task) -> None:
     assert task.transfers.outgoing is not None
-    desk._listen(task.transfers.outgoing)
+    client._listen(task.transfers.outgoing)
 
 
 @pytest.mark.parametrize("ending", ["failed", "completed", "canceled"])
-def test_events_that_come_before_the_answer(desk: Desk, ending: str) -> None:
+def test_events_that_come_before_the_answer(client: ConnectedClient, ending: str) -> None:
     """They wait, without holding up others, until the Future of ``transfer()`` has resolved; then they come in order.
 
     A listener that was added in a callback of the Future misses none.
     """
-    task = desk.new_reservation().task
+    task = client.new_reservation().task
     status = {"completed": "complete"}.get(ending, ending)
 
     def early(call: Call) -> dict[str, Any]:
         sid = "TTnew"
-        desk.bridge.send("task.transfer-initiated", transfer_payload(desk, sid, "initiated"))
-        attempt = transfer_payload(desk, sid, "initiated", 1, transfer_failed_reason="not now")
-        desk.bridge.send("task.transfer-attempt-failed", attempt)
-        desk.bridge.send(f"task.transfer-{ending}", transfer_payload(desk, sid, status, 2))
-        desk.bridge.send("task.updated", desk.bridge.state.change_task(task.sid, priority=8))
-        desk.sync()
-        assert [(owner, event) for owner, event, _ in desk.heard] == [("Task", "updated")]
+        client.bridge.send("task.transfer-initiated", transfer_payload(client, sid, "initiated"))
+        attempt = transfer_payload(client, sid, "initiated", 1, transfer_failed_reason="not now")
+        client.bridge.send("task.transfer-attempt-failed", attempt)
+        client.bridge.send(f"task.transfer-{ending}", transfer_payload(client, sid, status, 2))
+        client.bridge.send("task.updated", client.bridge.state.change_task(task.sid, priority=8))
+        client.sync()
+        assert [(owner, event) for owner, event, _ in client.heard] == [("Task", "updated")]
         assert task.transfers.outgoing is None
-        return transfer_payload(desk, sid, "initiated")
+        return transfer_payload(client, sid, "initiated")
 
-    desk.bridge.on_call("/Transfers$", early, times=1)
+    client.bridge.on_call("/Transfers$", early, times=1)
     resolved = threading.Event()
 
     def answered(_: Any) -> None:
         # The dispatch thread has all the time it wants, and may not use it for events of this transfer.
-        desk.sync()
-        assert [(owner, event) for owner, event, _ in desk.heard] == [("Task", "updated")]
-        hear_transfer(desk, task)
+        client.sync()
+        assert [(owner, event) for owner, event, _ in client.heard] == [("Task", "updated")]
+        hear_transfer(client, task)
         resolved.set()
 
-    future = task.transfer(desk.other["sid"])
+    future = task.transfer(client.other["sid"])
     future.add_done_callback(answered)
     assert done(future) is task
     assert resolved.wait(5)
-    desk.sync()
-    desk.sync()
-    assert transfer_names(desk.heard) == [
+    client.sync()
+    client.sync()
+    assert transfer_names(client.heard) == [
         ("Task", "transfer_initiated", "TTnew"),
         ("Task", "transfer_attempt_failed", "TTnew"),
         ("OutgoingTransfer", "attempt_failed", "TTnew"),
@@ -631,20 +635,20 @@ def test_events_that_come_before_the_answer(desk: Desk, ending: str) -> None:
     ]
     assert task.transfers.outgoing is not None
     assert task.transfers.outgoing.status == status
-    assert desk.errors() == []
+    assert client.errors() == []
 
 
-def test_a_callback_that_waits_for_what_comes_next(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_callback_that_waits_for_what_comes_next(client: ConnectedClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A callback of the Future that waits for an event of the transfer gets it, although it is not over itself."""
     monkeypatch.setattr("twilio_taskrouter_worker._bridge.futures.HEARD_AT_MOST", 0.05)
-    task = desk.new_reservation().task
+    task = client.new_reservation().task
 
     def early(call: Call) -> dict[str, Any]:
-        desk.bridge.send("task.transfer-completed", transfer_payload(desk, "TTnew", "complete"))
-        desk.sync()
-        return transfer_payload(desk, "TTnew", "initiated")
+        client.bridge.send("task.transfer-completed", transfer_payload(client, "TTnew", "complete"))
+        client.sync()
+        return transfer_payload(client, "TTnew", "initiated")
 
-    desk.bridge.on_call("/Transfers$", early, times=1)
+    client.bridge.on_call("/Transfers$", early, times=1)
     waited: list[Any] = []
     over = threading.Event()
 
@@ -653,45 +657,45 @@ def test_a_callback_that_waits_for_what_comes_next(desk: Desk, monkeypatch: pyte
         waited.extend(task.transfers.outgoing.wait_for("completed", 5))
         over.set()
 
-    task.transfer(desk.other["sid"]).add_done_callback(wait)
+    task.transfer(client.other["sid"]).add_done_callback(wait)
     assert over.wait(5)
     assert waited == [task.transfers.outgoing]
 
 
-def test_a_transfer_that_cannot_be_canceled_any_more(desk: Desk) -> None:
+def test_a_transfer_that_cannot_be_canceled_any_more(client: ConnectedClient) -> None:
     """``cancel()`` is too late once the request is sent, and keeps no events back."""
-    task, transfer = desk.reservation.task, desk.reservation.task.transfers.outgoing
+    task, transfer = client.reservation.task, client.reservation.task.transfers.outgoing
     assert transfer is not None
-    desk.bridge.on_call("/Transfers$", Hang(), times=1)
-    future = task.transfer(desk.other["sid"])
-    desk.bridge.wait_for_call("/Transfers$", method="POST")
+    client.bridge.on_call("/Transfers$", Hang(), times=1)
+    future = task.transfer(client.other["sid"])
+    client.bridge.wait_for_call("/Transfers$", method="POST")
     assert future.running()
     assert not future.cancel()
-    assert desk.send("task.transfer-failed", transfer_payload(desk, transfer.sid, "failed", 1)) == []
-    desk.bridge.release()
+    assert client.send("task.transfer-failed", transfer_payload(client, transfer.sid, "failed", 1)) == []
+    client.bridge.release()
     done(future)
-    desk.sync()
-    desk.sync()
-    assert [event for _, event, _ in desk.heard] == ["transfer_failed", "failed"]
+    client.sync()
+    client.sync()
+    assert [event for _, event, _ in client.heard] == ["transfer_failed", "failed"]
 
 
-def test_held_events_are_let_go_when_the_transfer_is_refused(desk: Desk) -> None:
+def test_held_events_are_let_go_when_the_transfer_is_refused(client: ConnectedClient) -> None:
     """A refused ``transfer()`` keeps nothing back, and events of the transfer before it go on."""
-    task = desk.reservation.task
+    task = client.reservation.task
     before = task.transfers.outgoing
     assert before is not None
 
     def refuse(call: Call) -> int:
-        desk.bridge.send("task.transfer-failed", transfer_payload(desk, before.sid, "failed", 1))
-        desk.sync()
-        assert desk.heard == []
+        client.bridge.send("task.transfer-failed", transfer_payload(client, before.sid, "failed", 1))
+        client.sync()
+        assert client.heard == []
         return 400
 
-    desk.bridge.on_call("/Transfers$", refuse, times=1)
-    assert task.transfer(desk.other["sid"]).exception(5) is not None
-    desk.sync()
-    desk.sync()
-    assert transfer_names(desk.heard) == [
+    client.bridge.on_call("/Transfers$", refuse, times=1)
+    assert task.transfer(client.other["sid"]).exception(5) is not None
+    client.sync()
+    client.sync()
+    assert transfer_names(client.heard) == [
         ("Task", "transfer_failed", before.sid),
         ("OutgoingTransfer", "failed", before.sid),
     ]
@@ -699,38 +703,38 @@ def test_held_events_are_let_go_when_the_transfer_is_refused(desk: Desk) -> None
 
 
 @pytest.mark.parametrize("late", ["before the answer", "after the answer"])
-def test_late_events_of_the_transfer_before(desk: Desk, late: str) -> None:
+def test_late_events_of_the_transfer_before(client: ConnectedClient, late: str) -> None:
     """They fire on their own object, and the new transfer stays the outgoing one, with its listeners."""
-    task = desk.new_reservation().task
-    desk.bridge.on_call("/Transfers$", [transfer_payload(desk, sid, "initiated") for sid in ("TT1", "TT2")])
-    canceled = transfer_payload(desk, "TT1", "canceled", 1)
-    desk.bridge.on_call("/Transfers/TT1$", canceled)
-    done(task.transfer(desk.other["sid"]))
+    task = client.new_reservation().task
+    client.bridge.on_call("/Transfers$", [transfer_payload(client, sid, "initiated") for sid in ("TT1", "TT2")])
+    canceled = transfer_payload(client, "TT1", "canceled", 1)
+    client.bridge.on_call("/Transfers/TT1$", canceled)
+    done(task.transfer(client.other["sid"]))
     first = task.transfers.outgoing
-    hear_transfer(desk, task)
+    hear_transfer(client, task)
     assert first is not None and done(first.cancel()) is first
     if late == "before the answer":
 
         def early(call: Call) -> dict[str, Any]:
-            desk.bridge.send("task.transfer-initiated", transfer_payload(desk, "TT1", "initiated"))
-            desk.bridge.send("task.transfer-canceled", canceled)
-            desk.sync()
-            return transfer_payload(desk, "TT2", "initiated")
+            client.bridge.send("task.transfer-initiated", transfer_payload(client, "TT1", "initiated"))
+            client.bridge.send("task.transfer-canceled", canceled)
+            client.sync()
+            return transfer_payload(client, "TT2", "initiated")
 
-        desk.bridge.on_call("/Transfers$", early, times=1)
-    done(task.transfer(desk.other["sid"]))
+        client.bridge.on_call("/Transfers$", early, times=1)
+    done(task.transfer(client.other["sid"]))
     second = task.transfers.outgoing
-    hear_transfer(desk, task)
+    hear_transfer(client, task)
     if late == "after the answer":
-        desk.bridge.send("task.transfer-initiated", transfer_payload(desk, "TT1", "initiated"))
-        desk.bridge.send("task.transfer-canceled", canceled)
-    desk.bridge.send("task.transfer-initiated", transfer_payload(desk, "TT2", "initiated"))
-    desk.bridge.send("task.transfer-completed", transfer_payload(desk, "TT2", "complete", 5))
-    desk.sync()
-    desk.sync()
+        client.bridge.send("task.transfer-initiated", transfer_payload(client, "TT1", "initiated"))
+        client.bridge.send("task.transfer-canceled", canceled)
+    client.bridge.send("task.transfer-initiated", transfer_payload(client, "TT2", "initiated"))
+    client.bridge.send("task.transfer-completed", transfer_payload(client, "TT2", "complete", 5))
+    client.sync()
+    client.sync()
     assert task.transfers.outgoing is second is not first
     assert (first.status, second and second.status) == ("canceled", "complete")
-    fired = transfer_names(desk.heard)
+    fired = transfer_names(client.heard)
     assert [each for each in fired if each[2] == "TT1"] == [
         ("Task", "transfer_initiated", "TT1"),
         ("Task", "transfer_canceled", "TT1"),
@@ -743,64 +747,64 @@ def test_late_events_of_the_transfer_before(desk: Desk, late: str) -> None:
     ]
 
 
-def test_a_transfer_that_was_started_elsewhere(desk: Desk) -> None:
+def test_a_transfer_that_was_started_elsewhere(client: ConnectedClient) -> None:
     """Another session of the same worker can start one: its events are heard here, too."""
-    task = desk.new_reservation().task
-    desk.send("task.transfer-initiated", transfer_payload(desk, "TTelsewhere", "initiated"))
+    task = client.new_reservation().task
+    client.send("task.transfer-initiated", transfer_payload(client, "TTelsewhere", "initiated"))
     transfer = task.transfers.outgoing
     assert transfer is not None and transfer.sid == "TTelsewhere"
     assert transfer.task_sid == task.sid
-    assert [event for _, event, _ in desk.heard] == ["transfer_initiated"]
-    hear_transfer(desk, task)
-    desk.send("task.transfer-completed", transfer_payload(desk, "TTelsewhere", "complete", 1))
+    assert [event for _, event, _ in client.heard] == ["transfer_initiated"]
+    hear_transfer(client, task)
+    client.send("task.transfer-completed", transfer_payload(client, "TTelsewhere", "complete", 1))
     assert task.transfers.outgoing is transfer
-    assert [(owner, event) for owner, event, _ in desk.heard] == [
+    assert [(owner, event) for owner, event, _ in client.heard] == [
         ("Task", "transfer_completed"), ("OutgoingTransfer", "completed"),
     ]  # fmt: skip
 
 
-def test_an_ended_transfer_never_starts_again(desk: Desk) -> None:
+def test_an_ended_transfer_never_starts_again(client: ConnectedClient) -> None:
     """An ``initiated`` or a failed attempt that comes after the end is passed over."""
-    task, transfer = desk.reservation.task, desk.reservation.task.transfers.outgoing
+    task, transfer = client.reservation.task, client.reservation.task.transfers.outgoing
     assert transfer is not None
-    desk.send("task.transfer-failed", transfer_payload(desk, transfer.sid, "failed", 2))
+    client.send("task.transfer-failed", transfer_payload(client, transfer.sid, "failed", 2))
     assert transfer.status == "failed"
     for event in ("task.transfer-initiated", "task.transfer-attempt-failed"):
-        assert desk.send(event, transfer_payload(desk, transfer.sid, "initiated", 1)) == []
+        assert client.send(event, transfer_payload(client, transfer.sid, "initiated", 1)) == []
     assert transfer.status == "failed"
     assert task.transfers.outgoing is transfer
 
 
-def test_each_failed_attempt_is_heard(desk: Desk) -> None:
+def test_each_failed_attempt_is_heard(client: ConnectedClient) -> None:
     """A transfer to a queue can fail several times before it ends."""
-    transfer = desk.reservation.task.transfers.outgoing
+    transfer = client.reservation.task.transfers.outgoing
     assert transfer is not None
     for seconds in (1, 2, 3):
-        payload = transfer_payload(desk, transfer.sid, "initiated", seconds, transfer_failed_reason=f"no. {seconds}")
-        assert len(desk.send("task.transfer-attempt-failed", payload)) == 2
+        payload = transfer_payload(client, transfer.sid, "initiated", seconds, transfer_failed_reason=f"no. {seconds}")
+        assert len(client.send("task.transfer-attempt-failed", payload)) == 2
         assert transfer.transfer_failed_reason == f"no. {seconds}"
-    assert len(desk.send("task.transfer-completed", transfer_payload(desk, transfer.sid, "complete", 4))) == 2
+    assert len(client.send("task.transfer-completed", transfer_payload(client, transfer.sid, "complete", 4))) == 2
 
 
-def test_canceling_a_transfer(desk: Desk) -> None:
+def test_canceling_a_transfer(client: ConnectedClient) -> None:
     """The answer changes the status, the event that follows fires once, and a second try is refused by the service."""
-    task, transfer = desk.reservation.task, desk.reservation.task.transfers.outgoing
+    task, transfer = client.reservation.task, client.reservation.task.transfers.outgoing
     assert transfer is not None
     assert done(transfer.cancel()) is transfer
     assert transfer.status == "canceled"
-    desk.sync()
-    assert desk.heard == []
-    payload = {**desk.bridge.state.transfers[transfer.sid], "task_sid": task.sid}
-    heard = desk.send("task.transfer-canceled", payload)
+    client.sync()
+    assert client.heard == []
+    payload = {**client.bridge.state.transfers[transfer.sid], "task_sid": task.sid}
+    heard = client.send("task.transfer-canceled", payload)
     assert heard == [("Task", "transfer_canceled", (transfer,)), ("OutgoingTransfer", "canceled", (transfer,))]
     refused = transfer.cancel().exception(5)
     assert refused is not None and "is already canceled . Cannot cancel transfer." in str(refused)
     assert task.transfers.outgoing is transfer
 
 
-def test_the_events_of_the_older_documents(desk: Desk) -> None:
+def test_the_events_of_the_older_documents(client: ConnectedClient) -> None:
     """What the older documents name on the Task, and today's on the transfer, both fire, under either spelling."""
-    task, transfer = desk.reservation.task, desk.reservation.task.transfers.outgoing
+    task, transfer = client.reservation.task, client.reservation.task.transfers.outgoing
     assert transfer is not None
     heard: list[tuple[str, Any]] = []
     task.on("transferAttemptFailed", lambda given: heard.append(("transferAttemptFailed", given)))
@@ -809,7 +813,7 @@ def test_the_events_of_the_older_documents(desk: Desk) -> None:
     task.on("transferFailed", lambda given: heard.append(("transferFailed", given)))
     transfer.on("attemptFailed", lambda given: heard.append(("attemptFailed", given)))
     transfer.on("failed", lambda given: heard.append(("failed", given)))
-    desk.send("task.transfer-attempt-failed", transfer_payload(desk, transfer.sid, "initiated", 1))
-    desk.send("task.transfer-failed", transfer_payload(desk, transfer.sid, "failed", 2))
+    client.send("task.transfer-attempt-failed", transfer_payload(client, transfer.sid, "initiated", 1))
+    client.send("task.transfer-failed", transfer_payload(client, transfer.sid, "failed", 2))
     names = ["transferAttemptFailed", "attemptFailed", "transferFailed", "failed"]
     assert heard == [(name, transfer) for name in names]

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.data.calls import ROWS, Row, fill
-from tests.integration.client import desk as desk_module
-from tests.integration.client.desk import Desk
+from tests.integration.client import connected_client as client_module
+from tests.integration.client.connected_client import ConnectedClient
 from tests.integration.client.ears import SECRET, make_token
 from tests.oracle.bridge import RecordingBridge
 from tests.oracle.relay import Relay
@@ -120,20 +120,20 @@ def everything() -> Iterator[Everything]:
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch, everything: Everything) -> Iterator[Desk]:
+def client(monkeypatch: pytest.MonkeyPatch, everything: Everything) -> Iterator[ConnectedClient]:
     """Give a Supervisor whose token is marked, and so is every attribute of worker and task."""
-    monkeypatch.setattr(desk_module, "TOKEN", TOKEN)
+    monkeypatch.setattr(client_module, "TOKEN", TOKEN)
     with RecordingBridge() as bridge:
         bridge.state.worker["attributes"] = json.dumps(MARKED)
-        desk = Desk(bridge, request_timeout=0.5)
+        client = ConnectedClient(bridge, request_timeout=0.5)
         mark_tasks(bridge)
         try:
-            yield desk
+            yield client
         finally:
-            for error in desk.errors():
+            for error in client.errors():
                 everything.add_error("error event", error)
             everything.add_world()
-            desk.worker.disconnect()
+            client.worker.disconnect()
 
 
 def mark_tasks(bridge: RecordingBridge) -> None:
@@ -142,9 +142,9 @@ def mark_tasks(bridge: RecordingBridge) -> None:
             task.update(attributes=json.dumps(MARKED), addons=json.dumps(MARKED))
 
 
-def arguments(row: Row, desk: Desk) -> dict[str, Any]:
+def arguments(row: Row, client: ConnectedClient) -> dict[str, Any]:
     """The row's arguments, with what becomes an attribute marked."""
-    found = {name: fill(value, desk.sids()) for name, value in row.arguments.items()}
+    found = {name: fill(value, client.sids()) for name, value in row.arguments.items()}
     if "attributes" in found or row.method in ("create_task", "transfer"):
         found["attributes"] = MARKED
     if row.method == "create_task":
@@ -152,14 +152,14 @@ def arguments(row: Row, desk: Desk) -> dict[str, Any]:
     return found
 
 
-def call_all(desk: Desk, everything: Everything) -> int:
+def call_all(client: ConnectedClient, everything: Everything) -> int:
     """Make every call, look at each Future and its error, and say how many failed."""
     failed = 0
     futures = []
-    workspace = Workspace(TOKEN, desk.worker.workspace_sid, eb_server=desk.bridge.eb_server, request_timeout=0.5)
+    workspace = Workspace(TOKEN, client.worker.workspace_sid, eb_server=client.bridge.eb_server, request_timeout=0.5)
     for row in CALLS:
-        target = workspace if row.owner == "Workspace" else desk.target(row.owner)
-        future = getattr(target, row.method)(**arguments(row, desk))
+        target = workspace if row.owner == "Workspace" else client.target(row.owner)
+        future = getattr(target, row.method)(**arguments(row, client))
         everything.add("repr of a Future", repr(future))
         futures.append(future)
     for future in futures:
@@ -210,12 +210,12 @@ def test_the_collector_sees_what_it_should() -> None:
 # -- calls -----------------------------------------------------------------------------------------------------------
 
 
-def test_calls_that_succeed(desk: Desk, everything: Everything) -> None:
+def test_calls_that_succeed(client: ConnectedClient, everything: Everything) -> None:
     """Every call with marked arguments, over the wire and back, at the lowest level of every logger."""
     for _ in range(2):
-        mark_tasks(desk.bridge)
-        assert call_all(desk, everything) <= 1  # a transfer that was canceled before
-    assert MARKED in (desk.worker.attributes, desk.reservation.task.attributes)
+        mark_tasks(client.bridge)
+        assert call_all(client, everything) <= 1  # a transfer that was canceled before
+    assert MARKED in (client.worker.attributes, client.reservation.task.attributes)
     assert everything.records > 10
 
 
@@ -237,29 +237,29 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_calls_that_fail(desk: Desk, everything: Everything, failure: str) -> None:
+def test_calls_that_fail(client: ConnectedClient, everything: Everything, failure: str) -> None:
     """Every call against every kind of failure, also where the service itself quotes the token."""
-    desk.bridge.on_call("", FAILURES[failure])
-    assert call_all(desk, everything) >= len(CALLS) - 6
-    desk.bridge.release()
+    client.bridge.on_call("", FAILURES[failure])
+    assert call_all(client, everything) >= len(CALLS) - 6
+    client.bridge.release()
 
 
-def test_answers_with_one_wrong_field(desk: Desk, everything: Everything) -> None:
+def test_answers_with_one_wrong_field(client: ConnectedClient, everything: Everything) -> None:
     """A payload is refused for what it is, and what it holds is not shown: each field once with a marked value."""
-    worker = desk.wire("Worker")
+    worker = client.wire("Worker")
     for key in set(worker) - SHOWN:
         for value in (VALUE, [VALUE], {"a": VALUE}, json.dumps(VALUE), f'{{"a": {VALUE}'):
-            desk.bridge.on_call(r"Workers/\w+$", {**worker, "version": 10**6, key: value}, method="POST", times=1)
-            everything.add_error("call", desk.worker.set_attributes(MARKED).exception(5))
-    desk.bridge.on_call("", {"contents": VALUE})
-    workspace = desk.target("Workspace")
+            client.bridge.on_call(r"Workers/\w+$", {**worker, "version": 10**6, key: value}, method="POST", times=1)
+            everything.add_error("call", client.worker.set_attributes(MARKED).exception(5))
+    client.bridge.on_call("", {"contents": VALUE})
+    workspace = client.target("Workspace")
     everything.add_error("call", workspace.fetch_workers_info().exception(5))
     everything.add("repr", repr(workspace))
 
 
-def test_arguments_that_are_refused(desk: Desk, everything: Everything) -> None:
+def test_arguments_that_are_refused(client: ConnectedClient, everything: Everything) -> None:
     """TypeError and ValueError for attributes tell the type, not the value."""
-    worker, task = desk.worker, desk.reservation.task
+    worker, task = client.worker, client.reservation.task
     bad: list[Any] = [
         VALUE,
         [VALUE], {VALUE: object()}, {VALUE: {VALUE}}, {(VALUE,): 1}, {VALUE: float("nan")}, {VALUE.encode(): VALUE},
@@ -288,9 +288,9 @@ def test_arguments_that_are_refused(desk: Desk, everything: Everything) -> None:
 # -- events ----------------------------------------------------------------------------------------------------------
 
 
-def test_events_good_and_bad(desk: Desk, everything: Everything) -> None:
+def test_events_good_and_bad(client: ConnectedClient, everything: Everything) -> None:
     """Marked payloads of every type, whole, cut, and with each field of a wrong type."""
-    bridge = desk.bridge
+    bridge = client.bridge
     for event_type in EVENTS:
         try:
             payload = payloads.event(event_type)
@@ -306,21 +306,21 @@ def test_events_good_and_bad(desk: Desk, everything: Everything) -> None:
         bridge.send_raw(f'{{"event_type": ["{VALUE}"], "payload": {{}}}}')
         bridge.send_raw(text.encode() + b"\xff")
         bridge.send_raw(text.encode(), binary=True)
-    desk.sync()
-    assert len(desk.errors()) > 100 and desk.worker.ready
-    everything.add("repr of errors", *(repr(each) for each in desk.errors()))
+    client.sync()
+    assert len(client.errors()) > 100 and client.worker.ready
+    everything.add("repr of errors", *(repr(each) for each in client.errors()))
 
 
-def test_objects_show_no_attributes(desk: Desk, everything: Everything) -> None:
+def test_objects_show_no_attributes(client: ConnectedClient, everything: Everything) -> None:
     """The repr of each object, its mappings and its transfers, and the refusal to pickle it."""
     import pickle
 
-    reservation = desk.new_reservation(outgoing={}, transfer={}, task={"attributes": MARKED})
-    worker = desk.worker
+    reservation = client.new_reservation(outgoing={}, transfer={}, task={"attributes": MARKED})
+    worker = client.worker
     objects = [
         worker, worker.activity, worker.activities, worker.channels, *worker.channels.values(), worker.reservations,
         reservation, reservation.task, reservation.task.transfers, reservation.transfer,
-        worker.stream("ready", timeout=0.01), desk.target("Workspace"), worker.start(),
+        worker.stream("ready", timeout=0.01), client.target("Workspace"), worker.start(),
     ]  # fmt: skip
     everything.add("repr", *(repr(each) for each in objects), *(str(each) for each in objects))
     for each in (worker, reservation, reservation.task):
@@ -367,9 +367,9 @@ def test_connections_that_fail(everything: Everything) -> None:
         fail(Worker(TOKEN, ws_server="ws://no-such-host.invalid/"), 0.5)
 
 
-def test_connections_that_are_lost(desk: Desk, everything: Everything) -> None:
+def test_connections_that_are_lost(client: ConnectedClient, everything: Everything) -> None:
     """A close frame that quotes the token, a reset, a protocol error, a refused reconnection, a new marked token."""
-    bridge, worker = desk.bridge, desk.worker
+    bridge, worker = client.bridge, client.worker
     worker.on("disconnected", lambda reason: everything.add("reason", str(reason), repr(reason)))
     endings: tuple[Callable[[], None], ...] = (
         lambda: bridge.close(1008, f"Bad {TOKEN}"),
@@ -388,7 +388,7 @@ def test_connections_that_are_lost(desk: Desk, everything: Everything) -> None:
     everything.add_world()
     bridge.refuse_handshake(401, {"message": f"Bad token {TOKEN}2"})
     bridge.abort()
-    eventually(lambda: any(isinstance(error, TokenError) for error in desk.errors()))
+    eventually(lambda: any(isinstance(error, TokenError) for error in client.errors()))
 
 
 def test_tokens_and_their_secrets(everything: Everything) -> None:

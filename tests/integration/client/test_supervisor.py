@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.desk import Desk, done, open_desk, same_json
+from tests.integration.client.connected_client import ConnectedClient, connected_client, done, same_json
 from twilio_taskrouter_worker import (
     AuthorizationError,
     InvalidAnswerError,
@@ -23,15 +23,15 @@ MODES = ("monitor", "whisper", "barge")
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
+def client() -> Iterator[ConnectedClient]:
     """A supervisor at a bridge, with ``enable_version_check`` on."""
-    with open_desk(enable_version_check=True) as desk:
-        yield desk
+    with connected_client(enable_version_check=True) as client:
+        yield client
 
 
-def test_it_is_a_worker(desk: Desk) -> None:
+def test_it_is_a_worker(client: ConnectedClient) -> None:
     """It has all of Worker, with the same events, and calls itself a Supervisor."""
-    supervisor = desk.worker
+    supervisor = client.worker
     assert isinstance(supervisor, Worker)
     assert Supervisor._events is Worker._events
     assert repr(supervisor) == f"<Supervisor {supervisor.name!r} {supervisor.sid} 'Available' ready>"
@@ -41,128 +41,133 @@ def test_it_is_a_worker(desk: Desk) -> None:
     assert supervisor.attributes == {"a": 1}
 
 
-def test_another_workers_attributes(desk: Desk) -> None:
+def test_another_workers_attributes(client: ConnectedClient) -> None:
     """The result is that worker as it is now; the supervisor's own attributes and version stay."""
-    before = desk.worker.to_dict()
+    before = client.worker.to_dict()
     new = {"languages": ["pt"], "skill": 2.5, "ok": True, "none": None}
-    with desk.calls() as made:
-        info = done(desk.worker.set_worker_attributes(desk.other["sid"], new))
+    with client.calls() as made:
+        info = done(client.worker.set_worker_attributes(client.other["sid"], new))
     assert type(info) is WorkerInfo
-    assert (info.sid, info.name, info.attributes) == (desk.other["sid"], "Ravi", new)
-    assert json.loads(desk.bridge.state.workers[info.sid]["attributes"]) == new
-    assert desk.worker.to_dict() == before
+    assert (info.sid, info.name, info.attributes) == (client.other["sid"], "Ravi", new)
+    assert json.loads(client.bridge.state.workers[info.sid]["attributes"]) == new
+    assert client.worker.to_dict() == before
     assert same_json(made[0].params, {"Attributes": new})
 
 
-def test_another_workers_activity(desk: Desk) -> None:
+def test_another_workers_activity(client: ConnectedClient) -> None:
     """Likewise; the supervisor's own activity stays, and no event of its own fires."""
-    before, activity = desk.worker.activity, desk.target("Activity")
-    info = done(desk.worker.set_worker_activity(desk.other["sid"], activity.sid))
+    before, activity = client.worker.activity, client.target("Activity")
+    info = done(client.worker.set_worker_activity(client.other["sid"], activity.sid))
     assert type(info) is WorkerInfo
-    assert (info.sid, info.activity_sid, info.activity_name) == (desk.other["sid"], activity.sid, activity.name)
+    assert (info.sid, info.activity_sid, info.activity_name) == (client.other["sid"], activity.sid, activity.name)
     assert info.available is activity.available
-    assert desk.worker.activity is before
+    assert client.worker.activity is before
     assert not activity.is_current
-    desk.sync()
-    assert desk.heard == []
+    client.sync()
+    assert client.heard == []
 
 
 @pytest.mark.parametrize("reject", [None, False, True])
-def test_rejecting_another_workers_reservations(desk: Desk, reject: bool | None) -> None:
+def test_rejecting_another_workers_reservations(client: ConnectedClient, reject: bool | None) -> None:
     """The option goes out as it is given, for an available activity too: the service judges that of another worker."""
-    for activity in desk.worker.activities.values():
-        with desk.calls() as made:
-            done(desk.worker.set_worker_activity(desk.other["sid"], activity.sid, reject_pending_reservations=reject))
+    for activity in client.worker.activities.values():
+        with client.calls() as made:
+            done(
+                client.worker.set_worker_activity(client.other["sid"], activity.sid, reject_pending_reservations=reject)
+            )
         expected: dict[str, Any] = {"ActivitySid": activity.sid}
         if reject is not None:
             expected["RejectPendingReservations"] = reject
         assert same_json(made[0].params, expected)
 
 
-def test_the_own_version_is_not_sent_for_another_worker(desk: Desk) -> None:
+def test_the_own_version_is_not_sent_for_another_worker(client: ConnectedClient) -> None:
     """Two workers have two versions: with the check on, a call about another worker still has no If-Match."""
-    with desk.bridge.state.lock:
-        desk.bridge.state.workers[desk.other["sid"]]["version"] = 1000
-    sids = desk.sids()
-    with desk.calls() as made:
-        done(desk.worker.set_worker_attributes(desk.other["sid"], {}))
-        done(desk.worker.set_worker_activity(desk.other["sid"], sids["activity"]))
+    with client.bridge.state.lock:
+        client.bridge.state.workers[client.other["sid"]]["version"] = 1000
+    sids = client.sids()
+    with client.calls() as made:
+        done(client.worker.set_worker_attributes(client.other["sid"], {}))
+        done(client.worker.set_worker_activity(client.other["sid"], sids["activity"]))
         for mode in MODES:
-            done(getattr(desk.worker, mode)(sids["task"], sids["reservation"]))
+            done(getattr(client.worker, mode)(sids["task"], sids["reservation"]))
     assert [call.if_match for call in made] == [None] * 5
     # Its own calls have it, and are refused where it is old.
-    with desk.bridge.state.lock:
-        desk.bridge.state.worker["version"] += 1
+    with client.bridge.state.lock:
+        client.bridge.state.worker["version"] += 1
     with pytest.raises(VersionConflictError):
-        done(desk.worker.set_attributes({}))
+        done(client.worker.set_attributes({}))
 
 
-def test_setting_its_own_attributes_as_anothers(desk: Desk) -> None:
+def test_setting_its_own_attributes_as_anothers(client: ConnectedClient) -> None:
     """The call is about a sid like any other: the client's own object follows with the event."""
-    worker = desk.worker
+    worker = client.worker
     before = worker.attributes
     info = done(worker.set_worker_attributes(worker.sid, {"mine": 1}))
     assert info.attributes == {"mine": 1}
     assert worker.attributes == before
-    assert desk.send("worker.attributes.update", desk.wire("Worker")) == [("Worker", "attributes_updated", (worker,))]
+    assert client.send("worker.attributes.update", client.wire("Worker")) == [
+        ("Worker", "attributes_updated", (worker,))
+    ]
     assert worker.attributes == {"mine": 1}
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_listening_in(desk: Desk, mode: str) -> None:
+def test_listening_in(client: ConnectedClient, mode: str) -> None:
     """Each mode is sent by its name, the Future resolves to None, and nothing of the supervisor's own changes."""
-    before = desk.snapshot()
+    before = client.snapshot()
     for extra in (None, {}, {"Timeout": 30, "Muted": True, "Nested": {"a": [1]}}):
-        with desk.calls() as made:
-            future = getattr(desk.worker, mode)("WT1/2", desk.reservation_sid, extra)
+        with client.calls() as made:
+            future = getattr(client.worker, mode)("WT1/2", client.reservation_sid, extra)
             assert done(future) is None
         assert (
-            made[0].url == f"Workspaces/{desk.worker.workspace_sid}/Tasks/WT1%2F2/Reservations/{desk.reservation_sid}"
+            made[0].url
+            == f"Workspaces/{client.worker.workspace_sid}/Tasks/WT1%2F2/Reservations/{client.reservation_sid}"
         )
-        own = {"Instruction": "supervise", "Supervisor": desk.worker.sid, "SupervisorMode": mode}
+        own = {"Instruction": "supervise", "Supervisor": client.worker.sid, "SupervisorMode": mode}
         assert same_json(made[0].params, {**(extra or {}), **own})
-    assert desk.snapshot() == before
+    assert client.snapshot() == before
 
 
-def test_whatever_is_answered_to_listening_in_will_do(desk: Desk) -> None:
+def test_whatever_is_answered_to_listening_in_will_do(client: ConnectedClient) -> None:
     """Nothing of the answer is used."""
     answers: list[Any] = [None, [], "text", {}]
-    desk.bridge.on_call("/Tasks/WT1/", [(200, {"payload": each}) for each in answers])
+    client.bridge.on_call("/Tasks/WT1/", [(200, {"payload": each}) for each in answers])
     for _ in answers:
-        assert done(desk.worker.monitor("WT1", "WR1")) is None
+        assert done(client.worker.monitor("WT1", "WR1")) is None
 
 
-def test_what_the_service_refuses(desk: Desk) -> None:
+def test_what_the_service_refuses(client: ConnectedClient) -> None:
     """Roles and unknown sids are the service's to judge: its words come out of the Future."""
-    worker = desk.worker
+    worker = client.worker
     with pytest.raises(NotFoundError, match="WKnobody"):
         done(worker.set_worker_attributes("WKnobody", {}))
     with pytest.raises(NotFoundError):
         done(worker.barge("WTnone", "WRnone"))
-    desk.bridge.on_call("Workspaces", 403)
+    client.bridge.on_call("Workspaces", 403)
     for future in (
         worker.monitor("WT1", "WR1"),
-        worker.set_worker_activity(desk.other["sid"], "WA1"),
-        worker.set_worker_attributes(desk.other["sid"], {}),
+        worker.set_worker_activity(client.other["sid"], "WA1"),
+        worker.set_worker_attributes(client.other["sid"], {}),
     ):
         assert type(future.exception(5)) is AuthorizationError
 
 
 @pytest.mark.parametrize("payload", [None, [], {}, {"sid": "WK1"}, "text"])
-def test_an_answer_that_is_no_worker(desk: Desk, payload: Any) -> None:
+def test_an_answer_that_is_no_worker(client: ConnectedClient, payload: Any) -> None:
     """The call fails, and says what the answer lacks."""
-    desk.bridge.on_call(f"/{desk.other['sid']}$", (200, {"payload": payload}))
+    client.bridge.on_call(f"/{client.other['sid']}$", (200, {"payload": payload}))
     for future in (
-        desk.worker.set_worker_attributes(desk.other["sid"], {}),
-        desk.worker.set_worker_activity(desk.other["sid"], "WA1"),
+        client.worker.set_worker_attributes(client.other["sid"], {}),
+        client.worker.set_worker_activity(client.other["sid"], "WA1"),
     ):
         with pytest.raises(InvalidAnswerError):
             done(future)
 
 
-def test_a_supervisor_reads_others_by_a_workspace(desk: Desk) -> None:
+def test_a_supervisor_reads_others_by_a_workspace(client: ConnectedClient) -> None:
     """What ``set_worker_attributes`` gives is what a Workspace would read."""
-    info = done(desk.worker.set_worker_attributes(desk.other["sid"], {"a": 1}))
-    read = done(desk.target("Workspace").fetch_worker_info(desk.other["sid"]))
+    info = done(client.worker.set_worker_attributes(client.other["sid"], {"a": 1}))
+    read = done(client.target("Workspace").fetch_worker_info(client.other["sid"]))
     assert info == read
     assert info.to_dict() == read.to_dict()

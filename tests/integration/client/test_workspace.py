@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.data.calls import KINDS
-from tests.integration.client.desk import TOKEN, done, same_json
+from tests.integration.client.connected_client import TOKEN, done, same_json
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Call, Hang
 from twilio_taskrouter_worker import (

@@ -155,7 +155,7 @@ def test_a_call_that_cannot_be_made() -> None:
 # -- the loader ------------------------------------------------------------------------------------------------------
 
 
-class Desk:
+class LoaderDriver:
     """A loader whose calls are answered by hand."""
 
     def __init__(self) -> None:
@@ -182,35 +182,35 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def driver() -> LoaderDriver:
+    return LoaderDriver()
 
 
-def test_the_worker_and_its_lists_at_once(desk: Desk) -> None:
+def test_the_worker_and_its_lists_at_once(driver: LoaderDriver) -> None:
     """The worker and the three lists are asked for together, and come together."""
-    lists = desk.loader.read_lists()
-    assert [(route, params) for route, params, _, _ in desk.calls] == [
+    lists = driver.loader.read_lists()
+    assert [(route, params) for route, params, _, _ in driver.calls] == [
         (routes.GET_WORKER, {}),
         (routes.LIST_ACTIVITIES, {"PageSize": 1000}),
         (routes.LIST_CHANNELS, {"PageSize": 1000}),
         (routes.LIST_RESERVATIONS, {"Active": "true", "PageSize": 1000}),
     ]
-    assert all(sids == {"ws": "WS1", "wk": "WK1"} for _, _, sids, _ in desk.calls)
-    desk.answer(routes.LIST_RESERVATIONS, page("r1", after_sid="x"))
-    desk.answer(routes.LIST_CHANNELS, page("c"))
-    desk.answer(routes.LIST_ACTIVITIES, page("a"))
-    desk.answer(routes.GET_WORKER, "w")
+    assert all(sids == {"ws": "WS1", "wk": "WK1"} for _, _, sids, _ in driver.calls)
+    driver.answer(routes.LIST_RESERVATIONS, page("r1", after_sid="x"))
+    driver.answer(routes.LIST_CHANNELS, page("c"))
+    driver.answer(routes.LIST_ACTIVITIES, page("a"))
+    driver.answer(routes.GET_WORKER, "w")
     assert not lists.done()
-    desk.answer(routes.LIST_RESERVATIONS, page("r2"))
+    driver.answer(routes.LIST_RESERVATIONS, page("r2"))
     assert lists.result(0) == Snapshot("w", ["a"], ["c"], ["r1", "r2"])
 
 
 @pytest.mark.parametrize("route", [routes.GET_WORKER, routes.LIST_ACTIVITIES, routes.LIST_RESERVATIONS])
-def test_one_failure_fails_all(desk: Desk, route: Route) -> None:
+def test_one_failure_fails_all(driver: LoaderDriver, route: Route) -> None:
     """The first error counts."""
-    lists = desk.loader.read_lists()
-    desk.answer(route, UNREAD)
-    desk.answer(routes.LIST_CHANNELS, NetworkError("later"))
+    lists = driver.loader.read_lists()
+    driver.answer(route, UNREAD)
+    driver.answer(routes.LIST_CHANNELS, NetworkError("later"))
     assert lists.exception(0) is UNREAD
 
 
@@ -225,18 +225,18 @@ def test_an_unforeseen_failure() -> None:
 # -- looking up ------------------------------------------------------------------------------------------------------
 
 
-def test_looking_up(desk: Desk) -> None:
+def test_looking_up(driver: LoaderDriver) -> None:
     """Each reservation is read, with its task where the answer names only its sid; one that is gone is None."""
-    looked_up = desk.loader.look_up(["WR1", "WR2", "WR3", "WR4"])
-    assert [sids["reservation"] for _, _, sids, _ in desk.calls] == ["WR1", "WR2", "WR3", "WR4"]
-    desk.answer(routes.GET_RESERVATION, {"sid": "WR1", "task_sid": "WT1"})
-    desk.answer(routes.GET_RESERVATION, NotFoundError("gone", status=404))
-    desk.answer(routes.GET_RESERVATION, {"sid": "WR3", "task_sid": "WT3", "task": {"sid": "WT3"}})
-    desk.answer(routes.GET_RESERVATION, {"sid": "WR4", "task_sid": "WT4"})
-    assert [call[2]["task"] for call in desk.calls if call[0] is routes.GET_TASK] == ["WT1", "WT4"]
-    desk.answer(routes.GET_TASK, {"sid": "WT1"})
+    looked_up = driver.loader.look_up(["WR1", "WR2", "WR3", "WR4"])
+    assert [sids["reservation"] for _, _, sids, _ in driver.calls] == ["WR1", "WR2", "WR3", "WR4"]
+    driver.answer(routes.GET_RESERVATION, {"sid": "WR1", "task_sid": "WT1"})
+    driver.answer(routes.GET_RESERVATION, NotFoundError("gone", status=404))
+    driver.answer(routes.GET_RESERVATION, {"sid": "WR3", "task_sid": "WT3", "task": {"sid": "WT3"}})
+    driver.answer(routes.GET_RESERVATION, {"sid": "WR4", "task_sid": "WT4"})
+    assert [call[2]["task"] for call in driver.calls if call[0] is routes.GET_TASK] == ["WT1", "WT4"]
+    driver.answer(routes.GET_TASK, {"sid": "WT1"})
     assert not looked_up.done()
-    desk.answer(routes.GET_TASK, NotFoundError("gone", status=404))
+    driver.answer(routes.GET_TASK, NotFoundError("gone", status=404))
     found, error = looked_up.result(0)
     assert error is None and found == {
         "WR1": {"sid": "WR1", "task_sid": "WT1", "task": {"sid": "WT1"}},
@@ -247,27 +247,27 @@ def test_looking_up(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("odd", [None, [], "x", {"sid": "WR1"}, {"task_sid": ""}, {"task_sid": 5}])
-def test_looking_up_odd_answers(desk: Desk, odd: Any) -> None:
+def test_looking_up_odd_answers(driver: LoaderDriver, odd: Any) -> None:
     """What names no task is taken as it is; whoever reads it finds out."""
-    looked_up = desk.loader.look_up(["WR1"])
-    desk.answer(routes.GET_RESERVATION, odd)
+    looked_up = driver.loader.look_up(["WR1"])
+    driver.answer(routes.GET_RESERVATION, odd)
     assert looked_up.result(0) == ({"WR1": odd}, None)
 
 
-def test_what_was_found_comes_with_the_first_error(desk: Desk) -> None:
+def test_what_was_found_comes_with_the_first_error(driver: LoaderDriver) -> None:
     """An error costs the look-up that failed, not those that succeeded, before it or after."""
-    looked_up = desk.loader.look_up(["WR1", "WR2", "WR3"])
-    desk.answer(routes.GET_RESERVATION, {"sid": "WR1"})
-    desk.answer(routes.GET_RESERVATION, UNREAD)
+    looked_up = driver.loader.look_up(["WR1", "WR2", "WR3"])
+    driver.answer(routes.GET_RESERVATION, {"sid": "WR1"})
+    driver.answer(routes.GET_RESERVATION, UNREAD)
     assert not looked_up.done()
-    desk.answer(routes.GET_RESERVATION, {"sid": "WR3"})
+    driver.answer(routes.GET_RESERVATION, {"sid": "WR3"})
     assert looked_up.result(0) == ({"WR1": {"sid": "WR1"}, "WR3": {"sid": "WR3"}}, UNREAD)
 
 
-def test_looking_up_when_closed(desk: Desk) -> None:
+def test_looking_up_when_closed(driver: LoaderDriver) -> None:
     """A call that cannot be made any more is an error like others."""
-    desk.refuse = ClosedError("closed")
-    assert desk.loader.look_up(["WR1"]).result(0) == ({}, desk.refuse)
+    driver.refuse = ClosedError("closed")
+    assert driver.loader.look_up(["WR1"]).result(0) == ({}, driver.refuse)
 
 
 # -- the activity to connect with ------------------------------------------------------------------------------------
@@ -275,11 +275,11 @@ def test_looking_up_when_closed(desk: Desk) -> None:
 ACTIVITIES = [{"sid": "WA1", "friendly_name": "Available"}, "odd", {"sid": "WA2"}]
 
 
-def test_setting_the_activity(desk: Desk) -> None:
+def test_setting_the_activity(driver: LoaderDriver) -> None:
     """One POST, whose answer is the worker from then on."""
-    worker = desk.loader.set_activity("WA1")
-    assert [(route, params) for route, params, _, _ in desk.calls] == [(routes.SET_ACTIVITY, {"ActivitySid": "WA1"})]
-    desk.answer(routes.SET_ACTIVITY, "moved")
+    worker = driver.loader.set_activity("WA1")
+    assert [(route, params) for route, params, _, _ in driver.calls] == [(routes.SET_ACTIVITY, {"ActivitySid": "WA1"})]
+    driver.answer(routes.SET_ACTIVITY, "moved")
     assert worker.result(0) == "moved"
 
 

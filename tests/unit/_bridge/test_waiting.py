@@ -23,7 +23,7 @@ SOON = 5.0
 CLOSED = ClosedError("over")
 
 
-class Desk:
+class WaitingDriver:
     """A worker whose events are fired by hand, on a dispatch thread, and a thread to wait on."""
 
     def __init__(self) -> None:
@@ -69,42 +69,42 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
+def driver() -> Iterator[WaitingDriver]:
     with no_leftover_threads():
-        desk = Desk()
-        yield desk
-        desk.waiting.close(CLOSED, desk.dispatcher.thread)
-        desk.executor.shutdown()
-        desk.dispatcher.stop()
-        desk.dispatcher.thread.join(SOON)
+        driver = WaitingDriver()
+        yield driver
+        driver.waiting.close(CLOSED, driver.dispatcher.thread)
+        driver.executor.shutdown()
+        driver.dispatcher.stop()
+        driver.dispatcher.thread.join(SOON)
 
 
 # -- wait_for --------------------------------------------------------------------------------------------------------
 
 
-def test_wait_for(desk: Desk) -> None:
+def test_wait_for(driver: WaitingDriver) -> None:
     """It returns the next event's arguments, however many, and does not listen any more."""
-    first = desk.in_background(lambda: desk.worker.wait_for("reconnecting", SOON), "reconnecting")
-    desk.fire("reconnecting", 1.5)
+    first = driver.in_background(lambda: driver.worker.wait_for("reconnecting", SOON), "reconnecting")
+    driver.fire("reconnecting", 1.5)
     assert first.result(SOON) == (1.5,)
-    second = desk.in_background(lambda: desk.worker.wait_for("tokenUpdated"))
-    desk.fire("token_updated")
+    second = driver.in_background(lambda: driver.worker.wait_for("tokenUpdated"))
+    driver.fire("token_updated")
     assert second.result(SOON) == ()
-    assert not desk.worker._listening("token_updated")
+    assert not driver.worker._listening("token_updated")
 
 
-def test_only_the_next_event_counts(desk: Desk) -> None:
+def test_only_the_next_event_counts(driver: WaitingDriver) -> None:
     """What came before the wait began is not waited for, and of two events the first is returned."""
-    desk.fire("reconnecting", 1.0)
-    desk.on_dispatch_thread(lambda: None)
-    outcome = desk.in_background(lambda: desk.worker.wait_for("reconnecting", SOON), "reconnecting")
-    desk.dispatcher.put(
-        lambda: desk.dispatcher.fire([Notice(desk.worker, "reconnecting", (delay,)) for delay in (2.0, 3.0)])
+    driver.fire("reconnecting", 1.0)
+    driver.on_dispatch_thread(lambda: None)
+    outcome = driver.in_background(lambda: driver.worker.wait_for("reconnecting", SOON), "reconnecting")
+    driver.dispatcher.put(
+        lambda: driver.dispatcher.fire([Notice(driver.worker, "reconnecting", (delay,)) for delay in (2.0, 3.0)])
     )
     assert outcome.result(SOON) == (2.0,)
 
 
-def test_a_predicate(desk: Desk) -> None:
+def test_a_predicate(driver: WaitingDriver) -> None:
     """Events for which the predicate is false are passed over; it runs on the dispatch thread."""
     threads: set[threading.Thread] = set()
 
@@ -112,64 +112,64 @@ def test_a_predicate(desk: Desk) -> None:
         threads.add(threading.current_thread())
         return delay > 2
 
-    outcome = desk.in_background(
-        lambda: desk.worker.wait_for("reconnecting", predicate=long, timeout=SOON), "reconnecting"
+    outcome = driver.in_background(
+        lambda: driver.worker.wait_for("reconnecting", predicate=long, timeout=SOON), "reconnecting"
     )
     for delay in (1.0, 2.0, 3.0, 4.0):
-        desk.fire("reconnecting", delay)
+        driver.fire("reconnecting", delay)
     assert outcome.result(SOON) == (3.0,)
-    assert threads == {desk.dispatcher.thread}
+    assert threads == {driver.dispatcher.thread}
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), TimeoutError("of the predicate's own")])
-def test_a_predicate_that_raises(desk: Desk, error: Exception) -> None:
+def test_a_predicate_that_raises(driver: WaitingDriver, error: Exception) -> None:
     """What it raises ends the wait, and is raised by it."""
 
     def bad(delay: float) -> bool:
         raise error
 
-    outcome = desk.in_background(lambda: desk.worker.wait_for("reconnecting", SOON, bad), "reconnecting")
-    desk.fire("reconnecting", 1.0)
+    outcome = driver.in_background(lambda: driver.worker.wait_for("reconnecting", SOON, bad), "reconnecting")
+    driver.fire("reconnecting", 1.0)
     assert outcome.exception(SOON) is error
 
 
 @pytest.mark.parametrize("timeout", [0.01, 0, -1])
-def test_wait_for_gives_up(desk: Desk, timeout: float) -> None:
+def test_wait_for_gives_up(driver: WaitingDriver, timeout: float) -> None:
     """After the timeout it raises, saying what did not come, and does not listen any more."""
     with pytest.raises(TimeoutError, match=f"'token_updated' did not come within {timeout:g} s"):
-        desk.worker.wait_for("token_updated", timeout)
-    assert not desk.worker._listening("token_updated")
+        driver.worker.wait_for("token_updated", timeout)
+    assert not driver.worker._listening("token_updated")
 
 
-def test_disconnecting_ends_the_wait(desk: Desk) -> None:
+def test_disconnecting_ends_the_wait(driver: WaitingDriver) -> None:
     """Every wait of the connection raises the error it ends with."""
     waits = [
-        desk.in_background(lambda: desk.worker.wait_for("token_updated")),
-        desk.in_background(lambda: desk.worker.wait_for("reconnecting"), "reconnecting"),
+        driver.in_background(lambda: driver.worker.wait_for("token_updated")),
+        driver.in_background(lambda: driver.worker.wait_for("reconnecting"), "reconnecting"),
     ]
-    desk.waiting.close(CLOSED, desk.dispatcher.thread)
+    driver.waiting.close(CLOSED, driver.dispatcher.thread)
     assert [each.exception(SOON) for each in waits] == [CLOSED, CLOSED]
 
 
-def test_a_wait_after_the_end(desk: Desk) -> None:
+def test_a_wait_after_the_end(driver: WaitingDriver) -> None:
     """Nothing can come from a connection that is over, so that a wait ends at once; the next connection is new."""
-    desk.waiting.close(CLOSED, desk.dispatcher.thread)
+    driver.waiting.close(CLOSED, driver.dispatcher.thread)
     with pytest.raises(ClosedError):
-        desk.worker.wait_for("token_updated")
-    assert list(desk.worker.stream("token_updated")) == []
-    desk.waiting.open(desk.dispatcher.thread)
-    outcome = desk.in_background(lambda: desk.worker.wait_for("token_updated", SOON))
-    desk.fire("token_updated")
+        driver.worker.wait_for("token_updated")
+    assert list(driver.worker.stream("token_updated")) == []
+    driver.waiting.open(driver.dispatcher.thread)
+    outcome = driver.in_background(lambda: driver.worker.wait_for("token_updated", SOON))
+    driver.fire("token_updated")
     assert outcome.result(SOON) == ()
 
 
-def test_the_end_of_an_earlier_connection(desk: Desk) -> None:
+def test_the_end_of_an_earlier_connection(driver: WaitingDriver) -> None:
     """The last step of a connection that is over ends no wait of the next one."""
-    second = desk.connect()
-    outcome = desk.in_background(lambda: desk.worker.wait_for("token_updated", SOON))
-    desk.waiting.close(CLOSED, desk.dispatcher.thread)
+    second = driver.connect()
+    outcome = driver.in_background(lambda: driver.worker.wait_for("token_updated", SOON))
+    driver.waiting.close(CLOSED, driver.dispatcher.thread)
     assert not outcome.done()
-    desk.fire("token_updated")
+    driver.fire("token_updated")
     assert outcome.result(SOON) == ()
     second.stop()
     second.thread.join(SOON)
@@ -188,29 +188,29 @@ def test_waiting_before_the_first_connection() -> None:
 
 
 @pytest.mark.parametrize("timeout", ["1", True, [1]])
-def test_bad_timeouts(desk: Desk, timeout: Any) -> None:
+def test_bad_timeouts(driver: WaitingDriver, timeout: Any) -> None:
     """A timeout is a number or None."""
     with pytest.raises(TypeError, match="timeout must be a number of seconds or None"):
-        desk.worker.wait_for("token_updated", timeout)
+        driver.worker.wait_for("token_updated", timeout)
     with pytest.raises(TypeError, match="timeout must be a number of seconds or None"):
-        desk.worker.stream("token_updated", timeout=timeout)
+        driver.worker.stream("token_updated", timeout=timeout)
 
 
-def test_a_bad_predicate(desk: Desk) -> None:
+def test_a_bad_predicate(driver: WaitingDriver) -> None:
     """A predicate is a function."""
     with pytest.raises(TypeError, match="predicate must be a function, not str"):
-        desk.worker.wait_for("token_updated", 1, "yes")  # type: ignore[call-overload]
+        driver.worker.wait_for("token_updated", 1, "yes")  # type: ignore[call-overload]
 
 
-def test_refused_inside_a_callback(desk: Desk) -> None:
+def test_refused_inside_a_callback(driver: WaitingDriver) -> None:
     """On the dispatch thread neither could ever end, and both are refused; so is stepping a stream made elsewhere."""
-    stream = desk.worker.stream("token_updated")
+    stream = driver.worker.stream("token_updated")
     for wait in (
-        lambda: desk.worker.wait_for("token_updated", 1),
-        lambda: desk.worker.stream("token_updated"),
+        lambda: driver.worker.wait_for("token_updated", 1),
+        lambda: driver.worker.stream("token_updated"),
         lambda: next(stream),
     ):
-        error = desk.on_dispatch_thread(wait)
+        error = driver.on_dispatch_thread(wait)
         assert isinstance(error, DispatchThreadError)
         assert "inside a callback would wait for itself" in error.message
 
@@ -218,100 +218,100 @@ def test_refused_inside_a_callback(desk: Desk) -> None:
 # -- stream ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_stream_misses_nothing(desk: Desk) -> None:
+def test_a_stream_misses_nothing(driver: WaitingDriver) -> None:
     """It listens from the call on: events before the first step are in it, in order."""
-    stream = desk.worker.stream("reconnecting", timeout=SOON)
+    stream = driver.worker.stream("reconnecting", timeout=SOON)
     for delay in (1.0, 2.0, 3.0):
-        desk.fire("reconnecting", delay)
+        driver.fire("reconnecting", delay)
     assert [next(stream), next(stream), next(stream)] == [1.0, 2.0, 3.0]
-    desk.waiting.close(CLOSED, desk.dispatcher.thread)
+    driver.waiting.close(CLOSED, driver.dispatcher.thread)
     assert list(stream) == []
 
 
-def test_what_a_stream_gives(desk: Desk) -> None:
+def test_what_a_stream_gives(driver: WaitingDriver) -> None:
     """One event: its argument, or a tuple where there is not exactly one. Several: the name comes first."""
-    bare = desk.worker.stream("token_updated", timeout=SOON)
-    several = desk.worker.stream("token_updated", "reconnecting", timeout=SOON)
-    desk.fire("token_updated")
-    desk.fire("reconnecting", 2.0)
+    bare = driver.worker.stream("token_updated", timeout=SOON)
+    several = driver.worker.stream("token_updated", "reconnecting", timeout=SOON)
+    driver.fire("token_updated")
+    driver.fire("reconnecting", 2.0)
     assert next(bare) == ()
     assert [next(several), next(several)] == [("token_updated",), ("reconnecting", 2.0)]
     for stream in (bare, several):
         stream.close()  # type: ignore[attr-defined]
 
 
-def test_a_stream_that_waited_long_enough(desk: Desk) -> None:
+def test_a_stream_that_waited_long_enough(driver: WaitingDriver) -> None:
     """After the timeout without an event the loop ends, and it listens no more."""
-    stream = desk.worker.stream("reconnecting", timeout=0.01)
-    desk.fire("reconnecting", 1.0)
+    stream = driver.worker.stream("reconnecting", timeout=0.01)
+    driver.fire("reconnecting", 1.0)
     assert list(stream) == [1.0]
     assert list(stream) == []
-    assert not desk.worker._listening("reconnecting")
+    assert not driver.worker._listening("reconnecting")
 
 
-def test_events_before_the_end_are_in_the_stream(desk: Desk) -> None:
+def test_events_before_the_end_are_in_the_stream(driver: WaitingDriver) -> None:
     """Disconnecting ends the loop after what came before."""
-    stream = desk.worker.stream("reconnecting")
-    desk.fire("reconnecting", 1.0)
-    desk.on_dispatch_thread(lambda: desk.waiting.close(CLOSED, desk.dispatcher.thread))
+    stream = driver.worker.stream("reconnecting")
+    driver.fire("reconnecting", 1.0)
+    driver.on_dispatch_thread(lambda: driver.waiting.close(CLOSED, driver.dispatcher.thread))
     assert list(stream) == [1.0]
 
 
-def test_closing_ends_the_loop(desk: Desk) -> None:
+def test_closing_ends_the_loop(driver: WaitingDriver) -> None:
     """close() on another thread ends a loop that waits; closing twice is no harm."""
-    stream = desk.worker.stream("token_updated")
-    outcome = desk.executor.submit(list, stream)
+    stream = driver.worker.stream("token_updated")
+    outcome = driver.executor.submit(list, stream)
     stream.close()  # type: ignore[attr-defined]
     stream.close()  # type: ignore[attr-defined]
     assert outcome.result(SOON) == []
 
 
-def test_a_stream_as_context(desk: Desk) -> None:
+def test_a_stream_as_context(driver: WaitingDriver) -> None:
     """The end of a with block stops listening."""
-    with desk.worker.stream("token_updated") as stream:  # type: ignore[attr-defined]
-        assert desk.worker._listening("token_updated")
-        desk.fire("token_updated")
+    with driver.worker.stream("token_updated") as stream:  # type: ignore[attr-defined]
+        assert driver.worker._listening("token_updated")
+        driver.fire("token_updated")
         assert next(stream) == ()
-    assert not desk.worker._listening("token_updated")
-    assert not desk.waiting._ends
+    assert not driver.worker._listening("token_updated")
+    assert not driver.waiting._ends
 
 
-def test_a_stream_that_is_dropped(desk: Desk) -> None:
+def test_a_stream_that_is_dropped(driver: WaitingDriver) -> None:
     """Breaking out of a loop drops the stream: nothing is kept for it, and the next event takes its listener off."""
-    desk.fire("reconnecting", 0.5)
-    stream = desk.worker.stream("reconnecting", timeout=SOON)
-    desk.fire("reconnecting", 1.0)
+    driver.fire("reconnecting", 0.5)
+    stream = driver.worker.stream("reconnecting", timeout=SOON)
+    driver.fire("reconnecting", 1.0)
     for delay in stream:
         assert delay in (0.5, 1.0)
         break
     del stream
     gc.collect()
-    assert not list(desk.waiting._ends)
-    desk.fire("reconnecting", 2.0)
-    eventually(lambda: not desk.worker._listening("reconnecting"))
+    assert not list(driver.waiting._ends)
+    driver.fire("reconnecting", 2.0)
+    eventually(lambda: not driver.worker._listening("reconnecting"))
 
 
 @pytest.mark.parametrize("lock", ["registration", "waiting"])
-def test_a_stream_that_is_dropped_amidst_a_lock(desk: Desk, lock: str) -> None:
+def test_a_stream_that_is_dropped_amidst_a_lock(driver: WaitingDriver, lock: str) -> None:
     """The garbage collector takes no lock, and so may come while one is held."""
     from twilio_taskrouter_worker.events import registration
 
-    stream = desk.worker.stream("token_updated")
-    with registration if lock == "registration" else desk.waiting._lock:
+    stream = driver.worker.stream("token_updated")
+    with registration if lock == "registration" else driver.waiting._lock:
         del stream
         gc.collect()
-    desk.fire("token_updated")
-    eventually(lambda: not desk.worker._listening("token_updated"))
+    driver.fire("token_updated")
+    eventually(lambda: not driver.worker._listening("token_updated"))
 
 
-def test_a_stream_of_nothing(desk: Desk) -> None:
+def test_a_stream_of_nothing(driver: WaitingDriver) -> None:
     """Without an event's name there is nothing to iterate; an unknown name is refused with the nearest one."""
     with pytest.raises(TypeError, match="at least one event"):
-        desk.worker.stream()  # type: ignore[call-overload]
+        driver.worker.stream()  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="did you mean 'token_updated'"):
-        desk.worker.stream("token_update")  # type: ignore[call-overload]
+        driver.worker.stream("token_update")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="did you mean 'token_updated'"):
-        desk.worker.wait_for("token_update")  # type: ignore[call-overload]
+        driver.worker.wait_for("token_update")  # type: ignore[call-overload]
 
 
 # -- fork ------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tests.unit.local.engine.desk import ACCOUNT, Desk
+from tests.unit.local.engine.driver import ACCOUNT, EngineDriver
 from twilio_taskrouter_worker.local.engine import Engine, Event
 from twilio_taskrouter_worker.local.engine.core.state import TaskState, WorkerState
 from twilio_taskrouter_worker.local.engine.core.workspace import WorkspaceState
@@ -185,15 +185,15 @@ def _check_room(ws: WorkspaceState, worker: WorkerState, channel_sid: str) -> No
     assert channel.occupied <= channel.configured_capacity
 
 
-def check_snapshot(desk: Desk, moment: int) -> None:
+def check_snapshot(driver: EngineDriver, moment: int) -> None:
     """A snapshot after the first entries of the journal, and the rest of it, come to where the whole journal comes."""
-    engine = Engine.replay(desk.journal[:moment], account_sid=ACCOUNT, seed=7, rules=desk.rules)
+    engine = Engine.replay(driver.journal[:moment], account_sid=ACCOUNT, seed=7, rules=driver.rules)
     restored = Engine.restore(engine.snapshot())
     captured = Engine.restore(engine.capture())
     assert restored.state() == captured.state() == engine.state()
     assert restored.snapshot() == engine.snapshot()
     check_state(restored)
-    for entry in desk.journal[moment:]:
+    for entry in driver.journal[moment:]:
         assert restored.apply(entry.command, entry.now).events == engine.apply(entry.command, entry.now).events
-    assert restored.state_digest() == desk.engine.state_digest()
-    assert restored.next_deadline() == desk.engine.next_deadline()
+    assert restored.state_digest() == driver.engine.state_digest()
+    assert restored.next_deadline() == driver.engine.next_deadline()

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.unit.local.engine.desk import ACCOUNT, Desk
+from tests.unit.local.engine.driver import ACCOUNT, EngineDriver
 from twilio_taskrouter_worker.local.engine import Engine, JournalEntry, Rejected, Rules, commands
 
 
 @pytest.fixture
-def desk() -> Desk:
-    """A desk with nobody at it."""
-    return Desk()
+def driver() -> EngineDriver:
+    """A driver of an empty workspace."""
+    return EngineDriver()
 
 
 def test_the_same_seed_makes_the_same_sids() -> None:
@@ -29,122 +29,122 @@ def test_the_same_seed_makes_the_same_sids() -> None:
     assert sids[0] == sids[1] != sids[2]
 
 
-def test_timers_run_before_the_command_each_at_its_own_time(desk: Desk) -> None:
+def test_timers_run_before_the_command_each_at_its_own_time(driver: EngineDriver) -> None:
     """A late command finds everything done that was due, in order, with the times it was due at."""
-    ann = desk.worker("Ann")
-    task = desk.task(timeout=200)
-    start = desk.now
-    desk.now += 1000
-    desk.do("UpdateWorker", sid=ann, attributes='{"late": true}')
-    assert [(event.type, event.at - start) for event in desk.events] == [
+    ann = driver.worker("Ann")
+    task = driver.task(timeout=200)
+    start = driver.now
+    driver.now += 1000
+    driver.do("UpdateWorker", sid=ann, attributes='{"late": true}')
+    assert [(event.type, event.at - start) for event in driver.events] == [
         ("reservation.timeout", 120),
         ("worker.activity.update", 120),
         ("task.canceled", 200),
         ("worker.attributes.update", 1000),
     ]
     with pytest.raises(Rejected):
-        desk.engine.task(desk.ws, task)
+        driver.engine.task(driver.ws, task)
 
 
-def test_timers_due_at_one_time_run_in_the_order_they_were_made(desk: Desk) -> None:
+def test_timers_due_at_one_time_run_in_the_order_they_were_made(driver: EngineDriver) -> None:
     """Two tasks with one deadline end in the order of their creation."""
-    tasks = [desk.task(timeout=50) for _ in range(3)]
-    desk.advance(50)
-    assert [event.task.sid for event in desk.events if event.task] == tasks
+    tasks = [driver.task(timeout=50) for _ in range(3)]
+    driver.advance(50)
+    assert [event.task.sid for event in driver.events if event.task] == tasks
 
 
-def test_a_refusal_brings_the_events_of_the_timers_with_it(desk: Desk) -> None:
+def test_a_refusal_brings_the_events_of_the_timers_with_it(driver: EngineDriver) -> None:
     """What was due has happened although the command was refused, and is in the journal as time passing."""
-    desk.worker("Ann")
-    desk.task()
-    desk.now += 500
+    driver.worker("Ann")
+    driver.task()
+    driver.now += 500
     with pytest.raises(Rejected) as caught:
-        desk.engine.apply(commands.DeleteWorker(workspace_sid=desk.ws, sid="WKxx"), desk.now)
+        driver.engine.apply(commands.DeleteWorker(workspace_sid=driver.ws, sid="WKxx"), driver.now)
     assert [event.type for event in caught.value.events] == ["reservation.timeout", "worker.activity.update"]
-    assert isinstance(desk.journal[-1].command, commands.AdvanceTime)
-    assert desk.replayed().state() == desk.engine.state()
+    assert isinstance(driver.journal[-1].command, commands.AdvanceTime)
+    assert driver.replayed().state() == driver.engine.state()
 
 
-def test_a_refusal_is_not_in_the_journal(desk: Desk) -> None:
+def test_a_refusal_is_not_in_the_journal(driver: EngineDriver) -> None:
     """Neither is time that passes without anything being due."""
-    before = len(desk.journal)
-    desk.refused("DeleteWorker", sid="WKxx")
-    desk.advance(5)
-    assert len(desk.journal) == before
+    before = len(driver.journal)
+    driver.refused("DeleteWorker", sid="WKxx")
+    driver.advance(5)
+    assert len(driver.journal) == before
 
 
-def test_time_does_not_go_back(desk: Desk) -> None:
+def test_time_does_not_go_back(driver: EngineDriver) -> None:
     """A clock that was set back counts as standing still, in the journal too."""
-    desk.engine.apply(commands.AdvanceTime(), desk.now + 100)
-    made = desk.engine.apply(commands.CreateWorker(workspace_sid=desk.ws, friendly_name="Ann"), desk.now).result
-    assert made.date_created == desk.now + 100 == desk.engine.now == desk.journal[-1].now
+    driver.engine.apply(commands.AdvanceTime(), driver.now + 100)
+    made = driver.engine.apply(commands.CreateWorker(workspace_sid=driver.ws, friendly_name="Ann"), driver.now).result
+    assert made.date_created == driver.now + 100 == driver.engine.now == driver.journal[-1].now
 
 
-def test_the_next_deadline(desk: Desk) -> None:
+def test_the_next_deadline(driver: EngineDriver) -> None:
     """The earliest timer counts, cancelled ones do not, and without any there is none."""
-    assert desk.engine.next_deadline() is None
-    task = desk.task(timeout=500)
-    assert desk.engine.next_deadline() == desk.now + 500
-    desk.worker("Ann")
-    assert desk.engine.next_deadline() == desk.now + 120
-    desk.do("DeleteTask", sid=task)
-    assert desk.engine.next_deadline() is None
+    assert driver.engine.next_deadline() is None
+    task = driver.task(timeout=500)
+    assert driver.engine.next_deadline() == driver.now + 500
+    driver.worker("Ann")
+    assert driver.engine.next_deadline() == driver.now + 120
+    driver.do("DeleteTask", sid=task)
+    assert driver.engine.next_deadline() is None
 
 
-def test_what_is_no_command_is_refused_loudly(desk: Desk) -> None:
+def test_what_is_no_command_is_refused_loudly(driver: EngineDriver) -> None:
     """A programming mistake is no refusal."""
     with pytest.raises(TypeError, match="Not a command of the engine: str"):
-        desk.engine.apply("accept", desk.now)  # type: ignore[arg-type]
+        driver.engine.apply("accept", driver.now)  # type: ignore[arg-type]
 
 
-def test_a_snapshot_does_not_move(desk: Desk) -> None:
+def test_a_snapshot_does_not_move(driver: EngineDriver) -> None:
     """What was handed out stays as it was, whatever happens afterwards."""
-    ann = desk.worker("Ann")
-    task = desk.do("CreateTask")
-    event = desk.event("reservation.created")
-    worker, channels = desk.worker_record(ann), desk.engine.channels(desk.ws, ann)
+    ann = driver.worker("Ann")
+    task = driver.do("CreateTask")
+    event = driver.event("reservation.created")
+    worker, channels = driver.worker_record(ann), driver.engine.channels(driver.ws, ann)
     kept = repr((task, event, worker, channels))
-    desk.to(desk.pending(ann)[0], "accepted")
-    desk.do("UpdateTask", sid=task.sid, assignment_status="completed")
+    driver.to(driver.pending(ann)[0], "accepted")
+    driver.do("UpdateTask", sid=task.sid, assignment_status="completed")
     assert repr((task, event, worker, channels)) == kept
     with pytest.raises(TypeError):
-        desk.engine.worker_attributes(desk.ws, ann)["x"] = 1  # type: ignore[index]
+        driver.engine.worker_attributes(driver.ws, ann)["x"] = 1  # type: ignore[index]
 
 
-def test_events_are_numbered_and_know_who_hears_them(desk: Desk) -> None:
+def test_events_are_numbered_and_know_who_hears_them(driver: EngineDriver) -> None:
     """Sequence and sid are unique; events without recipients are for the log only."""
-    ann = desk.worker("Ann")
-    desk.task()
-    created, logged = desk.event("reservation.created"), desk.event("task.created")
+    ann = driver.worker("Ann")
+    driver.task()
+    created, logged = driver.event("reservation.created"), driver.event("task.created")
     assert created.sequence > logged.sequence and created.sid != logged.sid
     assert len(created.sid) == 34 and created.sid.startswith("EV")
     assert created.bridge and created.recipients == (ann,) and not logged.bridge
     assert created.worker and created.worker.version == 1
 
 
-def test_a_replayed_journal_gives_the_same_digest(desk: Desk) -> None:
+def test_a_replayed_journal_gives_the_same_digest(driver: EngineDriver) -> None:
     """Everything that was done, read back as text and done again, ends in the same state; other state differs."""
-    ann = desk.worker("Ann", capacity=3)
-    flow = desk.workflow(default={"queue": desk.queue("Q")})
+    ann = driver.worker("Ann", capacity=3)
+    flow = driver.workflow(default={"queue": driver.queue("Q")})
     for number in range(3):
-        desk.task({"n": number}, workflow_sid=flow)
-    desk.to(desk.pending(ann)[1], "accepted")
-    desk.do("UpdateCustomerParticipant", worker_sid=ann, task_sid=desk.engine.tasks(desk.ws)[1].sid, hold=True)
-    desk.do("ResolveInstruction", canceled_reason_code=1)
-    desk.do("SessionOpened", worker_sid=ann)
-    desk.advance(130)
-    again = desk.replayed()
-    assert again.state() == desk.engine.state()
-    assert again.state_digest() == desk.engine.state_digest()
-    again.apply(commands.SessionOpened(workspace_sid=desk.ws, worker_sid=ann), desk.now)
-    assert again.state_digest() != desk.engine.state_digest()
+        driver.task({"n": number}, workflow_sid=flow)
+    driver.to(driver.pending(ann)[1], "accepted")
+    driver.do("UpdateCustomerParticipant", worker_sid=ann, task_sid=driver.engine.tasks(driver.ws)[1].sid, hold=True)
+    driver.do("ResolveInstruction", canceled_reason_code=1)
+    driver.do("SessionOpened", worker_sid=ann)
+    driver.advance(130)
+    again = driver.replayed()
+    assert again.state() == driver.engine.state()
+    assert again.state_digest() == driver.engine.state_digest()
+    again.apply(commands.SessionOpened(workspace_sid=driver.ws, worker_sid=ann), driver.now)
+    assert again.state_digest() != driver.engine.state_digest()
 
 
-def test_a_foreign_journal_does_not_replay(desk: Desk) -> None:
+def test_a_foreign_journal_does_not_replay(driver: EngineDriver) -> None:
     """With another seed the sids do not fit, and that is said."""
-    desk.task()
+    driver.task()
     with pytest.raises(Rejected):
-        Engine.replay(desk.journal, account_sid=ACCOUNT, seed=8)
+        Engine.replay(driver.journal, account_sid=ACCOUNT, seed=8)
 
 
 EXAMPLES: list[commands.Command] = [
@@ -203,23 +203,23 @@ def test_unset_shows_as_such() -> None:
         ("transfers", {}),
     ],
 )
-def test_reading_what_is_not_there(desk: Desk, name: str, fields: dict[str, Any]) -> None:
+def test_reading_what_is_not_there(driver: EngineDriver, name: str, fields: dict[str, Any]) -> None:
     """Unknown sids are not found, whatever they should name."""
     with pytest.raises(Rejected) as caught:
-        getattr(desk.engine, name)(desk.ws, "XX" + "0" * 32, **fields)
+        getattr(driver.engine, name)(driver.ws, "XX" + "0" * 32, **fields)
     assert caught.value.status == 404
-    assert caught.value.message.startswith(f"The requested resource /Workspaces/{desk.ws}/")
+    assert caught.value.message.startswith(f"The requested resource /Workspaces/{driver.ws}/")
 
 
-def test_reading_what_is_there(desk: Desk) -> None:
+def test_reading_what_is_there(driver: EngineDriver) -> None:
     """Single records are found by sid, lists are in order of creation."""
-    engine, ws = desk.engine, desk.ws
+    engine, ws = driver.engine, driver.ws
     queue, flow = engine.queues(ws)[0], engine.workflows(ws)[0]
     assert engine.queue(ws, queue.sid) == queue and engine.workflow(ws, flow.sid) == flow
     assert engine.task_channel(ws, "voice") == engine.task_channels(ws)[1]
-    tasks = [desk.task() for _ in range(3)]
+    tasks = [driver.task() for _ in range(3)]
     assert [task.sid for task in engine.tasks(ws)] == tasks
-    assert engine.activity(ws, desk.activity("Available")).available
+    assert engine.activity(ws, driver.activity("Available")).available
 
 
 def test_rules_are_given_with_the_engine() -> None:
@@ -229,16 +229,16 @@ def test_rules_are_given_with_the_engine() -> None:
 
 
 _HISTORY = """
-from tests.unit.local.engine.desk import Desk
-desk = Desk()
-desk.do("UpdateTaskQueue", sid=desk.engine.queues(desk.ws)[0].sid, max_reserved_workers=3)
+from tests.unit.local.engine.driver import EngineDriver
+driver = EngineDriver()
+driver.do("UpdateTaskQueue", sid=driver.engine.queues(driver.ws)[0].sid, max_reserved_workers=3)
 for name in ("Ann", "Bob", "Cyd", "Dee", "Eve"):
-    desk.worker(name, skills=[name, "x"])
-desk.queue("Skilled", 'skills HAS "x"')
+    driver.worker(name, skills=[name, "x"])
+driver.queue("Skilled", 'skills HAS "x"')
 for number in range(6):
-    desk.task({"n": number})
-desk.advance(500)
-print(desk.engine.state_digest())
+    driver.task({"n": number})
+driver.advance(500)
+print(driver.engine.state_digest())
 """
 
 

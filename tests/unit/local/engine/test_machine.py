@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.unit.local.engine.desk import Desk
+from tests.unit.local.engine.driver import EngineDriver
 from tests.unit.local.engine.invariants import History, check_snapshot, check_state
 from twilio_taskrouter_worker.local.engine import UNSET, Rejected, Rules, commands
 
@@ -52,18 +52,18 @@ class Histories(RuleBasedStateMachine):
         self.cut = cut
         self.history = History()
         rules = Rules(max_assignments=6, assigned_limit=2000.0, voice_answer_delay=voice_delay)
-        desk = self.desk = Desk(multi_task=multi_task, rules=rules)
-        available = desk.activity("Available" if multi_task else "Idle")
+        driver = self.driver = EngineDriver(multi_task=multi_task, rules=rules)
+        available = driver.activity("Available" if multi_task else "Idle")
         activities: dict[str, str] = {}
         if not multi_task:
             activities = {
-                "reservation_activity_sid": desk.activity("Reserved"),
-                "assignment_activity_sid": desk.activity("Busy"),
+                "reservation_activity_sid": driver.activity("Reserved"),
+                "assignment_activity_sid": driver.activity("Busy"),
             }
-        self.activities = [available, *(a.sid for a in desk.engine.activities(desk.ws))]
-        spanish = desk.queue("Spanish", 'skills HAS "es"', max_reserved_workers=2, **activities)
-        last = desk.queue("Last", "1==1", task_order="LIFO", **activities)
-        self.flow = desk.workflow(
+        self.activities = [available, *(a.sid for a in driver.engine.activities(driver.ws))]
+        spanish = driver.queue("Spanish", 'skills HAS "es"', max_reserved_workers=2, **activities)
+        last = driver.queue("Last", "1==1", task_order="LIFO", **activities)
+        self.flow = driver.workflow(
             {
                 "expression": 'language == "es"',
                 "targets": [
@@ -80,35 +80,35 @@ class Histories(RuleBasedStateMachine):
             default={"queue": last},
             task_reservation_timeout=25,
         )
-        desk.do("UpdateWorkspace", prioritize_queue_order=order)
-        desk.do("UpdateTaskChannel", task_channel="chat", channel_optimized_routing=optimized)
+        driver.do("UpdateWorkspace", prioritize_queue_order=order)
+        driver.do("UpdateTaskChannel", task_channel="chat", channel_optimized_routing=optimized)
         for name, level in (("Ann", 1), ("Bob", 2), ("Cyd", 3)):
             attributes = json.dumps({"skills": ["es"], "level": level})
-            desk.do("CreateWorker", friendly_name=name, activity_sid=available, attributes=attributes)
+            driver.do("CreateWorker", friendly_name=name, activity_sid=available, attributes=attributes)
         for language in ("es", "fr"):
-            desk.task({"language": language}, workflow_sid=self.flow)
-        self.history.sequence = desk.engine._kernel.event_count
+            driver.task({"language": language}, workflow_sid=self.flow)
+        self.history.sequence = driver.engine._kernel.event_count
 
     # -- helpers ---------------------------------------------------------------------------------------------
 
     def try_to(self, name: str, **fields: Any) -> None:
         """Apply a command; it may be refused, and then it must have changed nothing."""
-        desk = self.desk
-        fields.setdefault("workspace_sid", desk.ws)
+        driver = self.driver
+        fields.setdefault("workspace_sid", driver.ws)
         command = getattr(commands, name)(**fields)
-        desk.events.clear()
-        desk.apply(commands.AdvanceTime())
-        before = desk.engine.state_digest()
+        driver.events.clear()
+        driver.apply(commands.AdvanceTime())
+        before = driver.engine.state_digest()
         try:
-            desk.apply(command)
+            driver.apply(command)
         except Rejected as refusal:
             assert refusal.status in (400, 404, 410, 412)
-            assert desk.engine.state_digest() == before
-        self.history.check(desk.engine, desk.events)
+            assert driver.engine.state_digest() == before
+        self.history.check(driver.engine, driver.events)
 
     def pick(self, kind: str, index: int) -> str:
         """Return the sid of one of the things there are, or one that leads nowhere."""
-        engine, ws = self.desk.engine, self.desk.ws
+        engine, ws = self.driver.engine, self.driver.ws
         found = [record.sid for record in getattr(engine, kind)(ws)]
         return found[index % len(found)] if found else "XX" + "0" * 32
 
@@ -243,7 +243,7 @@ class Histories(RuleBasedStateMachine):
 
     def some(self, index: int, *statuses: str) -> list[str]:
         """Return one of the reservations in such a status, in a list that is empty if there is none."""
-        found = [r.sid for r in self.desk.engine.reservations(self.desk.ws) if r.reservation_status in statuses]
+        found = [r.sid for r in self.driver.engine.reservations(self.driver.ws) if r.reservation_status in statuses]
         return found and [found[index % len(found)]]
 
     @rule(reservation=picks, status=st.sampled_from(["accepted", "accepted", "rejected"]))
@@ -288,7 +288,7 @@ class Histories(RuleBasedStateMachine):
     )
     def transfer(self, reservation: int, kind: str, to: int, mode: str, priority: int | None) -> None:
         """Hand over one of the tasks that are accepted."""
-        held = [r for r in self.desk.engine.reservations(self.desk.ws) if r.reservation_status == "accepted"]
+        held = [r for r in self.driver.engine.reservations(self.driver.ws) if r.reservation_status == "accepted"]
         if not held:
             return
         record = held[reservation % len(held)]
@@ -305,7 +305,7 @@ class Histories(RuleBasedStateMachine):
     @rule(transfer=picks)
     def cancel_transfer(self, transfer: int) -> None:
         """Take a transfer back."""
-        found = list(self.desk.engine._kernel.workspace(self.desk.ws).transfers.values())
+        found = list(self.driver.engine._kernel.workspace(self.driver.ws).transfers.values())
         if found:
             record = found[transfer % len(found)].record
             fields = {"worker_sid": record.initiating_worker_sid, "task_sid": record.task_sid}
@@ -316,29 +316,29 @@ class Histories(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.0, 1.0, 10.0, 30.0, 120.0, 600.0, 3000.0]))
     def pass_time(self, seconds: float) -> None:
         """Let time pass, with whatever is due."""
-        self.desk.advance(seconds)
-        self.history.check(self.desk.engine, self.desk.events)
+        self.driver.advance(seconds)
+        self.history.check(self.driver.engine, self.driver.events)
 
     @rule()
     def pass_to_deadline(self) -> None:
         """Let exactly the next timer come due."""
-        deadline = self.desk.engine.next_deadline()
+        deadline = self.driver.engine.next_deadline()
         if deadline is not None:
-            self.pass_time(max(0.0, deadline - self.desk.now))
+            self.pass_time(max(0.0, deadline - self.driver.now))
 
     # -- what must hold --------------------------------------------------------------------------------------
 
     @invariant()
     def state_is_sound(self) -> None:
         """Indices, counts, statuses and timers agree with each other."""
-        if hasattr(self, "desk"):
-            check_state(self.desk.engine)
+        if hasattr(self, "driver"):
+            check_state(self.driver.engine)
 
     def teardown(self) -> None:
         """The journal gives the same state again; so do a snapshot of any moment and the journal from there on."""
-        if hasattr(self, "desk"):
-            assert self.desk.replayed().state() == self.desk.engine.state()
-            check_snapshot(self.desk, len(self.desk.journal) * self.cut // 100)
+        if hasattr(self, "driver"):
+            assert self.driver.replayed().state() == self.driver.engine.state()
+            check_snapshot(self.driver, len(self.driver.journal) * self.cut // 100)
 
 
 _examples = int(os.environ.get("ENGINE_HISTORIES", "25"))

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from tests.unit.local.engine.desk import Desk
+from tests.unit.local.engine.driver import EngineDriver
 from twilio_taskrouter_worker.local.engine.expressions import WORKER, compile_expression
 
 
-class Setting(Desk):
+class Setting(EngineDriver):
     """The reference's setting: FIFO template, four activities, Alice and Bob, both Offline."""
 
     def __init__(self) -> None:
@@ -23,27 +23,27 @@ class Setting(Desk):
 
 
 @pytest.fixture
-def desk() -> Setting:
+def driver() -> Setting:
     """A fresh setting."""
     return Setting()
 
 
 @pytest.fixture
-def idle(desk: Setting) -> Setting:
+def idle(driver: Setting) -> Setting:
     """The setting with Alice Idle."""
-    desk.set_activity(desk.alice, "Idle")
-    return desk
+    driver.set_activity(driver.alice, "Idle")
+    return driver
 
 
-def test_1_alice_connects(desk: Setting) -> None:
+def test_1_alice_connects(driver: Setting) -> None:
     """A worker sees four activities, five channels of capacity 1 and no reservation, and hears its activity change."""
-    worker = desk.set_activity(desk.alice, "Idle")
-    assert desk.types(desk.alice) == ["worker.activity.update"]
-    assert [a.friendly_name for a in desk.engine.activities(desk.ws)] == ["Offline", "Idle", "Busy", "Reserved"]
-    channels = desk.engine.channels(desk.ws, desk.alice)
+    worker = driver.set_activity(driver.alice, "Idle")
+    assert driver.types(driver.alice) == ["worker.activity.update"]
+    assert [a.friendly_name for a in driver.engine.activities(driver.ws)] == ["Offline", "Idle", "Busy", "Reserved"]
+    channels = driver.engine.channels(driver.ws, driver.alice)
     assert [c.task_channel_unique_name for c in channels] == ["default", "voice", "sms", "chat", "video"]
     assert all(c.configured_capacity == 1 and c.available for c in channels)
-    assert desk.engine.open_reservations(desk.ws, desk.alice) == []
+    assert driver.engine.open_reservations(driver.ws, driver.alice) == []
     assert (worker.activity_name, worker.available, worker.version) == ("Idle", True, 1)
 
 
@@ -158,48 +158,48 @@ def test_11_going_offline_rejects_everything_pending(idle: Setting) -> None:
     assert {idle.status(task) for task in tasks} == {"pending"}
 
 
-def test_12_tasks_for_oneself_while_offline(desk: Setting) -> None:
+def test_12_tasks_for_oneself_while_offline(driver: Setting) -> None:
     """A task for a worker is reserved for that worker whatever its activity, and counts in its version."""
-    queue = desk.engine.queues(desk.ws)[0].sid
-    flow = desk.engine.workflows(desk.ws)[0].sid
+    queue = driver.engine.queues(driver.ws)[0].sid
+    flow = driver.engine.workflows(driver.ws)[0].sid
     for number in (1, 2):
-        before = desk.worker_record(desk.alice).version
-        answer = desk.do("CreateTask", routing_target=desk.alice, workflow_sid=flow, task_queue_sid=queue)
+        before = driver.worker_record(driver.alice).version
+        answer = driver.do("CreateTask", routing_target=driver.alice, workflow_sid=flow, task_queue_sid=queue)
         assert answer.assignment_status == "pending"
-        assert desk.types(desk.alice) == ["reservation.created"]
-        assert len(desk.pending(desk.alice)) == number
-        assert desk.worker_record(desk.alice).version == before + 1
+        assert driver.types(driver.alice) == ["reservation.created"]
+        assert len(driver.pending(driver.alice)) == number
+        assert driver.worker_record(driver.alice).version == before + 1
 
 
-def test_13_attributes_of_a_reserved_task(desk: Setting) -> None:
+def test_13_attributes_of_a_reserved_task(driver: Setting) -> None:
     """New attributes replace the old ones entirely and make the version grow by exactly one."""
-    task = desk.task({"a": 1, "b": 2}, routing_target=desk.alice)
-    before = desk.event("reservation.created").task
+    task = driver.task({"a": 1, "b": 2}, routing_target=driver.alice)
+    before = driver.event("reservation.created").task
     assert before
-    answer = desk.do("UpdateTask", sid=task, attributes='{"c": 3}', if_match=before.version)
-    event = desk.event("task.updated", desk.alice)
+    answer = driver.do("UpdateTask", sid=task, attributes='{"c": 3}', if_match=before.version)
+    event = driver.event("task.updated", driver.alice)
     assert event.task == answer
     assert (answer.assignment_status, answer.version) == ("reserved", before.version + 1)
     assert json.loads(answer.attributes) == {"c": 3}
-    assert answer.routing_target == desk.alice
+    assert answer.routing_target == driver.alice
 
 
-def test_14_virtual_start_time(desk: Setting) -> None:
+def test_14_virtual_start_time(driver: Setting) -> None:
     """A time in the past is taken and returned, one in the future is refused."""
-    past = desk.now - 3600
-    assert desk.do("CreateTask", virtual_start_time=past).virtual_start_time == past
-    refusal = desk.refused("CreateTask", virtual_start_time=desk.now + 86400)
+    past = driver.now - 3600
+    assert driver.do("CreateTask", virtual_start_time=past).virtual_start_time == past
+    refusal = driver.refused("CreateTask", virtual_start_time=driver.now + 86400)
     assert refusal.status == 400 and "future" in refusal.message
-    task = desk.task()
-    assert desk.do("UpdateTask", sid=task, virtual_start_time=past).virtual_start_time == past
-    assert "future" in desk.refused("UpdateTask", sid=task, virtual_start_time=desk.now + 1).message
+    task = driver.task()
+    assert driver.do("UpdateTask", sid=task, virtual_start_time=past).virtual_start_time == past
+    assert "future" in driver.refused("UpdateTask", sid=task, virtual_start_time=driver.now + 1).message
 
 
-def _with_transfer(desk: Setting, to: str, mode: str = "WARM") -> tuple[str, str, str]:
+def _with_transfer(driver: Setting, to: str, mode: str = "WARM") -> tuple[str, str, str]:
     """Let Alice accept, let Bob come, let Alice hand over; return task, Alice's reservation, transfer."""
-    task, reservation = desk.accepted(desk.alice)
-    desk.set_activity(desk.bob, "Idle")
-    transfer = desk.transfer(reservation, to, mode)
+    task, reservation = driver.accepted(driver.alice)
+    driver.set_activity(driver.bob, "Idle")
+    transfer = driver.transfer(reservation, to, mode)
     return task, reservation, transfer.sid
 
 
@@ -276,22 +276,24 @@ def test_18_transfer_to_an_unavailable_worker(idle: Setting) -> None:
     assert refusal.status == 400
 
 
-def test_19_what_lists_of_workers_are_made_of(desk: Setting) -> None:
+def test_19_what_lists_of_workers_are_made_of(driver: Setting) -> None:
     """Workers come in order of creation, an expression selects among them, unknown sids are not found."""
-    assert [w.friendly_name for w in desk.engine.workers(desk.ws)] == ["Alice", "Bob"]
-    expression = compile_expression(f"sid IN ['{desk.bob}']", WORKER)
+    assert [w.friendly_name for w in driver.engine.workers(driver.ws)] == ["Alice", "Bob"]
+    expression = compile_expression(f"sid IN ['{driver.bob}']", WORKER)
     matching = [
-        w.sid for w in desk.engine.workers(desk.ws) if expression.matches(desk.engine.worker_scope(desk.ws, w.sid))
+        w.sid
+        for w in driver.engine.workers(driver.ws)
+        if expression.matches(driver.engine.worker_scope(driver.ws, w.sid))
     ]
-    assert matching == [desk.bob]
+    assert matching == [driver.bob]
 
 
-def test_20_queues_of_a_worker(desk: Setting) -> None:
+def test_20_queues_of_a_worker(driver: Setting) -> None:
     """A queue that asks for what the worker lacks is there, but not among the worker's queues."""
-    missing = desk.queue("Missing", 'missingAttribute = "foo"')
-    assert missing in [q.sid for q in desk.engine.queues(desk.ws)]
-    assert [q.friendly_name for q in desk.engine.queues_of_worker(desk.ws, desk.bob)] == ["Sample Queue"]
-    assert desk.engine.queue_members(desk.ws, missing) == []
+    missing = driver.queue("Missing", 'missingAttribute = "foo"')
+    assert missing in [q.sid for q in driver.engine.queues(driver.ws)]
+    assert [q.friendly_name for q in driver.engine.queues_of_worker(driver.ws, driver.bob)] == ["Sample Queue"]
+    assert driver.engine.queue_members(driver.ws, missing) == []
 
 
 def test_22_two_workers_at_once(idle: Setting) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.local.engine.desk import Desk
+from tests.unit.local.engine.driver import EngineDriver
 from twilio_taskrouter_worker.local.engine import model, states
 
 
@@ -27,18 +27,18 @@ def test_final_statuses_are_those_without_a_follower() -> None:
 @pytest.mark.parametrize("before", ["pending", "accepted", "wrapping", "completed", "rejected"])
 def test_a_request_is_refused_where_its_status_does_not_follow(before: str, wanted: str) -> None:
     """Each status of a reservation takes exactly the requests that the table has for it."""
-    desk = Desk()
-    ann = desk.worker("Ann")
-    desk.task()
-    reservation = desk.pending(ann)[0]
+    driver = EngineDriver()
+    ann = driver.worker("Ann")
+    driver.task()
+    reservation = driver.pending(ann)[0]
     for step in {"pending": (), "rejected": ("rejected",)}.get(before, ("accepted", "wrapping", "completed")):
-        desk.to(reservation, step)
+        driver.to(reservation, step)
         if step == before:
             break
     if wanted in states.RESERVATION[before]:
-        assert desk.to(reservation, wanted).reservation_status == wanted
+        assert driver.to(reservation, wanted).reservation_status == wanted
     else:
-        refusal = desk.refused("UpdateReservation", sid=reservation, reservation_status=wanted)
+        refusal = driver.refused("UpdateReservation", sid=reservation, reservation_status=wanted)
         assert refusal.status == 400
 
 
@@ -46,18 +46,18 @@ def test_a_request_is_refused_where_its_status_does_not_follow(before: str, want
 @pytest.mark.parametrize("before", ["pending", "reserved", "assigned", "wrapping", "completed", "canceled"])
 def test_a_task_is_asked_only_from_the_statuses_of_the_table(before: str, wanted: str) -> None:
     """What the table allows is done, the rest is refused."""
-    desk = Desk()
-    ann = desk.worker("Ann", "Offline" if before in ("pending", "canceled") else "Available")
-    task = desk.task()
+    driver = EngineDriver()
+    ann = driver.worker("Ann", "Offline" if before in ("pending", "canceled") else "Available")
+    task = driver.task()
     if before == "canceled":
-        desk.do("UpdateTask", sid=task, assignment_status="canceled")
+        driver.do("UpdateTask", sid=task, assignment_status="canceled")
     elif before in ("assigned", "wrapping", "completed"):
-        desk.to(desk.pending(ann)[0], "accepted")
+        driver.to(driver.pending(ann)[0], "accepted")
         if before != "assigned":
-            desk.do("UpdateTask", sid=task, assignment_status=before)
-    assert desk.status(task) == before
+            driver.do("UpdateTask", sid=task, assignment_status=before)
+    assert driver.status(task) == before
     if before in states.TASK_REQUESTS[wanted]:
-        desk.do("UpdateTask", sid=task, assignment_status=wanted)
-        assert desk.status(task) == wanted
+        driver.do("UpdateTask", sid=task, assignment_status=wanted)
+        assert driver.status(task) == wanted
     else:
-        desk.refused("UpdateTask", sid=task, assignment_status=wanted)
+        driver.refused("UpdateTask", sid=task, assignment_status=wanted)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.local.engine.desk import ACCOUNT, Desk
+from tests.unit.local.engine.driver import ACCOUNT, EngineDriver
 from twilio_taskrouter_worker.errors import SeedError
 from twilio_taskrouter_worker.local.engine import DEFAULT_RULES, Engine, Rules, commands
 from twilio_taskrouter_worker.local.seeds import check, export, load, rehearse
@@ -153,29 +153,29 @@ def test_what_was_exported_exports_again(document: dict[str, Any]) -> None:
 
 def test_a_centre_that_has_been_at_work() -> None:
     """After renames, deletions, escalations and half-done work the export still makes the same again."""
-    desk = Desk()
-    engine = desk.engine
-    available = desk.activity("Available")
-    desk.do("CreateActivity", friendly_name="Break")
+    driver = EngineDriver()
+    engine = driver.engine
+    available = driver.activity("Available")
+    driver.do("CreateActivity", friendly_name="Break")
     for name in ("Unavailable", "Offline"):
-        desk.do("UpdateActivity", sid=desk.activity(name), friendly_name=f"{name}!")
-    desk.do("DeleteActivity", sid=desk.activity("Unavailable!"))
-    desk.do("CreateActivity", friendly_name="Offline")
-    flow = engine.workflows(desk.ws)[0].sid
-    queue = engine.queues(desk.ws)[0].sid
+        driver.do("UpdateActivity", sid=driver.activity(name), friendly_name=f"{name}!")
+    driver.do("DeleteActivity", sid=driver.activity("Unavailable!"))
+    driver.do("CreateActivity", friendly_name="Offline")
+    flow = engine.workflows(driver.ws)[0].sid
+    queue = engine.queues(driver.ws)[0].sid
     filters = [{"expression": "x == 1", "targets": [{"queue": queue, "timeout": 10}, {"queue": queue, "priority": 50}]}]
     configuration = {
         "task_routing": {"filters": filters, "default_filter": {"queue": queue.upper()[:2] + queue[2:].upper()}}
     }
-    desk.do("UpdateWorkflow", sid=flow, configuration=json.dumps(configuration))
-    desk.do("UpdateTaskQueue", sid=queue, friendly_name="Renamed")
-    desk.do("CreateTask", attributes='{"x": 1}')
-    desk.advance(20)
-    worker = desk.do("CreateWorker", friendly_name="Ann", activity_sid=available).sid
-    desk.do("CreateTask", attributes='{"x": 2}', routing_target=worker, ignore_capacity=False, task_queue_sid=queue)
-    desk.do("CreateTask", attributes='{"x": 3}', routing_target=queue)
-    desk.do("CreateTask", attributes='{"x": 4}', routing_target=flow)
-    desk.do("UpdateTaskChannel", task_channel="chat", friendly_name="Chats")
+    driver.do("UpdateWorkflow", sid=flow, configuration=json.dumps(configuration))
+    driver.do("UpdateTaskQueue", sid=queue, friendly_name="Renamed")
+    driver.do("CreateTask", attributes='{"x": 1}')
+    driver.advance(20)
+    worker = driver.do("CreateWorker", friendly_name="Ann", activity_sid=available).sid
+    driver.do("CreateTask", attributes='{"x": 2}', routing_target=worker, ignore_capacity=False, task_queue_sid=queue)
+    driver.do("CreateTask", attributes='{"x": 3}', routing_target=queue)
+    driver.do("CreateTask", attributes='{"x": 4}', routing_target=flow)
+    driver.do("UpdateTaskChannel", task_channel="chat", friendly_name="Chats")
     document = export(engine, tasks=True)
     [shown] = document["workspaces"]
     assert [activity["friendly_name"] for activity in shown["activities"]] == [
@@ -192,7 +192,7 @@ def test_a_centre_that_has_been_at_work() -> None:
         {"task_queue": "Renamed"},
         {"workflow": shown["workflows"][0]["friendly_name"]},
     ]
-    again = made(document, now=desk.now + 100)
+    again = made(document, now=driver.now + 100)
     assert export(again, tasks=True) == document
     assert "tasks" not in export(engine)["workspaces"][0]
 
@@ -325,20 +325,20 @@ def test_faults(document: dict[str, Any], said: str) -> None:
 
 def test_a_target_that_is_gone_is_left_out() -> None:
     """A task meant for a worker who was deleted is exported without that."""
-    desk = Desk()
-    worker = desk.do("CreateWorker", friendly_name="Ann").sid
-    task = desk.do("CreateTask", routing_target=worker, ignore_capacity=False).sid
-    desk.do("DeleteWorker", sid=worker)
-    found = [each for each in desk.engine.tasks(desk.ws) if each.sid == task and not each.final]
-    shown = export(desk.engine, tasks=True)["workspaces"][0]["tasks"]
+    driver = EngineDriver()
+    worker = driver.do("CreateWorker", friendly_name="Ann").sid
+    task = driver.do("CreateTask", routing_target=worker, ignore_capacity=False).sid
+    driver.do("DeleteWorker", sid=worker)
+    found = [each for each in driver.engine.tasks(driver.ws) if each.sid == task and not each.final]
+    shown = export(driver.engine, tasks=True)["workspaces"][0]["tasks"]
     assert len(shown) == len(found)
     assert all("routing_target" not in each for each in shown)
 
 
 def test_the_engine_is_only_asked() -> None:
     """A rehearsal and an export change nothing."""
-    desk = Desk()
-    desk.apply(commands.AdvanceTime())
-    before = desk.engine.state_digest()
-    rehearse(export(desk.engine, tasks=True), Engine(account_sid="AC1"), NOW)
-    assert desk.engine.state_digest() == before
+    driver = EngineDriver()
+    driver.apply(commands.AdvanceTime())
+    before = driver.engine.state_digest()
+    rehearse(export(driver.engine, tasks=True), Engine(account_sid="AC1"), NOW)
+    assert driver.engine.state_digest() == before

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.local.engine.desk import Desk
+from tests.unit.local.engine.driver import EngineDriver
 from twilio_taskrouter_worker.local.engine import Rules
 
 
-def activity(desk: Desk, worker: str) -> str:
+def activity(driver: EngineDriver, worker: str) -> str:
     """Return the name of a worker's activity."""
-    return desk.worker_record(worker).activity_name
+    return driver.worker_record(worker).activity_name
 
 
 @pytest.mark.parametrize(
@@ -24,73 +24,73 @@ def activity(desk: Desk, worker: str) -> str:
 )
 def test_the_flag_says_whether_the_worker_goes_offline(flag: bool | None, workspace: str, expected: str) -> None:
     """True does, false does not, and a missing flag does only in a Flex workspace."""
-    desk = Desk()
-    desk.do("UpdateWorkspace", friendly_name=workspace)
-    ann = desk.worker("Ann")
-    desk.do("SessionOpened", worker_sid=ann)
-    desk.do("SessionClosed", worker_sid=ann, set_offline=flag)
-    assert activity(desk, ann) == expected
+    driver = EngineDriver()
+    driver.do("UpdateWorkspace", friendly_name=workspace)
+    ann = driver.worker("Ann")
+    driver.do("SessionOpened", worker_sid=ann)
+    driver.do("SessionClosed", worker_sid=ann, set_offline=flag)
+    assert activity(driver, ann) == expected
 
 
 def test_only_the_last_session_counts() -> None:
     """While another session is open nothing happens; the flag is that of the one that closes last."""
-    desk = Desk()
-    ann = desk.worker("Ann")
-    desk.task()
-    desk.do("SessionOpened", worker_sid=ann)
-    assert desk.do("SessionOpened", worker_sid=ann).sid == ann
-    assert desk.engine.open_sessions(desk.ws, ann) == 2
-    desk.do("SessionClosed", worker_sid=ann, set_offline=True)
-    assert activity(desk, ann) == "Available"
-    desk.do("SessionClosed", worker_sid=ann, set_offline=True)
-    assert desk.types(ann) == ["worker.activity.update"]
-    assert (activity(desk, ann), len(desk.pending(ann))) == ("Offline", 1)
-    desk.do("SessionClosed", worker_sid=ann, set_offline=True)
-    assert desk.types() == [] and desk.engine.open_sessions(desk.ws, ann) == 0
+    driver = EngineDriver()
+    ann = driver.worker("Ann")
+    driver.task()
+    driver.do("SessionOpened", worker_sid=ann)
+    assert driver.do("SessionOpened", worker_sid=ann).sid == ann
+    assert driver.engine.open_sessions(driver.ws, ann) == 2
+    driver.do("SessionClosed", worker_sid=ann, set_offline=True)
+    assert activity(driver, ann) == "Available"
+    driver.do("SessionClosed", worker_sid=ann, set_offline=True)
+    assert driver.types(ann) == ["worker.activity.update"]
+    assert (activity(driver, ann), len(driver.pending(ann))) == ("Offline", 1)
+    driver.do("SessionClosed", worker_sid=ann, set_offline=True)
+    assert driver.types() == [] and driver.engine.open_sessions(driver.ws, ann) == 0
 
 
 def test_the_delay_can_be_used_to_come_back() -> None:
     """With a delay a worker who is back in time stays; who is not goes offline then."""
-    desk = Desk(rules=Rules(session_offline_delay=30.0))
-    ann = desk.worker("Ann")
-    desk.do("SessionOpened", worker_sid=ann)
-    desk.do("SessionClosed", worker_sid=ann, set_offline=True)
-    desk.advance(20)
-    desk.do("SessionOpened", worker_sid=ann)
-    desk.advance(20)
-    assert activity(desk, ann) == "Available"
-    desk.do("SessionClosed", worker_sid=ann, set_offline=True)
-    desk.do("SessionClosed", worker_sid=ann, set_offline=True)
-    desk.advance(30)
-    assert desk.types(ann) == ["worker.activity.update"]
-    desk.do("SessionClosed", worker_sid=ann, set_offline=True)
-    desk.do("DeleteWorker", sid=ann)
-    assert desk.engine.next_deadline() is None
+    driver = EngineDriver(rules=Rules(session_offline_delay=30.0))
+    ann = driver.worker("Ann")
+    driver.do("SessionOpened", worker_sid=ann)
+    driver.do("SessionClosed", worker_sid=ann, set_offline=True)
+    driver.advance(20)
+    driver.do("SessionOpened", worker_sid=ann)
+    driver.advance(20)
+    assert activity(driver, ann) == "Available"
+    driver.do("SessionClosed", worker_sid=ann, set_offline=True)
+    driver.do("SessionClosed", worker_sid=ann, set_offline=True)
+    driver.advance(30)
+    assert driver.types(ann) == ["worker.activity.update"]
+    driver.do("SessionClosed", worker_sid=ann, set_offline=True)
+    driver.do("DeleteWorker", sid=ann)
+    assert driver.engine.next_deadline() is None
 
 
 def test_where_offline_is() -> None:
     """The default activity if it is an unavailable one, else the first that is; else the worker stays."""
-    desk = Desk()
-    ann = desk.worker("Ann")
-    desk.do("UpdateWorkspace", default_activity_sid=desk.activity("Unavailable"))
-    desk.do("SessionClosed", worker_sid=ann, set_offline=True)
-    assert activity(desk, ann) == "Unavailable"
-    desk.set_activity(ann, "Available")
-    desk.do("UpdateWorkspace", default_activity_sid=desk.activity("Available"))
-    desk.do("SessionClosed", worker_sid=ann, set_offline=True)
-    assert activity(desk, ann) == "Offline"
-    desk.set_activity(ann, "Available")
-    desk.do("UpdateWorkspace", timeout_activity_sid=desk.activity("Available"))
+    driver = EngineDriver()
+    ann = driver.worker("Ann")
+    driver.do("UpdateWorkspace", default_activity_sid=driver.activity("Unavailable"))
+    driver.do("SessionClosed", worker_sid=ann, set_offline=True)
+    assert activity(driver, ann) == "Unavailable"
+    driver.set_activity(ann, "Available")
+    driver.do("UpdateWorkspace", default_activity_sid=driver.activity("Available"))
+    driver.do("SessionClosed", worker_sid=ann, set_offline=True)
+    assert activity(driver, ann) == "Offline"
+    driver.set_activity(ann, "Available")
+    driver.do("UpdateWorkspace", timeout_activity_sid=driver.activity("Available"))
     for name in ("Offline", "Unavailable"):
-        desk.do("DeleteActivity", sid=desk.activity(name))
-    desk.do("SessionClosed", worker_sid=ann, set_offline=True)
-    assert activity(desk, ann) == "Available"
+        driver.do("DeleteActivity", sid=driver.activity(name))
+    driver.do("SessionClosed", worker_sid=ann, set_offline=True)
+    assert activity(driver, ann) == "Available"
 
 
 def test_a_worker_who_is_gone() -> None:
     """The last session of a deleted worker may close; none may open."""
-    desk = Desk()
-    ann = desk.worker("Ann")
-    desk.do("DeleteWorker", sid=ann)
-    assert desk.do("SessionClosed", worker_sid=ann) is None
-    assert desk.refused("SessionOpened", worker_sid=ann).status == 404
+    driver = EngineDriver()
+    ann = driver.worker("Ann")
+    driver.do("DeleteWorker", sid=ann)
+    assert driver.do("SessionClosed", worker_sid=ann) is None
+    assert driver.refused("SessionOpened", worker_sid=ann).status == 404

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.local.engine.desk import Desk
+from tests.unit.local.engine.driver import EngineDriver
 from twilio_taskrouter_worker.local.engine import Rules
 
 
-class Handover(Desk):
+class Handover(EngineDriver):
     """Ann has accepted a task; Bob is available; there is a queue only Bob is in."""
 
     def __init__(self, rules: Rules | None = None) -> None:
@@ -31,210 +31,216 @@ class Handover(Desk):
 
 
 @pytest.fixture
-def desk() -> Handover:
+def driver() -> Handover:
     """A task to hand over."""
     return Handover()
 
 
-def refused(desk: Handover, **fields: Any) -> str:
+def refused(driver: Handover, **fields: Any) -> str:
     """Return why a transfer is refused, with everything in order but what is given."""
-    asked = {"worker_sid": desk.ann, "reservation_sid": desk.held, "task_sid": desk.call, "to": desk.bob, **fields}
-    refusal = desk.refused("CreateTransfer", **asked)
+    asked = {
+        "worker_sid": driver.ann,
+        "reservation_sid": driver.held,
+        "task_sid": driver.call,
+        "to": driver.bob,
+        **fields,
+    }
+    refusal = driver.refused("CreateTransfer", **asked)
     assert refusal.status == 400
     return refusal.message
 
 
-def test_what_a_transfer_needs(desk: Handover) -> None:
+def test_what_a_transfer_needs(driver: Handover) -> None:
     """Each condition is checked, and nothing is made when one is missing."""
-    assert "Mode" in refused(desk, mode="HOT")
-    assert "To 'WKxx'" in refused(desk, to="WKxx")
-    assert "who has it" in refused(desk, to=desk.ann)
-    assert "ReservationSid 'WRxx'" in refused(desk, reservation_sid="WRxx")
-    assert "TaskSid 'WTxx'" in refused(desk, task_sid="WTxx")
-    assert "Attributes" in refused(desk, attributes="[]")
-    assert "Priority" in refused(desk, priority=-1)
-    other = desk.task()
-    assert desk.status(other) == "reserved"
-    assert "no capacity" in refused(desk)
-    desk.set_activity(desk.bob, "Offline")
-    assert "not available" in refused(desk)
-    desk.to(desk.held, "wrapping")
-    assert "not currently assigned" in refused(desk)
+    assert "Mode" in refused(driver, mode="HOT")
+    assert "To 'WKxx'" in refused(driver, to="WKxx")
+    assert "who has it" in refused(driver, to=driver.ann)
+    assert "ReservationSid 'WRxx'" in refused(driver, reservation_sid="WRxx")
+    assert "TaskSid 'WTxx'" in refused(driver, task_sid="WTxx")
+    assert "Attributes" in refused(driver, attributes="[]")
+    assert "Priority" in refused(driver, priority=-1)
+    other = driver.task()
+    assert driver.status(other) == "reserved"
+    assert "no capacity" in refused(driver)
+    driver.set_activity(driver.bob, "Offline")
+    assert "not available" in refused(driver)
+    driver.to(driver.held, "wrapping")
+    assert "not currently assigned" in refused(driver)
 
 
 def test_capacity_need_not_be_checked() -> None:
     """The switch allows handing over to somebody who is full."""
-    desk = Handover(Rules(transfer_checks_capacity=False))
-    desk.task()
-    assert desk.status_of(desk.hand(desk.bob)) == "initiated"
+    driver = Handover(Rules(transfer_checks_capacity=False))
+    driver.task()
+    assert driver.status_of(driver.hand(driver.bob)) == "initiated"
 
 
-def test_one_transfer_at_a_time(desk: Handover) -> None:
+def test_one_transfer_at_a_time(driver: Handover) -> None:
     """While one is open another is refused, and so are wrap-up and completion of the task."""
-    desk.hand(desk.bob)
-    assert "already being transferred" in refused(desk, to=desk.home)
+    driver.hand(driver.bob)
+    assert "already being transferred" in refused(driver, to=driver.home)
     for status in ("wrapping", "completed"):
-        assert desk.refused("UpdateTask", sid=desk.call, assignment_status=status).status == 400
+        assert driver.refused("UpdateTask", sid=driver.call, assignment_status=status).status == 400
 
 
-def test_what_a_transfer_is(desk: Handover) -> None:
+def test_what_a_transfer_is(driver: Handover) -> None:
     """Type, mode and the four initiating sids; attributes and priority replace the task's, in one version."""
-    before = desk.get(desk.call).version
-    transfer = desk.transfer(desk.held, desk.bob, attributes='{"b":2}', priority=7)
-    assert (transfer.transfer_type, transfer.transfer_mode, transfer.transfer_to) == ("WORKER", "WARM", desk.bob)
-    assert transfer.initiating_reservation_sid == desk.held and transfer.initiating_worker_sid == desk.ann
-    assert transfer.initiating_queue_sid == desk.home
-    assert transfer.initiating_workflow_sid == desk.get(desk.call).workflow_sid
-    task = desk.get(desk.call)
+    before = driver.get(driver.call).version
+    transfer = driver.transfer(driver.held, driver.bob, attributes='{"b":2}', priority=7)
+    assert (transfer.transfer_type, transfer.transfer_mode, transfer.transfer_to) == ("WORKER", "WARM", driver.bob)
+    assert transfer.initiating_reservation_sid == driver.held and transfer.initiating_worker_sid == driver.ann
+    assert transfer.initiating_queue_sid == driver.home
+    assert transfer.initiating_workflow_sid == driver.get(driver.call).workflow_sid
+    task = driver.get(driver.call)
     assert (task.attributes, task.priority, task.version, task.assignment_status) == (
         '{"b":2}',
         7,
         before + 1,
         "reserved",
     )
-    assert desk.engine.task_attributes(desk.ws, desk.call) == {"b": 2}
-    assert [t.sid for t in desk.engine.transfers(desk.ws, desk.call)] == [transfer.sid]
+    assert driver.engine.task_attributes(driver.ws, driver.call) == {"b": 2}
+    assert [t.sid for t in driver.engine.transfers(driver.ws, driver.call)] == [transfer.sid]
 
 
-def test_warm_accepted(desk: Handover) -> None:
+def test_warm_accepted(driver: Handover) -> None:
     """Both have the task; each completes its own part, the task with the last; the receiver may hand on."""
-    transfer = desk.hand(desk.bob)
-    incoming = desk.pending(desk.bob)[0]
-    desk.to(incoming, "accepted")
-    assert desk.types(desk.ann) == ["task.transfer-completed", "task.updated"]
-    accepted = desk.event("reservation.accepted", desk.bob)
+    transfer = driver.hand(driver.bob)
+    incoming = driver.pending(driver.bob)[0]
+    driver.to(incoming, "accepted")
+    assert driver.types(driver.ann) == ["task.transfer-completed", "task.updated"]
+    accepted = driver.event("reservation.accepted", driver.bob)
     assert accepted.task_transfer and accepted.task_transfer.transfer_status == "complete"
-    assert desk.status(desk.call) == "assigned" and desk.status_of(transfer) == "complete"
-    assert desk.engine.reservation_view(desk.ws, desk.held).active_outgoing_task_transfer is None
-    desk.to(desk.held, "wrapping")
-    assert desk.types(desk.ann) == ["reservation.wrapup"]
-    desk.to(desk.held, "completed")
-    assert desk.types(desk.ann) == ["reservation.completed"] and desk.status(desk.call) == "assigned"
-    onward = desk.transfer(incoming, desk.queue("Empty", "")).sid
-    desk.do("CancelTransfer", worker_sid=desk.bob, task_sid=desk.call, sid=onward)
-    assert desk.status_of(onward) == "canceled"
-    desk.to(incoming, "completed")
-    assert desk.types(desk.bob) == ["task.completed", "reservation.completed"]
+    assert driver.status(driver.call) == "assigned" and driver.status_of(transfer) == "complete"
+    assert driver.engine.reservation_view(driver.ws, driver.held).active_outgoing_task_transfer is None
+    driver.to(driver.held, "wrapping")
+    assert driver.types(driver.ann) == ["reservation.wrapup"]
+    driver.to(driver.held, "completed")
+    assert driver.types(driver.ann) == ["reservation.completed"] and driver.status(driver.call) == "assigned"
+    onward = driver.transfer(incoming, driver.queue("Empty", "")).sid
+    driver.do("CancelTransfer", worker_sid=driver.bob, task_sid=driver.call, sid=onward)
+    assert driver.status_of(onward) == "canceled"
+    driver.to(incoming, "completed")
+    assert driver.types(driver.bob) == ["task.completed", "reservation.completed"]
 
 
-def test_the_receiver_may_not_be_the_one_who_holds_it(desk: Handover) -> None:
+def test_the_receiver_may_not_be_the_one_who_holds_it(driver: Handover) -> None:
     """After a warm transfer neither can hand over to the other."""
-    desk.hand(desk.bob)
-    desk.to(desk.pending(desk.bob)[0], "accepted")
-    desk.do("UpdateWorkerChannel", worker_sid=desk.bob, channel="default", capacity=3)
-    assert "already has a reservation" in refused(desk)
+    driver.hand(driver.bob)
+    driver.to(driver.pending(driver.bob)[0], "accepted")
+    driver.do("UpdateWorkerChannel", worker_sid=driver.bob, channel="default", capacity=3)
+    assert "already has a reservation" in refused(driver)
 
 
-def test_cold_wraps_the_transferor_up_at_once(desk: Handover) -> None:
+def test_cold_wraps_the_transferor_up_at_once(driver: Handover) -> None:
     """In a cold transfer the transferor is wrapping before the target answers, and may complete meanwhile."""
-    transfer = desk.hand(desk.bob, "COLD")
-    assert desk.types(desk.ann) == ["task.transfer-initiated", "reservation.wrapup", "task.updated"]
-    wrapup = desk.event("reservation.wrapup")
+    transfer = driver.hand(driver.bob, "COLD")
+    assert driver.types(driver.ann) == ["task.transfer-initiated", "reservation.wrapup", "task.updated"]
+    wrapup = driver.event("reservation.wrapup")
     assert wrapup.task and wrapup.task.assignment_status == "reserved"
     outgoing = wrapup.active_outgoing_task_transfer
     assert outgoing and outgoing.sid == transfer
-    desk.to(desk.held, "completed")
-    assert desk.types(desk.ann) == ["reservation.completed"]
-    assert desk.status(desk.call) == "reserved"
-    desk.to(desk.pending(desk.bob)[0], "accepted")
-    assert desk.types(desk.ann) == ["task.transfer-completed", "task.updated"]
-    assert desk.status(desk.call) == "assigned"
+    driver.to(driver.held, "completed")
+    assert driver.types(driver.ann) == ["reservation.completed"]
+    assert driver.status(driver.call) == "reserved"
+    driver.to(driver.pending(driver.bob)[0], "accepted")
+    assert driver.types(driver.ann) == ["task.transfer-completed", "task.updated"]
+    assert driver.status(driver.call) == "assigned"
 
 
 @pytest.mark.parametrize(
     ("completed", "status"), [(False, "wrapping"), (True, "completed")], ids=["wrapping", "completed"]
 )
-def test_cold_rejected(desk: Handover, completed: bool, status: str) -> None:
+def test_cold_rejected(driver: Handover, completed: bool, status: str) -> None:
     """The task falls back to what is left of it with the transferor."""
-    transfer = desk.hand(desk.bob, "COLD")
+    transfer = driver.hand(driver.bob, "COLD")
     if completed:
-        desk.to(desk.held, "completed")
-    desk.to(desk.pending(desk.bob)[0], "rejected")
-    assert desk.types(desk.ann) == ["task.transfer-failed", "task.updated"]
-    assert (desk.status(desk.call), desk.status_of(transfer)) == (status, "failed")
-    assert ("task.completed" in desk.types(desk.bob)) == completed
+        driver.to(driver.held, "completed")
+    driver.to(driver.pending(driver.bob)[0], "rejected")
+    assert driver.types(driver.ann) == ["task.transfer-failed", "task.updated"]
+    assert (driver.status(driver.call), driver.status_of(transfer)) == (status, "failed")
+    assert ("task.completed" in driver.types(driver.bob)) == completed
 
 
-def test_worker_target_times_out(desk: Handover) -> None:
+def test_worker_target_times_out(driver: Handover) -> None:
     """The transfer fails, the target goes to the timeout activity."""
-    desk.hand(desk.bob)
-    desk.advance(120)
-    assert desk.types(desk.bob) == ["reservation.timeout", "worker.activity.update"]
-    timed_out = desk.event("reservation.timeout")
+    driver.hand(driver.bob)
+    driver.advance(120)
+    assert driver.types(driver.bob) == ["reservation.timeout", "worker.activity.update"]
+    timed_out = driver.event("reservation.timeout")
     assert timed_out.task_transfer and timed_out.task_transfer.transfer_status == "failed"
-    failed = desk.event("task.transfer-failed", desk.ann).transfer
+    failed = driver.event("task.transfer-failed", driver.ann).transfer
     assert failed and failed.transfer_failed_reason == "Transfer failed because the reservation timed out"
-    assert desk.status(desk.call) == "assigned"
+    assert driver.status(driver.call) == "assigned"
 
 
-def test_worker_targets_media_fails(desk: Handover) -> None:
+def test_worker_targets_media_fails(driver: Handover) -> None:
     """The reservation is canceled with its code, the transfer fails."""
-    desk.hand(desk.bob)
-    desk.do("ResolveInstruction", canceled_reason_code=21215)
-    desk.do("InstructReservation", sid=desk.pending(desk.bob)[0], instruction="conference")
-    canceled = desk.event("reservation.canceled", desk.bob)
+    driver.hand(driver.bob)
+    driver.do("ResolveInstruction", canceled_reason_code=21215)
+    driver.do("InstructReservation", sid=driver.pending(driver.bob)[0], instruction="conference")
+    canceled = driver.event("reservation.canceled", driver.bob)
     assert canceled.reservation and canceled.reservation.canceled_reason_code == 21215
     assert canceled.task_transfer and canceled.task_transfer.transfer_status == "failed"
-    assert desk.types(desk.ann) == ["task.transfer-failed", "task.updated"]
+    assert driver.types(driver.ann) == ["task.transfer-failed", "task.updated"]
 
 
-def test_queue_transfer_waits_and_finds(desk: Handover) -> None:
+def test_queue_transfer_waits_and_finds(driver: Handover) -> None:
     """With nobody free the task is pending in the other queue; somebody who comes is offered it."""
-    desk.set_activity(desk.bob, "Offline")
-    transfer = desk.hand(desk.bobs)
-    task = desk.get(desk.call)
-    assert (task.assignment_status, task.task_queue_sid) == ("pending", desk.bobs)
-    assert desk.types(desk.ann) == ["task.transfer-initiated", "task.updated"]
-    desk.advance(80000)
-    assert desk.status(desk.call) == "pending"
-    desk.set_activity(desk.bob, "Available")
-    created = desk.event("reservation.created", desk.bob)
+    driver.set_activity(driver.bob, "Offline")
+    transfer = driver.hand(driver.bobs)
+    task = driver.get(driver.call)
+    assert (task.assignment_status, task.task_queue_sid) == ("pending", driver.bobs)
+    assert driver.types(driver.ann) == ["task.transfer-initiated", "task.updated"]
+    driver.advance(80000)
+    assert driver.status(driver.call) == "pending"
+    driver.set_activity(driver.bob, "Available")
+    created = driver.event("reservation.created", driver.bob)
     assert created.task_transfer and created.task_transfer.sid == transfer
-    assert desk.types(desk.ann) == ["task.updated"]
-    desk.to(desk.pending(desk.bob)[0], "accepted")
-    assert desk.status_of(transfer) == "complete"
-    assert desk.engine.transfer(desk.ws, transfer).transfer_failed_reason is None
+    assert driver.types(driver.ann) == ["task.updated"]
+    driver.to(driver.pending(driver.bob)[0], "accepted")
+    assert driver.status_of(transfer) == "complete"
+    assert driver.engine.transfer(driver.ws, transfer).transfer_failed_reason is None
 
 
-def test_queue_transfer_attempt_times_out(desk: Handover) -> None:
+def test_queue_transfer_attempt_times_out(driver: Handover) -> None:
     """An attempt that nobody answers fails with its own words, and the transfer goes on."""
-    transfer = desk.hand(desk.bobs)
-    desk.advance(120)
-    attempt = desk.event("task.transfer-attempt-failed", desk.ann).transfer
+    transfer = driver.hand(driver.bobs)
+    driver.advance(120)
+    attempt = driver.event("task.transfer-attempt-failed", driver.ann).transfer
     assert attempt and attempt.transfer_failed_reason == (
         "Transfer attempt failed on reservation timeout because there are no more pending reservations"
     )
-    assert (desk.status(desk.call), desk.status_of(transfer)) == ("pending", "initiated")
+    assert (driver.status(driver.call), driver.status_of(transfer)) == ("pending", "initiated")
 
 
-def test_queue_transfer_to_several_at_once(desk: Handover) -> None:
+def test_queue_transfer_to_several_at_once(driver: Handover) -> None:
     """The queue's number of workers applies; one who rejects is no failed attempt while another is asked."""
-    desk.do("UpdateTaskQueue", sid=desk.bobs, max_reserved_workers=2)
-    cyd = desk.worker("Cyd", level=2)
-    desk.hand(desk.bobs)
-    first, second = desk.pending(desk.bob)[0], desk.pending(cyd)[0]
-    desk.to(first, "rejected")
-    assert desk.types() == ["reservation.rejected"]
-    desk.to(second, "accepted")
-    assert desk.status(desk.call) == "assigned"
+    driver.do("UpdateTaskQueue", sid=driver.bobs, max_reserved_workers=2)
+    cyd = driver.worker("Cyd", level=2)
+    driver.hand(driver.bobs)
+    first, second = driver.pending(driver.bob)[0], driver.pending(cyd)[0]
+    driver.to(first, "rejected")
+    assert driver.types() == ["reservation.rejected"]
+    driver.to(second, "accepted")
+    assert driver.status(driver.call) == "assigned"
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("COLD", 1), ("WARM", 0)])
-def test_a_queue_may_give_it_back(desk: Handover, mode: str, expected: int) -> None:
+def test_a_queue_may_give_it_back(driver: Handover, mode: str, expected: int) -> None:
     """Cold, the transferor itself may be chosen if it has another place; warm it is left out."""
-    desk.set_activity(desk.bob, "Offline")
-    desk.do("UpdateWorkerChannel", worker_sid=desk.ann, channel="default", capacity=2)
-    desk.hand(desk.home, mode)
-    assert len(desk.pending(desk.ann)) == expected
+    driver.set_activity(driver.bob, "Offline")
+    driver.do("UpdateWorkerChannel", worker_sid=driver.ann, channel="default", capacity=2)
+    driver.hand(driver.home, mode)
+    assert len(driver.pending(driver.ann)) == expected
 
 
-def test_a_task_that_may_return_is_found_when_a_place_becomes_free(desk: Handover) -> None:
+def test_a_task_that_may_return_is_found_when_a_place_becomes_free(driver: Handover) -> None:
     """Waiting in line it is offered to its own transferor, too, once there is room; if the switch allows it."""
-    desk.set_activity(desk.bob, "Offline")
-    desk.hand(desk.home, "COLD")
-    assert desk.pending(desk.ann) == []
-    desk.do("UpdateWorkerChannel", worker_sid=desk.ann, channel="default", capacity=2)
-    assert len(desk.pending(desk.ann)) == 1
+    driver.set_activity(driver.bob, "Offline")
+    driver.hand(driver.home, "COLD")
+    assert driver.pending(driver.ann) == []
+    driver.do("UpdateWorkerChannel", worker_sid=driver.ann, channel="default", capacity=2)
+    assert len(driver.pending(driver.ann)) == 1
     strict = Handover(Rules(cold_transfer_may_return=False))
     strict.set_activity(strict.bob, "Offline")
     strict.do("UpdateWorkerChannel", worker_sid=strict.ann, channel="default", capacity=2)
@@ -247,87 +253,87 @@ def test_a_task_that_may_return_is_found_when_a_place_becomes_free(desk: Handove
     assert len(loose.pending(loose.ann)) == 1
 
 
-def test_taking_a_queue_transfer_back(desk: Handover) -> None:
+def test_taking_a_queue_transfer_back(driver: Handover) -> None:
     """The task is assigned again, in the queue it was in; the open offer is canceled."""
-    transfer = desk.hand(desk.bobs)
-    desk.do("CancelTransfer", worker_sid=desk.ann, task_sid=desk.call, sid=transfer)
-    task = desk.get(desk.call)
-    assert (task.assignment_status, task.task_queue_sid) == ("assigned", desk.home)
-    assert desk.types(desk.bob) == ["reservation.canceled"]
-    desk.set_activity(desk.bob, "Offline")
-    waiting = desk.hand(desk.bobs)
-    desk.do("CancelTransfer", worker_sid=desk.ann, task_sid=desk.call, sid=waiting)
-    desk.set_activity(desk.bob, "Available")
-    assert desk.pending(desk.bob) == [] and desk.status(desk.call) == "assigned"
+    transfer = driver.hand(driver.bobs)
+    driver.do("CancelTransfer", worker_sid=driver.ann, task_sid=driver.call, sid=transfer)
+    task = driver.get(driver.call)
+    assert (task.assignment_status, task.task_queue_sid) == ("assigned", driver.home)
+    assert driver.types(driver.bob) == ["reservation.canceled"]
+    driver.set_activity(driver.bob, "Offline")
+    waiting = driver.hand(driver.bobs)
+    driver.do("CancelTransfer", worker_sid=driver.ann, task_sid=driver.call, sid=waiting)
+    driver.set_activity(driver.bob, "Available")
+    assert driver.pending(driver.bob) == [] and driver.status(driver.call) == "assigned"
 
 
-def test_taking_back_what_one_has_completed_oneself(desk: Handover) -> None:
+def test_taking_back_what_one_has_completed_oneself(driver: Handover) -> None:
     """A transferor who completed after a cold start and then cancels ends the task."""
-    transfer = desk.hand(desk.bob, "COLD")
-    desk.to(desk.held, "completed")
-    desk.do("CancelTransfer", worker_sid=desk.ann, task_sid=desk.call, sid=transfer)
-    assert desk.status(desk.call) == "completed"
-    assert desk.types(desk.ann)[:2] == ["task.transfer-canceled", "task.updated"]
+    transfer = driver.hand(driver.bob, "COLD")
+    driver.to(driver.held, "completed")
+    driver.do("CancelTransfer", worker_sid=driver.ann, task_sid=driver.call, sid=transfer)
+    assert driver.status(driver.call) == "completed"
+    assert driver.types(driver.ann)[:2] == ["task.transfer-canceled", "task.updated"]
 
 
-def test_who_may_cancel_what(desk: Handover) -> None:
+def test_who_may_cancel_what(driver: Handover) -> None:
     """Only the transferor, only this task's transfer, only to the status canceled, only while it is open."""
-    transfer = desk.hand(desk.bob)
-    fields = {"worker_sid": desk.ann, "task_sid": desk.call, "sid": transfer}
-    assert desk.refused("CancelTransfer", **{**fields, "worker_sid": desk.bob}).status == 404
-    assert desk.refused("CancelTransfer", **{**fields, "sid": "TTxx"}).status == 404
-    assert desk.refused("CancelTransfer", **{**fields, "task_sid": "WTxx"}).status == 400
-    assert desk.refused("CancelTransfer", **fields, transfer_status="failed").status == 400
-    desk.to(desk.pending(desk.bob)[0], "accepted")
-    refusal = desk.refused("CancelTransfer", **fields)
+    transfer = driver.hand(driver.bob)
+    fields = {"worker_sid": driver.ann, "task_sid": driver.call, "sid": transfer}
+    assert driver.refused("CancelTransfer", **{**fields, "worker_sid": driver.bob}).status == 404
+    assert driver.refused("CancelTransfer", **{**fields, "sid": "TTxx"}).status == 404
+    assert driver.refused("CancelTransfer", **{**fields, "task_sid": "WTxx"}).status == 400
+    assert driver.refused("CancelTransfer", **fields, transfer_status="failed").status == 400
+    driver.to(driver.pending(driver.bob)[0], "accepted")
+    refusal = driver.refused("CancelTransfer", **fields)
     assert refusal.message == f"Transfer {transfer} is already complete . Cannot cancel transfer."
 
 
 @pytest.mark.parametrize("how", ["canceled", "deleted"])
-def test_the_task_ends_meanwhile(desk: Handover, how: str) -> None:
+def test_the_task_ends_meanwhile(driver: Handover, how: str) -> None:
     """The transfer has failed, the offer is canceled, the transferor's part is completed."""
-    transfer = desk.hand(desk.bob)
+    transfer = driver.hand(driver.bob)
     if how == "canceled":
-        desk.do("UpdateTask", sid=desk.call, assignment_status="canceled", reason="gone")
-        assert desk.types(desk.ann) == ["task.canceled", "reservation.completed"]
-        assert desk.types(desk.bob) == ["task.canceled", "reservation.canceled"]
-        assert desk.status_of(transfer) == "failed"
+        driver.do("UpdateTask", sid=driver.call, assignment_status="canceled", reason="gone")
+        assert driver.types(driver.ann) == ["task.canceled", "reservation.completed"]
+        assert driver.types(driver.bob) == ["task.canceled", "reservation.canceled"]
+        assert driver.status_of(transfer) == "failed"
     else:
-        desk.do("DeleteTask", sid=desk.call)
-        assert desk.types() == ["reservation.completed", "reservation.canceled", "task.deleted"]
-        event = desk.event("reservation.canceled")
+        driver.do("DeleteTask", sid=driver.call)
+        assert driver.types() == ["reservation.completed", "reservation.canceled", "task.deleted"]
+        event = driver.event("reservation.canceled")
         assert event.task_transfer is not None
 
 
 def test_quiet_transfers() -> None:
     """The switch leaves out the task updates that are only assumed; those of a failure stay."""
-    desk = Handover(Rules(task_updated_on_transfer=False))
-    desk.hand(desk.bobs)
-    assert desk.types(desk.ann) == ["task.transfer-initiated"]
-    desk.to(desk.pending(desk.bob)[0], "rejected")
-    assert desk.types(desk.ann) == ["task.transfer-attempt-failed", "task.updated"]
-    desk.to(desk.pending(desk.bob)[0], "accepted")
-    assert desk.types(desk.ann) == ["task.transfer-completed"]
+    driver = Handover(Rules(task_updated_on_transfer=False))
+    driver.hand(driver.bobs)
+    assert driver.types(driver.ann) == ["task.transfer-initiated"]
+    driver.to(driver.pending(driver.bob)[0], "rejected")
+    assert driver.types(driver.ann) == ["task.transfer-attempt-failed", "task.updated"]
+    driver.to(driver.pending(driver.bob)[0], "accepted")
+    assert driver.types(driver.ann) == ["task.transfer-completed"]
 
 
 def test_a_queue_transfer_can_be_made_to_give_up() -> None:
     """With a number of attempts the last one fails the transfer, and the task is back where it was."""
-    desk = Handover(Rules(queue_transfer_attempts=2))
-    transfer = desk.hand(desk.bobs)
-    desk.to(desk.pending(desk.bob)[0], "rejected")
-    assert desk.status_of(transfer) == "initiated"
-    desk.to(desk.pending(desk.bob)[0], "rejected")
-    assert desk.types(desk.ann) == ["task.transfer-failed", "task.updated"]
-    task = desk.get(desk.call)
-    assert (task.assignment_status, task.task_queue_sid) == ("assigned", desk.home)
-    assert desk.status_of(transfer) == "failed"
+    driver = Handover(Rules(queue_transfer_attempts=2))
+    transfer = driver.hand(driver.bobs)
+    driver.to(driver.pending(driver.bob)[0], "rejected")
+    assert driver.status_of(transfer) == "initiated"
+    driver.to(driver.pending(driver.bob)[0], "rejected")
+    assert driver.types(driver.ann) == ["task.transfer-failed", "task.updated"]
+    task = driver.get(driver.call)
+    assert (task.assignment_status, task.task_queue_sid) == ("assigned", driver.home)
+    assert driver.status_of(transfer) == "failed"
 
 
 def test_a_failed_cold_transfer_can_cancel_the_task() -> None:
     """The switch says what a task is that its transferor had completed and nobody took."""
-    desk = Handover(Rules(failed_cold_transfer_status="canceled"))
-    desk.hand(desk.bob, "COLD")
-    desk.to(desk.held, "completed")
-    desk.to(desk.pending(desk.bob)[0], "rejected")
-    assert desk.status(desk.call) == "canceled"
-    assert "task.canceled" in desk.types(desk.bob)
+    driver = Handover(Rules(failed_cold_transfer_status="canceled"))
+    driver.hand(driver.bob, "COLD")
+    driver.to(driver.held, "completed")
+    driver.to(driver.pending(driver.bob)[0], "rejected")
+    assert driver.status(driver.call) == "canceled"
+    assert "task.canceled" in driver.types(driver.bob)

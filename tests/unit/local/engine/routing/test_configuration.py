@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.local.engine.desk import Desk
+from tests.unit.local.engine.driver import EngineDriver
 from twilio_taskrouter_worker.local.engine.errors import Rejected
 from twilio_taskrouter_worker.local.engine.expressions import DEFAULT_SEMANTICS
 from twilio_taskrouter_worker.local.engine.routing.configuration import compile_configuration
@@ -113,57 +113,57 @@ def test_text_that_is_no_json_and_text_that_is_too_long() -> None:
 
 def test_workflows_are_made_changed_and_deleted() -> None:
     """The record keeps the configuration, without white space; the same values again are no change."""
-    desk = Desk()
-    queue = desk.queue("Q")
+    driver = EngineDriver()
+    queue = driver.queue("Q")
     text = json.dumps({"task_routing": {"default_filter": {"queue": queue}}}, indent=2)
-    made = desk.do("CreateWorkflow", friendly_name="W", configuration=text, assignment_callback_url="http://a")
-    assert desk.types() == ["workflow.created"]
+    made = driver.do("CreateWorkflow", friendly_name="W", configuration=text, assignment_callback_url="http://a")
+    assert driver.types() == ["workflow.created"]
     compact = json.dumps(json.loads(text), separators=(",", ":"))
     assert (made.configuration, made.assignment_callback_url) == (compact, "http://a")
     assert made.document_content_type is None
-    assert desk.do("UpdateWorkflow", sid=made.sid, configuration=text) == made
-    changed = desk.do("UpdateWorkflow", sid=made.sid, friendly_name="V", fallback_assignment_callback_url="http://b")
+    assert driver.do("UpdateWorkflow", sid=made.sid, configuration=text) == made
+    changed = driver.do("UpdateWorkflow", sid=made.sid, friendly_name="V", fallback_assignment_callback_url="http://b")
     assert (changed.friendly_name, changed.fallback_assignment_callback_url) == ("V", "http://b")
-    assert desk.do("UpdateWorkflow", sid=made.sid, friendly_name="V") == changed
-    assert desk.types() == []
-    desk.do("DeleteWorkflow", sid=made.sid)
-    assert desk.types() == ["workflow.deleted"]
-    assert desk.refused("UpdateWorkflow", sid=made.sid).status == 404
+    assert driver.do("UpdateWorkflow", sid=made.sid, friendly_name="V") == changed
+    assert driver.types() == []
+    driver.do("DeleteWorkflow", sid=made.sid)
+    assert driver.types() == ["workflow.deleted"]
+    assert driver.refused("UpdateWorkflow", sid=made.sid).status == 404
 
 
 def test_bad_workflows_are_refused() -> None:
     """Names, numbers and configurations are checked, on update as well."""
-    desk = Desk()
-    first = desk.engine.workflows(desk.ws)[0]
+    driver = EngineDriver()
+    first = driver.engine.workflows(driver.ws)[0]
     fields = {"configuration": first.configuration}
-    assert desk.refused("CreateWorkflow", friendly_name=first.friendly_name, **fields).status == 400
-    assert desk.refused("CreateWorkflow", friendly_name="x", task_reservation_timeout=0, **fields).status == 400
-    assert desk.refused("CreateWorkflow", friendly_name="x", configuration="{}").status == 400
-    assert desk.refused("UpdateWorkflow", sid=first.sid, task_reservation_timeout=86401).status == 400
-    assert desk.refused("UpdateWorkflow", sid=first.sid, configuration="[]").status == 400
+    assert driver.refused("CreateWorkflow", friendly_name=first.friendly_name, **fields).status == 400
+    assert driver.refused("CreateWorkflow", friendly_name="x", task_reservation_timeout=0, **fields).status == 400
+    assert driver.refused("CreateWorkflow", friendly_name="x", configuration="{}").status == 400
+    assert driver.refused("UpdateWorkflow", sid=first.sid, task_reservation_timeout=86401).status == 400
+    assert driver.refused("UpdateWorkflow", sid=first.sid, configuration="[]").status == 400
 
 
 def test_a_workflow_with_open_tasks_cannot_be_deleted() -> None:
     """Deletion waits until its tasks are over; a rename shows in them."""
-    desk = Desk()
-    flow = desk.engine.workflows(desk.ws)[0].sid
-    task = desk.task()
-    assert "open tasks" in desk.refused("DeleteWorkflow", sid=flow).message
-    desk.do("UpdateWorkflow", sid=flow, friendly_name="New")
-    assert desk.get(task).workflow_friendly_name == "New"
-    desk.do("UpdateTask", sid=task, assignment_status="canceled")
-    desk.do("DeleteWorkflow", sid=flow)
-    assert desk.engine.workflows(desk.ws) == []
+    driver = EngineDriver()
+    flow = driver.engine.workflows(driver.ws)[0].sid
+    task = driver.task()
+    assert "open tasks" in driver.refused("DeleteWorkflow", sid=flow).message
+    driver.do("UpdateWorkflow", sid=flow, friendly_name="New")
+    assert driver.get(task).workflow_friendly_name == "New"
+    driver.do("UpdateTask", sid=task, assignment_status="canceled")
+    driver.do("DeleteWorkflow", sid=flow)
+    assert driver.engine.workflows(driver.ws) == []
 
 
 def test_a_changed_reservation_timeout_is_for_later_reservations() -> None:
     """A pending reservation keeps its own; the next one has the new one."""
-    desk = Desk()
-    ann = desk.worker("Ann")
-    desk.task()
-    flow = desk.engine.workflows(desk.ws)[0].sid
-    desk.do("UpdateWorkflow", sid=flow, task_reservation_timeout=7)
-    first = desk.pending(ann)[0]
-    assert desk.reservation(first).reservation_timeout == 120
-    desk.to(first, "rejected")
-    assert desk.reservation(desk.pending(ann)[0]).reservation_timeout == 7
+    driver = EngineDriver()
+    ann = driver.worker("Ann")
+    driver.task()
+    flow = driver.engine.workflows(driver.ws)[0].sid
+    driver.do("UpdateWorkflow", sid=flow, task_reservation_timeout=7)
+    first = driver.pending(ann)[0]
+    assert driver.reservation(first).reservation_timeout == 120
+    driver.to(first, "rejected")
+    assert driver.reservation(driver.pending(ann)[0]).reservation_timeout == 7

@@ -6,52 +6,52 @@ import json
 
 import pytest
 
-from tests.unit.local.engine.desk import Desk
+from tests.unit.local.engine.driver import EngineDriver
 from twilio_taskrouter_worker.local.engine.routing.verdicts import Explanation
 
 
 @pytest.fixture
-def desk() -> Desk:
-    """A desk with a workflow in which a Spanish task waits for a skilled worker."""
-    desk = Desk()
-    queue = desk.queue("Spanish", 'languages HAS "es" AND level >= 2')
+def driver() -> EngineDriver:
+    """A driver with a workflow in which a Spanish task waits for a skilled worker."""
+    driver = EngineDriver()
+    queue = driver.queue("Spanish", 'languages HAS "es" AND level >= 2')
     steps = [
         {"queue": queue, "timeout": 30, "expression": "worker.level > task.level", "priority": 4},
         {"queue": queue, "skip_if": "workers.available == 0", "order_by": "worker.level DESC"},
         {"queue": queue, "known_worker_sid": "task.agent"},
     ]
-    desk.workflow(
+    driver.workflow(
         {"filter_friendly_name": "es", "expression": 'lang == "es"', "targets": steps},
         {"expression": 'lang == "fr"', "targets": [{"queue": queue}]},
         default={"queue": queue},
     )
-    return desk
+    return driver
 
 
-def explained(desk: Desk, task: str) -> Explanation:
+def explained(driver: EngineDriver, task: str) -> Explanation:
     """Explain a task, and check that asking changes nothing."""
-    before = desk.engine.state()
-    found = desk.engine.explain(desk.ws, task)
-    assert desk.engine.state() == before
+    before = driver.engine.state()
+    found = driver.engine.explain(driver.ws, task)
+    assert driver.engine.state() == before
     json.dumps(found.to_dict())
     return found
 
 
-def spanish(desk: Desk, **fields: object) -> str:
+def spanish(driver: EngineDriver, **fields: object) -> str:
     """Make a task for the first filter."""
-    flow = desk.engine.workflows(desk.ws)[1].sid
-    return desk.task({"lang": "es", "level": 1, "agent": "WK1", **fields}, workflow_sid=flow)
+    flow = driver.engine.workflows(driver.ws)[1].sid
+    return driver.task({"lang": "es", "level": 1, "agent": "WK1", **fields}, workflow_sid=flow)
 
 
-def test_each_worker_has_a_verdict_with_the_failing_part_and_its_value(desk: Desk) -> None:
+def test_each_worker_has_a_verdict_with_the_failing_part_and_its_value(driver: EngineDriver) -> None:
     """Who is not in the queue, not good enough, away, switched off or full is told so, with the actual values."""
-    desk.worker("Ann", languages=["en"], level=1)
-    desk.worker("Bob", "Offline", languages=["es"], level=2)
-    cyd = desk.worker("Cyd", languages=["es"], level=3)
-    spanish(desk)
-    task = spanish(desk)
-    desk.do("UpdateWorkerChannel", worker_sid=desk.worker("Dee"), channel="default", available=False)
-    found = explained(desk, task)
+    driver.worker("Ann", languages=["en"], level=1)
+    driver.worker("Bob", "Offline", languages=["es"], level=2)
+    cyd = driver.worker("Cyd", languages=["es"], level=3)
+    spanish(driver)
+    task = spanish(driver)
+    driver.do("UpdateWorkerChannel", worker_sid=driver.worker("Dee"), channel="default", available=False)
+    found = explained(driver, task)
     ann, bob, third, dee = found.workers
     failed = {check.name: check.detail for check in ann.checks if not check.passed}
     assert 'languages HAS "es"   [languages is ["en"]]' in failed["queue"]
@@ -65,10 +65,10 @@ def test_each_worker_has_a_verdict_with_the_failing_part_and_its_value(desk: Des
     assert (found.route, found.ahead, found.assignment_status) == ("workflow", 0, "pending")
 
 
-def test_filters_and_targets_say_where_the_task_is(desk: Desk) -> None:
+def test_filters_and_targets_say_where_the_task_is(driver: EngineDriver) -> None:
     """Each filter has its verdict, the current step is marked, and its settings are there."""
-    task = spanish(desk)
-    found = explained(desk, task)
+    task = spanish(driver)
+    found = explained(driver, task)
     first, second, default = found.filters
     assert (first.label, first.current) == ("es", True) and first.matched and first.matched.result
     assert second.matched and not second.matched.result and (second.label, second.current) == ("filter 2", False)
@@ -78,18 +78,18 @@ def test_filters_and_targets_say_where_the_task_is(desk: Desk) -> None:
     assert two.skip_if and two.skip_if.result and two.order_by == "worker.level DESC"
     assert three.known_worker == "WK1"
     for name, level in (("Ann", 2), ("Bob", 1)):
-        desk.worker(name, "Offline", languages=["es"], level=level)
-    desk.worker("Cyd", "Offline", languages=["es"], level=2)
-    one, two, three = explained(desk, task).filters[0].targets
+        driver.worker(name, "Offline", languages=["es"], level=level)
+    driver.worker("Cyd", "Offline", languages=["es"], level=2)
+    one, two, three = explained(driver, task).filters[0].targets
     assert [(target.suited, target.members) for target in (one, two, three)] == [(2, 2), (2, 2), (0, 2)]
-    desk.advance(30)
-    assert explained(desk, task).filters[0].targets[2].current
+    driver.advance(30)
+    assert explained(driver, task).filters[0].targets[2].current
 
 
-def test_it_reads_well_as_text(desk: Desk) -> None:
+def test_it_reads_well_as_text(driver: EngineDriver) -> None:
     """The text names everything in lines, the failing parts with their values."""
-    desk.worker("Ann", languages=["en"], level=1)
-    text = str(explained(desk, spanish(desk)))
+    driver.worker("Ann", languages=["en"], level=1)
+    text = str(explained(driver, spanish(driver)))
     for line in (
         "  filter 'es': expression is true: lang == \"es\"   <- here",
         "    target 1: queue 'Spanish', suits 0 of 0 members, expression worker.level > task.level, priority 4,"
@@ -103,49 +103,51 @@ def test_it_reads_well_as_text(desk: Desk) -> None:
     assert "  Ann (Available): TargetWorkers of 'Spanish' is false: languages HAS \"es\"" in text
 
 
-def test_attributes_are_not_in_the_repr(desk: Desk) -> None:
+def test_attributes_are_not_in_the_repr(driver: EngineDriver) -> None:
     """Text and data show values because they are asked to; a repr in a log does not."""
-    desk.worker("Ann", languages=["secret-language"], level=1)
-    found = explained(desk, spanish(desk))
+    driver.worker("Ann", languages=["secret-language"], level=1)
+    found = explained(driver, spanish(driver))
     assert "secret-language" in str(found)
     assert "secret-language" not in repr(found)
 
 
-def test_a_task_that_is_with_somebody(desk: Desk) -> None:
+def test_a_task_that_is_with_somebody(driver: EngineDriver) -> None:
     """Reserved, assigned, wrapping, completed and canceled tasks say so, and list their offers."""
-    cyd = desk.worker("Cyd", languages=["es"], level=3)
-    task = spanish(desk)
-    assert explained(desk, task).summary == "it is with Cyd (pending)"
-    first = desk.pending(cyd)[0]
-    desk.to(first, "rejected")
-    second = desk.pending(cyd)[0]
-    desk.to(second, "accepted")
-    held = explained(desk, task)
+    cyd = driver.worker("Cyd", languages=["es"], level=3)
+    task = spanish(driver)
+    assert explained(driver, task).summary == "it is with Cyd (pending)"
+    first = driver.pending(cyd)[0]
+    driver.to(first, "rejected")
+    second = driver.pending(cyd)[0]
+    driver.to(second, "accepted")
+    held = explained(driver, task)
     assert held.summary == "it is with Cyd (accepted)"
     assert [offer.status for offer in held.offers] == ["rejected", "accepted"]
     assert "Offers so far" in str(held)
     assert any(check.name == "held" for check in held.workers[0].checks)
-    desk.to(second, "wrapping")
-    assert explained(desk, task).summary == "it is with Cyd (wrapping)"
-    desk.do("UpdateTask", sid=task, assignment_status="completed", reason="sold")
-    assert explained(desk, task).summary == "it was completed: sold"
-    other = desk.task(workflow_sid=desk.engine.workflows(desk.ws)[0].sid)
-    desk.do("UpdateTask", sid=other, assignment_status="canceled")
-    assert explained(desk, other).summary == "it was canceled: no reason given"
+    driver.to(second, "wrapping")
+    assert explained(driver, task).summary == "it is with Cyd (wrapping)"
+    driver.do("UpdateTask", sid=task, assignment_status="completed", reason="sold")
+    assert explained(driver, task).summary == "it was completed: sold"
+    other = driver.task(workflow_sid=driver.engine.workflows(driver.ws)[0].sid)
+    driver.do("UpdateTask", sid=other, assignment_status="canceled")
+    assert explained(driver, other).summary == "it was canceled: no reason given"
 
 
-def test_a_task_in_line(desk: Desk) -> None:
+def test_a_task_in_line(driver: EngineDriver) -> None:
     """How many come before it, of its queue and channel, is counted."""
-    desk.worker("Cyd", languages=["es"], level=3)
-    tasks = [spanish(desk) for _ in range(4)]
-    assert [explained(desk, task).ahead for task in tasks[1:]] == [0, 1, 2]
+    driver.worker("Cyd", languages=["es"], level=3)
+    tasks = [spanish(driver) for _ in range(4)]
+    assert [explained(driver, task).ahead for task in tasks[1:]] == [0, 1, 2]
 
 
-def test_a_task_for_one_worker(desk: Desk) -> None:
+def test_a_task_for_one_worker(driver: EngineDriver) -> None:
     """The routing target is the only one who counts."""
-    ann, _ = desk.worker("Ann", "Offline"), desk.worker("Bob")
-    task = desk.task(routing_target=ann, ignore_capacity=False, workflow_sid=desk.engine.workflows(desk.ws)[0].sid)
-    found = explained(desk, task)
+    ann, _ = driver.worker("Ann", "Offline"), driver.worker("Bob")
+    task = driver.task(
+        routing_target=ann, ignore_capacity=False, workflow_sid=driver.engine.workflows(driver.ws)[0].sid
+    )
+    found = explained(driver, task)
     assert "waits for its routing target" in found.summary and found.filters == ()
     assert [check.passed for check in found.workers[0].checks] == [True, False, True, True]
     assert found.workers[1].checks[0].detail == "is not the routing target"
@@ -153,16 +155,16 @@ def test_a_task_for_one_worker(desk: Desk) -> None:
 
 def test_a_known_worker_and_a_worker_who_does_one_task_at_a_time() -> None:
     """The known worker is told apart from the others; in a single-tasking workspace one task is enough."""
-    desk = Desk(multi_task=False)
-    queue = desk.engine.queues(desk.ws)[0].sid
-    flow = desk.workflow(
+    driver = EngineDriver(multi_task=False)
+    queue = driver.engine.queues(driver.ws)[0].sid
+    flow = driver.workflow(
         {"expression": "1==1", "targets": [{"queue": queue, "known_worker_friendly_name": "task.agent"}]}
     )
-    desk.worker("Ann", "Idle", capacity=5)
-    desk.worker("Bob", "Idle")
+    driver.worker("Ann", "Idle", capacity=5)
+    driver.worker("Bob", "Idle")
     agent = {"agent": "Ann"}
-    desk.task(agent, workflow_sid=flow)
-    found = explained(desk, desk.task(agent, workflow_sid=flow))
+    driver.task(agent, workflow_sid=flow)
+    found = explained(driver, driver.task(agent, workflow_sid=flow))
     ann, bob = found.workers
     assert "is not the known worker 'Ann'" in str(bob)
     assert "one task at a time" in str(ann)
@@ -170,13 +172,13 @@ def test_a_known_worker_and_a_worker_who_does_one_task_at_a_time() -> None:
 
 def test_a_transfer_ends_the_routing_target_and_its_licence() -> None:
     """A task that was for one worker and ignored capacity, transferred to a queue, waits for room like any other."""
-    desk = Desk()
-    alice, bob = desk.worker("Alice"), desk.worker("Bob")
-    desk.accepted(bob, routing_target=bob)
-    task, held = desk.accepted(alice, routing_target=alice, ignore_capacity=True)
-    desk.transfer(held, desk.engine.queues(desk.ws)[0].sid)
-    assert desk.status(task) == "pending"
-    found = explained(desk, task)
+    driver = EngineDriver()
+    alice, bob = driver.worker("Alice"), driver.worker("Bob")
+    driver.accepted(bob, routing_target=bob)
+    task, held = driver.accepted(alice, routing_target=alice, ignore_capacity=True)
+    driver.transfer(held, driver.engine.queues(driver.ws)[0].sid)
+    assert driver.status(task) == "pending"
+    found = explained(driver, task)
     assert found.summary == "it waits in queue 'Sample Queue'; no worker can take it now"
     assert [str(verdict) for verdict in found.workers] == [
         "Alice (Available): holds a reservation on this task; 1 of 1 places of channel default are taken",

@@ -19,7 +19,7 @@ from twilio_taskrouter_worker.local.engine import (
 ACCOUNT = "AC" + "0" * 31 + "1"
 
 
-class Desk:
+class EngineDriver:
     """One engine and one workspace; time stands still unless it is told to move."""
 
     def __init__(self, *, template: str = "FIFO", multi_task: bool = True, rules: Rules | None = None) -> None:

@@ -21,7 +21,7 @@ TOKEN = "the.first.token"
 MARKER = "marker of the tests"
 
 
-class Desk:
+class ConnectedClient:
     """A Supervisor (so, a Worker with all methods) at a bridge of its own, with one task.
 
     The task's reservation is accepted, it has an outgoing transfer, and everything is listened to.
@@ -226,14 +226,14 @@ class Desk:
 
 
 @contextmanager
-def open_desk(**options: Any) -> Iterator[Desk]:
-    """A desk with a bridge of its own, taken away afterwards."""
+def connected_client(**options: Any) -> Iterator[ConnectedClient]:
+    """A client with a bridge of its own, taken away afterwards."""
     with RecordingBridge() as bridge:
-        desk = Desk(bridge, **options)
+        client = ConnectedClient(bridge, **options)
         try:
-            yield desk
+            yield client
         finally:
-            desk.worker.disconnect()
+            client.worker.disconnect()
 
 
 def same_json(first: Any, second: Any) -> bool:

@@ -27,7 +27,7 @@ class Wrong(Exception):
     """The client did what it must not."""
 
 
-class Desk:
+class ChaosClient:
     """A worker at a recording bridge with one accepted reservation; every event it fires is noted."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Desk:
         self._ended: set[str] = set()
         self._at_start: list[dict[str, Any]] = []
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> ChaosClient:
         self.bridge.__enter__()
         self.http = RawHttp(self.bridge.port)
         self.http.__enter__()
