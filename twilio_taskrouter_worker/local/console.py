@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import itertools
+import threading
+from typing import TYPE_CHECKING, Any, Final
 
 from .._version import __version__
 from ..errors import StateError
 from .control import fault_row
+from .journal import Journal
+from .server.console.facade import Past
 
 if TYPE_CHECKING:
     from .router import LocalTaskRouter
 
 __all__ = ["ConsoleFacade"]
 
+MOST_FORKS: Final = 10
+
 
 class ConsoleFacade:
-    """Gives the console of one router what is not in its service. Called on the service's thread.
+    """Gives the console of one router what is not in its service, and owns the forks that the console makes.
 
     Args:
         router: the router.
@@ -23,6 +29,13 @@ class ConsoleFacade:
 
     def __init__(self, router: LocalTaskRouter) -> None:
         self._router = router
+        self._numbers = itertools.count(1)
+        # Guards the forks: they are made and ended on several threads.
+        self._lock = threading.Lock()
+        self._forks: dict[int, tuple[LocalTaskRouter, dict[str, Any]]] = {}
+        self._closed = False
+
+    # -- on the service's thread -----------------------------------------------------------------------------------
 
     def workspace_sid(self) -> str | None:
         """Return the workspace that is shown first; None: there is none."""
@@ -35,8 +48,13 @@ class ConsoleFacade:
         """Return the active faults, as rows."""
         return [fault_row(fault) for fault in self._router.faults.active]
 
+    def forks(self) -> list[dict[str, Any]]:
+        """Return the forks that were made by the console and are running, as rows."""
+        with self._lock:
+            return [row for _, row in self._forks.values()]
+
     def info(self) -> dict[str, Any]:
-        """Return the facts about the router that do not change."""
+        """Return the facts about the router."""
         router = self._router
         return {
             "url": router.url,
@@ -44,5 +62,99 @@ class ConsoleFacade:
             "workspace_sid": self.workspace_sid(),
             "version": __version__,
             "read_only": False,
-            "fork_of": None,
+            "fork_of": router._fork_of,
         }
+
+    def history(self) -> dict[str, Any] | None:
+        """Return the range of moments; None: there is none yet."""
+        return self._router._read_journal(_range)
+
+    # -- on other threads --------------------------------------------------------------------------------------------
+
+    def at(self, moment: int) -> Past:
+        """Return an earlier moment.
+
+        Args:
+            moment: the number of an entry of the journal.
+
+        Raises:
+            ValueError, TypeError: there is no such moment.
+            StateError: the router has been stopped.
+        """
+        view = self._router.at(moment)
+        try:
+            workspace_sid = view.workspace_sid
+        except StateError:
+            workspace_sid = None
+        named = [{"sid": each.sid, "friendly_name": each.friendly_name} for each in view.engine.workspaces()]
+        info = {**self.info(), "workspace_sid": workspace_sid, "read_only": True, "workspaces": named}
+        time = view.time.timestamp()
+        return Past(engine=view.engine, number=view.number, time=time, workspace_sid=workspace_sid, info=info)
+
+    def moments(self, around: int, limit: int) -> list[dict[str, Any]]:
+        """Return the moments around one, oldest first.
+
+        Args:
+            around: the number of an entry of the journal.
+            limit: how many at most.
+        """
+        history = self._router.history()
+        # Entry n is the one at n - first - 1: the first one that can be reached has none before it.
+        start = max(0, min(around - history.first - 1 - limit // 2, len(history) - limit))
+        return [
+            {"moment": each.number, "at": each.time.timestamp(), "text": each.what, "who": each.actor}
+            for each in history[start : start + limit]
+        ]
+
+    def fork(self, moment: int | None) -> dict[str, Any]:
+        """Start a router that begins at a moment, and return its row.
+
+        Args:
+            moment: the number of an entry of the journal; None: now.
+
+        Raises:
+            ValueError, TypeError: there is no such moment.
+            StateError: there are too many forks, or the router has been stopped.
+        """
+        with self._lock:
+            if len(self._forks) >= MOST_FORKS:
+                raise StateError(f"There are {MOST_FORKS} forks already; end one first.")
+        fork = self._router.fork(moment)
+        number = next(self._numbers)
+        row = {"id": number, "url": fork.url, "moment": moment, "console_url": fork.console_url}
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._forks[number] = (fork, row)
+        if closed:
+            fork.stop()
+            raise StateError("This LocalTaskRouter has been stopped.")
+        return row
+
+    def end_fork(self, number: int) -> bool:
+        """Stop a fork; return False if there is no such one.
+
+        Args:
+            number: its id.
+        """
+        with self._lock:
+            found = self._forks.pop(number, None)
+        if found is not None:
+            found[0].stop()
+        return found is not None
+
+    def close(self) -> None:
+        """Stop all forks that the console made. Blocks until they have ended."""
+        with self._lock:
+            self._closed = True
+            forks = list(self._forks.values())
+            self._forks.clear()
+        for fork, _ in forks:
+            fork.stop()
+
+
+def _range(journal: Journal) -> dict[str, Any] | None:
+    start, end = journal.time_at(journal.first + 1), journal.time_at(journal.count)
+    if start is None or end is None:
+        return None
+    return {"first": journal.first, "last": journal.count, "from": start, "to": end}

@@ -155,6 +155,8 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         self._workspace_sid: str | None = None
         self._started = False
         self._stopped = False
+        self._fork_of: str | None = None
+        """The address of the router that this one is a fork of; None: it is none."""
         self._handed_over = False
         """It is a fork, which runs already when its caller gets it; a ``with`` block may still start it."""
 
@@ -198,6 +200,8 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         """
         self._host.stop()
         self._stopped = True
+        if self._console is not None:
+            self._console.close()
 
     def reset(self) -> None:
         """Restart from the initial state: same port, credentials and seed file, and an empty file.
@@ -486,9 +490,11 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
             clock=clock,
             allowed_hosts=names,
             event_delay=self._options.event_delay,
+            console=self._console is not None,
             **attrs.asdict(self._known_credentials()),
         )
         fork._options = attrs.evolve(fork._options, origin=origin)
+        fork._fork_of = self.url
         fork.start()
         fork._handed_over = True
         return fork

@@ -22,7 +22,7 @@ from .console.facade import Facade
 from .events.sessions import Batch
 from .faults.active import HANDSHAKE, REST, TUNNEL, Arrival, Disturbed
 from .http import forms, headers, refusals
-from .http.connections import JSON, TUNNEL_BODY_BYTES, read_body
+from .http.connections import JSON, TUNNEL_BODY_BYTES, Request, read_body
 from .http.guard import Guard
 from .http.paths import MethodNotAllowed
 from .rest.call import Answer, Call, Operation
@@ -69,14 +69,19 @@ class App:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every error becomes an answer too, except for a lost connection."""
-        if not requests_log.isEnabledFor(logging.INFO):
+        logged = requests_log.isEnabledFor(logging.INFO)
+        if not logged and self._console is None:
             return await self._respond(request)
         begun = self.service.loop.time()
         _tunnelled.set("")
         response = await self._respond(request)
-        took = (self.service.loop.time() - begun) * 1000
+        seconds = self.service.loop.time() - begun
+        if self._console is not None:
+            self._console.wire.request(request, response, seconds)
+        if not logged:
+            return response
         what = _tunnelled.get() or f"{request.method} {request.raw_path.partition('?')[0]}"
-        requests_log.info("%d %s (%.1f ms)", response.status, what, took)
+        requests_log.info("%d %s (%.1f ms)", response.status, what, seconds * 1000)
         return response
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -119,13 +124,16 @@ class App:
     async def _bridge(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "GET":
             await self.service.faults.request(Arrival(HANDSHAKE, "GET", "", request.query.get("token")))
-            return await websocket.serve(self.service, request)
+            accepted = None if self._console is None else self._console.wire.handshake
+            return await websocket.serve(self.service, request, accepted)
         if request.method == "OPTIONS":
             return await _write(request, web.Response(status=204, headers=headers.BRIDGE_PREFLIGHT))
         if request.method != "POST":
             raise refusals.MethodRefused(request.method, BRIDGE_PATH, ("GET", "POST"))
         envelope = tunnel.open_envelope(await read_body(request, TUNNEL_BODY_BYTES))
         _tunnelled.set(f"{envelope.method} {envelope.url} (bridge)")
+        if isinstance(request, Request):
+            request.tunnelled = envelope
         await self.service.faults.request(Arrival(TUNNEL, envelope.method, envelope.url, envelope.token))
         if_match = request.headers.get("If-Match")
 

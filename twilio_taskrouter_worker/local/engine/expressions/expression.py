@@ -104,7 +104,7 @@ class Expression:
         values = tuple((self.text[begin:stop], read(scope)) for (begin, stop), read in part.reads)
         # Every part is evaluated, so that a report shows all reasons and not only the first.
         parts = tuple(self._verdict(child, scope) for child in part.parts)
-        return Verdict(self.text[start:end], part.test(scope), part.operator, parts, values)
+        return Verdict(self.text[start:end], part.test(scope), part.operator, parts, values, part.span)
 
 
 def compile_expression(

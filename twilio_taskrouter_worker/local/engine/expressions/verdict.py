@@ -34,6 +34,8 @@ class Verdict:
     """The operands of AND or OR; empty for a comparison."""
     values: tuple[tuple[str, Any], ...] = attrs.field(default=(), repr=False)
     """For a comparison: each path as written, with its actual value; None where it is missing or null."""
+    span: tuple[int, int] = attrs.field(default=(0, 0), eq=False, repr=False)
+    """Where it is in the text of the whole expression: the offsets of its first character and behind its last one."""
 
     def failing(self) -> tuple[Verdict, ...]:
         """Return the smallest parts that make this false, in the order of the text; empty when it is true.
@@ -49,7 +51,14 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the tree as data for ``json.dumps``; values that JSON does not have become text."""
-        data: dict[str, Any] = {"text": self.text, "result": self.result, "operator": self.operator}
+        start, end = self.span
+        data: dict[str, Any] = {
+            "text": self.text,
+            "result": self.result,
+            "operator": self.operator,
+            "start": start,
+            "end": end,
+        }
         if self.parts:
             data["parts"] = [part.to_dict() for part in self.parts]
         if self.values:

@@ -207,8 +207,13 @@ def _worker(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerS
     checks: list[Check] = []
     for condition in conditions.of(task):
         passed = condition.holds(kernel, ws, task, worker)
-        detail = _DETAILS[condition.name](ws, task, worker, passed)
-        checks.append(Check(name=condition.name, passed=passed, detail=detail))
+        decides = _decides(condition.name, task, worker)
+        if decides is None:
+            detail = _DETAILS[condition.name](ws, task, worker, passed)
+        else:
+            detail = _expression_detail(task, decides)
+        expression = None if passed else decides
+        checks.append(Check(name=condition.name, passed=passed, detail=detail, expression=expression))
     return WorkerVerdict(
         sid=record.sid,
         friendly_name=record.friendly_name,
@@ -217,25 +222,32 @@ def _worker(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerS
     )
 
 
+def _decides(name: str, task: TaskState, worker: WorkerState) -> ExpressionResult | None:
+    """Return the expression behind a condition, with its verdict; None if no expression decides it."""
+    if name == conditions.QUEUE.name and task.queue is not None:
+        # The queue's scope, which by rule may hide the worker's own fields.
+        return _test("TargetWorkers", task.queue.expression, worker.queue_scope)
+    if name == conditions.TARGET.name and task.step is not None and task.step.expression is not None:
+        return _test("expression", task.step.expression, TargetScope(task.scope, worker.scope))
+    return None
+
+
 def _queue_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:
-    if task.queue is None:
-        return "the task is in no queue"
-    # The queue's scope, which by rule may hide the worker's own fields.
-    what = f"TargetWorkers of '{task.queue.record.friendly_name}'"
-    return _expression_detail(what, task.queue.expression, worker.queue_scope)
+    return "the task is in no queue"
 
 
 def _target_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:
-    if task.step is None or task.step.expression is None:
-        return "the target has no expression"
-    scope = TargetScope(task.scope, worker.scope)
-    return _expression_detail("expression of the target", task.step.expression, scope)
+    return "the target has no expression"
 
 
-def _expression_detail(what: str, expression: Expression, scope: Scope) -> str:
+def _expression_detail(task: TaskState, decides: ExpressionResult) -> str:
+    what = "expression of the target"
+    if decides.kind == "TargetWorkers" and task.queue is not None:
+        what = f"TargetWorkers of '{task.queue.record.friendly_name}'"
+    if decides.result or decides.verdict is None:
+        return f"{what} is true"
     # Only the failing parts are shown: a long expression is mostly true.
-    verdict = expression.explain(scope)
-    return f"{what} is true" if verdict.result else f"{what} is false: {failing_parts(verdict)}"
+    return f"{what} is false: {failing_parts(decides.verdict)}"
 
 
 def _known_detail(ws: WorkspaceState, task: TaskState, worker: WorkerState, passed: bool) -> str:

@@ -69,6 +69,8 @@ class Check:
     passed: bool
     detail: str = attrs.field(repr=False)
     """The reason; for an expression that is false, its failing parts with the actual values."""
+    expression: ExpressionResult | None = attrs.field(default=None, repr=False)
+    """The expression that is false, if one decides."""
 
     def reason(self, *, attributes: bool) -> str:
         """Return the reason.
@@ -79,8 +81,11 @@ class Check:
         return self.detail if attributes else _WITHOUT_VALUES.get(self.name, self.detail)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {"name": self.name, "passed": self.passed, "detail": self.detail}
+        """Return it as plain data; ``expression`` is there only if one is false."""
+        data: dict[str, Any] = {"name": self.name, "passed": self.passed, "detail": self.detail}
+        if self.expression is not None:
+            data["expression"] = self.expression.to_dict()
+        return data
 
 
 @attrs.frozen(kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import WSMsgType, web
@@ -24,12 +25,15 @@ _MINUTE: Final = 60.0
 _OVER: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
-async def serve(service: Service, request: web.BaseRequest) -> web.StreamResponse:
+async def serve(
+    service: Service, request: web.BaseRequest, accepted: Callable[[web.BaseRequest, str], None] | None = None
+) -> web.StreamResponse:
     """Accept a websocket, and return after it has closed.
 
     Args:
         service: the service.
         request: the handshake.
+        accepted: called with it and its worker once it is accepted; None: nobody records it.
 
     Returns:
         The websocket, which has ended.
@@ -49,6 +53,8 @@ async def serve(service: Service, request: web.BaseRequest) -> web.StreamRespons
     transport = request.transport
     if transport is None:
         return socket
+    if accepted is not None:
+        accepted(request, worker_sid)
     if isinstance(request.protocol, Connection):
         request.protocol.spare()
 

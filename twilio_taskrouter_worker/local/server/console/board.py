@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from operator import is_
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -76,6 +76,19 @@ class Board:
                 removed[rows.table.name] = gone
         self.whole = limit > 0
         return Difference(changed, removed, self.whole)
+
+    def row(self, table: str, sid: str) -> dict[str, Any] | None:
+        """Return one row as it is now, or None if there is none.
+
+        Args:
+            table: the table.
+            sid: the sid of the row.
+        """
+        for rows in self._tables:
+            if rows.table.name == table:
+                found = (parts for other, parts in rows.table.find(self._engine, self.workspace_sid) if other == sid)
+                return next((rows.table.write(self._engine, parts) for parts in found), None)
+        return None
 
     def fields(self) -> Iterator[str]:
         """Iterate over the fields of a snapshot: all rows as of the latest look, as JSON text."""

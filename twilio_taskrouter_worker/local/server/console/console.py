@@ -12,9 +12,14 @@ from aiohttp import web
 from ..http import refusals
 from ..service import Service
 from . import access, pages, timers
+from .api import Api
 from .facade import Facade
+from .inspector import Inspector
 from .live import Live
+from .secrets import Secrets
 from .status import Status
+from .totals import Totals
+from .wire import Wire
 
 if TYPE_CHECKING:
     from ..app import Control
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 PATH: Final = access.PATH
 _REST: Final = f"{PATH}/rest/"
 _CONTROL: Final = f"{PATH}/control/"
+_API: Final = f"{PATH}/api/"
 _LIVE: Final = f"{PATH}/live"
 _WORKER: Final = "X-Console-Worker"
 """Names the worker whose part is played, for the event log."""
@@ -46,14 +52,26 @@ class Console:
         self._operate = operate
         self._control = control
         self._access = access.Access(service.auth_token)
+        self.wire = Wire()
+        """Gets every request, frame and webhook."""
+        service.sessions.seen = self.wire.frame
+        service.webhooks.record(self.wire.webhook)
+        hidden = Secrets((service.auth_token, service.signing_key.secret))
+        inspector = Inspector(service.loop, self.wire, hidden, lambda: str(router.info()["url"]))
+        totals = Totals(service)
         status = Status(
             {
                 "info": lambda workspace_sid: self._info(router),
                 "timers": lambda workspace_sid: timers.rows(service.engine, workspace_sid),
                 "faults": lambda workspace_sid: router.faults(),
+                "totals": totals.of,
+                "forks": lambda workspace_sid: router.forks(),
+                "history": lambda workspace_sid: router.history(),
+                "wire_last": lambda workspace_sid: inspector.last,
             }
         )
-        self._live = Live(service, status, router.workspace_sid)
+        self._api = Api(service, router, inspector)
+        self._live = Live(service, status, router, inspector)
 
     async def answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """Answer a request.
@@ -75,9 +93,13 @@ class Console:
             return await self._live.serve(request)
         if path.startswith(_REST):
             return await self._act(request, path[len(_REST) - 1 :])
-        if path.startswith(_CONTROL):
-            response = await self._control.operate(request, path[len(PATH) :])
-            self._live.look_soon()
+        if path.startswith((_CONTROL, _API)):
+            if path.startswith(_API):
+                response = await self._api(request, path[len(_API) :])
+            else:
+                response = await self._control.operate(request, path[len(PATH) :])
+            if request.method != "GET":
+                self._live.look_soon()
             return _secured(response)
         return _file(request, path[len(PATH) + 1 :])
 

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import WSMsgType, web
 
-from ...._json import loads
 from ...._log import LOCAL as log
+from ....errors import StoreError
 from ...engine import Rejected
 from ..http import refusals
 from ..http.connections import Connection
 from ..service import Service
 from .board import Board
-from .rows import Encoded, encoded
+from .conversation import Conversation
+from .facade import Facade
+from .inspector import Inspector
+from .rows import Encoded
 from .status import Status
 from .viewer import Viewer
 
@@ -45,23 +48,22 @@ class Live:
     Args:
         service: the service.
         status: the facts beside the rows.
-        default: returns the workspace that is shown first; None: there is none.
+        router: the router around the service.
+        inspector: the entries of the wire.
     """
 
-    def __init__(self, service: Service, status: Status, default: Callable[[], str | None]) -> None:
+    def __init__(self, service: Service, status: Status, router: Facade, inspector: Inspector) -> None:
         self._service = service
         self._status = status
-        self._default = default
-        self.instance = secrets.token_hex(8)
+        self._router = router
+        self._inspector = inspector
+        self._instance = secrets.token_hex(8)
         """Identifies this service for a page that reconnects."""
         self._boards: dict[str, Board] = {}
         """By workspace, of the present."""
-        self._viewers: dict[Viewer, None] = {}
+        self._open: dict[Conversation, None] = {}
         self._look_handle: asyncio.TimerHandle | None = None
         self._status_handle: asyncio.Handle | None = None
-
-    def __len__(self) -> int:
-        return len(self._viewers)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Accept a console's websocket, and return after it has closed.
@@ -72,7 +74,7 @@ class Live:
         Raises:
             Rejected: it is not a handshake, or too many consoles are open.
         """
-        if len(self._viewers) >= MOST_VIEWERS:
+        if len(self._open) >= MOST_VIEWERS:
             raise Rejected(429, 20429, f"{MOST_VIEWERS} consoles are open already")
         socket = web.WebSocketResponse(
             timeout=_CLOSE_SECONDS, compress=False, max_msg_size=LARGEST_MESSAGE, heartbeat=_PING_SECONDS
@@ -84,16 +86,17 @@ class Live:
         if isinstance(request.protocol, Connection):
             request.protocol.spare()
         viewer = Viewer(socket, self._service.committer.kept)
+        conversation = Conversation(self, viewer, self._service, self._router, self._inspector)
         sender = self._service.loop.create_task(viewer.send())
         try:
-            self._join(viewer, request.query.get("workspace") or self._default())
+            self._join(conversation, request.query.get("workspace"))
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
-                    self._received(viewer, message.data)
-        except (ConnectionError, Rejected) as error:
+                    conversation.received(message.data)
+        except (ConnectionError, StoreError) as error:
             log.debug("A console was closed: %s", error)
         finally:
-            self._leave(viewer)
+            self._leave(conversation)
             sender.cancel()
             with suppress(asyncio.CancelledError):
                 await sender
@@ -102,26 +105,63 @@ class Live:
 
     async def close(self) -> None:
         """Close every console; their pages reconnect."""
-        for viewer in list(self._viewers):
+        for conversation in list(self._open):
+            socket = conversation.viewer.socket
             with suppress(ConnectionError, RuntimeError, asyncio.TimeoutError):
-                await asyncio.wait_for(
-                    viewer.socket.close(code=_GOING_AWAY, message=b"The local TaskRouter is shutting down"),
-                    _CLOSE_SECONDS,
-                )
+                closing = socket.close(code=_GOING_AWAY, message=b"The local TaskRouter is shutting down")
+                await asyncio.wait_for(closing, _CLOSE_SECONDS)
+
+    def select(self, viewer: Viewer, workspace_sid: str | None) -> None:
+        """Show a workspace of the present.
+
+        Args:
+            viewer: who sees it.
+            workspace_sid: the workspace; None: the one that is shown first.
+
+        Raises:
+            Rejected: there is no such workspace.
+        """
+        sid = self._router.workspace_sid() if workspace_sid is None else workspace_sid
+        board = None if sid is None else self._board(sid)
+        viewer.show(board, lambda: self._snapshot(board))
+        self._forget_boards()
+        self._changed()
+
+    def look_soon(self) -> None:
+        """Compare everything now, because the console itself has changed something."""
+        if self._status_handle is not None:
+            self._status_handle.cancel()
+            self._status_handle = self._service.loop.call_soon(self._look_at_status)
+            self._changed()
+
+    def base(self) -> str:
+        """Return the fields that each snapshot begins with, of whatever moment."""
+        return f'"instance":"{self._instance}"'
+
+    def clock(self) -> Iterator[Encoded]:
+        """Iterate over the fields of the clock."""
+        clock = self._service.clock
+        yield f'"now":{clock.now()!r}'
+        yield f'"running":{"true" if clock.running else "false"}'
 
     # -- viewers -------------------------------------------------------------------------------------------------------
 
-    def _join(self, viewer: Viewer, workspace_sid: str | None) -> None:
-        self._viewers[viewer] = None
-        self._select(viewer, workspace_sid)
+    def _join(self, conversation: Conversation, workspace_sid: str | None) -> None:
+        self._open[conversation] = None
+        try:
+            self.select(conversation.viewer, workspace_sid)
+        except Rejected:
+            # A page that reconnects asks for what it showed, which may be gone.
+            self.select(conversation.viewer, None)
         self._service.changed = self._changed
         if self._status_handle is None:
             self._status_handle = self._service.loop.call_later(STATUS_SECONDS, self._look_at_status)
 
-    def _leave(self, viewer: Viewer) -> None:
-        self._viewers.pop(viewer, None)
+    def _leave(self, conversation: Conversation) -> None:
+        self._open.pop(conversation, None)
+        conversation.end()
         self._forget_boards()
-        if not self._viewers:
+        if not self._open:
             self._service.changed = None
             for handle in (self._look_handle, self._status_handle):
                 if handle is not None:
@@ -129,43 +169,17 @@ class Live:
             self._look_handle = self._status_handle = None
             self._status.forget()
 
-    def _select(self, viewer: Viewer, workspace_sid: str | None) -> None:
-        """Show a workspace of the present to a viewer."""
-        board = None if workspace_sid is None else self._board(workspace_sid)
-        viewer.show(board, lambda: self._snapshot(board, None))
-        self._forget_boards()
-        self._changed()
-
     def _board(self, workspace_sid: str) -> Board:
         board = self._boards.get(workspace_sid)
         if board is None:
-            self._service.engine.workspace(workspace_sid)
-            board = self._boards[workspace_sid] = Board(self._service.engine, workspace_sid)
+            board = Board(self._service.engine, workspace_sid)
             board.look()
+            self._boards[workspace_sid] = board
         return board
 
     def _forget_boards(self) -> None:
-        shown = {viewer.board for viewer in self._viewers}
+        shown = {conversation.viewer.board for conversation in self._open}
         self._boards = {sid: board for sid, board in self._boards.items() if board in shown}
-
-    def _received(self, viewer: Viewer, text: str) -> None:
-        """Handle a message of a page."""
-        kind = None
-        try:
-            message = loads(text)
-            kind = message.get("type") if isinstance(message, dict) else None
-            handle = self._messages.get(kind) if isinstance(kind, str) else None
-            if handle is None:
-                raise ValueError(f"The type of the message must be one of {', '.join(self._messages)}")
-            handle(self, viewer, message)
-        except (Rejected, ValueError) as error:
-            reason = error.message if isinstance(error, Rejected) else str(error)
-            viewer.put(encoded({"type": "error", "message": reason, "in_reply_to": kind}))
-
-    def _select_message(self, viewer: Viewer, message: dict[str, Any]) -> None:
-        self._select(viewer, str(message.get("workspace")))
-
-    _messages: Final[dict[str, Callable[[Live, Viewer, dict[str, Any]], None]]] = {"select": _select_message}
 
     # -- looks ---------------------------------------------------------------------------------------------------------
 
@@ -189,13 +203,8 @@ class Live:
             self._tell(board, fields)
             if not difference.whole:
                 self._changed()
-
-    def look_soon(self) -> None:
-        """Compare everything now, because the console itself has changed something."""
-        if self._status_handle is not None:
-            self._status_handle.cancel()
-            self._status_handle = self._service.loop.call_soon(self._look_at_status)
-            self._changed()
+        for conversation in self._open:
+            conversation.changed()
 
     def _look_at_status(self) -> None:
         self._status_handle = self._service.loop.call_later(STATUS_SECONDS, self._look_at_status)
@@ -205,34 +214,25 @@ class Live:
                 self._tell(board, fields)
 
     def _workspace_gone(self, board: Board) -> None:
-        workspace_sid = self._default()
-        for viewer in [each for each in self._viewers if each.board is board]:
-            self._select(viewer, workspace_sid)
+        for conversation in self._open:
+            if conversation.viewer.board is board:
+                self.select(conversation.viewer, None)
 
     def _tell(self, board: Board, fields: Iterable[Encoded]) -> None:
         """Send changes to the viewers of a board, once the commands behind them are committed."""
-        body = ",".join([*self._clock(), *fields])
+        body = ",".join([*self.clock(), *fields])
 
         def deliver() -> None:
-            for viewer in self._viewers:
-                if viewer.board is board:
-                    viewer.change(body)
+            for conversation in self._open:
+                if conversation.viewer.board is board:
+                    conversation.viewer.change(body)
 
         self._service.committer.when_kept(deliver)
 
-    def _snapshot(self, board: Board | None, moment: Any) -> Encoded:
-        fields = [
-            f'"instance":"{self.instance}"',
-            f'"moment":{encoded(moment)}',
-            f'"whole":{"true" if board is None or board.whole else "false"}',
-            *self._clock(),
-        ]
+    def _snapshot(self, board: Board | None) -> Encoded:
+        whole = board is None or board.whole
+        fields = [self.base(), '"moment":null', f'"whole":{"true" if whole else "false"}', *self.clock()]
         if board is not None:
             fields += board.fields()
             fields += self._status.all(board.workspace_sid)
         return ",".join(fields)
-
-    def _clock(self) -> Iterator[Encoded]:
-        clock = self._service.clock
-        yield f'"now":{clock.now()!r}'
-        yield f'"running":{"true" if clock.running else "false"}'

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+from ...._log import LOCAL as log
 from ....errors import StoreError
 from .board import Board
 from .rows import Encoded
@@ -86,6 +87,9 @@ class Viewer:
                     await self.socket.send_str(await self._next())
         except (ConnectionError, StoreError):
             pass  # the page has gone, or the service cannot go on
+        except Exception:
+            log.exception("A console failed")
+            await self.socket.close()  # the page reconnects
 
     async def _next(self) -> Encoded:
         if self._snapshot is None:

@@ -46,5 +46,14 @@ def message(event_type: str, payload: dict[str, Any]) -> bytes:
     return text(dumps({"event_type": event_type, "payload": payload}))
 
 
+def payload(frame: bytes) -> bytes:
+    """Return the text of a frame that :func:`text` made.
+
+    Args:
+        frame: the frame.
+    """
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
+
+
 HEARTBEAT: Final = text(b" ")
 """Shows a client that the connection is alive."""

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlencode
@@ -48,6 +48,21 @@ class Reply:
     status: int
     content_type: str
     body: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Posted:
+    """A webhook that was posted, and what became of it."""
+
+    url: str = attrs.field(repr=False)
+    """Without user and password."""
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    form: bytes = attrs.field(repr=False)
+    seconds: float
+    """How long it took, in real time."""
+    reply: Reply | None = None
+    problem: str | None = None
+    """Why there is no reply."""
 
 
 def signature(auth_token: str, url: str, params: Mapping[str, str]) -> str:
@@ -119,6 +134,8 @@ class WebhookClient:
         self._auth_token = auth_token
         self._client: aiohttp.ClientSession | None = None
         self._slots = _Slots()
+        self.seen: Callable[[Posted], None] | None = None
+        """Called with each webhook that was posted; None: nobody records them."""
 
     async def post(self, url: str, params: Mapping[str, str]) -> Reply:
         """Post a form and return the answer, whatever its status.
@@ -139,13 +156,27 @@ class WebhookClient:
                     "User-Agent": _USER_AGENT,
                     SIGNATURE: signature(self._auth_token, signed, params),
                 }
-                return await asyncio.wait_for(
-                    _post(client, target, urlencode(params).encode(), headers), ANSWER_SECONDS
-                )
-            except asyncio.TimeoutError:
-                raise NotDelivered(f"no answer within {ANSWER_SECONDS:g} s") from None
+                form = urlencode(params).encode()
             except _FAILURES as error:
                 raise NotDelivered(_reason(error)) from error
+            begun = asyncio.get_running_loop().time()
+            reply, problem = None, None
+            try:
+                reply = await asyncio.wait_for(_post(client, target, form, headers), ANSWER_SECONDS)
+                return reply
+            except asyncio.TimeoutError:
+                problem = f"no answer within {ANSWER_SECONDS:g} s"
+                raise NotDelivered(problem) from None
+            except NotDelivered as failure:
+                problem = str(failure)
+                raise
+            except _FAILURES as error:
+                problem = _reason(error)
+                raise NotDelivered(problem) from error
+            finally:
+                if self.seen is not None:
+                    seconds = asyncio.get_running_loop().time() - begun
+                    self.seen(Posted(signed, headers, form, seconds, reply, problem))
 
     async def close(self) -> None:
         """Close the connections."""

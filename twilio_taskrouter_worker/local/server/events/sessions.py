@@ -122,6 +122,7 @@ class Session:
         "expiry",
         "open",
         "queue",
+        "seen",
         "set_offline",
         "slow",
         "stalled",
@@ -157,6 +158,7 @@ class Session:
         self.slow = False
         """It holds more than :data:`SEND_BUFFER_BYTES`; checked again after :data:`SLOW_SECONDS`."""
         self.way: Way = Session._straight
+        self.seen: Seen | None = None
 
     def pump(self) -> None:
         """Write the frames at the head of the queue whose batches are released."""
@@ -194,6 +196,8 @@ class Session:
                 self.slow = True
                 asyncio.get_running_loop().call_later(SLOW_SECONDS, self._check_slow)
         self.wire.write(frame)
+        if self.seen is not None:
+            self.seen(self, frame)
 
     def drop(self) -> None:
         """Abort the connection of a client that does not read."""
@@ -206,6 +210,8 @@ class Session:
             self.drop()
 
 
+Seen = Callable[[Session, bytes], None]
+"""Called with each frame that was written."""
 Way = Callable[[Session, Kind, bytes], None]
 """The path of an outgoing frame: it ends in the session's ``transmit``, unless a fault drops the frame."""
 
@@ -239,6 +245,8 @@ class Sessions:
         self._closing: set[asyncio.Task[None]] = set()
         self._heartbeat: asyncio.TimerHandle | None = None
         self._way = way
+        self.seen: Seen | None = None
+        """Of the sessions that open from now on; None: nobody records frames."""
 
     def __len__(self) -> int:
         return sum(map(len, self._by_worker.values()))
@@ -274,6 +282,7 @@ class Sessions:
         self._by_worker.setdefault(session.worker_sid, {})[session] = None
         if self._way is not None:
             session.way = self._way
+        session.seen = self.seen
         session.write(Kind.INIT, init)
         # After the new one's init: a worker whose sessions are replaced is never without a session.
         for other in others:

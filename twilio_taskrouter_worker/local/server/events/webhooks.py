@@ -17,7 +17,7 @@ from ....errors import StoreError
 from ...engine import Engine, Event, Rejected, commands, model
 from ...engine.events import LOG_EVENTS
 from . import assignments, event_fields
-from .posting import NotDelivered, Reply, WebhookClient, one_line, shown
+from .posting import NotDelivered, Posted, Reply, WebhookClient, one_line, shown
 from .sessions import Batch
 
 WAITING_EVENTS: Final = 1000
@@ -82,6 +82,14 @@ class Webhooks:
             queue = self._queues.setdefault(event.workspace_sid, _Queue(event.workspace_sid))
             queue.append(_Callback(batch, workspace.event_callback_url, event, workspace.friendly_name))
             batch.then(lambda: self._pump(queue))
+
+    def record(self, seen: Callable[[Posted], None]) -> None:
+        """Report each webhook that was posted.
+
+        Args:
+            seen: called with it, on the loop's thread.
+        """
+        self._client.seen = seen
 
     async def close(self) -> None:
         """Give up the callbacks in progress, and close the connections."""

@@ -46,6 +46,15 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 JSON: Final = "application/json; charset=utf-8"
 
 
+class Request(web.BaseRequest):
+    """A request, with the parts of it that were read, for those who record it."""
+
+    whole_body = b""
+    """Empty before it was read."""
+    tunnelled: Any = None
+    """The request of the bridge inside of it."""
+
+
 class Connection(web.RequestHandler):
     """One HTTP connection; input that is not HTTP is answered in JSON as well."""
 
@@ -264,7 +273,7 @@ class HttpServer(web.Server):
         line = self._line(protocol)
         if protocol in line:
             line.move_to_end(protocol)
-        return web.BaseRequest(message, payload, protocol, writer, task, self._loop_here, client_max_size=BODY_BYTES)
+        return Request(message, payload, protocol, writer, task, self._loop_here, client_max_size=BODY_BYTES)
 
 
 def most_connections() -> int:
@@ -309,4 +318,6 @@ async def read_body(request: web.BaseRequest, limit: int = BODY_BYTES) -> bytes:
     # aiohttp's own limit is BODY_BYTES, which may be larger than this one.
     if len(body) > limit:
         raise refusals.too_large(limit)
+    if isinstance(request, Request):
+        request.whole_body = body
     return body

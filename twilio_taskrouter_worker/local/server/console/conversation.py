@@ -1,0 +1,202 @@
+"""What one page asks for over its websocket: a task to watch, the wire, a stream of tasks, an earlier moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from ...._json import loads
+from ...._log import LOCAL as log
+from ....errors import TaskRouterError
+from ...engine import Rejected
+from ..service import Service
+from . import life, timers
+from .board import Board
+from .facade import Facade, Past
+from .inspector import Inspector
+from .rows import Encoded, encoded
+from .streams import Streams
+from .viewer import Viewer
+
+if TYPE_CHECKING:
+    from .live import Live
+
+WATCH_SECONDS: Final = 1.0
+"""The shortest time between two explanations of the watched task: one may take 20 ms with 500 workers."""
+
+
+class Conversation:
+    """The messages of one page. Belongs to the service's loop.
+
+    Args:
+        live: shows it the present.
+        viewer: what it sees.
+        service: the service.
+        router: the router around the service.
+        inspector: the entries of the wire.
+    """
+
+    def __init__(self, live: Live, viewer: Viewer, service: Service, router: Facade, inspector: Inspector) -> None:
+        self.viewer = viewer
+        self._live = live
+        self._service = service
+        self._router = router
+        self._wire = inspector.feed(viewer.put)
+        self._streams = Streams(service, self._streams_changed)
+        self._watched: str | None = None
+        self._watch_handle: asyncio.TimerHandle | None = None
+        self._watch_due = 0.0
+        self._past: Past | None = None
+        """The moment that is shown; None: the present."""
+        self._wanted: list[Any] = []
+        """The moment that is to be shown next, if any; a slider asks for many."""
+        self._travel: asyncio.Task[None] | None = None
+
+    def end(self) -> None:
+        """Stop everything that was done for the page, which has gone."""
+        self._wire.switch(on=False)
+        self._streams.end_all()
+        for handle in (self._watch_handle, self._travel):
+            if handle is not None:
+                handle.cancel()
+
+    def received(self, text: str) -> None:
+        """Handle a message of the page; an invalid one is answered with the reason.
+
+        Args:
+            text: the message.
+        """
+        kind = None
+        try:
+            message = loads(text)
+            kind = message.get("type") if isinstance(message, dict) else None
+            handle = _MESSAGES.get(kind) if isinstance(kind, str) else None
+            if handle is None:
+                raise ValueError(f"The type of a message must be one of {', '.join(_MESSAGES)}")
+            handle(self, message)
+        except (Rejected, ValueError) as error:
+            self._refuse(kind, error)
+
+    def changed(self) -> None:
+        """Explain the watched task again, soon: the engine has changed."""
+        if self._watched is not None and self._watch_handle is None and self._past is None:
+            self._watch_handle = self._service.loop.call_at(self._watch_due, self._explain)
+
+    def _refuse(self, kind: object, error: Exception) -> None:
+        reason = error.message if isinstance(error, (Rejected, TaskRouterError)) else str(error)
+        self.viewer.put(encoded({"type": "error", "message": reason, "in_reply_to": kind}))
+
+    # -- messages ------------------------------------------------------------------------------------------------------
+
+    def select(self, message: dict[str, Any]) -> None:
+        """Show another workspace."""
+        self._live.select(self.viewer, str(message.get("workspace")))
+        self._past = None
+
+    def watch(self, message: dict[str, Any]) -> None:
+        """Report the life of a task, and why it is where it is."""
+        sid = message.get("task")
+        if sid is not None and not isinstance(sid, str):
+            raise ValueError("task must be the sid of a task, or null")
+        self._watched = sid
+        if self._watch_handle is not None:
+            self._watch_handle.cancel()
+        if sid is not None:
+            self._explain()
+
+    def switch_wire(self, message: dict[str, Any]) -> None:
+        """Begin or stop to send the entries of the inspector."""
+        self._wire.switch(on=message.get("on") is True)
+
+    def stream(self, message: dict[str, Any]) -> None:
+        """Begin a stream of tasks."""
+        board = self.viewer.board
+        if board is None or self._past is not None:
+            raise ValueError("Tasks can be created in a workspace of the present only")
+        self._streams.begin(board.workspace_sid, message.get("per_minute"), message.get("task"))
+
+    def stop_stream(self, message: dict[str, Any]) -> None:
+        """End a stream of tasks."""
+        self._streams.end(message.get("id"))
+
+    def view(self, message: dict[str, Any]) -> None:
+        """Show an earlier moment, or the present again."""
+        # Only the latest wish counts: dragging a slider sends more of them than can be shown.
+        self._wanted = [message.get("moment")]
+        if self._travel is None or self._travel.done():
+            self._travel = self._service.loop.create_task(self._go())
+
+    # -- what they lead to ---------------------------------------------------------------------------------------------
+
+    def _streams_changed(self, rows: list[dict[str, Any]]) -> None:
+        self.viewer.change(",".join([*self._live.clock(), f'"streams":{encoded(rows)}']))
+
+    def _explain(self) -> None:
+        self._watch_handle = None
+        board = self.viewer.board
+        if self._watched is None or board is None:
+            return
+        engine = self._service.engine if self._past is None else self._past.engine
+        self._watch_due = self._service.loop.time() + WATCH_SECONDS
+        document = life.of_task(engine, self._service.log, board.workspace_sid, self._watched)
+        text = encoded({"type": "task", **document, "task": board.row("tasks", self._watched)})
+        self._service.committer.when_kept(lambda: self.viewer.put(text))
+
+    async def _go(self) -> None:
+        """Go to the wanted moment, and on to the next one if another was wanted meanwhile."""
+        while self._wanted:
+            moment = self._wanted.pop()
+            workspace_sid = None if self.viewer.board is None else self.viewer.board.workspace_sid
+            try:
+                if moment is None:
+                    self._past = None
+                    self._live.select(self.viewer, workspace_sid)
+                else:
+                    await self._show(moment, workspace_sid)
+                self._explain()
+            except (Rejected, TaskRouterError, ValueError, TypeError) as error:
+                self._refuse("view", error)
+            except Exception:
+                log.exception("An earlier moment could not be shown")
+
+    async def _show(self, moment: int, workspace_sid: str | None) -> None:
+        past = await asyncio.to_thread(self._router.at, moment)
+        if self._wanted:
+            return
+        there = {workspace.sid for workspace in past.engine.workspaces()}
+        sid = workspace_sid if workspace_sid in there else past.workspace_sid
+        if sid is None:
+            raise ValueError(f"There was no workspace at the moment {moment}")
+        # On another thread: nobody else has this engine, and writing all of its rows takes time.
+        board, text = await asyncio.to_thread(_snapshot_of, past, sid)
+        self._past = past
+        self.viewer.show(board, lambda: f"{self._live.base()},{text}")
+
+
+def _snapshot_of(past: Past, workspace_sid: str) -> tuple[Board, Encoded]:
+    board = Board(past.engine, workspace_sid)
+    while not board.look(limit=1_000_000).whole:
+        pass
+    facts = {
+        "moment": past.number,
+        "whole": True,
+        "now": past.time,
+        "running": False,
+        "timers": timers.rows(past.engine, workspace_sid),
+        "faults": [],
+        "totals": None,
+        "info": past.info,
+    }
+    fields = [f'"{name}":{encoded(value)}' for name, value in facts.items()]
+    return board, ",".join([*fields, *board.fields()])
+
+
+_MESSAGES: Final[dict[str, Callable[[Conversation, dict[str, Any]], None]]] = {
+    "select": Conversation.select,
+    "watch": Conversation.watch,
+    "wire": Conversation.switch_wire,
+    "stream": Conversation.stream,
+    "stream_stop": Conversation.stop_stream,
+    "view": Conversation.view,
+}

@@ -1,0 +1,145 @@
+"""The inspector as its pages see it: the entries of the wire, without secrets, live or from the past."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any, Final
+
+from .rows import Encoded, encoded
+from .secrets import Secrets
+from .shown import detail, row
+from .wire import Wire
+
+SENT_SECONDS: Final = 0.1
+"""The shortest time between two messages with new entries."""
+AT_ONCE: Final = 200
+"""How many entries a message has at most; a page cannot show more in that time."""
+AT_FIRST: Final = 500
+LARGEST_PAGE: Final = 1000
+
+
+class Inspector:
+    """Shows the entries of one service's wire. Belongs to the service's loop.
+
+    Args:
+        loop: the loop.
+        wire: the entries.
+        secrets: hides what must not be shown.
+        base: returns the root of the service.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, secrets: Secrets, base: Callable[[], str]) -> None:
+        self._loop = loop
+        self._wire = wire
+        self._secrets = secrets
+        self._base = base
+        self._feeds: dict[Feed, None] = {}
+        self._handle: asyncio.TimerHandle | None = None
+
+    @property
+    def last(self) -> int:
+        """The number of the latest entry; 0: there was none."""
+        return self._wire.last
+
+    def feed(self, put: Callable[[Encoded], None]) -> Feed:
+        """Return a feed of new entries, which is switched off.
+
+        Args:
+            put: sends a message to the page.
+        """
+        return Feed(self, put)
+
+    def page(self, before: int | None, limit: int) -> dict[str, Any]:
+        """Return entries, latest first.
+
+        Args:
+            before: only entries with a smaller number; None: the latest ones.
+            limit: how many.
+        """
+        found = self._wire.backwards(self._wire.last + 1 if before is None else before)
+        entries = itertools.islice(found, max(1, min(limit, LARGEST_PAGE)))
+        return {"entries": [row(entry, self._secrets) for entry in entries]}
+
+    def detail(self, number: int) -> dict[str, Any] | None:
+        """Return everything about an entry; None: it is unknown or was evicted.
+
+        Args:
+            number: its number.
+        """
+        entry = self._wire.find(number)
+        return None if entry is None else detail(entry, self._secrets, self._base())
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        self._wire.clear()
+
+    def rows_after(self, number: int, limit: int) -> tuple[list[dict[str, Any]], int]:
+        """Return the latest entries after a number, oldest first, and how many before them were left out.
+
+        Args:
+            number: the number.
+            limit: how many.
+        """
+        found: list[dict[str, Any]] = []
+        for entry in self._wire.backwards(self._wire.last + 1):
+            if entry.number <= number or len(found) == limit:
+                break
+            found.append(row(entry, self._secrets))
+        return found[::-1], self._wire.last - number - len(found)
+
+    def subscribe(self, feed: Feed, *, on: bool) -> None:
+        """Send new entries to a feed, or stop to.
+
+        Args:
+            feed: the feed.
+            on: whether it gets them.
+        """
+        if on:
+            self._feeds[feed] = None
+        else:
+            self._feeds.pop(feed, None)
+        self._wire.added = self._added if self._feeds else None
+        if not self._feeds and self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _added(self) -> None:
+        if self._handle is None:
+            self._handle = self._loop.call_later(SENT_SECONDS, self._send)
+
+    def _send(self) -> None:
+        self._handle = None
+        for feed in self._feeds:
+            feed.send(AT_ONCE)
+
+
+class Feed:
+    """The new entries for one page."""
+
+    def __init__(self, inspector: Inspector, put: Callable[[Encoded], None]) -> None:
+        self._inspector = inspector
+        self._put = put
+        self._sent = 0
+
+    def switch(self, *, on: bool) -> None:
+        """Begin with the latest entries, or stop.
+
+        Args:
+            on: whether it begins.
+        """
+        self._inspector.subscribe(self, on=on)
+        if on:
+            self._sent = max(0, self._inspector.last - AT_FIRST)
+            self.send(AT_FIRST)
+
+    def send(self, limit: int) -> None:
+        """Send the entries since the message before.
+
+        Args:
+            limit: how many at most; the oldest ones are left out.
+        """
+        entries, missed = self._inspector.rows_after(self._sent, limit)
+        self._sent = self._inspector.last
+        self._put(encoded({"type": "wire", "missed": missed, "entries": entries}))

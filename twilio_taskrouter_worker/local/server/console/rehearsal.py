@@ -1,0 +1,147 @@
+"""A configuration of a workflow tried out on a copy of the engine: its first error, or what it would do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ...engine import Engine, Event, Rejected, commands, model
+from ...engine.expressions import ExpressionSyntaxError
+from .places import Path, Place, places, within
+
+MOST_MOVES: Final = 1000
+_WHERE: Final = re.compile(
+    r"Configuration: (?P<where>(?:filter (?P<filter>\d+)|(?P<default>default_filter)|(?P<other>task_routing|filters))"
+    r"(?:, target (?P<target>\d+))?(?:, (?P<key>[a-z_]+))?)"
+)
+_QUOTED: Final = re.compile(r"names the queue '([^']*)'")
+_PREFIX: Final = "Configuration: "
+
+
+def rehearse(
+    state: Mapping[str, Any], workspace_sid: str, workflow_sid: str | None, configuration: str, now: float
+) -> dict[str, Any]:
+    """Return the error of a configuration, or where the waiting tasks of its workflow would go.
+
+    Blocks for up to some tenths of a second; does not touch the engine that the state was captured from.
+
+    Args:
+        state: from ``Engine.capture``.
+        workspace_sid: the workspace of the workflow.
+        workflow_sid: the workflow; None: a new one, for which nothing waits.
+        configuration: its new configuration.
+        now: unix seconds.
+
+    Raises:
+        Rejected: there is no such workspace or workflow.
+    """
+    engine = Engine.restore(state)
+    before = {task.sid: task for task in engine.tasks(workspace_sid) if _waits(task, workflow_sid)}
+    if workflow_sid is not None:
+        engine.workflow(workspace_sid, workflow_sid)
+    try:
+        outcome = engine.apply(_command(engine, workspace_sid, workflow_sid, configuration), now)
+    except Rejected as refusal:
+        return {"ok": False, "error": _error(refusal, configuration)}
+    steps = _steps(outcome.events)
+    moves = [_move(task, engine.task(workspace_sid, sid), steps.get(sid)) for sid, task in before.items()]
+    warnings = [_warning(text, configuration) for text in outcome.warnings]
+    return {"ok": True, "warnings": warnings, "waiting": len(before), "moves": moves[:MOST_MOVES]}
+
+
+def _command(engine: Engine, workspace_sid: str, workflow_sid: str | None, configuration: str) -> commands.Command:
+    if workflow_sid is None:
+        # A name that no workflow has: only the configuration is tried out.
+        taken = {workflow.friendly_name for workflow in engine.workflows(workspace_sid)}
+        name = next(name for name in map(str, range(len(taken) + 1)) if name not in taken)
+        return commands.CreateWorkflow(workspace_sid=workspace_sid, friendly_name=name, configuration=configuration)
+    return commands.UpdateWorkflow(
+        workspace_sid=workspace_sid, sid=workflow_sid, configuration=configuration, re_evaluate_tasks=True
+    )
+
+
+def _waits(task: model.Task, workflow_sid: str | None) -> bool:
+    return task.assignment_status == model.PENDING and task.workflow_sid == workflow_sid and workflow_sid is not None
+
+
+def _steps(events: tuple[Event, ...]) -> dict[str, Event]:
+    """Return the latest match of each task."""
+    return {event.task.sid: event for event in events if event.type == "workflow.target-matched" and event.task}
+
+
+def _move(before: model.Task, after: model.Task, step: Event | None) -> dict[str, Any]:
+    to: dict[str, Any] | None = None
+    if after.assignment_status != model.CANCELED:
+        data: Mapping[str, Any] = {} if step is None else step.data
+        to = {
+            "queue_sid": after.task_queue_sid,
+            "filter": data.get("filter"),
+            "target": data.get("target"),
+            "priority": after.priority,
+        }
+    return {
+        "task_sid": before.sid,
+        "from": {"queue_sid": before.task_queue_sid, "priority": before.priority},
+        "to": to,
+        "changed": to is None or after.task_queue_sid != before.task_queue_sid or after.priority != before.priority,
+    }
+
+
+# -- errors ----------------------------------------------------------------------------------------------------------
+
+
+def _error(refusal: Rejected, text: str) -> dict[str, Any]:
+    where = _WHERE.match(refusal.message)
+    place = _place(refusal, text, where)
+    return {
+        "message": refusal.message.removeprefix(_PREFIX),
+        "where": None if where is None else where["where"],
+        **place.to_dict(text),
+    }
+
+
+def _warning(message: str, text: str) -> dict[str, Any]:
+    where = _WHERE.match(message)
+    return {"message": message.removeprefix(_PREFIX), **_of_value(text, where).to_dict(text)}
+
+
+def _place(refusal: Rejected, text: str, where: re.Match[str] | None) -> Place:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return Place(error.pos, error.pos + 1)
+    except RecursionError:
+        return Place(0, 1)
+    place = _of_value(text, where)
+    cause = refusal.__cause__
+    if isinstance(cause, ExpressionSyntaxError) and text[place.start : place.start + 1] == '"':
+        offset = cause.position.offset
+        start = within(text, place, offset)
+        found = 0 if cause.found not in cause.expression[offset:] else len(cause.found)
+        return Place(start, within(text, place, offset + found))
+    return place
+
+
+def _of_value(text: str, where: re.Match[str] | None) -> Place:
+    """Return the place of the value that a message is about; the whole text if it is not found."""
+    found = places(text)
+    whole = found[()]
+    if where is None:
+        return whole
+    path: Path = ("task_routing",) if ("task_routing",) in found else ()
+    if where["filter"] is not None:
+        path = (*path, "filters", int(where["filter"]) - 1)
+        if where["target"] is not None:
+            path = (*path, "targets", int(where["target"]) - 1)
+    elif where["default"] is not None:
+        path = (*path, "default_filter")
+    elif where["other"] == "filters":
+        path = (*path, "filters")
+    # The expression of a filter has two names.
+    keys = [where["key"]] if where["key"] != "expression" else ["expression", "filter_expression"]
+    if _QUOTED.search(where.string):
+        keys = ["queue"]
+    named = [(*path, key) for key in keys if key is not None]
+    return next((found[each] for each in [*named, path] if each in found), whole)

@@ -1,0 +1,69 @@
+"""Hides secrets in what the inspector shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+HIDDEN: Final = "(hidden)"
+_HEADERS: Final = re.compile(r"authorization|cookie|signature|token|secret|api-?key", re.IGNORECASE)
+_NAMES: Final = re.compile(r"token|secret|password", re.IGNORECASE)
+_JWT: Final = re.compile(r"eyJ[\w-]{5,}\.eyJ[\w-]{5,}\.[\w-]*", re.ASCII)
+"""An access token, wherever it stands."""
+_PARAMETER: Final = re.compile(r"(?i)((?:^|[?&])[^=&]*(?:token|secret|password)[^=&]*=)[^&#]+")
+_MEMBER: Final = re.compile(r'(?i)("[^"]*(?:token|secret|password)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"')
+
+
+class Secrets:
+    """The secrets of one service.
+
+    Args:
+        values: texts that must not be shown.
+    """
+
+    def __init__(self, values: Iterable[str]) -> None:
+        known = sorted((re.escape(value) for value in values if value), key=len, reverse=True)
+        self._known = re.compile("|".join(known)) if known else None
+
+    def headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return headers without secrets.
+
+        Args:
+            headers: names and values.
+        """
+        return [(name, HIDDEN if _HEADERS.search(name) else self.text(value)) for name, value in headers]
+
+    def text(self, text: str) -> str:
+        """Return a text without tokens and the secrets of the service.
+
+        Args:
+            text: any text.
+        """
+        text = _JWT.sub(HIDDEN, text)
+        return text if self._known is None else self._known.sub(HIDDEN, text)
+
+    def value(self, name: str, value: str) -> str:
+        """Return the value of a parameter, hidden if its name is that of a secret.
+
+        Args:
+            name: the parameter.
+            value: its value.
+        """
+        return HIDDEN if _NAMES.search(name) else self.text(value)
+
+    def body(self, text: str) -> str:
+        """Return a body without secrets: a form or JSON, or any other text.
+
+        Args:
+            text: the body.
+        """
+        return _MEMBER.sub(rf'\1"{HIDDEN}"', self.query(text))
+
+    def query(self, text: str) -> str:
+        """Return a path with its query, or a form, without secrets.
+
+        Args:
+            text: the path or form.
+        """
+        return _PARAMETER.sub(rf"\1{HIDDEN}", self.text(text))

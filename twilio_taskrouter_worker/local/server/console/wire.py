@@ -1,0 +1,227 @@
+"""The inspector: the latest requests, frames and webhooks of one service, as they went over the wire.
+
+Recording must cost next to nothing, because it goes on while nobody looks: it keeps references to what the service has
+in its hands anyway, up to a number and a size. Everything that is shown is made when it is asked for, without secrets.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from ..bridge.tunnel import Envelope
+from ..events import frames
+from .access import PATH
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from ..events.posting import Posted
+    from ..events.sessions import Session
+
+KEPT: Final = 5_000
+KEPT_BYTES: Final = 32 * 1024 * 1024
+"""How much the bodies of all entries may take; the oldest entries are evicted first."""
+BODY_BYTES: Final = 64 * 1024
+"""How much of one body is kept."""
+
+_REST: Final = "/v1/"
+_BRIDGE: Final = "/v1/wschannels"
+_CONTROL: Final = "/control/"
+
+Headers = Iterable[tuple[str, str]]
+
+
+@attrs.define
+class Exchange:
+    """One entry: a request with its answer, a frame, or a webhook."""
+
+    number: int
+    at: float
+    """Real unix seconds, of its beginning."""
+    kind: str
+    """``rest``, ``bridge``, ``handshake``, ``frame``, ``webhook`` or ``control``."""
+    method: str
+    path: str = attrs.field(repr=False)
+    """With its query; the URL of a webhook."""
+    console: bool = False
+    """The console itself made the request."""
+    status: int | None = None
+    milliseconds: float | None = None
+    worker_sid: str | None = None
+    address: str | None = None
+    envelope: Envelope | None = attrs.field(default=None, repr=False)
+    problem: str | None = None
+    """Why a webhook was not delivered."""
+    sent_headers: Headers = attrs.field(default=(), repr=False)
+    """Of the request."""
+    sent: bytes = attrs.field(default=b"", repr=False)
+    received_headers: Headers = attrs.field(default=(), repr=False)
+    """Of the answer."""
+    received: bytes = attrs.field(default=b"", repr=False)
+    truncated: bool = False
+
+    @property
+    def size(self) -> int:
+        """The length of what is kept of the bodies."""
+        return len(self.sent) + len(self.received)
+
+
+class Wire:
+    """The entries, oldest first. Belongs to the service's loop.
+
+    Args:
+        clock: returns real unix seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._entries: deque[Exchange] = deque()
+        self._bytes = 0
+        self.last = 0
+        """The number of the latest entry; 0: there was none."""
+        self.added: Callable[[], None] | None = None
+        """Called after each entry; None: nobody looks."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, kind: str, method: str, path: str, **fields: Any) -> None:
+        """Add an entry.
+
+        Args:
+            kind: its kind.
+            method: the method.
+            path: the path.
+            fields: further fields of :class:`Exchange`.
+        """
+        self.last += 1
+        for name in ("sent", "received"):
+            body = fields.get(name) or b""
+            if len(body) > BODY_BYTES:
+                fields[name], fields["truncated"] = body[:BODY_BYTES], True
+        entry = Exchange(self.last, fields.pop("at", None) or self._clock(), kind, method, path, **fields)
+        self._entries.append(entry)
+        self._bytes += entry.size
+        while len(self._entries) > KEPT or self._bytes > KEPT_BYTES:
+            self._bytes -= self._entries.popleft().size
+        if self.added is not None:
+            self.added()
+
+    def find(self, number: int) -> Exchange | None:
+        """Return an entry, or None if it is unknown or was evicted.
+
+        Args:
+            number: its number.
+        """
+        if not self._entries or not self._entries[0].number <= number <= self.last:
+            return None
+        return self._entries[number - self._entries[0].number]
+
+    def backwards(self, before: int) -> Iterator[Exchange]:
+        """Iterate over the entries below a number, latest first.
+
+        Args:
+            before: the number.
+        """
+        return (entry for entry in reversed(self._entries) if entry.number < before)
+
+    def clear(self) -> None:
+        """Forget all entries; their numbers are not used again."""
+        self._entries.clear()
+        self._bytes = 0
+
+    # -- where it is called --------------------------------------------------------------------------------------------
+
+    def request(self, request: web.BaseRequest, response: web.StreamResponse, seconds: float) -> None:
+        """Note a request that was answered.
+
+        Args:
+            request: the request.
+            response: its answer.
+            seconds: the time it took.
+        """
+        path = request.raw_path
+        console = path.startswith(f"{PATH}/")
+        if console:
+            path = path[len(PATH) :].removeprefix("/rest")
+        envelope: Envelope | None = getattr(request, "tunnelled", None)
+        kind = _kind(path, request.method, envelope)
+        if kind is None or (kind == "handshake" and response.status == 101):
+            return  # an accepted handshake was noted when it was accepted
+        body = getattr(response, "body", None)
+        self.add(
+            kind,
+            request.method if envelope is None else envelope.method,
+            path if envelope is None else envelope.url,
+            at=self._clock() - seconds,
+            console=console,
+            status=response.status,
+            milliseconds=seconds * 1000,
+            address=request.remote,
+            envelope=envelope,
+            sent_headers=request.headers.items(),
+            sent=getattr(request, "whole_body", b""),
+            received_headers=response.headers.items(),
+            received=body if isinstance(body, bytes) else b"",
+        )
+
+    def handshake(self, request: web.BaseRequest, worker_sid: str) -> None:
+        """Note a websocket that was accepted.
+
+        Args:
+            request: its handshake.
+            worker_sid: its worker.
+        """
+        self.add(
+            "handshake",
+            "GET",
+            request.raw_path,
+            status=101,
+            worker_sid=worker_sid,
+            address=request.remote,
+            sent_headers=request.headers.items(),
+        )
+
+    def frame(self, session: Session, frame: bytes) -> None:
+        """Note a frame that was sent to a client; heartbeats are left out.
+
+        Args:
+            session: its websocket.
+            frame: the frame.
+        """
+        if frame is not frames.HEARTBEAT:
+            self.add("frame", "", "", worker_sid=session.worker_sid, received=frames.payload(frame))
+
+    def webhook(self, posted: Posted) -> None:
+        """Note a webhook, answered or not.
+
+        Args:
+            posted: the webhook.
+        """
+        reply = posted.reply
+        self.add(
+            "webhook",
+            "POST",
+            posted.url,
+            at=self._clock() - posted.seconds,
+            status=None if reply is None else reply.status,
+            milliseconds=posted.seconds * 1000,
+            problem=posted.problem,
+            sent_headers=posted.headers.items(),
+            sent=posted.form,
+            received_headers=() if reply is None else (("Content-Type", reply.content_type),),
+            received=b"" if reply is None else reply.body,
+        )
+
+
+def _kind(path: str, method: str, envelope: Envelope | None) -> str | None:
+    if path.startswith(_BRIDGE):
+        return "bridge" if envelope is not None or method != "GET" else "handshake"
+    if path.startswith(_REST):
+        return "rest"
+    return "control" if path.startswith(_CONTROL) else None
