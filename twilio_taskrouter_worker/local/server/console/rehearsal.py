@@ -103,8 +103,16 @@ def _error(refusal: Rejected, text: str) -> dict[str, Any]:
 
 
 def _warning(message: str, text: str) -> dict[str, Any]:
-    where = _WHERE.match(message)
-    return {"message": message.removeprefix(_PREFIX), **_of_value(text, where).to_dict(text)}
+    message = message.removeprefix(_PREFIX)
+    document = json.loads(text)
+    routing = document.get("task_routing", document)
+    where = None
+    # Warnings name a filter by its label, which errors do not.
+    for number, each in enumerate(routing.get("filters") or (), 1):
+        label = f"{each.get('filter_friendly_name') or each.get('friendly_name') or f'filter {number}'}, "
+        if message.startswith(label):
+            where = _WHERE.match(f"{_PREFIX}filter {number}, {message[len(label) :]}")
+    return {"message": message, **_of_value(text, where or _WHERE.match(_PREFIX + message)).to_dict(text)}
 
 
 def _place(refusal: Rejected, text: str, where: re.Match[str] | None) -> Place:
