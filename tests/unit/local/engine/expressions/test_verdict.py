@@ -87,9 +87,18 @@ def test_data_is_json() -> None:
         "text": "a == 1 OR 2 == 2",
         "result": True,
         "operator": "OR",
+        "start": 0,
+        "end": 16,
         "parts": [
-            {"text": "a == 1", "result": False, "operator": "==", "values": {"a": [1, {"b": None}]}},
-            {"text": "2 == 2", "result": True, "operator": "=="},
+            {
+                "text": "a == 1",
+                "result": False,
+                "operator": "==",
+                "start": 0,
+                "end": 6,
+                "values": {"a": [1, {"b": None}]},
+            },
+            {"text": "2 == 2", "result": True, "operator": "==", "start": 10, "end": 16},
         ],
     }
 
