@@ -13,7 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.name != "fleet.py")
 """All but the one that needs Dask, which ``tests/interop/test_fleet.py`` runs."""
 
-LAST_LINES = {"faults.py": "5 orders served, each once", "quickstart.py": "3 orders served"}
+LAST_LINES = {
+    "faults.py": "5 orders served, each once",
+    "quickstart.py": "3 orders served",
+    "time_machine.py": "2 tasks go another way, 1 of them to Alice",
+}
 """What an example says when it did what it shows; every example has one."""
 
 

@@ -29,6 +29,7 @@ _MODULES = {
     "run": "programs:run",
     "doctor": "doctor:doctor",
     "export": "export:export",
+    "replay": "replay:replay",
 }
 
 

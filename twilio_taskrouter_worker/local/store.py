@@ -31,22 +31,20 @@ from .database_journal import DatabaseJournal
 from .engine import JournalEntry, Rules
 from .locking import DatabaseLock
 from .tables import (
+    APPLICATION_ID,
+    SCHEMA,
     Header,
     Kept,
     Snapshot,
     chained,
+    check_database,
+    read_clock,
     read_header,
     read_snapshots,
     snapshot_crc,
     sqlite_errors,
     table_names,
 )
-
-APPLICATION_ID: Final = int.from_bytes(b"TRWk", "big")
-"""Marks our files among those of SQLite."""
-
-SCHEMA: Final = 1
-"""Incremented with each change of the tables; a file with a higher one was written by a newer version."""
 
 _LOCK_SECONDS: Final = 0.5
 """How long SQLite waits for another program that has the file open."""
@@ -306,9 +304,7 @@ class Store:
         Raises:
             StoreError: the file cannot be read.
         """
-        with sqlite_errors(self.path):
-            row = self._connection.execute("SELECT shown, since, running FROM clock").fetchone()
-        return None if row is None else ClockState(shown=row[0], since=row[1], running=bool(row[2]))
+        return read_clock(self._connection, self.path)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -429,20 +425,7 @@ def _check_and_claim(connection: sqlite3.Connection, files: DatabaseFiles) -> No
     path = files.path
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     # The first access takes the lock of a file that is in WAL mode, and fails if it is not a database.
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    tables = table_names(connection)
-    if tables or application:
-        if application != APPLICATION_ID:
-            raise StoreError(f"{path} is an SQLite file, but not one of a local TaskRouter; choose another name.")
-        schema = connection.execute("PRAGMA user_version").fetchone()[0]
-        if schema > SCHEMA:
-            raise StoreError(
-                f"{path} was written by a newer version (schema {schema}; this one knows {SCHEMA}): upgrade"
-                " twilio_taskrouter_worker, or choose another file."
-            )
-        trouble = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if trouble != "ok" or not {"about", "journal", "clock"} <= tables:
-            raise damaged(path, trouble if trouble != "ok" else "a table is missing")
+    check_database(connection, path)
     # Before SQLite makes the second file, which gets the permissions of the first one.
     files.close_to_others()
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]

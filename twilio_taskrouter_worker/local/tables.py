@@ -13,9 +13,16 @@ import attrs
 
 from .._log import LOCAL as log
 from ..errors import StoreError
+from .clock import ClockState
 from .credentials import Credentials
 from .database_files import damaged
 from .engine import JournalEntry, Rules
+
+APPLICATION_ID: Final = int.from_bytes(b"TRWk", "big")
+"""Marks our files among those of SQLite."""
+
+SCHEMA: Final = 1
+"""Incremented with each change of the tables; a file with a higher one was written by a newer version."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +78,34 @@ def table_names(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
+def check_database(connection: sqlite3.Connection, path: str) -> None:
+    """Check that a database is ours and intact, or empty.
+
+    Args:
+        connection: the database; only read.
+        path: its name, for messages.
+
+    Raises:
+        StoreError: it is not.
+        sqlite3.Error: it is not a database, or locked.
+    """
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = table_names(connection)
+    if not (tables or application):
+        return
+    if application != APPLICATION_ID:
+        raise StoreError(f"{path} is an SQLite file, but not one of a local TaskRouter; choose another name.")
+    schema = connection.execute("PRAGMA user_version").fetchone()[0]
+    if schema > SCHEMA:
+        raise StoreError(
+            f"{path} was written by a newer version (schema {schema}; this one knows {SCHEMA}): upgrade"
+            " twilio_taskrouter_worker, or choose another file."
+        )
+    trouble = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if trouble != "ok" or not {"about", "journal", "clock"} <= tables:
+        raise damaged(path, trouble if trouble != "ok" else "a table is missing")
+
+
 def read_header(connection: sqlite3.Connection, path: str) -> tuple[Header, Mapping[str, str]]:
     """Return the header of a database, and all of the values that it is part of.
 
@@ -124,6 +159,21 @@ def read_snapshots(connection: sqlite3.Connection, path: str, column: str, most:
                 facts=facts,
                 sessions=sessions,
             )
+
+
+def read_clock(connection: sqlite3.Connection, path: str) -> ClockState | None:
+    """Return the state of the clock when it was last noted; None in a new file.
+
+    Args:
+        connection: the database.
+        path: its name, for messages.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    with sqlite_errors(path):
+        row = connection.execute("SELECT shown, since, running FROM clock").fetchone()
+    return None if row is None else ClockState(shown=row[0], since=row[1], running=bool(row[2]))
 
 
 def snapshot_crc(state: bytes, facts: bytes, sessions: str, since: int, total: int) -> int:

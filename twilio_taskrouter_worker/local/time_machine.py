@@ -10,7 +10,7 @@ import attrs
 
 from ..errors import StateError
 from .clock import Clock
-from .engine import Engine, commands
+from .engine import commands
 from .journal import Journal, Place, Stretch
 from .moments import History, Moment, View
 from .operations import WorkspaceOperations
@@ -81,12 +81,7 @@ class TimeMachine(WorkspaceOperations):
             StateError: it is not running.
         """
         found = self._find(moment)
-        engine = found.stretch.engine()
-        time = self._time(found, engine)
-        if time > engine.now and ((deadline := engine.next_deadline()) is None or deadline > time):
-            # Nothing happens between the entry and the moment, but waiting times grow.
-            engine.apply(commands.AdvanceTime(), time)
-        return View(engine, self._oldest(), self._place(found), time)
+        return view_of(found, self._place(found), self._oldest(), self.clock.now())
 
     def fork(
         self, at: int | datetime | Moment | None = None, *, clock: Clock | Literal["real", "virtual"] = "virtual"
@@ -116,9 +111,10 @@ class TimeMachine(WorkspaceOperations):
             raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
         found = self._ask_service(_present) if at is None else self._find(at)
         log, facts = self._ask_service(lambda service: (service.log.all(), service.facts.all()))
-        time = self._time(found) if found.time is None else found.time
+        place = self._place(found)
+        time = _time(found, place, self.clock.now())
         origin = Origin(
-            place=self._place(found),
+            place=place,
             stretch=found.stretch,
             workspace_sid=self._oldest(),
             log=log,
@@ -131,7 +127,7 @@ class TimeMachine(WorkspaceOperations):
     def _read_journal(self, question: Callable[[Journal], T]) -> T:
         return self._ask_service(lambda service: question(service.committer.journal()))
 
-    def _place(self, found: _Found | None = None) -> Place:
+    def _place(self, found: Found | None = None) -> Place:
         """Return a moment, or the present one, as a place in the journal."""
         source, origin = self._source(), self._origin()
 
@@ -148,22 +144,13 @@ class TimeMachine(WorkspaceOperations):
         """Return the sid of this router's workspace, or None if it has none."""
         return self.workspace_sid if self._ask(lambda engine: engine.workspaces()) else None
 
-    def _find(self, moment: int | datetime | Moment) -> _Found:
-        wanted, now = _checked(moment, self._source()), self.clock.now()
-        return self._read_journal(lambda journal: _find(journal, wanted, now))
-
-    def _time(self, found: _Found, engine: Engine | None = None) -> float:
-        """Return the time of a moment in unix seconds."""
-        if found.time is not None:
-            return found.time
-        # There is no entry before it: the state knows its time, unless it is empty.
-        known = (found.stretch.engine() if engine is None else engine).now
-        following = self._read_journal(lambda journal: journal.time_at(found.number + 1))
-        return known or following or self.clock.now()
+    def _find(self, moment: int | datetime | Moment) -> Found:
+        wanted, now = checked(moment, self._source()), self.clock.now()
+        return self._read_journal(lambda journal: find(journal, wanted, now))
 
 
 @attrs.frozen
-class _Found:
+class Found:
     """A moment in the journal."""
 
     number: int
@@ -172,13 +159,47 @@ class _Found:
     stretch: Stretch
 
 
-def _present(service: Service) -> _Found:
+def _present(service: Service) -> Found:
     number = service.committer.journal().count
-    return _Found(number, service.clock.now(), Stretch(number, service.engine.capture()))
+    return Found(number, service.clock.now(), Stretch(number, service.engine.capture()))
 
 
-def _checked(moment: object, source: object) -> int | float:
-    """Return the number of an entry as an integer, or a time in unix seconds as a float."""
+def view_of(found: Found, place: Place, workspace_sid: str | None, now: float) -> View:
+    """Return the view of a moment. Blocks for up to some tenths of a second.
+
+    Args:
+        found: the moment.
+        place: the same as a place in its journal.
+        workspace_sid: the workspace to show; None: the oldest one.
+        now: the present time of the journal's clock, in unix seconds.
+    """
+    engine = found.stretch.engine()
+    time = _time(found, place, now)
+    if time > engine.now and ((deadline := engine.next_deadline()) is None or deadline > time):
+        # Nothing happens between the entry and the moment, but waiting times grow.
+        engine.apply(commands.AdvanceTime(), time)
+    return View(engine, workspace_sid, place, time)
+
+
+def _time(found: Found, place: Place, now: float) -> float:
+    """Return the time of a moment in unix seconds."""
+    if found.time is not None:
+        return found.time
+    # There is no entry before it: the state knows its time, unless it is empty.
+    following: float | None = place.ask(lambda journal: journal.time_at(found.number + 1))
+    return found.stretch.engine().now or following or now
+
+
+def checked(moment: object, source: object) -> int | float:
+    """Return the number of an entry as an integer, or a time in unix seconds as a float.
+
+    Args:
+        moment: the moment.
+        source: identifies the journal.
+
+    Raises:
+        ValueError, TypeError: it is not a moment of this journal.
+    """
     if isinstance(moment, Moment):
         if moment.source is not source:
             raise ValueError("This moment is from the history of another router, or from before a reset.")
@@ -195,18 +216,28 @@ def _checked(moment: object, source: object) -> int | float:
     return moment
 
 
-def _find(journal: Journal, wanted: int | float, now: float) -> _Found:
+def find(journal: Journal, wanted: int | float, now: float) -> Found:
+    """Return a moment of a journal.
+
+    Args:
+        journal: the journal.
+        wanted: from :func:`checked`.
+        now: the present time of its clock, in unix seconds.
+
+    Raises:
+        ValueError: there is no such moment; the message has the range.
+    """
     if isinstance(wanted, int):
         if not journal.first <= wanted <= journal.count:
             raise ValueError(f"The journal has the moments {journal.first} to {journal.count}, but not {wanted}.")
-        return _Found(wanted, journal.time_at(wanted), journal.stretch(wanted))
+        return Found(wanted, journal.time_at(wanted), journal.stretch(wanted))
     earliest = journal.time_at(journal.first + 1)
     if wanted > now or (journal.first and earliest is not None and wanted < earliest):
         start = f"from {_text(earliest)} " if journal.first and earliest is not None else ""
         raise ValueError(f"The journal goes {start}to {_text(now)} by the router's clock, so not to {_text(wanted)}.")
     # A datetime has microseconds, so the time of an entry may have been rounded down.
     number = journal.number_at(wanted + _ROUNDING)
-    return _Found(number, wanted, journal.stretch(number))
+    return Found(number, wanted, journal.stretch(number))
 
 
 def _text(moment: float) -> str:

@@ -17,8 +17,8 @@ from twilio_taskrouter_worker.local.clock import ClockState
 from twilio_taskrouter_worker.local.credentials import credentials
 from twilio_taskrouter_worker.local.engine import JournalEntry, Rules, commands
 from twilio_taskrouter_worker.local.engine.expressions import Semantics
-from twilio_taskrouter_worker.local.store import SCHEMA, Store, differences
-from twilio_taskrouter_worker.local.tables import Header
+from twilio_taskrouter_worker.local.store import Store, differences
+from twilio_taskrouter_worker.local.tables import SCHEMA, Header
 
 ROOT = Path(__file__).resolve().parents[3]
 HEADER = Header(

@@ -128,6 +128,7 @@ class Engine(Queries):
         self.rules = rules
         self.record = record
         self._kernel = Kernel(account_sid, seed, rules)
+        self._routes = True
 
     @classmethod
     def replay(
@@ -228,7 +229,7 @@ class Engine(Queries):
                     self._note(AdvanceTime(), now)
                 raise
             # Only now that the handler is done: routing must not see half a change.
-            matching.settle(kernel)
+            self._settle()
             # Timers that the command made due at once, such as a voice instruction without delay, run as part of it.
             self._run_timers(now)
         # AdvanceTime with no timer due changes nothing; recording each one would only make the journal grow.
@@ -236,6 +237,26 @@ class Engine(Queries):
             self._note(command, now)
         warnings = tuple(kernel.warnings)
         return Outcome(result, self._take_events(), warnings)
+
+    def apply_without_routing(self, command: Command, now: float) -> None:
+        """Apply a command without the routing that it makes possible, to look at the state that the routing finds.
+
+        Afterwards the engine is for reading only.
+
+        Args:
+            command: any command.
+            now: unix seconds.
+
+        Raises:
+            Rejected: the command is invalid.
+        """
+        self._routes = False
+        self.record = None
+        self.apply(command, now)
+
+    def _settle(self) -> None:
+        if self._routes:
+            matching.settle(self._kernel)
 
     def _run_timers(self, now: float) -> bool:
         """Run each timer that is due, at its own time; return whether there was any."""
@@ -246,7 +267,7 @@ class Engine(Queries):
             ran = True
             kernel.now = max(kernel.now, timer.due)
             _TIMERS[timer.kind](kernel, *timer.args)
-            matching.settle(kernel)
+            self._settle()
         return ran
 
     def _take_events(self) -> tuple[Event, ...]:

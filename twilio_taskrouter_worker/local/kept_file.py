@@ -1,0 +1,197 @@
+"""A local TaskRouter's file, to read only: at any moment, also while a service has it open.
+
+The file is copied, and the copy is read: SQLite would lock the original, and write to the files beside it. A copy made
+while a service writes is consistent if the database itself did not change meanwhile, and its ``-wal`` was not begun
+anew: both files are only added to otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from typing import Final, TypeVar
+
+import attrs
+
+from ..errors import StoreError
+from .database_files import DatabaseFiles, damaged
+from .database_journal import DatabaseJournal
+from .journal import Journal, Place, Step, walk
+from .moments import View
+from .tables import Header, chained, check_database, read_clock, read_header, sqlite_errors, table_names
+from .time_machine import checked, find, view_of
+
+T = TypeVar("T")
+
+_TRIES: Final = 20
+_PAUSE_SECONDS: Final = 0.05
+"""Between two tries. Also the age that a change must have, since times of files have some milliseconds at best."""
+_WAL_HEADER_BYTES: Final = 32
+
+
+class KeptFile:
+    """A file that was opened by :func:`open_kept_file`. Belongs to the thread that opened it.
+
+    Args:
+        path: its name.
+        connection: a copy of it.
+        header: its header.
+    """
+
+    def __init__(self, path: str, connection: sqlite3.Connection, header: Header) -> None:
+        self.path = path
+        self.header = header
+        self._connection = connection
+        self._journal = DatabaseJournal(connection, path)
+        self.count: Final = self._journal.count
+        """The number of the latest entry."""
+        latest = self._journal.time_at(self.count) or 0.0
+        clock = read_clock(connection, path)
+        away = 0.0 if clock is None or not clock.running else max(0.0, time.time() - clock.since)
+        self.now: Final = max(latest, 0.0 if clock is None else clock.shown + away)
+        """The present time of its clock, in unix seconds."""
+
+    def ask(self, question: Callable[[Journal], T]) -> T:
+        """Return the result of a function of the journal.
+
+        Args:
+            question: the function.
+        """
+        return question(self._journal)
+
+    def number_at(self, moment: int | datetime) -> int:
+        """Return the number of the entry that is the latest at a moment.
+
+        Args:
+            moment: the number of an entry, or an aware datetime.
+
+        Raises:
+            ValueError: there is no such moment; the message has the range.
+        """
+        return find(self._journal, checked(moment, self), self.now).number
+
+    def at(self, moment: int | datetime, workspace_sid: str | None = None) -> View:
+        """Return the workspace as it was at a moment. Blocks for up to some tenths of a second.
+
+        Args:
+            moment: the number of an entry, or an aware datetime.
+            workspace_sid: the workspace; None: the oldest one.
+
+        Raises:
+            ValueError: there is no such moment; the message has the range.
+            StoreError: the file was written by a version that behaves differently.
+        """
+        found = find(self._journal, checked(moment, self), self.now)
+        return view_of(found, Place(self.ask, self, found.number, self.path, None), workspace_sid, self.now)
+
+    def steps(self, after: int, up_to: int) -> Iterator[Step]:
+        """Apply entries once more, one by one.
+
+        Args:
+            after: the number of the entry to start after.
+            up_to: the number of the last entry.
+
+        Raises:
+            StoreError: the file was written by a version that behaves differently.
+        """
+        return walk(self.ask, after, up_to)
+
+
+@contextmanager
+def open_kept_file(path: str | os.PathLike[str]) -> Iterator[KeptFile]:
+    """Open a file for reading; neither it nor a file beside it is changed. Blocks while it is copied and checked.
+
+    Args:
+        path: the file. A service may have it open.
+
+    Raises:
+        StoreError: it cannot be read, or is not a file of a local TaskRouter; the message has the reason.
+    """
+    files = DatabaseFiles(os.fspath(path))
+    # Before the copy is made: a service may commit more meanwhile, but not less.
+    committed = _committed(files)
+    with tempfile.TemporaryDirectory(prefix="taskrouter-replay-") as folder:
+        copy = _copied(files, folder)
+        had_wal = os.path.exists(f"{copy}-wal")
+        with sqlite_errors(files.path), closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            check_database(connection, files.path)
+            if not table_names(connection):
+                raise StoreError(f"{files.path} is empty: no local TaskRouter has kept anything in it yet.")
+            header, about = read_header(connection, files.path)
+            kept = KeptFile(files.path, connection, header)
+            mark, _, count = about.get("running", "").partition(" ")
+            if mark and not had_wal:
+                raise damaged(files.path, f"its latest commits are in {files.path}-wal, which is missing")
+            _check(connection, files.path, kept.count, max(int(count or 0), committed.get(mark, 0)))
+            yield kept
+
+
+def _committed(files: DatabaseFiles) -> dict[str, int]:
+    """Return the number of committed entries by the mark of the service that noted it in its lock file."""
+    try:
+        with open(files.lock, encoding="ascii", errors="replace") as lock:
+            mark, _, count = lock.read(200).strip(" \n\0").partition(" ")
+    except OSError:
+        return {}
+    return {mark: int(count)} if mark and count.isdecimal() else {}
+
+
+@attrs.frozen
+class _Version:
+    """What changes when a copy that is being made becomes inconsistent."""
+
+    size: int
+    changed: int
+    identity: tuple[int, int]
+    wal: bytes | None
+
+
+def _version(files: DatabaseFiles) -> _Version:
+    found = os.stat(files.main)
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"{files.path} is not a file.")
+    try:
+        with open(files.wal, "rb") as wal:
+            header: bytes | None = wal.read(_WAL_HEADER_BYTES)
+    except FileNotFoundError:
+        header = None
+    return _Version(found.st_size, found.st_mtime_ns, (found.st_dev, found.st_ino), header)
+
+
+def _copied(files: DatabaseFiles, folder: str) -> str:
+    """Copy the database and its ``-wal`` to a folder, and return the name of the copy."""
+    copy = os.path.join(folder, "copy.db")
+    try:
+        for _ in range(_TRIES):
+            before = _version(files)
+            if time.time() - before.changed / 1e9 >= _PAUSE_SECONDS or time.time() * 1e9 < before.changed:
+                shutil.copyfile(files.main, copy)
+                if before.wal is not None:
+                    shutil.copyfile(files.wal, f"{copy}-wal")
+                if _version(files) == before:
+                    return copy
+            time.sleep(_PAUSE_SECONDS)
+    except OSError as error:
+        raise StoreError(f"Cannot read {files.path}: {error.strerror}.") from error
+    raise StoreError(f"{files.path} changes all the time: its service is too busy for a copy; try again.")
+
+
+def _check(connection: sqlite3.Connection, path: str, count: int, committed: int) -> None:
+    """Check that the journal is whole."""
+    total = number = 0
+    for at, *row, kept in connection.execute(
+        "SELECT number, entry, events, actor, address, sum FROM journal ORDER BY number"
+    ):
+        number += 1
+        total = chained(tuple(row), total)
+        if at != number or total != kept:
+            raise damaged(path, f"entry {number} of its journal does not match its checksum")
+    if count < committed:
+        raise damaged(path, f"{committed} entries were committed and {count} are left")
