@@ -24,6 +24,7 @@ extensions = ["generated", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "twilio_taskrouter_worker"
+html_extra_path = ["llms.txt"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from . import _checks
+from ._log import CONNECTION, about
 
 __all__ = ["Health", "HealthServer"]
 
@@ -83,6 +84,7 @@ class HealthServer:
             target=self._server.serve_forever, args=(0.05,), name=f"taskrouter-health-{self.port}", daemon=True
         )
         self._thread.start()
+        CONNECTION.info("Health is answered at http://%s:%d/live and /ready", host, self.port, extra=about())
 
     @property
     def port(self) -> int:

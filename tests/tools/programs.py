@@ -20,7 +20,8 @@ PATIENCE = 50.0
 class Program:
     """A running program, with all processes of its group; a context manager that ends them.
 
-    ``arguments`` are those of ``python -m``. The package comes from this checkout, everything else from ``folder``.
+    ``arguments`` are those of ``python -m``, or begin with the path of a program. The package comes from this checkout,
+    everything else from ``folder``.
     """
 
     def __init__(self, *arguments: str, folder: Path, log: Path, **environment: str) -> None:
@@ -28,7 +29,7 @@ class Program:
         path = os.pathsep.join((str(ROOT), str(folder)))
         with log.open("w", encoding="utf-8") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                arguments if os.path.isabs(arguments[0]) else [sys.executable, "-m", *arguments],
                 cwd=folder,
                 env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **environment},
                 stdin=subprocess.DEVNULL,

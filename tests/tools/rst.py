@@ -74,6 +74,12 @@ def blocks(path: Path) -> list[Block]:
     return found
 
 
+def block(page: str, name: str) -> Block:
+    """The code block of a page with this name."""
+    (found,) = [each for each in blocks(DOCS / page) if each.name == name]
+    return found
+
+
 def literals(text: str) -> list[str]:
     """What stands in double backticks."""
     return re.findall(r"``(.+?)``", text)

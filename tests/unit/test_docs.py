@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,9 @@ import pytest
 
 import twilio_taskrouter_worker as package
 from tests.data import attributes, calls, events
+from tests.tools.command_lines import check
 from tests.tools.rst import DOCS, Block, Table, blocks, literals, tables
+from tests.tools.snippets import RUN, needs_peer, program, run
 from twilio_taskrouter_worker import errors, local
 from twilio_taskrouter_worker._bridge.timings import Timings
 from twilio_taskrouter_worker.events import Emitter
@@ -175,7 +175,6 @@ def test_every_limit_of_the_code_is_in_the_table() -> None:
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 PYTHON = [block for block in BLOCKS if block.language == "python"]
-RUN = [block for block in PYTHON if (block.name or "").startswith("run-")]
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.id)
@@ -184,20 +183,10 @@ def test_snippets_are_python(block: Block) -> None:
     compile(block.text, block.id, "exec")
 
 
-@pytest.mark.parametrize("block", RUN, ids=lambda block: block.name)
+@pytest.mark.parametrize("block", [each for each in RUN if not needs_peer(each)], ids=lambda block: block.name)
 def test_programs_run(block: Block, tmp_path: Path) -> None:
-    """A program of the documentation that stands on its own does its job, without a warning."""
-    program = tmp_path / "program.py"
-    program.write_text(block.text, encoding="utf-8")
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", str(program)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=40,
-        check=False,
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")
+    """A program of the documentation does its job, without a warning."""
+    run(program(block), tmp_path)
 
 
 def test_there_are_programs() -> None:
@@ -297,3 +286,109 @@ def test_every_error_name_of_the_sdk_is_there(name: str) -> None:
     rows = {literals(row[0])[0]: literals(row[1]) for row in table.rows}
     if name not in ("INVALID_STATE", "WORK_GIVEN_UP", "STORE_ERROR", "SEED_INVALID"):
         assert all(getattr(errors, each).name == name for each in rows[name])
+
+
+# -- troubleshooting -----------------------------------------------------------------------------------------------
+
+
+def texts() -> list[str]:
+    """All texts of the package's code, with a mark for each part that is computed."""
+    found = []
+    for module in (ROOT / package.__name__).rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                found.append("".join(str(v.value) if isinstance(v, ast.Constant) else "\0" for v in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(re.sub(r"%[srd]", "\0", node.value))
+    return found
+
+
+def quoted(message: str) -> re.Pattern[str]:
+    """The pattern of a message in which dots stand for what differs."""
+    return re.compile(".*".join(re.escape(part) for part in message.split("...")), re.DOTALL)
+
+
+TROUBLES = [
+    line.strip("`")
+    for line in (DOCS / "troubleshooting.rst").read_text(encoding="utf-8").splitlines()
+    if re.fullmatch(r"``.+``", line)
+]
+
+
+def test_messages_are_those_of_the_code() -> None:
+    """Each message of the page is one that the package has, word for word."""
+    known = texts()
+    missing = [each for each in TROUBLES if not any(quoted(each).search(text) for text in known)]
+    assert missing == []
+    assert len(TROUBLES) > 20
+
+
+def test_messages_that_do_not_exist_are_found() -> None:
+    """The test above would notice."""
+    assert not any(quoted("The worker was not reddy within ... s").search(text) for text in texts())
+
+
+# -- command lines -------------------------------------------------------------------------------------------------
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """The command lines of README, pages and examples that begin with ``taskrouter``."""
+    pages = [*DOCS.glob("*.rst"), *ROOT.glob("*.rst"), *ROOT.glob("examples/**/*.rst"), DOCS / "llms.txt"]
+    found = []
+    for page in pages:
+        for line in page.read_text(encoding="utf-8").splitlines():
+            inside = re.fullmatch(r"\s+(?:\$ )?(taskrouter [a-z].*)", line)
+            if inside and not re.match(r"taskrouter \w+\.", inside[1]):
+                found.append((page.name, inside[1]))
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), command_lines())
+def test_command_lines_can_be_typed(page: str, line: str) -> None:
+    """Each command exists, and has the options it is shown with."""
+    check(line)
+
+
+# -- llms.txt ------------------------------------------------------------------------------------------------------
+
+LLMS = (DOCS / "llms.txt").read_text(encoding="utf-8")
+
+
+def named() -> set[str]:
+    """The Python names in backquotes: dotted ones, and what is called."""
+    spans = re.findall(r"`([^`]+)`", LLMS)
+    return {name for span in spans for name in re.findall(r"(?<![\w.\"])((?:\w+\.)*\w+)(?=\(|$|[,`])", span)}
+
+
+def test_the_facts_for_language_models_name_what_exists() -> None:
+    """Each method of a worker, client, reservation, task or router exists, and so does each module and error."""
+    owners: dict[str, Any] = {"worker": package.Worker, "router": local.LocalTaskRouter}
+    checked = 0
+    for name in named():
+        owner, _, member = name.partition(".")
+        if owner in owners and member:
+            for part in member.split(".")[:1]:
+                assert hasattr(owners[owner], part) or part in owners[owner].__annotations__, name
+            checked += 1
+        elif owner == package.__name__ and member and not member.startswith("contrib"):
+            module, _, attribute = member.partition(".")
+            assert hasattr(importlib.import_module(f"{package.__name__}.{module}"), attribute or "__name__"), name
+            checked += 1
+        elif owner[0].isupper() and hasattr(package, owner):
+            checked += 1
+    assert checked > 15
+    for owner, names in (
+        (package.Reservation, "accept reject complete wrap conference"),
+        (package.Task, "complete wrap_up set_attributes transfer"),
+        (package.WorkerClient, "set_activity set_attributes accept complete fetch"),
+    ):
+        for each in names.split():
+            assert f"`{each}`" in LLMS and hasattr(owner, each), each
+    assert set(re.findall(r"`(taskrouter\w*)`", LLMS)) == {"taskrouter", "taskrouter_worker", "taskrouter_clock"}
+
+
+def test_the_links_for_language_models_lead_somewhere() -> None:
+    """Each page that it names is one of the documentation, which takes the file along."""
+    pages = re.findall(r"\]\((\S+)\.html\)", LLMS)
+    assert len(pages) > 5 and all((DOCS / f"{page}.rst").exists() for page in pages)
+    assert 'html_extra_path = ["llms.txt"]' in (DOCS / "conf.py").read_text(encoding="utf-8")

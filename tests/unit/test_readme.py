@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.tools.snippets import run
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.rst"
@@ -27,19 +26,8 @@ def reader() -> ModuleType:
 
 def test_the_example_runs_as_it_stands(reader: ModuleType, tmp_path: Path) -> None:
     """The README's program, pasted into a file, serves its task and ends by itself."""
-    program = tmp_path / "example.py"
     # The added line fails the program if its wait ran out of time, which the README's own text passes over.
-    program.write_text(reader.readme_block("example") + "\nassert shipped.is_set()\n", encoding="utf-8")
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", str(program)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=40,
-        check=False,
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == "shipping 4711\n"
+    assert run(reader.readme_block("example") + "\nassert shipped.is_set()\n", tmp_path) == "shipping 4711\n"
 
 
 def test_the_example_is_short(reader: ModuleType) -> None:
