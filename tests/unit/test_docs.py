@@ -377,13 +377,13 @@ def test_the_facts_for_language_models_name_what_exists() -> None:
         elif owner[0].isupper() and hasattr(package, owner):
             checked += 1
     assert checked > 15
-    for owner, names in (
+    for kind, names in (
         (package.Reservation, "accept reject complete wrap conference"),
         (package.Task, "complete wrap_up set_attributes transfer"),
         (package.WorkerClient, "set_activity set_attributes accept complete fetch"),
     ):
         for each in names.split():
-            assert f"`{each}`" in LLMS and hasattr(owner, each), each
+            assert f"`{each}`" in LLMS and hasattr(kind, each), each
     assert set(re.findall(r"`(taskrouter\w*)`", LLMS)) == {"taskrouter", "taskrouter_worker", "taskrouter_clock"}
 
 
