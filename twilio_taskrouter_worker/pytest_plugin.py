@@ -6,8 +6,12 @@ a fixture.
 
 from __future__ import annotations
 
+import concurrent.futures
+import traceback
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["taskrouter", "taskrouter_bench", "taskrouter_clock", "taskrouter_worker"]
 
 MARKER = "taskrouter_faults"
+
+_OWN = (str(Path(__file__).parent), str(Path(concurrent.futures.__file__).parent))
+"""Folders whose frames say nothing about a test: this package's, and that of the Futures it returns."""
 
 _BENCH = pytest.StashKey["TestBench"]()
 
@@ -106,7 +113,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the service's events and the reasons for the state of open tasks to the report of a failed test.
+    """Add a timeline, the service's events and the state of open tasks to the report of a failed test.
+
+    The frames of this package are left out of its traceback, unless ``--full-trace`` asks for them.
 
     Args:
         item: The test.
@@ -115,8 +124,10 @@ def pytest_runtest_makereport(
     Returns:
         The report.
     """
-    report = yield
     bench = item.stash.get(_BENCH, None)
+    if bench is not None and call.excinfo is not None and not item.config.getoption("fulltrace"):
+        call.excinfo = _without_own_frames(call.excinfo.value)
+    report = yield
     if bench is not None and report.when == "call" and report.failed:
         try:
             report.sections.append(("TaskRouter", bench.report()))
@@ -124,3 +135,14 @@ def pytest_runtest_makereport(
             # The test may have stopped the router; its own failure must come through.
             report.sections.append(("TaskRouter", f"no report: {error}"))
     return report
+
+
+def _without_own_frames(error: BaseException) -> pytest.ExceptionInfo[BaseException]:
+    """Take out of a traceback what lies between the test, or its callback, and the place of the error."""
+    entries = traceback.walk_tb(error.__traceback__)
+    kept = [(frame, line) for frame, line in entries if not frame.f_code.co_filename.startswith(_OWN)]
+    chain = None
+    # A chain of its own: pytest cuts tracebacks along the chain, and would find the frames again.
+    for frame, line in reversed(kept):
+        chain = TracebackType(chain, frame, frame.f_lasti, line)
+    return pytest.ExceptionInfo.from_exception(error.with_traceback(chain or error.__traceback__))

@@ -129,6 +129,9 @@ class TestBench:
         self._problems = _Problems()
         self._workers = ExitStack()
 
+    def __repr__(self) -> str:
+        return f"<TestBench of {self.router}>"
+
     def __enter__(self) -> TestBench:
         self.router.start()
         for logger in (CALLBACKS, CALLS):
@@ -205,15 +208,16 @@ class TestBench:
             raise problems[0]
 
     def report(self) -> str:
-        """Describe the service for a failed test: its latest events, and the reasons for the state of open tasks.
+        """Describe the service for a failed test: who had which task when, its latest events, and its open tasks.
 
         Returns:
             Lines of text.
         """
-        lines = ["Events:"]
-        for event in self.router.events()[-50:]:
+        lines = [str(self.router.timeline()), "", "Events:"]
+        for event in self.router.events()[-60:]:
             names = [event.data[key] for key in ("task_sid", "worker_name", "reservation_sid") if key in event.data]
-            lines.append(f"  {event.at:%H:%M:%S.%f}  {event.type:28} {' '.join(names)}")
+            if names:
+                lines.append(f"  {event.time}  {event.type:28} {' '.join(names)}")
         open_tasks = [task for task in self.router.tasks() if not task.final]
         for task in open_tasks[:5]:
             lines += ["", str(self.router.explain(task.sid))]

@@ -39,9 +39,35 @@ def test_in_a_callback(taskrouter, taskrouter_worker, taskrouter_bench):
     taskrouter.create_task({"lang": "en"})
     eventually(lambda: taskrouter_bench.problems)
 
+def test_unseen(taskrouter, taskrouter_worker):
+    taskrouter.create_task()
+    reservation = eventually(lambda: list(taskrouter_worker.reservations.values()))[0]
+    reservation.accept().result(timeout=10)
+    future = reservation.accept()
+    eventually(future.done)
+
 def test_itself(taskrouter):
     taskrouter.create_task()
     assert False, "mine"
+"""
+
+FRAMES = """
+from handlers import serve
+from twilio_taskrouter_worker.testing import eventually
+
+def test_a_wait(taskrouter_worker):
+    taskrouter_worker.wait_for("reservation_created", timeout=0.01)
+
+def test_a_clock(taskrouter, taskrouter_clock):
+    taskrouter_clock.run_until(lambda: False, timeout=1)
+
+def test_a_call(taskrouter_worker):
+    taskrouter_worker.create_task("a", "b", "WW0", "WQ0").result(timeout=10)
+
+def test_a_handler(taskrouter, taskrouter_worker, taskrouter_bench):
+    taskrouter_worker.on("reservation_created", serve)
+    taskrouter.create_task()
+    eventually(lambda: taskrouter_bench.problems)
 """
 
 MARKED = """
@@ -88,9 +114,22 @@ def test_what_fails_unseen_fails_the_test(run: pytest.Pytester) -> None:
     """An assertion in a callback fails its test, and the report has the events and the open tasks."""
     run.makepyfile(FAILS)
     result = results(run)
-    result.assert_outcomes(failed=2)
+    result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(["*wrong language*"])
-    result.stdout.fnmatch_lines(["*TaskRouter*", "Events:", "*task.created*"])
+    result.stdout.fnmatch_lines(["*its Future was never checked: POST */Reservations/WR*"])
+    result.stdout.fnmatch_lines(["*TaskRouter*", "Timeline *", "Events:", "*task.created*", "Task WT*"])
+
+
+def test_tracebacks_end_in_the_test(run: pytest.Pytester) -> None:
+    """Frames of the package are left out of what a failed test prints, but for ``--full-trace``."""
+    run.makepyfile(FRAMES, handlers="def serve(reservation):\n    raise KeyError('mine')\n")
+    result = results(run, "-p", "no:logging")
+    result.assert_outcomes(failed=4)
+    frames = [line for line in result.outlines if ".py:" in line and not line.startswith("FAILED")]
+    assert frames and all(line.startswith(("test_tracebacks_end", "handlers.py")) for line in frames), frames
+    result.stdout.fnmatch_lines(["*within 1 s of this clock. No task is open.*", "*KeyError: 'mine'*"])
+    full = results(run, "-p", "no:logging", "--full-trace", "-k", "test_a_clock")
+    assert any("local/clock.py:" in line for line in full.outlines)
 
 
 def test_the_marker(run: pytest.Pytester) -> None:

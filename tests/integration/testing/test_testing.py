@@ -130,6 +130,17 @@ def test_an_evicted_worker_is_gone() -> None:
             eventually(lambda: not worker.connected)
 
 
+def test_a_zombie_socket_is_silent() -> None:
+    """The connection stays open, and nothing comes any more."""
+    with TestBench() as bench:
+        worker = bench.worker()
+        with fault_profile(bench.router, "zombie_socket"):
+            bench.router.create_task()
+            (fault,) = bench.router.faults.active
+            eventually(lambda: fault.hits)
+            assert worker.connected and not worker.reservations
+
+
 def test_profiles_have_names() -> None:
     """A name that is not there is refused with those there are."""
     with TestBench() as bench, pytest.raises(ValueError, match="no fault profile 'nap'; there are laptop_sleep"):
