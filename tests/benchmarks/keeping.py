@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.tools.seams import service_of
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,7 +118,7 @@ def _live(router: LocalTaskRouter, count: int) -> None:
     from twilio_taskrouter_worker.local.engine import commands
 
     def lives() -> None:
-        service = router._running()
+        service = service_of(router)
         workspace = router.workspace_sid
         for _ in range(count // 3):
             router.clock.advance(0.05)

@@ -14,6 +14,7 @@ from tests.chaos.raw_http import RawAnswer, RawHttp
 from tests.oracle.bridge import RecordingBridge, frame
 from tests.tools import payloads
 from tests.tools.answers import Reply
+from tests.tools.seams import events_of
 from twilio_taskrouter_worker import InvalidMessageError, RequestError, TaskRouterError, Worker
 from twilio_taskrouter_worker.reservation import Reservation
 
@@ -63,14 +64,14 @@ class ChaosClient:
             "a.token.here", eb_server=self.http.url, ws_server=self.bridge.ws_server, request_timeout=5.0,
             log_level="debug",
         )  # fmt: skip
-        for event in sorted(Worker._events - {"error", "reservation_failed"}):
+        for event in sorted(events_of(Worker) - {"error", "reservation_failed"}):
             self.worker.on(event, lambda *_, event=event: self._fire(event))  # type: ignore[call-overload]
         self.worker.on("reservation_created", self._listen)
         self.worker.on("error", self._error)
         self.worker.on("reservation_failed", self._mark)
         self.worker.connect(TIMEOUT)
         for channel in self.worker.channels.values():
-            for event in channel._events:
+            for event in events_of(channel):
                 channel.on(event, lambda _, event=event: self._fire(event))  # type: ignore[call-overload]
         self._ended.clear()
         self._at_start = self._base()
@@ -91,9 +92,9 @@ class ChaosClient:
             self._changed.notify_all()
 
     def _listen(self, reservation: Reservation) -> None:
-        for event in reservation._events:
+        for event in events_of(reservation):
             reservation.on(event, lambda _, event=event: self._fire(event))  # type: ignore[call-overload]
-        for event in reservation.task._events:
+        for event in events_of(reservation.task):
             reservation.task.on(event, lambda _, event=event: self._fire(f"task {event}"))  # type: ignore[call-overload]
 
     def _error(self, error: TaskRouterError) -> None:

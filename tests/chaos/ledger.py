@@ -31,6 +31,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.tools.seams import service_of
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.engine import Event, Outcome, Rejected, commands
 from twilio_taskrouter_worker.local.server.service import Service
@@ -154,7 +155,7 @@ class Ledger:
 
     def attach(self, router: LocalTaskRouter) -> None:
         """Follow a service of this process that has just been started."""
-        service = router._running()
+        service = service_of(router)
         # The service remembers every event, as Twilio does; here it is the client's memory that must not grow.
         service.log.add = lambda entry: None  # type: ignore[method-assign]
         service.facts.note = lambda event: None  # type: ignore[method-assign]

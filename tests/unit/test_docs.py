@@ -16,6 +16,7 @@ import twilio_taskrouter_worker as package
 from tests.data import attributes, calls, events
 from tests.tools.command_lines import check
 from tests.tools.rst import DOCS, Block, Table, blocks, literals, tables
+from tests.tools.seams import events_of
 from tests.tools.snippets import RUN, needs_peer, program, run
 from twilio_taskrouter_worker import errors, local
 from twilio_taskrouter_worker._bridge.timings import Timings
@@ -54,7 +55,7 @@ def test_every_event_has_a_row(section: str) -> None:
     """The table of each class has exactly the events of that class."""
     (table,) = [each for each in tables(DOCS / "api-events.rst") if each.section == section]
     names = first_column(table)
-    assert set(names) == set(WITH_EVENTS[section]._events)
+    assert set(names) == set(events_of(WITH_EVENTS[section]))
     assert len(names) == len(set(names))
 
 
@@ -212,7 +213,7 @@ def resolve(name: str) -> None:
     if member:
         thing = getattr(thing, member)
     if inside and inside.startswith('"'):
-        assert inside.strip('"') in getattr(package, owner)._events
+        assert inside.strip('"') in events_of(getattr(package, owner))
     elif inside:
         names = [argument.strip().removesuffix("=") for argument in inside.split(",")]
         assert set(names) <= set(inspect.signature(thing).parameters), name

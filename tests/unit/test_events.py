@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.tools.seams import events_of, listeners_of
 from twilio_taskrouter_worker import Channel, DisconnectReason, OutgoingTransfer, Reservation, Task, Worker
 from twilio_taskrouter_worker._executors import is_remote
 from twilio_taskrouter_worker.events import Emitter, names, snake_case
@@ -53,13 +54,13 @@ def worker() -> Worker:
 
 def heard(worker: Worker, event: str) -> list[Any]:
     """The callbacks that an event would run, in order."""
-    return [listener.callback for listener in worker._listening(event)]
+    return [listener.callback for listener in listeners_of(worker, event)]
 
 
 @pytest.mark.parametrize("kind", EVENTS)
 def test_the_events_of_each_class(kind: type[Emitter]) -> None:
     """Every class has exactly its events, each also by the camelCase name of the JS SDK."""
-    assert kind._events == EVENTS[kind]
+    assert events_of(kind) == EVENTS[kind]
     for event in EVENTS[kind]:
         first, *rest = event.split("_")
         assert kind._event(first + "".join(part.capitalize() for part in rest)) == event
@@ -102,7 +103,7 @@ def test_on_as_call_and_as_decorator(worker: Worker) -> None:
     decorated = worker.once("ready")(second)
     assert decorated is second
     assert heard(worker, "ready") == [first, second]
-    assert [listener.once for listener in worker._listening("ready")] == [False, True]
+    assert [listener.once for listener in listeners_of(worker, "ready")] == [False, True]
 
 
 @pytest.mark.parametrize("callback", [1, "print", [print]])
@@ -127,7 +128,7 @@ def test_executors(worker: Worker) -> None:
     """An executor is anything with submit(); what has none is refused, also for a decorator."""
     with ThreadPoolExecutor(1) as executor:
         worker.on("ready", print, executor=executor)
-        assert worker._listening("ready")[0].executor is executor
+        assert listeners_of(worker, "ready")[0].executor is executor
     for bad in (1, "pool"):
         with pytest.raises(TypeError, match="executor must be a concurrent.futures.Executor"):
             worker.on("ready", executor=bad)  # type: ignore[call-overload]
@@ -139,7 +140,7 @@ def test_the_same_callback_twice(worker: Worker) -> None:
     worker.on("ready", repr)
     worker.once("ready", print)
     assert heard(worker, "ready") == [print, repr]
-    assert [listener.once for listener in worker._listening("ready")] == [True, False]
+    assert [listener.once for listener in listeners_of(worker, "ready")] == [True, False]
 
 
 CELL = """
@@ -288,7 +289,7 @@ def test_off_asks_the_callbacks_without_holding_a_lock(worker: Worker) -> None:
     thread.start()
     thread.join(5)
     assert not thread.is_alive()
-    assert [listener.callback for listener in worker._listening("ready")] == [first]
+    assert [listener.callback for listener in listeners_of(worker, "ready")] == [first]
 
 
 def test_taking_off_what_is_not_there(worker: Worker) -> None:

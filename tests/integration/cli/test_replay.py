@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.cli.commands import taskrouter
+from tests.tools.seams import service_of
 from twilio_taskrouter_worker.cli.app import run
 from twilio_taskrouter_worker.errors import StoreError
 from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, kept_file
@@ -126,7 +127,7 @@ def test_every_moment_is_that_of_the_service(path: Path, tmp_path: Path, how: st
 
 def test_a_service_that_writes_all_the_time(router: LocalTaskRouter, path: Path) -> None:
     """A copy made meanwhile is consistent, also while SQLite moves commits from one file to the other."""
-    store = router._running().committer._store
+    store = service_of(router).committer._store
     assert store is not None
     router._call(lambda: store._connection.execute("PRAGMA wal_autocheckpoint = 20"))
     ended = threading.Event()

@@ -15,6 +15,7 @@ from tests.data import attributes
 from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
 from tests.tools.answers import Call
+from tests.tools.seams import events_of
 from twilio_taskrouter_worker import Reservation, Supervisor, TaskRouterError, Worker, Workspace
 
 TOKEN = "the.first.token"
@@ -165,7 +166,7 @@ class ConnectedClient:
         def hear(event: str) -> None:
             subscribe(event, lambda *args: self._hear(owner, event, args))
 
-        for event in sorted(type(target)._events):
+        for event in sorted(events_of(type(target))):
             hear(event)
 
     def listen_to(self, reservation: Reservation) -> None:

@@ -12,6 +12,7 @@ import jwt
 
 from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
+from tests.tools.seams import events_of
 from twilio_taskrouter_worker import Worker, tokens
 
 TOKEN = "a.plain.token"
@@ -47,7 +48,7 @@ class Ears:
 
     def listen(self, target: Any, *events: str) -> None:
         """Listen to these events of an object, or to all it has."""
-        for event in events or sorted(type(target)._events):
+        for event in events or sorted(events_of(type(target))):
             target.on(event, self.ear(event))
 
     def ear(self, event: str) -> Any:

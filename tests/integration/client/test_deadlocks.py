@@ -19,6 +19,7 @@ from tests.integration.client.ears import Ears, connected, marker, new_worker
 from tests.integration.client.watchdog import run_all
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Hang
+from tests.tools.seams import events_of, listeners_of
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import (
     Activity,
@@ -86,7 +87,7 @@ def touch(client: ConnectedClient) -> None:
         for name, attribute in inspect.getmembers(type(each), lambda value: isinstance(value, property)):
             assert name.startswith("_") or attribute.fget is None or getattr(each, name, None) is not ...
         if hasattr(each, "on"):
-            event = sorted(type(each)._events)[0]
+            event = sorted(events_of(type(each)))[0]
             each.on(event, print)
             each.once(event, print)
             each.off(event, print)
@@ -288,7 +289,7 @@ def test_what_would_wait_for_itself_is_refused_at_once(client: ConnectedClient) 
         expect("run_forever", client.worker.run_forever)
         expect("drain", client.worker.drain)
         for each in emitters:
-            event = sorted(type(each)._events)[0]
+            event = sorted(events_of(type(each)))[0]
             expect("wait_for", lambda each=each, event=event: each.wait_for(event))  # type: ignore[misc]
             expect("stream", lambda each=each, event=event: each.stream(event))  # type: ignore[misc]
         over.set()
@@ -345,14 +346,14 @@ def test_wait_for_gives_the_arguments_of_the_next_event(bridge: RecordingBridge)
     with connected(bridge) as (worker, _):
         with ThreadPoolExecutor(1, "tool-wait") as pool:
             waiting = pool.submit(worker.wait_for, "reservation_created", 5)
-            eventually(lambda: len(worker._listening("reservation_created")) == 2)
+            eventually(lambda: len(listeners_of(worker, "reservation_created")) == 2)
             made = bridge.add_reservation(announce=True)
             assert waiting.result(5) == (worker.reservations[made["sid"]],)
             bare = pool.submit(worker.wait_for, "tokenUpdated", 5)
-            eventually(lambda: len(worker._listening("token_updated")) == 2)
+            eventually(lambda: len(listeners_of(worker, "token_updated")) == 2)
             worker.update_token(TOKEN)
             assert bare.result(5) == ()
-        assert len(worker._listening("reservation_created")) == 1
+        assert len(listeners_of(worker, "reservation_created")) == 1
 
 
 def test_wait_for_with_a_predicate(bridge: RecordingBridge) -> None:
@@ -360,7 +361,7 @@ def test_wait_for_with_a_predicate(bridge: RecordingBridge) -> None:
     with connected(bridge) as (worker, ears), ThreadPoolExecutor(2, "tool-wait") as pool:
         fussy = pool.submit(worker.wait_for, "reservation_created", 5, lambda r: r.task.priority == 9)
         broken = pool.submit(worker.wait_for, "reservation_created", 5, lambda r: cast(Any, r).no_such_attribute)
-        eventually(lambda: len(worker._listening("reservation_created")) == 3)
+        eventually(lambda: len(listeners_of(worker, "reservation_created")) == 3)
         bridge.add_reservation(announce=True)
         with pytest.raises(AttributeError):
             broken.result(5)
@@ -374,7 +375,7 @@ def test_wait_for_ends_with_its_timeout(bridge: RecordingBridge) -> None:
     with connected(bridge) as (worker, _):
         with pytest.raises(TimeoutError, match="'activity_updated' did not come within 0.05 s"):
             worker.wait_for("activityUpdated", 0.05)
-        assert len(worker._listening("activity_updated")) == 1
+        assert len(listeners_of(worker, "activity_updated")) == 1
 
 
 @pytest.mark.parametrize(
@@ -463,8 +464,8 @@ def test_stream_ends_with_its_timeout_and_by_close(bridge: RecordingBridge) -> N
         assert results[0] == []
         stream.close()
         with worker.stream("reservation_created") as closing:  # type: ignore[attr-defined]
-            assert len(worker._listening("reservation_created")) == 2
-        assert list(closing) == [] and len(worker._listening("reservation_created")) == 1
+            assert len(listeners_of(worker, "reservation_created")) == 2
+        assert list(closing) == [] and len(listeners_of(worker, "reservation_created")) == 1
 
 
 def test_leaving_the_loop_stops_listening(bridge: RecordingBridge) -> None:
@@ -478,7 +479,7 @@ def test_leaving_the_loop_stops_listening(bridge: RecordingBridge) -> None:
         del stream
         assert not list(worker._waits._ends)
         bridge.add_reservation(announce=True)
-        eventually(lambda: len(worker._listening("reservation_created")) == 1)
+        eventually(lambda: len(listeners_of(worker, "reservation_created")) == 1)
 
 
 def test_a_stream_collected_amidst_a_lock_does_not_hang(bridge: RecordingBridge) -> None:
@@ -495,7 +496,7 @@ def test_a_stream_collected_amidst_a_lock_does_not_hang(bridge: RecordingBridge)
         run_all([collect])
         assert not list(worker._waits._ends)
         bridge.add_reservation(announce=True)
-        eventually(lambda: len(worker._listening("reservation_created")) == 1)
+        eventually(lambda: len(listeners_of(worker, "reservation_created")) == 1)
 
 
 @pytest.mark.parametrize(
@@ -507,7 +508,7 @@ def test_stream_checks_its_arguments(bridge: RecordingBridge, events: Any, optio
     worker = new_worker(bridge)
     with pytest.raises(kind):
         worker.stream(*events, **options)
-    assert worker._listening("ready") == ()
+    assert listeners_of(worker, "ready") == ()
 
 
 # -- listeners -------------------------------------------------------------------------------------------------------
@@ -527,7 +528,7 @@ def test_once_is_called_once(bridge: RecordingBridge) -> None:
             bridge.add_reservation(announce=True)
         marker(bridge, ears)
         assert len(calls) == 2 and calls[1] is decorated
-        assert len(worker._listening("reservation_created")) == 1
+        assert len(listeners_of(worker, "reservation_created")) == 1
 
 
 def test_off_takes_listeners_off(bridge: RecordingBridge) -> None:
@@ -542,10 +543,10 @@ def test_off_takes_listeners_off(bridge: RecordingBridge) -> None:
         worker.on("reservation_created", lambda reservation: worker.off("reservationCreated"))
         bridge.add_reservation(announce=True)
         other.wait_for("created")
-        eventually(lambda: worker._listening("reservation_created") == ())
+        eventually(lambda: listeners_of(worker, "reservation_created") == ())
         assert own.names() == []
         worker.off()
-        assert worker._listening("error") == ()
+        assert listeners_of(worker, "error") == ()
         with pytest.raises(ValueError, match="no event 'raedy'; did you mean 'ready'"):
             worker.off("raedy")
 
@@ -576,7 +577,7 @@ def test_an_executor_runs_the_callback_elsewhere(bridge: RecordingBridge) -> Non
 
         bridge.add_reservation(announce=True)
         elsewhere.wait_for("created")
-        eventually(lambda: len(worker._listening("token_updated")) == 2)
+        eventually(lambda: len(listeners_of(worker, "token_updated")) == 2)
         worker.update_token(TOKEN)
         elsewhere.wait_for("waited")
         assert {name.split("_")[0] for name in elsewhere.threads} == {"tool-mine"}

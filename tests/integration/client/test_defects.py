@@ -23,6 +23,7 @@ from tests.integration.client.watchdog import run_all
 from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
 from tests.tools.answers import Drip, Hang, Reply, error
+from tests.tools.seams import connection_of
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import (
     ClosedError,
@@ -296,7 +297,7 @@ def test_defect_13_a_new_token_has_its_own_life_time(bridge: RecordingBridge) ->
         ears.wait_for("token_expired", timeout=2)
     with connected(bridge, make_token(6.0)) as (worker, ears):
         worker.update_token(make_token(3600))
-        inner = worker._connection
+        inner = connection_of(worker)
         assert inner is not None and inner._session.deadline is not None
         # The next thing to happen is the silence limit, or a warning in most of an hour: no expiry in a second.
         assert inner._session.deadline - time.monotonic() > 20
@@ -328,7 +329,7 @@ def test_defect_15_a_token_during_backoff_makes_one_connection(bridge: Recording
         ears.wait_for("reconnecting")
         worker.update_token("the.second.token")
         ears.wait_for("ready", 2, timeout=5)
-        inner = worker._connection
+        inner = connection_of(worker)
         assert inner is not None and inner._session._retry_at is None and inner._receiver._to_connect is None
         assert len(bridge.connections) == 2
         worker.disconnect()
@@ -366,7 +367,7 @@ def test_defect_18_disconnect_during_backoff_is_final(bridge: RecordingBridge) -
         worker.update_token("the.second.token")
         ears.wait_for("ready", 2)
         assert ears.wait_for("token_updated") is None
-        inner = worker._connection
+        inner = connection_of(worker)
         assert inner is not None and inner._session._retry_at is None
         assert len(bridge.connections) == 2 and sum(each.is_open for each in bridge.connections) == 1
 
@@ -991,7 +992,7 @@ def test_defect_57_two_clients_do_not_fight(bridge: RecordingBridge) -> None:
         assert [each.params["closeExistingSessions"] for each in bridge.connections] == ["true", "false"]
         bridge.close(4001, "Replaced by another session.")
         ears.wait_for("error")
-        eventually(lambda: worker._connection is None)
+        eventually(lambda: connection_of(worker) is None)
     assert len(bridge.connections) == 2
 
 

@@ -14,6 +14,7 @@ import pytest
 from tests.integration.client.ears import Ears, connected, make_token, new_worker
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Hang
+from tests.tools.seams import connection_of, listeners_of
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import ClosedError, GatewayDisconnectedError, Reservation, TaskRouterError, Worker
 from twilio_taskrouter_worker._bridge import http
@@ -278,7 +279,7 @@ def test_a_predicate_that_exits_ends_the_wait(bridge: RecordingBridge) -> None:
 
     with no_leftover_threads(), connected(bridge) as (worker, ears), ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(worker.wait_for, "reservation_created", SOON, leave)
-        eventually(lambda: len(worker._listening("reservation_created")) == 2)
+        eventually(lambda: len(listeners_of(worker, "reservation_created")) == 2)
         bridge.add_reservation(announce=True)
         assert isinstance(waiting.exception(SOON), SystemExit)
         assert not ears.all("error")
@@ -327,8 +328,8 @@ def test_frames_that_wait_in_the_kernel_are_no_silence(
         bridge.beat()
         assert stands.wait(SOON)
         bridge.beat()
-        eventually(lambda: worker._connection is not None and worker._connection._receiver.has_unread())
-        inner = worker._connection
+        eventually(lambda: connection_of(worker) is not None and connection_of(worker)._receiver.has_unread())
+        inner = connection_of(worker)
         assert inner is not None
         before = inner._session.silent_at
         # The limit passes while the frame lies in the kernel, and is put off.

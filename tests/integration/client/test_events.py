@@ -15,6 +15,7 @@ from tests.integration.client.connected_client import TOKEN, ConnectedClient, co
 from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
 from tests.tools.answers import Call, Hang
+from tests.tools.seams import events_of, listeners_of
 from twilio_taskrouter_worker import (
     Activity,
     Channel,
@@ -99,13 +100,13 @@ def test_every_event_type_has_a_row() -> None:
 @pytest.mark.parametrize("kind", EMITTERS.values(), ids=lambda kind: kind.__name__)
 def test_every_public_event_has_a_row(kind: type[Emitter]) -> None:
     """The events of each class are those of the table."""
-    assert sorted(kind._events) == sorted(row.name for row in PUBLIC if row.owner == kind.__name__)
+    assert sorted(events_of(kind)) == sorted(row.name for row in PUBLIC if row.owner == kind.__name__)
 
 
 def test_the_public_events_are_as_many_as_described() -> None:
     """No event of the description is left out, and other classes fire none."""
     assert len([row for row in PUBLIC if not row.ours]) == events.COUNTS["7.1"]
-    assert Supervisor._events == Worker._events
+    assert events_of(Supervisor) == events_of(Worker)
     for kind in (Activity, IncomingTransfer, TaskQueue, WorkerInfo):
         assert not issubclass(kind, Emitter)
 
@@ -132,14 +133,14 @@ def test_both_spellings_name_the_same_event(client: ConnectedClient, row: Public
     kept = target.on(row.name, lambda *args: heard.append("taken off"))
     target.off(row.js_name, kept)
     stream = target.stream(row.js_name)
-    listeners = target._listening(row.name)
+    listeners = listeners_of(target, row.name)
     for listener in listeners[-4:]:
         listener.callback("argument")
     assert heard == ["on", "once", "python"]
     assert next(stream) == "argument"
     stream.close()
     target.off(row.js_name)
-    assert target._listening(row.name) == ()
+    assert listeners_of(target, row.name) == ()
 
 
 # -- what each event does --------------------------------------------------------------------------------------------
@@ -256,7 +257,7 @@ def test_the_examples(name: str) -> None:
                     [target.task, target.task.transfers.outgoing] if isinstance(target, Reservation) else []
                 )
                 for emitter in [target, *tasks]:
-                    for each in type(emitter)._events:
+                    for each in events_of(type(emitter)):
                         emitter.on(each, lambda *args, each=each: fired.append(each))
             worker.on("attributes_updated", lambda worker: over.set() if worker.version == "99" else None)
             bridge.send(frame["event_type"], frame["payload"])

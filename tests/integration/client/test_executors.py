@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.client.test_existing import new_worker, set_capacity
 from tests.tools import handlers
+from tests.tools.seams import connection_of
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import (
     Complete,
@@ -261,7 +262,7 @@ def test_other_objects_arrive_as_snapshots(
     with worker:
         worker.set_attributes({"skill": "pipes"}).result(SOON)
         eventually(lambda: len(list(tmp_path.iterdir())) == 1, SOON)
-        connection = worker._connection
+        connection = connection_of(worker)
         assert connection is not None
         connection.dispatcher.put(lambda: connection.dispatcher.report(TaskRouterError("broken")))
         eventually(lambda: len(list(tmp_path.iterdir())) == 2, SOON)

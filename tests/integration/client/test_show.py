@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.tools.seams import events_of
 from twilio_taskrouter_worker import Channel, OutgoingTransfer, Reservation, Supervisor, Task, Worker, Workspace
 from twilio_taskrouter_worker.events import WorkerEvent, names
 from twilio_taskrouter_worker.testing import TestBench, eventually
@@ -116,9 +117,9 @@ def test_help_lists_the_events(kind: Any, method: str) -> None:
     text = inspect.getdoc(getattr(kind, method)) or ""
     listed = [line.strip() for line in text.partition("::\n")[2].splitlines() if line.strip()]
     assert listed == [f"{event}({argument})" for event, argument in sorted(kind._arguments.items())]
-    assert {line.partition("(")[0] for line in listed} == kind._events
+    assert {line.partition("(")[0] for line in listed} == events_of(kind)
 
 
 def test_the_table_of_a_worker_is_complete() -> None:
     """It is written out, so it could lack one of the typed names."""
-    assert Worker._events == names(WorkerEvent)
+    assert events_of(Worker) == names(WorkerEvent)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.client.connected_client import ConnectedClient, connected_client, done, same_json
+from tests.tools.seams import events_of
 from twilio_taskrouter_worker import (
     AuthorizationError,
     InvalidAnswerError,
@@ -33,7 +34,7 @@ def test_it_is_a_worker(client: ConnectedClient) -> None:
     """It has all of Worker, with the same events, and calls itself a Supervisor."""
     supervisor = client.worker
     assert isinstance(supervisor, Worker)
-    assert Supervisor._events is Worker._events
+    assert events_of(Supervisor) is events_of(Worker)
     assert repr(supervisor) == f"<Supervisor {supervisor.name!r} {supervisor.sid} 'Available' ready>"
     for name in (*MODES, "set_worker_attributes", "set_worker_activity"):
         assert not hasattr(Worker, name)

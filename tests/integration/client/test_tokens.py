@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.client.ears import TOKEN, Ears, connected, make_token, marker, new_worker
 from tests.oracle.bridge import RecordingBridge
+from tests.tools.seams import connection_of
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import (
     AuthorizationError,
@@ -62,9 +63,8 @@ class Provider:
 
 def next_deadline(worker: Worker) -> float:
     """Seconds until the session wants to do something by itself."""
-    inner = worker._connection
-    assert inner is not None and inner._session.deadline is not None
-    return inner._session.deadline - time.monotonic()
+    deadline: float = connection_of(worker)._session.deadline
+    return deadline - time.monotonic()
 
 
 # -- the end of a token ----------------------------------------------------------------------------------------------
@@ -91,11 +91,11 @@ def test_a_clock_that_is_wrong(bridge: RecordingBridge, exp: float, left: float)
     too, and with a good token the worker comes back."""
     bridge.init["token_lifetime"] = int(left * 1000)
     with connected(bridge, make_token(exp)) as (worker, ears):
-        assert worker._connection is not None
-        ends = worker._connection.token_end
+        assert connection_of(worker) is not None
+        ends = connection_of(worker).token_end
         assert ends is not None and abs(ends - time.monotonic() - left) < 5
         worker.update_token(make_token(exp + 100))
-        later = worker._connection.token_end
+        later = connection_of(worker).token_end
         assert later is not None and abs(later - ends - 100) < 1
         bridge.abort()
         ears.wait_for("ready", 2)
@@ -130,7 +130,7 @@ def test_without_a_valid_token_there_is_no_reconnecting(bridge: RecordingBridge)
         bridge.refuse_handshake(401)
         bridge.abort()
         assert isinstance(ears.wait_for("error"), TokenError)
-        inner = worker._connection
+        inner = connection_of(worker)
         assert inner is not None and inner._session.state is State.PAUSED
         assert len(bridge.refused) == 1
         bridge.accept_handshake()
@@ -248,7 +248,7 @@ def test_a_token_refused_at_a_reconnection_waits_for_another(bridge: RecordingBr
         bridge.abort()
         assert type(ears.wait_for("error")) is TokenError
         assert len(bridge.refused) == 1
-        inner = worker._connection
+        inner = connection_of(worker)
         assert inner is not None and inner._session.state is State.PAUSED
         bridge.accept_handshake()
         worker.update_token("second.a.b")

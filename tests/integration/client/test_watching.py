@@ -24,6 +24,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from tests.integration.client.ears import Ears, connected
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Hang, error
+from tests.tools.seams import listeners_of
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker import HealthServer, Observer, RequestRejectedError, Reservation, Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
@@ -470,7 +471,7 @@ def test_a_timeout_is_an_error_of_its_span(router: LocalTaskRouter, alice: str) 
         [reservation] = eventually(lambda: list(worker.reservations.values()), PATIENCE)
         with ThreadPoolExecutor(1) as pool:
             over = pool.submit(reservation.wait_for, "timeout", PATIENCE)
-            eventually(lambda: reservation._listening("timeout"), PATIENCE)
+            eventually(lambda: listeners_of(reservation, "timeout"), PATIENCE)
             router.clock.advance(121)
             over.result(PATIENCE)
         timed_out = telemetry.spans()["taskrouter reservation"]

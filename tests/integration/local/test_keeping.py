@@ -13,6 +13,7 @@ import requests
 import websocket
 
 from tests.integration.local.bridge_client import BridgeClient
+from tests.tools.seams import service_of
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker.errors import StateError, StoreError
 from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, Rules
@@ -49,7 +50,7 @@ def events(router: LocalTaskRouter) -> list[dict[str, Any]]:
 
 def abandon(router: LocalTaskRouter) -> None:
     """End a service as ``kill -9`` would as far as its file can tell: nothing is said to anybody."""
-    router._host.call(router._running().committer.abandon)
+    router._host.call(service_of(router).committer.abandon)
     router.stop()
 
 
@@ -260,7 +261,7 @@ def fill_disk(router: LocalTaskRouter) -> None:
     """Let the file not grow any more."""
 
     def limit() -> None:
-        store = router._running().committer._store
+        store = service_of(router).committer._store
         assert store is not None
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -314,7 +315,7 @@ def test_events_are_heard_after_they_are_kept(db: str) -> None:
         with BridgeClient(router, alice) as client:
             client.open().event()
             eventually(lambda: router.open_sessions(alice) == 1)
-            service = router._running()
+            service = service_of(router)
             service.committer._loop.call_soon_threadsafe(fail_next_commit, router)
             rest(router, "POST", "/Tasks", Attributes="{}")
             assert client.socket is not None
@@ -325,7 +326,7 @@ def test_events_are_heard_after_they_are_kept(db: str) -> None:
 
 def fail_next_commit(router: LocalTaskRouter) -> None:
     """Close the file under the service; runs on its thread."""
-    store = router._running().committer._store
+    store = service_of(router).committer._store
     assert store is not None
     store._connection.close()
 

@@ -10,6 +10,7 @@ import requests
 import websocket
 
 from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
+from tests.tools.seams import service_of
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
@@ -148,6 +149,6 @@ def test_a_service_does_not_feed_itself(router: LocalTaskRouter) -> None:
     own = f"http://{user}@{address}/v1/Workspaces/{router.workspace_sid}/Tasks"
     assert requests.post(home, data={"EventCallbackUrl": own}, auth=auth, timeout=TIMEOUT).status_code == 200
     router.create_task({})
-    webhooks = router._running().webhooks
+    webhooks = service_of(router).webhooks
     eventually(lambda: bool(webhooks._failing))
     assert len(router.tasks()) == 1

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests.integration.local.bridge_client import TIMEOUT
+from tests.tools.seams import service_of
 from twilio_taskrouter_worker.errors import StoreError
 from twilio_taskrouter_worker.local import LocalTaskRouter, pacing, snapshots
 from twilio_taskrouter_worker.local.engine import Rejected, commands
@@ -57,7 +58,7 @@ def live(router: LocalTaskRouter, seed: int, steps: int) -> None:
     def some() -> None:
         for _ in range(5):
             try:
-                step(router._running())
+                step(service_of(router))
             except Rejected:
                 pass
 
@@ -122,10 +123,10 @@ def test_a_killed_service_goes_on_from_a_snapshot(tmp_path: Path) -> None:
     router = LocalTaskRouter(db=path, clock="virtual").start()
     alice = router.add_worker("Alice", activity="Available")
     where = {"workspace_sid": router.workspace_sid, "worker_sid": alice}
-    router._call(lambda: router._running().execute(commands.SessionOpened(**where, set_offline=True)))
+    router._call(lambda: service_of(router).execute(commands.SessionOpened(**where, set_offline=True)))
     for _ in range(120):
         router.create_task({})
-    router._host.call(router._running().committer.abandon)
+    router._host.call(service_of(router).committer.abandon)
     router.stop()
     with LocalTaskRouter(db=path, clock="virtual") as router:
         assert router.open_sessions(alice) == 0
@@ -170,7 +171,7 @@ def test_slow_snapshots_are_made_less_often(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(pacing, "SHARE", 10)
     monkeypatch.setattr(time, "thread_time", lambda: now[0])
     with LocalTaskRouter(db=tmp_path / "state.db", clock="virtual") as router:
-        service = router._running()
+        service = service_of(router)
         due = service.committer.committed
         assert due is not None
         made = due.__self__  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from tests.integration.local.bridge_client import BridgeClient
+from tests.tools.seams import service_of
 from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
 
 
@@ -68,7 +69,7 @@ def test_sessions_that_outlive_their_tokens() -> None:
         alice = router.add_worker("Alice")
         with BridgeClient(router, alice, token=router.token(alice, ttl=1)).open() as client:
             client.event()
-            [session] = router._ask(lambda engine: list(router._running().sessions.of(alice)))
+            [session] = router._ask(lambda engine: list(service_of(router).sessions.of(alice)))
             assert session.expiry is None
 
 

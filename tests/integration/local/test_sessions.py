@@ -15,6 +15,7 @@ import requests
 import websocket
 
 from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
+from tests.tools.seams import service_of
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
 from twilio_taskrouter_worker.local.server import service as service_module
@@ -230,7 +231,7 @@ def test_a_burst_does_not_drop_a_client_that_reads(router: LocalTaskRouter, monk
 def burst(router: LocalTaskRouter, worker_sid: str, size: int) -> None:
     """Write frames of that size to the sessions of a worker in one turn; runs on the service's thread."""
     frame = frames.text(b"x" * 65536)
-    for session in list(router._running().sessions.of(worker_sid)):
+    for session in list(service_of(router).sessions.of(worker_sid)):
         for _ in range(size // 65536):
             session.write(frames.Kind.EVENT, frame)
 
@@ -249,7 +250,7 @@ def test_a_move_of_the_clock_gives_clients_their_turn(virtual: LocalTaskRouter) 
     """What is due at many moments is done in parts, and everything is done when the move returns."""
     for number in range(40):
         virtual.create_task({}, timeout=100 + number)
-    service = virtual._running()
+    service = service_of(virtual)
     parts: list[bool] = []
     run_timers = service.run_timers
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.tools.seams import service_of
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.errors import NotFoundError, StateError
 from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, journal, pacing
@@ -88,7 +89,7 @@ def test_a_moment_is_what_a_replay_of_the_entries_up_to_it_gives(
     """For a random history, each moment has the state that was there, and that the first entries alone lead to."""
     with make() as router:
         known = live(router, seed, 60)
-        service = router._running()
+        service = service_of(router)
         rows = router._read_journal(lambda kept: kept.rows(0, kept.count))
         replayed = Engine(account_sid=router.account_sid, seed=service.engine.seed, rules=service.engine.rules)
         assert router.at(0).engine.state_digest() == replayed.state_digest()
@@ -308,7 +309,7 @@ def test_another_workflow_changes_the_future(make: Callable[[], LocalTaskRouter]
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service in memory forgets its oldest moments, and says so."""
     with LocalTaskRouter(clock=Clock.virtual(START)) as router:
-        memory = router._running().committer._memory
+        memory = service_of(router).committer._memory
         assert memory is not None
         memory._kept = 30
         for number in range(100):

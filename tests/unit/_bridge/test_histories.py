@@ -9,12 +9,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.tools.seams import schema_of
 from tests.unit._bridge.service import ACTIVITIES, ENDINGS, Client, Service
 from twilio_taskrouter_worker import WorkerInfo
 from twilio_taskrouter_worker._bridge.messages import Message
 from twilio_taskrouter_worker.errors import InvalidMessageError
 
-WORKER = WorkerInfo._schema.index
+WORKER = schema_of(WorkerInfo).index
 
 STEPS = st.tuples(
     st.sampled_from(["activity", "attributes", "create", "change", "change", "change", "task"]), st.integers(0, 100)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tools import payloads
+from tests.tools.seams import schema_of
 from twilio_taskrouter_worker import Activity, Channel, OutgoingTransfer, Reservation, Task, TaskQueue, WorkerInfo
 from twilio_taskrouter_worker._bridge import schema
 from twilio_taskrouter_worker._bridge.schema import Kind, Resource, Wire
@@ -56,12 +57,12 @@ GOOD: dict[str, Any] = {
 
 
 def thing(**changes: Any) -> Thing:
-    return Thing(Thing._schema.read({**GOOD, **changes}))
+    return Thing(schema_of(Thing).read({**GOOD, **changes}))
 
 
 def refusal(payload: Any, previous: Any = None) -> str:
     with pytest.raises(InvalidMessageError) as refused:
-        Thing._schema.read(payload, previous)
+        schema_of(Thing).read(payload, previous)
     assert refused.value.__cause__ is None
     return refused.value.message
 
@@ -115,7 +116,7 @@ NAMES = {
 def test_every_wrong_json_type(key: str, value: Any) -> None:
     """A value of another JSON type is refused, by key, with what it should be and what it is."""
     message = refusal({**GOOD, key: value})
-    kind = next(field.kind for field in Thing._schema.fields if field.key == key)
+    kind = next(field.kind for field in schema_of(Thing).fields if field.key == key)
     assert message == f"Thing: {key!r} must be {kind.name}; it is {NAMES[type(value)]}"
 
 
@@ -184,7 +185,7 @@ def test_what_values_mean(key: str, attribute: str, value: Any, read: Any) -> No
 )
 def test_values_that_cannot_be(key: str, value: Any, why: str) -> None:
     """A value of the right type that means nothing is refused with the reason."""
-    kind = next(field.kind for field in Thing._schema.fields if field.key == key)
+    kind = next(field.kind for field in schema_of(Thing).fields if field.key == key)
     assert refusal({**GOOD, key: value}) == f"Thing: {key!r} must be {kind.name}; {why}"
 
 
@@ -206,7 +207,7 @@ def test_refusals_never_quote(value: Any) -> None:
     """Whatever stands under whatever key, the error does not show it."""
     for key in GOOD:
         try:
-            Thing._schema.read({**GOOD, key: value})
+            schema_of(Thing).read({**GOOD, key: value})
         except InvalidMessageError as error:
             assert SECRET not in str(error)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) > 99_999:
@@ -215,9 +216,9 @@ def test_refusals_never_quote(value: Any) -> None:
 
 def test_optional_keys_keep_their_value() -> None:
     """An update without an optional key, or with null, leaves what is known; a first payload without it gives None."""
-    first = Thing._schema.read({**GOOD, "note": "n", "size": 4})
-    assert Thing(Thing._schema.read(GOOD, first)).to_dict() == Thing(first).to_dict()
-    second = Thing._schema.read({**GOOD, "note": None, "size": 9}, first)
+    first = schema_of(Thing).read({**GOOD, "note": "n", "size": 4})
+    assert Thing(schema_of(Thing).read(GOOD, first)).to_dict() == Thing(first).to_dict()
+    second = schema_of(Thing).read({**GOOD, "note": None, "size": 9}, first)
     assert (Thing(second).note, Thing(second).size) == ("n", 9)
     unknown: list[Any] = [thing().note, thing().size]
     assert unknown == [None, None]
@@ -236,9 +237,9 @@ def test_the_fingerprint_tells_contents_apart() -> None:
     """It is the same for the same content, whatever the age and the order of keys, and another for any other."""
 
     def fingerprint(**changes: Any) -> int:
-        return Thing._schema.read({**GOOD, **changes})[-1]  # type: ignore[no-any-return]
+        return schema_of(Thing).read({**GOOD, **changes})[-1]  # type: ignore[no-any-return]
 
-    assert fingerprint() == fingerprint(age=77) == Thing._schema.read(dict(reversed(GOOD.items())))[-1]
+    assert fingerprint() == fingerprint(age=77) == schema_of(Thing).read(dict(reversed(GOOD.items())))[-1]
     changed = [fingerprint(label="b"), fingerprint(how_many=9), fingerprint(attributes="{}"), fingerprint(note="x")]
     assert len({fingerprint(), *changed}) == 5
 
@@ -288,8 +289,8 @@ def test_a_class_without_a_table_shares_its_parents() -> None:
     class Sub(Thing):
         __slots__ = ()
 
-    assert Sub._schema is Thing._schema
-    assert WorkerInfo._schema.name == "Worker"
+    assert schema_of(Sub) is schema_of(Thing)
+    assert schema_of(WorkerInfo).name == "Worker"
 
 
 def test_a_kind_may_be_made_by_hand() -> None:
@@ -300,7 +301,7 @@ def test_a_kind_may_be_made_by_hand() -> None:
         sid = Wire("sid", schema.TEXT)
         data: Wire[Any] = Wire("data", Kind("anything", frozenset({str, int})))
 
-    assert Bare(Bare._schema.read({"sid": "B1", "data": 3})).data == 3
+    assert Bare(schema_of(Bare).read({"sid": "B1", "data": 3})).data == 3
 
 
 EXAMPLES = [
@@ -320,8 +321,8 @@ EXAMPLES = [
 def test_examples_are_taken(resource: type[Resource], name: str) -> None:
     """Every attribute of every resource reads what the documented example carries."""
     payload = payloads.load(name)
-    record = resource._schema.read(payload)
-    for field in resource._schema.fields:
+    record = schema_of(resource).read(payload)
+    for field in schema_of(resource).fields:
         value = field.read(record[field.index]) if field.read else record[field.index]
         raw = payload.get(field.key)
         if isinstance(value, datetime):
@@ -336,10 +337,10 @@ def test_examples_are_taken(resource: type[Resource], name: str) -> None:
 def test_examples_with_a_key_less(resource: type[Resource], name: str) -> None:
     """Each required key of each resource is missed by name, when it is not there."""
     payload = payloads.load(name)
-    for field in resource._schema.fields:
+    for field in schema_of(resource).fields:
         less = {key: value for key, value in payload.items() if key != field.key}
         if field.required:
             with pytest.raises(InvalidMessageError, match=f"lacks {field.key}$"):
-                resource._schema.read(less)
+                schema_of(resource).read(less)
         else:
-            resource._schema.read(less)
+            schema_of(resource).read(less)

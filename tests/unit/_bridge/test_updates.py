@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.tools import payloads
+from tests.tools.seams import schema_of
 from tests.unit._bridge.service import ENDINGS, Client, Service, copy, message
 from twilio_taskrouter_worker._bridge.messages import EVENT_TYPES, Message
 from twilio_taskrouter_worker._bridge.updates import _HANDLERS
@@ -502,7 +503,7 @@ def test_answers_about_something_else(client: Client, service: Service) -> None:
     client.hear(service.create(), service.change("WR1", "accepted"))
     reservation = client.state.reservations["WR1"]
     with client.state.lock:
-        transfer = reservation.task._outgoing(Transfer._schema.read(service.transfer("WR1", 1)))
+        transfer = reservation.task._outgoing(schema_of(Transfer).read(service.transfer("WR1", 1)))
     before = reservation.to_dict()
     wrong_task = copy(service.reservation("WR1"))
     wrong_task["task"]["sid"] = "WTother"

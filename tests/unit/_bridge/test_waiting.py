@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.tools.seams import listeners_of
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker._bridge.dispatch import Dispatcher
@@ -43,7 +44,7 @@ class WaitingDriver:
 
     def listening(self, event: str) -> None:
         """Wait until somebody listens."""
-        eventually(lambda: self.worker._listening(event))
+        eventually(lambda: listeners_of(self.worker, event))
 
     def in_background(self, function: Callable[[], Any], event: str = "token_updated") -> Any:
         """Start to wait on another thread; gives the Future of the outcome, when it listens."""
@@ -90,7 +91,7 @@ def test_wait_for(driver: WaitingDriver) -> None:
     second = driver.in_background(lambda: driver.worker.wait_for("tokenUpdated"))
     driver.fire("token_updated")
     assert second.result(SOON) == ()
-    assert not driver.worker._listening("token_updated")
+    assert not listeners_of(driver.worker, "token_updated")
 
 
 def test_only_the_next_event_counts(driver: WaitingDriver) -> None:
@@ -138,7 +139,7 @@ def test_wait_for_gives_up(driver: WaitingDriver, timeout: float) -> None:
     """After the timeout it raises, saying what did not come, and does not listen any more."""
     with pytest.raises(TimeoutError, match=f"'token_updated' did not come within {timeout:g} s"):
         driver.worker.wait_for("token_updated", timeout)
-    assert not driver.worker._listening("token_updated")
+    assert not listeners_of(driver.worker, "token_updated")
 
 
 def test_disconnecting_ends_the_wait(driver: WaitingDriver) -> None:
@@ -180,7 +181,7 @@ def test_waiting_before_the_first_connection() -> None:
     worker = Worker("token")
     with ThreadPoolExecutor(1) as executor:
         outcome = executor.submit(lambda: worker.wait_for("token_updated"))
-        eventually(lambda: worker._listening("token_updated"))
+        eventually(lambda: listeners_of(worker, "token_updated"))
         thread = threading.Thread()
         worker._waits.open(thread)
         worker._waits.close(CLOSED, thread)
@@ -246,7 +247,7 @@ def test_a_stream_that_waited_long_enough(driver: WaitingDriver) -> None:
     driver.fire("reconnecting", 1.0)
     assert list(stream) == [1.0]
     assert list(stream) == []
-    assert not driver.worker._listening("reconnecting")
+    assert not listeners_of(driver.worker, "reconnecting")
 
 
 def test_events_before_the_end_are_in_the_stream(driver: WaitingDriver) -> None:
@@ -269,10 +270,10 @@ def test_closing_ends_the_loop(driver: WaitingDriver) -> None:
 def test_a_stream_as_context(driver: WaitingDriver) -> None:
     """The end of a with block stops listening."""
     with driver.worker.stream("token_updated") as stream:  # type: ignore[attr-defined]
-        assert driver.worker._listening("token_updated")
+        assert listeners_of(driver.worker, "token_updated")
         driver.fire("token_updated")
         assert next(stream) == ()
-    assert not driver.worker._listening("token_updated")
+    assert not listeners_of(driver.worker, "token_updated")
     assert not driver.waiting._ends
 
 
@@ -288,7 +289,7 @@ def test_a_stream_that_is_dropped(driver: WaitingDriver) -> None:
     gc.collect()
     assert not list(driver.waiting._ends)
     driver.fire("reconnecting", 2.0)
-    eventually(lambda: not driver.worker._listening("reconnecting"))
+    eventually(lambda: not listeners_of(driver.worker, "reconnecting"))
 
 
 @pytest.mark.parametrize("lock", ["registration", "waiting"])
@@ -301,7 +302,7 @@ def test_a_stream_that_is_dropped_amidst_a_lock(driver: WaitingDriver, lock: str
         del stream
         gc.collect()
     driver.fire("token_updated")
-    eventually(lambda: not driver.worker._listening("token_updated"))
+    eventually(lambda: not listeners_of(driver.worker, "token_updated"))
 
 
 def test_a_stream_of_nothing(driver: WaitingDriver) -> None:

@@ -8,6 +8,7 @@ import pytest
 import websocket
 
 from tests.integration.local.console.console_client import TIMEOUT, Browser, Live
+from tests.tools.seams import service_of
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
@@ -163,7 +164,7 @@ def test_nothing_is_looked_at_without_a_console(router: LocalTaskRouter, browser
     """The hook of the service is there only while somebody looks."""
 
     def looked_at() -> bool:
-        return router._running().changed is not None
+        return service_of(router).changed is not None
 
     assert not looked_at()
     with browser.live() as live:

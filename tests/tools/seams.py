@@ -1,0 +1,40 @@
+"""The private parts of the package that tests read, each under one name.
+
+A test that needs another private name adds it here, with the reason why the public interface is not enough. So a change
+of the package's inside changes this file, and not many tests.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twilio_taskrouter_worker._bridge.schema import Schema
+from twilio_taskrouter_worker.events import Emitter
+from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.server.service import Service
+
+
+def listeners_of(emitter: Emitter, event: str) -> tuple[Any, ...]:
+    """The registrations for an event, those of waits and streams included, which ``listeners()`` leaves out."""
+    return emitter._listening(event)
+
+
+def events_of(kind: Any) -> frozenset[str]:
+    """The names of the events of a class or an object; in public they exist only as types."""
+    return frozenset(kind._events)
+
+
+def schema_of(kind: Any) -> Schema:
+    """The schema of a resource, to make records from payloads without a service."""
+    schema: Schema = kind._schema
+    return schema
+
+
+def connection_of(worker: Any) -> Any:
+    """The connection of a worker, to wait for a step of it that fires no event; None before and after."""
+    return worker._connection
+
+
+def service_of(router: LocalTaskRouter) -> Service:
+    """The service of a running router, to fail or look at a part of it that no request reaches."""
+    return router._running()
