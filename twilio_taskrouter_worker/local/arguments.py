@@ -61,10 +61,10 @@ def console_of(console: bool) -> bool:
         console: True or False.
 
     Raises:
-        ValueError: it is neither.
+        TypeError: it is neither.
     """
     if not isinstance(console, bool):
-        raise ValueError(f"console must be True or False, not {console!r}.")
+        raise TypeError(f"console must be True or False, not {type(console).__name__}.")
     return console
 
 

@@ -29,6 +29,8 @@ class ConsoleFacade:
 
     def __init__(self, router: LocalTaskRouter) -> None:
         self._router = router
+        self.read_only = False
+        """The console refuses every change of the router; earlier moments, forks and rehearsals are no changes."""
         self._numbers = itertools.count(1)
         # Guards the forks: they are made and ended on several threads.
         self._lock = threading.Lock()
@@ -61,7 +63,7 @@ class ConsoleFacade:
             "account_sid": router.account_sid,
             "workspace_sid": self.workspace_sid(),
             "version": __version__,
-            "read_only": False,
+            "read_only": self.read_only,
             "fork_of": router._fork_of,
         }
 

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from ..._hosts import is_loopback
 from ...errors import ForkedProcessError, StateError
 from .app import App, Control
+from .console.access import PATH as CONSOLE_PATH
 from .console.facade import Facade
 from .http.connections import HttpServer
 from .http.guard import Guard
@@ -58,7 +59,7 @@ class Host:
         self._address = (host, port)
         self._control = control
         self._router = router
-        self._guard = Guard(host, allowed_hosts)
+        self._guard = Guard(host, allowed_hosts, linked=None if router is None else CONSOLE_PATH)
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._begun = threading.Event()

@@ -110,6 +110,22 @@ def test_a_link_on_a_page_of_this_machine_may_open_it(browser: Browser) -> None:
     assert browser.request("GET", "control/v1/info", headers=headers).status_code == 403
 
 
+def test_a_link_on_a_page_of_another_site_opens_it_with_its_token_only(router: LocalTaskRouter) -> None:
+    """A notebook at another name of this machine may link to it; its scripts, frames and forms may not use it."""
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    answer = requests.get(router.console_url, headers=link, allow_redirects=False, timeout=TIMEOUT)
+    # Not a redirection: along it the browser would not send the cookie.
+    assert answer.status_code == 200 and 'http-equiv="refresh" content="0;url=/console/"' in answer.text
+    assert "Set-Cookie" in answer.headers and router.console_url.rpartition("=")[2] not in answer.text
+    for headers in ({**link, "Sec-Fetch-Dest": "iframe"}, {**link, "Sec-Fetch-Mode": "no-cors"}):
+        assert requests.get(router.console_url, headers=headers, timeout=TIMEOUT).status_code == 403
+    assert requests.post(router.console_url, headers=link, timeout=TIMEOUT).status_code == 403
+    for path in ("/console/", "/console/app.js", "/v1/Workspaces", "/"):
+        assert requests.get(f"{router.url}{path}", headers=link, timeout=TIMEOUT).status_code == 403
+    wrong = requests.get(f"{router.url}/console?token=x", headers=link, timeout=TIMEOUT)
+    assert wrong.status_code == 403 and "Set-Cookie" not in wrong.headers
+
+
 @pytest.mark.parametrize("path", ["", "app.js", "rest/v1/Workspaces", "control/v1/info", "nothing", "rest/v2/x"])
 def test_every_answer_is_locked_down(browser: Browser, path: str) -> None:
     """No answer allows inline scripts, frames, sniffing or other origins."""
@@ -142,7 +158,7 @@ def test_without_a_console_nothing_of_it_is_there() -> None:
             assert requests.get(f"{router.url}/{path}", timeout=TIMEOUT).status_code == 404
         with pytest.raises(StateError, match="console=False"):
             _ = router.console_url
-    with pytest.raises(ValueError, match="console must be"):
+    with pytest.raises(TypeError, match="console must be"):
         LocalTaskRouter(console="yes")  # type: ignore[arg-type]
 
 

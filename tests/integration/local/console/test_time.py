@@ -100,6 +100,29 @@ def test_a_fork_has_a_console_of_its_own(router: LocalTaskRouter) -> None:
         requests.get(row["url"], timeout=TIMEOUT)
 
 
+def test_a_console_that_only_reads(browser: Browser) -> None:
+    """Nothing is changed through it; what changes nothing, and forks, which are routers of their own, go on."""
+    router = browser.router
+    assert router._console is not None
+    router._console.read_only = True
+    for method, path in (
+        ("POST", f"rest/v1/Workspaces/{router.workspace_sid}/Tasks"),
+        ("DELETE", f"rest/v1/Workspaces/{router.workspace_sid}"),
+        ("POST", "control/v1/clock/resume"),
+        ("POST", "control/v1/reset"),
+    ):
+        answer = browser.request(method, path)
+        assert answer.status_code == 403 and "read-only" in answer.json()["message"]
+    with browser.live() as live:
+        live.until(lambda: live.state["info"]["read_only"])
+        live.send("stream", per_minute=60, task={})
+        live.until(lambda: live.other and live.other[-1]["in_reply_to"] == "stream")
+    configuration = router._ask(lambda engine: engine.workflow(router.workspace_sid, router.workflow_sid)).configuration
+    assert browser.api("POST", "api/workflow", {"sid": router.workflow_sid, "configuration": configuration})["ok"]
+    fork = browser.api("POST", "api/fork", {})
+    assert requests.get(fork["url"], timeout=TIMEOUT).ok and not router.clock.running
+
+
 def test_a_stream_of_tasks(browser: Browser) -> None:
     """So many a minute, until it is ended or the page has gone."""
     router = browser.router

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ...engine import Rejected
+from ..http.guard import is_navigation
 from ..http.headers import Headers
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def check_origin(request: web.BaseRequest) -> None:
 def _navigation(request: web.BaseRequest) -> bool:
     """Return whether the browser opens the console itself: a link on a page of another port is fine."""
     page = request.raw_path.partition("?")[0] in (PATH, f"{PATH}/")
-    return page and request.method in _READING and request.headers.get("Sec-Fetch-Dest", "").lower() == "document"
+    return page and request.method in _READING and is_navigation(request)
 
 
 def _own(origin: str, host: str) -> bool:

@@ -1,7 +1,7 @@
 """The differences between two looks at a workspace.
 
 The engine replaces a record when it changes, so that a row has changed if one of the records it is made from is another
-object. A look compares identities only, and writes the rows that differ: some 1.5 ms for 500 workers and 5,000 tasks.
+object. A look compares identities only, and writes the rows that differ: some 4 ms for 500 workers and 5,000 tasks.
 """
 
 from __future__ import annotations
@@ -108,13 +108,11 @@ class _Rows:
         """Return changed rows, at most *limit* of them, and the sids of removed ones."""
         parts_before, kept = self._parts, 0
         found: list[Encoded] = []
-        present = []
         for sid, parts in self.table.find(engine, workspace_sid):
-            present.append(sid)
             before = parts_before.get(sid)
             if before is not None:
                 kept += 1
-                if len(before) == len(parts) and all(map(is_, before, parts)):
+                if before is parts or (type(parts) is tuple and _same(before, parts)):
                     continue
             if len(found) >= limit:
                 continue  # found again by the next look, since its parts stay the old ones
@@ -124,7 +122,15 @@ class _Rows:
                 self.texts[sid] = text
                 found.append(text)
             kept += before is None
-        gone = [] if kept == len(parts_before) else list(parts_before.keys() - set(present))
+        gone: list[str] = []
+        if kept != len(parts_before):
+            present = {sid for sid, _ in self.table.find(engine, workspace_sid)}
+            gone = list(parts_before.keys() - present)
         for sid in gone:
             del parts_before[sid], self.texts[sid]
         return found, gone
+
+
+def _same(before: tuple[object, ...], parts: tuple[object, ...]) -> bool:
+    """Return whether a row is made from the same objects as before."""
+    return len(before) == len(parts) and all(map(is_, before, parts))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from ...engine import Rejected
 from ..http import refusals
 from ..service import Service
 from . import access, pages, timers
@@ -51,6 +52,7 @@ class Console:
         self._service = service
         self._operate = operate
         self._control = control
+        self._router = router
         self._access = access.Access(service.auth_token)
         self.wire = Wire()
         """Gets every request, frame and webhook."""
@@ -91,6 +93,8 @@ class Console:
         self._access.check(request)
         if path == _LIVE:
             return await self._live.serve(request)
+        if self._router.read_only and request.method not in ("GET", "HEAD") and not path.startswith(_API):
+            raise Rejected(403, 20403, "This console is read-only: it shows a past that cannot be changed; fork it")
         if path.startswith(_REST):
             return await self._act(request, path[len(_REST) - 1 :])
         if path.startswith((_CONTROL, _API)):
@@ -118,13 +122,16 @@ class Console:
                     "The token in the address is wrong: it may be of an earlier start, or of another service."
                 )
             # The token must not stay in the address, where it is kept in the history and seen by people.
-            response = _secured(web.Response(status=303, headers={"Location": f"{PATH}/"}))
+            response = _redirection()
+            if request.headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
+                # A browser does not send a strict cookie along a redirection that began at another site.
+                response = web.Response(text=pages.FORWARD_PAGE.format(path=f"{PATH}/"), content_type="text/html")
             self._access.admit(request, response)
-            return response
+            return _secured(response)
         if not self._access.known(request):
             return _closed("This browser has not opened the link yet.")
         if path == PATH:
-            return _secured(web.Response(status=303, headers={"Location": f"{PATH}/"}))
+            return _secured(_redirection())
         return _file(request, pages.INDEX)
 
     async def _act(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
@@ -150,6 +157,10 @@ def _file(request: web.BaseRequest, path: str) -> web.Response:
     response.headers["ETag"] = found.etag
     response.headers["Content-Type"] = found.content_type
     return _secured(response)
+
+
+def _redirection() -> web.Response:
+    return web.Response(status=303, headers={"Location": f"{PATH}/"})
 
 
 def _closed(reason: str) -> web.Response:

@@ -44,6 +44,7 @@ class Conversation:
         self._router = router
         self._wire = inspector.feed(viewer.put)
         self._streams = Streams(service, self._streams_changed)
+        viewer.own = lambda: [f'"streams":{encoded(self._streams.rows())}']
         self._watched: str | None = None
         self._watch_handle: asyncio.TimerHandle | None = None
         self._watch_due = 0.0
@@ -112,7 +113,7 @@ class Conversation:
     def stream(self, message: dict[str, Any]) -> None:
         """Begin a stream of tasks."""
         board = self.viewer.board
-        if board is None or self._past is not None:
+        if board is None or self._past is not None or self._router.read_only:
             raise ValueError("Tasks can be created in a workspace of the present only")
         self._streams.begin(board.workspace_sid, message.get("per_minute"), message.get("task"))
 

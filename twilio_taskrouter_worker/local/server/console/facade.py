@@ -25,6 +25,9 @@ class Past:
 class Facade(Protocol):
     """The router, as its console sees it."""
 
+    read_only: bool
+    """The console refuses every change of the router."""
+
     # -- called on the service's thread, and do not block ------------------------------------------------------------
 
     def workspace_sid(self) -> str | None:

@@ -62,3 +62,9 @@ CLOSED_PAGE: Final = (
     " <code>router.console_url</code> has it. Keep it to yourself: it opens this TaskRouter.</p></html>"
 )
 """For a browser that has not opened the link; ``reason`` goes into it."""
+
+FORWARD_PAGE: Final = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url={path}">'
+    "<title>Local TaskRouter: console</title></html>"
+)
+"""Leads on to ``path``, as a step of this origin."""

@@ -13,8 +13,8 @@ from ...engine import Engine, model
 
 Encoded = str
 """A row as JSON text: encoded once, however many snapshots and viewers it goes to."""
-Parts = tuple[Any, ...]
-"""The immutable records that a row is made from: while they are the same objects, so is the row."""
+Parts = Any
+"""The immutable record that a row is made from, or a tuple of several: while they are the same, so is the row."""
 Found = tuple[str, Parts]
 """The sid of a row, and its parts."""
 
@@ -49,9 +49,9 @@ def _simple(name: str, read: Callable[[Engine, str], list[Any]], *names: str) ->
     picked = _picked("sid", *names)
 
     def find(engine: Engine, workspace_sid: str) -> Iterator[Found]:
-        return ((record.sid, (record,)) for record in read(engine, workspace_sid))
+        return ((record.sid, record) for record in read(engine, workspace_sid))
 
-    return Table(name, find, lambda engine, parts: picked(parts[0]))
+    return Table(name, find, lambda engine, record: picked(record))
 
 
 _worker: Final = _picked(

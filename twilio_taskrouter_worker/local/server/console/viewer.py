@@ -33,6 +33,8 @@ class Viewer:
         """What it shows; None: a workspace that does not exist."""
         self.moment: int | None = None
         """The moment it shows; None: the present."""
+        self.own: Callable[[], list[Encoded]] = list
+        """Returns the fields of a snapshot that only this page has."""
         self._kept = kept
         self._waiting: deque[Encoded] = deque()
         self._size = 0
@@ -98,7 +100,7 @@ class Viewer:
             return message
         await self._kept()
         make, self._snapshot, self._sequence = self._snapshot, None, 0
-        return f'{{"type":"snapshot","seq":0,{make()}}}'
+        return f'{{"type":"snapshot","seq":0,{",".join([make(), *self.own()])}}}'
 
     def _restart(self) -> None:
         """Replace everything that waits by a snapshot."""

@@ -36,10 +36,12 @@ class Guard:
     Args:
         host: the host the service listens on.
         allowed_hosts: further names, in lower case and without a port.
+        linked: the path of a page to which pages of other sites may link; None: there is none.
     """
 
-    def __init__(self, host: str, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, host: str, allowed_hosts: Iterable[str] = (), linked: str | None = None) -> None:
         self._names = frozenset({host.lower(), *allowed_hosts})
+        self._linked = linked
 
     def check(self, request: web.BaseRequest) -> None:
         """Accept or refuse a request.
@@ -66,11 +68,32 @@ class Guard:
             page = _origin_name(origin)
             if not page or not (page == name or self._accepts(page, request)):
                 raise refusals.foreign_origin(origin)
-        if not origins and headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
+        if (
+            not origins
+            and headers.get("Sec-Fetch-Site", "").lower() == "cross-site"
+            and not self._follows_link(request)
+        ):
             raise refusals.foreign_page()
+
+    def _follows_link(self, request: web.BaseRequest) -> bool:
+        """Return whether the browser leaves the other page for the linked one, so that the other page sees nothing."""
+        path = request.raw_path.partition("?")[0]
+        return path == self._linked and request.method == "GET" and is_navigation(request)
 
     def _accepts(self, name: str, request: web.BaseRequest) -> bool:
         return name in self._names or is_loopback(name) or name == _arrived_at(request)
+
+
+def is_navigation(request: web.BaseRequest) -> bool:
+    """Return whether a browser makes a request to show its answer as the page of a tab, and not inside of another page.
+
+    Args:
+        request: the request; only its headers are read.
+    """
+    headers = request.headers
+    return headers.get("Sec-Fetch-Mode", "").lower() == "navigate" and (
+        headers.get("Sec-Fetch-Dest", "").lower() == "document"
+    )
 
 
 @lru_cache(maxsize=256)
