@@ -134,6 +134,8 @@ class TestBench:
 
     def __enter__(self) -> TestBench:
         self.router.start()
+        # What exists by now need not be searched when failures are collected: in a large suite that takes long.
+        gc.freeze()
         for logger in (CALLBACKS, CALLS):
             logger.addHandler(self._problems)
         return self
@@ -149,10 +151,11 @@ class TestBench:
                 self.router.stop()
             _collect_failures()
         finally:
+            gc.unfreeze()
             for logger in (CALLBACKS, CALLS):
                 logger.removeHandler(self._problems)
         if error is None and self._check:
-            self.raise_problems()
+            self._raise_first()
 
     def worker(
         self,
@@ -203,6 +206,10 @@ class TestBench:
         """
         __tracebackhide__ = True
         _collect_failures()
+        self._raise_first()
+
+    def _raise_first(self) -> None:
+        __tracebackhide__ = True
         problems, self._problems.errors = self._problems.errors, []
         if problems:
             raise problems[0]

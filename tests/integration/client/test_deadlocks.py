@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import nullcontext
 from typing import Any, cast
 
 import pytest
@@ -28,6 +29,7 @@ from twilio_taskrouter_worker import (
     DispatchThreadError,
     OutgoingTransfer,
     Reservation,
+    StateError,
     Supervisor,
     Task,
     TaskRouterError,
@@ -42,7 +44,7 @@ WAITING = {"connect", "run_forever", "drain", "wait_for", "stream"}
 """Methods that only another callback could end."""
 OTHERS = {
     *("on", "once", "off", "listeners", "serve", "start", "disconnect", "client", "handle", "health"),
-    *("set_activity", "set_as_current", "to_dict", "update_token"),
+    *("set_activity", "set_as_current", "to_dict", "update_token", "show", "live", "around"),
 }
 """Methods that are no calls, or another way to make one; each is used below."""
 
@@ -83,7 +85,7 @@ def touch(client: ConnectedClient) -> None:
         reservation.task.transfers.outgoing,
     ]  # fmt: skip
     for each in objects:
-        assert each is not None and each.to_dict() and repr(each)
+        assert each is not None and each.to_dict() and repr(each) and str(each.show())
         for name, attribute in inspect.getmembers(type(each), lambda value: isinstance(value, property)):
             assert name.startswith("_") or attribute.fget is None or getattr(each, name, None) is not ...
         if hasattr(each, "on"):
@@ -99,6 +101,9 @@ def touch(client: ConnectedClient) -> None:
     worker.off("reservation_created", print)
     assert worker.client() is not None and worker.health() is not None
     worker.activity.set_as_current().exception(5)
+    assert callable(worker.around(lambda event, args: nullcontext()))
+    with pytest.raises((ImportError, StateError)):
+        worker.live()
 
 
 # -- every method ----------------------------------------------------------------------------------------------------
