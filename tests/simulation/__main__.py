@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(report.failure(shrunk(plan_of(outcome.plan.seed))), flush=True)
         elif len(given.seeds) == 1 and given.trace:
             print("\n".join(run(outcome.plan).trace))
-        if totals.runs % 500 == 0:
+        if totals.runs % 200 == 0:
             print(totals.line(time.monotonic() - began), flush=True)
     print(totals.text(time.monotonic() - began))
     return 1 if totals.failed else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from twilio_taskrouter_worker import Worker
@@ -151,6 +151,8 @@ class SimulatedDispatcher(Dispatcher):
             self.thread.end()
             return
         self._handle(item)
+        if self.client.ready and not self._queue.items:
+            world.invariants.up_to_date(self.client)
         if world.conditions.strikes("slow callbacks"):
             self._free_at = world.scheduler.now + SLOWEST_CALLBACK * world.source.random() ** 3
         forget_at = self._state.forget_at
@@ -181,6 +183,8 @@ class SimulatedSocket:
         self._link: Link | None = None
         self._over = False
         self.worker = receiver.client.number
+        self.heard: list[bytes] = []
+        """Messages that arrived and whose announcement was not checked yet."""
         self._handshake = handshake
         world = receiver.world
         world.network.dial(self)
@@ -205,6 +209,7 @@ class SimulatedSocket:
     def received(self, texts: list[bytes]) -> None:
         """Text messages arrived together; none is a sign of life."""
         if not self._over:
+            self.heard += texts
             self._receiver.received(texts)
 
     def ended(self, close_frame: bytes | None) -> None:
@@ -343,6 +348,7 @@ class SimulatedCall(_Call[Any]):
             return outcome
 
         self._conclude(lambda: token, post)
+        self.client.world.invariants.answer_applied(self.client)
 
     def reset(self) -> None:
         """The service died before it answered."""
@@ -394,6 +400,12 @@ class Client:
         if world.conditions.strikes("failing provider") or not world.service.workers:
             raise OSError("the backend that signs tokens does not answer")
         return world.service.token(self.number)
+
+    @property
+    def socket(self) -> SimulatedSocket | None:
+        """The current websocket."""
+        connection = self.worker._connection
+        return None if connection is None else cast("SimulatedSocket | None", connection._receiver._socket)
 
     @property
     def sid(self) -> str:

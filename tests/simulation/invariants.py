@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,7 @@ class Invariants:
         self._world = world
         self.violation: Violation | None = None
         self._seen: dict[Client, dict[str, Seen]] = {}
+        self._versions: dict[Client, dict[str, int]] = {}
         self._worker_version: dict[Client, int] = {}
         self._calls: dict[int, Sent] = {}
         self._last_acted: dict[tuple[Client, str], int] = {}
@@ -110,7 +112,7 @@ class Invariants:
                 self.violated("no defects", f"{args[0]!r} {args[0].__cause__!r}")
         elif event == "reservation_created":
             seen = self._of(client, args[0].sid)
-            if seen.announced or seen.rank:
+            if seen.announced or seen.rank or args[0].sid in (client.existing or ()):
                 self.violated("announced once", f"{args[0].sid} was announced twice")
             seen.announced = True
             self._version(client, args[0], seen)
@@ -153,6 +155,41 @@ class Invariants:
         if version < seen.version:
             self.violated("order", f"{reservation.sid}: version {version} after {seen.version}")
         seen.version = version
+
+    def up_to_date(self, client: Client) -> None:
+        """A client that is ready has handled all that has arrived: it must have announced it."""
+        socket = client.socket
+        if socket is None:
+            return
+        heard, socket.heard = socket.heard, []
+        for text in heard:
+            if b'"reservation.' not in text[:40]:
+                continue
+            message = json.loads(text)
+            _, _, event = message["event_type"].partition(".")
+            if event == "failed":
+                continue
+            sid = message["payload"]["sid"]
+            seen = self._of(client, sid)
+            known = seen.announced or seen.rank > 0 or sid in (client.existing or ())
+            if event == "created" and not known:
+                self.violated("nothing lost", f"{sid}: its creation arrived and was not announced")
+            elif event in ENDINGS and known and seen.ending is None:
+                self.violated("nothing lost", f"{sid}: {event} arrived and was not announced")
+        self.answer_applied(client)
+
+    def answer_applied(self, client: Client) -> None:
+        """What a client knows may have changed: no object is older than it was."""
+        versions = self._versions.setdefault(client, {})
+        worker = client.worker
+        known = [(each.sid, int(each.version)) for each in worker.reservations.values()]
+        known += [(f"{each.sid}'s task", int(each.task.version)) for each in worker.reservations.values()]
+        if worker._state.record is not None:
+            known.append((client.sid, worker._state.record[WorkerFields._schema.index["version"]]))
+        for sid, version in known:
+            if version < versions.get(sid, -1):
+                self.violated("never older", f"{sid} is of version {version}, and was of version {versions[sid]}")
+        self._versions[client] = dict(known)
 
     def _task_event(self, client: Client, task: Task, event: str) -> None:
         seen, record = self._of(client, task.reservation_sid), task._track.record

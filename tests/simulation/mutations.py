@@ -6,9 +6,11 @@ A simulator that misses one of them does not check what it seems to check.
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -189,6 +191,25 @@ def ended_never_forgotten(original: Any) -> Any:
     return lambda self, now: None
 
 
+@_mutation(Mirror, "forget_ended", "a rounded difference makes the dispatch thread wait in circles")
+def rounded_linger(original: Any) -> Any:
+    def forget_ended(self: Any, now: float) -> None:
+        if self._ended_at and now - self._ended_at[0][0] >= self._linger:
+            original(self, now)
+
+    return forget_ended
+
+
+@_mutation(Mirror, "worker_answered", "lists overwrite the newer answer of a call that was made meanwhile")
+def lists_overwrite_answers(original: Any) -> Any:
+    def worker_answered(self: Any, payload: object) -> Any:
+        original(self, payload)
+        self.answered = None
+        return self.worker
+
+    return worker_answered
+
+
 @_mutation(Mirror, "is_current", "an old answer overwrites newer state")
 def stale_answer_wins(original: Any) -> Any:
     return lambda self, version, known: True
@@ -360,24 +381,23 @@ def check(only: str | None, most: int, processes: int) -> int:
     Args:
         only: the name of the only one to check; None: all.
         most: how many seeds are tried for each.
-        processes: ignored for now: a mutation takes seconds.
+        processes: how many mutations are checked at once.
     """
+    names = [each.name for each in MUTATIONS if only in (None, each.name)]
     missed = 0
-    for mutation in MUTATIONS:
-        if only not in (None, mutation.name):
-            continue
-        began = time.monotonic()
-        found = seeds_until_found(mutation, most)
-        seconds = time.monotonic() - began
-        if found is None:
-            missed += 1
-            print(f"NOT FOUND in {most} seeds ({seconds:.0f} s): {mutation.name}: {mutation.why}", flush=True)
-        else:
-            seeds, outcome = found
-            violation = outcome.violation
-            assert violation is not None
-            print(
-                f"{seeds:6} seeds, {seconds:5.1f} s: {mutation.name} ({mutation.why}); found by: {violation.name}",
-                flush=True,
-            )
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for name, seeds, violation, seconds in pool.imap(partial(_found, most=most), names):
+            why = next(each.why for each in MUTATIONS if each.name == name)
+            missed += violation is None
+            found = f"not found in {most} seeds" if violation is None else f"{violation}, seed {seeds}"
+            print(f"{seconds:6.1f} s  {name} ({why}): {found}", flush=True)
+    print(f"{len(names) - missed} of {len(names)} mutations found")
     return 1 if missed else 0
+
+
+def _found(name: str, most: int) -> tuple[str, int, str | None, float]:
+    """Look for one mutation: its name, the seed that found it, the violated invariant, and the seconds it took."""
+    began = time.monotonic()
+    found = seeds_until_found(next(each for each in MUTATIONS if each.name == name), most)
+    seed, violation = (most, None) if found is None else (found[0], found[1].violation)
+    return name, seed, None if violation is None else violation.name, time.monotonic() - began

@@ -115,9 +115,14 @@ def plan_of(seed: int) -> Plan:
 
     def spread(kind: str, per_hour: float) -> None:
         for _ in range(_about(source, per_hour * seconds / 3600)):
-            items.append(Item(source.uniform(0, seconds), kind, source.randrange(workers), source.random()))
+            at = source.uniform(0, seconds)
+            if items and source.random() < together:
+                # Close to another one: defects show where things happen at the same time.
+                at = min(seconds, source.choice(items).at + 4 * source.random())
+            items.append(Item(at, kind, source.randrange(workers), source.random()))
 
     many = source.choice((0.2, 0.5, 0.8))
+    together = source.choice((0.0, 0.3, 0.6))
     for kind in WINDOWS:
         if source.random() < many:
             spread(kind, source.choice((2, 6, 12)))
@@ -125,15 +130,15 @@ def plan_of(seed: int) -> Plan:
         if source.random() < many:
             rare = kind in ("kill service", "clock jump", "kill client", "evict")
             spread(kind, source.choice((1, 2, 3) if rare else (2, 6, 15)) * (1 if rare else workers))
-    spread("task", source.choice((4, 8, 15)) * workers)
-    per_kind = source.choice((0.2, 0.5, 1.5)) * workers
+    spread("task", source.choice((5, 10, 30)) * workers)
+    per_kind = source.choice((0.2, 0.5, 2.0)) * workers
     for kind in ACTIONS:
         spread(kind, per_kind)
     return Plan(
         seed=seed,
         workers=workers,
         seconds=seconds,
-        token_ttl=source.choice((90, 600, 3600)),
+        token_ttl=source.choice((120, 900, 3600)),
         request_timeout=source.choice((5.0, 15.0, 30.0)),
         capacity=source.choice((1, 1, 2, 3)),
         reservation_timeout=source.choice((20, 60, 120)),

@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from jwt import api_jwt
 
+from twilio_taskrouter_worker import tokens
 from twilio_taskrouter_worker._bridge import calls, connection, connections, futures, threads
 from twilio_taskrouter_worker.local import opening, pacing, snapshots
 
@@ -71,6 +73,14 @@ def _everywhere(original: object) -> list[tuple[Any, str]]:
     return found
 
 
+_decoded = lru_cache(maxsize=64)(tokens.decode_unverified)
+
+
+def _claims_of(token: str) -> dict[str, Any]:
+    """As the library's, which decodes a token each time it looks at it: a sixth of the time of a simulation."""
+    return dict(_decoded(token))
+
+
 @contextmanager
 def replaced(
     *,
@@ -114,6 +124,7 @@ def replaced(
         *((*place, timers) for place in _everywhere(threads.TIMERS)),
         *((*place, lambda *_: None) for place in _everywhere(threads.drain_all)),
         *((*place, lambda: None) for place in _everywhere(connections.distrust_idle)),
+        *((*place, _claims_of) for place in _everywhere(tokens.decode_unverified)),
         (calls, "random", source),
         (calls, "settings_for", lambda url: None),
         (calls, "_Call", call),

@@ -16,7 +16,7 @@ from .world import run
 SEEDS = (2, 4, 5, 8, 13, 14, 16)
 """A few seeds that are quick and differ much."""
 
-FAILED_ONCE = (1, 17, 116)
+FAILED_ONCE = (28, 1235)
 """Seeds that have shown a defect of the library, which is mended."""
 
 FRESH_SECONDS = 60.0

@@ -364,6 +364,7 @@ class Connection:
                 if goodbye is not None:
                     self._later.append(goodbye)
             case ReadLists():
+                self._state.answered = None
                 # The requests take locks and may call back into the session, so they start on a pool thread.
                 POOL.submit(lambda: self._requests.read_lists(action))
             case SetActivity():

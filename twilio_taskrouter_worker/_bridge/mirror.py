@@ -79,6 +79,8 @@ class Mirror:
         """The worker as the service sent it last."""
         self.public_record: Record | None = None
         """The same, with the version counted on where the service does so without sending it."""
+        self.answered: Record | None = None
+        """The worker as an answer of a call has brought it since the lists were requested; None if none has."""
         self.track = Track(_WORKER["version"])
         """The announced events of the worker itself."""
         self.trust = Trust()
@@ -215,7 +217,8 @@ class Mirror:
         """
         record = self.read_known_activity(payload)
         with self.lock:
-            self.renew_worker(record)
+            if self.renew_worker(record):
+                self.answered = record
         return self.worker
 
     def is_current(self, version: int, known: int) -> bool:

@@ -139,8 +139,11 @@ class _Taking:
         state, before = self._state, self._state.track.record
         index = WorkerFields._schema.index
         with state.lock:
-            # The service's list is the truth, also where our own count of versions ran ahead.
-            state.record = state.public_record = record
+            ahead = state.answered
+            # The service's list is the truth, also where our own count of versions ran ahead; but a call made since it
+            # was requested may have had its answer before.
+            if ahead is None or ahead[index["version"]] <= record[index["version"]]:
+                state.record = state.public_record = record
         state.track.listed(record)
         # First connection: there is nothing to compare with.
         if before is None:

@@ -67,6 +67,20 @@ def test_created_before_init(service: Service) -> None:
     assert client.hear(created) == []
 
 
+def test_an_answer_that_is_newer_than_the_lists(client: Client, service: Service) -> None:
+    """A call made while the lists are read may be answered first: older lists do not take its result back."""
+    snapshot, before = service.snapshot(), client.worker.attributes
+    changed = service.set_attributes(a=1)
+    client.state.worker_answered(changed.payload)
+    assert client.take_over(snapshot) == []
+    assert client.worker.attributes == {"a": 1}
+    assert client.hear(changed) == ["attributes_updated"]
+    # The lists of the next connection are the truth again, whatever their version.
+    client.state.answered = None
+    client.take_over(snapshot)
+    assert client.worker.attributes == before
+
+
 def test_buffered_events_that_the_list_knows(client: Client, service: Service) -> None:
     """Events that were on their way while the lists were read are replayed by version: what the list has is old."""
     service.create()
