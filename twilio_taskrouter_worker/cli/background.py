@@ -69,7 +69,7 @@ def stop(port: int) -> None:
     record = _record(port)
     try:
         pid = int(json.loads(record.read_text(encoding="utf-8"))["pid"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise click.ClickException(f"No local TaskRouter was started with --detach on port {port}") from error
     record.unlink(missing_ok=True)
     if not _is_ours(pid):

@@ -1,0 +1,91 @@
+"""``taskrouter stop``: its record of a service in the background, and processes that are not that service."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from twilio_taskrouter_worker.cli import background
+
+PORT = "4999"
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The record of the service on the port, in a folder of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    path = tmp_path / "taskrouter" / f"{PORT}.json"
+    path.parent.mkdir()
+    return path
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """A process whose command line names the package, as that of a service does; it waits for its end."""
+    script = "import sys; print(flush=True); sys.stdin.read()  # twilio_taskrouter_worker"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        yield running
+        running.kill()
+
+
+def stop() -> tuple[int, str]:
+    """Run the command; return its exit code and its text."""
+    ended = CliRunner().invoke(background.stop, ["--port", PORT])
+    return ended.exit_code, ended.output
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"pid": "x"}'])
+def test_without_a_record_nothing_is_stopped(record: Path, content: str | None) -> None:
+    """A record that is missing or damaged names no process."""
+    if content is not None:
+        record.write_text(content)
+    code, text = stop()
+    assert code == 1 and "No local TaskRouter was started with --detach on port 4999" in text
+
+
+def test_a_service_that_has_ended(record: Path) -> None:
+    """Its record is removed, so that the next attempt does not find it."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    record.write_text(json.dumps({"pid": ended.pid}))
+    code, text = stop()
+    assert code == 1 and "has ended already" in text
+    assert not record.exists()
+
+
+def test_a_process_of_another_program_is_left_alone(record: Path) -> None:
+    """The number of an ended service may belong to another program by now: here, the first of the machine."""
+    record.write_text(json.dumps({"pid": 1}))
+    assert "has ended already" in stop()[1]
+
+
+def test_one_that_does_not_end_is_reported(
+    record: Path, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent SIGTERM once; if it is still there after the time allowed, the command says so and fails."""
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    monkeypatch.setattr(background, "STOP_SECONDS", 0.0)
+    record.write_text(json.dumps({"pid": process.pid}))
+    code, text = stop()
+    assert code == 1 and f"Process {process.pid} did not end within 0 s" in text
+    assert sent == [(process.pid, signal.SIGTERM)]
+
+
+def test_a_service_that_cannot_start_shows_its_log(record: Path) -> None:
+    """The message is what the service wrote before it ended."""
+    from click import ClickException
+
+    with pytest.raises(ClickException, match="No such option"):
+        background.detach(int(PORT), ["--no-such-option"])
+    assert not record.exists()
