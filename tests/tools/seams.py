@@ -11,6 +11,7 @@ from typing import Any
 from twilio_taskrouter_worker._bridge.schema import Schema
 from twilio_taskrouter_worker.events import Emitter
 from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.engine import Engine
 from twilio_taskrouter_worker.local.server.service import Service
 
 
@@ -38,3 +39,8 @@ def connection_of(worker: Any) -> Any:
 def service_of(router: LocalTaskRouter) -> Service:
     """The service of a running router, to fail or look at a part of it that no request reaches."""
     return router._running()
+
+
+def digest_of(router: LocalTaskRouter) -> str:
+    """The whole state of a running router in one text, to compare two of them."""
+    return router._ask(Engine.state_digest)

@@ -147,7 +147,7 @@ def local(
         random_seed = DEVELOPMENT_SEED
     _log_to_terminal(logging.WARNING if quiet or (as_json and not verbose) else logging.INFO, verbose)
 
-    with _stop_signals() as stop:
+    with stop_signals() as stop:
         try:
             router = LocalTaskRouter(
                 host=host,
@@ -225,7 +225,7 @@ class _Stop(threading.Event):
 
 
 @contextmanager
-def _stop_signals() -> Iterator[_Stop]:
+def stop_signals() -> Iterator[_Stop]:
     """Turn SIGINT and SIGTERM into an event, from before the service's start until after its end."""
     stop = _Stop()
 

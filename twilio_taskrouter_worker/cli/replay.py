@@ -32,22 +32,44 @@ _LATEST_MOMENTS = 10
 )
 @click.option("--task", metavar="SID", help="The life of this task, and why it went where it went.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def replay(file: str, moment: str | None, task: str | None, as_json: bool) -> None:
+@click.option("--console", is_flag=True, help="Show it in the console, a page in the browser, until Ctrl-C.")
+@click.pass_context
+def replay(
+    context: click.Context, file: str, moment: str | None, task: str | None, as_json: bool, console: bool
+) -> None:
     """Show a FILE of a local TaskRouter (--db) as it was at any moment; it is only read.
 
     A service may have it open. All times are by the service's clock, in UTC.
     """
     from twilio_taskrouter_worker.local.kept_file import open_kept_file
 
+    if console and task is not None:
+        raise click.UsageError("--console shows every task; leave --task out.")
+    printer = Printer(as_json)
     try:
         with open_kept_file(file) as kept:
             wanted = None if moment is None else _moment(moment, kept.now)
-            document, text = _workspace(kept, wanted) if task is None else _task(kept, wanted, task)
+            shown = None if console else _workspace(kept, wanted) if task is None else _task(kept, wanted, task)
+        if shown is not None:
+            printer.record(*shown)
+        else:
+            _console(file, wanted, printer)
+            context.exit(0)
     except (StoreError, StateError) as error:
         raise click.ClickException(str(error)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    Printer(as_json).record(document, text)
+
+
+def _console(file: str, moment: int | datetime | None, printer: Printer) -> None:
+    """Serve the console until a signal comes."""
+    from twilio_taskrouter_worker.cli.local import stop_signals
+    from twilio_taskrouter_worker.local.kept_file import serve_kept_file
+
+    with stop_signals() as stop, serve_kept_file(file, moment) as router:
+        link = router.console_url
+        printer.record({"console_url": link, "url": router.url}, f"{file} is shown at {link}, Ctrl-C ends it")
+        stop.wait()
 
 
 def _moment(text: str, now: float) -> int | datetime:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 
@@ -27,6 +27,9 @@ from .journal import Journal, Place, Step, walk
 from .moments import View
 from .tables import Header, chained, check_database, read_clock, read_header, sqlite_errors, table_names
 from .time_machine import checked, find, view_of
+
+if TYPE_CHECKING:
+    from .router import LocalTaskRouter
 
 T = TypeVar("T")
 
@@ -91,6 +94,25 @@ class KeptFile:
         found = find(self._journal, checked(moment, self), self.now)
         return view_of(found, Place(self.ask, self, found.number, self.path, None), workspace_sid, self.now)
 
+    def cut(self, moment: int | datetime) -> None:
+        """Make the copy a file whose service stopped at a moment, with its clock paused; for the last use of it.
+
+        Args:
+            moment: the number of an entry, or an aware datetime.
+
+        Raises:
+            ValueError: there is no such moment; the message has the range.
+        """
+        view = self.at(moment)
+        with sqlite_errors(self.path):
+            self._connection.execute("BEGIN")
+            for table in {"journal", "snapshot"} & table_names(self._connection):
+                self._connection.execute(f"DELETE FROM {table} WHERE number > ?", (view.number,))
+            self._connection.execute("INSERT OR REPLACE INTO about VALUES ('running', ?)", (f" {view.number}",))
+            clock = (view.time.timestamp(), time.time(), False)
+            self._connection.execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?)", clock)
+            self._connection.execute("COMMIT")
+
     def steps(self, after: int, up_to: int) -> Iterator[Step]:
         """Apply entries once more, one by one.
 
@@ -114,23 +136,56 @@ def open_kept_file(path: str | os.PathLike[str]) -> Iterator[KeptFile]:
     Raises:
         StoreError: it cannot be read, or is not a file of a local TaskRouter; the message has the reason.
     """
+    with _copy_of(path) as (files, copy), _opened(files, copy) as kept:
+        yield kept
+
+
+@contextmanager
+def serve_kept_file(path: str | os.PathLike[str], moment: int | datetime | None) -> Iterator[LocalTaskRouter]:
+    """Run a router that shows a file as it was at a moment, with a console that changes nothing.
+
+    The file is not changed; the router has a copy, and its clock stands still. Earlier moments are in its history.
+
+    Args:
+        path: the file. A service may have it open.
+        moment: the number of an entry, or an aware datetime; None: the latest.
+
+    Raises:
+        StoreError: it cannot be read, or is not a file of a local TaskRouter; the message has the reason.
+        ValueError: there is no such moment; the message has the range.
+    """
+    from .router import LocalTaskRouter
+
+    with _copy_of(path) as (files, copy):
+        with _opened(files, copy) as kept:
+            kept.cut(kept.count if moment is None else moment)
+        with LocalTaskRouter._of_copy(copy) as router:
+            yield router
+
+
+@contextmanager
+def _copy_of(path: str | os.PathLike[str]) -> Iterator[tuple[DatabaseFiles, str]]:
     files = DatabaseFiles(os.fspath(path))
+    with tempfile.TemporaryDirectory(prefix="taskrouter-replay-") as folder:
+        yield files, os.path.join(folder, "copy.db")
+
+
+@contextmanager
+def _opened(files: DatabaseFiles, copy: str) -> Iterator[KeptFile]:
     # Before the copy is made: a service may commit more meanwhile, but not less.
     committed = _committed(files)
-    with tempfile.TemporaryDirectory(prefix="taskrouter-replay-") as folder:
-        copy = _copied(files, folder)
-        had_wal = os.path.exists(f"{copy}-wal")
-        with sqlite_errors(files.path), closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-            check_database(connection, files.path)
-            if not table_names(connection):
-                raise StoreError(f"{files.path} is empty: no local TaskRouter has kept anything in it yet.")
-            header, about = read_header(connection, files.path)
-            kept = KeptFile(files.path, connection, header)
-            mark, _, count = about.get("running", "").partition(" ")
-            if mark and not had_wal:
-                raise damaged(files.path, f"its latest commits are in {files.path}-wal, which is missing")
-            _check(connection, files.path, kept.count, max(int(count or 0), committed.get(mark, 0)))
-            yield kept
+    had_wal = _copy(files, copy)
+    with sqlite_errors(files.path), closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        check_database(connection, files.path)
+        if not table_names(connection):
+            raise StoreError(f"{files.path} is empty: no local TaskRouter has kept anything in it yet.")
+        header, about = read_header(connection, files.path)
+        kept = KeptFile(files.path, connection, header)
+        mark, _, count = about.get("running", "").partition(" ")
+        if mark and not had_wal:
+            raise damaged(files.path, f"its latest commits are in {files.path}-wal, which is missing")
+        _check(connection, files.path, kept.count, max(int(count or 0), committed.get(mark, 0)))
+        yield kept
 
 
 def _committed(files: DatabaseFiles) -> dict[str, int]:
@@ -165,9 +220,8 @@ def _version(files: DatabaseFiles) -> _Version:
     return _Version(found.st_size, found.st_mtime_ns, (found.st_dev, found.st_ino), header)
 
 
-def _copied(files: DatabaseFiles, folder: str) -> str:
-    """Copy the database and its ``-wal`` to a folder, and return the name of the copy."""
-    copy = os.path.join(folder, "copy.db")
+def _copy(files: DatabaseFiles, copy: str) -> bool:
+    """Copy the database and its ``-wal``, and return whether there is one."""
     try:
         for _ in range(_TRIES):
             before = _version(files)
@@ -176,7 +230,7 @@ def _copied(files: DatabaseFiles, folder: str) -> str:
                 if before.wal is not None:
                     shutil.copyfile(files.wal, f"{copy}-wal")
                 if _version(files) == before:
-                    return copy
+                    return before.wal is not None
             time.sleep(_PAUSE_SECONDS)
     except OSError as error:
         raise StoreError(f"Cannot read {files.path}: {error.strerror}.") from error

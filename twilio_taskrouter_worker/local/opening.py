@@ -51,6 +51,8 @@ class OpeningOptions:
     event_delay: float
     origin: Origin | None = None
     """Where a fork begins; None: this is not a fork."""
+    catch_up: bool = True
+    """Whether a service that is continued runs the timers that fell due meanwhile, and ends the sessions of then."""
     own_clock: bool
     """The caller passed a clock of its own, which keeps its time; otherwise it continues from the file's."""
 

@@ -451,12 +451,11 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         opened = open_service(loop, self.clock, self._options, lambda: self._host.stopping)
         service = opened.service
         try:
-            if self._options.origin is not None:
-                pass  # the state is that of the moment, and so are its open sessions
-            elif not opened.new:
+            if not opened.new:
                 if self._seed_file is not None:
                     log.warning("%s exists already: the seed file is ignored", self._options.db)
-                catch_up(service)
+                if self._options.catch_up:
+                    catch_up(service)
             elif self._seed_file is not None:
                 plant(service, seeds.read(self._seed_file))
             else:
@@ -493,11 +492,20 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
             console=self._console is not None,
             **attrs.asdict(self._known_credentials()),
         )
-        fork._options = attrs.evolve(fork._options, origin=origin)
+        fork._options = attrs.evolve(fork._options, origin=origin, catch_up=False)
         fork._fork_of = self.url
         fork.start()
         fork._handed_over = True
         return fork
+
+    @classmethod
+    def _of_copy(cls, path: str) -> LocalTaskRouter:
+        """Return a router that shows the copy of a file as it is, with a console that changes nothing."""
+        router = cls(db=path, clock="virtual")
+        router._options = attrs.evolve(router._options, catch_up=False)
+        assert router._console is not None
+        router._console.read_only = True  # type: ignore[attr-defined]
+        return router
 
     def _running_with(self) -> OpenedService:
         if self._opened is None or self._stopped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
-from tests.integration.cli.commands import taskrouter
-from tests.tools.seams import service_of
+from tests.integration.cli.commands import Running, command_line, environment, taskrouter
+from tests.tools.seams import digest_of, service_of
+from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.cli.app import run
 from twilio_taskrouter_worker.errors import StoreError
 from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, kept_file
-from twilio_taskrouter_worker.local.engine import Engine
-from twilio_taskrouter_worker.local.kept_file import open_kept_file
+from twilio_taskrouter_worker.local.kept_file import open_kept_file, serve_kept_file
 
 START = datetime(2027, 1, 15, 14, 0, tzinfo=timezone.utc).timestamp()
 
@@ -152,7 +154,7 @@ def test_a_service_that_writes_all_the_time(router: LocalTaskRouter, path: Path)
         ended.set()
         thread.join()
     with open_kept_file(path) as kept:
-        assert kept.at(kept.count).engine.state_digest() == router._ask(Engine.state_digest)
+        assert kept.at(kept.count).engine.state_digest() == digest_of(router)
 
 
 def test_a_file_that_changes_all_the_time(router: LocalTaskRouter, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,3 +242,46 @@ def test_a_time_of_day_is_the_latest_one(
     router.clock.advance(24 * 3600)
     assert printed(capsys, str(path), "--at", "14:30")["at"] == "2027-01-16T14:30:00+00:00"
     assert printed(capsys, str(path), "--at", "23:00:01.5")["at"] == "2027-01-15T23:00:01.500000+00:00"
+
+
+def test_a_router_that_shows_the_file(router: LocalTaskRouter, path: Path) -> None:
+    """It has the state, the clock and the history of a moment, and ends no session and runs no timer of its own."""
+    task = to_bob(router)
+    alice = router.worker("Alice").sid
+    with Worker(router.token(alice), **router.connection):
+        before, last = files(path), router.history().last
+        with serve_kept_file(path, None) as shown:
+            assert digest_of(shown) == digest_of(router)
+            assert shown.open_sessions("Alice") == 1
+            assert (shown.clock.now(), shown.clock.running) == (START + 3780, False)
+            assert list(shown.history()) == list(router.history())
+            assert shown.events() == router.events()
+            assert shown._console is not None and shown._console.read_only
+        offered = next(each.number for each in router.history().about(task) if "Bob" in each.what)
+        with serve_kept_file(path, offered) as shown:
+            assert shown.history().last == offered < last
+            assert digest_of(shown) == router.at(offered).engine.state_digest()
+            assert shown.at(2).engine.state_digest() == router.at(2).engine.state_digest()
+            assert shown.clock.now() == START + 180
+        assert files(path) == before
+
+
+def test_the_console_of_a_file(router: LocalTaskRouter, path: Path) -> None:
+    """The command prints the link, serves the page, and ends with Ctrl-C; the folder for its copy is gone then."""
+    to_bob(router)
+    folder = path.parent.parent / "temporary"
+    folder.mkdir()
+    arguments = command_line("replay", str(path), "--at", "14:03", "--console", "--json")
+    with Running(arguments, env=environment(PYTHONUNBUFFERED="1", TMPDIR=str(folder))) as running:
+        facts = json.loads(running.line())
+        answer = requests.get(facts["console_url"], timeout=30)
+        assert answer.status_code == 200
+        assert "text/html" in answer.headers["Content-Type"]
+        assert running.stop(signal.SIGINT) == (0, "")
+    assert list(folder.iterdir()) == []
+
+
+def test_the_console_shows_every_task(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--task and --console together are an error of usage."""
+    assert run(["replay", str(path), "--console", "--task", "WT1"]) == 2
+    assert "leave --task out" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.tools.seams import service_of
+from tests.tools.seams import digest_of, service_of
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.errors import NotFoundError, StateError
 from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, journal, pacing
@@ -72,13 +72,8 @@ def live(router: LocalTaskRouter, seed: int, steps: int) -> list[str]:
     for _ in range(steps):
         router._ask_service(noted)
         router.clock.advance(chance.choice([0, 0, 1, 50, 400]))
-        digests[router.history().last] = digest(router)
+        digests[router.history().last] = digest_of(router)
     return [digests.get(number, "") for number in range(max(digests) + 1)]
-
-
-def digest(router: LocalTaskRouter) -> str:
-    """The whole state of a router in one text."""
-    return router._ask(Engine.state_digest)
 
 
 @pytest.mark.usefixtures("short_distances")
@@ -98,7 +93,7 @@ def test_a_moment_is_what_a_replay_of_the_entries_up_to_it_gives(
             expected = replayed.state_digest()
             assert known[number] in ("", expected)
             assert router.at(number).engine.state_digest() == expected
-        assert router.at(len(rows)).engine.state_digest() == digest(router)
+        assert router.at(len(rows)).engine.state_digest() == digest_of(router)
 
 
 @pytest.mark.usefixtures("short_distances")
@@ -110,17 +105,17 @@ def test_a_fork_without_a_change_has_the_future_of_the_original(make: Callable[[
         middle, when = router.history().last, datetime.fromtimestamp(router.clock.now(), timezone.utc)
         router.clock.advance(1)
         with router.fork() as fork:
-            assert digest(fork) == digest(router)
+            assert digest_of(fork) == digest_of(router)
             assert fork.events() == router.events()
             assert live(router, seed + 100, 40)[-1] == live(fork, seed + 100, 40)[-1]
             assert fork.events() == router.events()
             ahead = [moment for moment in router.history() if moment.number > middle]
             assert [each.what for each in fork.history()] == [each.what for each in ahead][-len(fork.history()) :]
         with router.fork(when) as earlier:
-            assert digest(earlier) == router.at(middle).engine.state_digest()
+            assert digest_of(earlier) == router.at(middle).engine.state_digest()
             earlier.clock.advance(1)
             live(earlier, seed + 100, 40)
-            assert digest(earlier) == digest(router)
+            assert digest_of(earlier) == digest_of(router)
             assert earlier.events() == router.events()
 
 
@@ -252,7 +247,7 @@ def test_a_fork_is_independent(make: Callable[[], LocalTaskRouter]) -> None:
     with make() as router:
         sid = router.add_worker("Alice")
         token = router.token(sid)
-        before = digest(router)
+        before = digest_of(router)
         fork = router.fork()
         with fork:
             assert fork.url != router.url
@@ -262,13 +257,13 @@ def test_a_fork_is_independent(make: Callable[[], LocalTaskRouter]) -> None:
             fork.add_queue("Deutsch", target_workers="language == 'de'")
             with Worker(token, **fork.connection) as worker:
                 worker.set_activity("Available").result(30)
-            assert digest(router) == before
+            assert digest_of(router) == before
             assert router.worker("Alice").activity_name == "Offline"
-            changed = digest(fork)
+            changed = digest_of(fork)
             router.add_worker("Bob")
-            assert digest(fork) == changed
+            assert digest_of(fork) == changed
             fork.reset()
-            assert digest(fork) == before
+            assert digest_of(fork) == before
             with pytest.raises(StateError, match="started once"):
                 fork.start()
         with pytest.raises(StateError):
