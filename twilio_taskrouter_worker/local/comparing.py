@@ -29,6 +29,7 @@ class TaskCourse:
     """What happened to one task."""
 
     sid: str
+    """Of the task."""
     queue: str | None = None
     """Name of the queue it is in, or was in last."""
     worker: str | None = None

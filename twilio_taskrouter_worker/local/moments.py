@@ -42,8 +42,8 @@ class Moment:
     """The types of its events, for example ``task.created``, in order."""
     sids: tuple[str, ...]
     """Everything that it concerns."""
-    source: object = attrs.field(repr=False, eq=False, default=None)
-    """Identifies the journal; private."""
+    _source: object = attrs.field(repr=False, eq=False, default=None)
+    """Identifies the journal."""
 
     def __str__(self) -> str:
         return f"{self.number:>7}  {self.time:%Y-%m-%d %H:%M:%S}  {self.actor:<12}  {self.what}"

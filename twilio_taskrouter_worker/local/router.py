@@ -504,7 +504,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         router = cls(db=path, clock="virtual")
         router._options = attrs.evolve(router._options, catch_up=False)
         assert router._console is not None
-        router._console.read_only = True  # type: ignore[attr-defined]
+        router._console.read_only = True
         return router
 
     def _running_with(self) -> OpenedService:

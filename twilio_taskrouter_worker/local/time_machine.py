@@ -201,7 +201,7 @@ def checked(moment: object, source: object) -> int | float:
         ValueError, TypeError: it is not a moment of this journal.
     """
     if isinstance(moment, Moment):
-        if moment.source is not source:
+        if moment._source is not source:
             raise ValueError("This moment is from the history of another router, or from before a reset.")
         return moment.number
     if isinstance(moment, datetime):

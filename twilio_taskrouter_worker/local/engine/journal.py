@@ -11,6 +11,9 @@ import attrs
 from .commands import UNSET, Command
 
 _BY_NAME: Final[dict[str, type[Command]]] = {cls.__name__: cls for cls in Command.__subclasses__()}
+# Made once, because every command of a service is written: fields and defaults, and the encoder.
+_FIELDS: Final = {cls: [(field.name, field.default) for field in attrs.fields(cls)] for cls in Command.__subclasses__()}
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def to_json(command: Command) -> dict[str, Any]:
@@ -23,12 +26,12 @@ def to_json(command: Command) -> dict[str, Any]:
         Its ``type`` and the fields that differ from their defaults.
     """
     document: dict[str, Any] = {"type": type(command).__name__}
-    for field in attrs.fields(type(command)):
-        value = getattr(command, field.name)
+    for name, default in _FIELDS[type(command)]:
+        value = getattr(command, name)
         # Defaults are left out, so that a command that gains a field still reads the journals of older versions.
-        if value is UNSET or value == field.default:
+        if value is UNSET or value == default:
             continue
-        document[field.name] = dict(value) if isinstance(value, Mapping) else value
+        document[name] = dict(value) if isinstance(value, Mapping) else value
     return document
 
 
@@ -61,7 +64,7 @@ class JournalEntry:
 
     def to_json(self) -> str:
         """Return the entry as one line of JSON text."""
-        return json.dumps({"now": self.now, "command": to_json(self.command)}, separators=(",", ":"))
+        return _encode({"now": self.now, "command": to_json(self.command)})
 
     @classmethod
     def from_json(cls, text: str) -> JournalEntry:
