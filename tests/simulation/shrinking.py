@@ -22,22 +22,23 @@ class Shrunk:
     """How many faults and actions the plan had at first."""
 
 
-def shrunk(plan: Plan) -> Shrunk:
+def shrunk(plan: Plan, most_runs: int = MOST_RUNS) -> Shrunk:
     """Leave out as many items of a failing plan as possible, as long as it violates the same invariant.
 
     First everything after the failure, then halves, quarters and so on, down to single items.
 
     Args:
         plan: the plan.
+        most_runs: how many simulations this may take.
     """
     best = run(plan)
     if best.violation is None:
         return Shrunk(best, len(plan.items))
     wanted, runs = best.violation.name, 1
     size = max(1, len(plan.items) // 2)
-    while runs < MOST_RUNS:
+    while runs < most_runs:
         start, shorter = 0, False
-        while start < len(best.plan.items) and runs < MOST_RUNS:
+        while start < len(best.plan.items) and runs < most_runs:
             items = best.plan.items[:start] + best.plan.items[start + size :]
             outcome, runs = run(attrs.evolve(plan, items=items)), runs + 1
             if outcome.violation is not None and outcome.violation.name == wanted:
