@@ -369,8 +369,17 @@ class Relay:
         assert link._socket is not None
         reader = asyncio.StreamReader(loop=self._loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
-        transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, link._socket, ssl=self._context)
-        link._socket = None
+        plain = link._socket
+        try:
+            transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, plain, ssl=self._context)
+        except BaseException:
+            # Not closed here: the transport of a handshake that broke off still has it, and closes it at the end of
+            # the stream. Closed under it, its number could be that of another socket before it knows.
+            with suppress(OSError):
+                plain.shutdown(socket.SHUT_RDWR)
+            raise
+        finally:
+            link._socket = None
         link._transports.append(transport)
         return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
 
