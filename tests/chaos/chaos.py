@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.lane import Lane, Tally
-from tests.chaos.ledger import Ledger, Verdict
+from tests.chaos.ledger import THROUGH_ACCEPTED, Ledger, Verdict
 from tests.chaos.traffic import Traffic
 from tests.tools.wait import eventually, open_sockets
 from twilio_taskrouter_worker import Worker
@@ -252,7 +252,8 @@ class Run:
                 self.ledger.wrong(f"worker {lane.number}: {what} is {shown}, on the service {value}")
 
     def _differences(self, lane: Lane) -> dict[str, tuple[object, object]]:
-        shown, there = _shown(lane.worker), self._stored(lane.sid)
+        there = self._stored(lane.sid)
+        shown = _shown(lane.worker, there["shared"])
         return {what: (shown[what], value) for what, value in there.items() if shown[what] != value}
 
     def leave(self) -> None:
@@ -261,13 +262,17 @@ class Run:
             lane.worker.disconnect()
 
 
-def _shown(worker: Worker) -> dict[str, object]:
+def _shown(worker: Worker, shared: object) -> dict[str, object]:
+    assert isinstance(shared, frozenset)
     return {
+        "shared": shared,
         "activity": worker.activity_sid,
         "version": worker.version,
-        "reservations": {
-            each.sid: (each.status, each.version, each.task.sid, each.task.status, each.task.version)
+        "reservations": {each.sid: (each.status, each.version, each.task.sid) for each in worker.reservations.values()},
+        "tasks": {
+            each.task.sid: (each.task.status, each.task.version)
             for each in worker.reservations.values()
+            if each.task.sid not in shared
         },
         "channels": {
             # Not what is assigned and what is free: the service sends no event when these change.
@@ -283,18 +288,22 @@ def stored(router: LocalTaskRouter, sid: str) -> dict[str, object]:
     channels = router._ask(lambda engine: engine.channels(router.workspace_sid, sid))
     reservations = [each for each in router.reservations(worker_sid=sid) if each.open]
     tasks = {each.task_sid: router.task(each.task_sid) for each in reservations}
+    # After a warm transfer two workers have a task. When one of them transfers it again, the service sends the task's
+    # changes to that one only.
+    shared = frozenset(
+        each.task_sid
+        for each in router.reservations()
+        if each.task_sid in tasks and each.worker_sid != sid and each.reservation_status in THROUGH_ACCEPTED
+    )
     return {
+        "shared": shared,
         "activity": worker.activity_sid,
         "version": str(worker.version),
         "reservations": {
-            each.sid: (
-                each.reservation_status,
-                str(each.version),
-                each.task_sid,
-                tasks[each.task_sid].assignment_status,
-                str(tasks[each.task_sid].version),
-            )
-            for each in reservations
+            each.sid: (each.reservation_status, str(each.version), each.task_sid) for each in reservations
+        },
+        "tasks": {
+            task.sid: (task.assignment_status, str(task.version)) for task in tasks.values() if task.sid not in shared
         },
         "channels": {each.sid: (each.available, each.configured_capacity) for each in channels},
     }

@@ -38,7 +38,7 @@ from twilio_taskrouter_worker.local.server.service import Service
 
 ENDINGS = ("completed", "rejected", "timeout", "canceled", "rescinded")
 STEPS = {"accepted": 1, "wrapup": 2, **dict.fromkeys(ENDINGS, 3)}
-_THROUGH_ACCEPTED = ("accepted", "wrapping", "completed")
+THROUGH_ACCEPTED = ("accepted", "wrapping", "completed")
 
 
 @dataclass(eq=False)
@@ -362,6 +362,6 @@ def _judge(story: Story, due: str | None, verdict: Verdict) -> None:
         verdict.missed.append(f"{sid}: its end ({story.status}) was never told")
     elif set(endings) != {story.status} and not story.deleted:
         verdict.wrong.append(f"{sid}: told {', '.join(endings)}, but it is {story.status}")
-    taken = story.status in _THROUGH_ACCEPTED and not story.deleted
+    taken = story.status in THROUGH_ACCEPTED and not story.deleted
     if taken and story.announced_as == "pending" and "accepted" not in own:
         verdict.missed.append(f"{sid}: it is {story.status}, but accepted was never told")

@@ -20,8 +20,7 @@ from twilio_taskrouter_worker.local import LocalTaskRouter
 
 distributed = pytest.importorskip("distributed", reason="needs Dask: pip install distributed")
 
-# Of Dask itself, at its end: not closed by the time at which the interpreter looks.
-pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 SOON = 60.0
 

@@ -157,8 +157,8 @@ class Relay:
             for transport in link._transports:
                 # One that was closed in good order may still wait for its peer.
                 transport.abort()
-        # Transports close their sockets in the loop's next rounds.
-        for _ in range(3):
+        # Transports close their sockets in the loop's next rounds; a TLS handshake that broke off takes some more.
+        for _ in range(10):
             await asyncio.sleep(0)
 
     # -- faults --------------------------------------------------------------------------------------------------

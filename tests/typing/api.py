@@ -187,6 +187,23 @@ def created_elsewhere(reservation: Reservation) -> str:
     return reservation.sid
 
 
+@worker.on("reservation_created", executor=executor, existing=True)
+def created_in_another_process(handle: ReservationHandle) -> str:
+    return str(handle.snapshot["status"])
+
+
+def on_snapshot(snapshot: dict[str, Any]) -> None: ...
+
+
+assert_type(created_elsewhere, Callable[[Reservation], str])
+assert_type(created_in_another_process, Callable[[ReservationHandle], str])
+assert_type(
+    worker.once("reservation_created", created_in_another_process, executor=executor),
+    Callable[[ReservationHandle], str],
+)
+worker.on("ready", on_snapshot, executor=executor)
+
+
 @worker.on("reservation_failed")
 def failed(payload: dict[str, Any]) -> None: ...
 
@@ -294,6 +311,15 @@ def decide(reservation: Reservation) -> Complete | Reject | WrapUp | Transfer | 
 
 assert_type(ship(worker.reservations["WR"]), str)
 assert_type(worker.serve(ship, concurrency=3)(worker.reservations["WR"]), str)
+assert_type(worker.serve(ship, executor=executor)(worker.reservations["WR"]), str)
+
+
+@worker.serve(executor=executor)
+def ship_in_another_process(handle: ReservationHandle) -> str:
+    return handle.task_sid
+
+
+assert_type(ship_in_another_process(worker.reservations["WR"].handle()), str)
 assert_type(worker.drain(), bool)
 assert_type(worker.drain(1.5, activity="Offline"), bool)
 assert_type(worker.stopping, threading.Event)

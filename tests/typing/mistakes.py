@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from twilio_taskrouter_worker import Channel, OutgoingTransfer, Reservation, Supervisor, Task, Worker, Workspace
+from twilio_taskrouter_worker import (
+    Channel,
+    OutgoingTransfer,
+    Reservation,
+    ReservationHandle,
+    Supervisor,
+    Task,
+    Worker,
+    Workspace,
+)
 
 
 def on_worker(worker: Worker) -> None: ...
@@ -20,6 +29,9 @@ def on_text(text: str) -> None: ...
 
 
 def on_nothing() -> None: ...
+
+
+def on_handle(handle: ReservationHandle) -> None: ...
 
 
 def on_two(task: Task, payload: dict[str, Any]) -> None: ...
@@ -78,6 +90,8 @@ def serving(worker: Worker) -> None:
     worker.serve(on_worker)  # type: ignore[type-var]
     worker.serve(on_nothing)  # type: ignore[type-var]
     worker.serve(concurrency="2")  # type: ignore[call-overload]
+    worker.serve(on_handle)  # type: ignore[type-var]
+    worker.on("reservation_created", on_handle)  # type: ignore[call-overload]
     worker.serve(on_error="retry")  # type: ignore[call-overload]
     worker.drain("1")  # type: ignore[arg-type]
     worker.run_forever(10)  # type: ignore[call-arg]
