@@ -103,8 +103,17 @@ export class App {
     else if (message.type === "changes") this.store.apply(message);
     else if (message.type === "wire") this.wire.add(message.entries, message.missed);
     else if (message.type === "task" && message.sid === this.watched) this.life = message;
-    else if (message.type === "error") this.messages.show(message.message, "failed");
+    else if (message.type === "error") this.#refused(message);
     this.changed();
+  }
+
+  /** @param {{message: string, in_reply_to: string}} message */
+  #refused(message) {
+    this.messages.show(message.message, "failed");
+    if (message.in_reply_to === "view") {
+      this.wanted = this.store.moment;
+      this.shell.slider.refused();
+    }
   }
 
   /** @param {any} snapshot */

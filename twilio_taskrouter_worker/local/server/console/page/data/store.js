@@ -73,7 +73,9 @@ export class Store {
     for (const kind of KINDS) this[kind].clear();
     this.openByWorker.clear();
     this.byTask.clear();
-    Object.assign(this, { info: null, totals: null, faults: [], timers: [], streams: [], history: null });
+    // The range of the slider is known from the present; a moment of the past comes without it.
+    const history = snapshot.moment === null ? null : this.history;
+    Object.assign(this, { info: null, totals: null, faults: [], timers: [], streams: [], history });
     this.instance = snapshot.instance;
     this.moment = snapshot.moment;
     this.apply(snapshot);

@@ -46,6 +46,11 @@ export function shortSid(sid) {
   return sid.length > 12 ? `${sid.slice(0, 2)}…${sid.slice(-6)}` : sid;
 }
 
+/** @param {string} path  of a request  @returns {string} without the workspace, and with short sids */
+export function shortPath(path) {
+  return path.replace(/^(\/v1\/)?Workspaces\/WS[0-9a-f]{32}(?=\/)/, "…").replace(/[A-Z]{2}[0-9a-f]{32}/g, shortSid);
+}
+
 /**
  * @param {number} count
  * @param {string} one

@@ -93,9 +93,9 @@ function workerItem(worker) {
  * @returns {Child[]}
  */
 function checkText(check) {
-  if (!check.verdict) return [check.detail];
+  if (!check.expression?.verdict) return [check.detail];
   const reason = check.detail.split(" is false")[0];
-  return [`${reason} is false:`, expression(check.verdict, check.expression ?? check.verdict.text)];
+  return [`${reason} is false:`, expression(check.expression.verdict, check.expression.text)];
 }
 
 /** @param {any} filter */

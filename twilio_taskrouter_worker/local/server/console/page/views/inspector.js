@@ -1,7 +1,7 @@
 /** Inspector: every request, frame and webhook. */
 
 import { button, h, icon, replace, setText } from "../lib/dom.js";
-import { pretty, timeWithMilliseconds } from "../lib/format.js";
+import { pretty, shortPath, timeWithMilliseconds } from "../lib/format.js";
 import { Table, textColumn } from "../lib/table.js";
 import { copyText, facts } from "./panel.js";
 
@@ -143,7 +143,9 @@ export class InspectorView {
         textColumn("kind", "Kind", (entry) => entry.kind),
         textColumn("method", "Method", (entry) => entry.method),
         textColumn("path", "What", (entry) =>
-          entry.summary && entry.summary !== entry.path ? `${entry.path} ${entry.summary}` : entry.path,
+          entry.summary && entry.summary !== entry.path
+            ? `${shortPath(entry.path)} ${entry.summary}`
+            : shortPath(entry.path),
         ),
         textColumn("code", "Status", (entry) => entry.status ?? "–"),
         textColumn("ms", "Time taken", (entry) => (entry.ms === null ? "–" : `${entry.ms.toFixed(1)} ms`)),

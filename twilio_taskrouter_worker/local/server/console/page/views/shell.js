@@ -74,14 +74,9 @@ export class Shell {
     const known = VIEWS.find((view) => view.name === name) || VIEWS[0];
     if (this.viewName !== known.name) this.#showView(known, sid);
     this.sid = sid;
-    this.#showPanel(sid in this.#ownSids() ? "" : sid);
+    this.#showPanel(sid);
     this.view?.open?.(sid || null);
     this.app.changed();
-  }
-
-  /** Workflows are a view of their own, without a panel. */
-  #ownSids() {
-    return this.viewName === "workflows" ? { [this.sid]: true } : {};
   }
 
   /**

@@ -88,6 +88,11 @@ export class Slider {
     this.app.view(moment);
   }
 
+  /** The moment that was asked for cannot be shown: the slider goes back to the one that is. */
+  refused() {
+    this.asking = this.next = null;
+  }
+
   #arrived() {
     const { next } = this;
     const { moment } = this.app.store;

@@ -44,7 +44,8 @@ export class WorkflowsView {
 
   /** @param {string | null} sid */
   open(sid) {
-    this.sid = sid?.startsWith("WW") ? sid : "";
+    // The sid may be of other details that are open beside the editor.
+    if (sid?.startsWith("WW")) this.sid = sid;
   }
 
   update() {
@@ -220,25 +221,34 @@ class Editor {
     );
     this.text.setAttribute("aria-invalid", "true");
     replace(this.dry);
-    this.marker.hidden = !error.line;
-    [...this.numbers.children].forEach((number, index) =>
-      number.classList.toggle("line-error", index === error.line - 1),
-    );
-    if (!error.line) return;
-    for (const [name, value] of [
-      ["--line", error.line - 1],
-      ["--column", error.column - 1],
-      ["--length", Math.max(1, error.length || 1)],
-    ])
-      this.marker.style.setProperty(String(name), String(value));
+    this.#mark(error, "error");
+  }
+
+  /**
+   * Marks a place in the text.
+   *
+   * @param {{line: number | null, column: number, length?: number} | undefined} place  undefined: none
+   * @param {"error" | "warning"} kind
+   */
+  #mark(place, kind) {
+    const line = place?.line;
+    [...this.numbers.children].forEach((number, index) => {
+      number.classList.toggle("line-error", index + 1 === line && kind === "error");
+      number.classList.toggle("line-warning", index + 1 === line && kind === "warning");
+    });
+    this.marker.hidden = !line;
+    this.marker.className = `editor-marker marker-${kind}`;
+    if (!place || !line) return;
+    this.marker.style.setProperty("--line", String(line - 1));
+    this.marker.style.setProperty("--column", String(place.column - 1));
+    this.marker.style.setProperty("--length", String(Math.max(1, place.length || 1)));
     this.#scroll();
   }
 
   /** @param {any} answer */
   #showDryRun({ warnings, waiting, moves }) {
-    this.marker.hidden = true;
+    this.#mark(warnings[0], "warning");
     this.text.removeAttribute("aria-invalid");
-    for (const number of this.numbers.children) number.classList.remove("line-error");
     replace(
       this.problem,
       h("p", { class: "fine" }, icon("yes"), "The configuration is valid."),
