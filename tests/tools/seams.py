@@ -11,6 +11,7 @@ from typing import Any
 from twilio_taskrouter_worker._bridge.schema import Schema
 from twilio_taskrouter_worker.events import Emitter
 from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.console import ConsoleFacade
 from twilio_taskrouter_worker.local.engine import Engine
 from twilio_taskrouter_worker.local.server.service import Service
 
@@ -34,6 +35,12 @@ def schema_of(kind: Any) -> Schema:
 def connection_of(worker: Any) -> Any:
     """The connection of a worker, to wait for a step of it that fires no event; None before and after."""
     return worker._connection
+
+
+def console_of(router: LocalTaskRouter) -> ConsoleFacade:
+    """The console's side of a router, to make it read-only, as ``taskrouter replay`` does with a file of the past."""
+    assert router._console is not None
+    return router._console
 
 
 def service_of(router: LocalTaskRouter) -> Service:

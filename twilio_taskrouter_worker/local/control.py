@@ -172,6 +172,8 @@ class Control:
             "Event bridge": router.connection["eb_server"],
             "Health": f"{router.url}/health",
             "Control": f"{router.url}{PREFIX}info",
+            # Without its token, which is not for everybody who sees this page.
+            **({"Console": f"{router.url}/console"} if router._console is not None else {}),
         }
         lines = "".join(
             f"<tr><th>{name}</th><td><code>{escape(value)}</code></td></tr>" for name, value in rows.items()

@@ -456,18 +456,19 @@ class Queries:
         found = self._kernel.schedule.first(count, lambda timer: timer.args[0] is ws)
         return [(timer.due, timer.kind.value, timer.args[1].record) for timer in found]
 
-    def explain(self, workspace_sid: str, task_sid: str) -> Explanation:
+    def explain(self, workspace_sid: str, task_sid: str, most_workers: int | None = None) -> Explanation:
         """Return why a task is, or is not, with a worker, as data whose ``str()`` is a report.
 
         Args:
             workspace_sid: sid of the workspace; the case of its digits does not matter.
             task_sid: sid of the task (``WT``).
+            most_workers: how many workers are explained: those with the fewest failing conditions; None: all.
 
         Raises:
             Rejected: 404, there is no such workspace or task.
         """
         ws = self._kernel.workspace(workspace_sid)
-        return explain(self._kernel, ws, ws.task(task_sid))
+        return explain(self._kernel, ws, ws.task(task_sid), most_workers)
 
 
 def _view(ws: WorkspaceState, reservation: ReservationState) -> model.ReservationView:

@@ -13,6 +13,7 @@ import requests
 
 from tests.integration.local.console.console_client import TIMEOUT, Browser, Live
 from tests.tools.receiver import Receiver
+from tests.tools.seams import service_of
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
@@ -177,7 +178,7 @@ def test_calls_as_programs_of_the_official_helper(browser: Browser) -> None:
     pytest.importorskip("twilio")
     router = browser.router
     worker = router.add_worker("Alice")
-    channel = router._ask(lambda engine: engine.channels(router.workspace_sid, worker))[0].sid
+    channel = service_of(router).engine.channels(router.workspace_sid, worker)[0].sid
     wanted = {
         ("POST", "Workers", "FriendlyName=Bob"): '.workers.create(friendly_name="Bob")',
         ("GET", "Workers?ActivityName=Offline", ""): '.workers.list(activity_name="Offline")',

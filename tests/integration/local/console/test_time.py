@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.integration.local.console.console_client import TIMEOUT, Browser, Live
+from tests.tools.seams import console_of, service_of
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
@@ -103,8 +104,7 @@ def test_a_fork_has_a_console_of_its_own(router: LocalTaskRouter) -> None:
 def test_a_console_that_only_reads(browser: Browser) -> None:
     """Nothing is changed through it; what changes nothing, and forks, which are routers of their own, go on."""
     router = browser.router
-    assert router._console is not None
-    router._console.read_only = True
+    console_of(router).read_only = True
     for method, path in (
         ("POST", f"rest/v1/Workspaces/{router.workspace_sid}/Tasks"),
         ("DELETE", f"rest/v1/Workspaces/{router.workspace_sid}"),
@@ -117,7 +117,7 @@ def test_a_console_that_only_reads(browser: Browser) -> None:
         live.until(lambda: live.state["info"]["read_only"])
         live.send("stream", per_minute=60, task={})
         live.until(lambda: live.other and live.other[-1]["in_reply_to"] == "stream")
-    configuration = router._ask(lambda engine: engine.workflow(router.workspace_sid, router.workflow_sid)).configuration
+    configuration = service_of(router).engine.workflow(router.workspace_sid, router.workflow_sid).configuration
     assert browser.api("POST", "api/workflow", {"sid": router.workflow_sid, "configuration": configuration})["ok"]
     fork = browser.api("POST", "api/fork", {})
     assert requests.get(fork["url"], timeout=TIMEOUT).ok and not router.clock.running

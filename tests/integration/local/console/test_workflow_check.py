@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.local.console.console_client import Browser
+from tests.tools.seams import service_of
 
 
 def check(browser: Browser, configuration: str, sid: str | None = None) -> Any:
@@ -117,13 +118,13 @@ def test_where_the_waiting_tasks_would_go(browser: Browser) -> None:
             }
         }
     )
-    before = router._ask(lambda engine: engine.state_digest())
+    before = service_of(router).engine.state_digest()
     answer = check(browser, text, router.workflow_sid)
     assert answer["ok"] and answer["waiting"] == 3
     assert {move["task_sid"]: move["changed"] for move in answer["moves"]} == {
         sid: kind == "a" for sid, kind in kinds.items()
     }
-    assert router._ask(lambda engine: engine.state_digest()) == before
+    assert service_of(router).engine.state_digest() == before
     browser.rest(f"Workflows/{router.workflow_sid}", Configuration=text, ReEvaluateTasks="true")
     for move in answer["moves"]:
         task = router.task(move["task_sid"])

@@ -6,7 +6,8 @@ Unlike routing, an explanation evaluates all of them, whether or not one has fai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import heapq
+from collections.abc import Callable, Iterable, Iterator
 
 from ..core.kernel import Kernel
 from ..core.plan import Filter, Target
@@ -30,16 +31,22 @@ from .verdicts import (
 )
 
 
-def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> Explanation:
+def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState, most_workers: int | None = None) -> Explanation:
     """Return why a task is, or is not, with a worker.
 
     Args:
         kernel: only read.
         ws: the workspace of the task.
         task: in any status, also final.
+        most_workers: how many workers are explained: those with the fewest failing conditions; None: all.
     """
+    shown = list(ws.workers.values())
+    failing = [_failing(kernel, ws, task, worker) for worker in shown]
+    if most_workers is not None and len(shown) > most_workers:
+        nearest = heapq.nsmallest(most_workers, range(len(shown)), key=failing.__getitem__)
+        shown = [shown[index] for index in nearest]
     # Computed once: the summary needs them as well.
-    workers = verdicts(kernel, ws, task)
+    workers = verdicts(kernel, ws, task, shown)
     return Explanation(
         task_sid=task.record.sid,
         assignment_status=task.record.assignment_status,
@@ -50,6 +57,8 @@ def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> Explanation:
         filters=_filters(ws, task),
         queues=tuple(_queue(ws, task, queue) for queue in ws.queues.values()),
         workers=workers,
+        workers_total=len(failing),
+        suitable_total=failing.count(0),
         warnings=tuple(_warnings(task)),
         offers=tuple(
             Offer(
@@ -73,15 +82,24 @@ def _warnings(task: TaskState) -> Iterator[str]:
             yield f"TargetWorkers of '{task.queue.record.friendly_name}': {warning}"
 
 
-def verdicts(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> tuple[WorkerVerdict, ...]:
-    """Return, for each worker of the workspace, whether it could take the task now and which conditions fail.
+def verdicts(
+    kernel: Kernel, ws: WorkspaceState, task: TaskState, workers: Iterable[WorkerState] | None = None
+) -> tuple[WorkerVerdict, ...]:
+    """Return, for each worker, whether it could take the task now and which conditions fail.
 
     Args:
         kernel: only read.
         ws: the workspace of the task.
         task: the task as it is now.
+        workers: the workers; None: all of the workspace.
     """
-    return tuple(_worker(kernel, ws, task, worker) for worker in ws.workers.values())
+    chosen = ws.workers.values() if workers is None else workers
+    return tuple(_worker(kernel, ws, task, worker) for worker in chosen)
+
+
+def _failing(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> int:
+    """Return how many conditions fail; a fraction of the cost of explaining them."""
+    return sum(not condition.holds(kernel, ws, task, worker) for condition in conditions.of(task))
 
 
 def _summary(ws: WorkspaceState, task: TaskState, workers: tuple[WorkerVerdict, ...]) -> str:

@@ -253,6 +253,10 @@ class Explanation:
     queues: tuple[QueueVerdict, ...]
     workers: tuple[WorkerVerdict, ...]
     offers: tuple[Offer, ...]
+    workers_total: int
+    """How many workers there are, shown or not."""
+    suitable_total: int
+    """How many of them could take the task now."""
     warnings: tuple[str, ...] = ()
     """Ignored parts of the expressions that concern the task, each with its place."""
 

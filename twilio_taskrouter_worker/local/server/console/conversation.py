@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from .live import Live
 
 WATCH_SECONDS: Final = 1.0
-"""The shortest time between two explanations of the watched task: one may take 20 ms with 500 workers."""
+"""The shortest time between two explanations of the watched task."""
+WATCH_SHARE: Final = 0.05
+"""The largest share of the loop's time that explanations may take: with many workers they come less often."""
 
 
 class Conversation:
@@ -94,6 +96,9 @@ class Conversation:
         """Show another workspace."""
         self._live.select(self.viewer, str(message.get("workspace")))
         self._past = None
+        self._wanted.clear()
+        if self._travel is not None:
+            self._travel.cancel()
 
     def watch(self, message: dict[str, Any]) -> None:
         """Report the life of a task, and why it is where it is."""
@@ -139,9 +144,11 @@ class Conversation:
         if self._watched is None or board is None:
             return
         engine = self._service.engine if self._past is None else self._past.engine
-        self._watch_due = self._service.loop.time() + WATCH_SECONDS
+        begun = self._service.loop.time()
         document = life.of_task(engine, self._service.log, board.workspace_sid, self._watched)
         text = encoded({"type": "task", **document, "task": board.row("tasks", self._watched)})
+        ended = self._service.loop.time()
+        self._watch_due = ended + max(WATCH_SECONDS, (ended - begun) / WATCH_SHARE)
         self._service.committer.when_kept(lambda: self.viewer.put(text))
 
     async def _go(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -10,8 +9,8 @@ from ...engine import Engine, Event, Rejected
 from ..events import event_fields
 from ..events.event_log import Entry, EventLog
 
-WORKERS_SHOWN: Final = 200
-"""How many workers an explanation shows: those nearest to taking the task come first."""
+WORKERS_SHOWN: Final = 100
+"""How many workers an explanation shows, those nearest to taking the task: each takes a tenth of a millisecond."""
 
 
 def of_task(engine: Engine, log: EventLog, workspace_sid: str, task_sid: str) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def of_task(engine: Engine, log: EventLog, workspace_sid: str, task_sid: str) ->
     entries = [entry for entry in _entries(log, workspace_sid, task_sid) if entry.event.sequence <= engine.sequence]
     steps = [_step(engine, entry) for entry in reversed(entries)]
     try:
-        explanation = _limited(engine.explain(workspace_sid, task_sid).to_dict())
+        explanation = engine.explain(workspace_sid, task_sid, WORKERS_SHOWN).to_dict()
     except Rejected:
         explanation = None  # it was deleted, or does not exist yet
     return {
@@ -96,15 +95,3 @@ def _reason(event: Event) -> str:
         return "" if code is None else f"reason code {code}"
     reasons = (data.get("target_changed_reason"), data.get("re_evaluated_reason"))
     return next((str(reason) for reason in reasons if reason), "")
-
-
-def _limited(explanation: dict[str, Any]) -> dict[str, Any]:
-    """Return an explanation with a limited number of workers."""
-    workers = explanation["workers"]
-    explanation["workers_total"] = len(workers)
-    explanation["suitable_total"] = sum(worker["suitable"] for worker in workers)
-    if len(workers) > WORKERS_SHOWN:
-        explanation["workers"] = heapq.nsmallest(
-            WORKERS_SHOWN, workers, key=lambda worker: sum(not check["passed"] for check in worker["checks"])
-        )
-    return explanation

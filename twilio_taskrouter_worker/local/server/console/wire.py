@@ -36,11 +36,14 @@ _CONTROL: Final = "/control/"
 Headers = Iterable[tuple[str, str]]
 
 
+_Frame = tuple[float, str, bytes]
+"""A frame as it is kept: real unix seconds, the worker, the frame. There may be thousands in a second."""
+
+
 @attrs.define
 class Exchange:
     """One entry: a request with its answer, a frame, or a webhook."""
 
-    number: int
     at: float
     """Real unix seconds, of its beginning."""
     kind: str
@@ -64,6 +67,8 @@ class Exchange:
     """Of the answer."""
     received: bytes = attrs.field(default=b"", repr=False)
     truncated: bool = False
+    number: int = 0
+    """Grows by one with each entry; set when it is read."""
 
     @property
     def size(self) -> int:
@@ -80,7 +85,7 @@ class Wire:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._entries: deque[Exchange] = deque()
+        self._entries: deque[Exchange | _Frame] = deque()
         self._bytes = 0
         self.last = 0
         """The number of the latest entry; 0: there was none."""
@@ -99,18 +104,12 @@ class Wire:
             path: the path.
             fields: further fields of :class:`Exchange`.
         """
-        self.last += 1
         for name in ("sent", "received"):
             body = fields.get(name) or b""
             if len(body) > BODY_BYTES:
                 fields[name], fields["truncated"] = body[:BODY_BYTES], True
-        entry = Exchange(self.last, fields.pop("at", None) or self._clock(), kind, method, path, **fields)
-        self._entries.append(entry)
-        self._bytes += entry.size
-        while len(self._entries) > KEPT or self._bytes > KEPT_BYTES:
-            self._bytes -= self._entries.popleft().size
-        if self.added is not None:
-            self.added()
+        entry = Exchange(fields.pop("at", None) or self._clock(), kind, method, path, **fields)
+        self._append(entry, entry.size)
 
     def find(self, number: int) -> Exchange | None:
         """Return an entry, or None if it is unknown or was evicted.
@@ -118,9 +117,8 @@ class Wire:
         Args:
             number: its number.
         """
-        if not self._entries or not self._entries[0].number <= number <= self.last:
-            return None
-        return self._entries[number - self._entries[0].number]
+        index = number - (self.last - len(self._entries)) - 1
+        return _read(self._entries[index], number) if 0 <= index < len(self._entries) else None
 
     def backwards(self, before: int) -> Iterator[Exchange]:
         """Iterate over the entries below a number, latest first.
@@ -128,12 +126,23 @@ class Wire:
         Args:
             before: the number.
         """
-        return (entry for entry in reversed(self._entries) if entry.number < before)
+        numbered = zip(range(self.last, 0, -1), reversed(self._entries), strict=False)
+        return (_read(entry, number) for number, entry in numbered if number < before)
 
     def clear(self) -> None:
         """Forget all entries; their numbers are not used again."""
         self._entries.clear()
         self._bytes = 0
+
+    def _append(self, entry: Exchange | _Frame, size: int) -> None:
+        self.last += 1
+        self._entries.append(entry)
+        self._bytes += size
+        while len(self._entries) > KEPT or self._bytes > KEPT_BYTES:
+            evicted = self._entries.popleft()
+            self._bytes -= len(evicted[2]) if isinstance(evicted, tuple) else evicted.size
+        if self.added is not None:
+            self.added()
 
     # -- where it is called --------------------------------------------------------------------------------------------
 
@@ -195,7 +204,7 @@ class Wire:
             frame: the frame.
         """
         if frame is not frames.HEARTBEAT:
-            self.add("frame", "", "", worker_sid=session.worker_sid, received=frames.payload(frame))
+            self._append((self._clock(), session.worker_sid, frame), len(frame))
 
     def webhook(self, posted: Posted) -> None:
         """Note a webhook, answered or not.
@@ -217,6 +226,16 @@ class Wire:
             received_headers=() if reply is None else (("Content-Type", reply.content_type),),
             received=b"" if reply is None else reply.body,
         )
+
+
+def _read(entry: Exchange | _Frame, number: int) -> Exchange:
+    if isinstance(entry, tuple):
+        at, worker_sid, frame = entry
+        payload = frames.payload(frame)
+        cut = payload[:BODY_BYTES]
+        entry = Exchange(at, "frame", "", "", worker_sid=worker_sid, received=cut, truncated=len(cut) < len(payload))
+    entry.number = number
+    return entry
 
 
 def _kind(path: str, method: str, envelope: Envelope | None) -> str | None:
