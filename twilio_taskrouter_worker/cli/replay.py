@@ -218,7 +218,8 @@ def _life(kept: KeptFile, until: int, sid: str) -> Iterator[dict[str, Any]]:
     """Iterate over the events that concern a task."""
     from twilio_taskrouter_worker.local.moments import actor, describe
 
-    for step in kept.steps(0, until):
+    first, last = kept.span(sid)
+    for step in kept.steps(min(first, until), min(last, until)):
         for event in step.events:
             if sid == getattr(event.task, "sid", None) or sid == getattr(event.reservation, "task_sid", None):
                 yield {

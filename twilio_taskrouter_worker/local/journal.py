@@ -57,7 +57,7 @@ class Journal(Protocol):
         """Return the number of the latest entry at or before a moment; 0 if there is none."""
 
     def time_at(self, number: int) -> float | None:
-        """Return the time of an entry; None: it is not there, or evicted."""
+        """Return the time of an entry, or of the state at the start; None: it is not there, or the state is empty."""
 
 
 Ask = Callable[[Callable[[Journal], T]], T]
@@ -222,11 +222,14 @@ class MemoryJournal:
 
     Args:
         engine: the service's engine, before its first recorded entry.
+        start: the time of that state in unix seconds; 0 if it is empty.
         kept: the most entries.
         kept_bytes: the most bytes of rows and snapshots.
     """
 
-    def __init__(self, engine: Engine, kept: int = KEPT_ENTRIES, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(
+        self, engine: Engine, start: float = 0.0, kept: int = KEPT_ENTRIES, kept_bytes: int = KEPT_BYTES
+    ) -> None:
         self._engine = engine
         self._kept, self._kept_bytes = kept, kept_bytes
         self._closed: deque[_Segment] = deque()
@@ -237,7 +240,9 @@ class MemoryJournal:
         self._after = 0
         self._open: list[Row] = []
         self._times = array("d")
-        """Of the entries from ``first`` on."""
+        """Of the entries after ``first``."""
+        self._start = start
+        """The time of the state after ``first``; 0 if it is empty."""
 
     @property
     def first(self) -> int:
@@ -277,6 +282,7 @@ class MemoryJournal:
         while self.count - self._closed[0].after > self._kept or self._bytes > self._kept_bytes:
             gone = self._closed.popleft()
             self._bytes -= gone.size
+            self._start = self._times[gone.count - 1]
             del self._times[: gone.count]
             if not self._closed:
                 break
@@ -337,9 +343,11 @@ class MemoryJournal:
         return self.first + bisect_right(self._times, moment)
 
     def time_at(self, number: int) -> float | None:
-        """Return the time of an entry in unix seconds; None: it is not there, or evicted.
+        """Return the time of an entry in unix seconds; None: it is not there, or evicted, or the state is empty.
 
         Args:
             number: of the entry.
         """
+        if number == self.first:
+            return self._start or None
         return self._times[number - self.first - 1] if self.first < number <= self.count else None

@@ -13,6 +13,7 @@ import sqlite3
 import stat
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -25,7 +26,7 @@ from .database_files import DatabaseFiles, damaged
 from .database_journal import DatabaseJournal
 from .journal import Journal, Place, Step, walk
 from .moments import View
-from .tables import Header, chained, check_database, read_clock, read_header, sqlite_errors, table_names
+from .tables import Header, chained, check_database, read_clock, read_header, read_snapshots, sqlite_errors, table_names
 from .time_machine import checked, find, view_of
 
 if TYPE_CHECKING:
@@ -112,6 +113,31 @@ class KeptFile:
             clock = (view.time.timestamp(), time.time(), False)
             self._connection.execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?)", clock)
             self._connection.execute("COMMIT")
+
+    def span(self, sid: str) -> tuple[int, int]:
+        """Return the entries among which a task can have been there: those after a number, up to another one.
+
+        Applying only these takes a fraction of the time that the whole journal takes.
+
+        Args:
+            sid: the task.
+        """
+        with sqlite_errors(self.path):
+            # Its creation does not name it, but what was done with it does.
+            named = self._connection.execute(
+                "SELECT MIN(number), MAX(number) FROM journal WHERE instr(entry, ?) > 0", (sid,)
+            ).fetchone()
+        there: list[int] = [number for number in named if number is not None]
+        elsewhere: list[int] = []
+        for snapshot in read_snapshots(self._connection, self.path, "number", self.count):
+            found = sid.encode() in zlib.decompress(snapshot.state)
+            (there if found else elsewhere).append(snapshot.number)
+        if not there:
+            return 0, self.count
+        return (
+            max((number for number in elsewhere if number < min(there)), default=0),
+            min((number for number in elsewhere if number > max(there)), default=self.count),
+        )
 
     def steps(self, after: int, up_to: int) -> Iterator[Step]:
         """Apply entries once more, one by one.

@@ -109,12 +109,14 @@ def _build(
     start = None if store is None or kept is None else starting_point(store)
     if options.origin is not None:
         engine = options.origin.stretch.engine()
+        clock.not_before(engine.now)
     elif start is not None:
         engine = start.engine
     else:
         engine = Engine(account_sid=own.account_sid, seed=header.seed, rules=header.rules)
     rules = DEFAULT_SERVICE_RULES if options.rules is None else options.rules.service_rules()
-    committer = Committer(loop, store, MemoryJournal(engine) if store is None else None)
+    began = clock.now() if options.origin is not None else 0.0
+    committer = Committer(loop, store, MemoryJournal(engine, began) if store is None else None)
     service = Service(loop, engine, clock, own.auth_token, key, committer, rules, options.event_delay)
     if options.origin is not None:
         _go_on(service, options.origin)
@@ -143,7 +145,6 @@ def _go_on(service: Service, origin: Origin) -> None:
         if entry.event.sequence <= service.engine.sequence:
             service.log.add(entry)
     service.facts.add(fact for fact in origin.facts if fact.at <= service.engine.now)
-    service.clock.not_before(service.engine.now)
 
 
 def _new_header(options: OpeningOptions) -> Header:

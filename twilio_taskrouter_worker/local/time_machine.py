@@ -155,7 +155,7 @@ class Found:
 
     number: int
     time: float | None
-    """Unix seconds; None: that of the state."""
+    """Unix seconds; None: before the first entry."""
     stretch: Stretch
 
 
@@ -185,9 +185,9 @@ def _time(found: Found, place: Place, now: float) -> float:
     """Return the time of a moment in unix seconds."""
     if found.time is not None:
         return found.time
-    # There is no entry before it: the state knows its time, unless it is empty.
+    # The state is empty: nothing had happened yet.
     following: float | None = place.ask(lambda journal: journal.time_at(found.number + 1))
-    return found.stretch.engine().now or following or now
+    return following or now
 
 
 def checked(moment: object, source: object) -> int | float:
@@ -231,9 +231,9 @@ def find(journal: Journal, wanted: int | float, now: float) -> Found:
         if not journal.first <= wanted <= journal.count:
             raise ValueError(f"The journal has the moments {journal.first} to {journal.count}, but not {wanted}.")
         return Found(wanted, journal.time_at(wanted), journal.stretch(wanted))
-    earliest = journal.time_at(journal.first + 1)
-    if wanted > now or (journal.first and earliest is not None and wanted < earliest):
-        start = f"from {_text(earliest)} " if journal.first and earliest is not None else ""
+    earliest = journal.time_at(journal.first)
+    if wanted > now or (earliest is not None and wanted + _ROUNDING < earliest):
+        start = "" if earliest is None else f"from {_text(earliest)} "
         raise ValueError(f"The journal goes {start}to {_text(now)} by the router's clock, so not to {_text(wanted)}.")
     # A datetime has microseconds, so the time of an entry may have been rounded down.
     number = journal.number_at(wanted + _ROUNDING)

@@ -20,7 +20,7 @@ from tests.tools.seams import digest_of, service_of
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.cli.app import run
 from twilio_taskrouter_worker.errors import StoreError
-from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, kept_file
+from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, kept_file, pacing
 from twilio_taskrouter_worker.local.kept_file import open_kept_file, serve_kept_file
 
 START = datetime(2027, 1, 15, 14, 0, tzinfo=timezone.utc).timestamp()
@@ -103,6 +103,31 @@ def test_as_data(router: LocalTaskRouter, path: Path, capsys: pytest.CaptureFixt
     assert workspace["queues"][0]["waiting"] == 1
     assert workspace["latest"][-1]["actor"] == "timer"
     assert printed(capsys, str(path), "--at", "0")["workers"] == []
+
+
+def test_only_the_entries_around_a_task_are_applied(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The snapshots of a long journal tell where a task can be; its life is that of the whole journal."""
+    monkeypatch.setattr(pacing, "DISTANCE", 20)
+    monkeypatch.setattr(pacing, "SHARE", 0)
+    tasks = []
+    with LocalTaskRouter(db=path, clock=Clock.virtual(START)) as router:
+        for number in range(6):
+            for more in range(10):
+                router.add_worker(f"W{number}-{more}")
+            tasks.append(router.create_task({}))
+            for _ in range(number):
+                router.clock.advance(100)
+                router.add_queue(f"{number} {router.clock.now()}")
+            router.cancel_task(tasks[-1])
+            router.clock.advance(1000)
+        whole = {task: [moment.number for moment in router.history().about(task)] for task in tasks}
+    with open_kept_file(path) as kept:
+        for task, numbers in whole.items():
+            first, last = kept.span(task)
+            assert first < numbers[0] <= numbers[-1] <= last
+        assert kept.span(tasks[5])[0] > 20
+        assert kept.span(tasks[0])[1] < kept.count
+        assert kept.span("WT0") == (0, kept.count)
 
 
 @pytest.mark.parametrize("how", ["running", "stopped", "killed"])

@@ -173,6 +173,10 @@ def test_a_moment_between_two_entries(make: Callable[[], LocalTaskRouter]) -> No
         assert "90 s old" in str(view.explain(task))
         with router.fork(view.time) as fork:
             assert fork.clock.now() == START + 90
+            assert fork.at(0).time == view.time
+            assert fork.at(view.time).number == 0
+            with pytest.raises(ValueError, match="The journal goes from 2027-01-15T08:01:30"):
+                fork.at(view.time - timedelta(seconds=1))
 
 
 def test_the_time_of_a_moment_finds_it() -> None:
