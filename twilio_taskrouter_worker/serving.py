@@ -223,14 +223,20 @@ class Server:
     def _on_executor(self, executor: Executor, job: Job, handler: Handler) -> Handler:
         """Return a function that runs the handler on the executor and blocks until it has ended."""
 
+        def here() -> Decision:
+            # A handler that disconnects must not wait for itself.
+            job.thread = threading.get_ident()
+            return handler(*job.args)
+
         @wraps(handler)
         def wait_for_it(reservation: Reservation) -> Any:
-            future = remote.submit(executor, job.event, handler, job.args, lambda: handler(reservation))
+            future = remote.submit(executor, job.event, handler, job.args, here)
             # The bound: an executor whose processes are gone for good may never end it.
             while not wait([future], CLOSED_CHECK).done:
                 if self._work.closed.is_set():
                     future.cancel()
                     raise _Abandoned("The worker was disconnected")
+            job.thread = threading.get_ident()
             return remote.result(future, executor, job.event, handler)
 
         return wait_for_it
@@ -255,10 +261,13 @@ class Server:
     def _decide(self, reservation: Reservation, decided: Decided, job: Job, listener: Listener) -> None:
         job.thread = threading.get_ident()
         try:
-            if reservation.status == "pending" and isinstance(decided, Reject):
-                self._reject(reservation, decided.activity)
             # The callback may have accepted it by its handle, and the event may still be on its way.
-            elif self._accept(reservation, uncertain=True):
+            if isinstance(decided, Reject) and reservation.status == "pending":
+                self._reject(reservation, decided.activity)
+                taken = not self._is_over(reservation)
+            else:
+                taken = self._accept(reservation, uncertain=True)
+            if taken:
                 self._carry_out(reservation, decided)
         except ClosedError:
             self._log(logging.INFO, reservation, "the worker was disconnected before a decision was carried out")
@@ -268,7 +277,12 @@ class Server:
             self._work.remove(job)
 
     def _reject(self, reservation: Reservation, activity: str | Activity | None) -> None:
-        sid = None if activity is None else self._worker._state.find_activity("activity", activity).sid
+        sid: str | None = None
+        if activity is not None:
+            try:
+                sid = self._worker._state.find_activity("activity", activity).sid
+            except (ValueError, TypeError) as error:
+                self._log(logging.ERROR, reservation, "the activity %r could not be set: %s", activity, error)
         call = partial(reservation.reject, activity_sid=sid)
         self._insist(reservation, call, lambda: reservation.status != "pending")
 

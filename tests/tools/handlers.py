@@ -27,6 +27,9 @@ def as_asked(handle: ReservationHandle) -> Any:
     if asked["do"] == "accept":
         handle.accept().result(PATIENCE)
         return asked["value"]
+    if asked["do"] == "accept and reject":
+        handle.accept().result(PATIENCE)
+        return Reject(asked["value"])
     makes: dict[str, Any] = {"complete": Complete, "reject": Reject, "transfer": Transfer, "wrap up": WrapUp}
     return makes[asked["do"]](asked["value"]) if asked["do"] in makes else asked["value"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -110,6 +111,19 @@ def test_reject_rejects_what_is_pending(router: LocalTaskRouter, alice: str) -> 
             eventually(lambda: worker.activity_name == "Unavailable", SOON)
 
 
+def test_reject_with_an_activity_that_does_not_exist(
+    router: LocalTaskRouter, alice: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is rejected nevertheless, and the log says which activity could not be set."""
+    worker = new_worker(router, alice)
+    with ThreadPoolExecutor(1) as pool:
+        worker.once("reservation_created", lambda reservation: Reject("Lunch"), executor=pool)
+        with worker:
+            router.create_task()
+            eventually(lambda: router.reservations()[0].reservation_status == "rejected", SOON)
+    assert "the activity 'Lunch' could not be set" in caplog.text
+
+
 def test_transfer_accepts_before(router: LocalTaskRouter, alice: str) -> None:
     """A pending reservation cannot be transferred, so it is accepted first."""
     router.add_worker("Bob", activity="Offline")
@@ -187,6 +201,25 @@ def test_a_handler_on_threads_that_outlives_the_worker(router: LocalTaskRouter, 
     assert router.task(task).assignment_status == "assigned"
 
 
+def test_a_handler_on_threads_that_disconnects(router: LocalTaskRouter, alice: str) -> None:
+    """It does not wait for itself."""
+    worker = new_worker(router, alice)
+    took: list[float] = []
+
+    with ThreadPoolExecutor(1) as pool:
+
+        @worker.serve(executor=pool)
+        def leave(reservation: Reservation) -> None:
+            begun = time.monotonic()
+            worker.disconnect(SOON)
+            took.append(time.monotonic() - begun)
+
+        worker.connect()
+        router.create_task()
+        eventually(lambda: took, SOON)
+    assert took[0] < SOON / 2
+
+
 # -- in other processes ----------------------------------------------------------------------------------------------
 
 
@@ -220,6 +253,17 @@ def test_a_callback_in_another_process_decides(
     with worker:
         task = becomes(router, router.create_task(attributes={"do": do, "value": value}), status)
     assert (task.reason, errors) == (reason, [])
+
+
+def test_a_callback_that_accepts_and_then_rejects(router: LocalTaskRouter, alice: str, processes: Executor) -> None:
+    """An accepted reservation is given back, also where the worker has not yet learned that it is accepted."""
+    worker = new_worker(router, alice)
+    worker.once("reservation_created", handlers.as_asked, executor=processes)
+    with worker:
+        task = router.create_task(attributes={"do": "accept and reject", "value": "Unavailable"})
+        eventually(lambda: [each.reservation_status for each in router.reservations()] == ["completed"], SOON)
+        assert becomes(router, task, "pending")
+        assert worker.activity_name == "Unavailable"
 
 
 def test_what_was_open_is_decided_about(router: LocalTaskRouter, alice: str, processes: Executor) -> None:
@@ -362,15 +406,22 @@ def test_a_callback_that_was_canceled_with_its_executor(router: LocalTaskRouter,
     """It never ran, and that is an error."""
     worker = new_worker(router, alice)
     errors = errors_of(worker)
-    busy = threading.Event()
-    pool = ThreadPoolExecutor(1)
+    busy, submitted = threading.Event(), threading.Semaphore(0)
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, function: Any, /, *args: Any, **fields: Any) -> Future[Any]:
+            future = super().submit(function, *args, **fields)
+            submitted.release()
+            return future
+
+    pool = Pool(1)
     try:
         pool.submit(busy.wait, SOON)
+        assert submitted.acquire(timeout=SOON)
         worker.on("reservation_created", handlers.where, executor=pool)
         with worker:
             router.create_task()
-            eventually(lambda: worker.reservations, SOON)
-            eventually(lambda: pool._work_queue.qsize(), SOON)
+            assert submitted.acquire(timeout=SOON)
             pool.shutdown(wait=False, cancel_futures=True)
             eventually(lambda: errors, SOON)
             assert "CancelledError" in errors[0].message
