@@ -3,8 +3,7 @@
 See :meth:`~twilio_taskrouter_worker.Worker.serve`. Handlers run on threads of their own, so that events are processed
 meanwhile, for example the end of the reservation that a handler works on.
 
-**Invariant.** Each reservation is handled by one thread at a time (``_taken``), and every step can be repeated: before
-a call is sent again the reservation is read, so a call whose answer was lost is not carried out twice.
+**Invariant.** Each reservation is handled by one thread at a time (``_taken``).
 """
 
 from __future__ import annotations
@@ -12,43 +11,28 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, wait
-from functools import partial, wraps
+from collections.abc import Callable
+from concurrent.futures import Executor, wait
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _checks
 from ._bridge import remote, reporting
+from ._bridge.steps import Steps
 from ._bridge.work import Job, Work
 from ._executors import check_executor, check_portable
-from ._log import CALLBACKS, name_of
-from .activity import Activity
-from .decisions import Complete, Decided, Decision, Reject, Transfer, WrapUp, decision
-from .errors import (
-    AuthorizationError,
-    ClosedError,
-    InvalidAnswerError,
-    NetworkError,
-    NotFoundError,
-    RateLimitedError,
-    RequestError,
-    RequestTimeoutError,
-    ServerError,
-)
-from .events import Emitter, Listener, check_callback, is_same_function
+from ._log import name_of
+from .decisions import Complete, Decided, Decision, Reject, decision
+from .errors import ClosedError
+from .events import Listener, check_callback, is_same_function
 
 if TYPE_CHECKING:
     from .reservation import Reservation
     from .reservation_handle import ReservationHandle
-    from .transfer import OutgoingTransfer
     from .worker import Worker
 
 __all__ = ["HandleHandler", "Handler", "OnError", "Server"]
 
-OPEN = frozenset({"accepted", "wrapping"})
-RETRY_FIRST = 0.5
-RETRY_MAX = 15.0
-"""Seconds before a call whose outcome is unknown is retried; doubled from RETRY_FIRST up to this."""
 REJECT_PAUSE = 1.0
 REJECT_PAUSE_MAX = 60.0
 """Seconds before a task that failed repeatedly is returned to its queue; doubled from REJECT_PAUSE up to this."""
@@ -63,9 +47,6 @@ HandleHandler = Callable[["ReservationHandle"], Decision]
 """A handler in another process."""
 OnError = Literal["reject", "leave"]
 
-# Transient: the service may have acted, or will do so on a retry.
-_PASSING = (NetworkError, RequestTimeoutError, ServerError, RateLimitedError, InvalidAnswerError)
-
 
 class _Abandoned(ClosedError):
     """The worker was disconnected while a handler ran on an executor."""
@@ -77,6 +58,7 @@ class Server:
     def __init__(self, worker: Worker, work: Work) -> None:
         self._worker = worker
         self._work = work
+        self._steps = Steps(worker, work)
         self._on_error: OnError = "reject"
         self._concurrency = 1
         # Guards all below.
@@ -86,7 +68,6 @@ class Server:
         self._queue: deque[tuple[Reservation, Job]] = deque()
         self._taken: set[str] = set()
         self._threads = 0
-        self._declined: list[Reservation] = []
         # By task sid: how often its handler raised here.
         self._failures: dict[str, int] = {}
 
@@ -153,12 +134,12 @@ class Server:
         with self._lock:
             waiting = list(self._queue)
             self._queue = deque(each for each in waiting if each[0].status != "pending")
-            self._declined = []
+            declined = self._steps.declined = []
         for reservation, job in waiting:
             if reservation.status == "pending":
-                self._declined.append(reservation)
+                declined.append(reservation)
                 self._done(reservation, job)
-        return self._declined
+        return declined
 
     def _run(self) -> None:
         while (taken := self._next()) is not None:
@@ -167,7 +148,7 @@ class Server:
             try:
                 self._serve(reservation, job)
             except ClosedError:
-                self._log(logging.INFO, reservation, "the worker was disconnected before it had ended")
+                self._steps.log(logging.INFO, reservation, "the worker was disconnected before it had ended")
             except BaseException as error:
                 self._report(job, error)
             finally:
@@ -190,11 +171,11 @@ class Server:
     # -- one reservation -------------------------------------------------------------------------------------------
 
     def _serve(self, reservation: Reservation, job: Job) -> None:
-        if not self._accept(reservation):
+        if not self._steps.accept(reservation):
             return
         if reservation.status == "wrapping":
             # An earlier process ran the handler, but not this last step.
-            self._complete(reservation, None)
+            self._steps.carry_out(reservation, Complete())
             return
         # Read for each reservation: a handler that was registered again replaces the old one for those still in the
         # queue.
@@ -217,8 +198,8 @@ class Server:
         else:
             with self._lock:
                 self._failures.pop(reservation.task.sid, None)
-        if not self._is_over(reservation):
-            self._carry_out(reservation, decided)
+        if not self._steps.is_over(reservation):
+            self._steps.carry_out(reservation, decided)
 
     def _on_executor(self, executor: Executor, job: Job, handler: Handler) -> Handler:
         """Return a function that runs the handler on the executor and blocks until it has ended."""
@@ -263,179 +244,18 @@ class Server:
         try:
             # The callback may have accepted it by its handle, and the event may still be on its way.
             if isinstance(decided, Reject) and reservation.status == "pending":
-                self._reject(reservation, decided.activity)
-                taken = not self._is_over(reservation)
+                self._steps.reject(reservation, decided.activity)
+                taken = not self._steps.is_over(reservation)
             else:
-                taken = self._accept(reservation, uncertain=True)
+                taken = self._steps.accept(reservation, uncertain=True)
             if taken:
-                self._carry_out(reservation, decided)
+                self._steps.carry_out(reservation, decided)
         except ClosedError:
-            self._log(logging.INFO, reservation, "the worker was disconnected before a decision was carried out")
+            self._steps.log(logging.INFO, reservation, "the worker was disconnected before a decision was carried out")
         except BaseException as error:
             self._report(job, error, listener)
         finally:
             self._work.remove(job)
-
-    def _reject(self, reservation: Reservation, activity: str | Activity | None) -> None:
-        sid: str | None = None
-        if activity is not None:
-            try:
-                sid = self._worker._state.find_activity("activity", activity).sid
-            except (ValueError, TypeError) as error:
-                self._log(logging.ERROR, reservation, "the activity %r could not be set: %s", activity, error)
-        call = partial(reservation.reject, activity_sid=sid)
-        self._insist(reservation, call, lambda: reservation.status != "pending")
-
-    # -- steps ---------------------------------------------------------------------------------------------------------
-
-    def _accept(self, reservation: Reservation, uncertain: bool = False) -> bool:
-        """Accept it if it is pending; return False if it is not to be handled here.
-
-        ``uncertain``: it may have been accepted already, so a refusal is not a failure.
-        """
-        for _ in self._tries():
-            if reservation.status != "pending":
-                return not self._is_over(reservation)
-            if self._worker.stopping.is_set():
-                self._declined.append(reservation)
-                return False
-            error = self._make(reservation.accept)
-            if error is None:
-                return not self._is_over(reservation)
-            if not self._refresh(reservation):
-                return False
-            if not _may_pass(error):
-                if uncertain and reservation.status in OPEN:
-                    # The request before this one had been carried out.
-                    return not self._is_over(reservation)
-                self._log(logging.WARNING, reservation, "could not be accepted: %s", error)
-                return False
-            uncertain = True
-        return False
-
-    def _carry_out(self, reservation: Reservation, decided: Decided) -> None:
-        if isinstance(decided, Complete):
-            self._complete(reservation, decided.reason)
-        elif isinstance(decided, WrapUp):
-            self._wrap_up(reservation, decided.reason)
-        elif isinstance(decided, Transfer):
-            self._transfer(reservation, decided)
-        else:
-            self._give_back(reservation, decided.activity)
-
-    def _complete(self, reservation: Reservation, reason: str | None) -> None:
-        task = reservation.task
-        outgoing = task.transfers.outgoing
-        # A task that was transferred belongs to another worker: only the reservation may be completed.
-        if reason is None or (outgoing is not None and outgoing.status in ("initiated", "complete")):
-            self._insist(reservation, reservation.complete, lambda: self._is_over(reservation))
-        else:
-            self._insist(reservation, lambda: task.complete(reason), lambda: self._is_over(reservation))
-
-    def _wrap_up(self, reservation: Reservation, reason: str | None) -> None:
-        def wrap() -> Future[Any]:
-            return reservation.wrap() if reason is None else reservation.task.wrap_up(reason=reason)
-
-        self._insist(reservation, wrap, lambda: reservation.status != "accepted")
-
-    def _give_back(self, reservation: Reservation, activity: str | Activity | None) -> None:
-        queue = reservation.task.queue_sid
-        if activity is not None:
-            try:
-                self._worker.set_activity(activity).result()
-            except (ValueError, TypeError, RequestError) as error:
-                self._log(logging.ERROR, reservation, "the activity %r could not be set: %s", activity, error)
-        if queue is None:
-            self._log(logging.ERROR, reservation, "cannot be returned: its task is not in a queue; it stays accepted")
-            return
-        self._transfer(reservation, Transfer(queue))
-
-    def _transfer(self, reservation: Reservation, transfer: Transfer) -> None:
-        task = reservation.task
-
-        def started() -> bool:
-            return task.transfers.outgoing is not None and task.transfers.outgoing.status == "initiated"
-
-        def start() -> Future[Any]:
-            return task.transfer(
-                transfer.to, mode=transfer.mode, priority=transfer.priority, attributes=transfer.attributes
-            )
-
-        # An earlier run may have started it.
-        if not self._insist(reservation, start, lambda: started() or self._is_over(reservation)):
-            return
-        outgoing = task.transfers.outgoing
-        if outgoing is None or self._is_over(reservation):
-            return
-        if not (outgoing.type == "QUEUE" and outgoing.mode == "COLD") and not self._has_gone(reservation, outgoing):
-            why = outgoing.transfer_failed_reason
-            self._log(logging.ERROR, reservation, "its transfer ended as %s: %s", outgoing.status, why)
-            return
-        self._insist(reservation, reservation.complete, lambda: self._is_over(reservation))
-
-    def _has_gone(self, reservation: Reservation, outgoing: OutgoingTransfer) -> bool:
-        """Block until a transfer ends; return whether the other side took the task."""
-        over = threading.Event()
-        ends: list[tuple[Emitter, str]] = [
-            *((outgoing, event) for event in ("completed", "failed", "canceled")),
-            *((reservation, event) for event in ("completed", "canceled")),
-        ]
-        for emitter, event in ends:
-            emitter._attach(event, Listener(lambda _: over.set()))
-        # The listeners were attached before the first check, so no end is missed; the bound covers a status that a
-        # reload changed without an event.
-        while outgoing.status == "initiated" and not self._is_over(reservation) and not self._work.closed.is_set():
-            over.wait(1.0)
-        return outgoing.status == "complete"
-
-    # -- calls that must not get lost ------------------------------------------------------------------------------
-
-    def _insist(self, reservation: Reservation, call: Callable[[], Future[Any]], done: Callable[[], bool]) -> bool:
-        """Make a call until it succeeds or is ``done``; return False if it is refused.
-
-        The reservation is read after each failure.
-        """
-        for _ in self._tries():
-            if done():
-                return True
-            error = self._make(call)
-            if error is None:
-                return True
-            if not self._refresh(reservation) or done():
-                return True
-            if not _may_pass(error):
-                self._log(logging.ERROR, reservation, "the handler's decision was refused: %s", error)
-                return False
-        return False
-
-    def _tries(self) -> Iterator[None]:
-        """Yield before each attempt, with growing pauses; ends when the worker is disconnected."""
-        pause = RETRY_FIRST
-        while not self._work.closed.is_set():
-            yield
-            self._work.closed.wait(pause)
-            pause = min(2 * pause, RETRY_MAX)
-
-    def _make(self, call: Callable[[], Future[Any]]) -> RequestError | None:
-        try:
-            call().result()
-        except RequestError as error:
-            return error
-        return None
-
-    def _refresh(self, reservation: Reservation) -> bool:
-        """Read the reservation again; return False if it no longer exists."""
-        try:
-            reservation.fetch_latest_version().result()
-        except NotFoundError:
-            return False
-        except RequestError:
-            pass
-        return True
-
-    def _is_over(self, reservation: Reservation) -> bool:
-        """Whether the reservation or its task has ended."""
-        return reservation.status not in OPEN or reservation.task.status in ("completed", "canceled")
 
     def _pause_before_reject(self, reservation: Reservation) -> None:
         """Pause before a task that failed before is returned: the service may offer it to this worker again at once."""
@@ -457,13 +277,3 @@ class Server:
             connection.dispatcher.callback_failed(self._worker, listener, job, error)
         else:
             reporting.callback_failed(job.args[0].worker_sid, self._worker, job.event, job.args, listener, error)
-
-    def _log(self, level: int, reservation: Reservation, text: str, *args: object) -> None:
-        worker_sid = reservation.worker_sid
-        extra = reporting.subject(worker_sid, self._worker, "reservation_created", (reservation,))
-        CALLBACKS.log(level, f"Worker %s: reservation %s: {text}", worker_sid, reservation.sid, *args, extra=extra)
-
-
-def _may_pass(error: RequestError) -> bool:
-    """Whether a retry of the same call may succeed; an expired token may be renewed."""
-    return isinstance(error, _PASSING) or (isinstance(error, AuthorizationError) and error.status == 401)

@@ -13,6 +13,7 @@ from tests.integration.client.test_existing import leave_open, new_worker, set_c
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import Complete, Reject, Reservation, TaskRouterError, Transfer, Worker, WrapUp
 from twilio_taskrouter_worker import serving as serving_module
+from twilio_taskrouter_worker._bridge import steps
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 SOON = 10.0
@@ -78,7 +79,7 @@ def test_what_a_value_does(router: LocalTaskRouter, alice: str, value: Any, stat
 
 def test_nothing_waits_without_need(router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pauses between tries are for calls that failed."""
-    monkeypatch.setattr(serving_module, "RETRY_FIRST", 60.0)
+    monkeypatch.setattr(steps, "RETRY_FIRST", 60.0)
     worker = new_worker(router, alice)
     worker.serve(lambda reservation: "at once")
     with worker:
@@ -273,7 +274,7 @@ def test_calls_that_fail_and_may_pass(
     router: LocalTaskRouter, alice: str, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are made again until they succeed; the handler runs once."""
-    monkeypatch.setattr(serving_module, "RETRY_FIRST", 0.02)
+    monkeypatch.setattr(steps, "RETRY_FIRST", 0.02)
     calls: list[str] = []
     worker = new_worker(router, alice)
 
@@ -296,7 +297,7 @@ def test_calls_that_fail_and_may_pass(
 
 def test_an_answer_that_comes_too_late(router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service accepts after the client has given up: the second try is refused, and the reservation is ours."""
-    monkeypatch.setattr(serving_module, "RETRY_FIRST", 1.0)
+    monkeypatch.setattr(steps, "RETRY_FIRST", 1.0)
     calls: list[str] = []
     worker = Worker(router.token(alice), request_timeout=0.5, **router.connection)
     worker.serve(lambda reservation: calls.append(reservation.sid))

@@ -73,6 +73,7 @@ IMPURE_SIBLINGS = {
     "returning",
     "settings",
     "signaling",
+    "steps",
     "stopping",
     "stream",
     "threads",

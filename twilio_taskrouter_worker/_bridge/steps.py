@@ -1,0 +1,259 @@
+"""The steps by which a Worker carries out decisions about its reservations.
+
+They block, on the threads of ``serve`` only. Every step can be repeated: before a call is sent again the reservation is
+read, so a call whose answer was lost is not carried out twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .._log import CALLBACKS
+from ..activity import Activity
+from ..decisions import Complete, Decided, Transfer, WrapUp
+from ..errors import (
+    AuthorizationError,
+    InvalidAnswerError,
+    NetworkError,
+    NotFoundError,
+    RateLimitedError,
+    RequestError,
+    RequestTimeoutError,
+    ServerError,
+)
+from ..events import Emitter, Listener
+from . import reporting
+from .work import Work
+
+if TYPE_CHECKING:
+    from ..reservation import Reservation
+    from ..transfer import OutgoingTransfer
+    from ..worker import Worker
+
+__all__ = ["Steps"]
+
+OPEN = frozenset({"accepted", "wrapping"})
+RETRY_FIRST = 0.5
+RETRY_MAX = 15.0
+"""Seconds before a call whose outcome is unknown is retried; doubled from RETRY_FIRST up to this."""
+
+# Transient: the service may have acted, or will do so on a retry.
+_PASSING = (NetworkError, RequestTimeoutError, ServerError, RateLimitedError, InvalidAnswerError)
+
+
+class Steps:
+    """Accepting reservations, and carrying out decisions about them.
+
+    Args:
+        worker: The worker.
+        work: Its jobs; when they are closed, no call is made any more.
+    """
+
+    def __init__(self, worker: Worker, work: Work) -> None:
+        self._worker = worker
+        self._work = work
+        self.declined: list[Reservation] = []
+        """Reservations that were not accepted since the worker is stopping."""
+
+    def accept(self, reservation: Reservation, uncertain: bool = False) -> bool:
+        """Accept a reservation if it is pending; blocks.
+
+        Args:
+            reservation: The reservation.
+            uncertain: Whether it may have been accepted already, so that a refusal is not a failure.
+
+        Returns:
+            Whether it is accepted or wrapping; False if it is not to be handled here.
+        """
+        for _ in self._tries():
+            if reservation.status != "pending":
+                return not self.is_over(reservation)
+            if self._worker.stopping.is_set():
+                self.declined.append(reservation)
+                return False
+            error = self._make(reservation.accept)
+            if error is None:
+                return not self.is_over(reservation)
+            if not self._refresh(reservation):
+                return False
+            if not _may_pass(error):
+                if uncertain and reservation.status in OPEN:
+                    # The request before this one had been carried out.
+                    return not self.is_over(reservation)
+                self.log(logging.WARNING, reservation, "could not be accepted: %s", error)
+                return False
+            uncertain = True
+        return False
+
+    def carry_out(self, reservation: Reservation, decided: Decided) -> None:
+        """Act on a decision about an accepted reservation; blocks.
+
+        Args:
+            reservation: The reservation.
+            decided: The decision.
+        """
+        if isinstance(decided, Complete):
+            self._complete(reservation, decided.reason)
+        elif isinstance(decided, WrapUp):
+            self._wrap_up(reservation, decided.reason)
+        elif isinstance(decided, Transfer):
+            self._transfer(reservation, decided)
+        else:
+            self._give_back(reservation, decided.activity)
+
+    def _complete(self, reservation: Reservation, reason: str | None) -> None:
+        task = reservation.task
+        outgoing = task.transfers.outgoing
+        # A task that was transferred belongs to another worker: only the reservation may be completed.
+        if reason is None or (outgoing is not None and outgoing.status in ("initiated", "complete")):
+            self._insist(reservation, reservation.complete, lambda: self.is_over(reservation))
+        else:
+            self._insist(reservation, lambda: task.complete(reason), lambda: self.is_over(reservation))
+
+    def _wrap_up(self, reservation: Reservation, reason: str | None) -> None:
+        def wrap() -> Future[Any]:
+            return reservation.wrap() if reason is None else reservation.task.wrap_up(reason=reason)
+
+        self._insist(reservation, wrap, lambda: reservation.status != "accepted")
+
+    def _give_back(self, reservation: Reservation, activity: str | Activity | None) -> None:
+        queue = reservation.task.queue_sid
+        if activity is not None:
+            try:
+                self._worker.set_activity(activity).result()
+            except (ValueError, TypeError, RequestError) as error:
+                self.log(logging.ERROR, reservation, "the activity %r could not be set: %s", activity, error)
+        if queue is None:
+            self.log(logging.ERROR, reservation, "cannot be returned: its task is not in a queue; it stays accepted")
+            return
+        self._transfer(reservation, Transfer(queue))
+
+    def _transfer(self, reservation: Reservation, transfer: Transfer) -> None:
+        task = reservation.task
+
+        def started() -> bool:
+            return task.transfers.outgoing is not None and task.transfers.outgoing.status == "initiated"
+
+        def start() -> Future[Any]:
+            return task.transfer(
+                transfer.to, mode=transfer.mode, priority=transfer.priority, attributes=transfer.attributes
+            )
+
+        # An earlier run may have started it.
+        if not self._insist(reservation, start, lambda: started() or self.is_over(reservation)):
+            return
+        outgoing = task.transfers.outgoing
+        if outgoing is None or self.is_over(reservation):
+            return
+        if not (outgoing.type == "QUEUE" and outgoing.mode == "COLD") and not self._has_gone(reservation, outgoing):
+            why = outgoing.transfer_failed_reason
+            self.log(logging.ERROR, reservation, "its transfer ended as %s: %s", outgoing.status, why)
+            return
+        self._insist(reservation, reservation.complete, lambda: self.is_over(reservation))
+
+    def _has_gone(self, reservation: Reservation, outgoing: OutgoingTransfer) -> bool:
+        """Block until a transfer ends; return whether the other side took the task."""
+        over = threading.Event()
+        ends: list[tuple[Emitter, str]] = [
+            *((outgoing, event) for event in ("completed", "failed", "canceled")),
+            *((reservation, event) for event in ("completed", "canceled")),
+        ]
+        for emitter, event in ends:
+            emitter._attach(event, Listener(lambda _: over.set()))
+        # The listeners were attached before the first check, so no end is missed; the bound covers a status that a
+        # reload changed without an event.
+        while outgoing.status == "initiated" and not self.is_over(reservation) and not self._work.closed.is_set():
+            over.wait(1.0)
+        return outgoing.status == "complete"
+
+    def reject(self, reservation: Reservation, activity: str | Activity | None) -> None:
+        """Reject a pending reservation; blocks.
+
+        Args:
+            reservation: The reservation.
+            activity: The activity to take; one that does not exist is logged. None keeps the activity.
+        """
+        sid: str | None = None
+        if activity is not None:
+            try:
+                sid = self._worker._state.find_activity("activity", activity).sid
+            except (ValueError, TypeError) as error:
+                self.log(logging.ERROR, reservation, "the activity %r could not be set: %s", activity, error)
+        call = partial(reservation.reject, activity_sid=sid)
+        self._insist(reservation, call, lambda: reservation.status != "pending")
+
+    # -- calls that must not get lost ------------------------------------------------------------------------------
+
+    def _insist(self, reservation: Reservation, call: Callable[[], Future[Any]], done: Callable[[], bool]) -> bool:
+        """Make a call until it succeeds or is ``done``; return False if it is refused.
+
+        The reservation is read after each failure.
+        """
+        for _ in self._tries():
+            if done():
+                return True
+            error = self._make(call)
+            if error is None:
+                return True
+            if not self._refresh(reservation) or done():
+                return True
+            if not _may_pass(error):
+                self.log(logging.ERROR, reservation, "the handler's decision was refused: %s", error)
+                return False
+        return False
+
+    def _tries(self) -> Iterator[None]:
+        """Yield before each attempt, with growing pauses; ends when the worker is disconnected."""
+        pause = RETRY_FIRST
+        while not self._work.closed.is_set():
+            yield
+            self._work.closed.wait(pause)
+            pause = min(2 * pause, RETRY_MAX)
+
+    def _make(self, call: Callable[[], Future[Any]]) -> RequestError | None:
+        try:
+            call().result()
+        except RequestError as error:
+            return error
+        return None
+
+    def _refresh(self, reservation: Reservation) -> bool:
+        """Read the reservation again; return False if it no longer exists."""
+        try:
+            reservation.fetch_latest_version().result()
+        except NotFoundError:
+            return False
+        except RequestError:
+            pass
+        return True
+
+    def is_over(self, reservation: Reservation) -> bool:
+        """Return whether a reservation is not accepted and not wrapping, or its task has ended.
+
+        Args:
+            reservation: The reservation.
+        """
+        return reservation.status not in OPEN or reservation.task.status in ("completed", "canceled")
+
+    def log(self, level: int, reservation: Reservation, text: str, *args: object) -> None:
+        """Log a line about a reservation.
+
+        Args:
+            level: Level of the line.
+            reservation: The reservation.
+            text: Format of the line, after the sids.
+            *args: Arguments of the format.
+        """
+        worker_sid = reservation.worker_sid
+        extra = reporting.subject(worker_sid, self._worker, "reservation_created", (reservation,))
+        CALLBACKS.log(level, f"Worker %s: reservation %s: {text}", worker_sid, reservation.sid, *args, extra=extra)
+
+
+def _may_pass(error: RequestError) -> bool:
+    """Whether a retry of the same call may succeed; an expired token may be renewed."""
+    return isinstance(error, _PASSING) or (isinstance(error, AuthorizationError) and error.status == 401)
