@@ -14,6 +14,7 @@ EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.name
 """All but the one that needs Dask, which ``tests/interop/test_fleet.py`` runs."""
 
 LAST_LINES = {
+    "console.py": "12 customers came",
     "faults.py": "5 orders served, each once",
     "quickstart.py": "3 orders served",
     "time_machine.py": "2 tasks go another way, 1 of them to Alice",
