@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import attrs
 
 from ._bridge import routes
+from ._bridge.futures import report_failures
 from ._bridge.mirror import Mirror
 from ._bridge.request import Request
 from ._bridge.threads import run_left
@@ -136,6 +137,8 @@ class TestBench:
         self.router.start()
         # What exists by now need not be searched when failures are collected: in a large suite that takes long.
         gc.freeze()
+        # Failures of earlier tests are theirs, also where something holds their Futures for a while.
+        report_failures()
         for logger in (CALLBACKS, CALLS):
             logger.addHandler(self._problems)
         return self

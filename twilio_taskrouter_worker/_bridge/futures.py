@@ -18,7 +18,7 @@ from ..errors import TaskRouterError
 from .request import Request
 from .threads import POOL, TIMERS, leave, run_left
 
-__all__ = ["CallFuture", "PlainFuture", "Unawaited"]
+__all__ = ["CallFuture", "PlainFuture", "Unawaited", "report_failures"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -259,7 +259,8 @@ _failed: weakref.WeakSet[CallFuture[Any]] = weakref.WeakSet()
 
 
 @atexit.register
-def _report_at_exit() -> None:
+def report_failures() -> None:
+    """Report every failure that was not checked up to now, also of Futures that are still held somewhere."""
     run_left()
     for future in list(_failed):
         future.report()

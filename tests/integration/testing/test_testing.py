@@ -71,6 +71,20 @@ def test_a_failed_call_that_nobody_looked_at_is_raised() -> None:
         del future
 
 
+def test_a_failure_of_an_earlier_test_is_not_its_own() -> None:
+    """A Future that failed before, and is dropped only now, is left out."""
+    with TestBench() as first:
+        worker = first.worker()
+        first.router.create_task()
+        reservation = eventually(lambda: list(worker.reservations.values()))[0]
+        reservation.reject().result(timeout=10)
+        held = [reservation.accept()]
+        eventually(held[0].done)
+    with TestBench() as second:
+        held.clear()
+        assert second.problems == []
+
+
 def test_an_error_of_the_test_itself_comes_first() -> None:
     """A test that fails for a reason of its own shows that one."""
     with pytest.raises(KeyError, match="mine"), TestBench() as bench:
