@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import secrets
 import shutil
@@ -30,6 +31,8 @@ JS_PACKAGES = [
 ]
 """The official clients, and the rules of accessibility, for the tests; ``.ci/run`` reads these lines too."""
 COVERAGE_PERCENT = 95
+TYPES_KNOWN = 0.99
+"""Share of the exported symbols whose type is written down, for users of another type checker."""
 
 
 def interpreters() -> dict[str, str]:
@@ -70,10 +73,18 @@ def format(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Strict mypy over everything, pyright, and the statements about the types of the package."""
+    """Strict mypy over everything, pyright, the types of what is public, and the statements about them."""
     session.install(".[test,docs,dev,types]")
     session.run("mypy")
     session.run("pyright")
+    # Elsewhere: in the checkout it would look at that, and not at the installed package.
+    with session.chdir(session.create_tmp()):
+        command = ["pyright", "--verifytypes", "twilio_taskrouter_worker", "--ignoreexternal", "--outputjson"]
+        output = str(session.run(*command, silent=True, success_codes=[0, 1]))
+    known = json.loads(output[output.index("{") :])["typeCompleteness"]["completenessScore"]
+    session.log(f"{known:.1%} of what the package exports has a known type")
+    if known < TYPES_KNOWN:
+        session.error(f"less than {TYPES_KNOWN:.0%}: run {' '.join(command[:-1])}")
     session.run("pytest", "-p", "no:cacheprovider", "tests/unit/test_typing.py")
 
 

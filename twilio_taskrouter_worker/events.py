@@ -138,7 +138,7 @@ class Listener:
 
 # Guards every change of every listener table. Registering is rare, and a lock per object would be paid by each of
 # thousands of reservations. Reading needs none: tuples are replaced, never changed.
-registration = threading.Lock()
+registration: threading.Lock = threading.Lock()
 
 if hasattr(os, "register_at_fork"):
     # A child must not inherit it held by a thread that it does not have.

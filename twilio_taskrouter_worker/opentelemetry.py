@@ -23,11 +23,11 @@ from .observer import CallbackRecord, CallRecord, ConnectionRecord, EventRecord,
 try:
     from opentelemetry import metrics, trace
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode
-except ImportError as error:
+except ImportError as _missing:
     raise ImportError(
         "OpenTelemetryObserver needs opentelemetry-api, which is not installed: "
         'pip install "twilio_taskrouter_worker[opentelemetry]"'
-    ) from error
+    ) from _missing
 
 __all__ = ["OpenTelemetryObserver"]
 

@@ -19,11 +19,11 @@ from .observer import CallbackRecord, CallRecord, ConnectionRecord, EventRecord,
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
-except ImportError as error:
+except ImportError as _missing:
     raise ImportError(
         "PrometheusObserver needs prometheus_client, which is not installed: "
         'pip install "twilio_taskrouter_worker[prometheus]"'
-    ) from error
+    ) from _missing
 
 __all__ = ["PrometheusObserver"]
 

@@ -26,9 +26,9 @@ class ReservationHandle:
     def __init__(self, client: WorkerClient, reservation_sid: str, task_sid: str) -> None:
         self.client = client
         """The client that makes the calls."""
-        self.reservation_sid = _checks.non_empty("reservation_sid", reservation_sid)
+        self.reservation_sid: str = _checks.non_empty("reservation_sid", reservation_sid)
         """Sid of the reservation."""
-        self.task_sid = _checks.non_empty("task_sid", task_sid)
+        self.task_sid: str = _checks.non_empty("task_sid", task_sid)
         """Sid of its task."""
         self.snapshot: Mapping[str, Any] = {}
         """The reservation's ``to_dict()`` at the time of ``handle()``, its task included; empty for a handle that was

@@ -49,7 +49,7 @@ class ProcessLock:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self._descriptor = -1
 
     def acquire(self) -> bool:

@@ -314,8 +314,11 @@ class Worker(WorkerFields, Lifecycle):
         return record
 
     # Equality is identity: the sid that a client gets when it connects must not change its hash.
-    __eq__ = object.__eq__  # pyright: ignore[reportAssignmentType] - its parameters are positional-only
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     def __repr__(self) -> str:
         if self._state.record is None:

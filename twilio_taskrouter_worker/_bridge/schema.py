@@ -137,12 +137,12 @@ class Wire(Generic[T]):
     __slots__ = ("attribute", "index", "key", "kind", "read", "required")
 
     def __init__(self, key: str, kind: Kind[T], *, required: bool = True) -> None:
-        self.key = key
-        self.kind = kind
-        self.required = required
-        self.read = kind.read
-        self.attribute = key
-        self.index = -1
+        self.key: str = key
+        self.kind: Kind[T] = kind
+        self.required: bool = required
+        self.read: Callable[[Any], T] | None = kind.read
+        self.attribute: str = key
+        self.index: int = -1
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.attribute = name

@@ -31,7 +31,7 @@ class Work:
         self._jobs: dict[Job, None] = {}
         # Threads that wait for the jobs themselves, inside one of them: other waits must exclude those.
         self._stopping: set[int] = set()
-        self.closed = threading.Event()
+        self.closed: threading.Event = threading.Event()
         """Set once the worker is disconnected; another one for each connection."""
 
     def add(self, event: str, *args: Any) -> Job:

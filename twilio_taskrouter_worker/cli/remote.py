@@ -35,7 +35,7 @@ class Remote:
 
         self.url = url
         self.account_sid = account_sid
-        self.is_twilio = url == TWILIO_URL
+        self.is_twilio: bool = url == TWILIO_URL
         self._confirmed = confirmed
         self._workspace = workspace
         self._session = requests.Session()

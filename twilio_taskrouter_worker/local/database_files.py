@@ -33,9 +33,9 @@ class DatabaseFiles:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.main = os.path.realpath(path)
-        self.wal = f"{self.main}-wal"
-        self.lock = f"{self.main}-lock"
+        self.main: str = os.path.realpath(path)
+        self.wal: str = f"{self.main}-wal"
+        self.lock: str = f"{self.main}-lock"
         self._spare = f"{self.wal}-spare"
         self._identities: dict[str, tuple[int, int] | None] = {}
 

@@ -23,7 +23,7 @@ class Pace:
     """Decides when a snapshot is due. Belongs to the thread that makes the snapshots."""
 
     def __init__(self) -> None:
-        self.latest = 0
+        self.latest: int = 0
         """The number of the entry after which the latest snapshot was made."""
         self._distance = DISTANCE
         self._made_at = time.thread_time()

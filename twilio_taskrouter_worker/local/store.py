@@ -78,7 +78,7 @@ class Store:
     def __init__(
         self, files: DatabaseFiles, connection: sqlite3.Connection, lock: DatabaseLock, *, created: bool, had_wal: bool
     ) -> None:
-        self.path = files.path
+        self.path: str = files.path
         self._files = files
         self._connection = connection
         self._lock = lock

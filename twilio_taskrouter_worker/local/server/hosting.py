@@ -70,7 +70,7 @@ class Host:
         self._lock = threading.Lock()
         self._open = False
         self._ended = False
-        self.url = ""
+        self.url: str = ""
         """Its address for clients on this machine; empty before the start."""
 
     def start(self, make_service: Callable[[asyncio.AbstractEventLoop], Service]) -> None:

@@ -84,19 +84,21 @@ class Service:
         self.auth_token = auth_token
         self.signing_key = signing_key
         self.rules = rules
-        self.committer = Committer(loop, None) if committer is None else committer
+        self.committer: Committer = Committer(loop, None) if committer is None else committer
         self._event_delay = event_delay
-        self.sessions = Sessions(loop, time.time, self._session_closed, rules, lambda *frame: self.faults.frame(*frame))
-        self.faults = ActiveFaults(loop, self.sessions)
-        self.log = EventLog()
-        self.facts = Facts()
-        self.webhooks = Webhooks(loop, auth_token, engine, self.execute)
-        self.open_sessions = OpenSessions()
+        self.sessions: Sessions = Sessions(
+            loop, time.time, self._session_closed, rules, lambda *frame: self.faults.frame(*frame)
+        )
+        self.faults: ActiveFaults = ActiveFaults(loop, self.sessions)
+        self.log: EventLog = EventLog()
+        self.facts: Facts = Facts()
+        self.webhooks: Webhooks = Webhooks(loop, auth_token, engine, self.execute)
+        self.open_sessions: OpenSessions = OpenSessions()
         self.changed: Callable[[], None] | None = None
         """Called after each command and move of the clock, on the loop's thread; None: nobody looks."""
         self._recorded: list[JournalEntry] = []
         """What the engine has recorded of the command that is being applied."""
-        self.positions = Positions()
+        self.positions: Positions = Positions()
         """Of the bridge's lists."""
         self._workspaces: dict[str, model.Workspace] = {}
         """Each workspace as of the latest event, deleted ones too."""

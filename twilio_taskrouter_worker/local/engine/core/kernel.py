@@ -22,6 +22,7 @@ import attrs
 
 from .. import errors
 from ..events import NO_DATA, Event, made
+from ..expressions import Semantics
 from ..model import Task
 from ..rules import Rules
 from .schedule import Schedule
@@ -36,19 +37,19 @@ class Kernel:
     def __init__(self, account_sid: str, seed: int, rules: Rules) -> None:
         self.account_sid = account_sid
         self.rules = rules
-        self.semantics = rules.semantics
+        self.semantics: Semantics = rules.semantics
         """The switches of the expression language; ``rules.strict_expressions`` is applied."""
         # Two switches with one meaning: the rule is the public one.
         if rules.strict_expressions:
             self.semantics = attrs.evolve(rules.semantics, strict_expressions=True)
-        self.sids = SidSource(seed)
-        self.schedule = Schedule()
-        self.now = 0.0
+        self.sids: SidSource = SidSource(seed)
+        self.schedule: Schedule = Schedule()
+        self.now: float = 0.0
         self.workspaces: dict[str, WorkspaceState] = {}
         self.events: list[Event] = []
         self.warnings: list[str] = []
         # The counters order events, tasks and idle workers; they are part of every snapshot.
-        self.event_count = 0
+        self.event_count: int = 0
         self.task_count = 0
         self.reserve_count = 0
         self.woken: dict[WorkerState, WorkspaceState] = {}

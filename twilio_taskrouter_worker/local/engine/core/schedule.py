@@ -34,10 +34,10 @@ class Timer:
     __slots__ = ("args", "cancelled", "due", "kind")
 
     def __init__(self, due: float, kind: TimerKind, args: tuple[Any, ...]) -> None:
-        self.due = due
-        self.kind = kind
-        self.args = args
-        self.cancelled = False
+        self.due: float = due
+        self.kind: TimerKind = kind
+        self.args: tuple[Any, ...] = args
+        self.cancelled: bool = False
 
 
 class Schedule:
@@ -45,7 +45,7 @@ class Schedule:
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
-        self.made = 0
+        self.made: int = 0
         """How many timers were made; their numbers order those that are due at the same time."""
         self._cancelled = 0
 

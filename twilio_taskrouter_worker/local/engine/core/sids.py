@@ -14,7 +14,7 @@ class SidSource:
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
-        self.made = 0
+        self.made: int = 0
         """How many sids were made."""
 
     def state(self) -> list[Any]:

@@ -49,12 +49,12 @@ class Group:
     def __init__(
         self, home: Groups, key: GroupKey, known: tuple[dict[KnownKey, Groups], KnownKey] | None = None
     ) -> None:
-        self.home = home
-        self.key = key
-        self.known = known
+        self.home: Groups = home
+        self.key: GroupKey = key
+        self.known: tuple[dict[KnownKey, Groups], KnownKey] | None = known
         """The register and key of the home itself, if the group waits for a known worker."""
         self.heap: list[Entry] = []
-        self.live = 0
+        self.live: int = 0
         """Entries that are not stale. The entry of a task that leaves stays in the heap until it reaches the top."""
 
     def top(self) -> Entry:
@@ -121,14 +121,14 @@ class WorkerState:
     )
 
     def __init__(self, record: Worker, attributes: Mapping[str, Any]) -> None:
-        self.record = record
-        self.attributes = attributes
+        self.record: Worker = record
+        self.attributes: Mapping[str, Any] = attributes
         self.fields: dict[str, Any] = {}
         self.channel_documents: dict[str, dict[str, Any]] = {}
         # Placeholders: handlers.workers.set_scopes makes both once fields and channels exist.
-        self.scope = WorkerScope(attributes)
+        self.scope: WorkerScope = WorkerScope(attributes)
         # The same object, unless the rules hide the worker's own fields from queues.
-        self.queue_scope = self.scope
+        self.queue_scope: WorkerScope = self.scope
         self.channels: dict[str, WorkerChannel] = {}
         """By task channel sid."""
         self.last_reserved: dict[str, tuple[float, int]] = {}
@@ -140,7 +140,7 @@ class WorkerState:
         """By task channel sid: tasks that wait for this worker and no queue."""
         self.reservations: dict[str, ReservationState] = {}
         self.open: dict[str, ReservationState] = {}
-        self.sessions = 0
+        self.sessions: int = 0
         self.offline_timer: Timer | None = None
 
 
@@ -150,8 +150,8 @@ class QueueState:
     __slots__ = ("activity_counts", "expression", "idle", "known", "members", "pending", "record", "tasks")
 
     def __init__(self, record: TaskQueue, expression: Expression) -> None:
-        self.record = record
-        self.expression = expression
+        self.record: TaskQueue = record
+        self.expression: Expression = expression
         self.members: dict[str, WorkerState] = {}
         self.activity_counts: dict[str, int] = {}
         self.idle: dict[str, list[IdleKey]] = {}
@@ -170,8 +170,8 @@ class WorkflowState:
     __slots__ = ("plan", "record", "tasks")
 
     def __init__(self, record: Workflow, plan: Plan) -> None:
-        self.record = record
-        self.plan = plan
+        self.record: Workflow = record
+        self.plan: Plan = plan
         self.tasks: dict[str, TaskState] = {}
         """Tasks of this workflow that have not ended."""
 
@@ -226,12 +226,12 @@ class TaskState:
     def __init__(
         self, record: Task, attributes: Mapping[str, Any], number: int, now: Callable[[], float] | None = None
     ) -> None:
-        self.record = record
-        self.attributes = attributes
-        self.scope = TaskScope(attributes, now)
-        self.number = number
+        self.record: Task = record
+        self.attributes: Mapping[str, Any] = attributes
+        self.scope: TaskScope = TaskScope(attributes, now)
+        self.number: int = number
         """Counts tasks; breaks ties in the order of creation."""
-        self.route = Route.WORKFLOW
+        self.route: Route = Route.WORKFLOW
         self.workflow: WorkflowState | None = None
         self.plan: Plan | None = None
         """The configuration the task is walking through: that of its workflow when it entered."""
@@ -241,15 +241,15 @@ class TaskState:
         self.step_timer: Timer | None = None
         self.change_timer: Timer | None = None
         """When the step's expression may change by itself."""
-        self.step_expired = False
+        self.step_expired: bool = False
         """The step's time ended while a reservation was pending."""
-        self.walked = 0.0
+        self.walked: float = 0.0
         """Seconds of the timeouts of all steps of the filters that the task has come through on this way."""
-        self.entering = False
+        self.entering: bool = False
         """The step was entered by the present change, so its skip_if is not evaluated yet."""
         self.re_evaluated: str | None = None
         """Why the task is routed again, as events name it; None on its first way and while a worker has it."""
-        self.fresh = True
+        self.fresh: bool = True
         """Being created: changes before its first routing do not increase the version."""
         self.queue: QueueState | None = None
         self.entry: Entry | None = None
@@ -261,9 +261,9 @@ class TaskState:
         self.purge_timer: Timer | None = None
         self.reservations: dict[str, ReservationState] = {}
         self.open: dict[str, ReservationState] = {}
-        self.accepted = False
+        self.accepted: bool = False
         """Somebody has accepted it at some time."""
-        self.completed_any = False
+        self.completed_any: bool = False
         """Some reservation of it was completed."""
         self.transfers: dict[str, TransferState] = {}
         self.transfer: TransferState | None = None
@@ -318,9 +318,9 @@ class ReservationState:
     __slots__ = ("record", "task", "timer", "voice_timer", "worker")
 
     def __init__(self, record: Reservation, task: TaskState, worker: WorkerState) -> None:
-        self.record = record
-        self.task = task
-        self.worker = worker
+        self.record: Reservation = record
+        self.task: TaskState = task
+        self.worker: WorkerState = worker
         self.timer: Timer | None = None
         self.voice_timer: Timer | None = None
 
@@ -331,9 +331,9 @@ class TransferState:
     __slots__ = ("attempts", "initiator", "queue_before", "record")
 
     def __init__(self, record: Transfer, initiator: ReservationState, queue_before: QueueState | None) -> None:
-        self.record = record
-        self.initiator = initiator
-        self.attempts = 0
+        self.record: Transfer = record
+        self.initiator: ReservationState = initiator
+        self.attempts: int = 0
         """Rounds of offers to a queue that nobody accepted."""
-        self.queue_before = queue_before
+        self.queue_before: QueueState | None = queue_before
         """The task's queue when the transfer started, which it returns to when the transfer is canceled."""

@@ -46,7 +46,7 @@ class WorkspaceState:
     )
 
     def __init__(self, record: Workspace) -> None:
-        self.record = record
+        self.record: Workspace = record
         self.activities: dict[str, Activity] = {}
         self.task_channels: dict[str, TaskChannel] = {}
         self.routed: dict[str, None] = {}

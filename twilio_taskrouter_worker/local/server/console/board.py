@@ -53,7 +53,7 @@ class Board:
         self._engine = engine
         self.workspace_sid = workspace_sid
         self._tables = [_Rows(table) for table in TABLES]
-        self.whole = False
+        self.whole: bool = False
         """Whether the latest look has seen everything."""
 
     def look(self, limit: int = ROWS_AT_ONCE) -> Difference:

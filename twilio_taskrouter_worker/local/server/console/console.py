@@ -54,7 +54,7 @@ class Console:
         self._control = control
         self._router = router
         self._access = access.Access(service.auth_token)
-        self.wire = Wire()
+        self.wire: Wire = Wire()
         """Gets every request, frame and webhook."""
         service.sessions.seen = self.wire.frame
         service.webhooks.record(self.wire.webhook)

@@ -87,7 +87,7 @@ class Wire:
         self._clock = clock
         self._entries: deque[Exchange | _Frame] = deque()
         self._bytes = 0
-        self.last = 0
+        self.last: int = 0
         """The number of the latest entry; 0: there was none."""
         self.added: Callable[[], None] | None = None
         """Called after each entry; None: nobody looks."""

@@ -55,7 +55,7 @@ class Batch:
     __slots__ = ("_calls", "_sessions", "released")
 
     def __init__(self) -> None:
-        self.released = False
+        self.released: bool = False
         self._sessions: dict[Session, None] = {}
         self._calls: list[Callable[[], None]] = []
 
@@ -142,20 +142,20 @@ class Session:
         expires_at: float,
         set_offline: bool | None,
     ) -> None:
-        self.workspace_sid = workspace_sid
-        self.worker_sid = worker_sid
-        self.wire = wire
-        self.close_politely = close_politely
-        self.expires_at = expires_at
+        self.workspace_sid: str = workspace_sid
+        self.worker_sid: str = worker_sid
+        self.wire: Wire = wire
+        self.close_politely: Callable[[int, str], Coroutine[Any, Any, None]] = close_politely
+        self.expires_at: float = expires_at
         """When the token of its handshake expires, in unix seconds."""
         self.expiry: asyncio.TimerHandle | None = None
-        self.set_offline = set_offline
+        self.set_offline: bool | None = set_offline
         """The flag ``setWorkerOfflineIfDisconnected``; None: it was not sent."""
         self.queue: deque[tuple[Batch, bytes]] = deque()
-        self.open = True
-        self.stalled = False
+        self.open: bool = True
+        self.stalled: bool = False
         """A fault has suspended sending and reading."""
-        self.slow = False
+        self.slow: bool = False
         """It holds more than :data:`SEND_BUFFER_BYTES`; checked again after :data:`SLOW_SECONDS`."""
         self.way: Way = Session._straight
         self.seen: Seen | None = None

@@ -72,7 +72,7 @@ class ActiveFault:
 
     def __init__(self, worker_sid: str | None = None) -> None:
         self.worker_sid = worker_sid
-        self.hits = 0
+        self.hits: int = 0
         """The number of frames, requests or connections it has affected."""
         self.active = False
         self.board: ActiveFaults | None = None

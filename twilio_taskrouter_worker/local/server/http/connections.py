@@ -63,9 +63,9 @@ class Connection(web.RequestHandler):
     def __init__(self, server: HttpServer, **options: Any) -> None:
         super().__init__(server, **options)
         self._server: HttpServer | None = server
-        self.known = False
+        self.known: bool = False
         """A request on it has succeeded, which takes valid credentials."""
-        self.received = 0
+        self.received: int = 0
         """Bytes since the latest request was answered."""
 
     def data_received(self, data: bytes) -> None:

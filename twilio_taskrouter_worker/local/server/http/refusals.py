@@ -148,7 +148,7 @@ class MethodRefused(Rejected):
 
     def __init__(self, method: str, path: str, allowed: Iterable[str]) -> None:
         super().__init__(405, 20004, f"Method {method[:20]} is not allowed for {path[:500]}")
-        self.allowed = tuple(allowed)
+        self.allowed: tuple[str, ...] = tuple(allowed)
 
 
 def old_token() -> Rejected:
