@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-import dask
+import dask.config
 from distributed import Client, LocalCluster
 
 from twilio_taskrouter_worker import Reservation, Worker
@@ -73,7 +73,7 @@ class Fleet:
 
     def balance(self) -> None:
         """Take the workers of lost processes back, and give each worker without a process to one that has few."""
-        alive = self._client.nthreads()
+        alive: Any = self._client.nthreads()
         for address in self._crews.keys() - alive.keys():
             self._homeless += self._crews.pop(address)[1]
         for address in alive.keys() - self._crews.keys():
@@ -126,7 +126,8 @@ def main() -> None:
     options = parser.parse_args()
     # It looks at every thread a hundred times a second, and each Worker has two.
     dask.config.set({"distributed.worker.profile.enabled": False})
-    cluster = partial(LocalCluster, n_workers=options.processes, threads_per_worker=1, dashboard_address=None)
+    settings: dict[str, Any] = {"n_workers": options.processes, "threads_per_worker": 1, "dashboard_address": None}
+    cluster = partial(LocalCluster, **settings)
     with LocalTaskRouter() as router, cluster() as processes, Client(processes) as client:
         sids = [router.add_worker(f"Worker {number}", activity="Available") for number in range(options.workers)]
         key = (router.account_sid, router.signing_key_sid, router.signing_key_secret, router.workspace_sid)

@@ -43,8 +43,9 @@ def dask() -> Iterator[Executor]:
     """Give the executor of a cluster with as many processes."""
     from distributed import Client, LocalCluster
 
+    settings: dict[str, Any] = {"n_workers": PROCESSES, "threads_per_worker": 1, "dashboard_address": None}
     with (
-        LocalCluster(n_workers=PROCESSES, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(**settings) as cluster,
         Client(cluster) as client,
     ):
         yield client.get_executor()

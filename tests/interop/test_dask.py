@@ -6,6 +6,7 @@ import functools
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def test_serve_on_dask(router: LocalTaskRouter, alice: str, cluster: Any) -> Non
 def test_callbacks_on_dask(router: LocalTaskRouter, alice: str, cluster: Any, tmp_path: Path) -> None:
     """Closures travel; equal events are different calls, which Dask would else run once; decisions are carried out."""
     worker = new_worker(router, alice)
-    folder, errors, executor = str(tmp_path), errors_of(worker), cluster.get_executor()
+    folder, errors = str(tmp_path), errors_of(worker)
+    executor: Executor = cluster.get_executor()
 
     @worker.on("reservation_created", executor=executor)
     def decide(handle: ReservationHandle) -> str:
@@ -106,8 +108,9 @@ def test_what_cannot_travel_to_dask(router: LocalTaskRouter, alice: str, cluster
     """A closure that holds a lock is an error that names the callback; the reservation stays."""
     worker = new_worker(router, alice)
     errors, lock = errors_of(worker), threading.Lock()
+    executor: Executor = cluster.get_executor()
 
-    @worker.on("reservation_created", executor=cluster.get_executor())
+    @worker.on("reservation_created", executor=executor)
     def locked(handle: ReservationHandle) -> None:
         with lock:
             pass

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Loop", "ServiceMachine"]
 
-NO_CREDENTIALS = dict.fromkeys(("account_sid", "auth_token", "signing_key_sid", "signing_key_secret"))
+NO_CREDENTIALS: dict[str, str | None] = dict.fromkeys(
+    ("account_sid", "auth_token", "signing_key_sid", "signing_key_secret")
+)
 LASTING = 36000
 """Seconds that the tokens of the healed system are valid."""
 REPEATED_LATEST = 3.0

@@ -42,22 +42,28 @@ class Journal(Protocol):
     @property
     def first(self) -> int:
         """The number of the earliest entry after which the state is known; 0: before the first one."""
+        ...
 
     @property
     def count(self) -> int:
         """The number of the latest entry."""
+        ...
 
     def stretch(self, number: int) -> Stretch:
         """Return the nearest state at or before an entry, and the rows up to it."""
+        ...
 
     def rows(self, after: int, up_to: int) -> list[Row]:
         """Return the rows after an entry, up to another one."""
+        ...
 
     def number_at(self, moment: float) -> int:
         """Return the number of the latest entry at or before a moment; 0 if there is none."""
+        ...
 
     def time_at(self, number: int) -> float | None:
         """Return the time of an entry, or of the state at the start; None: it is not there, or the state is empty."""
+        ...
 
 
 Ask = Callable[[Callable[[Journal], T]], T]

@@ -42,7 +42,7 @@ class Moment:
     """The types of its events, for example ``task.created``, in order."""
     sids: tuple[str, ...]
     """Everything that it concerns."""
-    _source: object = attrs.field(repr=False, eq=False, default=None)
+    _source: object = attrs.field(alias="source", repr=False, eq=False, default=None)
     """Identifies the journal."""
 
     def __str__(self) -> str:

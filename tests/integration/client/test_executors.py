@@ -6,10 +6,10 @@ import functools
 import multiprocessing
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -338,11 +338,14 @@ def test_a_callback_that_cannot_travel_is_refused(router: LocalTaskRouter, alice
         (functools.partial(print, worker), "Worker cannot be pickled"),
         (worker.update_token, "Worker cannot be pickled"),
     )
+    listen: Callable[..., object]
+    serve: Callable[..., object]
+    listen, serve = cast(Any, worker.on), cast(Any, worker.serve)
     for callback, words in cases:
         with pytest.raises(TypeError, match=f"The callback of 'reservation_created', .*{words}"):
-            worker.on("reservation_created", callback, executor=processes)
+            listen("reservation_created", callback, executor=processes)
         with pytest.raises(TypeError, match=f"The handler of serve.., .*{words}"):
-            worker.serve(callback, executor=processes)
+            serve(callback, executor=processes)
     assert worker.listeners() == {}
 
 

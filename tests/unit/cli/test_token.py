@@ -14,7 +14,7 @@ from twilio_taskrouter_worker.cli.app import taskrouter
 
 def run(*arguments: str) -> Result:
     """Run the command without the variables of the terminal that runs the tests."""
-    unset = dict.fromkeys(("TWILIO_API_KEY", "TWILIO_API_SECRET", "TASKROUTER_LOCAL_URL"))
+    unset: dict[str, str | None] = dict.fromkeys(("TWILIO_API_KEY", "TWILIO_API_SECRET", "TASKROUTER_LOCAL_URL"))
     return CliRunner().invoke(taskrouter, ["token", *arguments], env=unset)
 
 

@@ -41,9 +41,11 @@ class Control(Protocol):
 
     async def __call__(self, service: Service, request: web.BaseRequest, path: str) -> web.Response | None:
         """Answer a request; None for an unknown path."""
+        ...
 
     async def operate(self, request: web.BaseRequest, path: str) -> web.Response:
         """Execute a request of the control address whose sender was checked already."""
+        ...
 
 
 class App:

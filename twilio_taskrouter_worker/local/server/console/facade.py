@@ -32,29 +32,38 @@ class Facade(Protocol):
 
     def workspace_sid(self) -> str | None:
         """Return the workspace that is shown first; None: there is none."""
+        ...
 
     def faults(self) -> list[dict[str, Any]]:
         """Return the active faults, as rows."""
+        ...
 
     def forks(self) -> list[dict[str, Any]]:
         """Return the forks that were made by the console and are running, as rows."""
+        ...
 
     def info(self) -> dict[str, Any]:
         """Return the facts about the router."""
+        ...
 
     def history(self) -> dict[str, Any] | None:
         """Return the range of moments; None: there is none yet."""
+        ...
 
     # -- called on other threads, where they block ---------------------------------------------------------------------
 
     def at(self, moment: int) -> Past:
         """Return an earlier moment."""
+        ...
 
     def moments(self, around: int, limit: int) -> list[dict[str, Any]]:
         """Return the moments around one, oldest first."""
+        ...
 
     def fork(self, moment: int | None) -> dict[str, Any]:
         """Start a router that begins at a moment, or now, and return its row."""
+        ...
 
     def end_fork(self, number: int) -> bool:
         """Stop a fork; False: there is no such one."""
+        ...

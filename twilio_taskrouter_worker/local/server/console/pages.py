@@ -42,7 +42,7 @@ def page() -> Mapping[str, PageFile]:
 
     A path that a client sends is only looked up here, so that it cannot lead to another file.
     """
-    return dict(_below(files(__package__).joinpath("page"), ""))
+    return dict(_below(files(__name__.rpartition(".")[0]).joinpath("page"), ""))
 
 
 def _below(folder: Traversable, prefix: str) -> Iterator[tuple[str, PageFile]]:
