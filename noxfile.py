@@ -182,6 +182,10 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def dist(session: nox.Session) -> None:
     """Build wheel and sdist, check their metadata, and try the wheel in an empty environment."""
+    before = _files()
+    session.install("--no-deps", ".")
+    if left := _files() - before:
+        session.error(f"pip install . left files in the checkout: {', '.join(map(str, sorted(left)))}")
     session.install("build", "twine", "check-wheel-contents")
     target = session.create_tmp() + "/dist"
     shutil.rmtree(target, ignore_errors=True)
@@ -192,6 +196,11 @@ def dist(session: nox.Session) -> None:
     session.run("python", "-m", "venv", f"{target}/empty")
     session.run(f"{target}/empty/bin/pip", "install", "--quiet", f"{wheel}[local]", external=True)
     session.run(f"{target}/empty/bin/taskrouter", "demo", external=True)
+
+
+def _files() -> set[Path]:
+    """Everything in the checkout but what nox itself keeps there."""
+    return {path for path in ROOT.rglob("*") if not {".nox", ".git", "__pycache__"} & set(path.parts)}
 
 
 def _suite(session: nox.Session, env: dict[str, str]) -> None:

@@ -12,15 +12,15 @@ logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(me
 log = logging.getLogger("shop")
 
 
+# Read at once: without one of them the program ends here, and whatever supervises it says so.
+ACCOUNT_SID = os.environ["TWILIO_ACCOUNT_SID"]
+KEY_SID, KEY_SECRET = os.environ["TWILIO_API_KEY"], os.environ["TWILIO_API_SECRET"]
+WORKSPACE_SID, WORKER_SID = os.environ["TASKROUTER_WORKSPACE_SID"], os.environ["TASKROUTER_WORKER_SID"]
+
+
 def fetch_token() -> str:
     """Make a token; called again whenever one is about to expire."""
-    return create_worker_token(
-        os.environ["TWILIO_ACCOUNT_SID"],
-        os.environ["TWILIO_API_KEY"],
-        os.environ["TWILIO_API_SECRET"],
-        os.environ["TASKROUTER_WORKSPACE_SID"],
-        os.environ["TASKROUTER_WORKER_SID"],
-    )
+    return create_worker_token(ACCOUNT_SID, KEY_SID, KEY_SECRET, WORKSPACE_SID, WORKER_SID)
 
 
 worker = Worker(token_provider=fetch_token, connect_activity="Available", return_to_activity="Available")

@@ -199,3 +199,26 @@ def test_what_is_started_is_probed_and_drains(where: str, tmp_path: Path) -> Non
             assert program.stop() == 0, program.said()
         assert router.worker(alice).activity_name == "Offline"
         assert router.open_sessions(alice) == 0
+
+
+def test_a_missing_setting_ends_the_program(tmp_path: Path) -> None:
+    """Where a secret was not mounted the program ends, and its log names the variable."""
+    shutil.copy(DEPLOY / "shop.py", tmp_path)
+    given = {**services()["shop"]["environment"]}
+    del given["TWILIO_API_SECRET"]
+    command = ("twilio_taskrouter_worker", "run", "shop:worker")
+    with Program(*command, folder=tmp_path, log=tmp_path / "log", **given) as program:
+        assert program.process.wait(timeout=PATIENCE) == 1
+        assert "KeyError: 'TWILIO_API_SECRET'" in program.said()
+
+
+def test_a_port_in_use_ends_the_program(tmp_path: Path) -> None:
+    """The health port of somebody else is a sentence, not a traceback."""
+    shutil.copy(DEPLOY / "shop.py", tmp_path)
+    with LocalTaskRouter() as router:
+        taken = router.url.rpartition(":")[2]
+        command = ("twilio_taskrouter_worker", "run", "shop:worker", "--health-port", taken)
+        given = services()["shop"]["environment"]
+        with Program(*command, folder=tmp_path, log=tmp_path / "log", **given) as program:
+            assert program.process.wait(timeout=PATIENCE) == 1
+            assert "Address already in use" in program.said() and "Traceback" not in program.said()
