@@ -149,6 +149,9 @@ def test_the_slider_and_a_fork(chromium: Any) -> None:
         expect(console.row("Tasks", "order 1")).to_be_visible()
         expect(page.get_by_text("the past")).to_be_visible()
         expect(page.get_by_role("button", name="New task")).to_be_disabled()
+        console.go("now")
+        expect(page.get_by_role("button", name="Add worker")).to_be_disabled()
+        console.go("tasks")
         with page.context.expect_page() as opened:
             console.click("Fork here")
         fork = ConsolePage(opened.value, router)

@@ -56,6 +56,12 @@ export class App {
     return this.link === "live" ? "" : "There is no connection to the service.";
   }
 
+  /** @returns {boolean} whether nothing can be changed, which is then shown */
+  refuses() {
+    if (this.readOnly) this.messages.show(this.readOnly, "failed");
+    return this.readOnly !== "";
+  }
+
   start() {
     document.body.append(this.shell.element, this.messages.element);
     addEventListener("hashchange", () => this.shell.route());

@@ -8,6 +8,7 @@ import { compact } from "./panel.js";
 
 /** @param {App} app */
 export function openAddWorker(app) {
+  if (app.refuses()) return;
   openDialog("Add worker", (close) => {
     const activities = [...app.store.activities.values()];
     const name = h("input", { class: "input", required: true, autocomplete: "off" });
@@ -42,6 +43,7 @@ export function openAddWorker(app) {
 
 /** @param {App} app */
 export function openAddQueue(app) {
+  if (app.refuses()) return;
   openDialog("Add queue", (close) => {
     const name = h("input", { class: "input", required: true, autocomplete: "off" });
     const target = h("textarea", { class: "input code", rows: 3, spellcheck: false, value: "1==1" });

@@ -11,6 +11,7 @@ const EXAMPLE = '{\n  "order": 4711\n}';
 
 /** @param {App} app */
 export function openNewTask(app) {
+  if (app.refuses()) return;
   openDialog("New task", (close) => new TaskForm(app, close).elements, "wide");
 }
 

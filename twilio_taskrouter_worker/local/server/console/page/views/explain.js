@@ -1,29 +1,36 @@
 /** Why a task waits: every filter, target, queue and worker with its verdict. */
 
-import { h, icon } from "../lib/dom.js";
+import { button, h, icon } from "../lib/dom.js";
 import { counted, literal } from "../lib/format.js";
 
 /** @typedef {import("../data/types.js").Verdict} Verdict */
 /** @typedef {import("../lib/dom.js").Child} Child */
 
+const NEAREST = 20; // workers that are shown unless all are asked for
+
 /**
  * @param {any} explain  the explanation as the server gives it
+ * @param {boolean} all  shows all workers that it names, in place of the nearest ones
+ * @param {() => void} showAll
  * @returns {Child[]}
  */
-export function explanation(explain) {
+export function explanation(explain, all, showAll) {
+  const workers = all ? explain.workers : explain.workers.slice(0, NEAREST);
+  const more = explain.workers.length - workers.length;
   return [
     h("p", { class: "why-summary" }, sentence(explain.summary)),
-    explain.ahead > 0 &&
-      h(
-        "p",
-        { class: "muted" },
-        `${counted(explain.ahead, "task")} of this queue and channel ${explain.ahead === 1 ? "comes" : "come"} before it.`,
-      ),
+    explain.ahead > 0 && h("p", { class: "muted" }, ahead(explain.ahead)),
     ...explain.warnings.map((/** @type {string} */ warning) => h("p", { class: "warning" }, icon("timeout"), warning)),
-    group("Workers", workersCount(explain), explain.workers.map(workerItem), "There are no workers."),
+    group("Workers", workersCount(explain), workers.map(workerItem), "There are no workers."),
+    more > 0 && button(`Show ${more} more workers`, showAll, { class: "button small", id: "why-all" }),
     explain.filters.length > 0 && group("Filters", "", explain.filters.map(filterItem), ""),
     group("Queues", "", explain.queues.map(queueItem), ""),
   ];
+}
+
+/** @param {number} count */
+function ahead(count) {
+  return `${counted(count, "task")} of this queue and channel ${count === 1 ? "comes" : "come"} before it.`;
 }
 
 /** @param {string} text */
@@ -226,9 +233,8 @@ function failingPart(leaf, text) {
   return h(
     "span",
     { class: "failing" },
-    icon("no"),
     h("span", { class: "unseen" }, "false: "),
-    h("mark", {}, text || "(empty)"),
+    h("mark", {}, icon("no"), text || "(empty)"),
     values.length > 0 && h("span", { class: "actual" }, values.join(", ")),
   );
 }

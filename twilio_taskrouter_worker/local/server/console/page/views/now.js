@@ -21,6 +21,10 @@ export class NowView {
     this.servers = /** @type {Map<string, {members: number, available: number}>} */ (new Map());
     this.workers = this.#workers();
     this.queues = this.#queues();
+    this.adders = [
+      button("Add worker", () => openAddWorker(app), { class: "button small", icon: "plus" }),
+      button("Add queue", () => openAddQueue(app), { class: "button small", icon: "plus" }),
+    ];
     this.workerCount = h("span", { class: "count" });
     this.queueCount = h("span", { class: "count" });
     this.find = h("input", {
@@ -58,7 +62,7 @@ export class NowView {
           this.workerCount,
           h("div", { class: "bar-space" }),
           this.find,
-          button("Add worker", () => openAddWorker(app), { class: "button small", icon: "plus" }),
+          this.adders[0],
         ),
         this.workers.element,
       ),
@@ -71,7 +75,7 @@ export class NowView {
           h("h2", {}, "Queues"),
           this.queueCount,
           h("div", { class: "bar-space" }),
-          button("Add queue", () => openAddQueue(app), { class: "button small", icon: "plus" }),
+          this.adders[1],
         ),
         this.queues.element,
       ),
@@ -98,6 +102,7 @@ export class NowView {
     this.waiting = store.waiting();
     this.servers = store.servers();
     this.totals.update(this.waiting);
+    for (const adder of this.adders) adder.disabled = this.app.readOnly !== "";
     const workers = this.#found();
     this.workers.show(workers, store.workers.size ? this.noneFound : this.noWorkers);
     setText(this.workerCount, store.workers.size.toLocaleString());
@@ -246,7 +251,7 @@ class Totals {
         ["reserved", "Offered"],
         ["assigned", "Assigned"],
         ["wrapping", "Wrapping"],
-        ["workers", "Workers available"],
+        ["workers", "Available"],
         ["level", "Service level"],
         ["completed", "Completed"],
         ["canceled", "Canceled"],
@@ -285,7 +290,9 @@ class Totals {
 
   /** @param {import("../data/types.js").ServiceLevel | undefined} level */
   #level(level) {
-    if (!level || level.value === null) setText(this.values.level, "–");
-    else setText(this.values.level, `${Math.round(level.value * 100)} % in ${level.threshold} s`);
+    const text = !level || level.value === null ? "–" : `${Math.round(level.value * 100)} % ≤ ${level.threshold} s`;
+    if (this.values.level.textContent === text) return;
+    const [part, threshold = ""] = text.split(/(?= ≤)/);
+    replace(this.values.level, part, h("small", {}, threshold));
   }
 }

@@ -1,7 +1,7 @@
 /** The time machine: a slider over all moments of the service's history, under every view. */
 
 import { button, h, setText } from "../lib/dom.js";
-import { dayAndTime } from "../lib/format.js";
+import { time } from "../lib/format.js";
 
 /** @typedef {import("../app.js").App} App */
 
@@ -52,7 +52,7 @@ export class Slider {
     const shown = this.next ?? this.asking ?? moment ?? history.last;
     if (Number(this.input.value) !== shown) this.input.value = String(shown);
     const past = moment !== null;
-    const text = past ? dayAndTime(clock.now()) : "Now";
+    const text = past ? time(clock.now()) : "Now";
     setText(this.when, text);
     this.input.setAttribute(
       "aria-valuetext",

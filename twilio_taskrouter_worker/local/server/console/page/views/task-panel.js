@@ -28,6 +28,10 @@ export class TaskPanel {
     this.offers = new Part(h("div", {}));
     this.why = new Part(h("div", {}));
     this.steps = new Part(h("div", {}));
+    this.allWorkers = false;
+    /** @type {any} the latest one, and its text */
+    this.explain = null;
+    this.explainText = "";
     this.whySection = section("Why it waits", this.why.element);
     this.element = h(
       "div",
@@ -64,7 +68,9 @@ export class TaskPanel {
     this.offers.update([locked, ...reservations], () => this.#offers(reservations));
     const explain = app.life?.explain;
     this.whySection.hidden = !explain;
-    this.why.update([explain], () => (explain ? explanation(explain) : []));
+    this.why.update([explain && this.#sameExplanation(explain), this.allWorkers], () =>
+      explain ? explanation(explain, this.allWorkers, () => this.#showAllWorkers()) : [],
+    );
     this.steps.update([app.life], () => life(app.life));
     this.attributes.update([task.attributes, locked], () => [
       h("pre", { class: "code", tabindex: "0", "aria-label": "Attributes of the task" }, pretty(task.attributes)),
@@ -76,6 +82,23 @@ export class TaskPanel {
       }),
     ]);
     this.facts.update([task, store.queues, store.workflows], () => [this.#facts(task)]);
+  }
+
+  /**
+   * @param {any} explain
+   * @returns {string} equal for explanations that look the same, which then stay as they are
+   */
+  #sameExplanation(explain) {
+    if (explain !== this.explain) {
+      this.explain = explain;
+      this.explainText = JSON.stringify({ ...explain, age: 0 });
+    }
+    return this.explainText;
+  }
+
+  #showAllWorkers() {
+    this.allWorkers = true;
+    this.app.changed();
   }
 
   /**

@@ -89,8 +89,8 @@ export class TasksView {
         h("div", { class: "segments", role: "group", "aria-label": "Show" }, this.kinds),
         this.search,
         this.queue,
-        this.chips,
         this.result,
+        this.chips,
       ),
       this.place,
     );

@@ -22,18 +22,14 @@ export class WorkflowsView {
     /** @type {Editor | null} */
     this.editor = null;
     this.shown = "";
+    this.adder = button("Add workflow", () => openAddWorkflow(app), { class: "button small", icon: "plus" });
     this.list = h("ul", { class: "workflow-list" });
     this.place = h("div", { class: "workflow-place" });
     this.element = h(
       "div",
       { class: "view view-workflows" },
       h("h1", { class: "unseen" }, "Workflows"),
-      h(
-        "nav",
-        { class: "workflow-side", "aria-label": "Workflows" },
-        this.list,
-        button("Add workflow", () => openAddWorkflow(app), { class: "button small", icon: "plus" }),
-      ),
+      h("nav", { class: "workflow-side", "aria-label": "Workflows" }, this.list, this.adder),
       this.place,
     );
   }
@@ -49,6 +45,7 @@ export class WorkflowsView {
   }
 
   update() {
+    this.adder.disabled = this.app.readOnly !== "";
     const workflows = [...this.app.store.workflows.values()];
     const chosen = workflows.find(({ sid }) => sid === this.sid) || workflows[0];
     const shown = workflows.map(({ sid, friendly_name }) => sid + friendly_name).join() + chosen?.sid;
@@ -312,6 +309,7 @@ class Editor {
 
 /** @param {App} app */
 function openAddWorkflow(app) {
+  if (app.refuses()) return;
   openDialog("Add workflow", (close) => {
     const name = h("input", { class: "input", required: true, autocomplete: "off" });
     const queue = h(
