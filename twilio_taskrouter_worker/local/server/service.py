@@ -95,7 +95,7 @@ class Service:
         self.webhooks: Webhooks = Webhooks(loop, auth_token, engine, self.execute)
         self.open_sessions: OpenSessions = OpenSessions()
         self.changed: Callable[[], None] | None = None
-        """Called after each command and move of the clock, on the loop's thread; None: nobody looks."""
+        """Called after each command and move of the clock, on the loop's thread; None: no console is open."""
         self._recorded: list[JournalEntry] = []
         """What the engine has recorded of the command that is being applied."""
         self.positions: Positions = Positions()

@@ -110,7 +110,7 @@ def test_a_slow_page_gets_a_snapshot_in_place_of_what_it_missed(
     monkeypatch.setattr(module, 20_000)
     with browser.live() as live:
         live.until(lambda: live.state["whole"])
-        # One look finds more than the queue may hold.
+        # One scan finds more than the queue may hold.
         text = "x" * 4000
         for _ in range(300):
             router.create_task({"text": text})
@@ -160,14 +160,14 @@ def test_another_workspace(browser: Browser, live: Live) -> None:
     live.until(lambda: live.snapshots == 3 and browser.router.task_queue_sid in live.tables["queues"])
 
 
-def test_nothing_is_looked_at_without_a_console(router: LocalTaskRouter, browser: Browser) -> None:
-    """The hook of the service is there only while somebody looks."""
+def test_nothing_is_scanned_without_a_console(router: LocalTaskRouter, browser: Browser) -> None:
+    """The hook of the service is there only while a console is open."""
 
-    def looked_at() -> bool:
+    def hooked() -> bool:
         return service_of(router).changed is not None
 
-    assert not looked_at()
+    assert not hooked()
     with browser.live() as live:
         live.until(lambda: live.state["whole"])
-        assert looked_at()
-    eventually(lambda: not looked_at(), TIMEOUT)
+        assert hooked()
+    eventually(lambda: not hooked(), TIMEOUT)

@@ -124,7 +124,7 @@ def test_a_console_that_only_reads(browser: Browser) -> None:
 
 
 def test_a_stream_of_tasks(browser: Browser) -> None:
-    """So many a minute, until it is ended or the page has gone."""
+    """A number of tasks a minute, until it is ended or the page has gone."""
     router = browser.router
     task = {"WorkflowSid": router.workflow_sid, "Attributes": '{"kind": "call"}'}
     with browser.live() as live:

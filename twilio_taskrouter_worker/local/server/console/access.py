@@ -42,7 +42,7 @@ SECURITY: Final[Headers] = {
 class Access:
     """The start token of the link, and the cookie that it is exchanged for.
 
-    Both are derived from the account's auth token: whoever knows that can do everything anyway, and a browser stays
+    Both are derived from the account's auth token: that alone is enough to do everything, and a browser stays
     connected across a restart with the same credentials.
 
     Args:

@@ -1,7 +1,7 @@
-"""The differences between two looks at a workspace.
+"""The differences between two scans at a workspace.
 
 The engine replaces a record when it changes, so that a row has changed if one of the records it is made from is another
-object. A look compares identities only, and writes the rows that differ: some 4 ms for 500 workers and 5,000 tasks.
+object. A scan compares identities only, and writes the rows that differ: some 4 ms for 500 workers and 5,000 tasks.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from ...engine import Engine
 from .rows import TABLES, Encoded, Parts, Table, encoded
 
 ROWS_AT_ONCE: Final = 1000
-"""How many rows one look writes: some 10 ms of the loop's time. The rest follows with the next looks."""
+"""How many rows one scan writes: some 10 ms of the loop's time. The rest follows with the next scans."""
 
 
 @attrs.frozen
 class Difference:
-    """What one look at a workspace has found."""
+    """What one scan of a workspace has found."""
 
     changed: dict[str, list[Encoded]]
     """New and changed rows, by table."""
     removed: dict[str, list[str]]
     """Sids of rows that do not exist any more, by table."""
     whole: bool
-    """Whether nothing is left for the next look."""
+    """Whether nothing is left for the next scan."""
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.removed)
@@ -42,7 +42,7 @@ class Difference:
 
 
 class Board:
-    """The rows of one workspace as of the latest look. Belongs to the service's loop.
+    """The rows of one workspace as of the latest scan. Belongs to the service's loop.
 
     Args:
         engine: the engine, of the present or of an earlier moment.
@@ -54,10 +54,10 @@ class Board:
         self.workspace_sid = workspace_sid
         self._tables = [_Rows(table) for table in TABLES]
         self.whole: bool = False
-        """Whether the latest look has seen everything."""
+        """Whether the latest scan has seen everything."""
 
-    def look(self, limit: int = ROWS_AT_ONCE) -> Difference:
-        """Update the rows, and return what has changed since the look before.
+    def scan(self, limit: int = ROWS_AT_ONCE) -> Difference:
+        """Update the rows, and return what has changed since the scan before.
 
         Args:
             limit: how many rows are written at most.
@@ -68,7 +68,7 @@ class Board:
         changed: dict[str, list[Encoded]] = {}
         removed: dict[str, list[str]] = {}
         for rows in self._tables:
-            found, gone = rows.look(self._engine, self.workspace_sid, limit)
+            found, gone = rows.scan(self._engine, self.workspace_sid, limit)
             limit -= len(found)
             if found:
                 changed[rows.table.name] = found
@@ -91,7 +91,7 @@ class Board:
         return None
 
     def fields(self) -> Iterator[str]:
-        """Iterate over the fields of a snapshot: all rows as of the latest look, as JSON text."""
+        """Iterate over the fields of a snapshot: all rows as of the latest scan, as JSON text."""
         for rows in self._tables:
             yield f'"{rows.table.name}":[{",".join(rows.texts.values())}]'
 
@@ -104,7 +104,7 @@ class _Rows:
         self.texts: dict[str, Encoded] = {}
         self._parts: dict[str, Parts] = {}
 
-    def look(self, engine: Engine, workspace_sid: str, limit: int) -> tuple[list[Encoded], list[str]]:
+    def scan(self, engine: Engine, workspace_sid: str, limit: int) -> tuple[list[Encoded], list[str]]:
         """Return changed rows, at most *limit* of them, and the sids of removed ones."""
         parts_before, kept = self._parts, 0
         found: list[Encoded] = []
@@ -115,7 +115,7 @@ class _Rows:
                 if before is parts or (type(parts) is tuple and _same(before, parts)):
                     continue
             if len(found) >= limit:
-                continue  # found again by the next look, since its parts stay the old ones
+                continue  # found again by the next scan, since its parts stay the old ones
             text = encoded(self.table.write(engine, parts))
             parts_before[sid] = parts
             if self.texts.get(sid) != text:

@@ -103,7 +103,7 @@ class Console:
             else:
                 response = await self._control.operate(request, path[len(PATH) :])
             if request.method != "GET":
-                self._live.look_soon()
+                self._live.scan_soon()
             return _secured(response)
         return _file(request, path[len(PATH) + 1 :])
 

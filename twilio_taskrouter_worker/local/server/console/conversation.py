@@ -184,7 +184,7 @@ class Conversation:
 
 def _snapshot_of(past: Past, workspace_sid: str) -> tuple[Board, Encoded]:
     board = Board(past.engine, workspace_sid)
-    while not board.look(limit=1_000_000).whole:
+    while not board.scan(limit=1_000_000).whole:
         pass
     facts = {
         "moment": past.number,

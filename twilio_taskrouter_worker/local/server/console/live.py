@@ -1,7 +1,7 @@
 """The console's websocket: one snapshot of a workspace, then the differences.
 
 Nothing here costs anything while no console is open. With one, a change of the engine only starts a timer; the timer
-looks for differences once for all viewers of a workspace. A viewer that reads too slowly gets a new snapshot in place
+scans once for all viewers of a workspace. A viewer that reads too slowly gets a new snapshot in place
 of the differences it missed, so that no queue grows.
 """
 
@@ -29,8 +29,8 @@ from .rows import Encoded
 from .status import Status
 from .viewer import Viewer
 
-LOOK_SECONDS: Final = 0.1
-"""The shortest time between two looks: ten messages a second are smooth."""
+SCAN_SECONDS: Final = 0.1
+"""The shortest time between two scans: ten messages a second are smooth."""
 STATUS_SECONDS: Final = 1.0
 """How often everything that is not in the engine's records is compared: timers, faults, totals."""
 MOST_VIEWERS: Final = 50
@@ -62,7 +62,7 @@ class Live:
         self._boards: dict[str, Board] = {}
         """By workspace, of the present."""
         self._open: dict[Conversation, None] = {}
-        self._look_handle: asyncio.TimerHandle | None = None
+        self._scan_handle: asyncio.TimerHandle | None = None
         self._status_handle: asyncio.Handle | None = None
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -127,11 +127,11 @@ class Live:
         self._forget_boards()
         self._changed()
 
-    def look_soon(self) -> None:
+    def scan_soon(self) -> None:
         """Compare everything now, because the console itself has changed something."""
         if self._status_handle is not None:
             self._status_handle.cancel()
-            self._status_handle = self._service.loop.call_soon(self._look_at_status)
+            self._status_handle = self._service.loop.call_soon(self._scan_status)
             self._changed()
 
     def base(self) -> str:
@@ -155,7 +155,7 @@ class Live:
             self.select(conversation.viewer, None)
         self._service.changed = self._changed
         if self._status_handle is None:
-            self._status_handle = self._service.loop.call_later(STATUS_SECONDS, self._look_at_status)
+            self._status_handle = self._service.loop.call_later(STATUS_SECONDS, self._scan_status)
 
     def _leave(self, conversation: Conversation) -> None:
         self._open.pop(conversation, None)
@@ -163,17 +163,17 @@ class Live:
         self._forget_boards()
         if not self._open:
             self._service.changed = None
-            for handle in (self._look_handle, self._status_handle):
+            for handle in (self._scan_handle, self._status_handle):
                 if handle is not None:
                     handle.cancel()
-            self._look_handle = self._status_handle = None
+            self._scan_handle = self._status_handle = None
             self._status.forget()
 
     def _board(self, workspace_sid: str) -> Board:
         board = self._boards.get(workspace_sid)
         if board is None:
             board = Board(self._service.engine, workspace_sid)
-            board.look()
+            board.scan()
             self._boards[workspace_sid] = board
         return board
 
@@ -181,19 +181,19 @@ class Live:
         shown = {conversation.viewer.board for conversation in self._open}
         self._boards = {sid: board for sid, board in self._boards.items() if board in shown}
 
-    # -- looks ---------------------------------------------------------------------------------------------------------
+    # -- scans ---------------------------------------------------------------------------------------------------------
 
     def _changed(self) -> None:
         """Note that the engine may have changed; called after every command, so it must cost nothing."""
-        if self._look_handle is None:
-            self._look_handle = self._service.loop.call_later(LOOK_SECONDS, self._look)
+        if self._scan_handle is None:
+            self._scan_handle = self._service.loop.call_later(SCAN_SECONDS, self._scan)
 
-    def _look(self) -> None:
-        self._look_handle = None
+    def _scan(self) -> None:
+        self._scan_handle = None
         for board in list(self._boards.values()):
             part = not board.whole
             try:
-                difference = board.look()
+                difference = board.scan()
             except Rejected:
                 self._workspace_gone(board)
                 continue
@@ -206,8 +206,8 @@ class Live:
         for conversation in self._open:
             conversation.changed()
 
-    def _look_at_status(self) -> None:
-        self._status_handle = self._service.loop.call_later(STATUS_SECONDS, self._look_at_status)
+    def _scan_status(self) -> None:
+        self._status_handle = self._service.loop.call_later(STATUS_SECONDS, self._scan_status)
         for board in list(self._boards.values()):
             fields = list(self._status.changes(board.workspace_sid))
             if fields:

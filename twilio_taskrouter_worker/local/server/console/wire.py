@@ -1,7 +1,7 @@
 """The inspector: the latest requests, frames and webhooks of one service, as they went over the wire.
 
-Recording must cost next to nothing, because it goes on while nobody looks: it keeps references to what the service has
-in its hands anyway, up to a number and a size. Everything that is shown is made when it is asked for, without secrets.
+Recording must cost next to nothing, because it goes on while no console is open: it keeps references to what the
+service has anyway, up to a number and a size. Everything that is shown is made when it is asked for, without secrets.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Wire:
         self.last: int = 0
         """The number of the latest entry; 0: there was none."""
         self.added: Callable[[], None] | None = None
-        """Called after each entry; None: nobody looks."""
+        """Called after each entry; None: no console shows them."""
 
     def __len__(self) -> int:
         return len(self._entries)
