@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 
+import attrs
 import pytest
 
 from .mutations import MUTATIONS, Mutation, applied, seeds_until_found
-from .plan import Plan, plan_of
+from .plan import Item, Plan, plan_of
 from .report import failure
 from .shrinking import shrunk
 from .world import run
@@ -45,16 +46,19 @@ def test_repeatable() -> None:
 
 
 def test_shrinking_keeps_what_matters() -> None:
-    """What is left of a failing plan fails in the same way, and is smaller."""
-    mutation = _named("no back off")
-    found = seeds_until_found(mutation, 30)
-    assert found is not None
-    plan = found[1].plan
-    with applied(mutation):
-        small = shrunk(plan, most_runs=30)
+    """What is left of a failing plan are the faults that it takes: a cut, and lists that cannot be read after it."""
+    items = (
+        Item(50.0, "task", 0, 0.1),
+        Item(100.0, "failing service", 0, 0.99),
+        Item(100.5, "cut", 0, 0.5),
+        Item(200.0, "task", 0, 0.2),
+        Item(300.0, "new token", 0, 0.4),
+    )
+    with applied(_named("reload not retried")):
+        small = shrunk(attrs.evolve(plan_of(14), token_ttl=3600, items=items))
     assert small.outcome.violation is not None
-    assert small.outcome.violation.name == "back off"
-    assert len(small.outcome.plan.items) < len(plan.items)
+    assert [each.kind for each in small.outcome.plan.items] == ["failing service", "cut"]
+    assert "--seeds 14" in failure(small)
 
 
 @pytest.mark.slow
