@@ -64,16 +64,22 @@ class Timers:
 class Thread:
     """Stands for a thread; what it does are steps of the scheduler."""
 
-    ident = None
-
     def __init__(self, run: Callable[[], None]) -> None:
         self._run = run
+        self.ident: int | None = None
         self.name = ""
         self.ended = False
         self._then: list[Callable[[], None]] = []
 
     def start(self) -> None:
+        self.ident = id(self)
         self._run()
+
+    def join(self, timeout: float) -> None:
+        """Nobody waits in a simulation: it ends later, or has ended."""
+
+    def is_alive(self) -> bool:
+        return self.ident is not None and not self.ended
 
     def when_ended(self, step: Callable[[], None]) -> None:
         if self.ended:

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from twilio_taskrouter_worker import Reservation, Task
-from twilio_taskrouter_worker._bridge import calls, connection, reload, resync, session, tracking, turns
+from twilio_taskrouter_worker._bridge import calls, connection, dispatch, reload, resync, session, tracking, turns
 from twilio_taskrouter_worker._bridge.mirror import Mirror
 from twilio_taskrouter_worker._bridge.states import State
 from twilio_taskrouter_worker._bridge.token_life import TokenLife
@@ -198,6 +198,11 @@ def rounded_linger(original: Any) -> Any:
             original(self, now)
 
     return forget_ended
+
+
+@_mutation(dispatch, "apply", "a repetition that waits behind a slow callback is announced")
+def arrival_ignored(original: Any) -> Any:
+    return lambda state, message, now, arrived=None: original(state, message, now)
 
 
 @_mutation(Mirror, "worker_answered", "lists overwrite the newer answer of a call that was made meanwhile")

@@ -178,14 +178,15 @@ class Dispatcher:
 
     def _message(self, what: str | bytes | Message) -> None:
         now = time.monotonic()
-        if now - (self._working_on or now) > self._warn_after:
+        arrived = now if self._working_on is None else self._working_on
+        if now - arrived > self._warn_after:
             self._warn_slow()
         try:
             message = what if isinstance(what, Message) else parse(what)
             if message is None:
-                self._state.forget_ended(now)
+                self._state.forget_ended(arrived)
                 return
-            self.fire(apply(self._state, message, now))
+            self.fire(apply(self._state, message, now, arrived))
         except InvalidMessageError as error:
             self.report(error)
         except Exception as error:

@@ -25,13 +25,14 @@ from .schema import Record
 __all__ = ["apply"]
 
 
-def apply(state: Mirror, message: Message, now: float) -> list[Notice]:
+def apply(state: Mirror, message: Message, now: float, arrived: float | None = None) -> list[Notice]:
     """Apply one message; on the dispatch thread only.
 
     Args:
         state: The worker's state.
         message: The message.
         now: The current time in monotonic seconds.
+        arrived: When the message arrived, which is earlier where callbacks are slow; None for now.
 
     Returns:
         The events to fire.
@@ -39,7 +40,8 @@ def apply(state: Mirror, message: Message, now: float) -> list[Notice]:
     Raises:
         InvalidMessageError: Its payload is invalid; nothing has changed.
     """
-    state.forget_ended(now)
+    # By its arrival: a repetition that waited behind a slow callback would otherwise be taken for something new.
+    state.forget_ended(now if arrived is None else arrived)
     handler = _HANDLERS.get(message.event_type)
     if handler is None:
         # Unknown types are not errors: the service may introduce new events.

@@ -370,6 +370,25 @@ def test_ended_reservations_are_forgotten_when_nothing_comes(driver: DispatcherD
     eventually(lambda: driver.client.state.ended == {} and driver.client.state._tasks == {}, 5, "it is still there")
 
 
+def test_a_repetition_behind_a_slow_callback_is_recognized(driver: DispatcherDriver) -> None:
+    """What arrives soon after an ending counts as that, however long a callback makes it wait."""
+    driver.client.state._linger = 0.05
+    created: list[str] = []
+    driver.worker.on("reservation_created", lambda reservation: created.append(reservation.sid))
+    reserved = driver.service.create()
+    driver.put(reserved)
+    driver.settle()
+    # Longer than what has ended is remembered.
+    driver.client.worker.reservations["WR1"].on("rejected", lambda _: threading.Event().wait(0.06))
+    both_arrived = threading.Event()
+    driver.put(lambda: both_arrived.wait(5))
+    driver.put(driver.service.change("WR1", "rejected"))
+    driver.put(reserved)
+    both_arrived.set()
+    driver.settle()
+    assert created == ["WR1"]
+
+
 def test_heartbeats_forget_ended_reservations(driver: DispatcherDriver) -> None:
     """A heartbeat is enough to let go of what ended long ago."""
     driver.reserve()
