@@ -134,6 +134,8 @@ def plan_of(seed: int) -> Plan:
     per_kind = source.choice((0.2, 0.5, 2.0)) * workers
     for kind in ACTIONS:
         spread(kind, per_kind)
+    # While the first lists are read.
+    items += [Item(0.3 * source.random(), "task", 0, source.random()) for _ in range(source.choice((0, 0, 4)))]
     return Plan(
         seed=seed,
         workers=workers,

@@ -381,7 +381,11 @@ def test_a_repetition_behind_a_slow_callback_is_recognized(driver: DispatcherDri
     # Longer than what has ended is remembered.
     driver.client.worker.reservations["WR1"].on("rejected", lambda _: threading.Event().wait(0.06))
     both_arrived = threading.Event()
-    driver.put(lambda: both_arrived.wait(5))
+
+    def until_both_arrived() -> None:
+        both_arrived.wait(5)
+
+    driver.put(until_both_arrived)
     driver.put(driver.service.change("WR1", "rejected"))
     driver.put(reserved)
     both_arrived.set()
