@@ -361,7 +361,7 @@ def _judge(story: Story, due: str | None, verdict: Verdict) -> None:
     elif not endings:
         verdict.missed.append(f"{sid}: its end ({story.status}) was never told")
     elif set(endings) != {story.status} and not story.deleted:
-        verdict.wrong.append(f"{sid}: told {', '.join(endings)}, but it is {story.status}")
+        verdict.wrong.append(f"{sid}: told {', '.join(endings)}, but it is {story.status} ({story})")
     taken = story.status in THROUGH_ACCEPTED and not story.deleted
     if taken and story.announced_as == "pending" and "accepted" not in own:
         verdict.missed.append(f"{sid}: it is {story.status}, but accepted was never told")

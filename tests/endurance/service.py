@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.chaos.chaos import PURGE_SECONDS
 from tests.chaos.ledger import Fact, tap
 from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
 from twilio_taskrouter_worker.local import router as router_module
 from twilio_taskrouter_worker.local.server.events.facts import Facts
 from twilio_taskrouter_worker.tokens import create_worker_token
+
+PURGE_SECONDS = 120.0
+"""Ended tasks stay for longer than a silence and the way back, so that no end becomes unknowable."""
 
 BEAT_SECONDS = 0.1
 """How often the process reports the time up to which its facts are complete."""
