@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import socket
@@ -32,8 +33,9 @@ class Failed(Exception):
 @click.option("--token", envvar="TASKROUTER_TOKEN", show_envvar=True, required=True, help="The worker's access token.")
 @click.option("--region", default=None, help="Twilio region.")
 @click.option("--eb-server", default=None, help=f"Address of the bridge. [default: Twilio's, or that of {LOCAL_URL}]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one step a line.")
 @click.pass_context
-def doctor(context: click.Context, token: str, region: str | None, eb_server: str | None) -> None:
+def doctor(context: click.Context, token: str, region: str | None, eb_server: str | None, as_json: bool) -> None:
     """Check each step from a token to a worker that is ready, and report the first problem with a remedy.
 
     Nothing is changed: the worker stays in its activity, and its other sessions stay open. Exit code 1 if a step fails.
@@ -55,9 +57,14 @@ def doctor(context: click.Context, token: str, region: str | None, eb_server: st
     )
     for name, step in steps:
         try:
-            click.echo(f"ok    {name:<14} {step()}")
+            passed, text = True, step()
         except Failed as failure:
-            click.echo(f"FAIL  {name:<14} {failure}")
+            passed, text = False, str(failure)
+        if as_json:
+            click.echo(json.dumps({"step": name, "ok": passed, "text": text}))
+        else:
+            click.echo(f"{'ok' if passed else 'FAIL':<5} {name:<14} {text}")
+        if not passed:
             context.exit(1)
 
 

@@ -209,7 +209,8 @@ def list_workflows(remote: Remote, printer: Printer) -> None:
 @workflow.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--task", "attributes", default=None, callback=_json_object, help="A task to route in a dry run.")
-def check(file: Path, attributes: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def check(file: Path, attributes: str | None, as_json: bool) -> None:
     """Check the workflow configuration in a JSON FILE, without a running service.
 
     The queues that it names by sid are made up for the check. With --task it also shows how a task would be routed, in
@@ -222,6 +223,10 @@ def check(file: Path, attributes: str | None) -> None:
     except (ValueError, OSError) as error:
         raise click.ClickException(f"{file}: {error}") from error
     warnings = check_workflow(document)
+    if as_json:
+        explanation = None if attributes is None else dry_run(document, json.loads(attributes))
+        click.echo(json.dumps({"file": str(file), "warnings": warnings, "explanation": explanation}))
+        return
     for warning in warnings:
         click.echo(f"{file}: {warning}", err=True)
     if attributes is not None:

@@ -213,6 +213,8 @@ def test_a_workflow_is_checked_offline(tmp_path: Path) -> None:
     file.write_text(json.dumps(document))
     assert taskrouter("workflow", "check", str(file)).stdout == f"{file}: ok\n"
     assert "WQ1" in taskrouter("workflow", "check", str(file), "--task", '{"lang": "de"}').stdout
+    shown = json.loads(taskrouter("workflow", "check", str(file), "--task", '{"lang": "de"}', "--json").stdout)
+    assert (shown["file"], shown["warnings"]) == (str(file), []) and "WQ1" in shown["explanation"]
     filters[0]["expression"] = "lang == == 'de'"
     file.write_text(json.dumps(document))
     ended = taskrouter("workflow", "check", str(file))
@@ -301,6 +303,9 @@ def test_the_doctor(router: LocalTaskRouter) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert [line.split()[1] for line in ended.stdout.splitlines()][-1] == "worker"
     assert "Alice is ready, Available" in ended.stdout
+    told = taskrouter("doctor", "--token", router.token("Alice"), "--json", TASKROUTER_LOCAL_URL=router.url)
+    steps = [json.loads(line) for line in told.stdout.splitlines()]
+    assert all(each["ok"] for each in steps) and steps[-1]["step"] == "worker"
     expired = taskrouter("doctor", "--token", router.token("Alice", ttl=-5), TASKROUTER_LOCAL_URL=router.url)
     assert (expired.returncode, "FAIL  token" in expired.stdout, "get a new one" in expired.stdout) == (1, True, True)
     gone = taskrouter("doctor", "--token", router.token("Alice"), TASKROUTER_LOCAL_URL="http://127.0.0.1:9")
