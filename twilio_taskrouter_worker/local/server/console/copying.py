@@ -74,8 +74,9 @@ def as_curl(entry: Exchange, secrets: Secrets, base: str) -> str | None:
         if entry.method == "POST" and not body:
             parts += ["-X", "POST"]
         return " ".join([*parts, shlex.quote(url)])
-    if entry.kind == "bridge" and entry.envelope is not None:
-        document = {"url": entry.envelope.url, "method": entry.envelope.method, "params": entry.envelope.params}
+    envelope = entry.envelope
+    if envelope is not None:
+        document = {"url": envelope.url, "method": envelope.method, "params": envelope.params}
         text = secrets.text(dumps({**document, "token": "TOKEN"}).decode())
         # The token is put in by the shell.
         body = shlex.quote(text).replace('"TOKEN"', '"\'"$TASKROUTER_TOKEN"\'"')
@@ -111,9 +112,10 @@ def as_client(entry: Exchange, secrets: Secrets, base: str) -> str | None:
         secrets: hides what must not be copied.
         base: the root of the service.
     """
-    if entry.kind != "bridge" or entry.envelope is None:
+    envelope = entry.envelope
+    if envelope is None:
         return None
-    call = _client_call(entry.envelope, secrets)
+    call = _client_call(envelope, secrets)
     if call is None:
         return None
     bridge = f"{base}/v1/wschannels"

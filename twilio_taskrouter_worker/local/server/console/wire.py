@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ..bridge.tunnel import Envelope
+from ...engine import Rejected
+from ..bridge.tunnel import Envelope, open_envelope
 from ..events import frames
 from .access import PATH
 
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
 
 KEPT: Final = 5_000
 KEPT_BYTES: Final = 32 * 1024 * 1024
-"""How much the bodies of all entries may take; the oldest entries are evicted first."""
+"""How much all entries may take; the oldest ones are evicted first."""
 BODY_BYTES: Final = 64 * 1024
 """How much of one body is kept."""
 
 _REST: Final = "/v1/"
 _BRIDGE: Final = "/v1/wschannels"
 _CONTROL: Final = "/control/"
+
+_NAME_CHARACTERS: Final = 20
+_PATH_CHARACTERS: Final = 2000
+"""How much of the path inside of a tunnelled request is kept; the one outside is limited with the request line."""
 
 Headers = Iterable[tuple[str, str]]
 
@@ -57,7 +62,6 @@ class Exchange:
     milliseconds: float | None = None
     worker_sid: str | None = None
     address: str | None = None
-    envelope: Envelope | None = attrs.field(default=None, repr=False)
     problem: str | None = None
     """Why a webhook was not delivered."""
     sent_headers: Headers = attrs.field(default=(), repr=False)
@@ -71,9 +75,24 @@ class Exchange:
     """Grows by one with each entry; set when it is read."""
 
     @property
+    def envelope(self) -> Envelope | None:
+        """The tunnelled request; None: this is none, or its body was cut off."""
+        # Read again from the bounded body: the parsed one may hold half a megabyte of a token.
+        try:
+            return open_envelope(self.sent) if self.kind == "bridge" else None
+        except Rejected:
+            return None
+
+    @property
     def size(self) -> int:
         """The length of what is kept of the bodies."""
         return len(self.sent) + len(self.received)
+
+    @property
+    def kept(self) -> int:
+        """The length of everything that is kept: a request may have a megabyte of headers."""
+        headers = sum(len(value) for _, value in self.sent_headers)
+        return len(self.path) + headers + self.size
 
 
 class Wire:
@@ -109,7 +128,7 @@ class Wire:
             if len(body) > BODY_BYTES:
                 fields[name], fields["truncated"] = body[:BODY_BYTES], True
         entry = Exchange(fields.pop("at", None) or self._clock(), kind, method, path, **fields)
-        self._append(entry, entry.size)
+        self._append(entry, entry.kept)
 
     def find(self, number: int) -> Exchange | None:
         """Return an entry, or None if it is unknown or was evicted.
@@ -140,7 +159,7 @@ class Wire:
         self._bytes += size
         while len(self._entries) > KEPT or self._bytes > KEPT_BYTES:
             evicted = self._entries.popleft()
-            self._bytes -= len(evicted[2]) if isinstance(evicted, tuple) else evicted.size
+            self._bytes -= len(evicted[2]) if isinstance(evicted, tuple) else evicted.kept
         if self.added is not None:
             self.added()
 
@@ -165,14 +184,13 @@ class Wire:
         body = getattr(response, "body", None)
         self.add(
             kind,
-            request.method if envelope is None else envelope.method,
-            path if envelope is None else envelope.url,
+            request.method if envelope is None else envelope.method[:_NAME_CHARACTERS],
+            path if envelope is None else envelope.url[:_PATH_CHARACTERS],
             at=self._clock() - seconds,
             console=console,
             status=response.status,
             milliseconds=seconds * 1000,
             address=request.remote,
-            envelope=envelope,
             sent_headers=request.headers.items(),
             sent=getattr(request, "whole_body", b""),
             received_headers=response.headers.items(),
