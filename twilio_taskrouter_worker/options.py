@@ -32,7 +32,8 @@ LOG_LEVELS: dict[str, int] = {
 }
 """The JS SDK's names and the levels of :mod:`logging` they stand for."""
 
-_PATH = "/v1/wschannels"
+BRIDGE_PATH = "/v1/wschannels"
+"""Path of the event bridge, Twilio's and the local one's."""
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 
 
@@ -104,7 +105,7 @@ class Options:
         """
         eb_server = self.eb_server
         if not (eb_server or self.ws_server or self.region or self.edge) and (url := local_url()):
-            eb_server = f"{url}{_PATH}"
+            eb_server = f"{url}{BRIDGE_PATH}"
         return bridge_urls(self.region, self.edge, eb_server, self.ws_server)
 
 
@@ -141,7 +142,7 @@ def bridge_urls(region: str | None, edge: str | None, eb_server: str | None, ws_
     if region == "us1" and not edge:
         region = None
     host = "".join(f".{part}" for part in (edge, region) if part)
-    return f"https://event-bridge{host}.twilio.com{_PATH}", f"wss://event-bridge{host}.twilio.com{_PATH}"
+    return f"https://event-bridge{host}.twilio.com{BRIDGE_PATH}", f"wss://event-bridge{host}.twilio.com{BRIDGE_PATH}"
 
 
 def _checked(name: str, url: str, *schemes: str) -> str:

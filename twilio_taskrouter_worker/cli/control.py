@@ -77,7 +77,7 @@ def pause(remote: Remote, printer: Printer) -> None:
 @clock.command()
 @with_remote
 def resume(remote: Remote, printer: Printer) -> None:
-    """Let a paused clock run again."""
+    """Run a paused clock again."""
     _print_clock(printer, remote.control("POST", "clock/resume"))
 
 

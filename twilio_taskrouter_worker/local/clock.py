@@ -197,7 +197,7 @@ class Clock:
         self._move(lambda: self._set(running=False))
 
     def resume(self) -> None:
-        """Let a paused clock run again from the moment it shows. Blocks for less than a millisecond.
+        """Run a paused clock again from the moment it shows. Blocks for less than a millisecond.
 
         Raises:
             StateError: its router has been stopped.

@@ -11,6 +11,7 @@ import attrs
 
 from .._log import LOCAL as log
 from ..errors import StateError
+from ..options import BRIDGE_PATH
 from . import seeds
 from .arguments import (
     clock_of,
@@ -51,7 +52,6 @@ __all__ = ["LocalTaskRouter"]
 T = TypeVar("T")
 
 _WORKSPACE_NAME = "Local Workspace"
-_BRIDGE = "/v1/wschannels"
 
 
 class ConnectionOptions(TypedDict):
@@ -255,7 +255,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
 
     @property
     def console_url(self) -> str:
-        """The link that opens the console in a browser. It contains a secret: whoever has it can do everything.
+        """The link that opens the console in a browser. It contains a secret, which grants every right.
 
         Does not block.
 
@@ -273,7 +273,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         Raises:
             StateError: it is not running.
         """
-        eb_server = f"{self.url}{_BRIDGE}"
+        eb_server = f"{self.url}{BRIDGE_PATH}"
         return {"eb_server": eb_server, "ws_server": f"ws{eb_server[len('http') :]}"}
 
     @property
@@ -417,7 +417,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         self._resolve(None, reason_code_of(canceled_reason_code))
 
     def resolve_instruction(self, reservation_sid: str, canceled_reason_code: int | None = None) -> None:
-        """Let the call of a reservation that waits for a voice instruction succeed, or fail with a reason code.
+        """Settle the call of a reservation that waits for a voice instruction: it succeeds, or fails with a code.
 
         Use it with ``Rules(voice_answer_delay=None)``, where reservations wait for this. Blocks for less than a
         millisecond.

@@ -13,6 +13,7 @@ from ..._json import dumps, loads
 from ..._log import LOCAL as log
 from ..._log import LOCAL_REQUESTS as requests_log
 from ...errors import StoreError
+from ...options import BRIDGE_PATH
 from ..engine import Rejected
 from .auth import basic
 from .bridge import tunnel, websocket
@@ -32,7 +33,6 @@ from .service import Context, Service
 _tunnelled: ContextVar[str] = ContextVar("tunnelled", default="")
 """For the log: the tunnelled request inside of the current one."""
 
-BRIDGE_PATH: Final = "/v1/wschannels"
 _REST: Final = "/v1/"
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from ...._json import dumps
+from ....options import BRIDGE_PATH
 from ..bridge.tunnel import Envelope
 from .secrets import Secrets
 from .wire import Exchange
@@ -80,7 +81,7 @@ def as_curl(entry: Exchange, secrets: Secrets, base: str) -> str | None:
         text = secrets.text(dumps({**document, "token": "TOKEN"}).decode())
         # The token is put in by the shell.
         body = shlex.quote(text).replace('"TOKEN"', '"\'"$TASKROUTER_TOKEN"\'"')
-        return f"curl -H 'Content-Type: application/json' --data {body} {base}/v1/wschannels"
+        return f"curl -H 'Content-Type: application/json' --data {body} {base}{BRIDGE_PATH}"
     return None
 
 
@@ -118,7 +119,7 @@ def as_client(entry: Exchange, secrets: Secrets, base: str) -> str | None:
     call = _client_call(envelope, secrets)
     if call is None:
         return None
-    bridge = f"{base}/v1/wschannels"
+    bridge = f"{base}{BRIDGE_PATH}"
     lines = ["import os", "from twilio_taskrouter_worker import Worker", ""]
     if "json.loads" in call:
         lines.insert(0, "import json")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from ....options import BRIDGE_PATH
 from ...engine import Rejected
 from ..bridge.tunnel import Envelope, open_envelope
 from ..events import frames
@@ -31,7 +32,6 @@ BODY_BYTES: Final = 64 * 1024
 """How much of one body is kept."""
 
 _REST: Final = "/v1/"
-_BRIDGE: Final = "/v1/wschannels"
 _CONTROL: Final = "/control/"
 
 _NAME_CHARACTERS: Final = 20
@@ -257,7 +257,7 @@ def _read(entry: Exchange | _Frame, number: int) -> Exchange:
 
 
 def _kind(path: str, method: str, envelope: Envelope | None) -> str | None:
-    if path.startswith(_BRIDGE):
+    if path.startswith(BRIDGE_PATH):
         return "bridge" if envelope is not None or method != "GET" else "handshake"
     if path.startswith(_REST):
         return "rest"
