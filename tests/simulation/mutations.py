@@ -283,9 +283,13 @@ def line_never_moves(original: Any) -> Any:
     return ended
 
 
-@_mutation(calls._Call, "_expire", "a call has no deadline")
-def no_deadline(original: Any) -> Any:
-    return lambda self: None
+@_mutation(calls._Call, "start", "a call takes ten minutes longer than it may")
+def late_deadline(original: Any) -> Any:
+    def start(self: Any) -> None:
+        self._deadline += 600
+        original(self)
+
+    return start
 
 
 @_mutation(calls._Call, "_off_the_wire", "a call that was given up is sent again")
