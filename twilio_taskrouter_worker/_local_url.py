@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
-__all__ = ["DEVELOPMENT_SEED", "LOCAL_URL", "local_url"]
+__all__ = ["DEVELOPMENT_SEED", "LOCAL_KEY", "LOCAL_URL", "local_url"]
 
 LOCAL_URL = "TASKROUTER_LOCAL_URL"
 """Name of the variable, for example ``http://127.0.0.1:4100``."""
@@ -13,6 +13,9 @@ LOCAL_URL = "TASKROUTER_LOCAL_URL"
 DEVELOPMENT_SEED = 4100
 """Makes the account, its secrets and all sids of ``taskrouter local`` the same at every start. They are public: every
 client that reaches the port can use them, so only this machine should reach it."""
+
+LOCAL_KEY = "SK" + "10ca1" * 3
+"""Start of the sid of each signing key that a local TaskRouter generates: tokens name the key, whoever makes them."""
 
 
 def local_url() -> str | None:

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 import attrs
 
 from . import _checks
-from ._local_url import local_url
+from ._local_url import LOCAL_KEY, LOCAL_URL, local_url
 from .activity import Activity, check_activity
 from .observer import Observer
 from .single import Single
+from .tokens import signing_key
 
 __all__ = ["LOG_LEVELS", "LogLevel", "Options", "bridge_urls", "set_log_level"]
 
@@ -97,15 +98,24 @@ class Options:
         if self.connect_activity is not None and self.connect_activity_sid:
             raise ValueError("connect_activity and connect_activity_sid are two forms of one option: give one of them")
 
-    def urls(self) -> tuple[str, str]:
+    def urls(self, token: str | None = None) -> tuple[str, str]:
         """Return the addresses for HTTP and for the websocket: as given, of a local TaskRouter, or Twilio's.
 
+        Args:
+            token: The client's first token; None if it is not known yet.
+
         Raises:
-            ValueError: An address, or the environment variable TASKROUTER_LOCAL_URL, is invalid.
+            ValueError: An address, or the environment variable TASKROUTER_LOCAL_URL, is invalid, or the token is one
+                for a local TaskRouter and there is no address of one.
         """
         eb_server = self.eb_server
         if not (eb_server or self.ws_server or self.region or self.edge) and (url := local_url()):
             eb_server = f"{url}{BRIDGE_PATH}"
+        if token and not (eb_server or self.ws_server) and signing_key(token).startswith(LOCAL_KEY):
+            raise ValueError(
+                "The token is for a local TaskRouter, and no address of one is given: pass eb_server and ws_server "
+                f"(**router.connection has both), or set {LOCAL_URL}, for example to http://127.0.0.1:4100"
+            )
         return bridge_urls(self.region, self.edge, eb_server, self.ws_server)
 
 

@@ -135,6 +135,22 @@ def expiry(token: str) -> float | None:
     return float(exp)
 
 
+def signing_key(token: str) -> str:
+    """Read the sid of the key that signed a token, without checking the signature.
+
+    Args:
+        token: The token.
+
+    Returns:
+        The sid; empty if the token names none, or is not readable.
+    """
+    try:
+        issuer = decode_unverified(token).get("iss")
+    except TokenError:
+        return ""
+    return issuer if isinstance(issuer, str) else ""
+
+
 def check_token(token: object) -> str:
     """Check the form of a token; error texts never quote it.
 

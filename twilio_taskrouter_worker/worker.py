@@ -188,7 +188,7 @@ class Worker(WorkerFields, Lifecycle):
         )
         from ._bridge.calls import Calls
 
-        http_url, self._ws_server = self._options.urls()
+        http_url, self._ws_server = self._options.urls(self._token)
         set_log_level(self._options.log_level)
         # Compared at each use: after a fork, the child has the object, but neither its threads nor its sockets.
         self._pid = os.getpid()

@@ -102,7 +102,7 @@ class WorkerClient:
         self.workspace_sid: str = _known("workspace_sid", workspace_sid, grant)
         """Sid of the workspace."""
         self._tokens = TokenSource(token, token_provider, self.workspace_sid, self.worker_sid)
-        self._url = options.urls()[0]
+        self._url = options.urls(token)[0]
         self._timeout = options.request_timeout
         self._activities = dict(activities or {})
         # By process: a fork takes no thread and no connection along.

@@ -110,7 +110,7 @@ class Workspace:
         # Imported here for the reason given in the module worker.
         from ._bridge.calls import Calls
 
-        self._calls = Calls(checked.urls()[0], lambda: self._token, __version__, checked.request_timeout)
+        self._calls = Calls(checked.urls(token)[0], lambda: self._token, __version__, checked.request_timeout)
 
     def _read_token(self, token: str) -> None:
         """Store the claims of a token; on TokenError nothing has changed."""

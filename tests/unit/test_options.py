@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from twilio_taskrouter_worker import Supervisor, Worker, WorkerClient, Workspace
+from twilio_taskrouter_worker.local.credentials import credentials
 from twilio_taskrouter_worker.options import LOG_LEVELS, Options, bridge_urls
+from twilio_taskrouter_worker.tokens import create_worker_token
 
 PATH = "/v1/wschannels"
 
@@ -172,3 +176,17 @@ def test_a_port_that_cannot_be(port: str) -> None:
     """It is refused when the client is made, with the address."""
     with pytest.raises(ValueError, match=f"ws_server must have a port from 0 to 65535.*:{port}"):
         bridge_urls(None, None, None, f"ws://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("client", [Worker, Supervisor, Workspace, WorkerClient])
+def test_a_local_token_without_an_address(client: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token for a local TaskRouter is not sent to Twilio, whoever made it; the error has what to do."""
+    monkeypatch.delenv("TASKROUTER_LOCAL_URL", raising=False)
+    known = credentials(None)
+    token = create_worker_token(known.account_sid, known.signing_key_sid, known.signing_key_secret, "WS1", "WK1")
+    with pytest.raises(ValueError, match="for a local TaskRouter, and no address of one is given: pass eb_server"):
+        client(token)
+    with pytest.raises(ValueError, match="set TASKROUTER_LOCAL_URL"):
+        client(token, region="ie1")
+    monkeypatch.setenv("TASKROUTER_LOCAL_URL", "http://127.0.0.1:4100")
+    client(token)

@@ -10,6 +10,7 @@ import string
 import attrs
 
 from .. import _checks
+from .._local_url import LOCAL_KEY
 
 _SECRET_LETTERS = string.ascii_letters + string.digits
 _SHORTEST_SECRET = 32  # characters: the length of Twilio's own secrets, and the minimum for HMAC-SHA256
@@ -55,7 +56,7 @@ def credentials(
     return Credentials(
         _sid("account_sid", "AC", account_sid) or f"AC{made_account}",
         _secret("auth_token", auth_token) or made_token,
-        _sid("signing_key_sid", "SK", signing_key_sid) or f"SK{made_key}",
+        _sid("signing_key_sid", "SK", signing_key_sid) or LOCAL_KEY + made_key[len(LOCAL_KEY) - 2 :],
         _secret("signing_key_secret", signing_key_secret) or made_secret,
     )
 
