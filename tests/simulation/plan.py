@@ -65,6 +65,10 @@ ACTIONS = (
 """What users do besides their normal work."""
 
 
+QUIET = 0.15
+"""How often things happen in long simulations, compared with short ones."""
+
+
 @attrs.frozen
 class Item:
     """One fault or action."""
@@ -111,10 +115,14 @@ def plan_of(seed: int) -> Plan:
     source = random.Random(f"plan {seed}")
     workers = source.choice((1, 2, 3, 4))
     seconds = source.choice((600.0, 1200.0, 2400.0, 4800.0))
+    # Every fourth is a quiet half-day of more workers: some defects need time rather than faults.
+    long = seed % 4 == 2
+    if long:
+        workers, seconds = 8, 14400.0
     items: list[Item] = []
 
     def spread(kind: str, per_hour: float) -> None:
-        for _ in range(_about(source, per_hour * seconds / 3600)):
+        for _ in range(_about(source, per_hour * (QUIET if long else 1.0) * seconds / 3600)):
             at = source.uniform(0, seconds)
             if items and source.random() < together:
                 # Close to another one: defects show where things happen at the same time.

@@ -14,7 +14,7 @@ from .report import failure
 from .shrinking import shrunk
 from .world import run
 
-SEEDS = (4, 8, 10, 15, 16, 41, 57, 61)
+SEEDS = (4, 8, 15, 16, 41, 57, 61)
 """A few seeds that are quick and differ much."""
 
 FAILED_ONCE = (1235,)
@@ -55,10 +55,10 @@ def test_shrinking_keeps_what_matters() -> None:
         Item(300.0, "new token", 0, 0.4),
     )
     with applied(_named("reload not retried")):
-        small = shrunk(attrs.evolve(plan_of(14), token_ttl=3600, items=items))
+        small = shrunk(attrs.evolve(plan_of(9), seconds=1200.0, token_ttl=3600, items=items))
     assert small.outcome.violation is not None
     assert [each.kind for each in small.outcome.plan.items] == ["failing service", "cut"]
-    assert "--seeds 14" in failure(small)
+    assert "--seeds 9" in failure(small)
 
 
 @pytest.mark.slow
