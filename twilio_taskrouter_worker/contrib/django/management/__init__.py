@@ -1,1 +1,1 @@
-"""Management commands."""
+"""Where Django looks for the commands of an application."""

@@ -1,1 +1,1 @@
-"""Management commands."""
+"""The commands; each module is one."""
