@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
-__all__ = ["DEVELOPMENT_SEED", "LOCAL_KEY", "LOCAL_URL", "local_url"]
+__all__ = ["DEVELOPMENT_SEED", "LOCAL_KEY", "LOCAL_URL", "local_url", "service_url"]
 
 LOCAL_URL = "TASKROUTER_LOCAL_URL"
 """Name of the variable, for example ``http://127.0.0.1:4100``."""
@@ -24,10 +24,22 @@ def local_url() -> str | None:
     Raises:
         ValueError: It is not the address of a service.
     """
-    url = os.environ.get(LOCAL_URL, "").strip().rstrip("/")
-    if not url:
-        return None
-    parts = urlsplit(url)
+    url = os.environ.get(LOCAL_URL, "").strip()
+    return service_url(LOCAL_URL, url) if url else None
+
+
+def service_url(name: str, url: str) -> str:
+    """Return the address of a service without a slash at its end.
+
+    Args:
+        name: Name of the variable or option, for the error.
+        url: The address.
+
+    Raises:
+        ValueError: It is not the address of a service.
+    """
+    found = url.rstrip("/")
+    parts = urlsplit(found)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
-        raise ValueError(f"{LOCAL_URL} must be an address such as http://127.0.0.1:4100, not {url!r}")
-    return url
+        raise ValueError(f"{name} must be an address such as http://127.0.0.1:4100, not {url!r}")
+    return found

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 
-from twilio_taskrouter_worker._local_url import DEVELOPMENT_SEED, LOCAL_URL, local_url
+from twilio_taskrouter_worker._local_url import DEVELOPMENT_SEED, LOCAL_URL, local_url, service_url
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +36,7 @@ class Remote:
 
         self.url = url
         self.account_sid = account_sid
+        self.auth_token = auth_token
         self.is_twilio: bool = url == TWILIO_URL
         self._confirmed = confirmed
         self._workspace = workspace
@@ -164,17 +166,30 @@ def _message(answer: Any) -> str:
     return str(text)
 
 
-def with_remote(function: F) -> F:
-    """Add the options for the address of the service to a command.
+def with_address(function: F) -> F:
+    """Add the options for the address of the service, and the account there, to a command; see :func:`find`.
 
     Args:
-        function: the command; gets a :class:`Remote` and a :class:`Printer` as its first arguments.
+        function: the command.
     """
     options = (
         click.option("--url", help=f"Address of a local TaskRouter. [env var: {LOCAL_URL}; default: {DEFAULT_URL}]"),
         click.option("--account-sid", envvar="TWILIO_ACCOUNT_SID", show_envvar=True, help="The account."),
         click.option("--auth-token", envvar="TWILIO_AUTH_TOKEN", show_envvar=True, help="Its auth token."),
         click.option("--twilio", is_flag=True, help="Work on the real account instead, at taskrouter.twilio.com."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def with_remote(function: F) -> F:
+    """Add the options of a command that works on one workspace of a service.
+
+    Args:
+        function: the command; gets a :class:`Remote` and a :class:`Printer` as its first arguments.
+    """
+    options = (
         click.option("--workspace", metavar="NAME", help="Name or sid; needed where there is more than one."),
         click.option("--yes", is_flag=True, help="Allow a change of a real account."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON, one record a line."),
@@ -197,7 +212,7 @@ def with_remote(function: F) -> F:
     command.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
     for option in reversed(options):
         command = option(command)
-    return command  # type: ignore[return-value]
+    return with_address(command)  # type: ignore[return-value]
 
 
 def find(
@@ -229,7 +244,7 @@ def find(
     from twilio_taskrouter_worker.local.credentials import credentials
 
     try:
-        address = (url or local_url() or DEFAULT_URL).rstrip("/")
+        address = service_url("--url", url) if url else local_url() or DEFAULT_URL
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     known = credentials(DEVELOPMENT_SEED)
@@ -284,6 +299,18 @@ class Printer:
         widths = [max(len(row[index]) for row in rows) for index in range(len(columns))]
         for row in rows:
             click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Show on standard error that something takes time, if that is a terminal.
+
+        Args:
+            text: what takes time.
+        """
+        from rich.console import Console
+
+        with Console(stderr=True).status(text):
+            yield
 
     def note(self, text: str) -> None:
         """Print a remark to standard error.

@@ -47,7 +47,7 @@ def replay(
         raise click.UsageError("--console shows every task; leave --task out.")
     printer = Printer(as_json)
     try:
-        with open_kept_file(file) as kept:
+        with printer.working(f"Reading {file}"), open_kept_file(file) as kept:
             wanted = None if moment is None else _moment(moment, kept.now)
             shown = None if console else _workspace(kept, wanted) if task is None else _task(kept, wanted, task)
         if shown is not None:

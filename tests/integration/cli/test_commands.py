@@ -172,7 +172,7 @@ def test_a_service_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("status", "--url", "nonsense"), "No answer from nonsense"),
+        (("status", "--url", "nonsense"), "--url must be an address such as http://127.0.0.1:4100, not 'nonsense'"),
         (("task", "create", "[1]"), "must be a JSON object"),
         (("task", "create", "{"), "it is not JSON"),
         (("worker", "activity", "Alice", "Asleep"), "There is no activity 'Asleep'; there are Offline, Available"),

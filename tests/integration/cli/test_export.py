@@ -28,7 +28,12 @@ def test_over_rest_as_over_python(tmp_path: Path) -> None:
     with LocalTaskRouter(seed_file=SEED_FILE, seed=1) as router:
         router.create_task({"x": 1}, routing_target=router.workers()[0].sid, ignore_capacity=False)
         ended = taskrouter("export", str(path), "--url", router.url, **credentials(router))
-        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+        assert (ended.returncode, ended.stdout) == (0, "")
+        assert ended.stderr == f"Wrote {path}: 1 workspace, 2 workers, 2 queues, 1 workflow\n"
+        refused = taskrouter("export", str(path), "--url", router.url, **credentials(router))
+        assert (refused.returncode, refused.stderr) == (1, f"Error: {path} exists already; --force replaces it.\n")
+        forced = taskrouter("export", str(path), "--force", "--url", router.url, **credentials(router))
+        assert (forced.returncode, forced.stderr) == (0, ended.stderr)
         whole = router.export()
         shown = taskrouter("export", "-", "--tasks", "--url", router.url, **credentials(router))
         with_tasks = router.export(tasks=True)
@@ -41,29 +46,31 @@ def test_over_rest_as_over_python(tmp_path: Path) -> None:
 
 
 def test_one_workspace(tmp_path: Path) -> None:
-    """With ``--workspace-sid`` the others stay out."""
+    """With ``--workspace`` the others stay out; it takes a sid or a name."""
     with LocalTaskRouter() as router:
         [sid] = router.load(SEED_FILE)
-        ended = taskrouter("export", "-", "--url", router.url, "--workspace-sid", sid, **credentials(router))
-    assert [workspace["friendly_name"] for workspace in json.loads(ended.stdout)["workspaces"]] == ["Support"]
+        for name in (sid, "Support"):
+            ended = taskrouter("export", "-", "--url", router.url, "--workspace", name, **credentials(router))
+            assert [workspace["friendly_name"] for workspace in json.loads(ended.stdout)["workspaces"]] == ["Support"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "code", "said"),
     [
-        (["-", "--auth-token", "x" * 32], "answered 401; check the account sid and the auth token."),
-        (["-", "--workspace-sid", "WS" + "0" * 32], "answered 404; check the workspace sid."),
-        (["out.txt"], "The name of a seed file must end in .json, .yaml or .yml: out.txt."),
-        (["-", "--url", "http://127.0.0.1:9"], "Cannot reach http://127.0.0.1:9: ConnectionError."),
+        (["-", "--auth-token", "x" * 32], 1, "answered 401; check the account sid and the auth token."),
+        (["-", "--workspace", "WS" + "0" * 32], 2, "--workspace takes one of: Local Workspace (WS"),
+        (["out.txt"], 1, "The name of a seed file must end in .json, .yaml or .yml: out.txt."),
+        (["-", "--url", "http://127.0.0.1:9"], 1, "Cannot reach http://127.0.0.1:9: ConnectionError."),
+        (["-", "--url", "ftp://127.0.0.1"], 2, "--url must be an address such as http://127.0.0.1:4100, not 'ftp://"),
     ],
 )
-def test_faults(tmp_path: Path, arguments: list[str], said: str) -> None:
-    """One line on standard error that says what to look at, exit code 1."""
+def test_faults(arguments: list[str], code: int, said: str) -> None:
+    """The last line on standard error says what to look at; nothing is on standard output."""
     with LocalTaskRouter() as router:
         ended = taskrouter("export", "--url", router.url, *arguments, **credentials(router))
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith("Error: ") and said in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+    assert (ended.returncode, ended.stdout) == (code, "")
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith("Error: ") and said in last
 
 
 @pytest.mark.parametrize("body", ["<html>", "[]", '{"workspaces": []}', '{"workspaces": [], "meta": null}'])
@@ -94,7 +101,7 @@ def test_something_else_that_answers(body: str) -> None:
 
 
 def test_credentials_are_required() -> None:
-    """Without any, the usage says where they are looked for."""
-    ended = taskrouter("export", "-", TWILIO_ACCOUNT_SID="", TWILIO_AUTH_TOKEN="")
+    """For the real account they have no default; the usage says where they are looked for."""
+    ended = taskrouter("export", "-", "--twilio", TWILIO_ACCOUNT_SID="", TWILIO_AUTH_TOKEN="")
     assert ended.returncode == 2
-    assert "--account-sid" in ended.stderr
+    assert "--twilio needs TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN" in ended.stderr
