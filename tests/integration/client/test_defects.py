@@ -30,6 +30,7 @@ from twilio_taskrouter_worker import (
     InitializationError,
     InvalidAnswerError,
     InvalidMessageError,
+    Named,
     NotFoundError,
     RequestRejectedError,
     RequestTimeoutError,
@@ -959,7 +960,7 @@ def test_defect_55_each_fetch_has_its_own_result(bridge: RecordingBridge) -> Non
         lambda: workspace.fetch_workers_info(ordering="DateStatusChanged:asc").result(20),
     ])  # fmt: skip
     everyone, five, queues, ordered = results
-    assert isinstance(everyone, dict) and isinstance(five, dict) and isinstance(queues, dict)
+    assert isinstance(everyone, Named) and isinstance(five, Named) and isinstance(queues, Named)
     assert len(everyone) == 1201 and len(five) == 5 and list(five) == list(everyone)[:5] and ordered == everyone
     assert {type(each) for each in queues.values()} == {TaskQueue} and everyone is not five
     task = bridge.state.add_task(attributes={"a": 1})

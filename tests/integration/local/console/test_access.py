@@ -11,6 +11,7 @@ import requests
 import websocket
 
 from tests.integration.local.console.console_client import TIMEOUT, Browser, Live
+from tests.tools.wait import eventually
 from twilio_taskrouter_worker import StateError
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
@@ -167,10 +168,14 @@ def test_the_link_is_secret(router: LocalTaskRouter, caplog: pytest.LogCaptureFi
     caplog.set_level(logging.DEBUG)
     token = router.console_url.rpartition("=")[2]
     requests.get(router.console_url, timeout=TIMEOUT)
-    # The log of the HTTP client, which is the test's own, has the whole address.
-    said = [record.getMessage() for record in caplog.records if record.name.startswith("twilio_taskrouter_worker")]
-    assert any("/console" in text for text in said)
-    assert not any(token in text for text in [*said, repr(router)])
+
+    def said() -> list[str]:
+        # The log of the HTTP client, which is the test's own, has the whole address.
+        return [record.getMessage() for record in caplog.records if record.name.startswith("twilio_taskrouter_worker")]
+
+    # A request is logged once its answer has been sent.
+    eventually(lambda: any("/console" in text for text in said()))
+    assert not any(token in text for text in [*said(), repr(router)])
     with LocalTaskRouter() as other:
         assert other.console_url.rpartition("=")[2] != token
 
