@@ -17,6 +17,11 @@ PATIENCE = 50.0
 """Seconds that anything may take on a loaded machine."""
 
 
+def heed_interrupts() -> None:
+    """Let SIGINT interrupt a new process: where the tests run in the background of a shell, it is ignored in them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Program:
     """A running program, with all processes of its group; a context manager that ends them.
 
@@ -36,6 +41,7 @@ class Program:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=heed_interrupts,
             )
 
     def said(self) -> str:

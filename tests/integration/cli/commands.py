@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.tools.programs import heed_interrupts
+
 ROOT = Path(__file__).resolve().parents[3]
 BOUND_SECONDS = 40.0
 """Far more than anything here takes; a hang ends here, with a message."""
@@ -40,10 +42,6 @@ def taskrouter(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class Running:
     """A program that goes on until it is told to stop; a context manager that leaves no process behind."""
 
@@ -54,8 +52,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Where the tests run in the background of a shell, SIGINT is ignored, here and in every child.
-            preexec_fn=_heed_interrupts,
+            preexec_fn=heed_interrupts,
             **popen,
         )
         self._lines: queue.Queue[str | None] = queue.Queue()

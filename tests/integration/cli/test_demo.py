@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from tests.integration.cli.commands import BOUND_SECONDS, command_line, environment, taskrouter
+from tests.tools.programs import heed_interrupts
 from twilio_taskrouter_worker import Reservation
 from twilio_taskrouter_worker.cli.demo import demo
 from twilio_taskrouter_worker.cli.screen import Screen, duration, print_report
@@ -125,6 +126,7 @@ def test_interrupt_ends_it_at_once() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     ) as process:
         try:
             assert process.stdout is not None and process.stderr is not None

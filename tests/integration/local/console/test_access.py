@@ -165,7 +165,7 @@ def test_without_a_console_nothing_of_it_is_there() -> None:
 
 def test_the_link_is_secret(router: LocalTaskRouter, caplog: pytest.LogCaptureFixture) -> None:
     """It differs with the credentials, and is in no log and no repr."""
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "twilio_taskrouter_worker.local")
     token = router.console_url.rpartition("=")[2]
     requests.get(router.console_url, timeout=TIMEOUT)
 

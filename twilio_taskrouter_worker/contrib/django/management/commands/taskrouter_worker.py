@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
 
 from twilio_taskrouter_worker._running import RunError, run_program
 from twilio_taskrouter_worker.contrib.django import fresh_connections
@@ -51,6 +52,8 @@ class Command(BaseCommand):
         program = options["program"] or getattr(settings, "TASKROUTER_WORKER", None)
         if program is None:
             raise CommandError("Name a MODULE:WORKER, or set TASKROUTER_WORKER in the settings")
+        # The system checks may have used the database, and this thread only waits from here on.
+        connections.close_all()
         try:
             code = run_program(
                 program,
