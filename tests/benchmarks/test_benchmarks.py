@@ -42,8 +42,8 @@ def test_service(capsys: pytest.CaptureFixture[str]) -> None:
     assert service.main(shape) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line[:10].strip() for line in lines] == ["in memory", "in memory", "with db=", "with db=", "", ""]
-    found = [re.search(r"(lives/s|created/s|idle sessions|20 tasks)", line) for line in lines]
-    wanted = ["lives/s", "created/s", "lives/s", "created/s", "idle sessions", "20 tasks"]
+    found = [re.search(r"(lives/s|created/s|idle sessions|and 20 tasks)", line) for line in lines]
+    wanted = ["lives/s", "created/s", "lives/s", "created/s", "idle sessions", "and 20 tasks"]
     assert [each[0] for each in found if each is not None] == wanted
 
 
