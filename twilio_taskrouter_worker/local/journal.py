@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol, TypeVar
 import attrs
 
 from ..errors import StateError, StoreError
+from .collector import paused
 from .engine import Engine, Event, JournalEntry, Rejected
 from .pacing import Pace
 
@@ -87,9 +88,10 @@ class Stretch:
             StoreError: this version of the package does not behave as the one that wrote the rows.
         """
         state = self.state
-        engine = Engine.restore(zlib.decompress(state).decode() if isinstance(state, bytes) else state)
-        for number, row in enumerate(self.rows, self.number + 1):
-            apply(engine, number, row)
+        with paused():
+            engine = Engine.restore(zlib.decompress(state).decode() if isinstance(state, bytes) else state)
+            for number, row in enumerate(self.rows, self.number + 1):
+                apply(engine, number, row)
         return engine
 
 

@@ -19,6 +19,7 @@ import attrs
 
 from .._log import LOCAL as log
 from .._version import __version__
+from .collector import paused
 from .engine import Engine
 from .pacing import Pace
 from .server.events.event_log import KEPT_EVENTS
@@ -71,7 +72,8 @@ def _engine(store: Store, snapshot: Snapshot) -> Engine | None:
     if snapshot.version != __version__:
         return None
     try:
-        return Engine.restore(zlib.decompress(snapshot.state).decode())
+        with paused():
+            return Engine.restore(zlib.decompress(snapshot.state).decode())
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         log.warning("%s: the snapshot after entry %d is not used: %s", store.path, snapshot.number, error)
         return None
@@ -91,8 +93,9 @@ class Snapshots:
             start: the starting point whose engine the service has.
         """
         service = self._service
-        for part in start.facts:
-            service.facts.restore(_unpacked(part))
+        with paused():
+            for part in start.facts:
+                service.facts.restore(_unpacked(part))
         service.open_sessions.restore(json.loads(start.snapshot.sessions))
         service.resume()
         self._pace.latest = start.snapshot.number
