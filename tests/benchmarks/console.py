@@ -22,7 +22,8 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any, Final
 
-from tests.integration.local.console.chromium import ConsolePage, console_page, launched
+from tests.integration.local.console.chromium import ConsolePage, console_page
+from tests.tools.browser import launched
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 VIEWS: Final = ("now", "tasks", "tasks with a search", "task that waits", "inspector")

@@ -1,39 +1,15 @@
-"""A page of an attacker's in a real browser, which has the service's credentials stored: it reads and does nothing.
-
-Needs Playwright (the extra ``browser``) and a Chromium: the one of Debian, or what ``TASKROUTER_TEST_CHROMIUM`` names.
-"""
+"""A page of an attacker's in a real browser, which has the service's credentials stored: it reads and does nothing."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
+from tests.tools.browser import FOREIGN, SECONDS, foreign_site, launched
 from twilio_taskrouter_worker.local import LocalTaskRouter
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra 'browser')")
-CHROMIUM = os.environ.get("TASKROUTER_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("there is no Chromium on this machine", allow_module_level=True)
-
-SECONDS = 30
-FOREIGN = "evil.example"
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1",
-]
 
 ATTACK = """
 async ({url, bridge, ws, workspace, token, own}) => {
@@ -86,40 +62,17 @@ address => {
 """
 
 
-class _Page(BaseHTTPRequestHandler):
-    """Serves the attacker's page."""
-
-    def do_GET(self) -> None:
-        body = b"<!doctype html><title>An offer</title><body>"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def site() -> Iterator[int]:
     """The port of a web site on this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with foreign_site() as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A browser in which a foreign name means this machine."""
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS, timeout=SECONDS * 1000)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 def attack(chromium: Any, router: LocalTaskRouter, address: str, worker_sid: str) -> dict[str, str]:

@@ -1,51 +1,13 @@
-"""A console in a real browser, as the tests of its page drive it.
-
-Needs Playwright (the extra ``peers``) and a Chromium: Debian's, or the one that ``TASKROUTER_TEST_CHROMIUM`` names.
-"""
+"""A console in a real browser, as the tests of its page drive it."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
-import pytest
-
+from tests.tools.browser import SECONDS, expect
 from twilio_taskrouter_worker.local import LocalTaskRouter
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra 'browser')")
-CHROMIUM = os.environ.get("TASKROUTER_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("there is no Chromium on this machine", allow_module_level=True)
-
-SECONDS: Final = 30
-FOREIGN: Final = "evil.example"
-_ARGUMENTS: Final = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1",
-]
-
-expect = sync_api.expect
-
-
-@contextmanager
-def launched() -> Iterator[Any]:
-    """A browser in which a foreign name means this machine."""
-    expect.set_options(timeout=SECONDS * 1000)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS, timeout=SECONDS * 1000)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 class ConsolePage:

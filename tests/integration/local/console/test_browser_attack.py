@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from tests.integration.local.console.chromium import FOREIGN, SECONDS, launched
+from tests.tools.browser import FOREIGN, SECONDS, foreign_site, launched
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 pytestmark = pytest.mark.timeout(180)
@@ -77,31 +75,11 @@ address => {
 """
 
 
-class _Site(BaseHTTPRequestHandler):
-    """Serves the attacker's page."""
-
-    def do_GET(self) -> None:
-        body = b"<!doctype html><title>An offer</title><body>"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def site() -> Iterator[int]:
     """The port of a web site on this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Site)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with foreign_site() as port:
+        yield port
 
 
 @pytest.fixture(scope="module")

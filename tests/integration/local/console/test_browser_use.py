@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.local.console.chromium import ConsolePage, console_page, expect, launched
+from tests.integration.local.console.chromium import ConsolePage, console_page
+from tests.tools.browser import expect, launched
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
