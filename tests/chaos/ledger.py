@@ -17,9 +17,9 @@ is nobody's business. Every other one must be announced exactly once: by ``reser
 **What must be told of it.** An announced reservation that has ended on the service fires exactly one event of an
 ending, and the right one; one that has not ended fires none. ``accepted`` and ``wrapup`` fire at most once, in this
 order and before the ending; and exactly once where the reservation stands, or ended, in a state that is only reached
-through ``accepted``. Its task's ``completed`` and ``canceled`` fire at most once. Where the task was deleted, nobody
-who was away can learn how the reservation ended: some ending must be told then, exactly once, but which one is not
-judged.
+through ``accepted``. Its task's ``completed`` and ``canceled`` fire at most once. Where the task was deleted or purged
+before the ending was told, nobody who was away can learn how the reservation ended: some ending must be told then,
+exactly once, but which one is not judged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,8 @@ from twilio_taskrouter_worker.local.server.service import Service
 ENDINGS = ("completed", "rejected", "timeout", "canceled", "rescinded")
 STEPS = {"accepted": 1, "wrapup": 2, **dict.fromkeys(ENDINGS, 3)}
 THROUGH_ACCEPTED = ("accepted", "wrapping", "completed")
+PURGED = "task.purged"
+"""Type of a Fact; the service has no event for it."""
 
 
 @dataclass(eq=False)
@@ -64,6 +66,8 @@ class Story:
     ended: int | None = None
     deleted: bool = False
     """Whether it went with its task, so that the service no longer knows it."""
+    unknowable: bool = False
+    """Whether it was deleted before its ending was told."""
     announced: int = 0
     announced_as: str = ""
     told: list[str] = field(default_factory=list)
@@ -98,6 +102,13 @@ def tap(service: Service, opened: Callable[[Hashable, str], None], happened: Cal
     # By id(), which another session may have once this one is gone: it is replaced then.
     keys: dict[int, int] = {}
     numbers = itertools.count()
+    # Ended tasks that are not purged yet, each with its workspace, in the order in which they ended and will be purged.
+    over = {
+        task.sid: task.workspace_sid
+        for workspace in service.engine.workspaces()
+        for task in sorted(service.engine.tasks(workspace.sid), key=lambda task: task.date_updated)
+        if task.final
+    }
 
     def opening(session: Any, *, close_others: bool) -> None:
         keys[id(session)] = next(numbers)
@@ -119,13 +130,30 @@ def tap(service: Service, opened: Callable[[Hashable, str], None], happened: Cal
             tuple(keys[id(session)] for session in sessions),
         )
 
+    def purged() -> Iterator[Fact]:
+        while over:
+            sid, workspace_sid = next(iter(over.items()))
+            try:
+                service.engine.task(workspace_sid, sid)
+            except Rejected:
+                del over[sid]
+                yield Fact(PURGED, sid, True, None, ())
+            else:
+                return
+
+    def facts_of(events: Sequence[Event]) -> list[Fact]:
+        for event in events:
+            if event.task is not None and event.task.final:
+                over.setdefault(event.task.sid, event.workspace_sid)
+        return [*map(fact_of, events), *purged()]
+
     def applying(command: commands.Command, now: float) -> Outcome:
         try:
             outcome = apply(command, now)
         except Rejected as refusal:
-            happened(list(map(fact_of, refusal.events)))
+            happened(facts_of(refusal.events))
             raise
-        happened(list(map(fact_of, outcome.events)))
+        happened(facts_of(outcome.events))
         return outcome
 
     service.open_session = opening  # type: ignore[method-assign]
@@ -181,7 +209,7 @@ class Ledger:
                 self.waiting_tasks.pop(fact.task_sid, None)
             elif fact.type == "task.created":
                 self.waiting_tasks[fact.task_sid] = None
-            if fact.type in ("task.deleted", "task.system-deleted"):
+            if fact.type in ("task.deleted", "task.system-deleted", PURGED):
                 for sid in self._by_task.pop(fact.task_sid, ()):
                     if sid in self.stories:
                         self.stories[sid].deleted = True
@@ -235,6 +263,8 @@ class Ledger:
                 self.problems.append(f"{sid}: {event} was told when it had long ended, or by nobody")
                 return
             story.told.append(event)
+            if event in ENDINGS:
+                story.unknowable = story.deleted
             if live and not event.startswith("task "):
                 self._handled(worker_sid, sid, event)
 
@@ -360,8 +390,8 @@ def _judge(story: Story, due: str | None, verdict: Verdict) -> None:
         verdict.wrong += [f"{sid}: told {name}, but it is {story.status}" for name in endings]
     elif not endings:
         verdict.missed.append(f"{sid}: its end ({story.status}) was never told")
-    elif set(endings) != {story.status} and not story.deleted:
+    elif set(endings) != {story.status} and not story.unknowable:
         verdict.wrong.append(f"{sid}: told {', '.join(endings)}, but it is {story.status} ({story})")
-    taken = story.status in THROUGH_ACCEPTED and not story.deleted
+    taken = story.status in THROUGH_ACCEPTED and not story.unknowable
     if taken and story.announced_as == "pending" and "accepted" not in own:
         verdict.missed.append(f"{sid}: it is {story.status}, but accepted was never told")

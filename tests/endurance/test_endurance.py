@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.ledger import Fact, ReservationFact, Verdict
+from tests.chaos.ledger import PURGED, Fact, Ledger, ReservationFact, Story, Verdict
 from tests.endurance import __main__, measuring, run
 from tests.endurance.measuring import Sample
 from tests.endurance.merging import MergedLedger
+from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
 
 
 def fact(event: str, status: str, sid: str = "WR1", sessions: tuple[int, ...] = (1,)) -> Fact:
@@ -83,6 +84,51 @@ def test_settling_keeps_what_is_open() -> None:
     assert set(ledger.stories) == {"WR1", "WR2"}
     ledger.settle(ledger.moment + 1, Verdict(0))
     assert set(ledger.stories) == {"WR1"}
+
+
+@pytest.mark.parametrize("purged_first", [True, False])
+def test_an_end_that_was_purged_cannot_be_known(purged_first: bool) -> None:
+    """A client that comes back when the task is purged cannot tell a timeout from a cancellation; others must."""
+    ledger = MergedLedger()
+    ledger.report(time.monotonic(), "opened", (1, "WK1"))
+    ledger.report(time.monotonic(), "happened", [fact("reservation.created", "pending")])
+    ledger.announce("WK1", "WR1", "pending", live=True)
+    ledger.report(time.monotonic(), "happened", [fact("reservation.timeout", "timeout")])
+    purged = [Fact(PURGED, "WT1", True, None, ())]
+    if purged_first:
+        ledger.report(time.monotonic(), "happened", purged)
+    ledger.tell("WK1", "WR1", "canceled", live=False)
+    ledger.report(time.monotonic(), "happened", purged)
+    verdict = ledger.compare()
+    assert (not verdict.missed, not verdict.duplicated, not verdict.wrong) == (True, True, purged_first)
+
+
+def test_purges_are_followed(tmp_path: Path) -> None:
+    """The service has no event for the purge of a task; the ledger knows of it all the same, also after a restart."""
+    ledger = Ledger()
+
+    def canceled(router: LocalTaskRouter) -> Story:
+        task_sid = router.create_task({})
+        (reservation,) = router.reservations(task_sid=task_sid)
+        router.cancel_task(task_sid)
+        return ledger.stories[reservation.sid]
+
+    def service() -> LocalTaskRouter:
+        return LocalTaskRouter(db=tmp_path / "service.db", clock="virtual", rules=Rules(purge_finished_after=45.0))
+
+    with service() as router:
+        ledger.attach(router)
+        router.add_worker("Alice", activity="Available")
+        first = canceled(router)
+        router.clock.advance(46)
+        assert first.deleted
+        second = canceled(router)
+    with service() as router:
+        ledger.attach(router)
+        router.clock.advance(44)
+        assert not second.deleted
+        router.clock.advance(2)
+        assert second.deleted
 
 
 def samples(*values: float, name: str = "RSS MB") -> list[Sample]:
