@@ -75,6 +75,7 @@ class App:
         if not logged and self._console is None:
             return await self._respond(request)
         begun = self.service.loop.time()
+        # aiohttp serves all requests of a connection in one task, so the value of the request before is still there.
         _tunnelled.set("")
         response = await self._respond(request)
         seconds = self.service.loop.time() - begun
@@ -92,6 +93,7 @@ class App:
         except Rejected as refusal:
             # Without any header that would allow the page to read this.
             return await _write(request, _refusal(refusal, {}))
+        # Not decoded: the path tables decode segment by segment, so that an encoded slash does not separate segments.
         path = request.raw_path.partition("?")[0]
         try:
             if path == BRIDGE_PATH:
@@ -113,6 +115,7 @@ class App:
         except Disturbed as fault:
             told = {**_general(path), **fault.headers}
             return await _write(request, web.Response(status=fault.status, body=fault.body, headers=told))
+        # The commit failed after the engine had applied the command: it may or may not be in the file after a restart.
         except StoreError as failure:
             return await _write(request, _refusal(refusals.not_kept(failure), _general(path)))
         except ConnectionError:
@@ -125,6 +128,7 @@ class App:
 
     async def _bridge(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "GET":
+            # Before the handshake is answered: a fault that refuses it must come before the 101.
             await self.service.faults.request(Arrival(HANDSHAKE, "GET", "", request.query.get("token")))
             accepted = None if self._console is None else self._console.wire.handshake
             return await websocket.serve(self.service, request, accepted)
@@ -132,6 +136,7 @@ class App:
             return await _write(request, web.Response(status=204, headers=headers.BRIDGE_PREFLIGHT))
         if request.method != "POST":
             raise refusals.MethodRefused(request.method, BRIDGE_PATH, ("GET", "POST"))
+        # Faults select by route and worker, both of which are inside of the envelope.
         envelope = tunnel.open_envelope(await read_body(request, TUNNEL_BODY_BYTES))
         _tunnelled.set(f"{envelope.method} {envelope.url} (bridge)")
         if isinstance(request, Request):
@@ -148,8 +153,10 @@ class App:
 
     async def _rest(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         if request.method == "OPTIONS":
+            # No credentials here: browsers send preflight requests without them.
             told = {**headers.REST, **headers.allow(_methods(path))}
             return await _write(request, web.Response(status=204, headers=told))
+        # Before the path is looked up: without credentials, unknown and known paths get the same answer.
         basic.check(self.service, request.headers.get("Authorization"))
         return await self._operate(request, path)
 
@@ -157,6 +164,7 @@ class App:
         """Execute a request of the console; faults do not apply to it."""
         if not path.startswith(_REST):
             raise refusals.not_found(path)
+        # Without CORS headers, unlike REST proper: a page of another origin must not read the console's answers.
         return await self._operate(request, path, access.SECURITY, actor_sid, disturbed=False)
 
     async def _operate(
@@ -174,6 +182,7 @@ class App:
         form, document = await _body(request, operation)
         if disturbed:
             await self.service.faults.request(Arrival(REST, request.method, path[len(_REST) :]))
+        # Links lead to where the client reached the service, which may be behind a relay or in a container.
         origin = f"{request.scheme}://{request.host}"
         query = forms.parse_form(request.raw_path.partition("?")[2].encode())
         if_match = forms.if_match(request.headers.get("If-Match"))
@@ -207,8 +216,11 @@ class App:
         """Execute a request, wait for its commit, and write its answer, which its events follow."""
         batch = Batch()
         try:
+            # Synchronous, so that no other request's command comes between those of this one.
             response = answer(Context(batch, request.remote, actor_sid))
         except Rejected as refusal:
+            # It takes the same way as a success: timers that the command ran first may have caused events and journal
+            # entries.
             response = _refusal(refusal, told)
         except BaseException:
             # An unexpected error after some of the commands: their events must still be sent.
@@ -223,6 +235,7 @@ class App:
 
 def _find(method: str, path: str) -> tuple[Operation, dict[str, str]]:
     try:
+        # aiohttp leaves the body out of an answer to HEAD, and keeps its headers.
         found = TABLE.find("GET" if method == "HEAD" else method, path[len(_REST) :])
     except MethodNotAllowed as known:
         raise refusals.MethodRefused(method, path, known.allowed) from None
@@ -234,6 +247,7 @@ def _find(method: str, path: str) -> tuple[Operation, dict[str, str]]:
 def _methods(path: str) -> list[str]:
     """Return the methods of a REST path."""
     try:
+        # No operation has the empty method, so a known path always raises.
         TABLE.find("", path[len(_REST) :])
     except MethodNotAllowed as known:
         return known.allowed
@@ -252,6 +266,7 @@ async def _body(request: web.BaseRequest, operation: Operation) -> tuple[dict[st
         return {}, None
     if request.content_type == "multipart/form-data":
         return forms.parse_multipart(body, request.headers["Content-Type"]), None
+    # octet-stream is aiohttp's content type for a request without the header.
     if request.content_type not in ("application/x-www-form-urlencoded", "application/octet-stream"):
         raise refusals.invalid("The request body must be application/x-www-form-urlencoded or multipart/form-data")
     return forms.parse_form(body), None
@@ -270,6 +285,7 @@ def _json(status: int, body: Any, more: Mapping[str, str]) -> web.Response:
 
 def _refusal(refusal: Rejected, more: Mapping[str, str]) -> web.Response:
     own: dict[str, str] = {}
+    # RFC 9110 demands a challenge with each 401; on the bridge it would name a scheme that does not work there.
     if refusal.status == 401 and more is not headers.BRIDGE:
         own = {"WWW-Authenticate": 'Basic realm="Local TaskRouter"'}
     elif isinstance(refusal, refusals.MethodRefused):

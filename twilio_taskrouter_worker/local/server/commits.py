@@ -71,6 +71,7 @@ class Committer:
             StateError: there is no journal.
         """
         if self._store is not None:
+            # Entries that wait for the next commit are not in the file yet, from which the journal reads.
             self.commit()
             return self._store.journal()
         if self._memory is None:
@@ -104,6 +105,7 @@ class Committer:
         Raises:
             StoreError: the commit failed.
         """
+        # Reads leave nothing to commit: they are answered without a turn of the loop in between.
         if self.failure is None and self._store is not None and self._store.pending:
             done: asyncio.Future[None] = self._loop.create_future()
             self._futures.append(done)
@@ -146,6 +148,7 @@ class Committer:
             self._store = None
 
     def _commit_soon(self) -> None:
+        # One commit for all commands of this turn.
         if self._handle is None:
             self._handle = self._loop.call_soon(self._commit)
 
@@ -162,15 +165,19 @@ class Committer:
             log.error("The local TaskRouter stopped answering: %s", error)
         else:
             if self.committed is not None:
+                # It may add a snapshot, which is written by the next commit.
                 self.committed(self._store)
                 if self._store.pending:
                     self._commit_soon()
         # Taken out before the calls: a callback may wait for the next commit.
         waiting, self._waiting = self._waiting, []
         futures, self._futures = self._futures, []
+        # Events of timers and of the Python facade go first. Answers follow in the next turn, when their tasks wake up.
         for callback in waiting:
             callback()
         for future in futures:
+            # Cancelled, if the service is being stopped. A result also after a failure: kept() raises it, and an
+            # exception that nobody fetches would be reported by asyncio.
             if not future.done():
                 future.set_result(None)
 
@@ -190,6 +197,7 @@ class OpenSessions:
         if isinstance(command, (commands.SessionOpened, commands.SessionClosed)):
             key = (command.workspace_sid, command.worker_sid, command.set_offline)
             self._open[key] += 1 if isinstance(command, commands.SessionOpened) else -1
+            # Without zeros, written() stays as small as the number of open sessions.
             if not self._open[key]:
                 del self._open[key]
 

@@ -85,6 +85,7 @@ class Host:
             OSError: the address cannot be listened on, or no thread can be started; the message has the reason.
         """
         _warn_unless_loopback(self._address[0])
+        # In the caller's thread: an address in use is the most frequent failure, and needs no thread to be reported.
         self._socket = _listen(*self._address)
         started: Future[None] = Future()
         try:
@@ -126,6 +127,8 @@ class Host:
             try:
                 future.set_result(function())
             except BaseException as error:
+                # BaseException too: a SystemExit of the function belongs to its caller; raised here, it would end the
+                # loop.
                 future.set_exception(error)
 
         self._check_process()
@@ -147,10 +150,13 @@ class Host:
         if self._thread is not None and threading.get_ident() == self._thread.ident:
             raise StateError("The local TaskRouter cannot be stopped from its own thread.")
         with self._lock:
+            # Seen by _run, if the service is still being built.
             self._ended = True
             if self._open and self._loop is not None:
                 self._open = False
+                # The loop runs everything that was posted before this, so no call() waits for ever.
                 self._loop.call_soon_threadsafe(self._loop.stop)
+        # A thread that never began cannot be joined: an interrupt hit start() before the system had made it.
         if self._thread is None or not self._begun.wait(_BEGIN_SECONDS):
             if self._socket is not None:
                 self._socket.close()
@@ -212,14 +218,19 @@ async def _open(
 async def _close(app: App, http: HttpServer, server: asyncio.Server) -> None:
     """Close the parts in the order of a request's path: socket, faults, webhooks, sessions, requests, engine."""
     service = app.service
+    # From here on there are no new connections.
     server.close()
+    # Held frames and requests are released while their sessions are still open.
     service.faults.end_all()
     http.stop()
     await service.webhooks.close()
+    # After the webhooks, whose answers may still cause events.
     await service.sessions.close_all()
     await app.close()
+    # Closes the idle connections at once; those with a request get the seconds below.
     http.pre_shutdown()
     await http.shutdown(_SHUTDOWN_SECONDS)
+    # Last: the requests above still commit their commands.
     service.stop()
 
 
@@ -246,11 +257,13 @@ def _start(thread: threading.Thread) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
+        # create_server() takes IPv4 unless told otherwise; a host such as ::1 needs the other family.
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except socket.gaierror as error:
         raise OSError(error.errno, f"The host {host!r} has no address: {error.strerror}") from error
     except OSError as error:
+        # The system's own texts ("Permission denied") name neither the address nor a remedy.
         reasons = {
             errno.EADDRINUSE: "something else listens there already; choose another port, or port=0 for a free one",
             errno.EACCES: "this user may not listen there; choose a port from 1024 on, or port=0 for a free one",
@@ -261,6 +274,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _url(address: str, port: int) -> str:
+    # The wildcard addresses are for listening; not every system can connect to them.
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
     return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
 

@@ -86,6 +86,7 @@ class Service:
         self.rules = rules
         self.committer: Committer = Committer(loop, None) if committer is None else committer
         self._event_delay = event_delay
+        # The lambda, because sessions and faults need each other: it is called only after both are there.
         self.sessions: Sessions = Sessions(
             loop, time.time, self._session_closed, rules, lambda *frame: self.faults.frame(*frame)
         )
@@ -123,6 +124,7 @@ class Service:
         return self._apply(command, self.clock.now(), context).result
 
     def _apply(self, command: commands.Command, now: float, context: Context | None = None) -> Outcome:
+        # The engine must not go on after a failed commit: no later command could be committed either.
         self.committer.check()
         own = context is None
         if context is None:
@@ -135,6 +137,7 @@ class Service:
             self._publish(refusal.events, context, own=own)
             raise
         finally:
+            # Also after a refusal: the timers that ran before it may have changed the next deadline.
             self._arm()
             if self.changed is not None:
                 self.changed()
@@ -158,6 +161,7 @@ class Service:
         Args:
             change: changes the clock.
         """
+        # The change comes first: the committer keeps the state of the clock after it.
         change()
         self.committer.note_clock(self.clock.state())
         self._armed_for = None  # the same deadline is now at another distance
@@ -180,7 +184,10 @@ class Service:
         while (deadline := self.engine.next_deadline()) is not None and deadline <= now:
             if events >= EVENTS_AT_ONCE:
                 return True
+            # One deadline at a time and at its own moment, not at once to the present: the events of each become a
+            # batch of their own, and the count is checked in between.
             events += len(self._apply(commands.AdvanceTime(), deadline).events)
+        # Brings the engine's clock to the present, also if no timer fell due.
         self.execute(commands.AdvanceTime())
         return False
 
@@ -199,6 +206,7 @@ class Service:
         Raises:
             Rejected: the engine refuses it, so another engine wrote the journal.
         """
+        # Not through _apply: the entry is in the file already, its clients are gone, and its webhooks were sent before.
         outcome = self.engine.apply(entry.command, entry.now)
         self.open_sessions.note(entry.command)
         for event in outcome.events:
@@ -210,6 +218,7 @@ class Service:
 
     def resume(self) -> None:
         """Load the workspaces of an engine that was restored from a snapshot."""
+        # A snapshot has no events, from which the workspaces are taken otherwise.
         self._workspaces = {workspace.sid: workspace for workspace in self.engine.workspaces()}
 
     def release_soon(self, batch: Batch, transport: asyncio.WriteTransport | None) -> None:
@@ -233,6 +242,7 @@ class Service:
 
     def stop(self) -> None:
         """Stop the timers and close the file; no other method may be called afterwards."""
+        # Without the flag, a command that still comes would arm the timer again.
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
@@ -275,6 +285,7 @@ class Service:
             workspace_sid=session.workspace_sid, worker_sid=session.worker_sid, set_offline=session.set_offline
         )
         self.execute(command)
+        # Milliseconds of real time: tokens do not follow the engine's clock, which may be paused.
         left = max(0, int((session.expires_at - time.time()) * 1000))
         init = frames.message(
             "init",
@@ -285,6 +296,8 @@ class Service:
                 "token_lifetime": left,
             },
         )
+        # Nothing is awaited between the command and this line, so that no event falls between them: its client misses
+        # none.
         self.sessions.add(session, init, close_others=close_others)
 
     def _session_closed(self, session: Session) -> None:
@@ -303,11 +316,14 @@ class Service:
             return
         batch = context.batch
         for event in events:
+            # The bridge has fewer events than the log: those of queues and workflows reach no worker.
             if event.bridge:
                 self._queue(event, batch)
             self._note(event, context.actor_sid, context.address)
             self.webhooks.add(event, self._workspaces.get(event.workspace_sid), batch)
             if event.type == "worker.deleted" and event.worker is not None:
+                # This applies SessionClosed for each session in the middle of this loop; the events of that are
+                # published at once, in a batch of their own.
                 self.sessions.close_worker(event.worker.sid, Close.WORKER_DELETED)
             elif event.type == "workspace.deleted":
                 self.sessions.close_workspace(event.workspace_sid, Close.WORKER_DELETED)
@@ -319,6 +335,7 @@ class Service:
         frame: bytes | None = None
         for worker_sid in event.recipients:
             for session in self.sessions.of(worker_sid):
+                # Encoded once for all sessions, and only if one is open.
                 if frame is None:
                     frame = frames.message(event.type, payloads.payload(event))
                 batch.add(session, frame)
@@ -338,6 +355,7 @@ class Service:
 
     def _arm(self) -> None:
         deadline = self.engine.next_deadline()
+        # Most commands do not change the next deadline; a new timer for each would cost more than the command.
         if deadline == self._armed_for and self._timer is not None:
             return
         if self._timer is not None:
@@ -347,10 +365,12 @@ class Service:
         if deadline is None or self._stopped:
             return
         seconds = self.clock.seconds_until(deadline)
+        # None: the clock is paused, and only move_clock() brings it to the deadline.
         if seconds is not None:
             self._timer = self.loop.call_later(min(seconds, _LONGEST_SLEEP_SECONDS), self._tick)
 
     def _tick(self) -> None:
         self._timer = None
+        # An exception in a callback of the loop has no caller: it would only be logged by asyncio.
         if self.committer.failure is None:
             self.run_timers()  # if more are due, this has armed the timer again

@@ -24,10 +24,12 @@ def check(service: Service, authorization: str | None) -> None:
     if kind.lower() != "basic":
         raise refusals.bad_credentials()
     try:
+        # At the first colon only: a password may contain others, a user may not (RFC 7617).
         user, divided, password = base64.b64decode(value.strip(), validate=True).partition(b":")
     except (binascii.Error, ValueError):
         raise refusals.bad_credentials() from None
     key = service.signing_key
+    # Twilio takes both pairs: the account with its auth token, and an API key with its secret.
     known = {key.account_sid.encode(): service.auth_token.encode(), key.sid.encode(): key.secret.encode()}
     expected = known.get(user)
     # Compared also for an unknown user, so that the time taken does not reveal which user exists.

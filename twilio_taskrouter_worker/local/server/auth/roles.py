@@ -50,6 +50,7 @@ def own_worker_or_staff(grant: Grant, path: Mapping[str, str], params: Mapping[s
     Raises:
         Rejected: it is another worker (403).
     """
+    # Supervisors read and change other workers by the path that a worker has for itself.
     if grant.role == "worker" and path["WorkerSid"] != grant.worker_sid:
         raise _refuse(grant, "read or change another worker", service)
 
@@ -68,6 +69,7 @@ def own_worker(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any],
     """
     if path["WorkerSid"] != grant.worker_sid:
         raise _refuse(grant, "act for another worker", service)
+    # An admin's token may name a worker, but reservations are worked on with that worker's own token.
     if grant.role == "admin":
         raise _refuse(grant, "work on reservations", service)
 
@@ -88,6 +90,7 @@ def supervision(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any]
         raise _refuse(grant, "supervise reservations", service)
     if str(params.get("Instruction", "")).lower() != "supervise":
         raise _refuse(grant, "do anything but supervise on another worker's reservation", service)
+    # The parameter is the worker who listens in; without this check, one supervisor could put another one into a call.
     if params.get("Supervisor") != grant.worker_sid:
         raise _refuse(grant, "supervise in the name of another worker", service)
 

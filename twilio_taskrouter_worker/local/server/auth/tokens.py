@@ -14,6 +14,7 @@ import jwt
 from ....tokens import MAX_TTL, ROLES, create_worker_token, decode_unverified
 from ..http import refusals
 
+# Seconds that a signer's clock may be ahead of this one, when it signs for the longest allowed time.
 _CLOCK_SLACK_SECONDS: Final = 60
 _ALGORITHM: Final = "HS256"
 LONGEST_TOKEN: Final = 16384
@@ -67,15 +68,20 @@ class SigningKey:
             raise refusals.no_token()
         if len(token) > LONGEST_TOKEN:
             raise refusals.bad_token("it is far too long")
+        # JSON's escapes can hold lone surrogates, which plain UTF-8 refuses.
         digest = sha256(token.encode(errors="surrogatepass")).digest()
+        # Before the known ones, and not only removed from them: the token itself is still valid, and would be verified
+        # again.
         if digest in self._expired:
             raise refusals.token_expired()
         grant = self._known.get(digest)
         if grant is None or grant.expires_at <= time.time():
+            # An expired one too: verifying it again gives the refusal with the right code.
             grant = self._verified(token)
             self._known[digest] = grant
             if len(self._known) > KNOWN_TOKENS:
                 self._known.popitem(last=False)
+        # The oldest by use is evicted: tokens in use stay.
         self._known.move_to_end(digest)
         return grant
 
@@ -86,6 +92,7 @@ class SigningKey:
             worker_sid: the worker; None: all workers.
         """
         now = time.time()
+        # By now these are refused by their own expiry.
         self._expired = {digest: end for digest, end in self._expired.items() if end > now}
         for digest, grant in list(self._known.items()):
             if worker_sid in (None, grant.worker_sid):
@@ -108,6 +115,7 @@ class SigningKey:
             claims: dict[str, Any] = jwt.decode(
                 token,
                 self.secret,
+                # Fixed here and never taken from the token, whose header the sender has written ("none", for example).
                 algorithms=[_ALGORITHM],
                 options={"require": ["exp", "iss", "sub"], "verify_aud": False, "verify_iat": False},
             )
@@ -116,6 +124,7 @@ class SigningKey:
         except jwt.InvalidAlgorithmError:
             raise refusals.bad_token(f"its algorithm must be {_ALGORITHM}") from None
         except jwt.InvalidSignatureError:
+            # TaskRouter.js v1 signs with the auth token: of all checks, its tokens fail this one first.
             raise (refusals.old_token() if _is_capability(token) else refusals.bad_signature()) from None
         except jwt.ImmatureSignatureError:
             raise refusals.bad_token("its time has not come yet (nbf)") from None

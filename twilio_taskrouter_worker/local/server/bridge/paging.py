@@ -35,6 +35,7 @@ class Positions:
             given: the request's parameters: filters and order identify the list.
             end: the index after its last record.
         """
+        # By list as well: one sid ends pages of several lists, at other indexes.
         self._known[sid, _list_of(given)] = end
         if len(self._known) > KNOWN_POSITIONS:
             self._known.popitem(last=False)
@@ -85,6 +86,7 @@ def page(
         positions.remember(part[-1].sid, given, start + len(part))
     if ordering and more:
         assert orders is not None
+        # Recorded tokens of the live service: the sid, and the date of the field that the list is sorted by.
         key = orders[str(ordering).split(",")[0].split(":")[0].strip()]
         meta["next_token"] = f"{part[-1].sid}/{iso(key(part[-1]))}"
     number = start // size
@@ -110,10 +112,12 @@ def _start(records: Sequence[Any], given: Given, positions: Positions, *, ordere
     else:
         return 0
     for index, record in enumerate(records):
+        # By sid and not by index: records before it may have come or gone since the page was made.
         if record.sid == after:
             return index + 1
     position = positions.recall(after, given)
     if position is not None:
         # The record was deleted: the following ones have moved up by one.
         return max(0, min(position - 1, len(records)))
+    # Live, an unknown AfterSid is a 400 as well; an empty page would end the client's walk too early.
     raise refusals.invalid(f"The value of {name} is invalid: '{after[:60]}' is not in this list")

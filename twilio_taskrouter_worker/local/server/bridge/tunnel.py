@@ -45,6 +45,7 @@ def open_envelope(body: bytes) -> Envelope:
         raise refusals.invalid("The request body is not JSON") from None
     if not isinstance(document, dict):
         raise refusals.invalid("The request body is not a JSON object")
+    # The JS SDK sends no content type, so the body alone decides. A token of another type counts as missing (401).
     url, method, token = (document.get(key) for key in ("url", "method", "token"))
     given = document.get("params", {})
     if not isinstance(url, str) or not isinstance(method, str):
@@ -111,6 +112,7 @@ def answer(service: Service, envelope: Envelope, header: str | None, context: Co
     except MethodNotAllowed as known:
         raise refusals.MethodRefused(envelope.method, f"/{envelope.url}", known.allowed) from None
     if found is None:
+        # After the token: without a valid one, nothing is revealed about paths.
         raise refusals.not_found(f"/{envelope.url}")
     (check, handle), path = found
     # Before the check of the role, which looks sids up in the grant's workspace.
@@ -201,9 +203,11 @@ def _fetch_reservation(call: Call) -> payloads.Shape:
 
 
 def _list_reservations(call: Call) -> payloads.Shape:
+    # The SDK sends Active=true when it loads a session's state: pending, accepted and wrapping ones.
     active = convert("Active", call.params.get("Active", False), boolean)
     views = call.engine.reservation_views(call.workspace_sid, call.path["WorkerSid"], active=active)
     by_sid = {view.reservation.sid: view for view in views}
+    # Filters and pages work on plain records; the view of each adds its task and transfers.
     records = [view.reservation for view in views]
     found = filters.select(records, call.scope(), call.params, filters.RESERVATIONS_OF_WORKER)
     now = call.now

@@ -44,22 +44,29 @@ async def serve(
     """
     query = forms.parse_form(request.raw_path.partition("?")[2].encode())
     close_others = forms.boolean(_one(query.get("closeExistingSessions", "false")))
+    # Before prepare(): a refusal can only be an HTTP answer as long as the upgrade has not been sent.
     grant, worker_sid = _admit(service, query.get("token"), close_others=close_others)
+    # Without compression, because sessions write ready-made frames to the transport. No autoping: pings are counted.
     socket = web.WebSocketResponse(timeout=_CLOSE_SECONDS, compress=False, max_msg_size=LARGEST_MESSAGE, autoping=False)
     try:
         await socket.prepare(request)
     except web.HTTPException:
         raise refusals.invalid("This address takes a websocket handshake, or a POST with an envelope") from None
     transport = request.transport
+    # The client disconnected during the handshake: there is no session to open.
     if transport is None:
         return socket
     if accepted is not None:
         accepted(request, worker_sid)
     if isinstance(request.protocol, Connection):
+        # Sessions have limits of their own (heartbeats, buffers, number per worker); eviction would break them at
+        # random.
         request.protocol.spare()
 
     async def close_politely(code: int, reason: str) -> None:
         try:
+            # Bounded twice: the timeout of the socket covers the answer only, not a client that does not read the close
+            # frame.
             await asyncio.wait_for(socket.close(code=code, message=reason.encode()), _CLOSE_SECONDS)
         except (asyncio.TimeoutError, ConnectionError, RuntimeError):
             transport.abort()
@@ -86,6 +93,7 @@ async def serve(
         log.exception("A session of worker %s failed", session.worker_sid)
         transport.abort()
     finally:
+        # Also if open_session() failed: removing an unknown session only marks it as closed.
         service.sessions.remove(session)
     return socket
 
@@ -97,6 +105,7 @@ def _admit(service: Service, token: Any, *, close_others: bool) -> tuple[Grant, 
     if grant.worker_sid is None:
         raise refusals.forbidden("A token without a worker cannot open a websocket", service.rules)
     limit = service.rules.sessions_per_worker
+    # A session that closes the others makes its own place.
     if limit is not None and not close_others and len(service.sessions.of(grant.worker_sid)) >= limit:
         raise refusals.too_many_sessions(limit)
     return grant, grant.worker_sid
@@ -105,6 +114,7 @@ def _admit(service: Service, token: Any, *, close_others: bool) -> tuple[Grant, 
 async def _listen(socket: web.WebSocketResponse, loop: asyncio.AbstractEventLoop) -> bool:
     """Read until the end, answer pings and drop all other frames; return False if there are too many."""
     count, since = 0, loop.time()
+    # Read although clients send nothing: otherwise neither pings nor the close frame would be seen.
     while (message := await socket.receive()).type not in _OVER:
         count += 1
         if message.type is WSMsgType.PING:

@@ -26,6 +26,7 @@ BODY_BYTES: Final = 4 * 1024 * 1024
 TUNNEL_BODY_BYTES: Final = 1024 * 1024
 HEADER_LINE_BYTES: Final = 16 * 1024
 """A websocket's token travels in the request line."""
+# With the longest line, it bounds the size of all headers together: 1.6 MB.
 ALL_HEADERS: Final = 100
 MOST_CONNECTIONS: Final = 8192
 """How many may be open at a time, if the process may open that many files; some 20 KB each."""
@@ -113,6 +114,7 @@ class Connection(web.RequestHandler):
             body=dumps(refusals.body(refusal)),
             headers={"Content-Type": JSON, **headers.request_id()},
         )
+        # After input that is not HTTP, nobody knows where the next request would begin.
         response.force_close()
         return response
 
@@ -128,11 +130,14 @@ class HttpServer(web.Server):
     def __init__(self, handler: Handler, loop: asyncio.AbstractEventLoop) -> None:
         self._options = {
             "access_log": None,
+            # A small compressed body may become gigabytes; read_body() refuses it instead.
             "auto_decompress": False,
             "keepalive_timeout": IDLE_SECONDS,
             "max_line_size": HEADER_LINE_BYTES,
             "max_field_size": HEADER_LINE_BYTES,
             "max_headers": ALL_HEADERS,
+            # Seconds in which aiohttp reads the rest of a refused body, so that the client reads its answer before a
+            # reset.
             "lingering_time": 2.0,
         }
         self._loop_here = loop
@@ -160,6 +165,7 @@ class HttpServer(web.Server):
         """
         super().connection_made(handler, transport)
         assert isinstance(handler, Connection)
+        # Sessions count too: they are open files, although they cannot be evicted for new ones.
         self._count += 1
         self._unproven[handler] = None
         self._silent[handler] = self._loop_here.time() + FIRST_REQUEST_SECONDS
@@ -191,6 +197,7 @@ class HttpServer(web.Server):
         if connection in self._line(connection):
             connection.received += size
             self._waiting += size
+        # The connection itself may be the one that is evicted, or the only one left.
         while self._waiting > WAITING_BYTES and (self._unproven or self._proven):
             self._make_room(f"{self._waiting} bytes of requests that are not whole")
 
@@ -212,8 +219,10 @@ class HttpServer(web.Server):
     def _answered(self, connection: Connection, good: bool) -> None:
         if connection not in self._line(connection):
             return
+        # All of them, also those of a next request that was sent early (pipelining).
         self._waiting -= connection.received
         connection.received = 0
+        # Once proven, always proven: a later refusal does not make the peer a stranger.
         if good and not connection.known:
             del self._unproven[connection]
             connection.known = True
@@ -269,6 +278,7 @@ class HttpServer(web.Server):
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
         assert isinstance(protocol, Connection)
+        # The headers of the first request are complete; from here aiohttp's idle timer and BODY_SECONDS apply.
         self._silent.pop(protocol, None)
         line = self._line(protocol)
         if protocol in line:
@@ -278,6 +288,7 @@ class HttpServer(web.Server):
 
 def most_connections() -> int:
     """Return how many connections may be open now; fewer if the process may not open many files."""
+    # Asked each time, because the program may change its limit at any moment; it is one system call.
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
@@ -301,6 +312,7 @@ async def read_body(request: web.BaseRequest, limit: int = BODY_BYTES) -> bytes:
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding.lower() != "identity":
         raise refusals.encoded(encoding)
+    # Refused by its header before a byte of it is read; a chunked body has no length and is cut off below.
     if (request.content_length or 0) > limit:
         raise refusals.too_large(limit)
     try:
@@ -318,6 +330,7 @@ async def read_body(request: web.BaseRequest, limit: int = BODY_BYTES) -> bytes:
     # aiohttp's own limit is BODY_BYTES, which may be larger than this one.
     if len(body) > limit:
         raise refusals.too_large(limit)
+    # For the console, which shows the traffic.
     if isinstance(request, Request):
         request.whole_body = body
     return body

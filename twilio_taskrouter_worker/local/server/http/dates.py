@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _EPOCH_WITHOUT_ZONE = datetime(1970, 1, 1)  # noqa: DTZ001 - its text is wanted without "+00:00"
+# datetime.fromisoformat() takes "Z" and fractions of any length only from Python 3.11 on, so they are parsed here.
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 
 

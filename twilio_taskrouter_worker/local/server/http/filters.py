@@ -74,6 +74,7 @@ def select(
     ]
     found = _passing(records, tests) if tests else list(records)
     if orders is not None and given.get("Ordering"):
+        # The least significant clause first: Python's sort is stable, also in reverse.
         for key, descending in reversed(_clauses(convert("Ordering", given["Ordering"], text), orders)):
             found.sort(key=key, reverse=descending)
     return found
@@ -86,6 +87,7 @@ def _passing(records: Sequence[T], tests: Sequence[Test]) -> list[T]:
     for record in records:
         if all(test(record) for test in tests):
             found.append(record)
+        # Between records only: the length of an expression bounds the time of one evaluation.
         if time.monotonic() > deadline:
             raise refusals.invalid(
                 f"The filters take more than {FILTER_SECONDS:g} s on this list of {len(records)}; make them simpler"
@@ -105,6 +107,7 @@ def _clauses(ordering: str, orders: Orders) -> list[tuple[Callable[[Any], Any], 
             )
         clauses.append((orders[name], direction.lower() == "desc"))
         names.add(name)
+    # "The only ordering pairing not allowed", says Twilio's API description.
     if {"DateCreated", "VirtualStartTime"} <= names:
         raise refusals.invalid(
             "The value of Ordering is invalid: DateCreated and VirtualStartTime cannot be given together"
@@ -154,6 +157,7 @@ def _workers_matching(scope: Scope, expression: str) -> Test:
 
 
 def _workers_of_queue(scope: Scope, queue_sid: str) -> Test:
+    # The engine raises for an unknown queue, but an unknown sid in a filter matches nothing.
     known = any(queue.sid == queue_sid for queue in scope.engine.queues(scope.workspace_sid))
     members = scope.engine.queue_members(scope.workspace_sid, queue_sid) if known else []
     sids = {worker.sid for worker in members}
@@ -164,6 +168,7 @@ def _workers_of_named_queue(scope: Scope, name: str) -> Test:
     sids = {
         worker.sid
         for queue in scope.engine.queues(scope.workspace_sid)
+        # All queues of the name, since nothing here relies on names being unique.
         if queue.friendly_name == name
         for worker in scope.engine.queue_members(scope.workspace_sid, queue.sid)
     }
@@ -186,6 +191,7 @@ def _queues_for_attributes(scope: Scope, attributes: str) -> Test:
         raise refusals.invalid("The value of EvaluateWorkerAttributes is invalid: it must be a JSON object")
     worker = WorkerScope(document)
     semantics = scope.engine.semantics
+    # A queue's own expression was compiled when it was saved; compile_expression() remembers it.
     return lambda queue: compile_expression(queue.target_workers or "", WORKER, semantics).matches(worker)
 
 
@@ -228,6 +234,7 @@ TASKS: Final = (
     field("WorkflowName", "workflow_friendly_name"),
     field("TaskQueueSid", "task_queue_sid", TASK_QUEUE_SID),
     field("TaskQueueName", "task_queue_friendly_name"),
+    # Not checked as a sid: it may be one of a worker, a queue or a workflow.
     field("RoutingTarget", "routing_target"),
     Filter("EvaluateTaskAttributes", expression, _tasks_matching),
     Filter("HasAddons", boolean, _tasks_with_addons),

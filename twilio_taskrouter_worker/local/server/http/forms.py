@@ -21,6 +21,7 @@ from .dates import from_iso
 Given = Mapping[str, Any]
 """Parameters by their names on the wire; a list where REST repeated one."""
 
+# The longest request of Twilio's, a conference instruction, has some 40.
 MOST_FIELDS = 1000
 _SID_DIGITS = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 _TRUE = frozenset({"true", "1", "yes"})
@@ -54,6 +55,7 @@ def read(table: Iterable[Param], given: Given) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {}
     for param in table:
+        # The first name that is given wins; the others are ignored, as unknown parameters are.
         for name in (param.name, *param.also):
             if name in given:
                 fields[param.field] = convert(name, given[name], param.convert)
@@ -91,6 +93,7 @@ def parse_form(body: bytes) -> dict[str, Any]:
         Rejected: it is not UTF-8, or has too many parameters (400).
     """
     try:
+        # Blank values are kept: an empty parameter clears a field, which an absent one leaves unchanged.
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except UnicodeDecodeError:
         raise refusals.invalid("The parameters are not UTF-8 text") from None
@@ -136,6 +139,8 @@ def if_match(header: str | None) -> int | None:
     """
     if header is None or header.strip() == "*":
         return None
+    # Bare as the JS SDK sends it, quoted as ETag has it here, or weak as a proxy may make it. 18 digits fit into 64
+    # bits.
     match = re.fullmatch(r'(?:W/)?(")?([0-9]{1,18})(?(1)")', header.strip(), re.ASCII)
     return -1 if match is None else int(match.group(2))
 
@@ -213,8 +218,10 @@ def integer(value: Any) -> int:
         raise _Bad("it must be an integer")
     if isinstance(value, int):
         return value
+    # JSON has one type of number: 5.0 is an integer to a client in another language.
     if isinstance(value, float) and value.is_integer():
         return int(value)
+    # Not int() alone, which also takes "1_000", digits of other scripts, and any length.
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value, re.ASCII):
         return int(value)
     raise _Bad("it must be an integer")
@@ -265,6 +272,7 @@ def sid(*prefixes: str) -> Callable[[Any], str]:
 
     def well_formed(value: Any) -> str:
         given = text(value)
+        # Digits in either case: the pattern of Twilio's description takes both.
         if given[:2] in prefixes and _SID_DIGITS.fullmatch(given[2:]):
             return given
         shown = " or ".join(prefixes)

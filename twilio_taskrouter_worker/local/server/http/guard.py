@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EVERY_HOST: Final = "*"
 """In ``allowed_hosts``: no host and no origin is refused."""
 
+# An IPv6 address in brackets, whose zone is dropped, or a name; then a port.
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)(?:%[^\]]*)?\]|([^\s:/@?#\[\]]+))(?::[0-9]*)?", re.ASCII)
 
 
@@ -61,15 +62,21 @@ class Guard:
             return
         host = headers.get("Host")
         name = None if host is None else host_name(host)
+        # HTTP/1.0 has no Host header; every browser sends one.
         if host is not None and not (name and self._accepts(name, request)):
             raise refusals.foreign_host(host)
+        # Several or empty ones too, and "null", which a sandboxed frame of any site sends: none of them is a known
+        # host.
         origins = headers.getall("Origin", ())
         for origin in origins:
             page = _origin_name(origin)
+            # The page's own host is enough: it was accepted above, so the page came from this service or a name added
+            # to it.
             if not page or not (page == name or self._accepts(page, request)):
                 raise refusals.foreign_origin(origin)
         if (
             not origins
+            # Browsers leave Origin out of plain GETs (images, links), for which this header is the only sign.
             and headers.get("Sec-Fetch-Site", "").lower() == "cross-site"
             and not self._follows_link(request)
         ):
@@ -106,6 +113,7 @@ def host_name(host: str) -> str | None:
     match = _HOST.fullmatch(host.strip())
     if match is None:
         return None
+    # "localhost." with the dot of a fully qualified name resolves like the name without it.
     return str(match.group(1) or match.group(2)).lower().removesuffix(".")
 
 

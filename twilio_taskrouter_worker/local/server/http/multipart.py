@@ -28,11 +28,13 @@ def fields(body: bytes, content_type: str, most: int) -> Pairs:
     boundary = _parameter(content_type, "boundary")
     if not boundary:
         raise refusals.invalid("The Content-Type multipart/form-data needs a boundary")
+    # The line break before a delimiter belongs to the delimiter, not to the value (RFC 2046).
     delimiter = b"\r\n--" + boundary.encode("utf-8", "surrogateescape")
     # The first delimiter needs no line before it.
     parts = (b"\r\n" + body).split(delimiter, most + 2)
     if len(parts) > most + 2:
         raise refusals.invalid(f"There are more than {most} parameters")
+    # The last delimiter is followed by two dashes; without them the body was cut off.
     if len(parts) < 2 or not parts[-1].startswith(b"--"):
         raise refusals.invalid("The request body is garbled: its last boundary is missing")
     return [_field(part) for part in parts[1:-1]]
@@ -57,6 +59,7 @@ def _field(part: bytes) -> tuple[str, str]:
 
 def _parameter(header: str, name: str) -> str | None:
     """Return a parameter of a header such as ``form-data; name="FriendlyName"``."""
+    # The parser of the standard library knows quotes and escapes.
     message = Message()
     message["Content-Type"] = header
     value = message.get_param(name)

@@ -22,6 +22,7 @@ def page_size(given: Given, default: int = DEFAULT_PAGE_SIZE) -> int:
         Rejected: it is out of range (400).
     """
     size: int = convert("PageSize", given["PageSize"], integer) if "PageSize" in given else default
+    # Refused, not cut down: the client would not notice that its page is smaller.
     if not 1 <= size <= LARGEST_PAGE_SIZE:
         raise refusals.invalid(f"The value of PageSize is invalid: {size} is not between 1 and {LARGEST_PAGE_SIZE}")
     return size

@@ -38,6 +38,7 @@ CREATE_WORKER: Final = (
 )
 UPDATE_WORKER: Final = (
     Param("FriendlyName", "friendly_name", text),
+    # Not sid(): the engine refuses unknown and malformed ones alike, and names the value.
     Param("ActivitySid", "activity_sid", text),
     Param("Attributes", "attributes", document),
     Param("RejectPendingReservations", "reject_pending_reservations", boolean),
@@ -84,6 +85,7 @@ UPDATE_WORKFLOW: Final = (
 CREATE_TASK: Final = (
     Param("Attributes", "attributes", document),
     Param("WorkflowSid", "workflow_sid", optional_text),
+    # REST has one name for sid and unique name; the bridge has one for each.
     Param("TaskChannel", "task_channel", optional_text, also=("TaskChannelSid", "TaskChannelUniqueName")),
     Param("Priority", "priority", integer),
     Param("Timeout", "timeout", integer),
@@ -158,9 +160,11 @@ def reservation_command(given: Given, **where: Any) -> commands.UpdateReservatio
     Raises:
         Rejected: a parameter is missing or invalid (400).
     """
+    # A request with both is an instruction; the engine compares its status with the current one.
     if "Instruction" not in given:
         return commands.UpdateReservation(**where, **read(UPDATE_RESERVATION, given))
     fields = read(INSTRUCT_RESERVATION, given)
+    # All parameters as they came: which of them an instruction has is the engine's knowledge.
     return commands.InstructReservation(params=dict(given), **where, **fields)
 
 

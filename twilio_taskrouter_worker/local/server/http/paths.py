@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 T = TypeVar("T")
 
+# The longest template has 6; the limit bounds the work for hostile paths.
 _MOST_SEGMENTS = 12
 
 
@@ -81,6 +82,7 @@ class PathTable(Generic[T]):
                 segment = unquote(raw, errors="strict") if "%" in raw else raw
             except UnicodeDecodeError:
                 return None
+            # Compared after decoding: a client may encode more than it must.
             following = node.named.get(segment)
             if following is None:
                 following = node.variable
@@ -88,6 +90,7 @@ class PathTable(Generic[T]):
                     return None
                 values.append(segment)
             node = following
+        # A mere prefix of known paths, such as "Workspaces" on the bridge.
         if not node.methods:
             return None
         try:

@@ -139,6 +139,7 @@ def not_found(path: str) -> Rejected:
     Args:
         path: the path.
     """
+    # Without the version, as Twilio's own messages are assumed to be.
     shown = re.sub(r"^/v1(?=/)", "", path)
     return Rejected(404, 20404, f"The requested resource {shown[:500]} was not found")
 

@@ -10,6 +10,7 @@ from . import refusals
 from .forms import Given, convert, date, integer
 
 DEFAULT_MINUTES: Final = 15
+# Twilio keeps events for 30 days.
 _MOST_MINUTES: Final = 30 * 24 * 60
 
 
@@ -34,6 +35,7 @@ def window(given: Given, now: float) -> Window:
     Raises:
         Rejected: one of them is invalid, or the end is before the start (400).
     """
+    # StartDate has precedence over Minutes, if a request has both.
     end = convert("EndDate", given["EndDate"], date) if given.get("EndDate") else now
     minutes = convert("Minutes", given["Minutes"], integer) if given.get("Minutes") else DEFAULT_MINUTES
     if not 1 <= minutes <= _MOST_MINUTES:
