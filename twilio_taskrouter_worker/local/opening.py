@@ -144,7 +144,7 @@ def _go_on(service: Service, origin: Origin) -> None:
     for entry in origin.log:
         if entry.event.sequence <= service.engine.sequence:
             service.log.add(entry)
-    service.facts.add(fact for fact in origin.facts if fact.at <= service.engine.now)
+    service.facts.add(origin.facts, up_to=service.engine.now)
 
 
 def _new_header(options: OpeningOptions) -> Header:

@@ -6,7 +6,7 @@ import attrs
 
 from .journal import Place, Stretch
 from .server.events.event_log import Entry
-from .server.events.facts import Fact
+from .server.events.facts import Values
 
 
 @attrs.frozen(kw_only=True)
@@ -19,4 +19,4 @@ class Origin:
     workspace_sid: str | None
     log: list[Entry] = attrs.field(repr=False)
     """The events in the parent's log; those up to the moment go into the fork's."""
-    facts: list[Fact] = attrs.field(repr=False)
+    facts: list[Values] = attrs.field(repr=False)

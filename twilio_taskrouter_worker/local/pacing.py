@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from .collector import paused
 from .engine import Engine
 
 DISTANCE: Final = 2_000
 """The smallest number of entries between two snapshots. Applying as many takes some tenths of a second."""
-LONGEST_DISTANCE: Final = 50_000
-"""The largest one, however long a snapshot takes."""
-SHARE: Final = 10
-"""A slow snapshot is made less often: snapshots take at most one tenth of the processor's time."""
+LONGEST_DISTANCE: Final = 4_000
+"""The largest one, however long a snapshot takes and however fast entries come."""
+SHARE: Final = 5
+"""A slow snapshot is made less often: up to that distance, snapshots take at most a fifth of the processor's time."""
 MOST_TASKS: Final = 20_000
 """With more tasks, a snapshot would block the service for more than half a second, so it is postponed."""
 
@@ -50,7 +51,9 @@ class Pace:
             count: the number of the latest entry.
         """
         began = time.thread_time()
-        yield
+        # A pass of the collector would count as a slow snapshot, and make the next ones rare.
+        with paused():
+            yield
         now = time.thread_time()
         # Scales the distance so that the time for snapshots stays at 1/SHARE of the processor's time between two.
         slower = (now - began) * SHARE / max(0.001, began - self._made_at)

@@ -95,7 +95,7 @@ class Snapshots:
         service = self._service
         with paused():
             for part in start.facts:
-                service.facts.restore(_unpacked(part))
+                service.facts.add(_unpacked(part))
         service.open_sessions.restore(json.loads(start.snapshot.sessions))
         service.resume()
         self._pace.latest = start.snapshot.number

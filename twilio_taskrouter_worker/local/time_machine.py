@@ -10,6 +10,7 @@ import attrs
 
 from ..errors import StateError
 from .clock import Clock
+from .collector import paused
 from .engine import commands
 from .journal import Journal, Place, Stretch
 from .moments import History, Moment, View
@@ -62,6 +63,8 @@ class TimeMachine(WorkspaceOperations):
         """
         return History(self._place())
 
+    # Paused as a whole: a pass of the collector, which the new objects ask for, would take longer than all the rest.
+    @paused()
     def at(self, moment: int | datetime | Moment) -> View:
         """Return the workspace as it was at an earlier moment, to read.
 
@@ -83,6 +86,7 @@ class TimeMachine(WorkspaceOperations):
         found = self._find(moment)
         return view_of(found, self._place(found), self._oldest(), self.clock.now())
 
+    @paused()
     def fork(
         self, at: int | datetime | Moment | None = None, *, clock: Clock | Literal["real", "virtual"] = "virtual"
     ) -> LocalTaskRouter:

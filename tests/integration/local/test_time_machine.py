@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -13,7 +14,7 @@ import pytest
 from tests.tools.seams import digest_of, service_of
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.errors import NotFoundError, StateError
-from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, journal, pacing
+from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, journal, pacing, time_machine
 from twilio_taskrouter_worker.local.engine import Engine, Rejected, commands
 from twilio_taskrouter_worker.local.server.service import Service
 
@@ -329,3 +330,34 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert router.history().first > history.first
         with pytest.raises(StateError, match="not kept any more"):
             list(history)
+
+
+def test_the_collector_is_paused_throughout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the call to the end of a view's or a fork's making the collector does not run, and afterwards it does."""
+    seen = []
+
+    def watched(owner: object, name: str) -> None:
+        function = getattr(owner, name)
+
+        def watching(*arguments: Any, **keywords: Any) -> Any:
+            before = gc.isenabled()
+            result = function(*arguments, **keywords)
+            seen.append((name, before, gc.isenabled()))
+            return result
+
+        monkeypatch.setattr(owner, name, watching)
+
+    watched(time_machine, "checked")
+    watched(time_machine, "view_of")
+    watched(LocalTaskRouter, "_begin")
+    with LocalTaskRouter(clock=Clock.virtual(START)) as router:
+        router.create_task({})
+        router.at(1)
+        assert gc.isenabled()
+        with router.fork(), router.fork(1):
+            assert gc.isenabled()
+        with pytest.raises(ValueError, match="The journal has the moments"):
+            router.at(1000)
+    assert [name for name, *_ in seen] == ["checked", "view_of", "_begin", "checked", "_begin", "checked"]
+    assert not any(before or after for _, before, after in seen)
+    assert gc.isenabled()

@@ -10,7 +10,7 @@ import asyncio
 from typing import Any, Final
 
 from ...engine import Rejected
-from ..events.facts import Fact
+from ..events.facts import Fact, Values
 from ..http.windows import DEFAULT_MINUTES, Window
 from ..rest import figures
 from ..service import Service
@@ -76,8 +76,9 @@ class Totals:
         }
 
 
-def _cumulative(facts: list[Fact], workspace_sid: str, span: Window) -> dict[str, Any]:
-    mine = [fact for fact in facts if span.start <= fact.at <= span.end and fact.workspace_sid == workspace_sid]
+def _cumulative(facts: list[Values], workspace_sid: str, span: Window) -> dict[str, Any]:
+    found = map(Fact._make, facts)
+    mine = [fact for fact in found if span.start <= fact.at <= span.end and fact.workspace_sid == workspace_sid]
     return {
         **figures.span_of(span),
         **figures.tasks_past(mine, "task.created", _SPLIT),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import operator
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
-
-import attrs
+from typing import Any, Final, NamedTuple
 
 from ...engine import Event
 from ..http.windows import Window
 
+Values = tuple[Any, ...]
+"""Those of a :class:`Fact`. Kept as plain tuples, which the garbage collector does not go through time and again."""
+
 KEPT_FACTS: Final = 100_000
-"""How many facts are kept: some 25 MB. Statistics over a longer span count the latest ones only."""
+"""How many facts are kept: some 20 MB. Statistics over a longer span count the latest ones only."""
 
 _COUNTED: Final = frozenset(
     {
@@ -38,8 +39,7 @@ _COUNTED: Final = frozenset(
 )
 
 
-@attrs.frozen(kw_only=True)
-class Fact:
+class Fact(NamedTuple):
     """One counted event, without its snapshots."""
 
     type: str
@@ -62,8 +62,7 @@ class Fact:
     """How long the worker was in it."""
 
 
-_FIELDS: Final = tuple(field.name for field in attrs.fields(Fact))
-_VALUES: Final = operator.attrgetter(*_FIELDS)
+_AT: Final = Fact._fields.index("at")
 
 
 class Facts:
@@ -74,7 +73,7 @@ class Facts:
     """
 
     def __init__(self, kept: int = KEPT_FACTS) -> None:
-        self._facts: deque[Fact] = deque(maxlen=kept)
+        self._facts: deque[Values] = deque(maxlen=kept)
         self._new = 0
         """How many were noted since :meth:`take_new`."""
 
@@ -90,62 +89,25 @@ class Facts:
         if event.type not in _COUNTED:
             return
         self._new += 1
-        if event.type == "worker.activity.update":
-            assert event.worker is not None
-            self._facts.append(
-                Fact(
-                    type=event.type,
-                    at=event.at,
-                    workspace_sid=event.workspace_sid,
-                    worker_sid=event.worker.sid,
-                    activity_sid=event.data["previous_activity_sid"],
-                    seconds=event.data["time_in_previous_activity"],
-                )
-            )
-            return
-        task = event.task
-        assert task is not None
-        entered = task.task_queue_entered_date
-        self._facts.append(
-            Fact(
-                type=event.type,
-                at=event.at,
-                workspace_sid=event.workspace_sid,
-                queue_sid=task.task_queue_sid,
-                previous_queue_sid=event.data.get("previous_queue_sid"),
-                workflow_sid=task.workflow_sid,
-                worker_sid=event.reservation.worker_sid if event.reservation is not None else None,
-                channel_sid=task.task_channel_sid,
-                channel_name=task.task_channel_unique_name,
-                wait=event.at - task.date_created,
-                wait_in_queue=event.at - (task.date_created if entered is None else entered),
-            )
-        )
+        self._facts.append(tuple(_fact(event)))
 
-    def all(self) -> list[Fact]:
-        """Return the facts, oldest first."""
+    def all(self) -> list[Values]:
+        """Return the facts, oldest first, for :meth:`add`."""
         return list(self._facts)
 
-    def add(self, facts: Iterable[Fact]) -> None:
-        """Add facts that :meth:`all` returned; they do not count as new.
+    def add(self, facts: Iterable[Iterable[Any]], up_to: float = math.inf) -> None:
+        """Add facts that :meth:`all` or :meth:`take_new` returned; they do not count as new.
 
         Args:
-            facts: the facts, oldest first.
+            facts: the facts, oldest first; they may have passed through JSON.
+            up_to: the latest time of those to add, in unix seconds.
         """
-        self._facts.extend(facts)
+        self._facts.extend(fact for fact in map(tuple, facts) if fact[_AT] <= up_to)
 
-    def take_new(self) -> list[tuple[Any, ...]]:
-        """Return the values of the facts added since the last call, oldest first; evicted ones are missing."""
+    def take_new(self) -> list[Values]:
+        """Return the facts added since the last call, oldest first; evicted ones are missing."""
         count, self._new = min(self._new, len(self._facts)), 0
-        return list(map(_VALUES, itertools.islice(self._facts, len(self._facts) - count, None)))
-
-    def restore(self, values: Iterable[Iterable[Any]]) -> None:
-        """Add facts from :meth:`take_new`; they do not count as new.
-
-        Args:
-            values: the values of each fact, oldest first.
-        """
-        self.add(Fact(**dict(zip(_FIELDS, each, strict=True))) for each in values)
+        return list(itertools.islice(self._facts, len(self._facts) - count, None))
 
     def within(self, workspace_sid: str, span: Window) -> Iterator[Fact]:
         """Iterate over a workspace's facts in a span, latest first.
@@ -154,8 +116,37 @@ class Facts:
             workspace_sid: the workspace.
             span: the span, both ends included.
         """
-        for fact in reversed(self._facts):
+        for fact in map(Fact._make, reversed(self._facts)):
             if fact.at < span.start:
                 return
             if fact.workspace_sid == workspace_sid and fact.at <= span.end:
                 yield fact
+
+
+def _fact(event: Event) -> Fact:
+    if event.type == "worker.activity.update":
+        assert event.worker is not None
+        return Fact(
+            type=event.type,
+            at=event.at,
+            workspace_sid=event.workspace_sid,
+            worker_sid=event.worker.sid,
+            activity_sid=event.data["previous_activity_sid"],
+            seconds=event.data["time_in_previous_activity"],
+        )
+    task = event.task
+    assert task is not None
+    entered = task.task_queue_entered_date
+    return Fact(
+        type=event.type,
+        at=event.at,
+        workspace_sid=event.workspace_sid,
+        queue_sid=task.task_queue_sid,
+        previous_queue_sid=event.data.get("previous_queue_sid"),
+        workflow_sid=task.workflow_sid,
+        worker_sid=event.reservation.worker_sid if event.reservation is not None else None,
+        channel_sid=task.task_channel_sid,
+        channel_name=task.task_channel_unique_name,
+        wait=event.at - task.date_created,
+        wait_in_queue=event.at - (task.date_created if entered is None else entered),
+    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import json
+
 from twilio_taskrouter_worker.local.engine import Engine, Event, commands
 from twilio_taskrouter_worker.local.server.events import event_fields
 from twilio_taskrouter_worker.local.server.events.event_log import Entry, EventLog
@@ -47,6 +50,21 @@ def test_ledger_is_bounded_and_cut() -> None:
     assert all(fact.workflow_sid and fact.channel_name == "default" for fact in found)
     # Its queue is found only on the way through the workflow.
     assert [fact.type for fact in found if fact.queue_sid is None] == ["workflow.entered"]
+
+
+def test_facts_travel_and_cost_the_collector_nothing() -> None:
+    """Facts come back from JSON as they were, up to a moment; the garbage collector does not go through them."""
+    workspace, events = happened()
+    facts, again, earlier = Facts(), Facts(), Facts()
+    for event in events:
+        facts.note(event)
+    again.add(json.loads(json.dumps(facts.take_new())))
+    assert again.all() == facts.all()
+    assert facts.take_new() == again.take_new() == []
+    earlier.add(facts.all(), up_to=20.0)
+    assert {fact.at for fact in earlier.within(workspace, Window(0.0, 100.0))} == {10.0, 20.0}
+    gc.collect()
+    assert not any(map(gc.is_tracked, facts.all()))
 
 
 def test_every_event_has_a_resource_and_a_sentence() -> None:
