@@ -85,7 +85,7 @@ def set_reservation(
     # The count of accepted reservations follows acceptance, that of places taken follows being open.
     assigned = (status == ACCEPTED) - (before == ACCEPTED)
     if status in RESERVATION_OPEN:
-        idle.occupy(kernel, worker, record.task_channel_sid, assigned=assigned)
+        idle.occupy(kernel, ws, worker, record.task_channel_sid, assigned=assigned)
         return
     # Out of ``open`` first: the worker's readiness, computed below, depends on it.
     del task.open[record.sid]
@@ -94,7 +94,7 @@ def set_reservation(
         task.completed_any = True
         if kernel.rules.worker_version_grows_on_completion:
             worker.record = worker.record.replaced(version=worker.record.version + 1)
-    idle.occupy(kernel, worker, record.task_channel_sid, occupied=-1, assigned=assigned)
+    idle.occupy(kernel, ws, worker, record.task_channel_sid, occupied=-1, assigned=assigned)
     # The task channel may have been deleted meanwhile; then there is no index to update.
     if record.task_channel_sid in worker.channels:
         idle.refresh(kernel, ws, worker, record.task_channel_sid)

@@ -60,7 +60,7 @@ TRANSFER_STATUS = {
 def check_state(engine: Engine) -> None:
     """Check everything that does not depend on what was before."""
     kernel = engine._kernel
-    assert not kernel.woken and not kernel.unplaced and not kernel.events
+    assert not kernel.woken and not kernel.unplaced and not kernel.recounted and not kernel.events
     for ws in kernel.workspaces.values():
         for worker in ws.workers.values():
             _check_worker(ws, worker)

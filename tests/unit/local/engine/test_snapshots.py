@@ -101,14 +101,14 @@ def test_the_rules_go_with_it() -> None:
 @pytest.mark.parametrize(
     ("cls", "slots"),
     [
-        (WorkspaceState, 15),
+        (WorkspaceState, 16),
         (state.WorkerState, 15),
         (state.QueueState, 8),
         (state.WorkflowState, 3),
         (state.TaskState, 31),
         (state.ReservationState, 5),
         (state.TransferState, 4),
-        (Kernel, 14),
+        (Kernel, 15),
     ],
 )
 def test_nothing_new_is_forgotten(cls: type, slots: int) -> None:

@@ -1,7 +1,7 @@
 """The state that all parts of the engine share while a command or a timer runs.
 
-The invariant between two commands: ``events``, ``woken`` and ``unplaced`` are empty, and everything that could be
-offered has been offered.
+The invariant between two commands: ``events``, ``woken``, ``unplaced`` and ``recounted`` are empty, and everything that
+could be offered has been offered.
 
 A command runs in two halves. First its handler makes the whole change: it replaces records, keeps the indices, notes
 events, and only *asks* for routing, by :meth:`Kernel.wake` for a worker who may be able to take more and by
@@ -52,10 +52,14 @@ class Kernel:
         self.event_count: int = 0
         self.task_count = 0
         self.reserve_count = 0
+        # Dicts as ordered sets: routing takes the entries in the order in which they were added, so that a replay does
+        # the same. A set of objects would be ordered by their addresses.
         self.woken: dict[WorkerState, WorkspaceState] = {}
         """Workers who may be able to take a waiting task since the last routing."""
         self.unplaced: dict[TaskState, WorkspaceState] = {}
         """Tasks that became pending and were not yet offered to anybody."""
+        self.recounted: dict[WorkerState, WorkspaceState] = {}
+        """Workers whose channel figures a reservation has changed, where waiting tasks read such figures."""
 
     def workspace(self, sid: str) -> WorkspaceState:
         """Return a workspace.

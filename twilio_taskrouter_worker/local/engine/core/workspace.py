@@ -31,6 +31,7 @@ class WorkspaceState:
         "activities",
         "armed",
         "channel_names",
+        "figures_read",
         "queue_names",
         "queues",
         "record",
@@ -63,6 +64,8 @@ class WorkspaceState:
         self.tasks: dict[str, TaskState] = {}
         self.reservations: dict[str, ReservationState] = {}
         self.transfers: dict[str, TransferState] = {}
+        self.figures_read: bool = False
+        """A task whose target expression reads figures of a worker's channel has waited here at some time."""
         self.armed: list[int | None] = []
         """Outcomes kept for the next voice instructions: a reason code, or None for success."""
 

@@ -41,10 +41,9 @@ def make(
     )
     ws.task_channels[record.sid] = record
     ws.channel_names[unique_name] = record.sid
+    # The indices of idle workers need no update: a channel has none before its first task (see idle.route).
     for worker in ws.workers.values():
-        # Without the refresh the new channel would be missing from the workers' idle keys.
         add_to_worker(kernel, worker, record)
-        idle.refresh(kernel, ws, worker)
     return record
 
 
@@ -53,7 +52,7 @@ def add_to_worker(kernel: Kernel, worker: WorkerState, task_channel: TaskChannel
 
     Args:
         kernel: the engine's shared state; changed in place.
-        worker: the caller refreshes its indices.
+        worker: a caller that has just created it refreshes its indices.
         task_channel: must be new to the worker.
     """
     record = WorkerChannel(

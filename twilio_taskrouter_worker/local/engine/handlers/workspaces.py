@@ -245,6 +245,8 @@ def update_activity(kernel: Kernel, command: UpdateActivity) -> Activity:
             worker.fields["activity_name"] = name
             # Expressions can read activity_name, so a new name can change memberships.
             membership.rematch(kernel, ws, worker, attributes=False, fields=False, activity=True)
+            # Those of waiting tasks' targets too, whether or not a queue's does.
+            kernel.wake(ws, worker)
     kernel.emit("activity.updated", ws, activity=record)
     return record
 

@@ -198,11 +198,20 @@ def set_channel(worker: WorkerState, channel: WorkerChannel) -> None:
     document["available_capacity_percentage"] = channel.available_capacity_percentage
 
 
-def occupy(kernel: Kernel, worker: WorkerState, task_channel_sid: str, *, occupied: int = 0, assigned: int = 0) -> None:
+def occupy(
+    kernel: Kernel,
+    ws: WorkspaceState,
+    worker: WorkerState,
+    task_channel_sid: str,
+    *,
+    occupied: int = 0,
+    assigned: int = 0,
+) -> None:
     """Change the counts of a worker's channel.
 
     Args:
         kernel: the engine's shared state.
+        ws: the workspace of the worker.
         worker: nothing happens if the task channel was deleted.
         task_channel_sid: the channel of the reservation.
         occupied: added to the places taken; a positive number makes the worker the latest to be reserved.
@@ -220,3 +229,6 @@ def occupy(kernel: Kernel, worker: WorkerState, task_channel_sid: str, *, occupi
         worker.last_reserved[task_channel_sid] = (kernel.now, kernel.reserve_count)
         changes["last_reserved_time"] = kernel.now
     set_channel(worker, channel.replaced(**changes))
+    # A target expression may have become true for a worker who had a free place all along.
+    if ws.figures_read:
+        kernel.recounted[worker] = ws

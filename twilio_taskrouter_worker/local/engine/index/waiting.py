@@ -26,19 +26,34 @@ from ..core.kernel import Kernel
 from ..core.plan import Target
 from ..core.state import Entry, Group, GroupKey, Groups, OrderKey, QueueState, TaskState, WorkerState
 from ..core.workspace import WorkspaceState
-from ..model import LIFO
+from ..model import FIFO, LIFO
 from . import conditions
 
 
+def _order(task: TaskState) -> str:
+    # A task for one worker alone waits in no queue, even if it is booked under one.
+    return FIFO if task.queue is None or task.direct else task.queue.record.task_order
+
+
+def rank_key(ws: WorkspaceState, task: TaskState) -> tuple[bool, OrderKey]:
+    """Return the rank of a task among all tasks of its workspace; the smallest is served first.
+
+    Args:
+        ws: its ``prioritize_queue_order`` decides between LIFO and FIFO queues.
+        task: only read.
+    """
+    return (_order(task) != ws.record.prioritize_queue_order, order_key(task))
+
+
 def order_key(task: TaskState) -> OrderKey:
-    """Return the rank of a task among those of queues with the same task order; the smallest is served first.
+    """Return the rank of a task among those with the same task order; the smallest is served first.
 
     Args:
         task: only read.
     """
     record = task.record
     # LIFO ignores the priority; the number breaks ties in both directions.
-    if task.queue is not None and task.queue.record.task_order == LIFO:
+    if _order(task) == LIFO:
         return (0.0, -record.virtual_start_time, -task.number)
     return (-record.priority, record.virtual_start_time, task.number)
 
@@ -86,6 +101,8 @@ def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
         key = None
     else:
         key = (target, _signature(target, task))
+        # From now on a change of these figures by a reservation leads to routing (see idle.occupy).
+        ws.figures_read = ws.figures_read or target.expression.uses_channels
     # A new group registers itself in its home when the first entry is added.
     return home.get(key) or Group(home, key, owner)
 
@@ -135,17 +152,17 @@ def remove_all(group: Group) -> None:
             remove(entry[2])
 
 
-def _homes(worker: WorkerState, channel: str, lifo_first: bool) -> Iterator[tuple[bool, Groups]]:
+def _homes(worker: WorkerState, channel: str, preferred: str) -> Iterator[tuple[bool, Groups]]:
     """Iterate over the groups of tasks of a channel that a worker may be offered, each with its queue's rank."""
     direct = worker.direct.get(channel)
     if direct is not None and direct.live:
-        yield lifo_first, {None: direct}
+        yield preferred != FIFO, {None: direct}
     for queue in worker.queues.values():
         groups = queue.pending.get(channel)
         if groups:
-            yield (queue.record.task_order == LIFO) is not lifo_first, groups
+            yield queue.record.task_order != preferred, groups
         if queue.known:
-            rank = (queue.record.task_order == LIFO) is not lifo_first
+            rank = queue.record.task_order != preferred
             # A task may refer to this worker by sid or by name.
             for reference in (("sid", worker.record.sid), ("name", worker.record.friendly_name)):
                 known = queue.known.get((channel, *reference))
@@ -161,14 +178,14 @@ def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskSta
         ws: its ``prioritize_queue_order`` decides between LIFO and FIFO queues.
         worker: only the channels on which it is free now are considered.
     """
-    lifo_first = ws.record.prioritize_queue_order == LIFO
+    preferred = ws.record.prioritize_queue_order
     best: tuple[bool, OrderKey, int] | None = None
     found: TaskState | None = None
     for channel, idle_key in worker.idle_keys.items():
         # No key: the worker cannot take a task of this channel now.
         if idle_key is None:
             continue
-        for rank, groups in _homes(worker, channel, lifo_first):
+        for rank, groups in _homes(worker, channel, preferred):
             # Cheap comparison first: the expression of a group is evaluated only if its top would win.
             for group in groups.values():
                 key, number, task = group.top()

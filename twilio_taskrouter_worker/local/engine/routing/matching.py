@@ -2,13 +2,13 @@
 
 The invariant when ``settle`` returns: for no pending task is there a worker who meets all of its conditions
 (``conditions.of``). Every change either leaves it true or records what it affects: a worker who may have become able to
-take a task is in ``kernel.woken``, a task that has become pending in ``kernel.unplaced``. Nothing else needs to be
-considered.
+take a task is in ``kernel.woken``, a task that has become pending in ``kernel.unplaced``, and a worker whose channel
+figures changed where target expressions read them in ``kernel.recounted``. Nothing else needs to be considered.
 
 Woken workers come first, and each is given the best task that waits for it, unplaced ones included: a task that came
 back must not overtake one that waited with a higher priority. What is then left of the unplaced tasks is offered in
 order, each to the longest idle. A reservation may wake other workers (by a change of activity), so this is repeated
-until both are empty. It ends, because each round either removes an entry for good or makes a reservation, and the
+until all are empty. It ends, because each round either removes an entry for good or makes a reservation, and the
 number of reservations of a task is limited.
 """
 
@@ -29,13 +29,10 @@ from . import walk
 def settle(kernel: Kernel) -> None:
     """Make all offers that have become possible by a change.
 
-    Free workers come first, each with the best task for it, because a task that came back must not overtake one that
-    waited with a higher priority. Then the tasks that became pending are offered to all idle workers.
-
     Args:
-        kernel: its ``woken`` and ``unplaced`` are empty afterwards.
+        kernel: its ``woken``, ``unplaced`` and ``recounted`` are empty afterwards.
     """
-    while kernel.woken or kernel.unplaced:
+    while kernel.woken or kernel.unplaced or kernel.recounted:
         # Workers who were woken by this offer come first again.
         if kernel.woken:
             # Unplaced tasks join the waiting ones, so that the worker gets the best of both.
@@ -44,13 +41,17 @@ def settle(kernel: Kernel) -> None:
             worker = next(iter(kernel.woken))
             _feed(kernel, kernel.woken.pop(worker), worker)
             continue
-        for task in sorted(kernel.unplaced, key=waiting.order_key):
-            home = kernel.unplaced.pop(task, None)
+        for task, ws in sorted(kernel.unplaced.items(), key=lambda item: waiting.rank_key(item[1], item[0])):
             # An earlier round of this loop may have placed or ended it.
-            if home is not None:
-                _place(kernel, home, task)
+            if kernel.unplaced.pop(task, None) is not None:
+                _place(kernel, ws, task)
             if kernel.woken:
                 break
+        else:
+            # Last, because workers who were just given a task must not come before those who wait for one: a task may
+            # still ask for a worker who has some work, or none that is accepted.
+            kernel.woken.update(kernel.recounted)
+            kernel.recounted.clear()
 
 
 def _feed(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> None:
@@ -199,8 +200,9 @@ def make(
 def emit_created(kernel: Kernel, ws: WorkspaceState, made: list[ReservationState]) -> None:
     """Emit the events of new reservations.
 
+    A worker who does one task at a time is moved to the queue's reservation activity first.
+
     Args:
-        worker who does one task at a time is moved to the queue's reservation activity first.
         kernel: the engine's shared state; changed in place.
         ws: the workspace of the reservations.
         made: in the order of their events.
@@ -251,7 +253,7 @@ def _make(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
         holder.open[record.sid] = state
     # A reservation counts as a change of its worker too.
     worker.record = worker.record.replaced(version=worker.record.version + 1)
-    idle.occupy(kernel, worker, record.task_channel_sid, occupied=1)
+    idle.occupy(kernel, ws, worker, record.task_channel_sid, occupied=1)
     # All channels: without optimized routing, the idle time of each has changed.
     idle.refresh(kernel, ws, worker)
     return state

@@ -129,6 +129,17 @@ def test_a_renamed_activity_has_its_new_name_everywhere() -> None:
     assert driver.engine.workspace(driver.ws).default_activity_name == "Home"
 
 
+def test_a_waiting_task_is_offered_to_the_workers_of_a_renamed_activity() -> None:
+    """A target expression can ask for the name of the activity, whether or not a queue does."""
+    driver = EngineDriver()
+    target = {"queue": driver.engine.queues(driver.ws)[0].sid, "expression": 'worker.activity_name == "Ready"'}
+    task = driver.task(workflow_sid=driver.workflow({"expression": "1==1", "targets": [target]}))
+    worker = driver.worker("Ann")
+    assert driver.status(task) == "pending"
+    driver.do("UpdateActivity", sid=driver.activity("Available"), friendly_name="Ready")
+    assert driver.reservation(driver.pending(worker)[0]).task_sid == task
+
+
 def test_an_activity_in_use_cannot_be_deleted() -> None:
     """Default, timeout, queue and current activities stay; others go."""
     driver = EngineDriver()

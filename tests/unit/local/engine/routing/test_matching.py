@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -73,6 +74,34 @@ def test_the_workspace_says_which_kind_of_queue_comes_first(
     tasks = [driver.task(routing_target=sample(driver)), driver.task(routing_target=lifo, priority=5)]
     driver.worker("Ann")
     assert [driver.status(task) for task in tasks] == expected
+
+
+@pytest.mark.parametrize(("order", "expected"), [("FIFO", ["reserved", "pending"]), ("LIFO", ["pending", "reserved"])])
+def test_tasks_routed_again_together_keep_the_order_of_the_workspace(
+    driver: EngineDriver, order: str, expected: list[str]
+) -> None:
+    """A worker who is idle while several tasks become pending at once gets the one of the preferred kind of queue."""
+    driver.do("UpdateWorkspace", prioritize_queue_order=order)
+    nobody, lifo = driver.queue("Nobody", "1==2"), driver.queue("Lifo", task_order="LIFO")
+    flow = driver.workflow({"expression": "1==1", "targets": [{"queue": nobody}]})
+    tasks = [driver.task({"kind": kind}, workflow_sid=flow) for kind in ("fifo", "lifo")]
+    driver.worker("Ann")
+    kinds = {"fifo": sample(driver), "lifo": lifo}
+    filters = [{"expression": f"kind == '{kind}'", "targets": [{"queue": sid}]} for kind, sid in kinds.items()]
+    configuration = json.dumps({"task_routing": {"filters": filters}})
+    driver.do("UpdateWorkflow", sid=flow, configuration=configuration, re_evaluate_tasks=True)
+    assert [driver.status(task) for task in tasks] == expected
+
+
+def test_a_task_for_one_worker_is_not_ordered_by_the_queue_it_is_booked_under(driver: EngineDriver) -> None:
+    """It waits for the worker and not in the queue, so its priority counts even if that queue is a LIFO one."""
+    lifo = driver.queue("Lifo", task_order="LIFO")
+    ann = driver.worker("Ann", activity="Offline")
+    fields: dict[str, Any] = {"routing_target": ann, "task_queue_sid": lifo, "ignore_capacity": False}
+    urgent = driver.task(priority=5, **fields)
+    newest = driver.task(**fields)
+    driver.set_activity(ann, "Available")
+    assert (driver.status(urgent), driver.status(newest)) == ("reserved", "pending")
 
 
 def test_a_returned_task_does_not_overtake_a_more_urgent_one(driver: EngineDriver) -> None:
@@ -185,6 +214,44 @@ def test_target_expressions_see_task_worker_and_channel(driver: EngineDriver) ->
     assert holder(driver, third) == "Ann"
     driver.do("UpdateWorker", sid=ann, attributes='{"level": 9}')
     assert holder(driver, other) == "Ann"
+
+
+def test_a_waiting_task_is_offered_when_a_reservation_changes_the_figures_it_asks_for(driver: EngineDriver) -> None:
+    """The figures of a channel change with each step of a reservation, also where no place becomes free."""
+    ann = driver.worker("Ann", capacity=3)
+    channel = "worker.channel.default"
+
+    def waiting(expression: str) -> str:
+        target = {"queue": sample(driver), "expression": f"{channel}.{expression}"}
+        return driver.task(workflow_sid=driver.workflow({"expression": "1==1", "targets": [target]}))
+
+    busy = waiting("available_capacity_percentage < 100")
+    assert driver.status(busy) == "pending"
+    first = driver.task(routing_target=sample(driver))
+    assert holder(driver, busy) == "Ann"
+    driver.do("UpdateTask", sid=busy, assignment_status="canceled")
+    reservation = driver.pending(ann)[0]
+    driver.to(reservation, "accepted")
+    unburdened = waiting("assigned_tasks == 0")
+    assert driver.status(unburdened) == "pending"
+    driver.to(reservation, "wrapping")
+    assert (driver.status(first), holder(driver, unburdened)) == ("wrapping", "Ann")
+
+
+def test_a_changed_figure_does_not_put_a_worker_before_those_who_wait_longer(driver: EngineDriver) -> None:
+    """Of two tasks that become pending together, the second goes to the other worker, not to the one just reserved."""
+    target = {"queue": sample(driver), "expression": "worker.channel.default.assigned_tasks == 7"}
+    watching = driver.task(workflow_sid=driver.workflow({"expression": "1==1", "targets": [target]}))
+    nobody = driver.queue("Nobody", "1==2")
+    flow = driver.workflow({"expression": "1==1", "targets": [{"queue": nobody}]})
+    tasks = [driver.task(workflow_sid=flow) for _ in range(2)]
+    driver.worker("Ann", capacity=3)
+    driver.worker("Bob", capacity=3)
+    filters = [{"expression": "1==1", "targets": [{"queue": sample(driver)}]}]
+    configuration = json.dumps({"task_routing": {"filters": filters}})
+    driver.do("UpdateWorkflow", sid=flow, configuration=configuration, re_evaluate_tasks=True)
+    assert driver.status(watching) == "pending"
+    assert sorted(holder(driver, task) for task in tasks) == ["Ann", "Bob"]
 
 
 def test_waiting_tasks_with_different_needs_find_their_workers(driver: EngineDriver) -> None:
