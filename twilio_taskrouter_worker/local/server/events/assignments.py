@@ -10,6 +10,7 @@ import attrs
 from ...._json import loads
 from ...engine import Event, commands
 
+# Twilio's own maximum for the timeout of a dequeue.
 _LONGEST_CALL_SECONDS: Final = 999
 
 
@@ -60,6 +61,7 @@ def _switch(value: Any) -> bool:
 
 def _number(value: Any) -> int:
     number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    # In Python True is an int; in JSON it is none.
     if isinstance(number, bool) or not isinstance(number, int):
         raise Unusable("an integer")
     return number
@@ -101,6 +103,7 @@ _CONFERENCE: Final = {
     "timeout": _Key("Timeout", _call_seconds),
     "status_callback": _Key("StatusCallback"),
     "status_callback_method": _Key("StatusCallbackMethod"),
+    # Both spellings are read: REST's parameter is singular, and the instruction dequeue has the plural.
     "status_callback_event": _Key("StatusCallbackEvent", _words),
     "status_callback_events": _Key("StatusCallbackEvent", _words),
     "record": _Key("Record", _switch_or_text),
@@ -193,6 +196,7 @@ def instruction(body: bytes, event: Event) -> Instruction | None:
     found = _read(name.lower(), keys, document)
     reservation = event.reservation
     assert reservation is not None
+    # The same command as that of REST, so that the engine checks and executes both alike.
     command = commands.InstructReservation(
         workspace_sid=event.workspace_sid,
         sid=reservation.sid,
@@ -204,6 +208,7 @@ def instruction(body: bytes, event: Event) -> Instruction | None:
 
 
 def _document(body: bytes) -> Mapping[str, Any] | None:
+    # An empty answer decides nothing yet: the reservation stays pending.
     if not body.strip():
         return None
     try:

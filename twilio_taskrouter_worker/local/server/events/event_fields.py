@@ -153,6 +153,7 @@ def _data(name: str, key: str, when: str = "") -> Fact:
 def _reason(status: str) -> Callable[[Event], Any]:
     def read(event: Event) -> Any:
         task = event.task
+        # One field of the record is two facts here: the reason of a cancellation and that of a completion.
         return task.reason if task is not None and task.assignment_status == status else None
 
     return read
@@ -164,6 +165,7 @@ def _age(event: Event) -> Any:
 
 def _free(event: Event) -> Any:
     channel = event.channel
+    # Lowering the capacity leaves the reservations that exceed it.
     return max(0, channel.configured_capacity - channel.occupied) if channel is not None else None
 
 

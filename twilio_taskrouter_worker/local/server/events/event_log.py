@@ -78,6 +78,7 @@ class EventLog:
             since: the earliest moment, in unix seconds.
         """
         for entry in reversed(self._entries.values()):
+            # Events are in the order of their time, which the engine never sets back.
             if entry.event.at < since:
                 return
             if entry.event.workspace_sid == workspace_sid:

@@ -17,6 +17,7 @@ Values = tuple[Any, ...]
 KEPT_FACTS: Final = 100_000
 """How many facts are kept: some 20 MB. Statistics over a longer span count the latest ones only."""
 
+# Everything that rest/figures counts, and nothing else: facts cost memory.
 _COUNTED: Final = frozenset(
     {
         "reservation.created",
@@ -147,6 +148,7 @@ def _fact(event: Event) -> Fact:
         worker_sid=event.reservation.worker_sid if event.reservation is not None else None,
         channel_sid=task.task_channel_sid,
         channel_name=task.task_channel_unique_name,
+        # Computed at the event: the task itself may be removed long before its figures are read.
         wait=event.at - task.date_created,
         wait_in_queue=event.at - (task.date_created if entered is None else entered),
     )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ...._json import dumps
 
+# RFC 6455, section 5.2: FIN and opcode 1; then the length in 7 bits, or 126 and 16 bits, or 127 and 64 bits.
 _FINAL_TEXT = 0x81
 _SHORT = 125
 _LONG = 0xFFFF
@@ -55,5 +56,6 @@ def payload(frame: bytes) -> bytes:
     return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
 
 
+# A text frame of only white space, as the live service sends it.
 HEARTBEAT: Final = text(b" ")
 """Shows a client that the connection is alive."""

@@ -66,5 +66,6 @@ async def _addresses(host: str, port: int) -> Addresses:
         with suppress(RuntimeError):  # the service has stopped, and its loop is closed
             loop.call_soon_threadsafe(settle, found)
 
+    # The callback runs on the lookup's thread, or here at once if the answer is there already.
     look_up(host, port).add_done_callback(pass_on)
     return await answered

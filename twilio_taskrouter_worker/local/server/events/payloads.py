@@ -65,11 +65,13 @@ def channel(record: model.WorkerChannel) -> Shape:
         "task_channel_sid": record.task_channel_sid,
         "task_channel_unique_name": record.task_channel_unique_name,
         "configured_capacity": record.configured_capacity,
+        # The SDK's schema for a worker channel has a number, and a boolean everywhere else.
         "available": int(record.available),
         "assigned_tasks": record.assigned_tasks,
         "available_capacity_percentage": record.available_capacity_percentage,
         "date_created": int(record.date_created),
         "date_updated": int(record.date_updated),
+        # Milliseconds, the only such date on the bridge.
         "last_reserved_time": int(record.last_reserved_time * 1000),
     }
 
@@ -88,6 +90,7 @@ def task_queue(record: model.TaskQueue) -> Shape:
         "target_workers": record.target_workers,
         "max_reserved_workers": record.max_reserved_workers,
         "task_order": record.task_order,
+        # The bridge has the order twice, as a word and as a boolean.
         "lifo_queue": record.task_order == model.LIFO,
         "reservation_activity_sid": record.reservation_activity_sid,
         "reservation_activity_name": record.reservation_activity_name,
@@ -234,6 +237,7 @@ def reservation(
         "version": record.version,
         "task": nested_task(task_record, now),
     }
+    # Never null: the JS SDK takes a null transfer for an object, and tests that a plain cancel has no code.
     if record.canceled_reason_code is not None:
         shape["canceled_reason_code"] = record.canceled_reason_code
     if incoming is not None:
@@ -262,6 +266,7 @@ def payload(event: Event) -> Shape:
     kind = event.type
     if kind in RESERVATION_EVENTS:
         assert event.reservation is not None and event.task is not None
+        # The task's age is that at the event, not at the moment of sending.
         return reservation(
             event.reservation, event.task, event.at, event.task_transfer, event.active_outgoing_task_transfer
         )

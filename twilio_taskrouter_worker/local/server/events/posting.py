@@ -73,6 +73,7 @@ def signature(auth_token: str, url: str, params: Mapping[str, str]) -> str:
         url: the URL as the receiver sees it.
         params: the form.
     """
+    # Twilio's scheme: the URL, then names and values in the order of the names, without separators.
     text = url + "".join(name + params[name] for name in sorted(params))
     digest = hmac.new(auth_token.encode(), text.encode(), hashlib.sha1).digest()
     return base64.b64encode(digest).decode()
@@ -93,6 +94,7 @@ def shown(url: str) -> str:
     Args:
         url: the URL.
     """
+    # By hand, not with a parser: it must not raise for any text, since it runs while a failure is logged.
     url = one_line(url)
     scheme, slashes, rest = url.partition("#")[0].partition("://")
     path, mark, _ = (rest if slashes else scheme).partition("?")
@@ -116,6 +118,7 @@ class _Slots:
         # Counted before the wait: the entry of a URL may only be removed when no request uses or awaits it.
         users.append(None)
         try:
+            # Its own slot first: requests that wait for a hanging URL then hold none of the common slots.
             async with semaphore, self._in_all:
                 yield
         finally:
@@ -149,6 +152,7 @@ class WebhookClient:
         """
         target, signed = _address(url)
         client = self._begin()
+        # Without the query, which may differ for each request to the same receiver.
         async with self._slots.one(signed.partition("?")[0]):
             try:
                 headers = {
@@ -162,6 +166,7 @@ class WebhookClient:
             begun = asyncio.get_running_loop().time()
             reply, problem = None, None
             try:
+                # One limit for everything, so aiohttp's own is off.
                 reply = await asyncio.wait_for(_post(client, target, form, headers), ANSWER_SECONDS)
                 return reply
             except asyncio.TimeoutError:
@@ -198,6 +203,7 @@ class WebhookClient:
 
 async def _post(client: aiohttp.ClientSession, target: URL, form: bytes, headers: dict[str, str]) -> Reply:
     async with client.post(target, data=form, headers=headers, allow_redirects=False) as response:
+        # Read in pieces: the answer's length is not known before, and its own header could be wrong.
         body = bytearray()
         async for chunk in response.content.iter_chunked(8192):
             body += chunk
@@ -227,5 +233,6 @@ def _reason(error: Exception) -> str:
         return "its parameters are not valid Unicode text"
     if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError)):
         return "its answer is incomplete, or not HTTP"
+    # The error of the system inside of aiohttp's, such as "Connection refused".
     cause = getattr(error, "os_error", error)
     return getattr(cause, "strerror", None) or type(error).__name__

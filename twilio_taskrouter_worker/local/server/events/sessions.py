@@ -84,10 +84,12 @@ class Batch:
         """
         if self.released:
             return
+        # Before the frames: pump() takes this batch's own frames only if it counts as released.
         self.released = True
         for session in self._sessions:
             session.pump()
         self._sessions.clear()
+        # After the frames: an assignment callback may cause new events, which must follow these.
         for call in self._calls:
             call()
         self._calls.clear()
@@ -184,11 +186,13 @@ class Session:
         Args:
             frame: the frame's bytes.
         """
+        # A fault may have held the frame while the session ended.
         if not self.open or self.wire.is_closing():
             return
         # asyncio buffers without a limit of its own.
         waiting = self.wire.get_write_buffer_size()
         if waiting > SEND_BUFFER_BYTES:
+            # Without the second of patience: one turn of the loop can write any amount, and memory must stay bounded.
             if waiting > BURST_BYTES:
                 self.drop()
                 return
@@ -202,6 +206,7 @@ class Session:
     def drop(self) -> None:
         """Abort the connection of a client that does not read."""
         log.warning("Dropped a session of worker %s: it does not read its events", self.worker_sid)
+        # Not a close frame: it would wait behind all that the client does not read.
         self.wire.abort()
 
     def _check_slow(self) -> None:
@@ -303,12 +308,14 @@ class Sessions:
         if session not in mine:
             return
         sessions_log.info("Disconnected: worker %s", session.worker_sid)
+        # Its batches may still be released, and would pump a closed session.
         session.queue.clear()
         if session.expiry is not None:
             session.expiry.cancel()
         del mine[session]
         if not mine:
             del self._by_worker[session.worker_sid]
+            # Tokens of workers without sessions are not noted, so the dict is bounded by the open sessions.
             self._newest_token.pop(session.worker_sid, None)
         # Last: this applies a command, whose events must not reach the removed session.
         self._closed(session)
@@ -326,6 +333,7 @@ class Sessions:
         code = self._rules.replaced_session_close_code if why is Close.REPLACED else why.code
         # Not awaited: a client may take a second to answer the close frame.
         task = self._loop.create_task(session.close_politely(code, why.reason))
+        # asyncio keeps only a weak reference to a task.
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -336,6 +344,7 @@ class Sessions:
             worker_sid: the worker.
             why: the reason, with its close code.
         """
+        # A copy: closing removes from it.
         for session in list(self.of(worker_sid)):
             self.close(session, why)
 
@@ -358,6 +367,7 @@ class Sessions:
             expires_at: when it expires, in unix seconds.
         """
         if worker_sid in self._by_worker:
+            # The latest of all tokens seen, since a client may still use an older one beside the new one.
             self._newest_token[worker_sid] = max(expires_at, self._newest_token.get(worker_sid, 0.0))
 
     async def close_all(self) -> None:
@@ -368,6 +378,7 @@ class Sessions:
         for session in self.select(None):
             self.close(session, Close.SHUTDOWN)
         if self._closing:
+            # Bounded by the time limit of each close handshake.
             await asyncio.wait(list(self._closing))
 
     def _beat(self) -> None:
@@ -375,6 +386,7 @@ class Sessions:
         for sessions in self._by_worker.values():
             for session in sessions:
                 session.write(Kind.HEARTBEAT, frames.HEARTBEAT)
+        # No sessions, no timer: an idle service does not wake up.
         again = bool(self._by_worker)
         self._heartbeat = self._loop.call_later(HEARTBEAT_SECONDS, self._beat) if again else None
 

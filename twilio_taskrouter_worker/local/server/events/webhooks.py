@@ -75,10 +75,12 @@ class Webhooks:
             batch: the batch of the event.
         """
         if event.type == "reservation.created":
+            # Read now: if the workflow changes before the release, this reservation still goes by the URLs of its time.
             urls = self._assignment_urls(event)
             if urls:
                 batch.then(lambda: self._start(self._assign(event, urls)))
         if workspace is not None and workspace.event_callback_url and _wanted(workspace.events_filter, event.type):
+            # Queued now, not at the release: batches may be released in another order than that of their events.
             queue = self._queues.setdefault(event.workspace_sid, _Queue(event.workspace_sid))
             queue.append(_Callback(batch, workspace.event_callback_url, event, workspace.friendly_name))
             batch.then(lambda: self._pump(queue))
@@ -94,6 +96,7 @@ class Webhooks:
     async def close(self) -> None:
         """Give up the callbacks in progress, and close the connections."""
         self._closed = True
+        # A copy: each task removes itself as it ends.
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -102,6 +105,7 @@ class Webhooks:
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         if self._closed:
+            # A coroutine that is never awaited would cause a warning.
             work.close()
             return
         task = self._loop.create_task(work)
@@ -153,6 +157,7 @@ class Webhooks:
         latest = self._warned.get(workflow_sid)
         if latest is not None and self._loop.time() - latest < WARNED_EVERY_SECONDS:
             return logging.DEBUG
+        # Set again only if this one fails as well.
         self._warned.pop(workflow_sid, None)
         return logging.WARNING
 
@@ -188,17 +193,20 @@ class Webhooks:
 
     async def _serve(self, queue: _Queue) -> None:
         try:
+            # Checked again after each answer: other batches may have been released meanwhile.
             while queue.ready():
                 callback = queue.waiting.popleft()
                 await self._post_event(callback.url, callback.event, callback.workspace_name)
                 queue.report_gap()
         finally:
+            # Without an await between the last check and this line, no callback can be released unseen.
             queue.busy = False
             if not queue.waiting:
                 # An idle queue is removed, so that deleted workspaces leave none behind.
                 self._queues.pop(queue.workspace_sid, None)
 
     async def _post_event(self, url: str, event: Event, workspace_name: str) -> None:
+        # Made from the event's own snapshots, however long it has waited.
         params = event_fields.callback_params(event, self._engine.account_sid, workspace_name)
         try:
             reply = await self._client.post(url, params)
@@ -244,6 +252,7 @@ class _Queue:
 
     def append(self, callback: _Callback) -> None:
         """Add a callback, or drop it if too many wait."""
+        # The newest is dropped, so that the receiver gets the others without a gap between them.
         if len(self.waiting) < WAITING_EVENTS:
             self.waiting.append(callback)
             return
@@ -267,6 +276,7 @@ def _check(reply: Reply) -> None:
     """Check that an assignment callback's answer has a status and a content type that TaskRouter reads."""
     if reply.status != 200:
         raise NotDelivered(f"it answered {reply.status}, where 200 is right")
+    # An empty answer needs no content type; many frameworks set text/html for it.
     if reply.body.strip() and reply.content_type != _JSON:
         raise NotDelivered(f"its answer is {reply.content_type[:60]}, where {_JSON} is right")
 
@@ -279,6 +289,7 @@ def _wanted(events_filter: str | None, event_type: str) -> bool:
 @lru_cache(maxsize=256)
 def _names(events_filter: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in events_filter.split(",") if name.strip())
+    # Once for each filter, thanks to the cache.
     unknown = sorted(names - LOG_EVENTS)
     if unknown:
         log.warning("The events filter has unknown events: %s", ", ".join(one_line(name[:60]) for name in unknown))

@@ -54,6 +54,7 @@ class Arrival:
     @cached_property
     def worker_sid(self) -> str | None:
         """The worker that the token names; it was not verified."""
+        # Before the token is verified: decoding must be bounded for any text.
         if not self.token or len(self.token) > LONGEST_TOKEN:
             return None
         try:
@@ -149,6 +150,7 @@ class ActiveFaults:
         Args:
             fault: a fault that was not active before.
         """
+        # Before it is in the list: frames that this causes do not pass through a fault that is half prepared.
         fault.begin(self)
         fault.active = True
         self._active.append(fault)
@@ -167,6 +169,8 @@ class ActiveFaults:
 
     def end_all(self) -> None:
         """End every fault, the latest first."""
+        # The latest is the last on the way to the socket: what it held back is out before the frames of those before it
+        # come.
         for fault in reversed(list(self._active)):
             self.end(fault)
 
@@ -181,9 +185,11 @@ class ActiveFaults:
             data: the frame's bytes.
             after: the fault that passed it on; None: start with the first one.
         """
+        # By its place now: the faults after it may be others than when it got the frame.
         start = 0 if after is None else self._active.index(after) + 1
         for fault in self._active[start:]:
             if fault.concerns(session.worker_sid):
+                # Only the first: it calls pass_on() for the next, now or later.
                 fault.frame(session, kind, data)
                 return
         session.transmit(data)
@@ -227,6 +233,7 @@ def reset(transport: Any) -> None:
     """
     connection = transport.get_extra_info("socket")
     if connection is not None and not transport.is_closing():
+        # Without it, close() sends FIN: an orderly end, which clients handle in another way than a reset.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     transport.abort()
 

@@ -88,6 +88,7 @@ class Reorder(ActiveFault):
             kind: the kind of frame.
             data: the frame's bytes.
         """
+        # init stays the first frame, without which the client would not accept events.
         if kind is not Kind.EVENT:
             self.pass_on(session, kind, data)
             return
@@ -105,6 +106,7 @@ class Reorder(ActiveFault):
 
     def _release(self, session: Session) -> None:
         held, timer = self._held.pop(session)
+        # Called by the timer itself, or by end().
         timer.cancel()
         for data in reversed(held):
             self.pass_on(session, Kind.EVENT, data)
@@ -150,6 +152,7 @@ class HalfOpen(ActiveFault):
             # A session stalled by an earlier fault belongs to that one, which will also resume it.
             if not session.stalled:
                 session.stalled = True
+                # TCP then fills its buffers, as with a peer that the network no longer reaches.
                 session.wire.pause_reading()
                 self._held[session] = []
                 self._size[session] = 0
@@ -168,6 +171,7 @@ class HalfOpen(ActiveFault):
             self.pass_on(session, kind, data)
             return
         self._size[session] += len(data)
+        # The service's own limit sees only the transport's buffer, which these frames do not reach.
         if self._size[session] > SEND_BUFFER_BYTES:
             log.warning("Dropped a half-open session of worker %s: too many held frames", session.worker_sid)
             session.wire.abort()
@@ -177,6 +181,7 @@ class HalfOpen(ActiveFault):
     def end(self) -> None:
         """Resume sending and reading, and send the held frames."""
         for session, held in self._held.items():
+            # Before the frames are passed on: a session may be closed while they are written.
             session.stalled = False
             if not session.open:
                 # The service closed it meanwhile, but could not send a close frame.

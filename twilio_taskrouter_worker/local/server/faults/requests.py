@@ -31,6 +31,7 @@ class Route:
         self._segments: list[str] = []
         if text is None:
             return
+        # From the right: without a method, everything is the path.
         method, blank, path = text.strip().rpartition(" ")
         self._method = method.strip().upper() if blank else None
         self._segments = path.strip("/").split("/")
@@ -55,6 +56,7 @@ class Route:
     def _fits(self, method: str, path: str) -> bool:
         """Return whether a path, or the template of one, ends with the route's segments."""
         count = len(self._segments)
+        # count is 0 only for None, which matches every request; [-0:] would be the whole path.
         tail = path.split("/")[-count:] if count else []
         return (
             self._method in (None, method)
@@ -87,6 +89,7 @@ class RequestFault(ActiveFault):
         """
         if arrival.kind == HANDSHAKE or self._left == 0:
             return False
+        # The worker of a REST request is unknown: a fault for one worker does not affect it.
         if not self.concerns(arrival.worker_sid) or not self._route.matches(arrival):
             return False
         if self._left is not None:
@@ -140,6 +143,7 @@ class HttpLatency(RequestFault):
         """
         if self.meets(arrival):
             try:
+                # Not sleep(): the fault's end must wake all of them at once, also when the service stops.
                 await asyncio.wait_for(self._over.wait(), self._seconds)
             except asyncio.TimeoutError:
                 pass

@@ -29,6 +29,7 @@ def shape(entry: Entry, base: str, now: float) -> dict[str, Any]:
     kind, resource_sid, path = event_fields.resource(event)
     home = f"{base}/Workspaces/{event.workspace_sid}"
     by_worker = entry.actor_sid.startswith("WK")
+    # Not the engine's own: the event's record has it, and this function gets no engine.
     account = next(record.account_sid for record in _records(entry) if record is not None)
     return {
         "account_sid": account,
@@ -85,6 +86,7 @@ def _list(call: Call) -> Answer:
     ]
     found = [
         entry
+        # The latest first, as the list is shown; nothing is sorted.
         for entry in call.service.log.backwards(call.workspace_sid, span.start)
         if entry.event.at <= span.end and all(test(entry, value) for test, value in tests)
     ]
@@ -94,6 +96,7 @@ def _list(call: Call) -> Answer:
 def _fetch(call: Call) -> Answer:
     call.engine.workspace(call.workspace_sid)
     entry = call.service.log.find(call.path["Sid"])
+    # The log has the events of all workspaces; a path shows those of its own only.
     if entry is None or entry.event.workspace_sid != call.workspace_sid:
         raise refusals.not_found(f"/Workspaces/{call.workspace_sid}/Events/{call.path['Sid']}")
     return Answer(200, shape(entry, call.base, call.now))

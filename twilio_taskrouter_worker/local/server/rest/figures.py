@@ -34,14 +34,17 @@ def tasks_now(tasks: Iterable[model.Task], now: float) -> Figures:
         tasks: the tasks, ended ones included.
         now: unix seconds by the engine's clock.
     """
+    # Ended tasks stay listed for some minutes, but are not counted as current ones.
     open_tasks = [task for task in tasks if not task.final]
     waiting = [task for task in open_tasks if task.assignment_status == model.PENDING]
+    # By creation: longest_relative_... is the same by the date of entry into the queue.
     longest = min(waiting, key=lambda task: task.date_created, default=None)
     states = Counter(task.assignment_status for task in open_tasks)
     priorities = Counter(task.priority for task in open_tasks)
     return {
         "longest_task_waiting_age": longest.age(now) if longest is not None else 0,
         "longest_task_waiting_sid": longest.sid if longest is not None else None,
+        # Keys of a JSON object are texts.
         "tasks_by_priority": {str(priority): priorities[priority] for priority in sorted(priorities)},
         "tasks_by_status": {state: states[state] for state in _OPEN},
         "total_tasks": len(open_tasks),
@@ -188,6 +191,7 @@ def _durations(facts: list[Fact], seconds: Callable[[Fact], float]) -> Figures:
 
 def _figures(values: list[float]) -> Figures:
     if not values:
+        # Zeros and not null, as in the examples of Twilio's description.
         return {"avg": 0, "min": 0, "max": 0, "total": 0}
     total = sum(values)
     return {"avg": int(total / len(values)), "min": int(min(values)), "max": int(max(values)), "total": int(total)}

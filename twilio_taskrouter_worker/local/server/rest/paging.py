@@ -34,6 +34,7 @@ def page(call: Call, key: str, records: Sequence[Any], shape: Shaper) -> dict[st
     part = records[start : start + size]
     now = call.now
     end = start + len(part)
+    # The token has the sid, which finds the place after changes, and the index, which does if that record is gone.
     following = _url(call, size, number + 1, _token("after", part[-1].sid, end - 1)) if end < len(records) else None
     previous = _url(call, size, max(0, number - 1), _token("before", part[0].sid, start)) if start and part else None
     return {
@@ -72,6 +73,7 @@ def _position(call: Call, records: Sequence[Any], size: int) -> tuple[int, int]:
 
 
 def _url(call: Call, size: int, number: int, token: str | None) -> str:
+    # Helper libraries follow the link as it is, so it must repeat the filters.
     pairs: list[tuple[str, str]] = []
     for name, value in call.query.items():
         if name not in _PAGE_PARAMETERS:
@@ -88,6 +90,7 @@ def _token(direction: str, sid: str, index: int) -> str:
 
 def _read_token(token: str) -> tuple[str, str, int]:
     try:
+        # The padding was cut off, since "=" would be escaped in a URL.
         plain = base64.b64decode(token[2:] + "=" * (-len(token[2:]) % 4), altchars=b"-_", validate=True).decode()
         direction, sid, index = plain.split(".")
         if not token.startswith("PA") or direction not in ("after", "before") or not index.isdecimal():

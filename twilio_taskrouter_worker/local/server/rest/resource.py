@@ -88,6 +88,7 @@ class Resource:
     def _execute(self, call: Call, change: Change) -> Any:
         fields: dict[str, Any] = {self.fields[name]: value for name, value in call.path.items()}
         fields.update(read(change.parameters, call.form))
+        # Resources without a version ignore the header.
         if change.takes_if_match:
             fields["if_match"] = call.if_match
         return call.execute(change.command(**fields))

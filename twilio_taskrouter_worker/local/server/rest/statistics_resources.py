@@ -162,6 +162,7 @@ def _workers_past(call: Call, workers: list[model.Worker]) -> Figures:
     span = window(call.query, call.now)
     sids = {worker.sid for worker in workers}
     facts = _facts(call, span, lambda fact: fact.worker_sid in sids)
+    # Not through _facts(): a change of activity has no task channel, so a filter by channel would drop them all.
     stays = [
         fact
         for fact in call.service.facts.within(call.workspace_sid, span)
@@ -245,6 +246,7 @@ def _list_of_queues(call: Call) -> Answer:
 def _bulk(call: Call) -> Answer:
     call.engine.workspace(call.workspace_sid)
     given = call.document
+    # Some clients can post objects only: the array may be the one value of one.
     if isinstance(given, dict) and len(given) == 1:
         [given] = given.values()
     if not isinstance(given, list) or not given or not all(isinstance(sid, str) for sid in given):
