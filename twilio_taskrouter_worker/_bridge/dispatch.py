@@ -135,7 +135,7 @@ class Dispatcher:
             self._handle(item)
             # The thread may now wait for long; the frame, and objects a step refers to, must not live that long.
             del item
-        self._queue.close()
+        self._queue.end_turn()
 
     def _handle(self, item: _Item) -> None:
         self._working_on, what = item

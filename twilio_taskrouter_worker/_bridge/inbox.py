@@ -5,8 +5,9 @@ interpreter lock wakes every 5 ms to request it, which would use most of the pro
 is its turn. The turn ends when the library's own work does: before the thread runs a callback, which may block, and
 when its queue is empty.
 
-**Invariant.** At most TURNS inboxes have ``_has_turn``; ``free`` plus their number is always TURNS. Both change with
-the lock held only.
+**Invariants.** At most TURNS inboxes have ``_has_turn``; ``free`` plus their number is always TURNS. Both change with
+the lock held only. Only a thread that sleeps in ``get`` is given a turn: one that runs may be inside a callback that
+blocks, and would keep the turn from the others.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ class _Turns:
         # Guards the two below, and the flags of all inboxes.
         self.lock = threading.Lock()
         self.free = TURNS
-        self.waiting: deque[Callable[[], bool]] = deque()
+        self.waiting: deque[Callable[[], None]] = deque()
 
-    def ask(self, wake: Callable[[], bool]) -> None:
-        """Call ``wake`` once there is a free turn; called with the lock held.
+    def ask(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` once there is a free turn, which it takes; called with the lock held.
 
         Args:
-            wake: Returns whether it takes the turn.
+            wake: Wakes the thread; called with the lock held.
         """
         self.waiting.append(wake)
         self._give()
@@ -52,7 +53,8 @@ class _Turns:
 
     def _give(self) -> None:
         while self.free and self.waiting:
-            self.free -= self.waiting.popleft()()
+            self.free -= 1
+            self.waiting.popleft()()
 
 
 _turns = _Turns()
@@ -63,11 +65,11 @@ class Inbox(Generic[T]):
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
+        # Has an entry from the moment a turn is given until the thread has woken up.
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
-        # Not yet: before its first ``get`` there is no thread to be woken.
+        # Whether the thread sleeps, and nobody has asked for a turn for it.
         self._asleep = False
         self._has_turn = False
-        self._closed = False
 
     def __len__(self) -> int:
         return len(self._items)
@@ -82,18 +84,14 @@ class Inbox(Generic[T]):
         self._items.append(item)
         if self._asleep:
             with _turns.lock:
+                # Again: another thread may have asked meanwhile, or the time limit of ``get`` may have passed.
                 if self._asleep:
                     self._asleep = False
                     _turns.ask(self._wake)
 
-    def _wake(self) -> bool:
-        """Begin a turn; return False if none is needed. Called with the lock held."""
-        if self._has_turn or self._closed:
-            # The thread woke up by itself meanwhile, as its time had come, and has asked again or ended.
-            return False
+    def _wake(self) -> None:
         self._has_turn = True
         self._woken.put(None)
-        return True
 
     def get(self, until: float | None = None) -> T:
         """Block until there is an item.
@@ -120,21 +118,32 @@ class Inbox(Generic[T]):
                 if self._has_turn:
                     self._has_turn = False
                     _turns.end()
-            # May return for an old wake-up after a timeout: then the loop finds no item and goes to sleep again.
-            self._woken.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+            try:
+                self._woken.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                if self._withdraw():
+                    raise
+
+    def _withdraw(self) -> bool:
+        """Wake up without a turn; return False if one was given at the last moment."""
+        with _turns.lock:
+            if self._has_turn:
+                self._woken.get()
+                return False
+            if self._asleep:
+                self._asleep = False
+            else:
+                # Asked for by ``put``, and still in line. The item is found by the next ``get``.
+                _turns.waiting.remove(self._wake)
+            return True
 
     def end_turn(self) -> None:
-        """Return the turn before a step that may block."""
+        """Return the turn before a step that may block, and at the end of the thread."""
+        # Without the lock: no turn is given while this thread runs.
         if self._has_turn:
             with _turns.lock:
-                if self._has_turn:
-                    self._has_turn = False
-                    _turns.end()
-
-    def close(self) -> None:
-        """The thread ends: it must not be woken any more."""
-        self._closed = True
-        self.end_turn()
+                self._has_turn = False
+                _turns.end()
 
 
 def _forget_turns() -> None:

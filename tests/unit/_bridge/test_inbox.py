@@ -45,7 +45,7 @@ class Reader:
             self.inside.set()
             if self._gate is not None:
                 assert self._gate.wait(SOON)
-        self.inbox.close()
+        self.inbox.end_turn()
 
     def stop(self) -> None:
         self.inbox.put(None)
@@ -107,11 +107,11 @@ def test_waiting_until_a_time() -> None:
     inbox.put(1)
     assert inbox.get(time.monotonic() + SOON) == 1
     assert len(inbox) == 0
-    inbox.close()
+    inbox.end_turn()
 
 
-def test_waking_up_by_oneself_while_asked_for() -> None:
-    """A thread whose time has come may take the item before its turn: the turn it no longer needs goes to the next."""
+def test_waking_up_by_oneself() -> None:
+    """A thread whose time has come runs without a turn, and is given none while it runs: its callback may block."""
     gate = threading.Event()
     busy = [Reader(gate) for _ in range(TURNS)]
     for reader in busy:
@@ -123,11 +123,55 @@ def test_waking_up_by_oneself_while_asked_for() -> None:
             inbox.get(time.monotonic() + 0.01)
         inbox.put(number)
         assert inbox.get(time.monotonic() + SOON) == number
-    assert len(module._turns.waiting) == 3
+    assert not module._turns.waiting
     gate.set()
     for reader in busy:
         reader.stop()
-    inbox.close()
+    assert module._turns.free == TURNS
+
+
+class LateWait(queue.SimpleQueue[None]):
+    """The first wait ends by its time limit just after another thread has put an item."""
+
+    def __init__(self, inbox: Inbox[int]) -> None:
+        self._inbox: Inbox[int] | None = inbox
+
+    def get(self, block: bool = True, timeout: float | None = None) -> None:
+        """Block for an entry, but for the first time."""
+        if self._inbox is None:
+            return super().get(block, timeout)
+        inbox, self._inbox = self._inbox, None
+        inbox.put(1)
+        raise queue.Empty
+
+
+def test_waking_up_by_oneself_while_asked_for() -> None:
+    """A request that is still in line when the time has come is withdrawn, and its item stays for the next wait."""
+    gate = threading.Event()
+    busy = [Reader(gate) for _ in range(TURNS)]
+    for reader in busy:
+        reader.inbox.put(1)
+        assert reader.inside.wait(SOON)
+    inbox: Inbox[int] = Inbox()
+    inbox._woken = LateWait(inbox)
+    with pytest.raises(queue.Empty):
+        inbox.get(time.monotonic() + SOON)
+    assert not module._turns.waiting
+    assert inbox.get() == 1
+    gate.set()
+    for reader in busy:
+        reader.stop()
+
+
+def test_waking_up_by_oneself_at_the_moment_of_the_turn() -> None:
+    """A turn that is given as the time comes is used, and returned like any other."""
+    inbox: Inbox[int] = Inbox()
+    inbox._woken = LateWait(inbox)
+    assert inbox.get(time.monotonic() + SOON) == 1
+    assert module._turns.free == TURNS - 1
+    inbox.end_turn()
+    with pytest.raises(queue.Empty):
+        inbox.get(time.monotonic() + 0.01)
 
 
 def test_putting_after_the_end() -> None:
