@@ -203,7 +203,9 @@ class Lifecycle(WorkerEmitter):
         # Bounded waits: a signal handler can set a flag safely, but not wake a lock it may have interrupted.
         while not signals.received and not connection.ended.wait(SIGNAL_CHECK):
             if activity is not None and ready.done() and ready.exception() is None:
-                activity = self._state.find_activity("drain_activity", activity) and None
+                # Once, as soon as the names are known: at the end it would be too late to correct it.
+                self._state.find_activity("drain_activity", activity)
+                activity = None
 
     def drain(self, timeout: float | None = None, *, activity: str | Activity | None = None) -> bool:
         """Accept no new reservations, wait for the work under way, and disconnect.

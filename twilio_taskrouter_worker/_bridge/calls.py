@@ -112,10 +112,12 @@ class Calls:
         TIMERS.require()
         POOL.require()
         with self._lock:
+            # Checked and registered under one lock: ``close`` fails every call that it does not prevent.
             if self._closed_by is not None:
                 raise ClosedError(f"No call can be made: {self._closed_by}")
             self._open[call] = None
             call.enter(self._turns)
+        # Outside the lock, since it may start a thread.
         call.start()
         return call.future
 
@@ -132,6 +134,7 @@ class Calls:
         headers = {
             "apiVersion": api_version,
             "clientVersion": self._client_version,
+            # This type and the spelling of the names are the JS SDK's: what the service is known to accept.
             "Content-Type": "text/plain;charset=UTF-8",
         }
         if version is not None:
@@ -259,6 +262,7 @@ class _Call(Turn, Generic[T]):
         if self._ended:
             # Closed before there was a timer to cancel.
             self._timeout.cancel()
+        # Otherwise the last call ahead submits it when it ends, which may have happened already.
         if not self.waited:
             POOL.submit(self.attempt)
 
@@ -316,6 +320,8 @@ class _Call(Turn, Generic[T]):
 
     def _cancelled(self) -> None:
         """The Future was cancelled before the first attempt; runs on the thread that cancels."""
+        # Without this, ``concurrent.futures.wait`` would not notice the cancellation: its waiters are only notified
+        # here.
         self._run()
         with self._lock:
             self._ended = True
@@ -382,6 +388,7 @@ class _Call(Turn, Generic[T]):
         calls, deadline, patience = self._calls, self._deadline, None
         if self._request.route.method == "GET":
             left = deadline - time.monotonic()
+            # Only a read may be sent twice while the first one may still be answered.
             if calls.rules.patience * left >= calls.rules.patience_min:
                 patience = deadline - (1.0 - calls.rules.patience) * left
         if self.waited and self._tries == 0:
@@ -400,6 +407,7 @@ class _Call(Turn, Generic[T]):
 
     def _post(self, exchange: Exchange, token: str) -> Answer:
         request = self._request
+        # The keys, and their order, are those of the JS SDK.
         body = {"url": self._url, "method": request.route.method, "params": request.params, "token": token}
         try:
             return exchange.post(dumps(body), self._headers)
@@ -417,6 +425,7 @@ class _Call(Turn, Generic[T]):
         return not ended
 
     def _failed(self, failure: HttpFailure | RequestError) -> None:
+        # Before the next attempt, which must not use another dead connection.
         if isinstance(failure, HttpTimeout):
             distrust_idle()
         calls, route = self._calls, self._request.route
@@ -430,6 +439,7 @@ class _Call(Turn, Generic[T]):
                     calls.watch.retry(self._request, self._tries, delay)
                 self._retry = TIMERS.at(time.monotonic() + delay, lambda: POOL.submit(self.attempt))
                 if self._ended:
+                    # It ended while there was no timer for ``_tidy`` to cancel.
                     self._retry.cancel()
         elif isinstance(failure, HttpTimeout):
             self._finish(self._timed_out())
@@ -462,6 +472,7 @@ class _Call(Turn, Generic[T]):
             return
         self._tidy()
         try:
+            # Before the next call in line is sent, which may take its version from this answer.
             result = self._request.then(payload)
         except InvalidMessageError as message:
             self._calls.ended(self)

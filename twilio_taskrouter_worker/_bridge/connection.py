@@ -213,11 +213,13 @@ class Connection:
             self.dispatcher.thread.start()
             self._receiver.thread.start()
         except RuntimeError as error:
+            # The dispatch thread may run already; it ends by ``stop``, and the queue has nothing else.
             self._waiting.close(ClosedError("The worker could not be started"), self.dispatcher.thread)
             self.dispatcher.stop()
             raise TaskRouterError(
                 "The worker cannot be started: the system gives this process no more threads"
             ) from error
+        # Last: an action for a thread that does not run would be lost if the start fails.
         self._tell(lambda now: self._session.start(token, ends_at, now))
 
     def change_token(self, token: str, ends_at: float | None) -> bool:
@@ -376,8 +378,9 @@ class Connection:
             case RenewToken():
                 renew = self._options.renew_token
                 if renew is not None:
-                    POOL.submit(lambda: _call(renew))
+                    POOL.submit(renew)
             case Finish(error):
+                # A socket that was still open was hung up by an earlier action.
                 self._receiver.end(hang_up=False)
                 self.dispatcher.put(lambda: self._finish(error))
 
@@ -518,7 +521,3 @@ def _readable(frames: tuple[str | bytes, ...]) -> list[Message]:
 def _rest() -> None:
     """End the shared threads if this was the last connection that needed them."""
     drain_all(time.monotonic())
-
-
-def _call(function: Callable[[], object]) -> None:
-    function()

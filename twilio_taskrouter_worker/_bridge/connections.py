@@ -133,6 +133,7 @@ def _limit(sock: socket.socket, seconds: float) -> None:
     Python's own timeouts need a poll before each, and so another hand-over of the interpreter lock.
     """
     whole = int(seconds)
+    # A timeval. All zeros would mean no limit, hence the 1.
     value = struct.pack("ll", whole, int((seconds - whole) * 1e6) or 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
@@ -168,6 +169,7 @@ class Connection(urllib3.connection.HTTPConnection):
                     sock.settimeout(deadline.share(len(addresses) - index))
                     sock.connect(address)
                     sock.settimeout(deadline.require())
+                    # As http.client and urllib3 do: audit hooks observe connections by it.
                     sys.audit("http.client.connect", self, self.host, self.port)
                     return sock
                 except BaseException as error:
@@ -225,8 +227,10 @@ class Connection(urllib3.connection.HTTPConnection):
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("a header must not have a line break")
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        # After everything that can fail before the first byte: only then is a failure certain to be NotSent.
         self.user.about_to_send(reused=not self.fresh)
         if self.fresh:
+            # The kernel's limits replace Python's from here on.
             sock.settimeout(None)
             self.fresh = False
         _limit(sock, self.user.left())
@@ -331,17 +335,20 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str], int] | None:
     status = first[9:12]
     if not first.startswith("HTTP/1.1 ") or not status.isdecimal() or first[12:13] not in ("", " "):
         return None
+    # Interim answers (1xx) are followed by another one.
     if not "200" <= status <= "599" or "\n" in first:
         return None
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
         name = name.lower()
+        # A repeated header is joined, or refused, by the general parser.
         if not colon or name in headers or not (name.isascii() and name.isprintable()) or " " in name:
             return None
         if "\n" in value or "\r" in value:
             return None
         headers[name] = value.strip(" \t")
+    # 204 and 304 have no body, whatever length they announce (RFC 9110, 6.4.1).
     length = headers.get("content-length", "")
     if not length.isdecimal() or not length.isascii() or len(length) > 18 or status in ("204", "304"):
         return None
@@ -425,6 +432,7 @@ class _Pool(urllib3.HTTPConnectionPool):
         if connection.sock is not None:
             used = connection.last_used
             if used < _distrusted_at or time.monotonic() - used > REUSE_SECONDS:
+                # The pool's connections connect again when they are used.
                 connection.close()
         connection.user = _current.user
         connection.user.uses(connection)

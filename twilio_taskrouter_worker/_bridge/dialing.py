@@ -97,12 +97,14 @@ class Dialing:
         """The environment's proxy for this address, as requests chooses it."""
         scheme = "https" if self._url.scheme == "wss" else "http"
         proxies = self._settings.proxies
+        # The most specific first, as in ``requests.utils.select_proxy``.
         keys = (f"{scheme}://{self._host}", scheme, f"all://{self._host}", "all")
         proxy = next((proxies[key] for key in keys if key in proxies), None)
         if proxy is None:
             return None
         proxy = proxy if "://" in proxy else f"http://{proxy}"
         kind = urlsplit(proxy).scheme
+        # wss:// through an https:// proxy would be TLS inside TLS, which Stream does not do.
         if kind != "http" and (kind, scheme) != ("https", "http"):
             raise ProxyRefused(f"a websocket of this kind cannot go through a proxy of the kind {kind}://; use http://")
         return proxy
@@ -119,6 +121,7 @@ class Dialing:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 sock.connect(address)
+                # Again: a shutdown has no effect on a socket that is not connected yet.
                 self._check()
                 return Stream(sock, deadline)
             except OSError as error:

@@ -343,6 +343,7 @@ class Dispatcher:
         self.put(lambda: self._report_failed(emitter, job.event, error))
 
     def _report_failed(self, emitter: Emitter, event: str, error: BaseException) -> None:
+        # A listener of ``error`` that raises would be called for its own failure, without end.
         if emitter is self._state.worker and event == "error":
             return
         self.fire([Notice(self._state.worker, "error", (remote.failure(event, error),))])

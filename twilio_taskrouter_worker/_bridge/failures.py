@@ -121,12 +121,15 @@ def activity_sid(wanted: str, activities: Iterable[Any]) -> str:
 
 
 def activity_failure(error: TaskRouterError, activities: Iterable[Any], *, insists: bool) -> TaskRouterError:
-    """The activity to connect with could not be taken: a TokenError where the token was refused.
+    """Create the error for an activity to connect with that could not be set.
 
     Args:
-        error: Why.
+        error: The failure.
         activities: The payloads of all activities.
-        insists: It was chosen by ``connect_activity``, not by ``connect_activity_sid``.
+        insists: Whether it was chosen by ``connect_activity``, not by ``connect_activity_sid``.
+
+    Returns:
+        A TokenError if the token was refused, else an InitializationError.
     """
     if isinstance(error, InitializationError):
         return error

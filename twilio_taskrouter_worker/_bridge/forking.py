@@ -79,6 +79,7 @@ class _Stale:
     def __len__(self) -> int:
         raise forked_error(self._parent)
 
+    # For ``dict(directory)``, which calls it first.
     keys = __iter__
 
 
@@ -97,6 +98,7 @@ def _make_stale(mirror: Mirror, parent: int) -> None:
     for task in mirror.all_tasks():
         resources.extend(_of(task))
     for resource in resources:
+        # Replaced, instead of a check of the process at each access: reading an attribute must cost nothing.
         resource._record = _stale_record(resource._schema, resource._record, parent)
     for directory in (mirror.activities, mirror.channels, mirror.reservations):
         directory._entries = _Stale(parent)  # type: ignore[assignment]

@@ -14,7 +14,9 @@ MESSAGE_LIMIT = 1024 * 1024
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 _FINAL = 0x80
+# First byte of nearly every frame: a complete, unfragmented text message without extension bits.
 _WHOLE_TEXT = _FINAL | TEXT
+# Values of the 7-bit length that announce a longer one, and the bytes which that takes (RFC 6455, 5.2).
 _SIZE_BYTES = {126: 2, 127: 8}
 _NOT_TEXT = b"\xff"
 """Stands for a binary message: the parser refuses it in words."""
@@ -81,6 +83,7 @@ class Frames:
     def _cut(self, data: bytes, texts: list[bytes]) -> int:
         """Add the text messages to ``texts``; return where the first frame begins that is not complete."""
         start, end, limit = 0, len(data), self._limit
+        # What follows a close frame is to be discarded (RFC 6455, 1.4).
         while self.closing is None:
             body = start + 2
             self._lacking = body - end
@@ -89,6 +92,7 @@ class Frames:
             first, size = data[start], data[start + 1]
             if size >= 126:
                 body += _SIZE_BYTES.get(size, 0)
+                # The top bit of the length byte is the mask bit, which only a client sets (RFC 6455, 5.1).
                 if size > 127:
                     raise FrameError(1002, "a frame of a server is masked")
                 self._lacking = body - end
@@ -111,8 +115,10 @@ class Frames:
     def _rare(self, first: int, body: bytes, texts: list[bytes]) -> None:
         """Use a frame that is not a whole text message."""
         opcode = first & 0x0F
+        # RSV1 to RSV3: compression, for example, which was not offered.
         if first & 0x70:
             raise FrameError(1002, "a frame uses an extension that was not agreed")
+        # Control frames may come between the fragments of a message (RFC 6455, 5.4), so they leave those alone.
         if opcode in (CLOSE, PING, PONG):
             if not first & _FINAL or len(body) > 125:
                 raise FrameError(1002, "a control frame is fragmented or too long")
@@ -133,6 +139,7 @@ class Frames:
         self._fragments_size += len(body)
         if self._fragments_size > self._limit:
             raise FrameError(1009, f"a message is larger than {self._limit} bytes")
+        # Empty fragments are valid and may come in any number: they must not make the list grow.
         if body:
             self._fragments.append(body)
         if first & _FINAL:

@@ -211,6 +211,7 @@ class CallFuture(Future[T], Generic[T]):
 
     def report(self) -> None:
         """Report the failure if there is one that was never checked. Safe to call in a finalizer."""
+        # ``__del__`` runs also where ``__init__`` has raised.
         failure = getattr(self, "_failure", None)
         if failure is not None and not self._looked_at:
             self._looked_at = True
@@ -261,6 +262,7 @@ _failed: weakref.WeakSet[CallFuture[Any]] = weakref.WeakSet()
 @atexit.register
 def report_failures() -> None:
     """Report every failure that was not checked up to now, also of Futures that are still held somewhere."""
+    # Before, since a collected Future may have left a report; and after, for those of the loop.
     run_left()
     for future in list(_failed):
         future.report()

@@ -62,6 +62,7 @@ class Unusable(HttpFailure):
 
 # -- texts of the service ----------------------------------------------------------------------------------------------
 
+# The characters of a JWT. One class without alternatives, so that matching is linear for any text.
 _WORD = re.compile(r"[\w.-]+")
 
 
@@ -86,6 +87,7 @@ def hide(token: str, text: str) -> str:
 
 def _without_jwt(word: re.Match[str]) -> str:
     text = word[0]
+    # Each part of a JWT that is JSON begins so: base64url of ``{"``.
     start = text.find("eyJ")
     return text if start < 0 or "." not in text[start:] else text[:start] + "(a token)"
 
@@ -154,6 +156,7 @@ class _Targets:
         """
         key = (url, settings.verify, settings.cert, *sorted(settings.proxies.items()))
         target = self._targets.get(key)
+        # Two threads may both come here. The adapter gives both the same pool.
         if target is None:
             with self._lock:
                 request = requests.Request("POST", url).prepare()
@@ -240,6 +243,7 @@ class Exchange:
             self._aborted = True
             if self._connection is not None:
                 cut(self._connection)
+            # Final, as the lock is held: ``about_to_send`` either was first, or raises from now on.
             return self.sent
 
     # -- for connections ---------------------------------------------------------------------------------------------
@@ -251,6 +255,7 @@ class Exchange:
             connection: The connection, which is not necessarily open yet.
         """
         with self._lock:
+            # An abort that came before finds no connection to cut; ``left`` and ``about_to_send`` see its flag.
             self._connection = connection
 
     def about_to_send(self, *, reused: bool) -> None:
@@ -263,6 +268,7 @@ class Exchange:
             Cut: The exchange was aborted meanwhile.
         """
         if reused:
+            # Known only here: the pool has chosen the connection.
             self._deadline = min(self._deadline, self._patience)
         with self._lock:
             if self._aborted:
@@ -311,6 +317,7 @@ class Exchange:
 
     def _post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         target = _targets.find(self._url, self._settings)
+        # A call whose time is up, or that was aborted, must not open a connection.
         self.left()
         response: Any = target.pool.urlopen(
             "POST",
@@ -319,6 +326,7 @@ class Exchange:
             headers,
             _NO_RETRIES,
             redirect=False,
+            # A proxy that forwards is given the whole URL, whose host is not the pool's.
             assert_same_host=False,
             timeout=_OWN_LIMITS,
             # The connection reads the whole answer before it gives it out, so it is free again by then.

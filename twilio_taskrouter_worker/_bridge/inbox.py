@@ -53,6 +53,7 @@ class _Turns:
 
     def _give(self) -> None:
         while self.free and self.waiting:
+            # Strictly in order: a Worker whose callbacks are frequent must not keep the others waiting.
             self.free -= 1
             self.waiting.popleft()()
 
@@ -107,11 +108,13 @@ class Inbox(Generic[T]):
         """
         while True:
             try:
+                # First, without the lock: in a burst the next item is nearly always there, and ``popleft`` is atomic.
                 return self._items.popleft()
             except IndexError:
                 pass
             with _turns.lock:
                 self._asleep = True
+                # Added before the flag was set, by a ``put`` that therefore did not ask.
                 if self._items:
                     self._asleep = False
                     continue

@@ -46,11 +46,13 @@ def gather(futures: Iterable[Future[Any]]) -> Future[list[Any]]:
         nonlocal left
         error = future.exception()
         with lock:
+            # Settled already: by the first error.
             if left == 0:
                 return
             left = 0 if error is not None else left - 1
             if left:
                 return
+        # Outside the lock, since this runs the callbacks of the result.
         if error is not None:
             result.set_exception(error)
         else:
@@ -176,12 +178,14 @@ class Loader:
         Returns:
             A Future that resolves to the lists.
         """
+        # The JS SDK reads the worker first, and then the lists; ``init`` has all the sids that they need.
         page_size = {"PageSize": routes.PAGE_SIZE}
         lists = gather(
             [
                 self._call(routes.GET_WORKER, {}),
                 self._list(routes.LIST_ACTIVITIES, page_size),
                 self._list(routes.LIST_CHANNELS, page_size),
+                # A string, as in the JS SDK.
                 self._list(routes.LIST_RESERVATIONS, {"Active": "true", **page_size}),
             ]
         )

@@ -112,11 +112,13 @@ def read_init(payload: Any) -> Init:
     if not isinstance(payload, Mapping):
         raise InvalidMessageError("The init message came without a payload object")
     sids: list[str] = []
+    # ``channel_id`` is the sid of the worker.
     for key in ("channel_id", "account_sid", "workspace_sid"):
         value = payload.get(key)
         if not isinstance(value, str) or not value:
             raise InvalidMessageError(f"The init message should name {key!r} as a string")
         sids.append(value)
+    # In milliseconds. Without a usable one the token's own ``exp`` counts, so it is not an error.
     lifetime = payload.get("token_lifetime")
     known = isinstance(lifetime, (int, float)) and not isinstance(lifetime, bool) and 0 <= lifetime < 1e15
     worker_sid, account_sid, workspace_sid = sids

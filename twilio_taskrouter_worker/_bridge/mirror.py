@@ -134,6 +134,7 @@ class Mirror:
         """The service counts a change of the worker without sending its version; called with the lock held."""
         if self.public_record is not None:
             record = list(self.public_record)
+            # The JS SDK counts in the same places: a reservation was created, a channel changed.
             record[_WORKER["version"]] += 1
             self.public_record = tuple(record)
 
@@ -150,6 +151,7 @@ class Mirror:
         old = self.record is not None and record[version] < self.record[version]
         if old and self.worker_trust.in_versions:
             return False
+        # What the service sent replaces what was counted.
         self.record = self.public_record = record
         return True
 
@@ -269,10 +271,6 @@ class Mirror:
     def end(self, reservation: Reservation, status: str, now: float) -> None:
         """Remove an ended reservation; on the dispatch thread only. Its task can still be found for ``linger`` seconds.
 
-        A task without listeners is kept weakly: its events matter only if the user holds it. Thousands of unused ones
-            would
-        make each pass of the garbage collector a pause of tens of milliseconds.
-
         Args:
             reservation: The reservation.
             status: The status with which it ended.
@@ -283,6 +281,8 @@ class Mirror:
         # In this order, and the reverse one in ``keep``: of two threads one sees what the other has done.
         self.ended[reservation.sid] = status
         self._ended_at.append((now, reservation.sid, task.sid))
+        # A task without listeners is kept weakly: its events matter only if the user holds it. Thousands of unused ones
+        # would make each pass of the garbage collector a pause of tens of milliseconds.
         if not task._was_listened_to():
             self._tasks[task.sid] = [weakref.ref(task) if each is task else each for each in self._tasks[task.sid]]
 

@@ -94,6 +94,8 @@ def retry_delay(
     own = min(rules.retry_max, rules.retry_first * 2.0 ** min(tries - 1, 10)) * (0.5 + 0.5 * rand())
     if said is None:
         return own
+    # Not before the service asks for it. Jitter spreads the clients out, but must not push the attempt past the
+    # deadline.
     return max(own, said, min(said * (1.0 + rules.jitter * rand()), room))
 
 
@@ -122,6 +124,7 @@ def read_answer(answer: Answer, token: str = "") -> Any:
             raise InvalidAnswerError("The answer is JSON, but not an object with a 'payload'", status=answer.status)
         return body["payload"]
     details: Mapping[str, Any] = {}
+    # No error of TaskRouter is that long: it is a page of something in between.
     if len(answer.body) <= ERROR_BODY_LIMIT:
         try:
             body = loads(answer.body)
@@ -150,6 +153,7 @@ def _retry_after(text: str | None) -> float | None:
     """Seconds, from either form of the header."""
     if not text:
         return None
+    # Seconds, or a date (RFC 9110, 10.2.3).
     if text.isascii() and text.strip().isdigit():
         return min(LONGEST_PAUSE, float(text))
     try:

@@ -162,6 +162,7 @@ class Receiver:
 
     def _open(self, connect: Connect) -> Socket | None:
         try:
+            # Read once: a change of the environment counts for the next connect() only.
             if self._settings is None:
                 self._settings = websocket_settings(self._url)
             socket = Socket(self._url, connect.query, self._settings)

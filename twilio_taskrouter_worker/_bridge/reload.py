@@ -142,4 +142,5 @@ class Reload:
 
 
 def _is_final(payload: Any) -> bool:
+    # None: it no longer exists, so nothing can change it.
     return payload is None or (isinstance(payload, dict) and payload.get("reservation_status") in ENDINGS)

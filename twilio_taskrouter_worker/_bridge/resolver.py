@@ -62,6 +62,7 @@ def _look_up(host: str, port: int, found: Future[Addresses]) -> None:
     try:
         addresses = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     except Exception as error:
+        # Before the Future is settled: an answer is shared only while it is on its way, never kept.
         _end(host, port)
         found.set_exception(error)
     else:

@@ -197,6 +197,7 @@ class _Taking:
             if known is not None:
                 (self._vanished if over else self._changed)(known, update)
             elif not over and sid not in self._state.ended and sid not in left_to_events:
+                # New ones last: an ending or a change of another reservation may be why they were offered.
                 fresh.append(update)
         for update in fresh:
             self._new(update)

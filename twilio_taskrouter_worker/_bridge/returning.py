@@ -47,15 +47,18 @@ class Return:
         self._state.find_activity("return_to_activity", self._activity)
 
     def __call__(self, worker: Worker) -> None:
+        # The service may report the timeout before or after the change of activity.
         if not worker.available and not self._back(worker):
-            TIMERS.at(time.monotonic() + OTHER_ORDER, lambda: self._look_again(worker))
+            TIMERS.at(time.monotonic() + OTHER_ORDER, lambda: self._back(worker))
 
     def _back(self, worker: Worker) -> bool:
         """Set the activity if a reservation timed out recently; return False if none did."""
+        # A copy: this also runs on the timers' thread, while the dispatch thread changes it.
         ended = dict(self._state.ended)
         timed_out = {sid for sid, status in ended.items() if status == "timeout"} - self._seen
         if not timed_out:
             return False
+        # What the mirror has forgotten cannot come again, so the set stays small.
         self._seen = self._seen & ended.keys() | timed_out
         if not worker.available and not worker.stopping.is_set():
             try:
@@ -63,9 +66,6 @@ class Return:
             except (TaskRouterError, ValueError) as error:
                 self._failed(error)
         return True
-
-    def _look_again(self, worker: Worker) -> None:
-        self._back(worker)
 
     def _moved(self, done: Future[Any]) -> None:
         if (error := done.exception()) is not None:

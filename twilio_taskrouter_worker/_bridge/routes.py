@@ -29,6 +29,7 @@ __all__ = ["Parameter", "Route", "name_of"]
 def _segment(name: str, sid: str) -> str:
     if not isinstance(sid, str):
         raise wrong_type(name, "a sid (a string)", sid)
+    # ``quote`` leaves dots alone, and a server resolves such segments, which would address another resource.
     if sid in ("", ".", ".."):
         raise ValueError(f"{name} must be a sid, not {sid!r}")
     return quote(sid, safe="")
@@ -134,6 +135,7 @@ _QUEUES = "Workspaces/{ws}/TaskQueues"
 GET_WORKER = Route("GET", _WORKER)
 LIST_ACTIVITIES = Route("GET", "Workspaces/{ws}/Activities")
 LIST_CHANNELS = Route("GET", _WORKER + "/WorkerChannels")
+# In v2 each reservation has its task inside.
 LIST_RESERVATIONS = Route("GET", _WORKER + "/Reservations", "v2")
 SET_ATTRIBUTES = Route("POST", _WORKER, parameters={"attributes": R("Attributes", json_object)})
 SET_ACTIVITY = Route(

@@ -61,6 +61,7 @@ class Kind(Generic[T]):
 
 
 def _object_text(text: str | None) -> dict[str, Any]:
+    # Null and the empty string stand for no attributes; ``{}``, the most frequent text, needs no parser.
     if not text or text == "{}":
         return {}
     value = loads(text)
@@ -70,6 +71,7 @@ def _object_text(text: str | None) -> dict[str, Any]:
 
 
 def _decimal(value: int | str) -> int:
+    # ``isdigit`` alone accepts superscripts and other digits.
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
         raise ValueError("it is not a decimal number")
     return int(value)
@@ -179,6 +181,7 @@ class Schema:
 
     def __init__(self, name: str, fields: list[Wire[Any]]) -> None:
         self.name = name
+        # Required ones first, so that one ``itemgetter`` fetches them in the order of the record.
         self.fields = [f for f in fields if f.required] + [f for f in fields if not f.required]
         for index, field in enumerate(self.fields):
             field.index = index
@@ -222,6 +225,7 @@ class Schema:
         if integers is not None:
             plain = integers(values)
             if min(plain) < _FIRST_SECOND or max(plain) > _LAST_SECOND:
+                # One is out of range: the parsers of all fields find out which, and raise with its name.
                 parse = self._plan(()).parse
         for index, function in parse:
             try:
@@ -249,6 +253,7 @@ class Schema:
 
     def _check(self, values: list[Any]) -> None:
         for field, value in zip(self.fields, values, strict=True):
+            # Exact types: a bool would pass as an int.
             if type(value) not in field.kind.types and not (value is None and not field.required):
                 raise self._refused(field, f"it is {_json_type(value)}")
 

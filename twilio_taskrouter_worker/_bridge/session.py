@@ -244,8 +244,10 @@ class Session:
         Returns:
             The actions to run.
         """
+        # Its end was announced already: it was given up as silent, or by ``stop``.
         if self.state not in CONNECTED:
             return []
+        # The JS SDK's text. 1006 stands for an end without a close frame (RFC 6455, 7.1.5).
         message = reason or f"Websocket closed with errorCode={1006 if code is None else code}"
         actions: list[Action] = [Notify("disconnected", (DisconnectReason(message, code),))]
         self.last_error = GatewayDisconnectedError(
@@ -344,6 +346,8 @@ class Session:
             The actions to run.
         """
         gives_up = final or self._reload.failures >= ACTIVITY_RETRIES
+        # ``connect_activity`` must be set, or connecting fails. ``connect_activity_sid``, like the JS SDK's option, is
+        # only tried: a wrong sid must not keep the worker from its work.
         if self._options.connect_activity or not gives_up or isinstance(error, TokenError):
             return self.load_failed(generation, error, final, now)
         if not self._is_loading(generation):
@@ -393,6 +397,7 @@ class Session:
         Returns:
             The actions to run.
         """
+        # Lost while the lists were taken over: the next connection reads them again.
         if generation != self.generation or not self._move(Step.LOAD):
             return []
         self.attempts = 0
@@ -484,8 +489,10 @@ class Session:
         """
         if self.state is State.CLOSED:
             return []
+        # Not for the first token: nothing was updated.
         actions: list[Action] = [Notify("token_updated")] if self._tokens.token else []
         self._tokens.renew(token, ends_at, now)
+        # Without the rest of the delay, as the JS SDK does: the old token may have been what failed.
         if self.state in (State.BACKING_OFF, State.PAUSED):
             actions += self._connect()
         return actions
@@ -642,6 +649,7 @@ class Session:
             f"No expected frame came from the event bridge for {self._timings.silence:.0f} s while the worker was "
             f"{self.state.value}"
         )
+        # Without a close frame: a peer that is silent may not read it either. The reason is the JS SDK's.
         return [HangUp(), Notify("disconnected", (DisconnectReason("Connection lost"),)), *self._back_off(now)]
 
     def _back_off(self, now: float) -> list[Action]:

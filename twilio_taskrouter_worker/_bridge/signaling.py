@@ -53,6 +53,7 @@ class Socket:
     """One websocket. Read on one thread; ``hang_up`` and ``say_goodbye`` may come from any other."""
 
     def __init__(self, url: str, query: tuple[tuple[str, str], ...], settings: Settings) -> None:
+        # Escaping does not change a JWT, so the service gets the token as the JS SDK sends it.
         self._url = f"{url}?{urlencode(query, safe='')}"
         self._token = dict(query).get("token", "")
         self._dialing = Dialing(url, settings)
@@ -73,7 +74,12 @@ class Socket:
         try:
             stream = self._dialing.connect(Deadline.after(timeout))
             self._upgrade.connect(  # type: ignore[no-untyped-call]
-                self._url, socket=stream, suppress_origin=True, redirect_limit=0
+                # Without Origin, which only browsers send and a service may check. Without redirects, since the query
+                # has the token.
+                self._url,
+                socket=stream,
+                suppress_origin=True,
+                redirect_limit=0,
             )
             if self._redirected():
                 raise websocket.WebSocketException
@@ -120,6 +126,7 @@ class Socket:
                 if frames.ping is not None:
                     ping, frames.ping = frames.ping, None
                     self._send(PONG, ping)
+                # Messages before a close frame count; the next call finds the close.
                 if texts or frames.closing is None:
                     return texts
         except OSError as error:
@@ -137,6 +144,7 @@ class Socket:
         closing = self._frames.closing or b""
         if not self._said_goodbye:
             try:
+                # The same status code, as RFC 6455, 5.5.1 suggests.
                 self._send(CLOSE, closing[:2])
             except OSError:
                 # The peer is gone already; its code still counts.
@@ -155,6 +163,7 @@ class Socket:
         """
         self._said_goodbye = True
         try:
+            # As the JS SDK does.
             self._send(CLOSE, b"")
             if self._stream is not None:
                 self._stream.end_writing()
@@ -172,6 +181,7 @@ class Socket:
 
 def _close_frame(data: bytes) -> tuple[int | None, str]:
     if len(data) < 2:
+        # RFC 6455, 7.1.5: the close frame has no code.
         return 1005, ""
     return int.from_bytes(data[:2], "big"), data[2:].decode("utf-8", "replace")
 
@@ -199,6 +209,7 @@ def connection_error(error: Exception, url: str, timeout: float, token: str = ""
     where = url.split("?", 1)[0]
     if isinstance(error, (websocket.WebSocketBadStatusException, Redirected)):
         return _status_error(error, where, token)
+    # Subclasses first: nearly all of these are OSErrors.
     if isinstance(error, CaError):
         why = str(error)
     elif isinstance(error, (websocket.WebSocketTimeoutException, TimeoutError)):

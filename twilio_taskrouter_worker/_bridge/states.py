@@ -55,8 +55,10 @@ TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
         Step.CONNECT: State.CONNECTING,
         Step.END: State.CLOSED,
     },
+    # No REFUSE: an open websocket keeps the token that it was opened with until the service closes it.
     State.READY: {Step.LOSE: State.BACKING_OFF, Step.END: State.CLOSED},
     State.BACKING_OFF: {Step.CONNECT: State.CONNECTING, Step.END: State.CLOSED},
+    # No delay leads out of here, only another token.
     State.PAUSED: {Step.CONNECT: State.CONNECTING, Step.END: State.CLOSED},
     State.CLOSED: {},
 }

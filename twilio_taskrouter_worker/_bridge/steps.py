@@ -79,6 +79,7 @@ class Steps:
             error = self._make(reservation.accept)
             if error is None:
                 return not self.is_over(reservation)
+            # The answer may have been lost after the service acted; the reservation itself shows whether it did.
             if not self._refresh(reservation):
                 return False
             if not _may_pass(error):
@@ -131,6 +132,7 @@ class Steps:
         if queue is None:
             self.log(logging.ERROR, reservation, "cannot be returned: its task is not in a queue; it stays accepted")
             return
+        # TaskRouter has no way to reject an accepted reservation; a transfer to the task's own queue routes it again.
         self._transfer(reservation, Transfer(queue))
 
     def _transfer(self, reservation: Reservation, transfer: Transfer) -> None:
@@ -200,6 +202,7 @@ class Steps:
             error = self._make(call)
             if error is None:
                 return True
+            # Gone, or done after all: the failed call may have been carried out.
             if not self._refresh(reservation) or done():
                 return True
             if not _may_pass(error):

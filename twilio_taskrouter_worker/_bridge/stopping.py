@@ -48,9 +48,11 @@ class Stop:
         self._hurry = hurry
         self._passed = False
         self._rejecting: tuple[list[Reservation], ...] = ()
+        # How many of each list were handled: both grow while the stop waits.
         self._rejected = [0, 0]
+        # First: once ``_passed`` is set, no callback for a new reservation may start.
         self._dispatcher.declining = True
-        # After the callback that runs: it began before.
+        # Runs when the callback that is running now has ended: that one began before the stop and is waited for.
         self._dispatcher.put_first(self._pass)
 
     def _pass(self) -> None:
@@ -67,6 +69,7 @@ class Stop:
         try:
             future = activity.set_as_current()
             future.add_done_callback(lambda done: self._work.wake())
+            # Not ``future.result``: a second signal must be noticed while it waits.
             while not future.done() and not self._late():
                 self._work.wait(self._pause())
             future.result(0)
@@ -97,6 +100,7 @@ class Stop:
 
     def _under_way(self) -> list[Job]:
         calling = self._dispatcher.calling
+        # The callback of the dispatch thread is not among the jobs, which are those of other threads.
         here = [Job(*calling)] if calling is not None and not self._passed else []
         return [*here, *self._work.jobs()]
 
@@ -110,6 +114,7 @@ class Stop:
         for index, reservations in enumerate(self._rejecting):
             for reservation in itertools.islice(list(reservations), self._rejected[index], None):
                 self._rejected[index] += 1
+                # It may have timed out or been withdrawn while it waited.
                 if reservation.status == "pending":
                     job = self._work.add("reject", reservation)
                     reservation.reject().add_done_callback(lambda done, job=job: self._was_rejected(job, done))  # type: ignore[misc]

@@ -63,6 +63,8 @@ class Stream:
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_hostname=host, session=tls.resumable(context, host, port)
         )
+        # Without the lock: until ``established`` only the connecting thread uses the stream. What was received behind a
+        # proxy's answer to CONNECT is the peer's.
         self._incoming.write(self._unread)
         self._unread = memoryview(b"")
         while True:
@@ -93,6 +95,7 @@ class Stream:
             OSError: The connection failed (ssl.SSLError included).
             TimeoutError: The deadline has passed.
         """
+        # Frames that came together with the answer to the upgrade.
         if self._unread:
             data, self._unread = bytes(self._unread), memoryview(b"")
             return data

@@ -45,7 +45,7 @@ IDLE_SECONDS = 5.0
 MOMENT = 0.05
 """Seconds: enough for a thread that has just given its result to its Future to come to its end."""
 
-Job = Callable[[], None]
+Job = Callable[[], object]
 
 
 def _join(thread: threading.Thread, deadline: float) -> None:
@@ -57,6 +57,7 @@ def _join(thread: threading.Thread, deadline: float) -> None:
 def _start(thread: threading.Thread) -> bool:
     """False where the system has no thread to give."""
     try:
+        # RuntimeError, where the system refuses a thread and, since Python 3.12, while the interpreter shuts down.
         thread.start()
     except RuntimeError as error:
         summed_up(log, logging.WARNING, f"No thread can be started: {error}", about())
@@ -166,6 +167,7 @@ class Pool:
         """
         now = time.monotonic()
         with self._condition:
+            # The threads of a drain that are still there are needed again.
             self._draining = False
             self._jobs.append((now, job))
             # Idle threads are counted until they have taken a job, so compare with all queued jobs, not with this one.
@@ -213,6 +215,7 @@ class Pool:
             count = len(self._threads)
             if not self._jobs or self._idle >= len(self._jobs) or count >= self._size:
                 return
+            # No job has ended since the longest waiting one came.
             stuck = now - max(self._last_end, self._jobs[0][0]) >= STUCK_SECONDS
             useful = self._size if stuck else min(self._size, 1 + round(self._waiting / self._computing))
             # At most doubled at a time: the next run measures whether that helped.
@@ -258,6 +261,7 @@ class Pool:
                 deadline = time.monotonic() + self._idle_seconds
                 while not self._jobs:
                     if self._draining or time.monotonic() >= deadline:
+                        # Under the lock of the decision: ``submit`` must not count on this thread any more.
                         self._threads.discard(threading.current_thread())
                         self._leaving = [each for each in self._leaving if each.is_alive()]
                         self._leaving.append(threading.current_thread())

@@ -54,6 +54,7 @@ def context(path: str) -> ssl.SSLContext:
             known = _contexts.get(stamp)
             if known is None:
                 if len(_contexts) >= _KEPT:
+                    # The oldest, as dictionaries keep the order of insertion.
                     _sessions.pop(_contexts.pop(next(iter(_contexts))), None)
                 known = _contexts[stamp] = _load(path)
         return known
@@ -63,6 +64,7 @@ def context(path: str) -> ssl.SSLContext:
 
 
 def _load(path: str) -> ssl.SSLContext:
+    # Certificate and host name are checked by default.
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if os.path.isdir(path):
         made.load_verify_locations(capath=path)

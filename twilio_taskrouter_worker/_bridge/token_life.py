@@ -28,10 +28,14 @@ class TokenLife:
         """Whether the end was announced."""
         self.warn_at: float | None = None
         self.renew_at: float | None = None
+        # The token's own ``exp`` on the monotonic clock, as this machine's wall clock converts it.
         self._claimed: float | None = None
+        # The same of ``tried``, to which the lifetime in ``init`` belongs.
         self._tried_claimed: float | None = None
+        # Seconds to add to a claimed end; None until an ``init`` has shown them.
         self._skew: float | None = None
         self._failures = 0
+        # When a refused request last had the provider asked.
         self._asked_at: float | None = None
 
     @property
@@ -63,6 +67,7 @@ class TokenLife:
         elif claimed is not None and claimed > now:
             self._set(claimed, now)
         else:
+            # Unknown, or past by the own clock: only the service can call it expired.
             self._set(None, now)
 
     def renew(self, token: str, claimed: float | None, now: float) -> None:
@@ -136,6 +141,7 @@ class TokenLife:
         self.renew_at = None
         if refusals == 1:
             return True
+        # So that the delay grows with the refusals: ``renewal_failed`` adds one.
         self._failures = refusals - 2
         self.renewal_failed(now)
         return False
@@ -151,6 +157,8 @@ class TokenLife:
             Whether to ask for another one at once.
         """
         recently = self._asked_at is not None and now - self._asked_at < self._timings.renewal_retry
+        # The refusal of an earlier token tells nothing about this one; and one refusal may concern many requests in
+        # flight.
         if not self._renews or token != self.token or recently:
             return False
         self._asked_at, self.renew_at = now, None
@@ -175,6 +183,7 @@ class TokenLife:
         if ends_at is None:
             return
         left = max(0.0, ends_at - now)
+        # Not later than the announcement of the expiry itself.
         lead = max(min(timings.warning_max, timings.warning_share * left), timings.expiry_lead)
         if left - timings.expiry_lead > 0:
             self.warn_at = ends_at - lead

@@ -93,6 +93,7 @@ class Track:
             # The same content was announced already: by this event type, or by a list, which stands for all of them.
             if fingerprint in (events.get(event_type), events.get(_LISTED)):
                 return False
+            # The same version with another content.
             if event_type in events or _LISTED in events:
                 trust.saw_contradiction()
             events[event_type] = fingerprint

@@ -156,6 +156,7 @@ def _renew(state: Mirror, reservation: Reservation, update: ReservationUpdate, *
 
 
 def _reservation_failed(state: Mirror, message: Message, now: float) -> list[Notice]:
+    # Raw, as in the JS SDK: a task that never was with this worker, and may lack what other tasks have.
     return [Notice(state.worker, "reservation_failed", (message.payload,))]
 
 

@@ -65,12 +65,14 @@ class Waiting:
         """
         with self._lock:
             self._dispatch_threads.discard(dispatch_thread)
+            # Unless the next connection has begun, to which new waits belong.
             if self._current is dispatch_thread:
                 self._closed = error
             ends = [end for end, since in list(self._ends.items()) if since is dispatch_thread]
             for end in ends:
                 self._ends.pop(end, None)
         for end in ends:
+            # Outside the lock: settling a Future wakes its waiting thread, which may come back here.
             end(error)
 
     def on_dispatch_thread(self) -> bool:
@@ -138,11 +140,13 @@ class Waiting:
                 found.set_exception(error)
 
         listener = Listener(heard)
+        # Before the listener: after the end of the connection this settles the Future at once.
         self._register(closed)
         emitter._attach(event, listener)
         try:
             return found.result(timeout)
         except FutureTimeoutError:
+            # The event came at the last moment, or the predicate itself raised a TimeoutError.
             if found.done():
                 return found.result()
             raise TimeoutError(f"{event!r} did not come within {timeout:g} s") from None
@@ -195,6 +199,7 @@ class Stream(Iterator[Any]):
         self._timeout = timeout
         self._heard = heard = _Queue()
         self._open = True
+        # Kept here, as ``Waiting`` refers to it weakly.
         self._end: Callable[[ClosedError], None] = lambda error: heard.put(_END)
         self._listeners = [(event, _collector(self._heard, emitter, event, len(events) > 1)) for event in events]
         for event, listener in self._listeners:
@@ -221,6 +226,7 @@ class Stream(Iterator[Any]):
         for event, listener in self._listeners:
             self._emitter._detach(event, listener)
         self._waiting._unregister(self._end)
+        # For a thread that waits in ``__next__``.
         self._heard.put(_END)
 
     def __enter__(self) -> Stream:
