@@ -266,7 +266,7 @@ def test_at_rest_after_an_idle_end() -> None:
 def test_a_job_that_raises(caplog: pytest.LogCaptureFixture) -> None:
     """The log has it, and the thread goes on."""
     each, names = pool(), []
-    each.submit(lambda: 1 / 0)  # type: ignore[arg-type]
+    each.submit(lambda: 1 / 0)
     eventually(lambda: each._idle == 1)
     run(each, lambda: names.append(threading.current_thread().name))
     assert names == ["unit-pool-1"]
@@ -398,7 +398,7 @@ def test_cancelled_timers_do_not_pile_up() -> None:
 def test_finalizers_leave_jobs() -> None:
     """What a finalizer leaves is run by the next thread that has finished something, even if it raises."""
     each, done = pool(), []
-    threads.leave(lambda: 1 / 0)  # type: ignore[arg-type]
+    threads.leave(lambda: 1 / 0)
     threads.leave(lambda: done.append(threading.current_thread().name))
     run(each)
     eventually(lambda: done == ["unit-pool-1"])
@@ -421,7 +421,7 @@ def test_a_timer_is_not_early() -> None:
     """An action runs at its time or later, one whose time has passed at once."""
     each, ran, done = timers(), [], threading.Event()
     at = time.monotonic() + 0.05
-    each.at(at, lambda: (ran.append(time.monotonic()), done.set()))  # type: ignore[arg-type]
+    each.at(at, lambda: (ran.append(time.monotonic()), done.set()))
     assert done.wait(SOON)
     assert ran[0] >= at
     done.clear()
@@ -461,7 +461,7 @@ def test_one_thread_only() -> None:
     for number in range(50):
         each.at(
             time.monotonic() + number / 5000,
-            lambda: (names.add(threading.current_thread().name), done.release()),  # type: ignore[arg-type]
+            lambda: (names.add(threading.current_thread().name), done.release()),
         )
     assert each._thread is not None and each._thread.daemon
     for _ in range(50):
@@ -498,7 +498,7 @@ def test_drain_of_timers() -> None:
 def test_drain_by_a_timer() -> None:
     """An action may drain the timers; it does not wait for itself."""
     each, done = timers(), threading.Event()
-    each.at(0.0, lambda: (each.drain(SOON), done.set()))  # type: ignore[arg-type]
+    each.at(0.0, lambda: (each.drain(SOON), done.set()))
     assert done.wait(SOON)
     eventually(lambda: each._thread is None)
 
@@ -507,7 +507,7 @@ def test_a_timer_that_raises(caplog: pytest.LogCaptureFixture) -> None:
     """The log has it, and the others run."""
     each, done = timers(), threading.Event()
     with caplog.at_level(logging.ERROR):
-        each.at(0.0, lambda: 1 / 0)  # type: ignore[arg-type]
+        each.at(0.0, lambda: 1 / 0)
         each.at(0.0, done.set)
         assert done.wait(SOON)
     assert "A timer failed" in caplog.text
