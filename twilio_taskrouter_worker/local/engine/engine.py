@@ -128,6 +128,7 @@ class Engine(Queries):
         self.rules = rules
         self.record = record
         self._kernel = Kernel(account_sid, seed, rules)
+        # False only in an engine of apply_without_routing.
         self._routes = True
 
     @classmethod
@@ -210,6 +211,7 @@ class Engine(Queries):
         # Time never goes backwards, whatever the clock of the caller does.
         now = max(now, kernel.now)
         handler = _HANDLERS.get(type(command))
+        # Before any timer runs: a call with something else must leave the engine as it was.
         if handler is None and not isinstance(command, AdvanceTime):
             raise TypeError(f"Not a command of the engine: {type(command).__name__}.")
         # Timers first, each at its own due time: the command finds the state that time alone has led to.
@@ -222,6 +224,8 @@ class Engine(Queries):
             try:
                 checks.types(command)
                 result = handler(kernel, command)
+            # Any other exception is a defect of the engine: the state may be half changed, so the command is not
+            # recorded.
             except Rejected as refusal:
                 refusal.events = self._take_events()
                 # The timers have changed the state, so a replay must run them at this time too.
@@ -234,6 +238,7 @@ class Engine(Queries):
             self._run_timers(now)
         # AdvanceTime with no timer due changes nothing; recording each one would only make the journal grow.
         if ran or handler is not None:
+            # With the time that took effect: a replay sees no clock that went backwards.
             self._note(command, now)
         warnings = tuple(kernel.warnings)
         return Outcome(result, self._take_events(), warnings)
@@ -265,6 +270,8 @@ class Engine(Queries):
         # Popped one at a time, since a timer may cancel those after it, or add others that are due as well.
         while (timer := kernel.schedule.pop_due(now)) is not None:
             ran = True
+            # A timer may be due before the present: a step that is entered late, when timeouts count by the age of
+            # the task.
             kernel.now = max(kernel.now, timer.due)
             _TIMERS[timer.kind](kernel, *timer.args)
             self._settle()

@@ -4,7 +4,8 @@ Records are immutable. The engine keeps the current record of each object and re
 that results, events and answers to queries are snapshots that never change. Attributes are the customer's data and
 never in a repr.
 
-Dates are floats, unix seconds. Field names are those of the REST API. ``attributes`` is the JSON text as it was given.
+Dates are floats, unix seconds. Field names are those of the REST API. ``attributes`` is JSON text without white space,
+as the service stores it.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ class Workflow(Record):
     workspace_sid: str
     friendly_name: str
     configuration: str
-    """The JSON text as it was given."""
+    """JSON text without white space; all keys are kept, also those that have no effect."""
     assignment_callback_url: str | None
     fallback_assignment_callback_url: str | None
     task_reservation_timeout: int

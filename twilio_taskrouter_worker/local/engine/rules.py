@@ -35,7 +35,8 @@ class Rules:
     """Send ``task.updated`` to the transferor when a transfer starts, finds a worker, or is accepted."""
 
     reservation_failed_sla: float = 10.0
-    """How long a task for one worker that does not ignore capacity waits for that worker."""
+    """How long a task for one worker that does not ignore capacity waits for that worker. (The service's own value is
+    not documented.)"""
 
     voice_answer_delay: float | None = 0.0
     """How long after a voice instruction its media counts as set up. None: until a ResolveInstruction."""
@@ -88,6 +89,7 @@ class Rules:
     max_assignments: int = 1000
     """How often a task may go from pending to reserved."""
 
+    # The documented limits of a workspace.
     max_workers: int = 15000
     max_queues: int = 5000
     max_activities: int = 100
@@ -137,12 +139,12 @@ MAX_NAME: Final = 64
 MAX_ATTRIBUTES: Final = 4096
 MAX_EXPRESSION: Final = 8192
 """Characters of an expression outside of workflows."""
-MAX_CONFIGURATION: Final = 1_000_000
-MAX_PRIORITY: Final = 2147483647
-MAX_TASK_TIMEOUT: Final = 1209600
-MAX_RESERVATION_TIMEOUT: Final = 86400
-MAX_RESERVED_WORKERS: Final = 50
-DEFAULT_RESERVATION_TIMEOUT: Final = 120
+MAX_CONFIGURATION: Final = 1_000_000  # documented as about 1 MB
+MAX_PRIORITY: Final = 2147483647  # the largest signed integer of 32 bits
+MAX_TASK_TIMEOUT: Final = 1209600  # seconds: 14 days
+MAX_RESERVATION_TIMEOUT: Final = 86400  # seconds: one day
+MAX_RESERVED_WORKERS: Final = 50  # workers to which a queue offers one task at the same time
+DEFAULT_RESERVATION_TIMEOUT: Final = 120  # seconds; also for a task without a workflow
 EARLIEST_START: Final = -2208988800.0
 """The first moment of 1900, before which no virtual start time may lie."""
 
@@ -163,7 +165,7 @@ TASK_UPDATED: Final = "task_updated"
 WORKFLOW_UPDATED: Final = "workflow_updated"
 """Why a task is routed again. The first two are the service's own; the others are named in the same way."""
 
-# Reasons of failed transfers.
+# Reasons of failed transfers: the first two and the attempt on reject as the service words them, the others alike.
 TRANSFER_REJECTED: Final = "Transfer failed because the reservation was rejected"
 TRANSFER_TIMED_OUT: Final = "Transfer failed because the reservation timed out"
 TRANSFER_MEDIA_FAILED: Final = "Transfer failed because the reservation was canceled"
@@ -172,7 +174,8 @@ ATTEMPT_FAILED: Final = (
     "Transfer attempt failed on reservation {outcome} because there are no more pending reservations"
 )
 
-# Resources of a new workspace. The first activity becomes the default and the timeout activity.
+# Resources of a new workspace, with the names that the service gives them. The first activity becomes the default and
+# the timeout activity.
 MULTI_TASK_ACTIVITIES: Final = (("Offline", False), ("Available", True), ("Unavailable", False))
 SINGLE_TASK_ACTIVITIES: Final = (("Offline", False), ("Idle", True), ("Busy", False), ("Reserved", False))
 BUILT_IN_CHANNELS: Final = (

@@ -154,6 +154,7 @@ def set_task_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, status:
     if status == ASSIGNED and task.assigned_timer is None:
         due = kernel.now + kernel.rules.assigned_limit
         task.assigned_timer = kernel.schedule.at(due, TimerKind.ASSIGNED_LIMIT, ws, task)
+    # The limit concerns the status assigned only; wrapping up may take any time.
     elif status == WRAPPING:
         kernel.schedule.cancel(task.assigned_timer)
         task.assigned_timer = None
@@ -187,6 +188,7 @@ def _finish(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
         task.queue.tasks.pop(sid, None)
     if task.workflow is not None:
         task.workflow.tasks.pop(sid, None)
+    # Until then it can still be read, as in the service.
     task.purge_timer = kernel.schedule.at(kernel.now + kernel.rules.purge_finished_after, TimerKind.PURGE, ws, task)
 
 
@@ -206,6 +208,7 @@ def end_open(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[Reserv
     # A copy, since each change takes the reservation out of ``open``.
     ended = list(task.open.values())
     for reservation in ended:
+        # Work that a worker has accepted counts as done.
         unanswered = reservation.record.reservation_status == PENDING
         set_reservation(kernel, ws, reservation, CANCELED if unanswered else COMPLETED)
     # Its reservations have just ended, so nothing is left to fall back to.
@@ -226,6 +229,7 @@ def end_transfer(kernel: Kernel, transfer: TransferState, status: str, reason: s
     transfer.record = transfer.record.replaced(
         transfer_status=status, transfer_failed_reason=reason, date_updated=kernel.now
     )
+    # The record stays in ws.transfers: the reservation that the transfer made shows it to its end.
     transfer.initiator.task.transfer = None
 
 
@@ -271,6 +275,7 @@ def book(kernel: Kernel, task: TaskState, queue: QueueState) -> dict[str, object
     Returns:
         The fields of the task's record that change; the caller applies them along with its own changes.
     """
+    # Not in a group of the old queue any more: the caller has removed it from the waiting tasks.
     if task.queue is not None:
         task.queue.tasks.pop(task.record.sid, None)
     task.queue = queue
@@ -366,6 +371,7 @@ def remove_task(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
         ws: changed in place.
         task: must be final.
     """
+    # Without effect when this is the timer that runs; needed when a deletion comes before it.
     kernel.schedule.cancel(task.purge_timer)
     for sid, reservation in task.reservations.items():
         del ws.reservations[sid]
@@ -419,6 +425,7 @@ def move(
         date_status_changed=kernel.now,
         version=before.version + (not part_of_update),
     )
+    # In place and before the memberships are matched: the scopes that expressions read refer to this dict.
     worker.fields["activity_sid"] = activity.sid
     worker.fields["activity_name"] = activity.friendly_name
     # The counts first, under the old memberships; rematch may then change those.

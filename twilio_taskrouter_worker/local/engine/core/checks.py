@@ -34,6 +34,8 @@ def _check_of(hint: Any) -> tuple[frozenset[type], bool, str]:
     return frozenset(plain | {int} if wanted is float else plain), wanted is float, _WORDS[wanted]
 
 
+# Once, at import: evaluating annotations is far slower than checking values. A command is found by its exact class,
+# so every command is a direct subclass.
 _FIELDS = {cls: _checks_of(cls) for cls in Command.__subclasses__()}
 
 
@@ -105,6 +107,7 @@ def unique_name(value: str) -> str:
         Rejected: 400, it is blank, too long, or contains a character that is not allowed.
     """
     name(value, "UniqueName")
+    # The rules of the service are those of an identifier in ASCII, but for '$'.
     plain = value.replace("$", "_")
     if not (plain.isascii() and plain.isidentifier()):
         raise invalid(f"UniqueName '{value}' must be of letters, digits, '_' and '$' and must not start with a digit")
@@ -185,6 +188,8 @@ def json_object(text: str, parameter: str) -> dict[str, Any]:
             text, which is the customer's data.
     """
     try:
+        # The hooks refuse what Python's decoder accepts beyond JSON: NaN and Infinity, and numbers such as 1e999,
+        # which would become Infinity and could not be written back.
         value = _decode(text)
     except json.JSONDecodeError as error:
         raise invalid(
@@ -292,5 +297,7 @@ def version(record: Any, if_match: int | None) -> None:
     Raises:
         Rejected: 412, the current version is another one.
     """
+    # An unreadable header is negative here, so it matches no version: the client asked for a check and must not get
+    # none.
     if if_match is not None and if_match != record.version:
         raise version_mismatch(record.sid, record.version, if_match)

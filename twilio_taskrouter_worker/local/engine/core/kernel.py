@@ -42,10 +42,14 @@ class Kernel:
         # Two switches with one meaning: the rule is the public one.
         if rules.strict_expressions:
             self.semantics = attrs.evolve(rules.semantics, strict_expressions=True)
+        # One source for all workspaces: the order in which sids are made is part of every replay.
         self.sids: SidSource = SidSource(seed)
         self.schedule: Schedule = Schedule()
+        # Unix seconds. The engine sets it, to the due time of each timer that runs and then to the time of the
+        # command.
         self.now: float = 0.0
         self.workspaces: dict[str, WorkspaceState] = {}
+        # Of the present command or timers; the engine takes them out at the end.
         self.events: list[Event] = []
         self.warnings: list[str] = []
         # The counters order events, tasks and idle workers; they are part of every snapshot.
@@ -119,6 +123,7 @@ class Kernel:
         """
         record = reservation.record
         task = reservation.task
+        # Kept by the reservation for life, so that its last event still shows the transfer that made it.
         incoming = ws.transfers.get(record.transfer_sid) if record.transfer_sid is not None else None
         outgoing = task.transfer
         # Only the reservation that the open transfer was started from shows it as outgoing.
@@ -136,6 +141,7 @@ class Kernel:
             task=task.record,
             reservation=record,
             worker=reservation.worker.record,
+            # None if the task channel was deleted after the task had moved to another one.
             channel=reservation.worker.channels.get(record.task_channel_sid),
             task_transfer=incoming.record if incoming is not None else None,
             active_outgoing_task_transfer=outgoing.record if outgoing is not None else None,

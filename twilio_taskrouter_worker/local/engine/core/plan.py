@@ -17,14 +17,18 @@ from ..expressions import Expression, Key, Ordering
 class Target:
     """One routing step: a queue, and the conditions and limits of waiting in it."""
 
+    # In its filter, from 0.
     index: int
     queue_sid: str
     label: str | None = None
     expression: Expression | None = None
+    # None: the task keeps its priority.
     priority: int | None = None
+    # Seconds; None: until the timeout of the task itself.
     timeout: float | None = None
     skip_if: Expression | None = None
     order_by: Ordering | None = None
+    # Paths in the task's attributes; at most one of the two.
     known_sid: Key | None = None
     known_name: Key | None = None
 

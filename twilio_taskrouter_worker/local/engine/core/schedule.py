@@ -72,6 +72,7 @@ class Schedule:
             kind: decides which function of the engine runs.
             args: the function's arguments after the kernel.
         """
+        # ``made`` stays: the snapshot sets it, so that new timers come after all restored ones.
         timer = Timer(due, kind, args)
         # The number is unique, so that timers themselves are never compared.
         heapq.heappush(self._heap, (due, number, timer))
@@ -124,6 +125,7 @@ class Schedule:
             count: how many at most.
             wanted: decides which ones.
         """
+        # For a view of the next timers: a search of the heap, and no sorting of thousands that are not shown.
         live = (entry for entry in self._heap if not entry[2].cancelled and wanted(entry[2]))
         return (timer for _, _, timer in heapq.nsmallest(count, live, key=lambda entry: entry[:2]))
 

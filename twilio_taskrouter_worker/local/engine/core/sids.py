@@ -6,6 +6,7 @@ import re
 from random import Random
 from typing import Any, Final
 
+# \Z and not $, which also matches before a line feed at the end.
 _FORM: Final = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}\Z")
 
 
@@ -39,6 +40,7 @@ class SidSource:
         Args:
             prefix: the two letters of the kind, such as ``WT``.
         """
+        # The count is part of the digest: two engines that have made different numbers of sids differ from then on.
         self.made += 1
         # 128 random bits: no check for duplicates is needed.
         return f"{prefix}{self._random.getrandbits(128):032x}"

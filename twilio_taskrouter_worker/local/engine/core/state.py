@@ -94,6 +94,7 @@ class Group:
             # References to known workers come from customers' data: without this each would stay for ever.
             if self.known is not None and not self.home:
                 del self.known[0][self.known[1]]
+        # Half of the heap is stale, so the sweep costs no more than the departures since the last one.
         elif len(self.heap) > _COMPACT_FROM and self.live * 2 < len(self.heap):
             self.heap = [entry for entry in self.heap if entry[2].entry is entry]
             heapq.heapify(self.heap)
@@ -124,6 +125,7 @@ class WorkerState:
         self.record: Worker = record
         self.attributes: Mapping[str, Any] = attributes
         self.fields: dict[str, Any] = {}
+        # By unique name of the task channel, as expressions spell it; changed in place by index.idle.set_channel.
         self.channel_documents: dict[str, dict[str, Any]] = {}
         # Placeholders: handlers.workers.set_scopes makes both once fields and channels exist.
         self.scope: WorkerScope = WorkerScope(attributes)
@@ -138,8 +140,11 @@ class WorkerState:
         self.queues: dict[str, QueueState] = {}
         self.direct: dict[str, Group] = {}
         """By task channel sid: tasks that wait for this worker and no queue."""
+        # All until their tasks are purged; ``open`` has those that occupy a place.
         self.reservations: dict[str, ReservationState] = {}
         self.open: dict[str, ReservationState] = {}
+        # Websockets that are open. The timer runs between the close of the last one and the move offline, if rules
+        # delay it.
         self.sessions: int = 0
         self.offline_timer: Timer | None = None
 
@@ -153,6 +158,7 @@ class QueueState:
         self.record: TaskQueue = record
         self.expression: Expression = expression
         self.members: dict[str, WorkerState] = {}
+        # Members by activity sid, for skip_if; an activity without members has no entry.
         self.activity_counts: dict[str, int] = {}
         self.idle: dict[str, list[IdleKey]] = {}
         """By task channel sid, made when first needed: members that could take a task now, longest idle first."""
@@ -255,9 +261,13 @@ class TaskState:
         self.entry: Entry | None = None
         self.group: Group | None = None
         """Where the task waits; None when it does not."""
+        # From creation until the first acceptance; a transferred task has none.
         self.ttl_timer: Timer | None = None
+        # Only with a worker as routing target that may be busy: until the reservation is made.
         self.sla_timer: Timer | None = None
+        # From the first acceptance until the task is wrapping or ends; it runs on through transfers.
         self.assigned_timer: Timer | None = None
+        # Only after the end.
         self.purge_timer: Timer | None = None
         self.reservations: dict[str, ReservationState] = {}
         self.open: dict[str, ReservationState] = {}
@@ -332,6 +342,7 @@ class TransferState:
 
     def __init__(self, record: Transfer, initiator: ReservationState, queue_before: QueueState | None) -> None:
         self.record: Transfer = record
+        # The transferor's reservation: it leads to the task, and decides the status to which the task falls back.
         self.initiator: ReservationState = initiator
         self.attempts: int = 0
         """Rounds of offers to a queue that nobody accepted."""

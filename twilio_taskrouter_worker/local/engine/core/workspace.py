@@ -58,6 +58,7 @@ class WorkspaceState:
         self.worker_names: dict[str, str] = {}
         """Worker sid by name in lower case."""
         self.queues: dict[str, QueueState] = {}
+        # Names of queues and workflows are compared exactly; those of workers and activities without regard to case.
         self.queue_names: dict[str, str] = {}
         self.workflows: dict[str, WorkflowState] = {}
         self.workflow_names: dict[str, str] = {}
@@ -89,7 +90,8 @@ class WorkspaceState:
         """
         del names[before]
         names[record.friendly_name] = record.sid
-        # A copied name is no change of the task: version and date stay, and no event is emitted.
+        # A copied name does not count as a change of the task: version and date stay, and no event is emitted.
+        # Of all tasks and not only those in ``queue.tasks``: ended ones show the name until they are purged.
         for task in self.tasks.values():
             if getattr(task.record, f"{kind}_sid") == record.sid:
                 task.record = task.record.replaced(**{f"{kind}_friendly_name": record.friendly_name})

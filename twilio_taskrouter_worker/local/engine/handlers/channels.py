@@ -149,6 +149,7 @@ def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
     # The indices first: they refer to the keys that the workers lose below.
     idle.forget_channel(ws, record.sid)
     for worker in ws.workers.values():
+        # A reservation on this channel may still be open: its task has moved to another channel.
         del worker.channels[record.sid]
         del worker.last_reserved[record.sid]
         del worker.channel_documents[record.unique_name]
@@ -178,6 +179,7 @@ def update_worker_channel(kernel: Kernel, command: UpdateWorkerChannel) -> Worke
     after = before
     types: list[str] = []
     if command.capacity is not UNSET:
+        # Zero is valid: no new reservations. Below the places taken is valid too: nothing is withdrawn.
         checks.integer(command.capacity, 0, kernel.rules.max_capacity, "Capacity")
         if command.capacity != before.configured_capacity:
             free = idle.percentage(before.occupied, command.capacity)
@@ -190,6 +192,7 @@ def update_worker_channel(kernel: Kernel, command: UpdateWorkerChannel) -> Worke
         return before
     after = after.replaced(date_updated=kernel.now)
     idle.set_channel(worker, after)
+    # By one for each event: clients count the events to know the worker's version.
     worker.record = worker.record.replaced(version=worker.record.version + len(types))
     # The worker may have become free, or have lost its only place.
     idle.refresh(kernel, ws, worker, after.task_channel_sid)

@@ -155,6 +155,7 @@ def _voice(
             task.record = task.record.replaced(version=task.record.version + 1, date_updated=kernel.now)
             kernel.emit("task.updated", ws, task.workers(), task=task.record)
         return
+    # No new version: to clients the reservation is pending as before, and being on hold is not visible.
     reservation.record = record.replaced(
         on_hold=True, instruction=instruction, post_work_activity_sid=activity_sid, date_updated=kernel.now
     )
@@ -227,6 +228,7 @@ def _connect(kernel: Kernel, task: TaskState, instruction: str | None) -> None:
         }
     else:
         return
+    # The limit on the length of attributes is for requests; the service adds these itself.
     task.set_attributes(attributes)
     task.record = task.record.replaced(attributes=checks.compact(attributes))
 
@@ -297,6 +299,7 @@ def update_customer(kernel: Kernel, command: UpdateCustomerParticipant) -> Task:
     task = _task(ws, command.task_sid)
     _leg(task, command.worker_sid)
     leg = task.customer or CustomerParticipant(task_sid=task.record.sid)
+    # Only recorded: routing does not read the state of a leg, and no event shows it.
     changes = command.given("hold", "hold_url", "hold_method")
     checks.url(changes.get("hold_url"), "HoldUrl")
     task.customer = attrs.evolve(leg, **changes)

@@ -27,6 +27,7 @@ def compile_target_workers(kernel: Kernel, text: str | None) -> Expression:
     Raises:
         Rejected: 400, the expression does not parse or is too long.
     """
+    # An empty expression is valid and matches nobody, as in the service.
     expression = checks.expression(text or "", WORKER, kernel.semantics, "TargetWorkers", MAX_EXPRESSION)
     for warning in expression.warnings:
         kernel.warn(f"TargetWorkers: {warning}")
@@ -132,6 +133,7 @@ def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
     changes = record.differing(changes)
     if not changes:
         return record
+    # A larger max_reserved_workers holds from the next offer on; reserved tasks are not offered to more workers.
     queue.record = record.replaced(version=record.version + 1, date_updated=kernel.now, **changes)
     if "friendly_name" in changes:
         ws.renamed(ws.queue_names, record.friendly_name, queue.record, "task_queue")

@@ -128,6 +128,7 @@ def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) ->
     set_reservation(kernel, ws, reservation, ACCEPTED)
     for other in rescinded:
         set_reservation(kernel, ws, other, RESCINDED)
+    # The timeout of a task ends with the first acceptance; from then on only the limit on assigned tasks counts.
     stop_waiting(kernel, task)
     task.accepted = True
     # Its routing has ended; a later one starts with a reason of its own.
@@ -187,6 +188,7 @@ def complete(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) 
 def _follow(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, recipients: tuple[str, ...]) -> None:
     """Update the status of a task after the wrap-up or completion of one reservation, and emit both."""
     task = reservation.task
+    # The task may stay as it is: another worker has it, or it is being transferred.
     changed = set_task_status(kernel, ws, task, derived_status(task))
     status = task.record.assignment_status
     if changed and status in (WRAPPING, COMPLETED):
@@ -255,6 +257,7 @@ def timed_out(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState)
         ws: the workspace of the reservation.
         reservation: its timer has just run.
     """
+    # It is this timer that runs, so there is nothing to cancel.
     reservation.timer = None
     end(kernel, ws, reservation, TIMEOUT)
     # The worker did not react, so it is assumed to be away.
@@ -325,6 +328,8 @@ def end(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, statu
     elif task.route is Route.WORKER:
         _target_lost(kernel, ws, reservation)
     else:
+        # The event shows the task pending, as payloads of the service do, even if it is offered again in the same
+        # moment.
         set_task_status(kernel, ws, task, PENDING)
         kernel.emit_reservation(event, ws, reservation)
         # After the events of this offer, before those of the next routing, which show the reason.
@@ -337,6 +342,7 @@ def _target_lost(kernel: Kernel, ws: WorkspaceState, reservation: ReservationSta
     task = reservation.task
     worker_sid = reservation.record.worker_sid
     reason = REASON_TARGET_LOST.format(worker_sid=task.record.routing_target)
+    # Not by cancel_task: the reservation has ended already, with a status of its own.
     set_task_status(kernel, ws, task, CANCELED, reason=reason)
     emit_task_and_reservations(kernel, ws, "task.canceled", task, (worker_sid,), [reservation])
 

@@ -25,6 +25,7 @@ def opened(kernel: Kernel, command: SessionOpened) -> Worker:
     ws = kernel.workspace(command.workspace_sid)
     worker = ws.worker(command.worker_sid)
     worker.sessions += 1
+    # Nobody is moved offline while connected, whatever the session that closed had asked for.
     kernel.schedule.cancel(worker.offline_timer)
     worker.offline_timer = None
     return worker.record

@@ -77,6 +77,7 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
         workspace_sid=ws.record.sid,
         assignment_status=PENDING,
         attributes=checks.compact(attributes),
+        # Add-ons are not imitated, but clients expect the field.
         addons="{}",
         priority=command.priority,
         reason=None,
@@ -102,6 +103,7 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
     idle.route(kernel, ws, channel.sid)
     if flow is not None:
         flow.tasks[record.sid] = task
+    # Before _begin, which cancels the task at once, with its timers, if no filter matches.
     task.ttl_timer = kernel.schedule.at(kernel.now + command.timeout, TimerKind.TASK_TIMEOUT, ws, task)
     _begin(kernel, ws, task, queue)
     return task.record
@@ -154,6 +156,7 @@ def _target(ws: WorkspaceState, given: str | None) -> tuple[Route, str | None]:
     """Return how a task with this routing target is routed, and the target's sid as it is kept."""
     if not given:
         return Route.WORKFLOW, None
+    # By look-up and not by prefix: the sid of a worker that does not exist is refused like any other text.
     sid = canonical(given)
     if sid in ws.workers:
         return Route.WORKER, sid
@@ -191,6 +194,7 @@ def _queue(ws: WorkspaceState, given: str | None) -> QueueState | None:
     # An empty sid counts as absent.
     if not given:
         return None
+    # Has an effect only with a worker as routing target: a workflow, or a queue as target, decides itself.
     queue = ws.queues.get(canonical(given))
     if queue is None:
         raise invalid(f"TaskQueueSid '{given}' does not name a task queue of this workspace")
@@ -288,6 +292,7 @@ def _change_data(
         # Its group depends on attributes, priority and channel, so it leaves before they change.
         waiting.remove(task)
     record = task.record
+    # Reservations keep the channel on which they were made, and with it the place that they occupy.
     task.record = record.replaced(version=record.version + 1, date_updated=kernel.now, **changes)
     if parsed is not None:
         task.set_attributes(parsed)
@@ -354,5 +359,6 @@ def stay_too_long(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
         ws: the workspace of the task.
         task: its timer has just run.
     """
+    # The event is in the log only; the workers who have the task see their reservations completed.
     task.assigned_timer = None
     delete_task(kernel, ws, task, "task.system-deleted")

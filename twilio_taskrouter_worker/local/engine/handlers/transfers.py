@@ -73,6 +73,7 @@ def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
         initiating_workflow_sid=task.record.workflow_sid,
         transfer_failed_reason=None,
     )
+    # The queue before the transfer, which changes it: the task returns there if the transfer fails.
     transfer = TransferState(record, initiator, task.queue)
     ws.transfers[record.sid] = transfer
     task.transfers[record.sid] = transfer
@@ -89,6 +90,7 @@ def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
 
 def _initiator(worker: WorkerState, command: CreateTransfer) -> ReservationState:
     """Return the reservation that a transfer starts from, or refuse it."""
+    # Looked up among the worker's own, so that nobody transfers what another worker has.
     reservation = worker.reservations.get(canonical(command.reservation_sid))
     if reservation is None:
         raise invalid(f"ReservationSid '{command.reservation_sid}' is not a reservation of worker {worker.record.sid}")
@@ -113,6 +115,7 @@ def _recipient(kernel: Kernel, ws: WorkspaceState, initiator: ReservationState, 
     worker = ws.workers.get(sid)
     if worker is None:
         raise invalid(f"To '{to}' does not name a worker or task queue of this workspace")
+    # A queue may lead back to the transferor, by rule; naming oneself is a mistake.
     if worker is initiator.worker:
         raise invalid(f"A task cannot be transferred to the worker {sid} who has it")
     if not worker.record.available:
@@ -164,6 +167,7 @@ def _into_queue(
     # Before candidates are looked for: neither target expression nor known worker applies any more.
     task.step = None
     changes.update(book(kernel, task, queue))
+    # At once and not by settle, so that the events of the start show whether anybody was found.
     workers = matching.candidates(kernel, ws, task)
     if workers:
         return matching.make(kernel, ws, task, workers, **changes)

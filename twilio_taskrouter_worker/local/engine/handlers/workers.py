@@ -172,6 +172,7 @@ def _data_changes(
     if command.attributes is not UNSET:
         attributes = checks.attributes(command.attributes)
         text = checks.compact(attributes)
+        # Compared in the stored form: other white space is not a change, another order of keys is.
         if text != worker.record.attributes or kernel.rules.identical_attributes_change_version:
             changes["attributes"] = text
     return changes, attributes
@@ -225,6 +226,7 @@ def delete(kernel: Kernel, command: DeleteWorker) -> None:
     # Tasks for this worker alone stay pending, but nobody can be found for them any more.
     for group in worker.direct.values():
         waiting.remove_all(group)
+    # Only its past reservations may still refer to the worker: they show its name until they are purged.
     kernel.woken.pop(worker, None)
     del ws.workers[record.sid]
     del ws.worker_names[record.friendly_name.casefold()]

@@ -97,6 +97,7 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
         state.record = record.replaced(date_updated=kernel.now, **changes)
         if "friendly_name" in changes:
             ws.renamed(ws.workflow_names, record.friendly_name, state.record, "workflow")
+        # Tasks on their way keep the old plan until they are re-evaluated or end.
         state.plan = plan
         kernel.emit("workflow.updated", ws, workflow=state.record)
     # Also without any change: the flag alone routes pending tasks again.
@@ -111,6 +112,7 @@ def _changes(ws: WorkspaceState, state: WorkflowState, command: UpdateWorkflow) 
     _check_urls(changes.get("assignment_callback_url"), changes.get("fallback_assignment_callback_url"))
     if command.friendly_name is not UNSET:
         changes["friendly_name"] = _free_name(ws, command.friendly_name, state.record.sid)
+    # Counts for reservations that are made from now on; open ones keep their timer.
     if command.task_reservation_timeout is not UNSET:
         changes["task_reservation_timeout"] = _timeout(command.task_reservation_timeout)
     return changes

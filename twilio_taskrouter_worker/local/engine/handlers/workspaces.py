@@ -142,6 +142,7 @@ def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
             activity = ws.activity_named(sid)
             changes[f"{kind}_activity_sid"] = activity.sid
             changes[f"{kind}_activity_name"] = activity.friendly_name
+    # A new order of queues needs no update of indices: it is read whenever a task is chosen.
     changes = record.differing(changes)
     if not changes:
         return record

@@ -44,6 +44,7 @@ def _is_known(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: Worke
 
 def _may_hold(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> bool:
     """Whether a worker who may already hold a reservation on the task may be offered another one."""
+    # Reservations that have ended do not count: a worker who rejected a task may be offered it again at once.
     held = [r for r in task.open.values() if r.worker is worker]
     if not held or not kernel.rules.one_reservation_per_worker_and_task:
         return True
@@ -146,6 +147,7 @@ def reference_of(target: Target, task: TaskState) -> tuple[str, str] | None:
         target: a step of the task's workflow.
         task: its attributes are read.
     """
+    # At most one of the two is set: a configuration with both is refused.
     for kind, key in (("sid", target.known_sid), ("name", target.known_name)):
         if key is not None:
             value: Any = key.value(task.scope)

@@ -69,6 +69,7 @@ def expel(queue: QueueState, worker: WorkerState) -> None:
 
 def _uncount(queue: QueueState, activity_sid: str) -> None:
     queue.activity_counts[activity_sid] -= 1
+    # No zeros: the counts are part of the digest, and deleted activities would stay in them for ever.
     if not queue.activity_counts[activity_sid]:
         del queue.activity_counts[activity_sid]
 
@@ -81,6 +82,7 @@ def activity_changed(worker: WorkerState, before: str) -> None:
         before: sid of the previous activity.
     """
     after = worker.record.activity_sid
+    # The members themselves depend on the activity only if the expression reads it; see rematch.
     for queue in worker.queues.values():
         _uncount(queue, before)
         _count(queue, after)
@@ -121,5 +123,7 @@ def match_new_worker(ws: WorkspaceState, worker: WorkerState) -> None:
         ws: the workspace of the worker.
         worker: its attributes, fields and channels must be set; the caller wakes it.
     """
+    # The idle keys do not exist yet, so enrolling adds nothing to the idle indices; idle.refresh does that
+    # afterwards.
     for queue in ws.queues.values():
         match(queue, worker)

@@ -65,6 +65,7 @@ def _signature(target: Target, task: TaskState) -> GroupKey:
         return None
     names = sorted(expression.task_attributes)
     # As text, because attribute values may be lists and objects, which cannot be hashed.
+    # A missing attribute and a null one are the same text here, and the same NULL to an expression.
     return json.dumps([task.attributes.get(name) for name in names], sort_keys=True) if names else ""
 
 
@@ -100,6 +101,8 @@ def _group(ws: WorkspaceState, task: TaskState) -> Group | None:
     elif target is None or target.expression is None:
         key = None
     else:
+        # Targets are compared by identity: the same text in two configurations makes two groups, which costs one more
+        # test.
         key = (target, _signature(target, task))
         # From now on a change of these figures by a reservation leads to routing (see idle.occupy).
         ws.figures_read = ws.figures_read or target.expression.uses_channels
@@ -155,6 +158,7 @@ def remove_all(group: Group) -> None:
 def _homes(worker: WorkerState, channel: str, preferred: str) -> Iterator[tuple[bool, Groups]]:
     """Iterate over the groups of tasks of a channel that a worker may be offered, each with its queue's rank."""
     direct = worker.direct.get(channel)
+    # A task for this worker alone waits in no queue and counts as one of a FIFO queue.
     if direct is not None and direct.live:
         yield preferred != FIFO, {None: direct}
     for queue in worker.queues.values():
@@ -189,6 +193,8 @@ def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskSta
             # Cheap comparison first: the expression of a group is evaluated only if its top would win.
             for group in groups.values():
                 key, number, task = group.top()
+                # False sorts before True, so tasks of the preferred kind of queue come first, whatever their
+                # priority.
                 candidate = (rank, key, number)
                 if (best is None or candidate < best) and conditions.suits(kernel, ws, task, worker):
                     best = candidate

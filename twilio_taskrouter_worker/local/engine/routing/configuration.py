@@ -60,6 +60,7 @@ class _Compiler:
         fields = dict(_object(document, "default_filter"))
         # A timeout is ignored: the default filter has no next step to go to.
         fields.pop("timeout", None)
+        # Known workers are accepted here too, although they are documented for targets of filters only.
         target = self.target(fields, "default_filter", 0, None)
         return Filter(label="default_filter", expression=None, targets=(target,))
 

@@ -94,6 +94,7 @@ def workers_scope(queue: QueueState) -> WorkersScope:
     Args:
         queue: the queue of the step.
     """
+    # By activity alone, as documented: a worker without a free place counts as available.
     available = sum(1 for worker in queue.members.values() if worker.record.available)
     return WorkersScope(available, len(queue.members) - available, dict(queue.activity_counts))
 
@@ -124,6 +125,7 @@ def _queue(task: TaskState) -> QueueState:
 
 def _queue_candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[WorkerState]:
     queue = _queue(task)
+    # The queue decides, also for a transfer to it.
     limit = queue.record.max_reserved_workers
     ordering = task.step.order_by if task.step is not None else None
     suited: list[WorkerState] = []
@@ -144,6 +146,7 @@ def _offer(kernel: Kernel, ws: WorkspaceState, task: TaskState, workers: list[Wo
     """Reserve workers for a task; return False if there are none, or if it was offered too often and is canceled."""
     if not workers:
         return False
+    # Checked only when there is somebody to offer it to: a task that just waits does not use up its limit.
     if task.record.counter >= kernel.rules.max_assignments:
         cancel_task(kernel, ws, task, REASON_LIMIT)
         return False
@@ -186,6 +189,8 @@ def make(
     task.sla_timer = None
     task.entering = False
     made = [_make(kernel, ws, task, worker) for worker in workers]
+    # One version, however many workers are reserved: the events of the reservations show it, and clients expect the
+    # next change to be exactly one higher. The limit of assignments counts it once as well.
     record = task.record
     task.record = record.replaced(
         assignment_status=RESERVED,
@@ -212,6 +217,7 @@ def emit_created(kernel: Kernel, ws: WorkspaceState, made: list[ReservationState
         queue = reservation.task.queue
         activity = queue.record.reservation_activity_sid if queue is not None else None
         if activity is not None and not ws.record.multi_task_enabled:
+            # It exists: an activity that a queue names cannot be deleted.
             move(kernel, ws, reservation.worker, ws.activities[activity])
     for reservation in made:
         kernel.emit_reservation("reservation.created", ws, reservation)
@@ -237,6 +243,7 @@ def _make(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
         worker_name=worker.record.friendly_name,
         reservation_status=PENDING,
         reservation_timeout=timeout,
+        # Before emit_created, which may move the worker.
         worker_previous_activity_sid=worker.record.activity_sid,
         canceled_reason_code=None,
         transfer_sid=transfer.record.sid if transfer is not None and by_transfer else None,

@@ -75,6 +75,7 @@ def _next_filter(
 ) -> None:
     """Enter the next filter that matches, or the default filter if it counts; otherwise leave the workflow."""
     plan = _plan(task)
+    # Only later filters: on one walk a task never returns to a filter that it has left, so every walk ends.
     for index in range(first, len(plan.filters)):
         expression = plan.filters[index].expression
         # Filters are tested against the present attributes, the first that matches wins.
@@ -96,6 +97,7 @@ def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, 
     task.step = target
     task.step_expired = False
     task.entering = True
+    # It exists: a queue that an open task may still enter cannot be deleted.
     queue = ws.queues[target.queue_sid]
     # Kept for the events: both change below.
     before, priority_before = task.queue, task.record.priority
@@ -122,6 +124,7 @@ def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, 
         if kernel.rules.step_timeouts_by_age:
             # By age: time spent in earlier filters and steps counts towards this one, however it was spent.
             due = task.record.date_created + task.walked + filter.time_until(index)
+        # May be due already. The task is still offered once in this step, because routing comes before timers.
         task.step_timer = kernel.schedule.at(due, TimerKind.STEP_TIMEOUT, ws, task)
     _watch(kernel, ws, task)
     # Only a request: the offer follows when the present change is complete.
@@ -280,6 +283,7 @@ def _leave(kernel: Kernel, ws: WorkspaceState, task: TaskState, skipped: bool) -
     if skipped:
         cancel_task(kernel, ws, task, REASON_WORKFLOW_SKIP, leaving="workflow.skipped")
     else:
+        # Also for a task that no filter matched: no other reason of the service is known.
         cancel_task(kernel, ws, task, REASON_WORKFLOW_TIMEOUT, leaving="workflow.timeout")
 
 
