@@ -37,6 +37,7 @@ __all__ = [
 Check = Callable[[str, Any], Any]
 
 DAY = 86400
+# Python's waits raise OverflowError for infinity, and beyond ``threading.TIMEOUT_MAX`` (292 years on Linux).
 LONGEST_WAIT = 3650.0 * DAY
 
 
@@ -140,6 +141,7 @@ def integer(name: str, value: object) -> int:
     Raises:
         TypeError: It is not a whole number.
     """
+    # As the JS SDK does, where every number is a float.
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -279,6 +281,7 @@ def timeout(name: str, value: object) -> float | None:
     if value is None:
         return None
     span = number(name, value, "a number of seconds or None")
+    # NaN: it would pass ``min``, and every comparison with a deadline would be false.
     if span != span:
         raise ValueError(f"{name} must be a number of seconds or None, not {span}")
     return min(span, LONGEST_WAIT)
@@ -372,6 +375,7 @@ def json_object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise wrong_type(name, "a mapping", value)
     plain = dict(value)
+    # Before rendering: json turns numbers, booleans and None into strings without a word.
     for key in plain:
         if not isinstance(key, str):
             raise TypeError(f"{name} must have strings as keys, not {type(key).__name__}")

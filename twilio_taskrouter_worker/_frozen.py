@@ -44,6 +44,7 @@ class FrozenDict(dict[str, Any]):
     def __deepcopy__(self, memo: object) -> dict[str, Any]:
         return self.copy()
 
+    # A plain dict: the process that unpickles it need not have this package.
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
         return dict, (self.copy(),)
 
@@ -79,6 +80,7 @@ def frozen(value: dict[str, Any]) -> FrozenDict:
     Returns:
         The read-only object.
     """
+    # Exact types: those within that are frozen already are left alone.
     for key, item in value.items():
         kind = type(item)
         if kind is dict:

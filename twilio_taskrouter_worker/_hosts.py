@@ -25,5 +25,6 @@ def is_loopback(host: str) -> bool:
         address = ipaddress.ip_address(name)
     except ValueError:
         return False
+    # ``::ffff:127.0.0.1``, whose own ``is_loopback`` is False in older versions of Python.
     mapped = getattr(address, "ipv4_mapped", None)
     return (address if mapped is None else mapped).is_loopback

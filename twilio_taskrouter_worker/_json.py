@@ -1,8 +1,7 @@
 """JSON in and out: ``orjson`` where it is installed, the standard library otherwise, with the same rules for both.
 
 ``NaN`` and ``Infinity`` are refused (they are not JSON), and so are numbers too large for a float, which could not be
-written again; nesting too deep for the parser is an ordinary
-:class:`ValueError`, and bytes must be UTF-8.
+written again. Nesting too deep for the parser is an ordinary :class:`ValueError`, and bytes must be UTF-8.
 """
 
 from __future__ import annotations
@@ -97,6 +96,8 @@ else:  # pragma: no cover - the extra "speed" is tried in a run of its own
             return orjson.loads(text)
         except ValueError:
             pass
+        # Once more with the standard library: its errors have our texts, and it accepts lone surrogates, which orjson
+        # refuses.
         return _std_loads(text)
 
     def _fast_dumps(value: Any) -> bytes:

@@ -262,10 +262,12 @@ class Lifecycle(WorkerEmitter):
         self._check_process()
         connection = self._connection
         if connection is None:
+            # Disconnected already, e.g. by a callback; its threads may still run.
             if self._ending is not None:
                 self._close(self._ending, "the worker was disconnected", limit)
         elif not self._waits.on_dispatch_thread():
             self._stop(connection, limit, closing=0.0)
+        # On the dispatch thread, which must not wait here: the jobs may need further events to finish.
         elif self._work.jobs():
             # A daemon, like all threads here: the work it waits for may never end.
             name = f"taskrouter-worker-{self._state.worker_sid}-stop"
@@ -340,6 +342,7 @@ class Lifecycle(WorkerEmitter):
         lock = self._process_lock()
         self._pid = os.getpid()
         self._calls.reopen()
+        # New events instead of cleared ones: a handler of the last connection may still be waiting for the old one.
         if self._stopping.is_set():
             self._stopping, self._work.closed = threading.Event(), threading.Event()
         before, connection = self._ending, self._new_connection(lock)
@@ -423,6 +426,7 @@ class Lifecycle(WorkerEmitter):
                 stop.take_activity(self._state.find_activity("drain_activity", activity), waiting)
             gave_up = stop.wait(timeout)
         self._gave_up += gave_up
+        # For the threads, which have nothing left to do but end.
         left = DISCONNECT_TIMEOUT if timeout is None else deadline - time.monotonic()
         self._close(connection, "the worker was disconnected", closing if gave_up else max(left, closing))
         return not gave_up

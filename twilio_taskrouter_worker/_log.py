@@ -94,6 +94,7 @@ NAMES = tuple(logger.name for logger in (CALLBACKS, CALLS, CONNECTION, EVENTS, T
 """All loggers of the clients; the local service's is ``twilio_taskrouter_worker.local``."""
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# ``Future.result`` raises the exception of another thread: its frames tell nothing about the user's code.
 _FUTURES = os.path.join("concurrent", "futures") + os.sep
 
 
@@ -194,6 +195,7 @@ class Repeats:
         """
         key, now = _SID.sub("*", text), self._clock()
         with self._lock:
+            # Taken out and put back, so that the line that has been quiet for longest is the first, and dropped first.
             written_at, held, limit = self._lines.pop(key, (now, 0, 1))
             held += 1
             if now - written_at >= self._period:
@@ -205,6 +207,7 @@ class Repeats:
             return held if due else 0
 
 
+# Loose, since sids are opaque: a word that only looks like one makes two lines count as the same, no more.
 _SID = re.compile(r"\b[A-Z]{2}[0-9A-Za-z]{4,}\b")
 _REPEATS = Repeats()
 
@@ -228,6 +231,7 @@ def write(
         exc_info: A traceback, as for ``Logger.log``.
     """
     try:
+        # Guarded here too: a filter may raise, and the application may have made the logger with a class of its own.
         logger.log(level, text, *args, extra=extra, exc_info=exc_info)
     except Exception:
         # As logging itself does with what its own handlers raise.

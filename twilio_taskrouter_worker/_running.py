@@ -103,10 +103,12 @@ def load_worker(program: object) -> Worker:
     if not divided or not module_name or not name:
         raise ProgramError(f"The program is MODULE:WORKER, for example shop:worker, not {program!r}")
     if os.getcwd() not in sys.path:
+        # As ``python -m`` does; a console script has its own folder there.
         sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
+        # A module that the program imports is missing, not the program: the traceback shows where.
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
         raise ProgramError(f"There is no module {module_name!r} in {os.getcwd()} or among those installed") from None
@@ -158,6 +160,7 @@ def _is_child() -> bool:
 
 def _end_with_parent(descriptor: int) -> None:
     os.read(descriptor, 1)
+    # A signal, so that ``run_forever`` stops as it does for any other.
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -203,6 +206,7 @@ def _start() -> tuple[subprocess.Popen[bytes], int]:
     its_end, ours = os.pipe()
     try:
         child = subprocess.Popen(
+            # With the interpreter's own options, such as ``-m``, which ``sys.argv`` does not have.
             [sys.executable, *sys.orig_argv[1:]],
             env={**os.environ, _LIFELINE: str(its_end)},
             pass_fds=[its_end],

@@ -24,6 +24,7 @@ class StopSignals:
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        # Nothing else: this may interrupt the main thread anywhere, also where it holds a lock.
         self.received += 1
 
     def __exit__(self, *_: object) -> None:

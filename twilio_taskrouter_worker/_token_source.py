@@ -97,6 +97,7 @@ class TokenSource:
         ends = expiry(token)
         # A connected worker is about to renew its own.
         early = RENEW_BEFORE if self._live is None else 0.0
+        # Without a provider there is no better token, and the service is the one to refuse it.
         return self._provider is not None and ends is not None and ends - time.time() < early
 
     def __getstate__(self) -> dict[str, Any]:

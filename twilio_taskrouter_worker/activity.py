@@ -69,6 +69,7 @@ class Activity(Resource):
             ValueError: It is True and this activity is available: the worker would be offered the rejected tasks again.
             ClosedError: The worker was disconnected.
         """
+        # A value of another type is refused by the route, with TypeError.
         if reject_pending_reservations and self.available and isinstance(reject_pending_reservations, bool):
             raise ValueError(
                 f"reject_pending_reservations needs an unavailable activity, and {self.name!r} is "

@@ -47,6 +47,7 @@ class Directory(Mapping[str, R_co], Generic[R_co]):
         return sid in self._entries
 
     def __iter__(self) -> Iterator[str]:
+        # A copy, as below: the dispatch thread adds and removes entries, and copying is atomic.
         return iter(list(self._entries))
 
     def __len__(self) -> int:

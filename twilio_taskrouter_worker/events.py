@@ -186,6 +186,8 @@ def is_same_function(new: Callback | None, old: Callback | None) -> bool:
         return False
     if (new.__module__, new.__qualname__) != (old.__module__, old.__qualname__) or new.__name__ == "<lambda>":
         return False
+    # A definition that is run again makes a new code object. With the same one these are two closures of one ``def``,
+    # which are different functions if they hold different values.
     return new.__code__ is not old.__code__ or _held(new) == _held(old)
 
 

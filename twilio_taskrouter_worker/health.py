@@ -81,7 +81,11 @@ class HealthServer:
         _checks.string("host", host)
         self._server = _Server((host, port), _handler(health))
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name=f"taskrouter-health-{self.port}", daemon=True
+            # Polls every 0.05 s, for which ``close`` waits at most.
+            target=self._server.serve_forever,
+            args=(0.05,),
+            name=f"taskrouter-health-{self.port}",
+            daemon=True,
         )
         self._thread.start()
         CONNECTION.info("Health is answered at http://%s:%d/live and /ready", host, self.port, extra=about())
@@ -116,6 +120,7 @@ class _Server(ThreadingHTTPServer):
 
 def _handler(health: Callable[[], Health]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        # Seconds for a probe that connects and then sends nothing.
         timeout = 5.0
         server_version = "taskrouter-worker"
         sys_version = ""

@@ -109,6 +109,7 @@ class OpenTelemetryObserver(Observer):
         if record.event == "reservation_created":
             self._begin(record)
         elif record.reservation_sid is not None:
+            # Without the lock, as in ``_span_of``: looking up is atomic, and a span may be used on any thread.
             life = self._lives.get(record.reservation_sid)
             if life is not None and life.is_open:
                 name = record.event if record.on == "Reservation" else f"{record.on.lower()} {record.event}"

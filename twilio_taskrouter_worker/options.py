@@ -109,6 +109,7 @@ class Options:
                 for a local TaskRouter and there is no address of one.
         """
         eb_server = self.eb_server
+        # The environment is the last resort: any option that names a service wins.
         if not (eb_server or self.ws_server or self.region or self.edge) and (url := local_url()):
             eb_server = f"{url}{BRIDGE_PATH}"
         if token and not (eb_server or self.ws_server) and signing_key(token).startswith(LOCAL_KEY):
@@ -147,6 +148,7 @@ def bridge_urls(region: str | None, edge: str | None, eb_server: str | None, ws_
             "The option edge was withdrawn by Twilio with version 0.7.2 of the JS SDK; a host composed with "
             "it may no longer exist. Use region",
             DeprecationWarning,
+            # The line that makes the client: it calls ``__init__``, that ``urls``, and that this.
             stacklevel=4,
         )
     if region == "us1" and not edge:
@@ -183,9 +185,11 @@ def set_log_level(name: LogLevel | None) -> None:
     service = logging.getLogger(f"{__package__}.local")
     if service.level == logging.NOTSET:
         service.setLevel(package.getEffectiveLevel())
+    # Any other level was set by the application.
     if package.level in (logging.NOTSET, _level_set):
         _level_set = LOG_LEVELS[name]
         package.setLevel(_level_set)
 
 
+# The level that this module has set last.
 _level_set = logging.NOTSET

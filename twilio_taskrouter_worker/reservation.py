@@ -119,6 +119,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             TypeError: The activity's sid is not a string.
             ClosedError: The worker was disconnected.
         """
+        # The same request changes the worker, so it takes its turn among the calls that do.
         also = () if activity_sid is None else (self._state.worker_sid,)
         return self._update(routes.REJECT, {"activity_sid": activity_sid}, also)
 
@@ -419,6 +420,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         Raises:
             NotReadyError: The worker has not been ready yet.
         """
+        # It may be accepted by the handle, in another process.
         self._accepts = "yes"
         handle: ReservationHandle = self._state.client().reservation(self.sid, self._task.sid)
         with suppress(ForkedProcessError):
@@ -452,6 +454,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             route,
             values,
             then or self._answered,
+            # The task's: a change of the reservation may change the task, and the other way round.
             subjects=(self._task.sid, *also),
             version=lambda: self.version,
             explain=explain,

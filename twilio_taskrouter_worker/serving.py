@@ -123,6 +123,7 @@ class Server:
             if self._threads < self._concurrency:
                 name = f"taskrouter-worker-{reservation.worker_sid}-serve"
                 threading.Thread(target=self._run, name=name, daemon=True).start()
+                # Not before the start, which raises if the system has no thread left.
                 self._threads += 1
 
     def stop_taking(self) -> list[Reservation]:
@@ -261,6 +262,7 @@ class Server:
         """Pause before a task that failed before is returned: the service may offer it to this worker again at once."""
         sid = reservation.task.sid
         with self._lock:
+            # Taken out and put back at the end: the task that failed least recently is forgotten first.
             failures = self._failures.pop(sid, 0)
             self._failures[sid] = failures + 1
             if len(self._failures) > REMEMBERED:

@@ -65,8 +65,11 @@ class ProcessLock:
 
         if self._descriptor >= 0:
             return True
+        # Without O_CLOEXEC a program started by this process would inherit the lock, and keep it.
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            # Not a POSIX lock (``lockf``): that ends as soon as the process closes any descriptor of the file, as
+            # ``holder`` does.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BaseException as error:
             os.close(descriptor)

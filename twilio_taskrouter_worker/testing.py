@@ -312,6 +312,7 @@ def _later(stack: ExitStack, seconds: float, action: Callable[[], object]) -> No
     timer = threading.Timer(seconds, action)
     timer.name, timer.daemon = "taskrouter-fault", True
     timer.start()
+    # Callbacks run in reverse order: cancelled first, then joined.
     stack.callback(timer.join)
     stack.callback(timer.cancel)
 

@@ -78,6 +78,7 @@ def create_worker_token(
     if worker_sid:
         task_router["worker_sid"] = worker_sid
     claims = {
+        # Claims and headers as Twilio's helper libraries make them.
         "jti": f"{signing_key_sid}-{now}",
         "iss": signing_key_sid,
         "sub": account_sid,
@@ -130,6 +131,7 @@ def expiry(token: str) -> float | None:
         exp = decode_unverified(token).get("exp")
     except TokenError:
         return None
+    # The bound excludes NaN and infinity, and times beyond any date.
     if isinstance(exp, bool) or not isinstance(exp, (int, float)) or not 0 <= exp < 1e12:
         return None
     return float(exp)
@@ -194,6 +196,7 @@ def check_successor(token: object, current: str, workspace_sid: str, worker_sid:
             does. Less is left to the service, since the clock of this machine may be wrong.
     """
     text = check_token(token)
+    # A signed JWT has three parts (RFC 7515), an encrypted one five (RFC 7516).
     if text.count(".") not in (2, 4):
         raise ValueError("A token must be a JWT: three or five parts separated by dots; this is something else")
     try:

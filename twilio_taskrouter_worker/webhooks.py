@@ -250,6 +250,7 @@ def _field(fields: Mapping[str, str], name: str) -> str:
 
 def _integer(fields: Mapping[str, str], name: str) -> int:
     value = _field(fields, name)
+    # Bounded: ``int`` takes quadratic time for a long text, and anyone may post a form where there is no auth token.
     if not (value.isascii() and value.removeprefix("-").isdigit() and len(value) < 20):
         raise InvalidCallbackError(f"the field {name} must be an integer, not {value!r:.40}")
     return int(value)

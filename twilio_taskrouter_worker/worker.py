@@ -127,7 +127,7 @@ class Worker(WorkerFields, Lifecycle):
 
     __slots__ = (
         "_calls",
-        "_client",
+        "_clients",
         "_connection",
         "_ending",
         "_gave_up",
@@ -215,7 +215,7 @@ class Worker(WorkerFields, Lifecycle):
         # The connection that ended last, whose threads may still run.
         self._ending: Connection | None = None
         self._renewing = False
-        self._client: WorkerClient | None = None
+        self._clients: list[WorkerClient] = []
         if return_to_activity is not None:
             back = Return(self._state, return_to_activity)
             self._attach("activity_updated", Listener(back))
@@ -545,6 +545,7 @@ class Worker(WorkerFields, Lifecycle):
             ClosedError: The worker was disconnected.
         """
         content = {} if attributes is None else _checks.json_object("attributes", attributes)
+        # As in the JS SDK, the two arguments win over the attributes.
         content.update({"outbound_to": _checks.string("to", to), "from": _checks.string("from_", from_)})
         values = {
             "workflow_sid": workflow_sid,
@@ -618,8 +619,8 @@ class Worker(WorkerFields, Lifecycle):
         state, options = self._state, self._options
         if state.record is None:
             raise NotReadyError("The worker is not ready yet; call connect(), or wait for ready")
-        if self._client is None:
-            self._client = WorkerClient(
+        if not self._clients:
+            client = WorkerClient(
                 self._token,
                 worker_sid=state.worker_sid,
                 workspace_sid=state.workspace_sid,
@@ -628,8 +629,11 @@ class Worker(WorkerFields, Lifecycle):
                 request_timeout=options.request_timeout,
                 activities=state.activity_sids(),
             )
-            self._client._tokens.follow(lambda: self._token)
-        return self._client
+            client._tokens.follow(lambda: self._token)
+            # Several threads may come here at once. All take the first one, since calls of two clients have no order;
+            # without a lock, which a fork could leave held in the child.
+            self._clients.append(client)
+        return self._clients[0]
 
     def fetch_latest_version(self) -> Future[Worker]:
         """Read the worker again.

@@ -149,6 +149,7 @@ class Workspace:
             TokenError: It does not name a workspace, and none was passed.
             TokenExpiredError: It has certainly expired.
         """
+        # Without sids: this client may move to another workspace with its token.
         check_successor(token, self._token, "", "")
         self._read_token(token)
         self._token = token
@@ -316,6 +317,7 @@ class Workspace:
     def _list(
         self, route: Route, values: Mapping[str, Any], kind: type[ListedT], most: int | None
     ) -> Future[Named[ListedT]]:
+        # Empty filters are left out, as in the JS SDK.
         params = {"PageSize": self._page_size, **route.encode({k: v for k, v in values.items() if v != ""})}
         from ._bridge.loading import list_pages
 

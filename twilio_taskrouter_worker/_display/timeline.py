@@ -24,6 +24,7 @@ _ROWS = 8
 _COLUMNS = 60
 """Width of the text form."""
 _TICKS = 8
+# Seconds between two lines of the grid: the first that makes no more than _TICKS of them.
 _STEPS = (
     0.001,
     0.005,
@@ -93,6 +94,7 @@ class Lane:
         for bar in sorted(self.bars, key=lambda bar: bar.start):
             if bar.phase == "unavailable":
                 continue
+            # First fit by start time, which never takes more rows than overlap at one moment.
             free = [row for row in rows if row[-1].end <= bar.start]
             same = [row for row in free if row[-1].label == bar.label]
             if free:
@@ -145,6 +147,7 @@ class Timeline:
             first = int((bar.start - self.start) / self._span * _COLUMNS)
             last = int((bar.end - self.start) / self._span * _COLUMNS)
             for column in range(min(max(first, 0), _COLUMNS - 1), min(max(last, first + 1), _COLUMNS)):
+                # Later layers cover earlier ones.
                 cells[column] = _PHASES[bar.phase][1]
         return "".join(cells)
 

@@ -264,6 +264,21 @@ def test_the_client_of_a_worker(router: LocalTaskRouter, worker: Worker) -> None
     assert client.fetch().result(PATIENCE).sid == client.worker_sid
 
 
+def test_the_client_of_a_worker_is_one_for_all_threads(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that ask for it at the same moment get the same one, so that their calls have one order."""
+    both = threading.Barrier(2, timeout=PATIENCE)
+    make = WorkerClient.__init__
+
+    def make_together(client: WorkerClient, *args: Any, **options: Any) -> None:
+        both.wait()
+        make(client, *args, **options)
+
+    monkeypatch.setattr(WorkerClient, "__init__", make_together)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (each.result(PATIENCE) for each in [pool.submit(worker.client) for _ in range(2)])
+    assert first is second
+
+
 def test_before_the_worker_is_ready(router: LocalTaskRouter, alice: str) -> None:
     """There is nothing to make a client of."""
     with pytest.raises(NotReadyError, match="connect"):
