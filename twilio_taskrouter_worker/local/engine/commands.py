@@ -14,6 +14,7 @@ from typing import Any, Final
 import attrs
 
 
+# An enum and not a plain object, so that type checkers narrow a value by ``is UNSET``.
 class Unset(enum.Enum):
     """The type of :data:`UNSET`."""
 
@@ -32,6 +33,8 @@ BoolOrUnset = bool | Unset
 FloatOrUnset = float | Unset
 
 
+# Types are checked when a command is applied (core.checks.types), and not here: requests and journals may hold
+# anything.
 @attrs.frozen(kw_only=True)
 class Command:
     """Base class of all commands. Its direct subclasses are the commands that a journal may contain."""
@@ -131,6 +134,7 @@ class CreateWorker(Command):
     friendly_name: str
     activity_sid: str | None = None
     """None: the workspace's default activity."""
+    # Not in the repr, which may reach a log: attributes are the customer's data. The same in every command below.
     attributes: str = attrs.field(default="{}", repr=False)
 
 

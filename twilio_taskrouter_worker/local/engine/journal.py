@@ -21,9 +21,6 @@ def to_json(command: Command) -> dict[str, Any]:
 
     Args:
         command: the command to write.
-
-    Returns:
-        Its ``type`` and the fields that differ from their defaults.
     """
     document: dict[str, Any] = {"type": type(command).__name__}
     for name, default in _FIELDS[type(command)]:
@@ -79,5 +76,6 @@ class JournalEntry:
         try:
             document = json.loads(text)
             return cls(float(document["now"]), from_json(document["command"]))
+        # The errors of the decoder and of from_json are ValueErrors already.
         except (TypeError, KeyError) as error:
             raise ValueError(f"Not a journal entry: {error!r}.") from error

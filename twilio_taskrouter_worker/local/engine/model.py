@@ -49,6 +49,7 @@ _STATES = ("reservation_status", "assignment_status", "transfer_status", "activi
 R = TypeVar("R", bound="Record")
 
 
+# Not slotted: replaced() copies a dict, which is faster than setting each field.
 @attrs.frozen(slots=False, kw_only=True, repr=False)
 class Record:
     """Base class of the records: identity, dates, and replacement in place of mutation."""
@@ -83,6 +84,7 @@ class Record:
         # attrs.evolve runs the initializer over every field; this is the engine's innermost operation.
         new = object.__new__(self.__class__)
         fields = self.__dict__ | changes
+        # Only a name that is not a field makes the dict longer.
         if len(fields) != len(self.__dict__):
             unknown = ", ".join(sorted(changes.keys() - self.__dict__.keys()))
             raise TypeError(f"{type(self).__name__} has no field {unknown}.")

@@ -106,6 +106,7 @@ def write(captured: Mapping[str, Any]) -> str:
 
 
 def _values(record: Record) -> list[Any]:
+    # In the order of _FIELDS: the initializer sets the fields in that order, and replaced() keeps it.
     return list(vars(record).values())
 
 
@@ -210,6 +211,7 @@ def _attributes(cls: type[Record], written: list[list[Any]]) -> list[dict[str, A
     return attributes
 
 
+# Ended tasks keep the plan they walked through, whose queues may have been deleted since.
 class _AnyQueue:
     """A container of every queue sid, to compile configurations that were checked when they were saved."""
 

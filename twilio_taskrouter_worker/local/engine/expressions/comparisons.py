@@ -93,6 +93,7 @@ def path_test(
     """
     test = None
     read = reader.read
+    # Only for HAS (see Compiler._members); what is not an array has no members.
     if members is not None:
         asked = asking(literal, semantics)
         return lambda scope: asked(members(scope))
@@ -134,6 +135,7 @@ def _key_test(document_of: Read, name: str, literal: Any, semantics: Semantics) 
 
 
 def _text_test(read: Read, kind: Operator, literal: str) -> Test | None:
+    # Arrays and objects equal no string in Python either, so their rules need no test.
     if kind is Operator.EQ:
         return lambda scope: bool(read(scope) == literal)
     if kind is Operator.HAS:
@@ -164,6 +166,7 @@ def _number_test(read: Read, kind: Operator, literal: Any, semantics: Semantics)
 def _membership_test(read: Read, kind: Operator, literal: tuple[Any, ...], semantics: Semantics) -> Test:
     # The array is a literal, so its elements are prepared once.
     elements = Members(literal, semantics)
+    # By the type of the value, as semantics.equal compares: see Members.
     if kind is Operator.IN:
         return lambda scope: read(scope) in elements
     null_counts = semantics.null_is_not_in

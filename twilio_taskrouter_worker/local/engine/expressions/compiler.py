@@ -46,6 +46,7 @@ class Compiler:
     def __init__(self, context: ExpressionContext, semantics: Semantics) -> None:
         self._context = context
         self._semantics = semantics
+        # By meaning: nodes leave their place out of comparisons, so equal paths share a reader.
         self.readers: dict[Path, Reader] = {}
         self.changes: list[Changes] = []
         """When the comparisons that read the present time may change."""
@@ -136,6 +137,7 @@ class Compiler:
         """Return the function that prepares the array at a path, or None if too few comparisons use it."""
         if kind is not Operator.HAS or self._asked[path.steps] < _MANY:
             return None
+        # Shared by all comparisons with this path: the array of each worker is prepared once for all of them.
         found = self._prepared.get(path.steps)
         if found is None:
             found = self._prepared[path.steps] = remembering(self._reader(path).read, self._semantics)

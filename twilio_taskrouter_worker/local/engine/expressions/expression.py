@@ -145,6 +145,7 @@ def _compile(text: str, context: ExpressionContext, semantics: Semantics) -> Exp
     parser = Parser(text, semantics)
     compiler = Compiler(context, semantics)
     try:
+        # Paths are checked here and not by the parser, which does not know the context.
         root = compiler.compile(parser.whole())
     except UnknownPathError as unknown:
         raise unknown.in_text(text) from None
@@ -156,4 +157,5 @@ def _compile(text: str, context: ExpressionContext, semantics: Semantics) -> Exp
     return Expression(text, context, root.test, inputs, root, tuple(warnings), tuple(compiler.changes))
 
 
+# Safe with threads: at worst two that ask for the same text at the same time both compile it.
 _compile_cached = lru_cache(maxsize=_CACHE_SIZE)(_compile)

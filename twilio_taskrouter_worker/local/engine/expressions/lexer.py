@@ -55,6 +55,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# Words are missing: they become operators, constants or names (see _word).
 _KINDS = {
     "number": TokenKind.NUMBER,
     "string": TokenKind.STRING,
@@ -93,6 +94,7 @@ def unquote(text: str) -> str:
     Args:
         text: the token with its quotes.
     """
+    # Most strings have no escape and need no substitution.
     return _ESCAPE.sub(r"\1", text[1:-1]) if "\\" in text else text[1:-1]
 
 

@@ -36,6 +36,7 @@ class Field:
 
 
 PREFIX = "taskrouter"
+# currentTime has gaps (759 is followed by 800), so changes are found by trying each step and not by arithmetic.
 FIELDS = {
     "currentTime": Field(60, 1440, lambda minute: minute // 60 % 24 * 100 + minute % 60),
     "currentHour": Field(3600, 24, lambda hour: hour % 24),
@@ -76,6 +77,7 @@ class Changes:
         position, start = int(now // field.step) % field.period, int(now // field.step)
         # After the last change of this period comes the first of the next one.
         following = next((step for step in steps if step > position), steps[0] + field.period)
+        # start - position is the beginning of the present period.
         return float((start - position + following) * field.step)
 
     def _find(self) -> tuple[int, ...]:

@@ -132,4 +132,5 @@ def _clause_key(value: Any, direction: int) -> tuple[int, int]:
     # The service orders by integers only; a boolean is an int to Python.
     if not isinstance(value, int) or isinstance(value, bool):
         return _LACKS
+    # Negated for DESC, so that one ascending sort serves clauses of both directions.
     return 0, direction * value

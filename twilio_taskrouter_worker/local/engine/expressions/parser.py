@@ -34,6 +34,7 @@ _SYMBOL_OPERATORS = {
 }
 _WORD_OPERATORS = {"CONTAINS": Operator.CONTAINS, "HAS": Operator.HAS, "IN": Operator.IN}
 _LITERALS = (TokenKind.STRING, TokenKind.NUMBER, TokenKind.BOOLEAN, TokenKind.NULL)
+# Symbols to which a "=" behind a blank is joined.
 _FIRST_HALVES = ("=", "!", ">", "<")
 _MOST_WARNINGS = 20
 _UNKNOWN_HINTS = {
@@ -100,6 +101,7 @@ class Parser:
         Operators that a blank splits are joined, and so are keys whose first part begins with a digit.
         """
         kept: list[Token] = []
+        # The END token counts as its own follower, so that every token has one.
         for token, following in zip(tokens, [*tokens[1:], tokens[-1]], strict=True):
             before = kept[-1] if kept else Token(TokenKind.END, "", 0, 0)
             if _is_dropped(token, following):
@@ -201,6 +203,7 @@ class Parser:
             ExpressionSyntaxError: always.
         """
         token = token or self.current
+        # As written: the text of a word operator is in capitals, and joined tokens have lost their blank.
         found = token.text if token.kind is TokenKind.END else self._text[token.start : token.end]
         raise ExpressionSyntaxError(self._text, token.start, found, expected, hint or self._hint(token))
 
@@ -283,6 +286,7 @@ class Parser:
             return Operator.NOT_IN
         table = {TokenKind.SYMBOL: _SYMBOL_OPERATORS, TokenKind.WORD: _WORD_OPERATORS}.get(token.kind, {})
         operator = table.get(token.text)
+        # The word is that of the service's own message.
         if operator is None:
             self.refuse("OPERATOR")
         self.advance()
@@ -322,6 +326,7 @@ class Parser:
         first = last = self.advance()
         steps: list[str | int] = [first.text]
         while True:
+            # A dot or bracket can only continue the path: no operator begins with one.
             if self.at_symbol("."):
                 self.advance()
                 if self.current.kind is not TokenKind.IDENTIFIER:
@@ -343,6 +348,7 @@ class Parser:
     def _index_step(self) -> int:
         token = self.current
         # Digits only: neither a sign nor a fraction is an index.
+        # The length is limited as for every number: int() of a very long text takes quadratic time.
         if token.kind is not TokenKind.NUMBER or not token.text.isdigit() or len(token.text) > MAX_NUMBER_LENGTH:
             self.refuse("an array index, counted from 0")
         return int(self.advance().text)

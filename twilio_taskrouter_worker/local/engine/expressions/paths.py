@@ -119,6 +119,7 @@ def _target_reader(path: Path) -> Reader:
 
 
 def _is_moment(steps: Steps) -> bool:
+    # An attribute called taskrouter is still read by any other path.
     return len(steps) == 2 and steps[0] == moments.PREFIX and steps[1] in moments.FIELDS
 
 
@@ -223,6 +224,7 @@ def _first_of(first: Reader, second: Reader) -> Reader:
         return read_second(scope) if value is None else value
 
     # Either may be read, so a change of any input of the two counts.
+    # Without a ``key``: the short cut for single names reads one document only.
     return Reader(
         read=read,
         names=first.names | second.names,
@@ -234,6 +236,7 @@ def _first_of(first: Reader, second: Reader) -> Reader:
 
 
 def _document_read(steps: Steps, document_of: Read) -> Read:
+    # A form of its own: nearly all paths are a single name, and this runs for every worker that is tested.
     if len(steps) == 1:
         name = steps[0]
 

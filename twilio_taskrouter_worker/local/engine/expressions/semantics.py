@@ -103,6 +103,7 @@ def parse_number(text: str) -> Number | None:
     # The length first: converting a long integer takes quadratic time.
     if len(text) > MAX_NUMBER_LENGTH or _is_numeric(text) is None:
         return None
+    # An integer stays exact: as a float, long numbers that differ could compare as equal.
     return float(text) if "." in text else int(text)
 
 
@@ -112,6 +113,8 @@ def number_text(value: Number) -> str | None:
     Args:
         value: a float without a fraction is written as an integer.
     """
+    # CPython refuses to write integers of more than 4,300 digits (sys.set_int_max_str_digits), which documents may
+    # hold.
     try:
         text = repr(value)
     except ValueError:
@@ -226,6 +229,7 @@ class Semantics:
         """
         if left is None and not self.null_is_not_in:
             return False
+        # An array on the left equals no element, so it is not in any.
         return is_array(right) and not self.has(right, left)
 
     def number(self, value: Any) -> Number | None:

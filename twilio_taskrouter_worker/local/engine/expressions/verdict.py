@@ -91,6 +91,7 @@ def _plain(value: Any, level: int = 0) -> Any:
         return [_plain(element, level + 1) for element in value]
     if is_object(value):
         return {str(key): _plain(element, level + 1) for key, element in value.items()}
+    # Too long to be written in decimal digits; see number_text.
     if isinstance(value, int) and number_text(value) is None:
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, int) or (isinstance(value, float) and abs(value) < float("inf")):

@@ -41,8 +41,10 @@ def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState, most_workers: i
         most_workers: how many workers are explained: those with the fewest failing conditions; None: all.
     """
     shown = list(ws.workers.values())
+    # Counted for everybody, explained for the nearest only: evaluating conditions is cheap, describing them is not.
     failing = [_failing(kernel, ws, task, worker) for worker in shown]
     if most_workers is not None and len(shown) > most_workers:
+        # Stable, as sorted() is: of workers with as many failing conditions, the oldest are shown.
         nearest = heapq.nsmallest(most_workers, range(len(shown)), key=failing.__getitem__)
         shown = [shown[index] for index in nearest]
     # Computed once: the summary needs them as well.
@@ -140,6 +142,7 @@ def _ahead(task: TaskState) -> int:
 
 
 def _test(kind: str, expression: Expression, scope: Scope) -> ExpressionResult:
+    # The whole tree is evaluated, not the fast path, because the report shows each part.
     verdict = expression.explain(scope)
     return ExpressionResult(kind=kind, text=expression.text, result=verdict.result, verdict=verdict)
 
@@ -195,6 +198,7 @@ def _suits(ws: WorkspaceState, task: TaskState, target: Target, worker: WorkerSt
     """Whether a member of a target's queue satisfies the target's own conditions."""
     if target.expression is not None and not target.expression.matches(TargetScope(task.scope, worker.scope)):
         return False
+    # Readiness is left out: the count shows whom the step may ever reach.
     reference = conditions.reference_of(target, task)
     return reference is None or conditions.known_worker(ws, ws.queues[target.queue_sid], reference) is worker
 
