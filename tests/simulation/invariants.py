@@ -279,8 +279,8 @@ class Invariants:
 
     def check_quiet(self) -> None:
         """Everything is healed, and nothing is under way: clients and service must agree."""
+        self.check_connected()
         for client in self._world.clients:
-            self._check_connected(client)
             if self.violation is None:
                 self._check_reservations(client)
                 self._check_worker(client)
@@ -288,11 +288,13 @@ class Invariants:
                 self._check_memory(client)
         self._check_service()
 
-    def _check_connected(self, client: Client) -> None:
-        if not client.ready:
-            connection = client.worker._connection
-            state = "disconnected" if connection is None else connection._session.state.value
-            self.violated("converges", f"worker {client.number} is still {state}, though all is healed")
+    def check_connected(self) -> None:
+        """Everything is healed: every client must be ready."""
+        for client in self._world.clients:
+            if not client.ready:
+                connection = client.worker._connection
+                state = "disconnected" if connection is None else connection._session.state.value
+                self.violated("converges", f"worker {client.number} is still {state}, though all is healed")
 
     def _check_reservations(self, client: Client) -> None:
         engine, workspace = self._world.service.engine, self._world.service.workspace_sid

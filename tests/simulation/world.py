@@ -129,6 +129,7 @@ class World:
                 break
             self.scheduler.run(self.scheduler.now + 0.5, self._check)
         else:
+            self.invariants.check_connected()
             self.invariants.violated("converges", "messages are still under way, though all is healed")
         self.invariants.check_quiet()
         self._check()
@@ -144,6 +145,9 @@ class World:
         if self.network.under_way or not self.service.up:
             return False
         for each in self.clients:
+            # A socket ends with the token that opened it, also with one from before the healing.
+            if not each.ready:
+                return False
             connection = each.worker._connection
             if connection is None or not connection.dispatcher.idle or each.worker._state.ended:  # type: ignore[attr-defined]
                 return False
