@@ -44,6 +44,7 @@ __all__ = ["Lifecycle"]
 L = TypeVar("L", bound="Lifecycle")
 
 DISCONNECT_TIMEOUT = 10.0
+"""Seconds that work under way gets to finish at a ``disconnect()`` without a timeout."""
 CLOSING_GRACE = 1.0
 """Seconds that a callback gets to return after a failed connect(), on top of its timeout, or after a signal."""
 
@@ -52,6 +53,7 @@ class Lifecycle(WorkerEmitter):
     """Base of Worker that connects and disconnects it; the slots for the attributes declared here are in Worker."""
 
     if not TYPE_CHECKING:
+        # A type checker would miss the attributes below in it.
         __slots__ = ()
 
     _calls: Calls
@@ -112,6 +114,7 @@ class Lifecycle(WorkerEmitter):
                 self._close(connection, f"connect() was not ready within {timeout:g} s", CLOSING_GRACE)
                 raise failure from failure.__cause__
             ready.result()
+        # Raised above, with the connection closed.
         except ConnectTimeoutError:
             raise
         except BaseException:
@@ -181,6 +184,7 @@ class Lifecycle(WorkerEmitter):
             raise ValueError(f"grace must be a number of seconds, 0 or more, not {grace}")
         _checks.optional(check_activity)("drain_activity", drain_activity)
         self._gave_up = []
+        # Signals first: one that comes while it starts must stop it in good order too.
         with StopSignals() as signals, self._serve_health(health_port, health_host):
             connection, ready = self._start()
             # Only here: in start() the application can still call update_token() at any time.
@@ -190,6 +194,7 @@ class Lifecycle(WorkerEmitter):
                 if signals.received:
                     self._stop(connection, grace, activity=drain_activity, hurry=lambda: signals.received > 1)
             finally:
+                # After a signal the work has been waited for.
                 self.disconnect(CLOSING_GRACE if signals.received else None)
         if connection.failure is not None:
             raise connection.failure

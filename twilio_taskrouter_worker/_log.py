@@ -142,6 +142,7 @@ def own_frames(error: BaseException) -> tuple[type[BaseException], BaseException
         Type, exception and traceback.
     """
     trace = error.__traceback__
+    # Only at the beginning: frames of ours further in belong to calls that the user's code made.
     while trace is not None and _is_ours(trace):
         trace = trace.tb_next
     return type(error), error, trace
@@ -159,6 +160,7 @@ def where(error: BaseException) -> str:
     found, trace = "", error.__traceback__
     while trace is not None:
         if not _is_ours(trace):
+            # The last one wins: the user's line that is nearest to the error.
             found = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found

@@ -48,7 +48,11 @@ class Activity(Resource):
 
     @property
     def is_current(self) -> bool:
-        """Whether this is the worker's activity now."""
+        """Whether this is the worker's activity now.
+
+        Raises:
+            ForkedProcessError: The worker was connected in the parent process.
+        """
         return self._state.worker_activity_sid == self.sid
 
     def set_as_current(self, *, reject_pending_reservations: bool | None = None) -> Future[Activity]:

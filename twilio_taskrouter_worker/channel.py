@@ -60,7 +60,11 @@ class Channel(Resource, Listenable[ChannelEvent, "Channel"]):
 
     @property
     def name(self) -> str:
-        """The task channel's unique name, under which ``worker.channels.by_name`` finds it."""
+        """The task channel's unique name, under which ``worker.channels.by_name`` finds it.
+
+        Raises:
+            ForkedProcessError: The worker was connected in the parent process.
+        """
         return self.task_channel_unique_name
 
     def _waiting(self) -> Waits:

@@ -290,6 +290,7 @@ def rejected(
     if status >= 500:
         kind, lead = ServerError, f"Server responded with status code {status}."
     else:
+        # 3xx as well: redirects are not followed.
         kind = {
             401: AuthorizationError,
             403: AuthorizationError,

@@ -256,6 +256,7 @@ class Emitter:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        # Not in subclasses without events of their own, such as Supervisor.
         if "_arguments" in vars(cls):
             cls._events = frozenset(cls._arguments)
             for method in (Emitter.on, Emitter.once):
@@ -275,6 +276,7 @@ class Emitter:
         """
         if not isinstance(name, str):
             raise TypeError(f"An event's name is a string, not {type(name).__name__}")
+        # First as it is: most names are, and ``snake_case`` takes a regular expression.
         if name in cls._events:
             return name
         canonical = snake_case(name)

@@ -98,6 +98,7 @@ class HealthServer:
     def close(self) -> None:
         """Stop answering; blocks until the server's thread has ended, at most a moment. Idempotent."""
         if self._thread.is_alive():
+            # To be called while ``serve_forever`` runs only: it waits for the end of that.
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()

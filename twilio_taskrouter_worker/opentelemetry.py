@@ -94,6 +94,7 @@ class OpenTelemetryObserver(Observer):
         # Guards the two below.
         self._lock = threading.Lock()
         self._lives: OrderedDict[str, _Life] = OrderedDict()
+        # For calls about a task alone: the reservation that has its span.
         self._by_task: dict[str, str] = {}
 
     # -- hooks -------------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 def _host_part(name: str, value: object) -> str:
     """One label of a host name; empty: none."""
     part = _checks.string(name, value)
+    # It becomes part of a host name, and nothing in it may lead to another host.
     if part and not _LABEL.fullmatch(part):
         raise ValueError(f"{name} must be one part of a host name, e.g. 'ie1', not {part!r}")
     return part
@@ -112,6 +113,7 @@ class Options:
         # The environment is the last resort: any option that names a service wins.
         if not (eb_server or self.ws_server or self.region or self.edge) and (url := local_url()):
             eb_server = f"{url}{BRIDGE_PATH}"
+        # Twilio could only refuse it, as it does not have the key.
         if token and not (eb_server or self.ws_server) and signing_key(token).startswith(LOCAL_KEY):
             raise ValueError(
                 "The token is for a local TaskRouter, and no address of one is given: pass eb_server and ws_server "
@@ -164,6 +166,7 @@ def _checked(name: str, url: str, *schemes: str) -> str:
             f"{name} must be a URL that starts with {' or '.join(f'{each}://' for each in schemes)}, not {url!r}"
         )
     try:
+        # Reading it is what checks it.
         _ = urlsplit(url).port
     except ValueError as error:
         raise ValueError(f"{name} must have a port from 0 to 65535, or none, not {url!r}") from error

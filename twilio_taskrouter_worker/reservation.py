@@ -45,6 +45,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
 
     def __init__(self, state: Owner, update: ReservationUpdate) -> None:
         super().__init__(update.record)
+        # Read without a known record, which refuses a payload that has no task.
         assert update.task is not None
         self._state = state
         self._task = Task(state, self.sid, update.task)
@@ -463,6 +464,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
 
     def _why_not_accepted(self) -> str:
         """Explain why TaskRouter may have refused to accept it."""
+        # An acceptance that is announced from now on is not this process's.
         status, self._accepts = self.status, "no" if self._accepts == "asked" else self._accepts
         if status == "pending":
             return (

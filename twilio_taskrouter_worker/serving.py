@@ -113,18 +113,32 @@ class Server:
 
         Args:
             reservation: The reservation; one that is in the queue or being handled is ignored.
+
+        Raises:
+            RuntimeError: The system has no thread for it; it was not added.
         """
         with self._lock:
             if reservation.sid in self._taken:
                 return
             # Until it is done here: a reload can announce it again, and it must not be handled twice.
             self._taken.add(reservation.sid)
-            self._queue.append((reservation, self._work.add("reservation_created", reservation)))
-            if self._threads < self._concurrency:
-                name = f"taskrouter-worker-{reservation.worker_sid}-serve"
+            job = self._work.add("reservation_created", reservation)
+            self._queue.append((reservation, job))
+            if self._threads >= self._concurrency:
+                return
+            name = f"taskrouter-worker-{reservation.worker_sid}-serve"
+            try:
                 threading.Thread(target=self._run, name=name, daemon=True).start()
-                # Not before the start, which raises if the system has no thread left.
                 self._threads += 1
+            except RuntimeError:
+                # The system has no thread left. Those that run take it in their turn; without any it stays pending, and
+                # is routed to another worker in time.
+                if self._threads:
+                    return
+                self._queue.pop()
+                self._taken.discard(reservation.sid)
+                self._work.remove(job)
+                raise
 
     def stop_taking(self) -> list[Reservation]:
         """Remove the reservations that are still pending from the queue; does not block.
@@ -135,6 +149,7 @@ class Server:
         with self._lock:
             waiting = list(self._queue)
             self._queue = deque(each for each in waiting if each[0].status != "pending")
+            # A list of this stop's own, to which a thread that is accepting at this moment still adds.
             declined = self._steps.declined = []
         for reservation, job in waiting:
             if reservation.status == "pending":
@@ -236,9 +251,15 @@ class Server:
         job = self._work.add("reservation_created", reservation)
         # A thread for each: one may wait for the end of a transfer, while others have a reservation to accept in time.
         name = f"taskrouter-worker-{reservation.worker_sid}-serve"
-        threading.Thread(
+        thread = threading.Thread(
             target=self._decide, args=(reservation, decided, job, listener), name=name, daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # The system has no thread left. Nobody else would report it, or end the job for which a stop waits.
+            self._report(job, error, listener)
+            self._work.remove(job)
 
     def _decide(self, reservation: Reservation, decided: Decided, job: Job, listener: Listener) -> None:
         job.thread = threading.get_ident()

@@ -61,6 +61,7 @@ class ProcessLock:
         Raises:
             OSError: The file cannot be opened, or ``flock`` fails.
         """
+        # Here, since Windows does not have it: only the option fails there.
         import fcntl
 
         if self._descriptor >= 0:

@@ -68,6 +68,7 @@ class Task(TaskFields, TaskEmitter):
 
     def _listener_table(self) -> dict[str, tuple[Listener, ...]]:
         table = super()._listener_table()
+        # Once its reservation has ended only a task with listeners is kept; this may be the first one.
         self._state.keep(self._reservation_sid, self)
         return table
 

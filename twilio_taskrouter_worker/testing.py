@@ -100,6 +100,7 @@ class _Problems(logging.Handler):
         self.errors: list[BaseException] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        # The log is the only place where both arrive, whichever thread they come from.
         error = record.exc_info[1] if record.exc_info else None
         if record.name == CALLBACKS.name and error is not None:
             self.errors.append(error)
@@ -157,6 +158,7 @@ class TestBench:
             gc.unfreeze()
             for logger in (CALLBACKS, CALLS):
                 logger.removeHandler(self._problems)
+        # The test's own failure is the one to show.
         if error is None and self._check:
             self._raise_first()
 
@@ -358,6 +360,7 @@ class _Script:
             except Exception as error:
                 future.set_exception(error)
         if not future.done():
+            # Outside the lock: ``then`` takes that of the mirror.
             future.set_result(request.then(answer))
         # After the result, as a real call does: events held back for a transfer are released then.
         if request.heard is not None:

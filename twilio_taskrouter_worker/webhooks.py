@@ -415,12 +415,14 @@ class Receiver:
         if self._auth_token is not None and not is_signed(self._auth_token, self._seen(url), pairs, signature_header):
             return 403, {"message": "The signature is invalid for this URL, these fields and this auth token."}
         try:
+            # Assignment callbacks have no such field.
             reports_event = any(name == "EventType" for name, _ in pairs)
             callback = EventCallback.from_form(pairs) if reports_event else AssignmentCallback.from_form(pairs)
         except InvalidCallbackError as error:
             return 400, {"message": str(error)}
         if isinstance(callback, AssignmentCallback):
             answer = self._on_assignment(callback) if self._on_assignment is not None else None
+            # An empty object gives no instruction.
             return 200, answer or {}
         if self._on_event is not None:
             self._on_event(callback)
@@ -454,6 +456,7 @@ def flask_blueprint(receiver: Receiver, *, name: str = "taskrouter") -> Blueprin
     @blueprint.post("/")
     def receive() -> Any:
         header = request.headers.get("X-Twilio-Signature")
+        # Every value of a repeated name, since all are signed.
         status, answer = receiver.receive(request.url, request.form.items(multi=True), header)
         return ("", status) if answer is None else (jsonify(answer), status)
 

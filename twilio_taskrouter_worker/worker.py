@@ -502,6 +502,7 @@ class Worker(WorkerFields, Lifecycle):
         """
         check_callback("The argument of around()", context)
         with self._lock:
+            # ``contextmanager`` wraps the function anew at each definition, so the wrapped ones are compared.
             others = [each for each in self._watch.around if not is_same_function(unwrap(context), unwrap(each))]
             self._watch.around = (*others, context)
         return context

@@ -112,6 +112,7 @@ class WorkerClient:
         return f"<WorkerClient {self.worker_sid}>"
 
     def __getstate__(self) -> dict[str, Any]:
+        # Threads and connections stay in this process.
         return {**self.__dict__, "_callers": {}}
 
     def update_token(self, token: str) -> None:
@@ -168,6 +169,7 @@ class WorkerClient:
         """
         wanted = activity.sid if isinstance(activity, Activity) else _checks.string("activity", activity)
         values = {
+            # What is no known name may be a sid; the service decides.
             "activity_sid": self._activities.get(wanted, wanted),
             "reject_pending_reservations": reject_pending_reservations,
         }
@@ -444,6 +446,7 @@ class WorkerClient:
     def _change(
         self, route: Route, values: Mapping[str, Any], kind: type[ResourceT], sids: Mapping[str, str] = NOTHING
     ) -> Future[ResourceT]:
+        # One line for all changes, since a reservation's task is not known here.
         return self._call(route, values, _reader(kind), sids, subjects=(self.worker_sid,))
 
     def _call(

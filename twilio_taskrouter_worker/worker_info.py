@@ -49,22 +49,38 @@ class WorkerFields(Resource):
 
     @property
     def name(self) -> str:
-        """The same as ``friendly_name``."""
+        """The same as ``friendly_name``.
+
+        Raises:
+            NotReadyError: Of a Worker that has not been ready yet.
+        """
         return self.friendly_name
 
     @property
     def worker_sid(self) -> str:
-        """The same as ``sid``."""
+        """The same as ``sid``.
+
+        Raises:
+            NotReadyError: Of a Worker that has not been ready yet.
+        """
         return self.sid
 
     @property
     def worker_activity_sid(self) -> str:
-        """The same as ``activity_sid``."""
+        """The same as ``activity_sid``.
+
+        Raises:
+            NotReadyError: Of a Worker that has not been ready yet.
+        """
         return self.activity_sid
 
     @property
     def date_activity_changed(self) -> datetime | None:
-        """The same as ``date_status_changed``."""
+        """The same as ``date_status_changed``.
+
+        Raises:
+            NotReadyError: Of a Worker that has not been ready yet.
+        """
         return self.date_status_changed
 
 

@@ -124,6 +124,7 @@ class Workspace:
         sid = self._given_sid or grant.get("workspace_sid")
         if not isinstance(sid, str) or not sid:
             raise TokenError("The token does not name a workspace; pass workspace_sid")
+        # The first change: all that can raise is above.
         self.workspace_sid = sid
         self.account_sid: str | None = claims.get("sub")
         """Sid of the account, from the token; None where it cannot be read."""

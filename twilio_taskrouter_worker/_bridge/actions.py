@@ -32,6 +32,7 @@ __all__ = [
 class Connect:
     """Open a websocket with this query, then call ``opened`` or ``connect_failed``."""
 
+    # It has the token.
     query: tuple[tuple[str, str], ...] = attrs.field(repr=False)
 
 
@@ -64,6 +65,7 @@ class SetActivity:
     init: Init
     activity: str
     insists: bool
+    # Customers' data, as are frames.
     snapshot: Snapshot = attrs.field(repr=False)
 
 

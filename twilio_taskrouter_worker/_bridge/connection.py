@@ -520,4 +520,5 @@ def _readable(frames: tuple[str | bytes, ...]) -> list[Message]:
 
 def _rest() -> None:
     """End the shared threads if this was the last connection that needed them."""
+    # A deadline of now: the threads end by themselves, and this one is not held up.
     drain_all(time.monotonic())

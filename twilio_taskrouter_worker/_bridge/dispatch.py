@@ -268,6 +268,7 @@ class Dispatcher:
     def _run_callback(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> None:
         try:
             if listener.executor is None:
+                # It may block, and the thread of another Worker can run meanwhile.
                 self._queue.end_turn()
                 self.calling = event, args
                 self._call(emitter, event, listener, args)

@@ -134,6 +134,7 @@ def activity_failure(error: TaskRouterError, activities: Iterable[Any], *, insis
     if isinstance(error, InitializationError):
         return error
     if isinstance(error, AuthorizationError):
+        # Without the sid, which the error of a refused token does not name.
         return load_failure("", error)
     failure = InitializationError(
         f"connect_activity: {error.message}; {_names(activities)}"
@@ -156,6 +157,7 @@ def is_final(error: TaskRouterError) -> bool:
         Whether to give up.
     """
     return isinstance(error, InitializationError) or (
+        # 401, 403 and 429 depend on the token or the moment.
         isinstance(error, RequestRejectedError) and error.status not in (401, 403, 429)
     )
 

@@ -85,12 +85,14 @@ class _Stale:
 
 def _forget() -> None:
     """In a forked child, where no other thread exists."""
+    # Without the mirrors' locks: a thread that does not exist here may have held them.
     for mirror, parent in list(_connected.items()):
         _make_stale(mirror, parent)
     _connected.clear()
 
 
 def _make_stale(mirror: Mirror, parent: int) -> None:
+    # Before the entries become unreadable: ``client()`` knows activities by name in the child too.
     mirror.activity_sids_at_fork = mirror.activity_sids()
     resources: list[Resource] = [
         *mirror.activities.values(), *mirror.channels.values(), *mirror.reservations.values()

@@ -176,6 +176,9 @@ class CallFuture(Future[T], Generic[T]):
 
         Args:
             exception: The exception.
+
+        Raises:
+            InvalidStateError: It is done already.
         """
         if isinstance(exception, TaskRouterError):
             self._failure = exception

@@ -137,6 +137,7 @@ class _Targets:
     def reset(self) -> None:
         """Forget everything, without touching a socket."""
         self._lock = threading.Lock()
+        # A pool for each host, with a connection for each thread of ours: urllib3 closes those beyond after one use.
         self._adapter = _Adapter(pool_connections=32, pool_maxsize=POOL_SIZE, max_retries=0)
         self._targets: dict[tuple[Any, ...], _Target] = {}
 

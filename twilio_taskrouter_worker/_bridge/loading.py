@@ -261,6 +261,7 @@ class Loader:
             subjects = () if route.method == "GET" else (self._sids["wk"],)
             return self._caller(Request(route, {**self._sids, **sids}, params, as_it_is, subjects))
         except TaskRouterError as error:
+            # Raised at the call, e.g. since the client was closed; for the caller all failures come in the Future.
             return _failed(error)
 
 

@@ -200,6 +200,7 @@ class Mirror:
         """
         if self.record is None or record[_WORKER["activity_sid"]] in self.activities:
             return record
+        # The three belong together. The next reload reads the new activity.
         mended = list(record)
         for name in ("activity_sid", "activity_name", "available"):
             mended[_WORKER[name]] = self.record[_WORKER[name]]
@@ -220,6 +221,7 @@ class Mirror:
         record = self.read_known_activity(payload)
         with self.lock:
             if self.renew_worker(record):
+                # A list that was requested before may be older; see ``_Taking.worker``.
                 self.answered = record
         return self.worker
 

@@ -91,6 +91,7 @@ def retry_delay(
     if isinstance(failure, HttpTimeout):
         # Silence is no sign of an overload that a pause would help.
         return 0.0
+    # The exponent is bounded, as a float overflows at 2 ** 1024.
     own = min(rules.retry_max, rules.retry_first * 2.0 ** min(tries - 1, 10)) * (0.5 + 0.5 * rand())
     if said is None:
         return own

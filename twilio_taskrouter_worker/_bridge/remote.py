@@ -79,6 +79,7 @@ def result(future: Future[Any], executor: Executor, event: str, callback: Callab
         BaseException: Any exception of the callback.
     """
     try:
+        # It is done; with a limit of 0 this can never block a thread of the executor.
         return future.result(0)
     except (BrokenExecutor, CancelledError) as error:
         raise _not_run(executor, event, callback, error) from error

@@ -123,6 +123,7 @@ def R(wire: str, check: Callable[[str, Any], Any] = string) -> Parameter:
     return Parameter(wire, check, required=True)
 
 
+# Paths, parameters and API versions are those of the JS SDK.
 _WORKERS = "Workspaces/{ws}/Workers"
 _WORKER = "Workspaces/{ws}/Workers/{wk}"
 _RESERVATION = "Workspaces/{ws}/Workers/{wk}/Reservations/{reservation}"
@@ -137,6 +138,7 @@ LIST_ACTIVITIES = Route("GET", "Workspaces/{ws}/Activities")
 LIST_CHANNELS = Route("GET", _WORKER + "/WorkerChannels")
 # In v2 each reservation has its task inside.
 LIST_RESERVATIONS = Route("GET", _WORKER + "/Reservations", "v2")
+# Attributes are sent as an object, though the service returns them as text.
 SET_ATTRIBUTES = Route("POST", _WORKER, parameters={"attributes": R("Attributes", json_object)})
 SET_ACTIVITY = Route(
     "POST",

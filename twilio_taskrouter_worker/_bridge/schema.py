@@ -29,6 +29,7 @@ Record = tuple[Any, ...]
 """The values of a payload, in the order of its class's table, and last a fingerprint: a hash of all that makes two
 payloads of one version the same."""
 
+# The range of datetime.
 _FIRST_SECOND = -62135596800  # 0001-01-01T00:00:00Z
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)", re.ASCII)
@@ -211,6 +212,7 @@ class Schema:
         """
         try:
             values = list(self._values(payload))
+        # Lists, strings and numbers fail with one of these too.
         except (KeyError, TypeError, IndexError):
             raise self._missing(payload) from None
         for _, key in self._optional:
@@ -220,6 +222,7 @@ class Schema:
         if plan is None:
             self._check(values)
             plan = self._plans[signature] = self._plan(signature)
+        # Before parsing, which makes dicts of some values.
         fingerprint = hash(self._telling(values))
         integers, parse = plan
         if integers is not None:

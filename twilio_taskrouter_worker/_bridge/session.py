@@ -116,9 +116,11 @@ class Session:
         self._reload = Reload()
         self._refusals = 0
         """Tokens refused since the worker was last ready."""
+        # Whether any ``init`` came: other sessions are closed by the first connection only.
         self._greeted_once = False
         self._opened_at = 0.0
         self._last_beat = 0.0
+        # Deadlines, None while not due: to connect again, to read the lists again, to end for lack of a token.
         self._retry_at: float | None = None
         self._load_at: float | None = None
         self._give_up_at: float | None = None
@@ -383,6 +385,7 @@ class Session:
         Returns:
             The actions to run.
         """
+        # Also for a connection that was lost: the ending of a reservation stays true.
         self._reload.found(found, generation)
         if error is not None:
             return self.load_failed(generation, error, False, now)

@@ -69,11 +69,15 @@ class Steps:
 
         Returns:
             Whether it is accepted or wrapping; False if it is not to be handled here.
+
+        Raises:
+            ClosedError: The worker was disconnected.
         """
         for _ in self._tries():
             if reservation.status != "pending":
                 return not self.is_over(reservation)
             if self._worker.stopping.is_set():
+                # For the stop, which rejects it or leaves it pending for the next connection.
                 self.declined.append(reservation)
                 return False
             error = self._make(reservation.accept)
@@ -97,6 +101,10 @@ class Steps:
         Args:
             reservation: The reservation.
             decided: The decision.
+
+        Raises:
+            ClosedError: The worker was disconnected.
+            TypeError, ValueError: An argument of a Transfer is invalid.
         """
         if isinstance(decided, Complete):
             self._complete(reservation, decided.reason)
@@ -152,6 +160,7 @@ class Steps:
         outgoing = task.transfers.outgoing
         if outgoing is None or self.is_over(reservation):
             return
+        # A cold transfer to a queue needs nobody to take it: the task is routed again, whatever happens here.
         if not (outgoing.type == "QUEUE" and outgoing.mode == "COLD") and not self._has_gone(reservation, outgoing):
             why = outgoing.transfer_failed_reason
             self.log(logging.ERROR, reservation, "its transfer ended as %s: %s", outgoing.status, why)
@@ -179,6 +188,9 @@ class Steps:
         Args:
             reservation: The reservation.
             activity: The activity to take; one that does not exist is logged. None keeps the activity.
+
+        Raises:
+            ClosedError: The worker was disconnected.
         """
         sid: str | None = None
         if activity is not None:

@@ -67,5 +67,6 @@ class Timings:
         Returns:
             The delay, with jitter.
         """
+        # The exponent is bounded, as a float overflows at 2 ** 1024.
         top = max(1.0, min(self.backoff_max, 2.0 ** min(attempts, 10) - 1))
         return self.backoff_min + (top - self.backoff_min) * self.random()

@@ -23,6 +23,7 @@ _Stamp = tuple[str, int, int]
 
 _lock = threading.Lock()
 _contexts: dict[_Stamp, ssl.SSLContext] = {}
+# By context, since ssl refuses to resume a session that another context made.
 _sessions: dict[ssl.SSLContext, dict[tuple[str, int], ssl.SSLSession]] = {}
 
 

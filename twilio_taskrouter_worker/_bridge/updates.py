@@ -64,6 +64,7 @@ _CHANNEL_EVENTS = {
 def _worker_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     activity = message.event_type == "worker.activity.update"
     record = (state.read_known_activity if activity else state.read_worker)(message.payload)
+    # Of another event the activity is a side matter: one that is not in the list does not make it invalid.
     record = state.with_known_activity(record)
     if not state.track.admits(message.event_type, record, state.worker_trust):
         return []

@@ -50,6 +50,7 @@ class Panel:
             (
                 Table(repr(worker), (), rows),
                 worker.reservations._table("open reservations"),
+                # The latest first.
                 table_of(worker.history[: -LATEST - 1 : -1], "Latest events and calls", columns),
             )
         )

@@ -124,6 +124,45 @@ def test_reject_with_an_activity_that_does_not_exist(
     assert "the activity 'Lunch' could not be set" in caplog.text
 
 
+@pytest.fixture
+def no_thread_to_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the system refuse the threads of decisions and handlers."""
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.endswith("-serve"):
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+@pytest.mark.usefixtures("no_thread_to_serve")
+def test_a_decision_without_a_thread(router: LocalTaskRouter, alice: str) -> None:
+    """It is reported, and a stop does not wait for it."""
+    worker = new_worker(router, alice)
+    errors = errors_of(worker)
+    with ThreadPoolExecutor(1) as pool:
+        worker.on("reservation_created", lambda reservation: "shipped", executor=pool)
+        with worker:
+            router.create_task()
+            eventually(lambda: [type(each.__cause__) for each in errors] == [RuntimeError], SOON)
+            assert worker.drain(SOON)
+
+
+@pytest.mark.usefixtures("no_thread_to_serve")
+def test_a_handler_without_a_thread(router: LocalTaskRouter, alice: str) -> None:
+    """It is reported, and a stop does not wait for it."""
+    worker = new_worker(router, alice)
+    errors = errors_of(worker)
+    worker.once("reservation_created", lambda reservation: reservation.accept())
+    with worker:
+        becomes(router, router.create_task(), "assigned")
+        worker.serve(lambda reservation: "shipped")
+        eventually(lambda: [type(each.__cause__) for each in errors] == [RuntimeError], SOON)
+        assert worker.drain(SOON)
+
+
 def test_transfer_accepts_before(router: LocalTaskRouter, alice: str) -> None:
     """A pending reservation cannot be transferred, so it is accepted first."""
     router.add_worker("Bob", activity="Offline")
