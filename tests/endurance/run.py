@@ -86,12 +86,19 @@ class Report:
             ", ".join(f"{name} {number}" for name, number in self.totals.items()),
             f"reservations that had to be announced: {verdict.must}; endings: {dict(verdict.endings)}",
             f"missed {len(verdict.missed)}, doubled {len(verdict.duplicated)}, wrong {len(verdict.wrong)}",
-            *(f"MISSED   {text}" for text in verdict.missed[:20]),
-            *(f"DOUBLED  {text}" for text in verdict.duplicated[:20]),
-            *(f"WRONG    {text}" for text in verdict.wrong[:20]),
+            *_lines(verdict),
             *(f"GROWS    {text}" for text in self.growth),
         ]
         return "\n".join([*lines, "GOOD" if self.good else "BAD"])
+
+
+def _lines(verdict: Verdict) -> list[str]:
+    """Return a line for each thing that does not fit, up to 20 of a kind."""
+    return [
+        *(f"MISSED   {text}" for text in verdict.missed[:20]),
+        *(f"DOUBLED  {text}" for text in verdict.duplicated[:20]),
+        *(f"WRONG    {text}" for text in verdict.wrong[:20]),
+    ]
 
 
 class RemoteLane(lane.Lane):
@@ -168,7 +175,12 @@ class Endurance(chaos.Run):
         now = time.monotonic()
         due = [moment for at, moment in self._moments if at < now - self._chosen.settle_seconds]
         if due:
-            self._merged.settle(due[-1], report.verdict)
+            latest = Verdict(0)
+            self._merged.settle(due[-1], latest)
+            _add(report.verdict, latest)
+            # At once: a run of an hour may be stopped before its end.
+            for line in _lines(latest):
+                self._say(line)
         self._moments = [entry for entry in self._moments if entry[0] >= now - self._chosen.settle_seconds]
         self._moments.append((now, self._merged.moment))
         totals = self.totals()
