@@ -45,6 +45,9 @@ keeps them all, and the service for PURGE_SECONDS. A client that kept them too w
 
 _PACKAGE = Worker.__module__.partition(".")[0]
 
+ALONE_SECONDS = 5.0
+"""How long one thread may have the interpreter for itself; much longer than it takes to count all objects."""
+
 STATE_SECONDS = 5.0
 """Until the last differences must be gone: a transfer that nobody takes is offered and times out, over and over."""
 
@@ -329,6 +332,7 @@ def _trusting(ca_files: list[str]) -> Iterator[None]:
 def measure() -> dict[str, float]:
     """Return what this process takes now."""
     gc.collect()
+    client_objects = count_objects(_of_the_client).total()
     # A hundred threads come and go: what the allocator keeps for them is not in use.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
@@ -338,12 +342,28 @@ def measure() -> dict[str, float]:
         "RSS MB": round(resident / 2**20, 1),
         "threads": threading.active_count(),
         "fds": len(os.listdir("/proc/self/fd")),
-        "client objects": sum(map(_of_the_client, gc.get_objects())),
+        "client objects": client_objects,
     }
 
 
-def _of_the_client(value: object) -> bool:
-    module = str(type(value).__module__)
+def count_objects(counts: Callable[[type], bool]) -> Counter[str]:
+    """Return how many objects there are of each type that counts.
+
+    No other thread runs meanwhile. A tuple that one of them is making from an iterator is among the objects, and to
+    refer to it makes CPython raise SystemError there.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(ALONE_SECONDS)
+    # Threads that wait already still use the old interval; from here on nothing lets others run.
+    time.sleep(2 * interval)
+    try:
+        return Counter(kind.__qualname__ for kind in map(type, gc.get_objects()) if counts(kind))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def _of_the_client(kind: type) -> bool:
+    module = str(kind.__module__)
     return module.startswith(_PACKAGE) and not module.startswith(f"{_PACKAGE}.local")
 
 
@@ -415,7 +435,7 @@ def _left_over(sockets: Counter[str], threads: set[threading.Thread]) -> list[st
     except AssertionError:
         pass
     gc.collect()
-    alive = sum(type(each) is Reservation for each in gc.get_objects())
+    alive = count_objects(lambda kind: kind is Reservation).total()
     return found() + ([f"{alive} reservation objects"] if alive else [])
 
 
