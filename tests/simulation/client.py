@@ -23,6 +23,7 @@ from .network import RESET, Exchange, Link
 from .scheduler import Timer
 
 if TYPE_CHECKING:
+    from .service import Began
     from .world import World
 
 __all__ = ["Client", "Pool", "SimulatedCall", "SimulatedDispatcher", "SimulatedReceiver", "Timers"]
@@ -143,6 +144,11 @@ class SimulatedDispatcher(Dispatcher):
     def idle(self) -> bool:
         return not self._queue.items
 
+    @property
+    def rests(self) -> bool:
+        """Whether it waits for the next item: no callback runs."""
+        return self.idle and self._running and self._free_at <= self.world.scheduler.now
+
     def _wake(self) -> None:
         if self._running and self._due is None and self._queue.items:
             scheduler = self.world.scheduler
@@ -157,6 +163,7 @@ class SimulatedDispatcher(Dispatcher):
             self.thread.end()
             return
         self._handle(item)
+        self.client.was_loaded()
         if self.client.ready and not self._queue.items:
             world.invariants.up_to_date(self.client)
         if world.conditions.strikes("slow callbacks"):
@@ -226,6 +233,11 @@ class SimulatedSocket:
             self._over = True
             code, reason = (None, "") if close_frame is None else _close_frame(close_frame)
             self._receiver.lost(Closed(code, reason))
+
+    @property
+    def began(self) -> Began | None:
+        """The service's state in the moment in which it opened the session."""
+        return None if self._link is None else self._link.began
 
     # -- from the library --------------------------------------------------------------------------------------------
 
@@ -395,11 +407,28 @@ class Client:
 
         self.existing: frozenset[str] | None = None
         """The reservations that were open when it was first ready: they are not announced."""
+        self.version_is_exact = False
+        """Whether it must know the worker's version: none was counted while the lists were read."""
+        self._loaded: tuple[object, int] | None = None
+        """The connection and the generation that were ready last."""
 
     def was_ready(self) -> None:
         """The listeners of ``ready`` are called."""
         if self.existing is None:
             self.existing = frozenset(self.worker.reservations)
+            self.world.invariants.first_ready(self)
+
+    def was_loaded(self) -> None:
+        """A step of the dispatch thread is done, which may have taken over the lists of a connection."""
+        connection = self.worker._connection
+        if connection is None or connection._session.state.name != "READY":
+            return
+        loaded = (connection, connection._session.generation)
+        if loaded == self._loaded:
+            return
+        self._loaded, socket = loaded, self.socket
+        if socket is not None and socket.began is not None:
+            self.world.invariants.taken_over(self, socket.began)
 
     def _provide(self) -> str:
         world = self.world

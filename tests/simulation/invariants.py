@@ -18,6 +18,7 @@ from twilio_taskrouter_worker.worker_info import WorkerFields
 
 if TYPE_CHECKING:
     from .client import Client, SimulatedCall
+    from .service import Began
     from .world import World
 
 __all__ = ["Invariants", "Violation"]
@@ -26,6 +27,12 @@ DEADLINE_SLACK = 0.5
 """Seconds after its deadline at which a Future must be done."""
 MOST_ATTEMPTS_A_MINUTE = 40
 """Connections that a worker may try in a minute in which it is never ready."""
+MOST_CANCELLED = 257
+"""Cancelled timers that the engine may keep, or as many as there are others."""
+MOST_FRAMES = 100
+"""Frames of one session that may wait for the answers that they follow."""
+MOST_REQUESTS = 100
+"""Requests that may wait for a commit."""
 
 _RANKS = {"accepted": 1, "wrapup": 2, **dict.fromkeys(ENDINGS, 3)}
 
@@ -204,6 +211,36 @@ class Invariants:
                 self.violated("ended once", f"{task.sid}: {event} after its end")
             seen.task_ended = True
 
+    # -- reloads -----------------------------------------------------------------------------------------------------
+
+    def first_ready(self, client: Client) -> None:
+        """A client is ready for the first time: what it has is there, and is not announced as well."""
+        for sid in client.worker.reservations:
+            if self._of(client, sid).announced:
+                self.violated("announced once", f"{sid} was announced, and is there at the first ready")
+
+    def taken_over(self, client: Client, began: Began) -> None:
+        """A client has taken over the lists of a connection: it knows all that was so when its session opened."""
+        machine = self._world.service
+        if not machine.is_running(began.process):
+            client.version_is_exact = False
+            return
+        engine, workspace, here = machine.engine, machine.workspace_sid, client.worker.reservations
+        now = machine.began(client.sid)
+        client.version_is_exact = now.worker_version == began.worker_version
+        for sid in began.reservations.keys() & now.reservations.keys():
+            if sid not in here:
+                self.violated("nothing lost", f"{sid} was open when the session opened, and is not known at ready")
+            elif int(here[sid].version) < began.reservations[sid]:
+                self.violated("nothing lost", f"{sid} is older at ready than it was when the session opened")
+        for sid in here.keys() - began.reservations.keys() - now.reservations.keys():
+            try:
+                created = engine.reservation(workspace, sid).date_created
+            except Rejected:
+                continue
+            if created < began.at:
+                self.violated("nothing lost", f"{sid} had ended when the session opened, and is open at ready")
+
     # -- calls -------------------------------------------------------------------------------------------------------
 
     def made(self, call: SimulatedCall) -> int:
@@ -275,6 +312,49 @@ class Invariants:
         if len(dials) > MOST_ATTEMPTS_A_MINUTE:
             self.violated("back off", f"worker {client.number} tried {len(dials)} connections in a minute")
 
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def check_memory(self) -> None:
+        """Nothing is kept for longer than it is needed, also while faults go on."""
+        now, machine = self._world.scheduler.now, self._world.service
+        for client in self._world.clients:
+            connection = client.worker._connection
+            if not client.dead and connection is not None:
+                self._check_kept(client, connection, now)
+        if machine.up:
+            service, schedule = machine.service, machine.engine._kernel.schedule
+            live = sum(1 for _ in schedule)
+            kept = {
+                "sessions without a connection": len(service.sessions) - len(self._world.network.links),
+                "tokens of workers without sessions": len(service.sessions._newest_token) - len(machine.workers),
+                "cancelled timers": len(schedule._heap) - max(2 * live, live + MOST_CANCELLED),
+                "frames": max((len(each.queue) for each in service.sessions.select(None)), default=0) - MOST_FRAMES,
+                "requests": max(len(service.committer._waiting), len(machine._requests)) - MOST_REQUESTS,
+            }
+            self._none_kept("the service", kept)
+
+    def _check_kept(self, client: Client, connection: Any, now: float) -> None:
+        mirror, calls, reload = client.worker._state, client.worker._calls, connection._session._reload
+        ready = connection._session.state.name == "READY"
+        forget_at = mirror.forget_at
+        tasks = {each.task.sid for each in mirror.reservations.values()} | {entry[2] for entry in mirror._ended_at}
+        kept = {
+            "calls in line": 0 if calls.in_flight else len(calls._turns),
+            "ended reservations": max(0, len(mirror.ended) + len(mirror._kept) - 2 * len(mirror._ended_at)),
+            "reservations that ended long ago": connection.dispatcher.rests
+            and forget_at is not None
+            and forget_at < now - 1,
+            "tasks": len(mirror._tasks.keys() - tasks),
+            "frames": len(reload.buffered) if ready else 0,
+            "look-ups": len(reload._found) if ready else 0,
+        }
+        self._none_kept(f"worker {client.number}", kept)
+
+    def _none_kept(self, who: str, kept: dict[str, int]) -> None:
+        for what, count in kept.items():
+            if count > 0:
+                self.violated("bounded memory", f"{who} keeps {int(count)} {what}")
+
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def check_quiet(self) -> None:
@@ -322,9 +402,12 @@ class Invariants:
         worker = engine.worker(workspace, client.sid)
         record = WorkerFields._schema.read(payloads.worker(worker))
         index, known = WorkerFields._schema.index, client.worker._record
-        # Not the version: the service counts it with each reservation without sending it, so the client counts along,
-        # and cannot know which of the two came first where a reservation was created while the lists were read.
-        for name in ("activity_sid", "activity_name", "available", "attributes", "friendly_name"):
+        names = ["activity_sid", "activity_name", "available", "attributes", "friendly_name"]
+        # The service counts the version with each reservation without sending it, so the client counts along. It cannot
+        # know which of the two came first where a reservation was created while the lists were read.
+        if client.version_is_exact:
+            names.append("version")
+        for name in names:
             if known[index[name]] != record[index[name]]:
                 self.violated(
                     "equal",
@@ -365,9 +448,7 @@ class Invariants:
             "kept frames": len(connection._session._reload.buffered),
             "backlog": connection.dispatcher.backlog,
         }
-        for what, count in left.items():
-            if count:
-                self.violated("bounded memory", f"worker {client.number} keeps {count} {what}")
+        self._none_kept(f"worker {client.number}", left)
 
     def _check_service(self) -> None:
         machine = self._world.service

@@ -22,6 +22,7 @@ from twilio_taskrouter_worker._bridge.states import State
 from twilio_taskrouter_worker._bridge.token_life import TokenLife
 from twilio_taskrouter_worker.local.engine.core.schedule import Schedule
 from twilio_taskrouter_worker.local.server.commits import Committer, OpenSessions
+from twilio_taskrouter_worker.local.server.events.frames import Kind
 from twilio_taskrouter_worker.local.server.events.sessions import Session as ServerSession
 from twilio_taskrouter_worker.local.server.events.sessions import Sessions
 from twilio_taskrouter_worker.local.server.service import Service
@@ -172,9 +173,17 @@ def missed_acceptance(original: Any) -> Any:
     return lambda before, after: [event for event in original(before, after) if event != "accepted"]
 
 
-@_mutation(resync, "_created", "a reservation is announced by the event though it was there at ready")
-def announced_and_listed(original: Any) -> Any:
-    return lambda messages: frozenset()
+@_mutation(resync._Taking, "__init__", "what is there at the first ready is announced as well")
+def first_lists_announced(original: Any) -> Any:
+    def init(self: Any, state: Any, now: float, quiet: bool) -> None:
+        original(self, state, now, False)
+
+    return init
+
+
+@_mutation(Mirror, "count_version", "the worker's version falls behind with each reservation")
+def version_not_counted(original: Any) -> Any:
+    return lambda self: None
 
 
 @_mutation(Mirror, "end", "a repeated creation of what has ended is announced")
@@ -327,7 +336,7 @@ def events_out_of_order(original: Any) -> Any:
     def pump(self: Any) -> None:
         for item in [each for each in self.queue if each[0].released]:
             self.queue.remove(item)
-            self.write(None, item[1])
+            self.write(Kind.EVENT, item[1])
 
     return pump
 

@@ -13,6 +13,7 @@ from twilio_taskrouter_worker._bridge.http import Answer, HttpFailure, HttpTimeo
 
 if TYPE_CHECKING:
     from .client import SimulatedCall, SimulatedSocket
+    from .service import Began
     from .world import World
 
 __all__ = ["SLOWEST", "Conditions", "Exchange", "Link", "Network"]
@@ -42,6 +43,14 @@ class Conditions:
             self._strength[kind] = strength
         else:
             self._strength.pop(kind, None)
+
+    def lasts(self, kind: str) -> bool:
+        """Whether a disturbance goes on; counts nothing.
+
+        Args:
+            kind: which one.
+        """
+        return kind in self._strength
 
     def clear(self) -> None:
         """End all of them."""
@@ -76,6 +85,13 @@ class Link:
         """Nothing arrives any more, and neither side knows."""
         self.gone: Callable[[], None] = lambda: None
         """Called when the service notices that the client is gone."""
+        self.began: Began | None = None
+        """The service's state in the moment in which it opened the session."""
+
+    @property
+    def behind(self) -> float:
+        """Seconds until all that is under way to the client has arrived."""
+        return self._last_arrival - self._world.scheduler.now
 
     # -- the service's side: a transport -----------------------------------------------------------------------------
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
 
+import attrs
 from websocket import WebSocketBadStatusException
 
 from twilio_taskrouter_worker._bridge.http import Answer
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from .client import SimulatedCall, SimulatedSocket
     from .world import World
 
-__all__ = ["Loop", "ServiceMachine"]
+__all__ = ["Began", "Loop", "ServiceMachine"]
 
 NO_CREDENTIALS: dict[str, str | None] = dict.fromkeys(
     ("account_sid", "auth_token", "signing_key_sid", "signing_key_secret")
@@ -36,6 +38,41 @@ LASTING = 36000
 """Seconds that the tokens of the healed system are valid."""
 REPEATED_LATEST = 3.0
 """Seconds after which a frame is repeated at most: clients remember what ended for 5 s."""
+QUICK = 0.1
+"""Seconds for which a connection may be behind when a frame is repeated, for the same reason."""
+
+
+@attrs.frozen
+class Began:
+    """The service's state of a worker in the moment in which a session of it opened."""
+
+    process: Loop
+    """Another process may have lost what was not committed by then."""
+    at: float
+    reservations: dict[str, int]
+    """The versions of its open reservations."""
+    worker_version: int
+
+
+class RecordedSession(Session):
+    """A session that knows in which order its frames were queued."""
+
+    __slots__ = ("unsent",)
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        self.unsent: deque[bytes] = deque()
+        self.queue = _Queue(self.unsent)
+
+
+class _Queue(deque[tuple[Batch, bytes]]):
+    def __init__(self, unsent: deque[bytes]) -> None:
+        super().__init__()
+        self._unsent = unsent
+
+    def append(self, item: tuple[Batch, bytes]) -> None:
+        self._unsent.append(item[1])
+        super().append(item)
 
 
 class _Done:
@@ -248,7 +285,7 @@ class ServiceMachine:
             grant, worker_sid = _admit(service, query["token"][0], close_others=close_others)
         except Rejected as refusal:
             return WebSocketBadStatusException("", refusal.status, resp_body=dumps(refusals.body(refusal)))
-        session = Session(
+        session = RecordedSession(
             grant.workspace_sid,
             worker_sid,
             link,
@@ -264,13 +301,46 @@ class ServiceMachine:
 
         link.gone = gone
         loop.run(lambda: service.open_session(session, close_others=close_others))
+        link.began = self.began(worker_sid)
         return None
+
+    def began(self, worker_sid: str) -> Began:
+        """Return the state of a worker as of now.
+
+        Args:
+            worker_sid: the worker.
+        """
+        engine, workspace = self.engine, self.workspace_sid
+        views = engine.reservation_views(workspace, worker_sid, active=True)
+        return Began(
+            self._loop,
+            self.service.clock.now(),
+            {view.reservation.sid: view.reservation.version for view in views},
+            engine.worker(workspace, worker_sid).version,
+        )
+
+    def is_running(self, process: Loop) -> bool:
+        """Return whether a process is the present one.
+
+        Args:
+            process: its loop.
+        """
+        return self.up and process is self._loop
 
     def _way(self, session: Session, kind: Kind, frame: bytes) -> None:
         session.transmit(frame)
+        if kind is not Kind.EVENT:
+            return
         world = self._world
-        if kind is Kind.EVENT and world.conditions.strikes("repeated frames"):
-            self._loop.call_later(world.source.uniform(0.0, REPEATED_LATEST), lambda: session.transmit(frame))
+        if cast("RecordedSession", session).unsent.popleft() is not frame:
+            world.invariants.violated("order", f"the service sends {frame[:80]!r} before an earlier event")
+
+        def repeat() -> None:
+            if not world.conditions.lasts("slow network") and cast("Link", session.wire).behind < QUICK:
+                session.transmit(frame)
+
+        if world.conditions.strikes("repeated frames"):
+            self._loop.call_later(world.source.uniform(0.0, REPEATED_LATEST), repeat)
 
     # -- the tunnel --------------------------------------------------------------------------------------------------
 

@@ -75,8 +75,11 @@ class Users:
     def _offered(self, client: Client, reservation: Reservation) -> None:
         reservation.on("timeout", self._note(client))
         reservation.on("completed", self._note(client))
-        if self._world.source.random() < 0.85:
+        chance = self._world.source.random()
+        if chance < 0.85:
             self._think(client, lambda: self._accept(client, reservation))
+        elif chance < 0.92 and self._world.working:
+            self._try(reservation.reject)
 
     def _note(self, client: Client) -> Callable[[Reservation], None]:
         def ended(reservation: Reservation) -> None:

@@ -35,6 +35,8 @@ HEALING = 260.0
 """Seconds from the end of all faults until all must be well: the longest pauses of clients have passed by then."""
 STEPS_PER_HOUR = 50_000
 """More steps per worker than this mean that something runs in circles."""
+MEMORY_INTERVAL = 60.0
+"""Seconds between two checks of what clients and service keep."""
 QUIET_STEPS = 400
 """How often half a second more is given to messages that are still under way."""
 
@@ -121,6 +123,7 @@ class World:
         )
 
     def _run(self) -> None:
+        self._watch_memory()
         self.scheduler.run(self.plan.seconds, self._check)
         self._heal()
         self.scheduler.run(self.scheduler.now + HEALING, self._check)
@@ -133,6 +136,10 @@ class World:
             self.invariants.violated("converges", "messages are still under way, though all is healed")
         self.invariants.check_quiet()
         self._check()
+
+    def _watch_memory(self) -> None:
+        self.invariants.check_memory()
+        self.scheduler.after(MEMORY_INTERVAL, self._watch_memory)
 
     def _check(self) -> None:
         if self.scheduler.steps > self._most_steps:

@@ -147,12 +147,14 @@ class Mirror:
         Returns:
             Whether it was replaced.
         """
-        version = _WORKER["version"]
-        old = self.record is not None and record[version] < self.record[version]
-        if old and self.worker_trust.in_versions:
+        at, trusted = _WORKER["version"], self.worker_trust.in_versions
+        if trusted and self.record is not None and record[at] < self.record[at]:
             return False
-        # What the service sent replaces what was counted.
-        self.record = self.public_record = record
+        self.record, counted = record, self.public_record
+        if trusted and counted is not None and record[at] < counted[at]:
+            # An answer that is late: the changes that were counted since then came after it.
+            record = (*record[:at], counted[at], *record[at + 1 :])
+        self.public_record = record
         return True
 
     def read_worker(self, payload: object) -> Record:

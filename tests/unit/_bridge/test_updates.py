@@ -105,6 +105,18 @@ def test_a_late_answer_does_not_go_back(client: Client, service: Service) -> Non
     assert client.worker.attributes == {"n": 2}
 
 
+def test_a_late_answer_takes_back_no_counted_version(client: Client, service: Service) -> None:
+    """The version counts on with a reservation, whose event may come before the answer of an earlier call."""
+    event = service.set_activity("Break")
+    answer = copy(service.worker)
+    client.hear(event, service.create())
+    counted = client.worker.version
+    client.state.worker_answered(answer)
+    assert (client.worker.activity_name, client.worker.version) == ("Break", counted)
+    client.hear(service.set_attributes(a=1))
+    assert client.worker.version == str(service.worker["version"])
+
+
 def test_an_event_behind_an_answer(client: Client, service: Service) -> None:
     """An event that an answer has overtaken still fires, and the newer state stays."""
     event = service.set_attributes(n=1)
