@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twilio_taskrouter_worker.local.engine import Engine, commands
+from twilio_taskrouter_worker.local.engine.events import ReservationEvent
 
 LANGUAGES = ("en", "es", "de")
 SKILLS = ("sales", "support", "billing", "returns", "vip")
@@ -86,8 +87,8 @@ class Shop:
     def do(self, command: commands.Command) -> Any:
         """Apply a command; accept what is offered by the way."""
         outcome = self.engine.apply(command, self.now)
-        offers = [event.reservation for event in outcome.events if event.type == "reservation.created"]
-        self.offers = [offer for offer in offers if offer is not None]
+        offers = (event for event in outcome.events if isinstance(event, ReservationEvent))
+        self.offers = [event.reservation for event in offers if event.type == "reservation.created"]
         return outcome.result
 
     def create(self, command: Any, **fields: Any) -> Any:

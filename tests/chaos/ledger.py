@@ -34,6 +34,7 @@ from typing import Any
 from tests.tools.seams import service_of
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.engine import Event, Outcome, Rejected, commands
+from twilio_taskrouter_worker.local.engine.events import ReservationEvent, TaskEvent
 from twilio_taskrouter_worker.local.server.service import Service
 
 ENDINGS = ("completed", "rejected", "timeout", "canceled", "rescinded")
@@ -116,7 +117,8 @@ def tap(service: Service, opened: Callable[[Hashable, str], None], happened: Cal
         open_session(session, close_others=close_others)
 
     def fact_of(event: Event) -> Fact:
-        task, reservation = event.task, event.reservation
+        task = event.task if isinstance(event, TaskEvent) else None
+        reservation = event.reservation if isinstance(event, ReservationEvent) else None
         sessions = [session for sid in event.recipients for session in service.sessions.of(sid)]
         return Fact(
             event.type,

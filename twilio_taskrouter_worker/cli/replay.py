@@ -216,12 +216,13 @@ def _short(time: str) -> str:
 
 def _life(kept: KeptFile, until: int, sid: str) -> Iterator[dict[str, Any]]:
     """Iterate over the events that concern a task."""
+    from twilio_taskrouter_worker.local.engine.events import TaskEvent
     from twilio_taskrouter_worker.local.moments import actor, describe
 
     first, last = kept.span(sid)
     for step in kept.steps(min(first, until), min(last, until)):
         for event in step.events:
-            if sid == getattr(event.task, "sid", None) or sid == getattr(event.reservation, "task_sid", None):
+            if isinstance(event, TaskEvent) and event.task.sid == sid:
                 yield {
                     "number": step.number,
                     "time": datetime.fromtimestamp(event.at, timezone.utc).isoformat(timespec="milliseconds"),
@@ -234,15 +235,17 @@ def _life(kept: KeptFile, until: int, sid: str) -> Iterator[dict[str, Any]]:
 
 def _why(event: Event) -> str | None:
     """Return the reason that an event has, or None."""
+    from twilio_taskrouter_worker.local.engine.events import ReservationEvent, TaskEvent
+
     data = event.data
     if event.type == "workflow.target-matched":
         filter, target = data.get("filter_expression") or data.get("filter"), data.get("target_expression")
         return f"{filter}; target {target}" if target else str(filter)
     if event.type == "task-queue.moved":
         return str(data.get("target_changed_reason"))
-    if event.reservation is not None and event.reservation.canceled_reason_code is not None:
+    if isinstance(event, ReservationEvent) and event.reservation.canceled_reason_code is not None:
         return f"reason code {event.reservation.canceled_reason_code}"
-    if event.type.startswith("task.") and event.task is not None and event.task.final:
+    if isinstance(event, TaskEvent) and event.type.startswith("task.") and event.task.final:
         return event.task.reason
     reason = data.get("re_evaluated_reason")
     return None if reason is None else str(reason)

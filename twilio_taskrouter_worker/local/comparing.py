@@ -12,6 +12,7 @@ import attrs
 
 from .._display.tables import Table
 from .engine import Engine, Event, model
+from .engine.events import ReservationEvent, TaskEvent
 from .journal import Place, walk
 from .moments import View
 from .time_machine import TimeMachine
@@ -251,12 +252,12 @@ class _Courses:
         return course
 
     def _note(self, event: Event) -> None:
-        if event.task is None:
+        if not isinstance(event, TaskEvent):
             return
         course = self._course(event.task)
-        reservation = event.reservation
-        if reservation is None or not event.type.startswith("reservation."):
+        if not isinstance(event, ReservationEvent):
             return
+        reservation = event.reservation
         if event.type == "reservation.accepted":
             course.worker = reservation.worker_name
             if course.wait is None:

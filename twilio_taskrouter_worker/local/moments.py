@@ -11,6 +11,7 @@ import attrs
 
 from ..errors import StateError
 from .engine import Engine, Event, Rejected, commands
+from .engine.events import QueueStepEvent, ReservationEvent, WorkerEvent
 from .journal import Place, Step, walk
 from .reading import WorkspaceReading, refused
 from .server.events import event_fields
@@ -21,7 +22,6 @@ T = TypeVar("T")
 
 _BLOCK: Final = 250
 """How many moments are made at once when single ones are asked for."""
-_RECORDS: Final = ("task", "reservation", "worker", "queue", "workflow", "transfer", "activity", "task_channel")
 
 
 @attrs.frozen(kw_only=True)
@@ -164,7 +164,7 @@ def moment_of(step: Step, source: object = None) -> Moment:
         source: identifies the journal.
     """
     command = step.entry.command
-    sids = [*_sids_of_command(command), *(sid for event in step.events for sid in _sids(event))]
+    sids = [*_sids_of_command(command), *(record.sid for event in step.events for record in event.records())]
     return Moment(
         number=step.number,
         time=datetime.fromtimestamp(step.entry.now, timezone.utc),
@@ -201,10 +201,10 @@ def describe(event: Event) -> str:
         event: the event.
     """
     text = event_fields.description(event)
-    if event.type.startswith("reservation.") and event.reservation is not None:
+    if isinstance(event, ReservationEvent):
         text = f"{text} for {event.reservation.worker_name}"
-    elif event.type == "task-queue.entered" and event.task is not None and event.task.task_queue_friendly_name:
-        text = f"Task {event.task.sid} entered the queue {event.task.task_queue_friendly_name}"
+    elif isinstance(event, QueueStepEvent) and event.type == "task-queue.entered":
+        text = f"Task {event.task.sid} entered the queue {event.queue.friendly_name}"
     return text
 
 
@@ -218,7 +218,7 @@ def _what(step: Step) -> str:
 
 def _worker_name(step: Step, sid: str) -> str:
     for event in step.events:
-        if event.worker is not None and event.worker.sid == sid:
+        if isinstance(event, (WorkerEvent, ReservationEvent)) and event.worker.sid == sid:
             return event.worker.friendly_name
     home = step.engine.workspace_of(sid)
     return sid if home is None else step.engine.worker(home, sid).friendly_name
@@ -229,12 +229,3 @@ def _sids_of_command(command: commands.Command) -> Iterator[str]:
         value = getattr(command, name, None)
         if isinstance(value, str):
             yield value
-
-
-def _sids(event: Event) -> Iterator[str]:
-    for name in _RECORDS:
-        record = getattr(event, name)
-        if record is not None:
-            yield record.sid
-    if event.reservation is not None:
-        yield event.reservation.worker_sid

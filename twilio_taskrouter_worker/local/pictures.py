@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from .._display.tables import Description, Table, moment, table_of
 from .._display.timeline import Bar, Lane, Timeline
 from .engine import Event, model
+from .engine.events import ReservationEvent, TaskEvent, WorkerEvent
 
 __all__ = ["LATEST", "panel", "timeline"]
 
@@ -73,19 +74,18 @@ class _Drawing:
 
     def add(self, event: Event) -> None:
         """Take an event into account."""
-        if event.type in _PHASES:
+        if isinstance(event, ReservationEvent):
             self._reservation(event)
-        elif event.type == "task.created" and event.task is not None:
-            self._wait(event.task, event.at)
-        elif event.type in ("task.canceled", "task.completed", "task.deleted", "task.system-deleted"):
-            assert event.task is not None
-            self._close(event.task.sid, event.at, event.task.assignment_status)
-        elif event.type in ("worker.created", "worker.activity.update"):
+        elif isinstance(event, TaskEvent):
+            if event.type == "task.created":
+                self._wait(event.task, event.at)
+            elif event.type in ("task.canceled", "task.completed", "task.deleted", "task.system-deleted"):
+                self._close(event.task.sid, event.at, event.task.assignment_status)
+        elif isinstance(event, WorkerEvent) and event.type in ("worker.created", "worker.activity.update"):
             self._activity(event)
 
-    def _reservation(self, event: Event) -> None:
+    def _reservation(self, event: ReservationEvent) -> None:
         reservation, task = event.reservation, event.task
-        assert reservation is not None and task is not None
         phase, sid = _PHASES[event.type], reservation.sid
         self._begin_at(event.at)
         outcome = "" if phase is not None else event.type.partition(".")[2]
@@ -105,9 +105,8 @@ class _Drawing:
         self._begin_at(at)
         self._open[task.sid] = ("", at, "waiting", _short(task.sid), f"waiting: {task.sid}")
 
-    def _activity(self, event: Event) -> None:
+    def _activity(self, event: WorkerEvent) -> None:
         worker = event.worker
-        assert worker is not None
         self._names.setdefault(worker.sid, worker.friendly_name)
         before = self._activities.get(event.data.get("previous_activity_sid", ""))
         if worker.sid not in self._changed and before is not None and not before.available:
@@ -183,6 +182,8 @@ def panel(
 
 
 def _described(event: Event) -> tuple[str, str, str]:
-    names = [event.worker.friendly_name] if event.worker is not None else []
-    sids = [each.sid for each in (event.task, event.reservation) if each is not None]
+    names = [event.worker.friendly_name] if isinstance(event, (WorkerEvent, ReservationEvent)) else []
+    sids = [event.task.sid] if isinstance(event, TaskEvent) else []
+    if isinstance(event, ReservationEvent):
+        sids.append(event.reservation.sid)
     return moment(event.at), event.type, " ".join([*names, *sids])

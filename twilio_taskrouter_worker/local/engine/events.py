@@ -3,11 +3,14 @@
 An event goes to the websocket sessions of its ``recipients`` if its type is one of :data:`BRIDGE_EVENTS`; every event
 belongs in the workspace's event log and is a candidate for webhooks. The snapshots in an event are of one moment: after
 the whole change that caused it, and before the routing that the change makes possible.
+
+Each family of types has a class with its snapshots, so that a reader asks once for the family (``isinstance``) and then
+has them all. Only the queue, the channel and the transfers can be missing, where there is none at that moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -15,6 +18,7 @@ import attrs
 
 from .model import (
     Activity,
+    Record,
     Reservation,
     Task,
     TaskChannel,
@@ -98,34 +102,25 @@ LOG_EVENTS: Final = BRIDGE_EVENTS | {
 NO_DATA: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@attrs.frozen(slots=False, kw_only=True)
+Configuration = Workspace | Activity | TaskChannel | TaskQueue | Workflow
+
+
+# A dict and not slots: the initializer of a frozen class then writes the dict at once, field by field, where slots
+# would cost a call for each. The engine makes several events with each command.
+@attrs.frozen(slots=False)
 class Event:
-    """One event, with snapshots of the records it concerns."""
+    """One event: what all families have. Only the families below are made, each with the records that it has."""
 
     type: str
+    """One of :data:`LOG_EVENTS`."""
     at: float
     """Unix seconds: the time of the command, or the due time of the timer that caused it."""
     sequence: int
     """Grows by one with every event of the engine."""
     workspace_sid: str
-    recipients: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Sids of the workers whose sessions receive it, in order."""
-    workspace: Workspace | None = None
-    activity: Activity | None = None
-    worker: Worker | None = None
-    channel: WorkerChannel | None = None
-    task_channel: TaskChannel | None = None
-    queue: TaskQueue | None = None
-    workflow: Workflow | None = None
-    task: Task | None = None
-    reservation: Reservation | None = None
-    task_transfer: Transfer | None = None
-    """In a reservation event: the transfer that made the reservation."""
-    active_outgoing_task_transfer: Transfer | None = None
-    """In a reservation event: the open transfer started from the reservation."""
-    transfer: Transfer | None = None
-    """In a ``task.transfer-…`` event: the transfer."""
-    data: Mapping[str, Any] = NO_DATA
+    data: Mapping[str, Any] = attrs.field(default=NO_DATA, kw_only=True)
     """Further facts, which depend on the type.
 
     * ``worker.activity.update``: ``previous_activity_sid``, ``previous_activity_name``, ``time_in_previous_activity``
@@ -149,19 +144,107 @@ class Event:
         """Whether the event is sent to websocket sessions."""
         return bool(self.recipients) and self.type in BRIDGE_EVENTS
 
+    @property
+    def subject(self) -> Record:
+        """The record that the event is about, which the event log names as its resource."""
+        raise NotImplementedError
 
-_OPTIONAL: Final = tuple(field.name for field in attrs.fields(Event) if field.default is not attrs.NOTHING)
-for _name in _OPTIONAL:
-    # Absent fields read as the class attribute set here, so that an event costs only the fields it has.
-    setattr(Event, _name, attrs.fields_dict(Event)[_name].default)
+    def records(self) -> Iterator[Record]:
+        """Iterate over all snapshots that the event has."""
+        return (value for value in vars(self).values() if isinstance(value, Record))
 
 
-def made(fields: dict[str, Any]) -> Event:
-    """Return an event with these fields, bypassing its initializer, since the engine makes several with each command.
+@attrs.frozen(slots=False)
+class ConfigurationEvent(Event):
+    """``workspace.…``, ``activity.…`` and ``task-channel.…``, and the changes of a task queue or workflow itself."""
 
-    Args:
-        fields: by name, the required ones included. The event takes ownership of the dict.
-    """
-    event = object.__new__(Event)
-    object.__setattr__(event, "__dict__", fields)
-    return event
+    record: Configuration
+
+    @property
+    def subject(self) -> Configuration:
+        """The record that was changed."""
+        return self.record
+
+
+@attrs.frozen(slots=False)
+class WorkerEvent(Event):
+    """``worker.…``."""
+
+    worker: Worker
+
+    @property
+    def subject(self) -> Worker:
+        """The worker."""
+        return self.worker
+
+
+@attrs.frozen(slots=False)
+class WorkerChannelEvent(WorkerEvent):
+    """``worker.capacity.update`` and ``worker.channel.availability.update``."""
+
+    channel: WorkerChannel
+
+
+@attrs.frozen(slots=False)
+class TaskEvent(Event):
+    """``task.…`` and ``reservation.failed``; also what every other event of a task has."""
+
+    task: Task
+    queue: TaskQueue | None
+    """The queue that the task is in, if any."""
+
+    @property
+    def subject(self) -> Record:
+        """The task."""
+        return self.task
+
+
+@attrs.frozen(slots=False)
+class TransferEvent(TaskEvent):
+    """``task.transfer-…``."""
+
+    transfer: Transfer
+
+
+@attrs.frozen(slots=False)
+class WorkflowStepEvent(TaskEvent):
+    """``workflow.…`` of a task on its way: entered, target-matched, timeout and skipped."""
+
+    workflow: Workflow
+
+    @property
+    def subject(self) -> Workflow:
+        """The workflow."""
+        return self.workflow
+
+
+@attrs.frozen(slots=False)
+class QueueStepEvent(TaskEvent):
+    """``task-queue.…`` of a task on its way: entered, moved and timeout."""
+
+    queue: TaskQueue
+    """The queue of the step."""
+
+    @property
+    def subject(self) -> TaskQueue:
+        """The queue of the step."""
+        return self.queue
+
+
+@attrs.frozen(slots=False)
+class ReservationEvent(TaskEvent):
+    """``reservation.…``, but for ``reservation.failed``."""
+
+    reservation: Reservation
+    worker: Worker
+    channel: WorkerChannel | None
+    """The worker's channel of the task; None if the worker has it no longer."""
+    task_transfer: Transfer | None
+    """The transfer that made the reservation, if one did."""
+    active_outgoing_task_transfer: Transfer | None
+    """The open transfer started from the reservation, if any."""
+
+    @property
+    def subject(self) -> Reservation:
+        """The reservation."""
+        return self.reservation

@@ -20,6 +20,7 @@ from .core.kernel import Kernel
 from .core.schedule import TimerKind
 from .core.state import QueueState, ReservationState, TaskState, TransferState, WorkerState
 from .core.workspace import WorkspaceState
+from .events import WorkerEvent
 from .index import idle, membership, waiting
 from .model import (
     ACCEPTED,
@@ -337,7 +338,7 @@ def emit_task_and_reservations(
     """
     if not kernel.rules.task_events_first:
         emit_ended(kernel, ws, reservations)
-    kernel.emit(type, ws, recipients, task=task.record)
+    kernel.emit_task(type, ws, task, recipients)
     if kernel.rules.task_events_first:
         emit_ended(kernel, ws, reservations)
 
@@ -359,7 +360,7 @@ def cancel_task(
     ended = end_open(kernel, ws, task)
     set_task_status(kernel, ws, task, CANCELED, reason=reason)
     if leaving is not None and task.workflow is not None:
-        kernel.emit(leaving, ws, task=task.record, workflow=task.workflow.record)
+        kernel.emit_workflow_step(leaving, ws, task, task.workflow)
     emit_task_and_reservations(kernel, ws, "task.canceled", task, recipients, ended)
 
 
@@ -399,7 +400,7 @@ def delete_task(kernel: Kernel, ws: WorkspaceState, task: TaskState, event: str)
     if not task.record.final:
         set_task_status(kernel, ws, task, COMPLETED if task.completed_any else CANCELED)
     emit_ended(kernel, ws, ended)
-    kernel.emit(event, ws, task=task.record)
+    kernel.emit_task(event, ws, task)
     remove_task(kernel, ws, task)
 
 
@@ -453,4 +454,4 @@ def emit_moved(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, before: 
         "previous_activity_name": before.activity_name,
         "time_in_previous_activity": kernel.now - before.date_status_changed,
     }
-    kernel.emit("worker.activity.update", ws, (before.sid,), worker=worker.record, data=data)
+    kernel.emit(WorkerEvent, "worker.activity.update", ws, recipients=(before.sid,), worker=worker.record, data=data)

@@ -19,6 +19,7 @@ from ..._log import LOCAL_EVENTS as events_log
 from ...errors import StoreError
 from ..clock import Clock
 from ..engine import Engine, Event, JournalEntry, Outcome, Rejected, commands, model
+from ..engine.events import ConfigurationEvent, WorkerEvent
 from .auth.tokens import Grant, SigningKey
 from .bridge.paging import Positions
 from .commits import Committer, OpenSessions
@@ -321,7 +322,7 @@ class Service:
                 self._queue(event, batch)
             self._note(event, context.actor_sid, context.address)
             self.webhooks.add(event, self._workspaces.get(event.workspace_sid), batch)
-            if event.type == "worker.deleted" and event.worker is not None:
+            if isinstance(event, WorkerEvent) and event.type == "worker.deleted":
                 # This applies SessionClosed for each session in the middle of this loop; the events of that are
                 # published at once, in a batch of their own.
                 self.sessions.close_worker(event.worker.sid, Close.WORKER_DELETED)
@@ -344,8 +345,8 @@ class Service:
         if events_log.isEnabledFor(logging.INFO):
             events_log.info("%s %s", event.type, event.sid)
         self.facts.note(event)
-        if event.workspace is not None:
-            self._workspaces[event.workspace_sid] = event.workspace
+        if isinstance(event, ConfigurationEvent) and isinstance(event.record, model.Workspace):
+            self._workspaces[event.workspace_sid] = event.record
         workspace = self._workspaces.get(event.workspace_sid)
         # As of the event: the log keeps showing this name after the workspace was renamed or deleted.
         name = "" if workspace is None else workspace.friendly_name

@@ -15,6 +15,7 @@ from twilio_taskrouter_worker.local.engine import (
     commands,
     model,
 )
+from twilio_taskrouter_worker.local.engine.events import ReservationEvent, TaskEvent, TransferEvent
 
 ACCOUNT = "AC" + "0" * 31 + "1"
 
@@ -167,6 +168,24 @@ class EngineDriver:
         found = [e for e in self.events if e.type == type and (worker is None or worker in e.recipients)]
         assert len(found) == 1, (type, self.types(worker))
         return found[0]
+
+    def task_event(self, type: str, worker: str | None = None) -> TaskEvent:
+        """Return the only one of the last events that has a type, which is about a task."""
+        event = self.event(type, worker)
+        assert isinstance(event, TaskEvent)
+        return event
+
+    def transfer_event(self, type: str, worker: str | None = None) -> TransferEvent:
+        """Return the only one of the last events that has a type, which is about a transfer."""
+        event = self.event(type, worker)
+        assert isinstance(event, TransferEvent)
+        return event
+
+    def reservation_event(self, type: str, worker: str | None = None) -> ReservationEvent:
+        """Return the only one of the last events that has a type, which is about a reservation."""
+        event = self.event(type, worker)
+        assert isinstance(event, ReservationEvent)
+        return event
 
     def replayed(self) -> Engine:
         """Return an engine that has applied the journal as it would be read from disk."""

@@ -6,9 +6,16 @@ from collections import Counter
 from typing import Any
 
 from tests.unit.local.engine.driver import ACCOUNT, EngineDriver
-from twilio_taskrouter_worker.local.engine import Engine, Event
+from twilio_taskrouter_worker.local.engine import Engine, Event, model
 from twilio_taskrouter_worker.local.engine.core.state import TaskState, WorkerState
 from twilio_taskrouter_worker.local.engine.core.workspace import WorkspaceState
+from twilio_taskrouter_worker.local.engine.events import (
+    RESERVATION_EVENTS,
+    TRANSFER_EVENTS,
+    ReservationEvent,
+    TaskEvent,
+    TransferEvent,
+)
 from twilio_taskrouter_worker.local.engine.index import waiting as pending
 from twilio_taskrouter_worker.local.engine.index.idle import free, percentage
 from twilio_taskrouter_worker.local.engine.routing import matching
@@ -135,13 +142,13 @@ class History:
             self._check_event(event)
         newest: dict[str, Any] = {}
         for event in events:
-            newest.update({r.sid: r for r in (event.worker, event.task, event.reservation) if r is not None})
-        last = {e.reservation.sid: e for e in events if e.reservation is not None}
+            newest.update({record.sid: record for record in _versioned(event)})
+        last = {event.reservation.sid: event for event in events if isinstance(event, ReservationEvent)}
         for ws in engine._kernel.workspaces.values():
-            for sid, event in last.items():
+            for sid, latest in last.items():
                 if sid in ws.reservations:
-                    assert event.reservation == ws.reservations[sid].record
-                    if event.type == "reservation.created" and not ws.reservations[sid].task.record.ignore_capacity:
+                    assert latest.reservation == ws.reservations[sid].record
+                    if latest.type == "reservation.created" and not ws.reservations[sid].task.record.ignore_capacity:
                         _check_room(ws, ws.reservations[sid].worker, ws.reservations[sid].record.task_channel_sid)
             for records in (ws.workers, ws.tasks, ws.reservations):
                 for sid, state in records.items():
@@ -163,21 +170,25 @@ class History:
     def _check_event(self, event: Event) -> None:
         assert event.sequence == self.sequence + 1
         self.sequence = event.sequence
-        for record in (event.worker, event.task, event.reservation):
-            if record is not None:
-                self._grow(record.sid, record.version)
-        if event.type in ALLOWED:
-            assert event.reservation is not None and event.task is not None
+        for record in _versioned(event):
+            self._grow(record.sid, record.version)
+        # The class of an event follows from its type.
+        assert isinstance(event, ReservationEvent) == (event.type in RESERVATION_EVENTS), event.type
+        assert isinstance(event, TransferEvent) == (event.type in TRANSFER_EVENTS), event.type
+        if isinstance(event, ReservationEvent):
             status, tasks = ALLOWED[event.type]
             assert event.reservation.reservation_status == status
             assert event.task.assignment_status in tasks, event.type
             assert event.recipients == (event.reservation.worker_sid,)
         if event.type in TASK_STATUS:
-            assert event.task is not None and event.task.assignment_status in TASK_STATUS[event.type]
-        if event.type in TRANSFER_STATUS:
-            assert event.transfer is not None
+            assert isinstance(event, TaskEvent) and event.task.assignment_status in TASK_STATUS[event.type]
+        if isinstance(event, TransferEvent):
             assert event.transfer.transfer_status == TRANSFER_STATUS[event.type]
             assert event.recipients == (event.transfer.initiating_worker_sid,)
+
+
+def _versioned(event: Event) -> list[model.Worker | model.Task | model.Reservation]:
+    return [each for each in event.records() if isinstance(each, (model.Worker, model.Task, model.Reservation))]
 
 
 def _check_room(ws: WorkspaceState, worker: WorkerState, channel_sid: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.local.engine.driver import ACCOUNT, EngineDriver
 from twilio_taskrouter_worker.local.engine import Engine, JournalEntry, Rejected, Rules, commands
+from twilio_taskrouter_worker.local.engine.events import TaskEvent
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_timers_due_at_one_time_run_in_the_order_they_were_made(driver: EngineDr
     """Two tasks with one deadline end in the order of their creation."""
     tasks = [driver.task(timeout=50) for _ in range(3)]
     driver.advance(50)
-    assert [event.task.sid for event in driver.events if event.task] == tasks
+    assert [event.task.sid for event in driver.events if isinstance(event, TaskEvent)] == tasks
 
 
 def test_a_refusal_brings_the_events_of_the_timers_with_it(driver: EngineDriver) -> None:
@@ -101,7 +102,7 @@ def test_a_snapshot_does_not_move(driver: EngineDriver) -> None:
     """What was handed out stays as it was, whatever happens afterwards."""
     ann = driver.worker("Ann")
     task = driver.do("CreateTask")
-    event = driver.event("reservation.created")
+    event = driver.reservation_event("reservation.created")
     worker, channels = driver.worker_record(ann), driver.engine.channels(driver.ws, ann)
     kept = repr((task, event, worker, channels))
     driver.to(driver.pending(ann)[0], "accepted")
@@ -115,11 +116,11 @@ def test_events_are_numbered_and_know_who_hears_them(driver: EngineDriver) -> No
     """Sequence and sid are unique; events without recipients are for the log only."""
     ann = driver.worker("Ann")
     driver.task()
-    created, logged = driver.event("reservation.created"), driver.event("task.created")
+    created, logged = driver.reservation_event("reservation.created"), driver.task_event("task.created")
     assert created.sequence > logged.sequence and created.sid != logged.sid
     assert len(created.sid) == 34 and created.sid.startswith("EV")
     assert created.bridge and created.recipients == (ann,) and not logged.bridge
-    assert created.worker and created.worker.version == 1
+    assert created.worker.version == 1
 
 
 def test_a_replayed_journal_gives_the_same_digest(driver: EngineDriver) -> None:

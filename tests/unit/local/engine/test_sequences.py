@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.unit.local.engine.driver import EngineDriver
+from twilio_taskrouter_worker.local.engine.events import TaskEvent
 from twilio_taskrouter_worker.local.engine.expressions import WORKER, compile_expression
 
 
@@ -50,7 +51,7 @@ def test_1_alice_connects(driver: Setting) -> None:
 def test_2_a_task_reserves_the_idle_worker(idle: Setting) -> None:
     """A new task is offered at once, on the default channel and without routing target."""
     result = idle.do("CreateTask", attributes='{"selected_language":"es"}')
-    event = idle.event("reservation.created", idle.alice)
+    event = idle.reservation_event("reservation.created", idle.alice)
     assert result.assignment_status == "pending"
     assert event.reservation and event.task
     assert event.reservation.sid[:2] == "WR" and event.task.sid[:2] == "WT"
@@ -66,9 +67,9 @@ def test_3_accept(idle: Setting) -> None:
     reservation = idle.reservation(idle.pending(idle.alice)[0])
     answer = idle.to(reservation.sid, "accepted", if_match=reservation.version)
     assert (answer.reservation_status, answer.version) == ("accepted", reservation.version + 1)
-    event = idle.event("reservation.accepted", idle.alice)
+    event = idle.reservation_event("reservation.accepted", idle.alice)
     assert event.reservation == answer
-    assert event.task and event.task.assignment_status == "assigned"
+    assert event.task.assignment_status == "assigned"
 
 
 def test_4_wrap_up_and_complete_the_task(idle: Setting) -> None:
@@ -118,8 +119,8 @@ def test_8_reject(idle: Setting) -> None:
     first = idle.pending(idle.alice)[0]
     assert idle.to(first, "rejected").reservation_status == "rejected"
     assert idle.types(idle.alice) == ["reservation.rejected", "reservation.created"]
-    rejected = idle.event("reservation.rejected")
-    assert rejected.task and rejected.task.assignment_status == "pending"
+    rejected = idle.reservation_event("reservation.rejected")
+    assert rejected.task.assignment_status == "pending"
     assert idle.status(task) == "reserved"
     assert idle.pending(idle.alice) != [first]
 
@@ -132,12 +133,12 @@ def test_9_cancel_a_reserved_task(idle: Setting, reason: str | None) -> None:
     given = {} if reason is None else {"reason": reason}
     idle.do("UpdateTask", sid=task, assignment_status="canceled", **given)
     assert idle.types(idle.alice) == ["task.canceled", "reservation.canceled"]
-    canceled = idle.event("reservation.canceled")
-    assert canceled.reservation and canceled.reservation.sid == reservation
+    canceled = idle.reservation_event("reservation.canceled")
+    assert canceled.reservation.sid == reservation
     assert canceled.reservation.canceled_reason_code is None
-    assert canceled.task and canceled.task.assignment_status == "canceled"
-    told = idle.event("task.canceled").task
-    assert told and told.reason == reason
+    assert canceled.task.assignment_status == "canceled"
+    told = idle.task_event("task.canceled").task
+    assert told.reason == reason
 
 
 def test_10_capacity_three(idle: Setting) -> None:
@@ -174,10 +175,10 @@ def test_12_tasks_for_oneself_while_offline(driver: Setting) -> None:
 def test_13_attributes_of_a_reserved_task(driver: Setting) -> None:
     """New attributes replace the old ones entirely and make the version grow by exactly one."""
     task = driver.task({"a": 1, "b": 2}, routing_target=driver.alice)
-    before = driver.event("reservation.created").task
+    before = driver.reservation_event("reservation.created").task
     assert before
     answer = driver.do("UpdateTask", sid=task, attributes='{"c": 3}', if_match=before.version)
-    event = driver.event("task.updated", driver.alice)
+    event = driver.task_event("task.updated", driver.alice)
     assert event.task == answer
     assert (answer.assignment_status, answer.version) == ("reserved", before.version + 1)
     assert json.loads(answer.attributes) == {"c": 3}
@@ -207,8 +208,8 @@ def test_15_transfer_to_a_worker_who_rejects(idle: Setting) -> None:
     """Both see the transfer begin and fail; the task stays with the transferor."""
     task, reservation, transfer = _with_transfer(idle, idle.bob)
     assert idle.types(idle.alice) == ["task.transfer-initiated", "task.updated"]
-    created = idle.event("reservation.created", idle.bob)
-    assert created.task and created.task.assignment_status == "reserved"
+    created = idle.reservation_event("reservation.created", idle.bob)
+    assert created.task.assignment_status == "reserved"
     incoming = created.task_transfer
     assert incoming and incoming.sid == transfer
     assert (incoming.transfer_mode, incoming.transfer_type, incoming.transfer_status) == ("WARM", "WORKER", "initiated")
@@ -220,13 +221,13 @@ def test_15_transfer_to_a_worker_who_rejects(idle: Setting) -> None:
 
     idle.to(idle.pending(idle.bob)[0], "rejected")
     assert idle.types(idle.alice) == ["task.transfer-failed", "task.updated"]
-    updated = idle.event("task.updated").task
-    assert updated and updated.assignment_status == "assigned"
-    failed = idle.event("task.transfer-failed").transfer
-    assert failed and failed.transfer_failed_reason == "Transfer failed because the reservation was rejected"
-    rejected = idle.event("reservation.rejected", idle.bob)
+    updated = idle.task_event("task.updated").task
+    assert updated.assignment_status == "assigned"
+    failed = idle.transfer_event("task.transfer-failed").transfer
+    assert failed.transfer_failed_reason == "Transfer failed because the reservation was rejected"
+    rejected = idle.reservation_event("reservation.rejected", idle.bob)
     assert rejected.task_transfer and rejected.task_transfer.transfer_status == "failed"
-    assert rejected.task and rejected.task.assignment_status == "assigned"
+    assert rejected.task.assignment_status == "assigned"
     assert idle.pending(idle.bob) == []
 
 
@@ -236,11 +237,11 @@ def test_16_transfer_is_taken_back(idle: Setting) -> None:
     answer = idle.do("CancelTransfer", worker_sid=idle.alice, task_sid=task, sid=transfer)
     assert answer.transfer_status == "canceled"
     assert idle.types(idle.alice) == ["task.transfer-canceled", "task.updated"]
-    updated = idle.event("task.updated").task
-    assert updated and updated.assignment_status == "assigned"
-    canceled = idle.event("reservation.canceled", idle.bob)
+    updated = idle.task_event("task.updated").task
+    assert updated.assignment_status == "assigned"
+    canceled = idle.reservation_event("reservation.canceled", idle.bob)
     assert canceled.task_transfer and canceled.task_transfer.transfer_status == "canceled"
-    assert canceled.task and canceled.task.assignment_status == "assigned"
+    assert canceled.task.assignment_status == "assigned"
     refusal = idle.refused("CancelTransfer", worker_sid=idle.alice, task_sid=task, sid=transfer)
     assert refusal.status == 400
     assert refusal.message == f"Transfer {transfer} is already canceled . Cannot cancel transfer."
@@ -254,14 +255,14 @@ def test_17_transfer_to_the_queue_that_is_rejected(idle: Setting) -> None:
     first = idle.pending(idle.bob)[0]
     idle.to(first, "rejected")
     assert idle.types(idle.alice)[:2] == ["task.transfer-attempt-failed", "task.updated"]
-    attempt = idle.event("task.transfer-attempt-failed").transfer
-    assert attempt and attempt.transfer_status == "initiated"
+    attempt = idle.transfer_event("task.transfer-attempt-failed").transfer
+    assert attempt.transfer_status == "initiated"
     assert attempt.transfer_failed_reason == (
         "Transfer attempt failed on reservation reject because there are no more pending reservations"
     )
-    updated = next(event.task for event in idle.events if event.type == "task.updated")
-    assert updated and updated.assignment_status == "pending"
-    rejected = idle.event("reservation.rejected", idle.bob)
+    updated = next(e.task for e in idle.events if isinstance(e, TaskEvent) and e.type == "task.updated")
+    assert updated.assignment_status == "pending"
+    rejected = idle.reservation_event("reservation.rejected", idle.bob)
     assert rejected.task_transfer and rejected.task_transfer.transfer_status == "initiated"
     assert idle.pending(idle.bob) != [first] and idle.status(task) == "reserved"
 
@@ -305,7 +306,7 @@ def test_22_two_workers_at_once(idle: Setting) -> None:
     alice, bob = idle.pending(idle.alice)[0], idle.pending(idle.bob)[0]
     idle.to(bob, "accepted")
     assert idle.types(idle.bob) == ["reservation.accepted"]
-    rescinded = idle.event("reservation.rescinded", idle.alice)
-    assert rescinded.task and rescinded.task.assignment_status == "assigned"
+    rescinded = idle.reservation_event("reservation.rescinded", idle.alice)
+    assert rescinded.task.assignment_status == "assigned"
     assert idle.refused("UpdateReservation", sid=alice, reservation_status="accepted").status == 410
     assert idle.get(task).counter == 1

@@ -15,20 +15,21 @@ Timers go the same way: each is due at its own time, runs to its end, and is set
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec
 
 import attrs
 
 from .. import errors
-from ..events import NO_DATA, Event, made
+from ..events import NO_DATA, Event, ReservationEvent, TaskEvent, TransferEvent, WorkflowStepEvent
 from ..expressions import Semantics
-from ..model import Task
 from ..rules import Rules
 from .schedule import Schedule
 from .sids import SidSource
-from .state import ReservationState, TaskState, WorkerState
+from .state import ReservationState, TaskState, TransferState, WorkerState, WorkflowState
 from .workspace import WorkspaceState, find
+
+P = ParamSpec("P")
 
 
 class Kernel:
@@ -81,37 +82,72 @@ class Kernel:
 
     def emit(
         self,
+        family: Callable[Concatenate[str, float, int, str, P], Event],
         type: str,
         ws: WorkspaceState,
-        recipients: tuple[str, ...] = (),
-        *,
-        data: Mapping[str, Any] = NO_DATA,
-        **records: Any,
+        *args: P.args,
+        **fields: P.kwargs,
     ) -> None:
         """Record an event of the present time.
 
         Args:
-            type: one of ``events.LOG_EVENTS``.
+            family: the class of the event.
+            type: one of ``events.LOG_EVENTS``, of that family.
             ws: the workspace in whose event log it belongs.
-            recipients: sids of the workers whose sessions are notified.
-            data: further facts, which depend on the type of the event.
-            records: the snapshots of the records concerned, by their names in :class:`Event`. The queue of a task is
-                added.
+            args: further fields of the family: its snapshots, ``recipients`` and ``data``.
+            fields: the same by name, as all callers give them.
         """
-        task: Task | None = records.get("task")
-        # Nearly every event of a task needs its queue; callers name another one where it differs.
-        if task is not None and "queue" not in records and (queue := ws.queues.get(task.task_queue_sid or "")):
-            records["queue"] = queue.record
-        # The fields become the event's dict as they are (see events.made): no copy per event.
         self.event_count += 1
-        # The keywords of the call are a fresh dict, so the event may own it.
-        records["type"] = type
-        records["at"] = self.now
-        records["sequence"] = self.event_count
-        records["workspace_sid"] = ws.record.sid
-        records["recipients"] = recipients
-        records["data"] = data
-        self.events.append(made(records))
+        self.events.append(family(type, self.now, self.event_count, ws.record.sid, *args, **fields))
+
+    def emit_task(self, type: str, ws: WorkspaceState, task: TaskState, recipients: tuple[str, ...] = ()) -> None:
+        """Record an event of a task.
+
+        Args:
+            type: a ``task.*`` type, or ``reservation.failed``.
+            ws: the workspace of the task.
+            task: its present record becomes the snapshot.
+            recipients: sids of the workers whose sessions are notified.
+        """
+        record = task.record
+        self.emit(TaskEvent, type, ws, recipients=recipients, task=record, queue=ws.queue_of(record))
+
+    def emit_workflow_step(
+        self, type: str, ws: WorkspaceState, task: TaskState, workflow: WorkflowState, data: Mapping[str, Any] = NO_DATA
+    ) -> None:
+        """Record a step of a task in its workflow; it has no recipients.
+
+        Args:
+            type: a ``workflow.*`` type that is about a task.
+            ws: the workspace of the task.
+            task: its present record becomes the snapshot.
+            workflow: the workflow of the step.
+            data: further facts of the step.
+        """
+        record = task.record
+        self.emit(
+            WorkflowStepEvent, type, ws, data=data, task=record, queue=ws.queue_of(record), workflow=workflow.record
+        )
+
+    def emit_transfer(self, type: str, ws: WorkspaceState, transfer: TransferState) -> None:
+        """Record an event of a transfer; the worker who started it is the recipient.
+
+        Args:
+            type: a ``task.transfer-*`` type.
+            ws: the workspace of the transfer.
+            transfer: its present records become the snapshots.
+        """
+        initiator = transfer.initiator
+        task = initiator.task.record
+        self.emit(
+            TransferEvent,
+            type,
+            ws,
+            recipients=(initiator.record.worker_sid,),
+            task=task,
+            queue=ws.queue_of(task),
+            transfer=transfer.record,
+        )
 
     def emit_reservation(self, type: str, ws: WorkspaceState, reservation: ReservationState) -> None:
         """Record an event of a reservation; its worker is the recipient.
@@ -129,16 +165,18 @@ class Kernel:
         # Only the reservation that the open transfer was started from shows it as outgoing.
         if outgoing is not None and outgoing.initiator is not reservation:
             outgoing = None
-        data: dict[str, Any] = {}
+        data: Mapping[str, Any] = NO_DATA
         # Only the offer itself has the reason; later events of it do not.
         if type == "reservation.created":
             data = {"re_evaluated_reason": task.re_evaluated, **task.known_worker()}
         self.emit(
+            ReservationEvent,
             type,
             ws,
-            (record.worker_sid,),
+            recipients=(record.worker_sid,),
             data=data,
             task=task.record,
+            queue=ws.queue_of(task.record),
             reservation=record,
             worker=reservation.worker.record,
             # None if the task channel was deleted after the task had moved to another one.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from .. import errors
-from ..model import Activity, TaskChannel, TaskQueue, WorkerChannel, Workflow, Workspace
+from ..model import Activity, Task, TaskChannel, TaskQueue, WorkerChannel, Workflow, Workspace
 from .sids import canonical
 from .state import QueueState, ReservationState, TaskState, TransferState, WorkerState, WorkflowState
 
@@ -95,6 +95,15 @@ class WorkspaceState:
         for task in self.tasks.values():
             if getattr(task.record, f"{kind}_sid") == record.sid:
                 task.record = task.record.replaced(**{f"{kind}_friendly_name": record.friendly_name})
+
+    def queue_of(self, task: Task) -> TaskQueue | None:
+        """Return the queue that a task is in, or ended in; None: there is none, or it was deleted since.
+
+        Args:
+            task: the task.
+        """
+        queue = self.queues.get(task.task_queue_sid or "")
+        return None if queue is None else queue.record
 
     def _found(self, records: Mapping[str, T], kind: str, sid: str) -> T:
         """Return the record with this sid, or raise Rejected(404)."""

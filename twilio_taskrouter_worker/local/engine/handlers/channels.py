@@ -10,6 +10,7 @@ from ..core import checks
 from ..core.kernel import Kernel
 from ..core.state import WorkerState
 from ..core.workspace import WorkspaceState
+from ..events import ConfigurationEvent, WorkerChannelEvent
 from ..index import idle
 from ..model import TaskChannel, WorkerChannel
 from ..rules import BUILT_IN_CHANNELS
@@ -94,7 +95,7 @@ def create(kernel: Kernel, command: CreateTaskChannel) -> TaskChannel:
     if command.unique_name in ws.channel_names:
         raise errors.duplicate("TaskChannel", command.unique_name)
     record = make(kernel, ws, command.unique_name, command.friendly_name, command.channel_optimized_routing)
-    kernel.emit("task-channel.created", ws, task_channel=record)
+    kernel.emit(ConfigurationEvent, "task-channel.created", ws, record=record)
     return record
 
 
@@ -124,7 +125,7 @@ def update(kernel: Kernel, command: UpdateTaskChannel) -> TaskChannel:
         # The switch is part of every idle key of this channel.
         for worker in ws.workers.values():
             idle.refresh(kernel, ws, worker)
-    kernel.emit("task-channel.updated", ws, task_channel=record)
+    kernel.emit(ConfigurationEvent, "task-channel.updated", ws, record=record)
     return record
 
 
@@ -158,7 +159,7 @@ def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
     for worker in ws.workers.values():
         # The idle time over all channels may have been that of the deleted one.
         idle.refresh(kernel, ws, worker)
-    kernel.emit("task-channel.deleted", ws, task_channel=record)
+    kernel.emit(ConfigurationEvent, "task-channel.deleted", ws, record=record)
 
 
 def update_worker_channel(kernel: Kernel, command: UpdateWorkerChannel) -> WorkerChannel:
@@ -198,6 +199,7 @@ def update_worker_channel(kernel: Kernel, command: UpdateWorkerChannel) -> Worke
     idle.refresh(kernel, ws, worker, after.task_channel_sid)
     kernel.wake(ws, worker)
     data = {"previous_capacity": before.configured_capacity}
+    record = worker.record
     for type in types:
-        kernel.emit(type, ws, (worker.record.sid,), worker=worker.record, channel=after, data=data)
+        kernel.emit(WorkerChannelEvent, type, ws, recipients=(record.sid,), data=data, worker=record, channel=after)
     return after

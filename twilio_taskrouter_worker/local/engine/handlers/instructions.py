@@ -153,7 +153,7 @@ def _voice(
             task = reservation.task
             _connect(kernel, task, instruction)
             task.record = task.record.replaced(version=task.record.version + 1, date_updated=kernel.now)
-            kernel.emit("task.updated", ws, task.workers(), task=task.record)
+            kernel.emit_task("task.updated", ws, task, task.workers())
         return
     # No new version: to clients the reservation is pending as before, and being on hold is not visible.
     reservation.record = record.replaced(

@@ -11,6 +11,7 @@ from ..core.kernel import Kernel
 from ..core.sids import canonical, well_formed
 from ..core.state import QueueState
 from ..core.workspace import WorkspaceState
+from ..events import ConfigurationEvent
 from ..expressions import WORKER, Expression
 from ..index import membership, waiting
 from ..model import FIFO, LIFO, Activity, TaskQueue
@@ -78,7 +79,7 @@ def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
     # After the queue is registered, since membership is kept on both sides.
     for worker in ws.workers.values():
         membership.match(queue, worker)
-    kernel.emit("task-queue.created", ws, queue=record)
+    kernel.emit(ConfigurationEvent, "task-queue.created", ws, record=record)
     return record
 
 
@@ -144,11 +145,11 @@ def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
             if membership.match(queue, worker):
                 kernel.wake(ws, worker)
         # A new expression emits two events; the log has the special one first.
-        kernel.emit("task-queue.expression.updated", ws, queue=queue.record)
+        kernel.emit(ConfigurationEvent, "task-queue.expression.updated", ws, record=queue.record)
     # After queue.record was replaced, because order_key reads the new order there.
     if "task_order" in changes:
         waiting.reorder(ws, queue)
-    kernel.emit("task-queue.updated", ws, queue=queue.record)
+    kernel.emit(ConfigurationEvent, "task-queue.updated", ws, record=queue.record)
     return queue.record
 
 
@@ -198,7 +199,7 @@ def delete(kernel: Kernel, command: DeleteTaskQueue) -> None:
         worker.queues.pop(sid, None)
     del ws.queues[sid]
     del ws.queue_names[queue.record.friendly_name]
-    kernel.emit("task-queue.deleted", ws, queue=queue.record)
+    kernel.emit(ConfigurationEvent, "task-queue.deleted", ws, record=queue.record)
 
 
 def _on_somebodys_way(ws: WorkspaceState, queue_sid: str) -> bool:

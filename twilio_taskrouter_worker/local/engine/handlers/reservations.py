@@ -143,9 +143,9 @@ def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) ->
     emit_ended(kernel, ws, rescinded)
     if transfer is not None:
         transferor = (transfer.initiator.record.worker_sid,)
-        kernel.emit("task.transfer-completed", ws, transferor, task=task.record, transfer=transfer.record)
+        kernel.emit_transfer("task.transfer-completed", ws, transfer)
         if kernel.rules.task_updated_on_transfer:
-            kernel.emit("task.updated", ws, transferor, task=task.record)
+            kernel.emit_task("task.updated", ws, task, transferor)
     queue = task.queue.record if task.queue is not None else None
     if not ws.record.multi_task_enabled and queue is not None and queue.assignment_activity_sid is not None:
         # Last: the activity is a consequence of the acceptance, and emits an event of its own.
@@ -363,8 +363,8 @@ def _transfer_failed(
     transferor = (transfer.initiator.record.worker_sid,)
     fallback = fall_back(kernel, ws, transfer, TRANSFER_FAILED, _TRANSFER_REASONS[status])
     emit_ended(kernel, ws, [reservation])
-    kernel.emit("task.transfer-failed", ws, transferor, task=task.record, transfer=transfer.record)
-    kernel.emit("task.updated", ws, transferor, task=task.record)
+    kernel.emit_transfer("task.transfer-failed", ws, transfer)
+    kernel.emit_task("task.updated", ws, task, transferor)
     emit_fallback(kernel, ws, reservation, fallback)
 
 
@@ -379,7 +379,7 @@ def emit_fallback(kernel: Kernel, ws: WorkspaceState, reservation: ReservationSt
     """
     if status in TASK_FINAL:
         recipients = (reservation.record.worker_sid,)
-        kernel.emit(f"task.{status}", ws, recipients, task=reservation.task.record)
+        kernel.emit_task(f"task.{status}", ws, reservation.task, recipients)
 
 
 def _attempt_failed(
@@ -392,7 +392,7 @@ def _attempt_failed(
     transfer.record = transfer.record.replaced(transfer_failed_reason=reason, date_updated=kernel.now)
     set_task_status(kernel, ws, task, PENDING)
     emit_ended(kernel, ws, [reservation])
-    kernel.emit("task.transfer-attempt-failed", ws, transferor, task=task.record, transfer=transfer.record)
-    kernel.emit("task.updated", ws, transferor, task=task.record)
+    kernel.emit_transfer("task.transfer-attempt-failed", ws, transfer)
+    kernel.emit_task("task.updated", ws, task, transferor)
     # Back into the same queue: a transfer has no next step.
     kernel.place(ws, task)

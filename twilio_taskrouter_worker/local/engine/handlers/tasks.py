@@ -14,6 +14,7 @@ from ..core.sids import canonical, well_formed
 from ..core.state import QueueState, Route, TaskState, WorkflowState
 from ..core.workspace import WorkspaceState
 from ..errors import invalid
+from ..events import QueueStepEvent
 from ..expressions import TaskScope
 from ..index import idle, waiting
 from ..model import ACCEPTED, CANCELED, COMPLETED, PENDING, WRAPPING, Task, TaskChannel
@@ -122,7 +123,7 @@ def _begin(kernel: Kernel, ws: WorkspaceState, task: TaskState, queue: QueueStat
         task.sla_timer = kernel.schedule.at(due, TimerKind.RESERVATION_SLA, ws, task)
     if queue is not None:
         walk.enter_queue(kernel, task, queue, None)
-        kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record)
+        kernel.emit(QueueStepEvent, "task-queue.entered", ws, task=task.record, queue=queue.record)
     # The queue is entered first, as with a workflow, so that task.created shows it.
     walk.created(kernel, ws, task)
     kernel.place(ws, task)
@@ -251,7 +252,7 @@ def _change_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, wanted: 
     set_task_status(kernel, ws, task, COMPLETED, **changes)
     emit_task_and_reservations(kernel, ws, "task.completed", task, recipients, ended)
     # For the event log only, which has this event as well; it has no recipients.
-    kernel.emit("task.updated", ws, task=task.record)
+    kernel.emit_task("task.updated", ws, task)
     # Last, as with the completion of a single reservation.
     reservations.after_work(kernel, ws, ended)
 
@@ -299,7 +300,7 @@ def _change_data(
     # The task may be the first one on its new channel.
     idle.route(kernel, ws, task.record.task_channel_sid)
     # Before any routing, whose events follow from this change.
-    kernel.emit("task.updated", ws, task.workers(), task=task.record)
+    kernel.emit_task("task.updated", ws, task, task.workers())
     if not pending:
         return
     # New attributes may match another filter; new priority or channel only another place in the same step.
@@ -348,7 +349,7 @@ def miss_target(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     task.sla_timer = None
     cancel_task(kernel, ws, task, REASON_SLA)
     # No reservation was ever made; the event carries the task.
-    kernel.emit("reservation.failed", ws, (task.record.routing_target or "",), task=task.record)
+    kernel.emit_task("reservation.failed", ws, task, (task.record.routing_target or "",))
 
 
 def stay_too_long(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:

@@ -152,11 +152,11 @@ def _start(
         made = _into_queue(kernel, ws, task, to, changes)
     # From here on only events: initiated, the transferor's own, and last the new offers.
     transferor = (initiator.record.worker_sid,)
-    kernel.emit("task.transfer-initiated", ws, transferor, task=task.record, transfer=transfer.record)
+    kernel.emit_transfer("task.transfer-initiated", ws, transfer)
     if initiator.record.reservation_status == WRAPPING:
         kernel.emit_reservation("reservation.wrapup", ws, initiator)
     if kernel.rules.task_updated_on_transfer:
-        kernel.emit("task.updated", ws, transferor, task=task.record)
+        kernel.emit_task("task.updated", ws, task, transferor)
     matching.emit_created(kernel, ws, made)
 
 
@@ -215,7 +215,7 @@ def _take_back(kernel: Kernel, ws: WorkspaceState, transfer: TransferState) -> N
     # The pending reservations have ended, so the status follows from the transferor's alone.
     fallback = fall_back(kernel, ws, transfer, TRANSFER_CANCELED)
     transferor = (transfer.record.initiating_worker_sid,)
-    kernel.emit("task.transfer-canceled", ws, transferor, task=task.record, transfer=transfer.record)
-    kernel.emit("task.updated", ws, transferor, task=task.record)
+    kernel.emit_transfer("task.transfer-canceled", ws, transfer)
+    kernel.emit_task("task.updated", ws, task, transferor)
     emit_ended(kernel, ws, canceled)
     emit_fallback(kernel, ws, initiator, fallback)

@@ -10,6 +10,7 @@ from ..core import checks
 from ..core.kernel import Kernel
 from ..core.state import ReservationState, WorkerState
 from ..core.workspace import WorkspaceState
+from ..events import WorkerEvent
 from ..expressions import WorkerScope
 from ..index import idle, membership, waiting
 from ..model import PENDING, Activity, Worker
@@ -61,7 +62,7 @@ def create(kernel: Kernel, command: CreateWorker) -> Worker:
     membership.match_new_worker(ws, worker)
     idle.refresh(kernel, ws, worker)
     kernel.wake(ws, worker)
-    kernel.emit("worker.created", ws, worker=record)
+    kernel.emit(WorkerEvent, "worker.created", ws, worker=record)
     return record
 
 
@@ -131,7 +132,7 @@ def update(kernel: Kernel, command: UpdateWorker) -> Worker:
         # After the data, and before any event: both events show the complete change.
         move(kernel, ws, worker, activity, part_of_update=True)
     if changes:
-        kernel.emit("worker.attributes.update", ws, (before.sid,), worker=worker.record)
+        kernel.emit(WorkerEvent, "worker.attributes.update", ws, recipients=(before.sid,), worker=worker.record)
     if moving:
         emit_moved(kernel, ws, worker, before)
     reservations.reject_all(kernel, ws, rejected)
@@ -230,4 +231,4 @@ def delete(kernel: Kernel, command: DeleteWorker) -> None:
     kernel.woken.pop(worker, None)
     del ws.workers[record.sid]
     del ws.worker_names[record.friendly_name.casefold()]
-    kernel.emit("worker.deleted", ws, worker=record)
+    kernel.emit(WorkerEvent, "worker.deleted", ws, worker=record)

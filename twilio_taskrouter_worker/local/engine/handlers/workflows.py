@@ -11,6 +11,7 @@ from ..core.kernel import Kernel
 from ..core.plan import Plan
 from ..core.state import Route, WorkflowState
 from ..core.workspace import WorkspaceState
+from ..events import ConfigurationEvent
 from ..model import PENDING, Workflow
 from ..routing import walk
 from ..routing.configuration import compile_configuration
@@ -49,7 +50,7 @@ def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
     )
     ws.workflows[record.sid] = WorkflowState(record, plan)
     ws.workflow_names[name] = record.sid
-    kernel.emit("workflow.created", ws, workflow=record)
+    kernel.emit(ConfigurationEvent, "workflow.created", ws, record=record)
     return record
 
 
@@ -99,7 +100,7 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
             ws.renamed(ws.workflow_names, record.friendly_name, state.record, "workflow")
         # Tasks on their way keep the old plan until they are re-evaluated or end.
         state.plan = plan
-        kernel.emit("workflow.updated", ws, workflow=state.record)
+        kernel.emit(ConfigurationEvent, "workflow.updated", ws, record=state.record)
     # Also without any change: the flag alone routes pending tasks again.
     if command.re_evaluate_tasks:
         re_evaluate(kernel, ws, state)
@@ -150,4 +151,4 @@ def delete(kernel: Kernel, command: DeleteWorkflow) -> None:
     # Ended tasks keep the workflow's sid and name until they are purged.
     del ws.workflows[state.record.sid]
     del ws.workflow_names[state.record.friendly_name]
-    kernel.emit("workflow.deleted", ws, workflow=state.record)
+    kernel.emit(ConfigurationEvent, "workflow.deleted", ws, record=state.record)

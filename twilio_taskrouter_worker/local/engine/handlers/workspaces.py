@@ -19,6 +19,7 @@ from ..commands import (
 from ..core import checks
 from ..core.kernel import Kernel
 from ..core.workspace import WorkspaceState
+from ..events import ConfigurationEvent
 from ..index import idle, membership
 from ..model import FIFO, LIFO, Activity, Workspace
 from ..rules import (
@@ -77,13 +78,13 @@ def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
             timeout_activity_name=offline.friendly_name,
         )
     # Emitted after the activities exist, because its snapshot shows the default activity.
-    kernel.emit("workspace.created", ws, workspace=ws.record)
+    kernel.emit(ConfigurationEvent, "workspace.created", ws, record=ws.record)
     # The workspace comes first in the event log, although its activities had to exist before.
     for activity in made:
-        kernel.emit("activity.created", ws, activity=activity)
+        kernel.emit(ConfigurationEvent, "activity.created", ws, record=activity)
     for unique_name, friendly_name in BUILT_IN_CHANNELS:
         channel = channels.make(kernel, ws, unique_name, friendly_name)
-        kernel.emit("task-channel.created", ws, task_channel=channel)
+        kernel.emit(ConfigurationEvent, "task-channel.created", ws, record=channel)
     if template == "FIFO":
         _fifo(kernel, ws, made)
     return ws.record
@@ -150,7 +151,7 @@ def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
     # A worker with an open reservation may now have room for more.
     if "multi_task_enabled" in changes:
         idle.refresh_everybody(kernel, ws)
-    kernel.emit("workspace.updated", ws, workspace=ws.record)
+    kernel.emit(ConfigurationEvent, "workspace.updated", ws, record=ws.record)
     return ws.record
 
 
@@ -172,7 +173,7 @@ def delete(kernel: Kernel, command: DeleteWorkspace) -> None:
     for worker in ws.workers.values():
         kernel.schedule.cancel(worker.offline_timer)
     del kernel.workspaces[ws.record.sid]
-    kernel.emit("workspace.deleted", ws, workspace=ws.record)
+    kernel.emit(ConfigurationEvent, "workspace.deleted", ws, record=ws.record)
 
 
 def _make_activity(kernel: Kernel, ws: WorkspaceState, name: str, available: bool) -> Activity:
@@ -211,7 +212,7 @@ def create_activity(kernel: Kernel, command: CreateActivity) -> Activity:
     checks.room(ws.activities, kernel.rules.max_activities, "activities")
     name = _free_activity_name(ws, command.friendly_name)
     record = _make_activity(kernel, ws, name, command.available)
-    kernel.emit("activity.created", ws, activity=record)
+    kernel.emit(ConfigurationEvent, "activity.created", ws, record=record)
     return record
 
 
@@ -248,7 +249,7 @@ def update_activity(kernel: Kernel, command: UpdateActivity) -> Activity:
             membership.rematch(kernel, ws, worker, attributes=False, fields=False, activity=True)
             # Those of waiting tasks' targets too, whether or not a queue's does.
             kernel.wake(ws, worker)
-    kernel.emit("activity.updated", ws, activity=record)
+    kernel.emit(ConfigurationEvent, "activity.updated", ws, record=record)
     return record
 
 
@@ -279,4 +280,4 @@ def delete_activity(kernel: Kernel, command: DeleteActivity) -> None:
     if user is not None:
         raise errors.invalid(f"Activity {sid} cannot be deleted because it is {user}")
     del ws.activities[sid]
-    kernel.emit("activity.deleted", ws, activity=record)
+    kernel.emit(ConfigurationEvent, "activity.deleted", ws, record=record)

@@ -16,6 +16,7 @@ from ..core.plan import Filter, Plan, Target
 from ..core.schedule import TimerKind
 from ..core.state import QueueState, Route, TaskState
 from ..core.workspace import WorkspaceState
+from ..events import QueueStepEvent
 from ..expressions import TaskScope
 from ..index import waiting
 from ..model import PENDING
@@ -43,7 +44,7 @@ def start(kernel: Kernel, ws: WorkspaceState, task: TaskState, re_evaluated: str
     # No step of this walk has been passed yet.
     task.walked = 0.0
     data = {"re_evaluated_reason": task.re_evaluated}
-    kernel.emit("workflow.entered", ws, task=task.record, workflow=task.workflow.record, data=data)
+    kernel.emit_workflow_step("workflow.entered", ws, task, task.workflow, data)
     _next_filter(kernel, ws, task, 0, default_counts=True, skipped=False)
 
 
@@ -105,20 +106,20 @@ def _enter(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, 
     data: dict[str, Any] = {"re_evaluated_reason": task.re_evaluated, **task.known_worker()}
     # In this order, so that task.created shows the queue; the match refers to a task that exists.
     if task.fresh:
-        kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record, data=data)
+        kernel.emit(QueueStepEvent, "task-queue.entered", ws, task=task.record, queue=queue.record, data=data)
         created(kernel, ws, task)
         _matched(kernel, ws, task, filter, target)
     else:
         _matched(kernel, ws, task, filter, target)
         if before is None:
-            kernel.emit("task-queue.entered", ws, task=task.record, queue=queue.record, data=data)
+            kernel.emit(QueueStepEvent, "task-queue.entered", ws, task=task.record, queue=queue.record, data=data)
         # A step in the same queue moves nothing.
         elif before is not queue:
             data["previous_queue_sid"] = before.record.sid
             data["previous_queue_name"] = before.record.friendly_name
             data["previous_priority"] = priority_before
             data["target_changed_reason"] = task.re_evaluated
-            kernel.emit("task-queue.moved", ws, task=task.record, queue=queue.record, data=data)
+            kernel.emit(QueueStepEvent, "task-queue.moved", ws, task=task.record, queue=queue.record, data=data)
     if target.timeout is not None:
         due = kernel.now + target.timeout
         if kernel.rules.step_timeouts_by_age:
@@ -153,21 +154,16 @@ def target_changed(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
 
 def _matched(kernel: Kernel, ws: WorkspaceState, task: TaskState, filter: Filter, target: Target) -> None:
     assert task.workflow is not None
-    kernel.emit(
-        "workflow.target-matched",
-        ws,
-        task=task.record,
-        workflow=task.workflow.record,
-        data={
-            "filter": filter.label,
-            "filter_expression": filter.expression.text if filter.expression is not None else None,
-            "target": target.index,
-            "target_name": target.label,
-            "target_expression": target.expression.text if target.expression is not None else None,
-            "re_evaluated_reason": task.re_evaluated,
-            **task.known_worker(),
-        },
-    )
+    data = {
+        "filter": filter.label,
+        "filter_expression": filter.expression.text if filter.expression is not None else None,
+        "target": target.index,
+        "target_name": target.label,
+        "target_expression": target.expression.text if target.expression is not None else None,
+        "re_evaluated_reason": task.re_evaluated,
+        **task.known_worker(),
+    }
+    kernel.emit_workflow_step("workflow.target-matched", ws, task, task.workflow, data)
 
 
 def created(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
@@ -179,7 +175,7 @@ def created(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
         task: from now on its changes increase the version.
     """
     task.fresh = False
-    kernel.emit("task.created", ws, task=task.record)
+    kernel.emit_task("task.created", ws, task)
 
 
 def enter_queue(kernel: Kernel, task: TaskState, queue: QueueState, priority: int | None) -> None:
@@ -262,7 +258,7 @@ def expire_step(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
         AssertionError: the task is in no step.
     """
     assert task.step is not None and task.queue is not None
-    kernel.emit("task-queue.timeout", ws, task=task.record, queue=task.queue.record)
+    kernel.emit(QueueStepEvent, "task-queue.timeout", ws, task=task.record, queue=task.queue.record)
     task.re_evaluated = TARGET_TIMEOUT
     filter = _current(task)
     following = task.step.index + 1

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ...engine import Engine, Event, Rejected
+from ...engine.events import ReservationEvent, TaskEvent
 from ..events import event_fields
 from ..events.event_log import Entry, EventLog
 
@@ -39,7 +40,7 @@ def of_task(engine: Engine, log: EventLog, workspace_sid: str, task_sid: str) ->
 def _entries(log: EventLog, workspace_sid: str, task_sid: str) -> Iterator[Entry]:
     """Iterate over the events of a task, latest first."""
     for entry in log.backwards(workspace_sid, float("-inf")):
-        if entry.event.task is not None and entry.event.task.sid == task_sid:
+        if isinstance(entry.event, TaskEvent) and entry.event.task.sid == task_sid:
             yield entry
 
 
@@ -53,12 +54,12 @@ def _step(engine: Engine, entry: Entry) -> dict[str, Any]:
         "who": _actor(engine, entry),
         "data": event_fields.fields(event, entry.workspace_name),
     }
-    if event.reservation is not None:
+    if isinstance(event, ReservationEvent):
         step["reservation_sid"] = event.reservation.sid
         step["worker_sid"] = event.reservation.worker_sid
         step["worker_name"] = event.reservation.worker_name
         step["text"] += f" for {event.reservation.worker_name}"
-    if event.task is not None and event.task.task_queue_sid is not None:
+    if isinstance(event, TaskEvent) and event.task.task_queue_sid is not None:
         step["queue_sid"] = event.task.task_queue_sid
         step["queue_name"] = event.task.task_queue_friendly_name
     why = _reason(event)
@@ -88,9 +89,9 @@ def _reason(event: Event) -> str:
         why = "the default filter" if expression is None else f"filter {label!r} matches: {expression}"
         target = data.get("target_expression")
         return f"{why}; target {data.get('target', 0) + 1}" + (f" wants {target}" if target else "")
-    if event.type in ("task.canceled", "task.completed", "task.wrapup") and event.task is not None:
+    if event.type in ("task.canceled", "task.completed", "task.wrapup") and isinstance(event, TaskEvent):
         return event.task.reason or ""
-    if event.type == "reservation.canceled" and event.reservation is not None:
+    if event.type == "reservation.canceled" and isinstance(event, ReservationEvent):
         code = event.reservation.canceled_reason_code
         return "" if code is None else f"reason code {code}"
     reasons = (data.get("target_changed_reason"), data.get("re_evaluated_reason"))

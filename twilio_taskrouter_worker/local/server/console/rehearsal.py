@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ...engine import Engine, Event, Rejected, commands, model
+from ...engine.events import WorkflowStepEvent
 from ...engine.expressions import ExpressionSyntaxError
 from .places import Path, Place, places, within
 
@@ -68,7 +69,8 @@ def _waits(task: model.Task, workflow_sid: str | None) -> bool:
 
 def _steps(events: tuple[Event, ...]) -> dict[str, Event]:
     """Return the latest match of each task."""
-    return {event.task.sid: event for event in events if event.type == "workflow.target-matched" and event.task}
+    steps = (event for event in events if isinstance(event, WorkflowStepEvent))
+    return {step.task.sid: step for step in steps if step.type == "workflow.target-matched"}
 
 
 def _move(before: model.Task, after: model.Task, step: Event | None) -> dict[str, Any]:

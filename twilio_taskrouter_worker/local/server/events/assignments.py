@@ -8,7 +8,8 @@ from typing import Any, Final
 import attrs
 
 from ...._json import loads
-from ...engine import Event, commands
+from ...engine import commands
+from ...engine.events import ReservationEvent
 
 # Twilio's own maximum for the timeout of a dequeue.
 _LONGEST_CALL_SECONDS: Final = 999
@@ -18,14 +19,13 @@ class Unusable(Exception):
     """An answer is invalid; the text names the fault and a valid value."""
 
 
-def params(event: Event) -> dict[str, str]:
+def params(event: ReservationEvent) -> dict[str, str]:
     """Return the parameters of the assignment callback; absent values are empty.
 
     Args:
         event: a ``reservation.created``.
     """
     task, worker, reservation = event.task, event.worker, event.reservation
-    assert task is not None and worker is not None and reservation is not None
     return {
         "Timestamp": str(int(event.at)),
         "AccountSid": reservation.account_sid,
@@ -176,7 +176,7 @@ class Instruction:
     """Unknown keys, which are ignored."""
 
 
-def instruction(body: bytes, event: Event) -> Instruction | None:
+def instruction(body: bytes, event: ReservationEvent) -> Instruction | None:
     """Return the instruction of an answer; None if it has none.
 
     Args:
@@ -194,12 +194,10 @@ def instruction(body: bytes, event: Event) -> Instruction | None:
     if keys is None:
         raise Unusable(f"its instruction is {name!r:.40}, not one of {', '.join(INSTRUCTIONS)}")
     found = _read(name.lower(), keys, document)
-    reservation = event.reservation
-    assert reservation is not None
     # The same command as that of REST, so that the engine checks and executes both alike.
     command = commands.InstructReservation(
         workspace_sid=event.workspace_sid,
-        sid=reservation.sid,
+        sid=event.reservation.sid,
         instruction=name.lower(),
         worker_activity_sid=found.pop("WorkerActivitySid", None),
         params=found,

@@ -11,22 +11,29 @@ from typing import Any, Final
 import attrs
 
 from ...engine import Event, model
-from ...engine.events import RESERVATION_EVENTS, RESERVATION_FAILED, TRANSFER_EVENTS
+from ...engine.events import (
+    RESERVATION_EVENTS,
+    RESERVATION_FAILED,
+    TRANSFER_EVENTS,
+    TaskEvent,
+    WorkerChannelEvent,
+    WorkerEvent,
+)
 from ...engine.rules import REASON_TTL
 
 Fields = dict[str, str]
 
-# By the event's group: the type of its resource, which record of the event that is, the path of that record below its
-# workspace, and how a sentence names the kind.
-_RESOURCES: Final[dict[str, tuple[str, str, str, str]]] = {
-    "workspace": ("workspace", "workspace", "", "Workspace"),
-    "activity": ("activity", "activity", "/Activities/{sid}", "Activity"),
-    "worker": ("worker", "worker", "/Workers/{sid}", "Worker"),
-    "task": ("task", "task", "/Tasks/{sid}", "Task"),
-    "reservation": ("reservation", "reservation", "/Tasks/{task_sid}/Reservations/{sid}", "Reservation"),
-    "task-queue": ("taskqueue", "queue", "/TaskQueues/{sid}", "TaskQueue"),
-    "task-channel": ("task-channel", "task_channel", "/TaskChannels/{sid}", "Task channel"),
-    "workflow": ("workflow", "workflow", "/Workflows/{sid}", "Workflow"),
+# By the class of an event's subject: the type of the resource, its path below the workspace, and how a sentence names
+# the kind.
+_RESOURCES: Final[dict[type[model.Record], tuple[str, str, str]]] = {
+    model.Workspace: ("workspace", "", "Workspace"),
+    model.Activity: ("activity", "/Activities/{sid}", "Activity"),
+    model.Worker: ("worker", "/Workers/{sid}", "Worker"),
+    model.Task: ("task", "/Tasks/{sid}", "Task"),
+    model.Reservation: ("reservation", "/Tasks/{task_sid}/Reservations/{sid}", "Reservation"),
+    model.TaskQueue: ("taskqueue", "/TaskQueues/{sid}", "TaskQueue"),
+    model.TaskChannel: ("task-channel", "/TaskChannels/{sid}", "Task channel"),
+    model.Workflow: ("workflow", "/Workflows/{sid}", "Workflow"),
 }
 
 
@@ -36,15 +43,10 @@ def resource(event: Event) -> tuple[str, str, str]:
     Args:
         event: the event.
     """
-    kind, attribute, path, _ = _RESOURCES[_group(event)]
-    record = getattr(event, attribute)
+    record = event.subject
+    kind, path, _ = _RESOURCES[type(record)]
     home = f"Workspaces/{event.workspace_sid}"
     return kind, record.sid, home + path.format(sid=record.sid, task_sid=getattr(record, "task_sid", ""))
-
-
-def _group(event: Event) -> str:
-    # reservation.failed has a task only: no reservation was made.
-    return "task" if event.type == RESERVATION_FAILED else event.type.partition(".")[0]
 
 
 def description(event: Event) -> str:
@@ -53,14 +55,14 @@ def description(event: Event) -> str:
     Args:
         event: the event.
     """
-    if event.type == "worker.activity.update" and event.worker is not None:
+    if event.type == "worker.activity.update" and isinstance(event, WorkerEvent):
         return f"Worker {event.worker.friendly_name} updated to {event.worker.activity_name} Activity"
-    if event.type == "task.canceled" and event.task is not None and event.task.reason == REASON_TTL:
+    if event.type == "task.canceled" and isinstance(event, TaskEvent) and event.task.reason == REASON_TTL:
         return REASON_TTL
-    _, attribute, _, kind = _RESOURCES[_group(event)]
-    record = getattr(event, attribute)
+    record = event.subject
+    _, _, kind = _RESOURCES[type(record)]
     # Queues are named by their sid, other resources by their name if they have one.
-    name = record.sid if attribute == "queue" else getattr(record, "friendly_name", record.sid)
+    name = record.sid if isinstance(record, model.TaskQueue) else getattr(record, "friendly_name", record.sid)
     change = event.type.partition(".")[2]
     return f"{kind} {name} {change.replace('.', ' ').replace('-', ' ')}"
 
@@ -152,24 +154,24 @@ def _data(name: str, key: str, when: str = "") -> Fact:
 
 def _reason(status: str) -> Callable[[Event], Any]:
     def read(event: Event) -> Any:
-        task = event.task
         # One field of the record is two facts here: the reason of a cancellation and that of a completion.
-        return task.reason if task is not None and task.assignment_status == status else None
+        return event.task.reason if isinstance(event, TaskEvent) and event.task.assignment_status == status else None
 
     return read
 
 
 def _age(event: Event) -> Any:
-    return event.task.age(event.at) if event.task is not None else None
+    return event.task.age(event.at) if isinstance(event, TaskEvent) else None
 
 
 def _free(event: Event) -> Any:
-    channel = event.channel
+    if not isinstance(event, WorkerChannelEvent):
+        return None
     # Lowering the capacity leaves the reservations that exceed it.
-    return max(0, channel.configured_capacity - channel.occupied) if channel is not None else None
+    return max(0, event.channel.configured_capacity - event.channel.occupied)
 
 
-_ACTIVITY: Final = _of("activity", activity_sid="sid", activity_name="friendly_name", activity_available="available")
+_ACTIVITY: Final = _of("record", activity_sid="sid", activity_name="friendly_name", activity_available="available")
 _UNIT_OF_WORKER: Final = _of("worker", operating_unit_sid="operating_unit_sid")
 _WORKER: Final = _of(
     "worker",
@@ -201,21 +203,26 @@ _CHANNEL: Final = (
     Fact("worker_channel_available_capacity", _free),
     _data("worker_channel_previous_capacity", "previous_capacity"),
 )
-_QUEUE: Final = _of(
-    "queue",
-    task_queue_sid="sid",
-    task_queue_name="friendly_name",
-    task_queue_target_expression="target_workers",
-    operating_unit_sid="operating_unit_sid",
-)
+
+
+def _queue(record: str) -> tuple[Fact, ...]:
+    return _of(
+        record,
+        task_queue_sid="sid",
+        task_queue_name="friendly_name",
+        task_queue_target_expression="target_workers",
+        operating_unit_sid="operating_unit_sid",
+    )
+
+
 _TASK_CHANNEL: Final = _of(
-    "task_channel",
+    "record",
     task_channel_sid="sid",
     task_channel_unique_name="unique_name",
     task_channel_name="friendly_name",
     task_channel_optimized_routing="channel_optimized_routing",
 )
-_WORKFLOW: Final = _of("workflow", workflow_sid="sid", workflow_name="friendly_name")
+_WORKFLOW: Final = _of("record", workflow_sid="sid", workflow_name="friendly_name")
 _WORKFLOW_OF_TASK: Final = _when(
     "the task has a workflow", *_of("task", workflow_sid="workflow_sid", workflow_name="workflow_friendly_name")
 )
@@ -237,7 +244,7 @@ _TASK: Final = (
     Fact("task_canceled_reason", _reason(model.CANCELED), "the task is canceled, with a reason"),
     Fact("task_completed_reason", _reason(model.COMPLETED), "the task is completed, with a reason"),
     *_WORKFLOW_OF_TASK,
-    *_when("the task is in a queue", *_QUEUE, *_of("task", task_queue_entered_date="task_queue_entered_date")),
+    *_when("the task is in a queue", *_queue("queue"), *_of("task", task_queue_entered_date="task_queue_entered_date")),
 )
 _AGAIN: Final = (_data("task_re_evaluated_reason", "re_evaluated_reason", "the task is on its way again"),)
 _KNOWN_WORKER: Final = (
@@ -303,7 +310,8 @@ FACTS: Final[Mapping[str, tuple[Fact, ...]]] = {
     ),
     **dict.fromkeys(("task-channel.created", "task-channel.updated", "task-channel.deleted"), _TASK_CHANNEL),
     **dict.fromkeys(
-        ("task-queue.created", "task-queue.updated", "task-queue.deleted", "task-queue.expression.updated"), _QUEUE
+        ("task-queue.created", "task-queue.updated", "task-queue.deleted", "task-queue.expression.updated"),
+        _queue("record"),
     ),
     "task-queue.timeout": _TASK,
     "task-queue.entered": (*_TASK, *_AGAIN, *_KNOWN_WORKER),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ...engine import Event
+from ...engine.events import ReservationEvent, TaskEvent, WorkerEvent
 from ..http.windows import Window
 
 Values = tuple[Any, ...]
@@ -87,10 +88,9 @@ class Facts:
         Args:
             event: any event.
         """
-        if event.type not in _COUNTED:
-            return
-        self._new += 1
-        self._facts.append(tuple(_fact(event)))
+        if event.type in _COUNTED and isinstance(event, (TaskEvent, WorkerEvent)):
+            self._new += 1
+            self._facts.append(tuple(_fact(event)))
 
     def all(self) -> list[Values]:
         """Return the facts, oldest first, for :meth:`add`."""
@@ -124,9 +124,8 @@ class Facts:
                 yield fact
 
 
-def _fact(event: Event) -> Fact:
-    if event.type == "worker.activity.update":
-        assert event.worker is not None
+def _fact(event: TaskEvent | WorkerEvent) -> Fact:
+    if isinstance(event, WorkerEvent):
         return Fact(
             type=event.type,
             at=event.at,
@@ -136,7 +135,6 @@ def _fact(event: Event) -> Fact:
             seconds=event.data["time_in_previous_activity"],
         )
     task = event.task
-    assert task is not None
     entered = task.task_queue_entered_date
     return Fact(
         type=event.type,
@@ -145,7 +143,7 @@ def _fact(event: Event) -> Fact:
         queue_sid=task.task_queue_sid,
         previous_queue_sid=event.data.get("previous_queue_sid"),
         workflow_sid=task.workflow_sid,
-        worker_sid=event.reservation.worker_sid if event.reservation is not None else None,
+        worker_sid=event.reservation.worker_sid if isinstance(event, ReservationEvent) else None,
         channel_sid=task.task_channel_sid,
         channel_name=task.task_channel_unique_name,
         # Computed at the event: the task itself may be removed long before its figures are read.

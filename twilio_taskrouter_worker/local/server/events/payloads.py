@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...engine import Event, model
-from ...engine.events import RESERVATION_EVENTS, RESERVATION_FAILED, TASK_EVENTS, TRANSFER_EVENTS
+from ...engine.events import ReservationEvent, TaskEvent, TransferEvent, WorkerChannelEvent, WorkerEvent
 
 Shape = dict[str, Any]
-
-_CHANNEL_EVENTS = frozenset({"worker.capacity.update", "worker.channel.availability.update"})
 
 
 def worker(record: model.Worker) -> Shape:
@@ -262,22 +260,21 @@ def payload(event: Event) -> Shape:
 
     Args:
         event: an event that the bridge has.
+
+    Raises:
+        TypeError: it is not one.
     """
-    kind = event.type
-    if kind in RESERVATION_EVENTS:
-        assert event.reservation is not None and event.task is not None
-        # The task's age is that at the event, not at the moment of sending.
+    # Each family before the one that it belongs to. The task's age is that at the event, not at the moment of sending.
+    if isinstance(event, ReservationEvent):
         return reservation(
             event.reservation, event.task, event.at, event.task_transfer, event.active_outgoing_task_transfer
         )
-    if kind in TASK_EVENTS or kind == RESERVATION_FAILED:
-        assert event.task is not None
-        return task(event.task, event.at)
-    if kind in TRANSFER_EVENTS:
-        assert event.transfer is not None
+    if isinstance(event, TransferEvent):
         return transfer(event.transfer)
-    if kind in _CHANNEL_EVENTS:
-        assert event.channel is not None
+    if isinstance(event, TaskEvent):
+        return task(event.task, event.at)
+    if isinstance(event, WorkerChannelEvent):
         return channel(event.channel)
-    assert event.worker is not None
-    return worker(event.worker)
+    if isinstance(event, WorkerEvent):
+        return worker(event.worker)
+    raise TypeError(f"The bridge has no event {event.type}")

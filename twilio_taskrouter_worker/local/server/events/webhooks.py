@@ -15,7 +15,7 @@ from ...._log import LOCAL as log
 from ...._log import LOCAL_WEBHOOKS as webhooks_log
 from ....errors import StoreError
 from ...engine import Engine, Event, Rejected, commands, model
-from ...engine.events import LOG_EVENTS
+from ...engine.events import LOG_EVENTS, ReservationEvent
 from . import assignments, event_fields
 from .posting import NotDelivered, Posted, Reply, WebhookClient, one_line, shown
 from .sessions import Batch
@@ -74,7 +74,7 @@ class Webhooks:
             workspace: the event's workspace, as of the event; the URLs are the current ones. None: it is unknown.
             batch: the batch of the event.
         """
-        if event.type == "reservation.created":
+        if isinstance(event, ReservationEvent) and event.type == "reservation.created":
             # Read now: if the workflow changes before the release, this reservation still goes by the URLs of its time.
             urls = self._assignment_urls(event)
             if urls:
@@ -119,9 +119,8 @@ class Webhooks:
 
     # -- assignment ------------------------------------------------------------------------------------------------
 
-    def _assignment_urls(self, event: Event) -> list[str]:
+    def _assignment_urls(self, event: ReservationEvent) -> list[str]:
         """Return the workflow's URLs in the order in which they are tried; empty without the first one."""
-        assert event.task is not None
         try:
             workflow = self._engine.workflow(event.workspace_sid, event.task.workflow_sid or "")
         except Rejected:
@@ -130,7 +129,7 @@ class Webhooks:
             return []
         return [url for url in (workflow.assignment_callback_url, workflow.fallback_assignment_callback_url) if url]
 
-    async def _assign(self, event: Event, urls: list[str]) -> None:
+    async def _assign(self, event: ReservationEvent, urls: list[str]) -> None:
         params = assignments.params(event)
         sid = params["ReservationSid"]
         level = self._level(params["WorkflowSid"])
@@ -161,8 +160,8 @@ class Webhooks:
         self._warned.pop(workflow_sid, None)
         return logging.WARNING
 
-    def _execute_instruction(self, reply: Reply, event: Event, url: str) -> None:
-        where = f"{shown(url)} for reservation {event.reservation.sid if event.reservation else ''}"
+    def _execute_instruction(self, reply: Reply, event: ReservationEvent, url: str) -> None:
+        where = f"{shown(url)} for reservation {event.reservation.sid}"
         try:
             asked = assignments.instruction(reply.body, event)
         except assignments.Unusable as trouble:

@@ -29,10 +29,8 @@ def shape(entry: Entry, base: str, now: float) -> dict[str, Any]:
     kind, resource_sid, path = event_fields.resource(event)
     home = f"{base}/Workspaces/{event.workspace_sid}"
     by_worker = entry.actor_sid.startswith("WK")
-    # Not the engine's own: the event's record has it, and this function gets no engine.
-    account = next(record.account_sid for record in _records(entry) if record is not None)
     return {
-        "account_sid": account,
+        "account_sid": event.subject.account_sid,
         "workspace_sid": event.workspace_sid,
         "sid": event.sid,
         "event_type": event.type,
@@ -50,11 +48,6 @@ def shape(entry: Entry, base: str, now: float) -> dict[str, Any]:
         "event_data": event_fields.fields(event, entry.workspace_name),
         "url": f"{home}/Events/{event.sid}",
     }
-
-
-def _records(entry: Entry) -> list[Any]:
-    event = entry.event
-    return [event.task, event.worker, event.queue, event.workflow, event.activity, event.task_channel, event.workspace]
 
 
 def _field(name: str) -> Callable[[Entry, Any], bool]:

@@ -82,9 +82,9 @@ def test_media_that_fails_cancels_with_a_code() -> None:
     assert driver.types() == []
     driver.advance(1)
     assert driver.types(ann) == ["reservation.canceled", "reservation.created"]
-    canceled = driver.event("reservation.canceled")
-    assert canceled.reservation and canceled.reservation.canceled_reason_code == 13223
-    assert canceled.task and canceled.task.assignment_status == "pending"
+    canceled = driver.reservation_event("reservation.canceled")
+    assert canceled.reservation.canceled_reason_code == 13223
+    assert canceled.task.assignment_status == "pending"
 
 
 def test_a_task_that_ends_ends_the_set_up_too() -> None:
@@ -92,8 +92,8 @@ def test_a_task_that_ends_ends_the_set_up_too() -> None:
     driver, ann, sid = offered(Rules(voice_answer_delay=5.0))
     instruct(driver, sid, "conference")
     driver.do("DeleteTask", sid=driver.reservation(sid).task_sid)
-    canceled = driver.event("reservation.canceled", ann).reservation
-    assert canceled and canceled.on_hold is False and canceled.canceled_reason_code is None
+    canceled = driver.reservation_event("reservation.canceled", ann).reservation
+    assert canceled.on_hold is False and canceled.canceled_reason_code is None
     assert driver.engine.next_deadline() is None
 
 
@@ -290,7 +290,7 @@ def test_legs_of_a_call_are_part_of_the_acceptance() -> None:
     task = driver.reservation(sid).task_sid
     version = driver.get(task).version
     instruct(driver, sid, "dequeue")
-    accepted = driver.event("reservation.accepted", ann).task
+    accepted = driver.reservation_event("reservation.accepted", ann).task
     assert accepted is not None and "worker_call_sid" in accepted.attributes
     assert accepted.version == version + 1
 

@@ -98,9 +98,9 @@ def test_nobody_answers(driver: EngineDriver) -> None:
     assert driver.types() == []
     driver.advance(10)
     assert driver.types() == ["reservation.timeout", "worker.activity.update", "reservation.created"]
-    timed_out = driver.event("reservation.timeout", ann)
+    timed_out = driver.reservation_event("reservation.timeout", ann)
     assert timed_out.at == driver.now - 9.5
-    assert timed_out.task and timed_out.task.assignment_status == "pending"
+    assert timed_out.task.assignment_status == "pending"
     assert driver.worker_record(ann).activity_name == "Unavailable"
     assert driver.reservation(driver.pending(bob)[0]).task_sid == task
     assert driver.status(other) == "assigned"

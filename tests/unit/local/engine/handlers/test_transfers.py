@@ -108,7 +108,7 @@ def test_warm_accepted(driver: Handover) -> None:
     incoming = driver.pending(driver.bob)[0]
     driver.to(incoming, "accepted")
     assert driver.types(driver.ann) == ["task.transfer-completed", "task.updated"]
-    accepted = driver.event("reservation.accepted", driver.bob)
+    accepted = driver.reservation_event("reservation.accepted", driver.bob)
     assert accepted.task_transfer and accepted.task_transfer.transfer_status == "complete"
     assert driver.status(driver.call) == "assigned" and driver.status_of(transfer) == "complete"
     assert driver.engine.reservation_view(driver.ws, driver.held).active_outgoing_task_transfer is None
@@ -135,8 +135,8 @@ def test_cold_wraps_the_transferor_up_at_once(driver: Handover) -> None:
     """In a cold transfer the transferor is wrapping before the target answers, and may complete meanwhile."""
     transfer = driver.hand(driver.bob, "COLD")
     assert driver.types(driver.ann) == ["task.transfer-initiated", "reservation.wrapup", "task.updated"]
-    wrapup = driver.event("reservation.wrapup")
-    assert wrapup.task and wrapup.task.assignment_status == "reserved"
+    wrapup = driver.reservation_event("reservation.wrapup")
+    assert wrapup.task.assignment_status == "reserved"
     outgoing = wrapup.active_outgoing_task_transfer
     assert outgoing and outgoing.sid == transfer
     driver.to(driver.held, "completed")
@@ -166,10 +166,10 @@ def test_worker_target_times_out(driver: Handover) -> None:
     driver.hand(driver.bob)
     driver.advance(120)
     assert driver.types(driver.bob) == ["reservation.timeout", "worker.activity.update"]
-    timed_out = driver.event("reservation.timeout")
+    timed_out = driver.reservation_event("reservation.timeout")
     assert timed_out.task_transfer and timed_out.task_transfer.transfer_status == "failed"
-    failed = driver.event("task.transfer-failed", driver.ann).transfer
-    assert failed and failed.transfer_failed_reason == "Transfer failed because the reservation timed out"
+    failed = driver.transfer_event("task.transfer-failed", driver.ann).transfer
+    assert failed.transfer_failed_reason == "Transfer failed because the reservation timed out"
     assert driver.status(driver.call) == "assigned"
 
 
@@ -178,8 +178,8 @@ def test_worker_targets_media_fails(driver: Handover) -> None:
     driver.hand(driver.bob)
     driver.do("ResolveInstruction", canceled_reason_code=21215)
     driver.do("InstructReservation", sid=driver.pending(driver.bob)[0], instruction="conference")
-    canceled = driver.event("reservation.canceled", driver.bob)
-    assert canceled.reservation and canceled.reservation.canceled_reason_code == 21215
+    canceled = driver.reservation_event("reservation.canceled", driver.bob)
+    assert canceled.reservation.canceled_reason_code == 21215
     assert canceled.task_transfer and canceled.task_transfer.transfer_status == "failed"
     assert driver.types(driver.ann) == ["task.transfer-failed", "task.updated"]
 
@@ -194,7 +194,7 @@ def test_queue_transfer_waits_and_finds(driver: Handover) -> None:
     driver.advance(80000)
     assert driver.status(driver.call) == "pending"
     driver.set_activity(driver.bob, "Available")
-    created = driver.event("reservation.created", driver.bob)
+    created = driver.reservation_event("reservation.created", driver.bob)
     assert created.task_transfer and created.task_transfer.sid == transfer
     assert driver.types(driver.ann) == ["task.updated"]
     driver.to(driver.pending(driver.bob)[0], "accepted")
@@ -206,8 +206,8 @@ def test_queue_transfer_attempt_times_out(driver: Handover) -> None:
     """An attempt that nobody answers fails with its own words, and the transfer goes on."""
     transfer = driver.hand(driver.bobs)
     driver.advance(120)
-    attempt = driver.event("task.transfer-attempt-failed", driver.ann).transfer
-    assert attempt and attempt.transfer_failed_reason == (
+    attempt = driver.transfer_event("task.transfer-attempt-failed", driver.ann).transfer
+    assert attempt.transfer_failed_reason == (
         "Transfer attempt failed on reservation timeout because there are no more pending reservations"
     )
     assert (driver.status(driver.call), driver.status_of(transfer)) == ("pending", "initiated")
@@ -301,7 +301,7 @@ def test_the_task_ends_meanwhile(driver: Handover, how: str) -> None:
     else:
         driver.do("DeleteTask", sid=driver.call)
         assert driver.types() == ["reservation.completed", "reservation.canceled", "task.deleted"]
-        event = driver.event("reservation.canceled")
+        event = driver.reservation_event("reservation.canceled")
         assert event.task_transfer is not None
 
 

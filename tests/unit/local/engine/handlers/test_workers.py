@@ -152,8 +152,8 @@ def test_two_offers_of_one_task_are_both_rejected_once(driver: EngineDriver) -> 
     task = driver.task()
     driver.set_activity(ann, "Offline", reject_pending_reservations=True)
     assert driver.types(ann) == ["worker.activity.update", "reservation.rejected"]
-    rejected = driver.event("reservation.rejected").task
-    assert rejected and rejected.assignment_status == "reserved"
+    rejected = driver.reservation_event("reservation.rejected").task
+    assert rejected.assignment_status == "reserved"
     assert driver.status(task) == "reserved" and len(driver.pending(bob)) == 1
 
 

@@ -364,8 +364,8 @@ def test_a_worker_who_is_not_free_in_time(driver: EngineDriver) -> None:
     assert driver.status(task) == "pending"
     driver.advance(10)
     assert driver.types(ann) == ["reservation.failed"]
-    failed = driver.event("reservation.failed")
-    assert failed.reservation is None and failed.task == driver.get(task)
+    failed = driver.task_event("reservation.failed")
+    assert failed.task == driver.get(task)
     assert (driver.status(task), driver.get(task).reason) == (
         "canceled",
         "RoutingTarget SLA for Reservation creation was not met",
@@ -413,8 +413,8 @@ def test_a_lost_target_cancels_the_task(driver: EngineDriver, how: str) -> None:
     assert driver.types(ann)[:2] == ["task.canceled", event]
     record = driver.get(task)
     assert record.reason == f"RoutingTarget not available for Reservation acceptance: {ann}"
-    told = driver.event(event).task
-    assert told and told.assignment_status == "canceled"
+    told = driver.reservation_event(event).task
+    assert told.assignment_status == "canceled"
 
 
 def test_a_task_for_a_queue_uses_no_filters(driver: EngineDriver) -> None:

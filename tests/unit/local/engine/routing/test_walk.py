@@ -171,7 +171,7 @@ def test_after_the_last_timeout_a_later_filter_counts_but_not_the_default(driver
     driver.advance(10)
     assert driver.types() == ["task-queue.timeout", "workflow.timeout", "task.canceled"]
     assert driver.get(task).reason == "Task canceled on Workflow timeout"
-    assert driver.event("workflow.timeout").task == driver.get(task)
+    assert driver.task_event("workflow.timeout").task == driver.get(task)
 
 
 def test_skipping_goes_on_to_the_next_step_a_later_filter_or_the_default(driver: EngineDriver) -> None:
@@ -224,8 +224,8 @@ def test_a_step_that_ends_during_a_reservation_is_left_when_that_ends(driver: En
     driver.to(driver.pending(ann)[0], "rejected")
     assert driver.pending(ann) == []
     assert (where(driver, task), driver.status(task)) == ("Q2", "pending")
-    rejected = driver.event("reservation.rejected").task
-    assert rejected and (rejected.assignment_status, rejected.task_queue_friendly_name) == ("pending", "Q1")
+    rejected = driver.reservation_event("reservation.rejected").task
+    assert (rejected.assignment_status, rejected.task_queue_friendly_name) == ("pending", "Q1")
 
 
 def test_an_accepted_task_no_longer_walks(driver: EngineDriver) -> None:
@@ -295,7 +295,7 @@ def test_a_waiting_task_is_offered_when_the_time_has_come(driver: EngineDriver) 
     assert driver.engine.next_deadline() == pytest.approx(driver.now + 0.01 * 3600)
     driver.advance(60)
     assert driver.status(task) == "reserved"
-    assert driver.event("reservation.created", ann).at % 86400 == 22 * 3600
+    assert driver.reservation_event("reservation.created", ann).at % 86400 == 22 * 3600
 
 
 def test_time_is_watched_only_while_it_matters(driver: EngineDriver) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from twilio_taskrouter_worker.local.engine import Engine, Event, commands
+from twilio_taskrouter_worker.local.engine import Engine, commands
+from twilio_taskrouter_worker.local.engine.events import ReservationEvent
 from twilio_taskrouter_worker.local.server.events import assignments
 from twilio_taskrouter_worker.local.server.http.parameters import INSTRUCT_RESERVATION
 
 
 @pytest.fixture(scope="module")
-def created() -> Event:
+def created() -> ReservationEvent:
     """A ``reservation.created``."""
     engine = Engine(account_sid="AC" + "1" * 32)
     workspace = engine.apply(commands.CreateWorkspace(friendly_name="W", template="FIFO"), 100.0).result
@@ -26,22 +27,20 @@ def created() -> Event:
     )
     task = commands.CreateTask(workspace_sid=workspace.sid, attributes='{"order":1}', priority=7)
     events = engine.apply(task, 102.5).events
-    return next(event for event in events if event.type == "reservation.created")
+    return next(event for event in events if isinstance(event, ReservationEvent))
 
 
-def asked(created: Event, document: Any) -> assignments.Instruction:
+def asked(created: ReservationEvent, document: Any) -> assignments.Instruction:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     found = assignments.instruction(body, created)
     assert found is not None
-    assert created.reservation is not None
     assert found.command.sid == created.reservation.sid
     assert found.command.workspace_sid == created.workspace_sid
     return found
 
 
-def test_parameters(created: Event) -> None:
+def test_parameters(created: ReservationEvent) -> None:
     """The callback has all twelve parameters, as text."""
-    assert created.task is not None and created.worker is not None and created.reservation is not None
     assert assignments.params(created) == {
         "Timestamp": "102",
         "AccountSid": "AC" + "1" * 32,
@@ -59,7 +58,7 @@ def test_parameters(created: Event) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"  \n", b"{}", b"null", b'{"instruction": null}', b'{"other": 1}'])
-def test_decided_later(created: Event, body: bytes) -> None:
+def test_decided_later(created: ReservationEvent, body: bytes) -> None:
     """An answer without an instruction leaves the reservation to others."""
     if body == b"null":
         with pytest.raises(assignments.Unusable, match="NoneType"):
@@ -112,7 +111,7 @@ def test_decided_later(created: Event, body: bytes) -> None:
     ],
     ids=lambda value: value.get("instruction") if isinstance(value, dict) else None,
 )  # fmt: skip
-def test_instructions(created: Event, answer: dict[str, Any], params: dict[str, Any]) -> None:
+def test_instructions(created: ReservationEvent, answer: dict[str, Any], params: dict[str, Any]) -> None:
     """Each instruction becomes the one of REST, its keys become REST's parameters."""
     found = asked(created, answer)
     assert found.command.instruction == answer["instruction"].lower()
@@ -120,14 +119,14 @@ def test_instructions(created: Event, answer: dict[str, Any], params: dict[str, 
     assert found.ignored == ()
 
 
-def test_rejecting_into_an_activity(created: Event) -> None:
+def test_rejecting_into_an_activity(created: ReservationEvent) -> None:
     """The activity of a rejection is a field of its own, as in REST's form."""
     found = asked(created, {"instruction": "reject", "activity_sid": "WA1"})
     assert (found.command.worker_activity_sid, found.command.params) == ("WA1", {})
     assert "WorkerActivitySid" in {param.name for param in INSTRUCT_RESERVATION}
 
 
-def test_every_option_of_a_conference(created: Event) -> None:
+def test_every_option_of_a_conference(created: ReservationEvent) -> None:
     """Each option of the REST instruction has its key in snake case."""
     from tests.data import calls
 
@@ -139,7 +138,7 @@ def test_every_option_of_a_conference(created: Event) -> None:
     assert {option.param for option in options} <= params
 
 
-def test_keys_that_mean_nothing_are_named(created: Event) -> None:
+def test_keys_that_mean_nothing_are_named(created: ReservationEvent) -> None:
     """What an instruction does not have is not passed on, but not passed over in silence either."""
     found = asked(created, {"instruction": "accept", "url": "x", "activity": "y"})
     assert (found.command.params, found.ignored) == ({}, ("activity", "url"))
@@ -168,7 +167,7 @@ def test_keys_that_mean_nothing_are_named(created: Event) -> None:
         ({"instruction": "conference", "beep": 1}, "beep of its instruction conference must be a string"),
     ],
 )
-def test_answers_that_mean_nothing(created: Event, answer: Any, said: str) -> None:
+def test_answers_that_mean_nothing(created: ReservationEvent, answer: Any, said: str) -> None:
     """What cannot be done says what is wrong, and what would be right."""
     with pytest.raises(assignments.Unusable, match=said):
         asked(created, answer)
