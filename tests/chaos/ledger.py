@@ -145,7 +145,7 @@ def tap(service: Service, opened: Callable[[Hashable, str], None], happened: Cal
 
     def facts_of(events: Sequence[Event]) -> list[Fact]:
         for event in events:
-            if event.task is not None and event.task.final:
+            if isinstance(event, TaskEvent) and event.task.final:
                 over.setdefault(event.task.sid, event.workspace_sid)
         return [*map(fact_of, events), *purged()]
 
