@@ -43,6 +43,7 @@ def hosts_of(names: Sequence[str]) -> list[str]:
         TypeError: they are not a list of strings.
         ValueError: one is invalid.
     """
+    # A string is a sequence of strings too: of its letters.
     if isinstance(names, str) or not isinstance(names, Iterable):
         raise _checks.wrong_type("allowed_hosts", "a list of host names", names)
     names = [_checks.string("A name in allowed_hosts", name) for name in names]
@@ -77,6 +78,7 @@ def seed_of(seed: int | None) -> int | None:
     Raises:
         TypeError: it is not an integer.
     """
+    # Of any size: Random takes every integer.
     return None if seed is None else _checks.integer("seed", seed)
 
 
@@ -142,6 +144,7 @@ def file_of(db: str | os.PathLike[str] | None) -> str | None:
     name = os.fspath(db) if isinstance(db, (str, os.PathLike)) else db
     if not isinstance(name, str):
         raise _checks.wrong_type("db", right, name)
+    # SQLite would open a database in memory, or read the rest as options.
     if not name or name.startswith((":memory:", "file:")) or "\0" in name:
         raise ValueError(f"db must be {right}, not {db!r}")
     return name
@@ -160,6 +163,7 @@ def attributes_of(attributes: Mapping[str, Any] | None) -> str:
     """
     if attributes is None:
         return "{}"
+    # Checked before: dumps alone would write NaN, and turn keys of other types into text.
     return json.dumps(_checks.json_object("attributes", attributes))
 
 

@@ -17,6 +17,7 @@ __all__ = ["Clock", "ClockState"]
 _DAY: float = 86400.0
 _LATE_SECONDS = 1.0
 """A running clock may pass the requested moment during the call: this much lateness is accepted."""
+# Real seconds between two calls of a condition that clients make true.
 _STEP_SECONDS = 0.005
 _LATEST = 253402300799.0
 """The last second of the year 9999: dates end there, and so does every clock."""
@@ -70,6 +71,7 @@ class Clock:
         self._shown = time.time() if start is None else _moment(start)
         self._running = running
         self._since = _steady()
+        # None until a router binds it: then a move only changes the value.
         self._drive: Drive | None = None
         self._next_deadline: Callable[[], float | None] | None = None
         self._describe: Callable[[], str] = str
@@ -115,6 +117,7 @@ class Clock:
             StateError: its router has been stopped.
         """
         span = _span("seconds", seconds)
+        # Refused here, in the caller's thread: a clock stops at the end of the year 9999 without an error.
         _moment(self.now() + span)
         self._move(lambda: self._set(shown=self._now() + span))
 
@@ -166,6 +169,7 @@ class Clock:
             raise ValueError("run_until() takes a timeout only together with a function; a moment needs none.")
         moment = _moment(when)
         now = self.now()
+        # A running clock may have passed the moment since the caller computed it.
         if moment < now - (_LATE_SECONDS if self._running else 0.0):
             raise ValueError(
                 f"The clock shows {_text(now)} and cannot go back to {_text(moment)}; advance(seconds) takes a span."
@@ -230,6 +234,8 @@ class Clock:
             state: the state of the earlier clock.
         """
         with self._lock:
+            # By the time of day, the only clock that survives a restart; never negative, as it may have been set
+            # back.
             away = max(0.0, time.time() - state.since) if state.running and self._running else 0.0
             self._set(shown=state.shown + away)
 
@@ -258,6 +264,7 @@ class Clock:
         Raises:
             ValueError: the clock belongs to another router.
         """
+        # Two routers would each run the timers of their own moves only.
         if self._drive is not None:
             raise ValueError("This Clock belongs to another LocalTaskRouter; make one clock for each.")
         self._drive = drive
@@ -265,6 +272,8 @@ class Clock:
         self._describe = describe
 
     def _move(self, change: Callable[[], None]) -> None:
+        # The lock is taken on the service's thread and for the change alone: timers run without it, and may read the
+        # clock.
         def locked() -> None:
             with self._lock:
                 change()
@@ -277,6 +286,7 @@ class Clock:
     def _set(self, *, shown: float | None = None, running: bool | None = None) -> None:
         """Change the guarded values; the lock is held by the caller."""
         self._shown = self._now() if shown is None else min(shown, _LATEST)
+        # With every change, so that shown and since are always of the same moment.
         self._since = _steady()
         if running is not None:
             self._running = running
@@ -318,6 +328,7 @@ def _shown(value: object) -> str:
 
 
 def _text(moment: float) -> str:
+    # In UTC: moments in messages can be compared with those in the log and in answers.
     return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds")
 
 

@@ -58,6 +58,7 @@ class TaskDifference:
     @property
     def differing(self) -> tuple[str, ...]:
         """What is otherwise: names among ``queue``, ``worker``, ``wait`` and ``outcome``; all if it is in one only."""
+        # A missing course is compared as this object itself, which equals nothing else: all names differ then.
         return tuple(name for name in _COMPARED if self._of(self.a, name) != self._of(self.b, name))
 
     def pair(self, name: str) -> tuple[Any, Any]:
@@ -112,6 +113,7 @@ class Comparison:
 
     def _values(self, side: int, name: str) -> list[float]:
         values = (task.pair(name)[side] for task in self.tasks)
+        # A task that was not accepted has no wait, and does not count in the mean.
         return [value for value in values if value is not None]
 
     def to_dict(self) -> dict[str, Any]:
@@ -187,6 +189,7 @@ def _chain(place: Place) -> list[Place]:
 
 def _paths(a: list[Place], b: list[Place]) -> tuple[list[_Part], list[_Part]]:
     """Return the parts of journals that lead from the last common moment to each end."""
+    # Both chains go backwards in time, so the first match is the latest common journal.
     for i, one in enumerate(a):
         for j, other in enumerate(b):
             if one.source is other.source:
@@ -196,6 +199,7 @@ def _paths(a: list[Place], b: list[Place]) -> tuple[list[_Part], list[_Part]]:
 
 
 def _path(places: list[Place], cut: int | None) -> list[_Part]:
+    # The places are in order from the latest; the common journal is the last one.
     *later, first = places
     start = first.first() if cut is None else cut
     parts = [(first, start, first.number), *((place, place.first(), place.number) for place in reversed(later))]
@@ -213,6 +217,7 @@ class _Courses:
             if engine is None:
                 engine = place.engine(after)
                 self._begin(engine)
+            # The engine of the first part goes on: a fork's journal begins with the state that its parent had there.
             for step in walk(place.ask, after, up_to, engine):
                 for event in step.events:
                     self._note(event)
@@ -228,6 +233,8 @@ class _Courses:
                 if course is None or not (reservation.open or reservation.reservation_status == model.COMPLETED):
                     continue
                 course.worker = reservation.worker_name
+                # The last change of an accepted reservation was its acceptance; for a wrapping one that time is not
+                # known.
                 if reservation.reservation_status == model.ACCEPTED:
                     course.wait = (
                         reservation.date_updated - engine.task(workspace.sid, reservation.task_sid).date_created
@@ -262,6 +269,7 @@ class _Courses:
             course.worker = reservation.worker_name
             if course.wait is None:
                 course.wait = event.at - event.task.date_created
+        # Until the first acceptance the worker is the one to whom the task is offered at present, if any.
         elif course.wait is None:
             course.worker = reservation.worker_name if event.type == "reservation.created" else None
 
@@ -277,6 +285,7 @@ def _paired(a: _Courses, b: _Courses) -> Iterator[TaskDifference]:
         other: TaskCourse | None = None
         if course.sid in a.known:
             other = left.pop(course.sid, None)
+        # Later sids differ, or name other tasks, so later tasks are matched by their attributes.
         elif alike := by_attributes[course.attributes]:
             other = left.pop(alike.popleft().sid)
         yield TaskDifference(course, other)

@@ -43,6 +43,7 @@ class ConsoleFacade:
         """Return the workspace that is shown first; None: there is none."""
         try:
             return self._router.workspace_sid
+        # Every workspace may have been deleted; the console still opens.
         except StateError:
             return None
 
@@ -118,9 +119,11 @@ class ConsoleFacade:
             ValueError, TypeError: there is no such moment.
             StateError: there are too many forks, or the router has been stopped.
         """
+        # Checked before, since a fork is expensive; two at the same time may pass, which is harmless.
         with self._lock:
             if len(self._forks) >= MOST_FORKS:
                 raise StateError(f"There are {MOST_FORKS} forks already; end one first.")
+        # Without the lock: it takes tenths of a second, and rows are asked for on the service's thread.
         fork = self._router.fork(moment)
         number = next(self._numbers)
         row = {"id": number, "url": fork.url, "moment": moment, "console_url": fork.console_url}
@@ -141,6 +144,7 @@ class ConsoleFacade:
         """
         with self._lock:
             found = self._forks.pop(number, None)
+        # Outside of the lock, because a stop blocks.
         if found is not None:
             found[0].stop()
         return found is not None
@@ -148,6 +152,7 @@ class ConsoleFacade:
     def close(self) -> None:
         """Stop all forks that the console made. Blocks until they have ended."""
         with self._lock:
+            # A fork that is being made on another thread sees it, and stops itself.
             self._closed = True
             forks = list(self._forks.values())
             self._forks.clear()

@@ -37,6 +37,7 @@ __all__ = ["Control"]
 PREFIX: Final = "/control/v1/"
 _EVENTS_AT_ONCE: Final = 500
 
+# Listed, not read from the class: a public method that is no fault must not become a request.
 FAULT_NAMES: Final = (
     "delay",
     "drop",
@@ -160,6 +161,7 @@ class Control:
             answer = await asyncio.to_thread(function, question)
         except NotFoundError as error:
             return _refused(404, error.message)
+        # The facade's own checks: its messages name the argument and a valid value, and go to the client as they are.
         except (TypeError, ValueError, TaskRouterError) as error:
             status = error.status if isinstance(error, RequestRejectedError) and error.status else 400
             return _refused(status, str(error))
@@ -184,6 +186,7 @@ class Control:
             f"programs talk to it.</p><table>{lines}</table>"
             f"<p>twilio_taskrouter_worker {__version__}</p></html>"
         )
+        # The page needs no scripts, styles or images.
         headers = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}
         return web.Response(text=text, content_type="text/html", headers=headers)
 
@@ -224,6 +227,7 @@ class Control:
         if not isinstance(result, Fault):
             return {"name": name, "hits": result}
         if seconds is not None:
+            # A thread of its own, as undo() blocks. It ends unharmed if the router stops first.
             timer = threading.Timer(seconds, result.undo)
             timer.daemon = True
             timer.start()
@@ -250,6 +254,7 @@ class Control:
         events = self._router.events(*types, task=query.get("task"), worker=query.get("worker"))
         sids = [event.sid for event in events]
         after = query.get("after")
+        # A sid that the log no longer has counts as none: the caller has missed events, and gets the latest.
         if after in sids:
             events = events[sids.index(after) + 1 :][:_EVENTS_AT_ONCE]
         return [

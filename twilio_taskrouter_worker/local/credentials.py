@@ -47,6 +47,7 @@ def credentials(
         TypeError: one is not a string.
         ValueError: one does not have Twilio's format. The message does not quote secrets.
     """
+    # A seeded source is predictable, and meant to be: it is for tests that compare whole runs.
     source: random.Random = secrets.SystemRandom() if seed is None else random.Random(f"credentials {seed}")
     # All four are drawn, in this order: a given value must not change the generated others.
     made_account = _digits(source)
@@ -66,6 +67,7 @@ def _digits(source: random.Random) -> str:
 
 
 def _sid(name: str, prefix: str, given: str | None) -> str | None:
+    # Sids are no secrets, so the message may quote one.
     if given is not None and not re.fullmatch(f"{prefix}[0-9a-fA-F]{{32}}", _checks.string(name, given)):
         raise ValueError(f"{name} must be {prefix} and 32 hexadecimal digits, not {given!r}.")
     return given
@@ -74,6 +76,7 @@ def _sid(name: str, prefix: str, given: str | None) -> str | None:
 def _secret(name: str, given: str | None) -> str | None:
     if given is None:
         return None
+    # ASCII only, since Basic credentials have no defined encoding (RFC 7617, section 2).
     if len(_checks.string(name, given)) < _SHORTEST_SECRET or not given.isascii() or not given.isprintable():
         raise ValueError(f"{name} must be a string of at least {_SHORTEST_SECRET} printable ASCII characters.")
     return given

@@ -77,6 +77,7 @@ class DatabaseFiles:
             StoreError: it cannot be created.
         """
         try:
+            # O_EXCL: of two processes, one creates it, and no link that was planted there is followed.
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
             return False
@@ -92,6 +93,7 @@ class DatabaseFiles:
         Raises:
             StoreError: they have some, and this user may not change that.
         """
+        # The -wal and the others too: rows are in them before they are in the database.
         for name in (f"{self.main}{ending}" for ending in _ENDINGS):
             with suppress(FileNotFoundError):
                 mode = stat.S_IMODE(os.stat(name).st_mode)
@@ -108,6 +110,7 @@ class DatabaseFiles:
 
     def remove(self) -> None:
         """Delete the database."""
+        # Not the lock file: it is held, and the store removes it.
         for ending in _ENDINGS:
             _discard(f"{self.main}{ending}")
 
@@ -128,6 +131,7 @@ class DatabaseFiles:
         if not os.path.exists(self.wal):
             return False
         try:
+            # Created first, because copyfile would create it open to others.
             os.close(os.open(self._spare, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             shutil.copyfile(self.wal, self._spare)
         except OSError as error:
@@ -137,6 +141,7 @@ class DatabaseFiles:
 
     def restore_wal(self) -> None:
         """Put the copy back, if there is one."""
+        # By rename, so that no crash leaves a part of the -wal.
         with suppress(FileNotFoundError):
             os.rename(self._spare, self.wal)
 
@@ -161,6 +166,7 @@ class DatabaseFiles:
         Raises:
             StoreError: one was.
         """
+        # By device and inode, which a moved file keeps and a replaced one does not.
         for name, identity in self._identities.items():
             if _identity(name) != identity:
                 raise StoreError(

@@ -61,6 +61,8 @@ class DatabaseJournal:
             StoreError: the file cannot be read.
         """
         for snapshot in read_snapshots(self._connection, self._path, "number", number):
+            # Only the beginning is decompressed: one of another version, or with other fields, would be refused by
+            # the engine.
             if snapshot.version == __version__ and zlib.decompressobj().decompress(snapshot.state, 99).startswith(
                 _START
             ):
@@ -95,6 +97,7 @@ class DatabaseJournal:
             StoreError: the file cannot be read.
         """
         # The times of entries only grow; they are in the text of each row.
+        # So a search of some 20 lookups finds it, without an index on every entry.
         return bisect_right(range(1, self.count + 1), moment, key=lambda number: self.time_at(number) or 0.0)
 
     def time_at(self, number: int) -> float | None:

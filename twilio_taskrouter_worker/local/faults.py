@@ -62,6 +62,7 @@ class Fault:
 
         Blocks until the service's thread has ended it, usually for less than a millisecond.
         """
+        # Also false after a stop of the router, which has ended all faults.
         if self.active:
             self._end(self)
 
@@ -95,6 +96,7 @@ class Faults:
 
     def __init__(self, call: Callable[[Callable[[Service], Any]], Any]) -> None:
         self._call = call
+        # Never used twice: a late request to end a fault must not end a newer one.
         self._numbers = itertools.count(1)
         self._active: list[Fault] = []
         """In the order of their start; may include ended ones. Replaced, never changed, on the router's thread only."""
@@ -134,6 +136,8 @@ class Faults:
             sessions = service.sessions.select(_known(service, worker))
             for session in sessions:
                 reset(session.wire)
+                # At once: the reset is noticed by the websocket's own task a moment later, and an event must not go
+                # there meanwhile.
                 service.sessions.remove(session)
             return len(sessions)
 
@@ -184,6 +188,7 @@ class Faults:
         def work(service: Service) -> int:
             sid = _known(service, worker)
             sessions = service.sessions.select(sid)
+            # Before the sessions are closed: a client reconnects at once, and must be refused.
             service.signing_key.expire(sid)
             for session in sessions:
                 service.sessions.close(session, Close.TOKEN_EXPIRED)
@@ -297,6 +302,7 @@ class Faults:
                 "refuse_connects(tcp=True) takes no worker: a TCP connection does not identify its worker."
             )
         code = _checks.between(400, 599)("status", status)
+        # Also for tcp, which answers nothing: a wrong status is refused either way.
         body, headers = _answer(code, None, None)
         if tcp:
             return self._begin("refuse_connects(tcp=True)", RefuseConnections())
@@ -398,9 +404,11 @@ class Faults:
 
     def _begin(self, text: str, active_fault: ActiveFault) -> Fault:
         def begin(service: Service) -> Fault:
+            # On the service's thread, to which the engine belongs.
             active_fault.worker_sid = _known(service, active_fault.worker_sid)
             fault = Fault(text, active_fault, self._undo, next(self._numbers))
             service.faults.begin(active_fault)
+            # Without those that have ended, so that the list does not grow with every with block.
             self._active = [*self.active, fault]
             return fault
 
@@ -439,6 +447,7 @@ def _answer(status: int, body: Any, retry_after: int | None) -> Answer:
     if retry_after is not None:
         headers["Retry-After"] = str(_checks.non_negative("retry_after", retry_after))
     if isinstance(body, (bytes, str)):
+        # Sent as they are, also where a client expects JSON: that is a fault to test.
         headers["Content-Type"] = "text/plain; charset=utf-8"
         return body if isinstance(body, bytes) else body.encode(), headers
     if body is None and status >= 400:
@@ -452,6 +461,7 @@ def _answer(status: int, body: Any, retry_after: int | None) -> Answer:
 
 
 def _error(status: int) -> Mapping[str, Any]:
+    # Twilio's codes for an HTTP status have this form.
     code = 20000 + status
     message = f"Injected fault: the local TaskRouter answers {status}"
     return {"code": code, "message": message, "more_info": _more(code), "status": status}

@@ -88,6 +88,7 @@ class Stretch:
             StoreError: this version of the package does not behave as the one that wrote the rows.
         """
         state = self.state
+        # Thousands of objects are made that all stay; see collector.
         with paused():
             engine = Engine.restore(zlib.decompress(state).decode() if isinstance(state, bytes) else state)
             for number, row in enumerate(self.rows, self.number + 1):
@@ -168,6 +169,7 @@ def apply(engine: Engine, number: int, row: Row) -> Step:
         raise StoreError(
             f"Entry {number} of the journal cannot be applied by this version of twilio_taskrouter_worker: {trouble}"
         ) from error
+    # The number of events is a cheap check that this version behaves as the writer's did, at every single entry.
     if engine.sequence != events:
         raise StoreError(
             f"Entry {number} of the journal causes other events now than when it was written, by another version of"
@@ -194,6 +196,7 @@ def walk(ask: Ask[Any], after: int, up_to: int, engine: Engine | None = None) ->
     if engine is None:
         stretch: Stretch = ask(lambda journal: journal.stretch(after))
         engine = stretch.engine()
+    # In portions: the service's thread is needed for each one, but not in between, and memory stays small.
     for start in range(after, up_to, _AT_ONCE):
         rows: list[Row] = ask(_rows(start, min(up_to, start + _AT_ONCE)))
         for number, row in enumerate(rows, start + 1):
@@ -274,12 +277,14 @@ class MemoryJournal:
             address: the client's address; None: no client.
         """
         self._open.append((entry.to_json(), events, actor_sid, address))
+        # Beside the rows, 8 bytes each: a moment is found by time without decompressing any segment.
         self._times.append(entry.now)
         if self._pace.due(self.count, self._engine):
             with self._pace.making(self.count):
                 self._close_segment()
 
     def _close_segment(self) -> None:
+        # At the fastest level: this runs on the service's thread.
         packed = zlib.compress(json.dumps(self._open, separators=(",", ":")).encode(), 1)
         segment = _Segment(self._after, len(self._open), self._state, packed)
         self._closed.append(segment)
@@ -287,9 +292,11 @@ class MemoryJournal:
         self._after += segment.count
         self._open = []
         self._state = zlib.compress(self._engine.snapshot().encode(), 1)
+        # By whole segments, since the state is known at their beginnings only.
         while self.count - self._closed[0].after > self._kept or self._bytes > self._kept_bytes:
             gone = self._closed.popleft()
             self._bytes -= gone.size
+            # The time of the last entry that is evicted, after which the state is the earliest one left.
             self._start = self._times[gone.count - 1]
             del self._times[: gone.count]
             if not self._closed:
@@ -333,6 +340,7 @@ class MemoryJournal:
         return found
 
     def _segment(self, number: int) -> _Segment:
+        # The last segment that begins at or before the entry.
         position = bisect_right(self._closed, number, key=lambda segment: segment.after) - 1
         return self._closed[position]
 

@@ -58,6 +58,7 @@ class KeptFile:
         """The number of the latest entry."""
         latest = self._journal.time_at(self.count) or 0.0
         clock = read_clock(connection, path)
+        # A clock that runs has gone on since it was noted, whether or not its service is still there.
         away = 0.0 if clock is None or not clock.running else max(0.0, time.time() - clock.since)
         self.now: Final = max(latest, 0.0 if clock is None else clock.shown + away)
         """The present time of its clock, in unix seconds."""
@@ -109,6 +110,7 @@ class KeptFile:
             self._connection.execute("BEGIN")
             for table in {"journal", "snapshot"} & table_names(self._connection):
                 self._connection.execute(f"DELETE FROM {table} WHERE number > ?", (view.number,))
+            # As Store.close writes it: the copy looks like a file that was closed after this entry.
             self._connection.execute("INSERT OR REPLACE INTO about VALUES ('running', ?)", (f" {view.number}",))
             clock = (view.time.timestamp(), time.time(), False)
             self._connection.execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?)", clock)
@@ -128,6 +130,7 @@ class KeptFile:
                 "SELECT MIN(number), MAX(number) FROM journal WHERE instr(entry, ?) > 0", (sid,)
             ).fetchone()
         there: list[int] = [number for number in named if number is not None]
+        # A snapshot has every task of its moment: those without the sid are before its creation or after its purge.
         elsewhere: list[int] = []
         for snapshot in read_snapshots(self._connection, self.path, "number", self.count):
             found = sid.encode() in zlib.decompress(snapshot.state)
@@ -200,6 +203,7 @@ def _copy_of(path: str | os.PathLike[str]) -> Iterator[tuple[DatabaseFiles, str]
 def _opened(files: DatabaseFiles, copy: str) -> Iterator[KeptFile]:
     # Before the copy is made: a service may commit more meanwhile, but not less.
     committed = _committed(files)
+    # SQLite reads the copy of the -wal when it opens the copy.
     had_wal = _copy(files, copy)
     with sqlite_errors(files.path), closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         check_database(connection, files.path)
@@ -210,6 +214,7 @@ def _opened(files: DatabaseFiles, copy: str) -> Iterator[KeptFile]:
         mark, _, count = about.get("running", "").partition(" ")
         if mark and not had_wal:
             raise damaged(files.path, f"its latest commits are in {files.path}-wal, which is missing")
+        # The larger of both notes: a closed file has the count in its header, a running one in its lock file.
         _check(connection, files.path, kept.count, max(int(count or 0), committed.get(mark, 0)))
         yield kept
 
@@ -218,6 +223,7 @@ def _committed(files: DatabaseFiles) -> dict[str, int]:
     """Return the number of committed entries by the mark of the service that noted it in its lock file."""
     try:
         with open(files.lock, encoding="ascii", errors="replace") as lock:
+            # Read without the lock: a note that is being written is at worst one commit old.
             mark, _, count = lock.read(200).strip(" \n\0").partition(" ")
     except OSError:
         return {}
@@ -240,6 +246,7 @@ def _version(files: DatabaseFiles) -> _Version:
         raise StoreError(f"{files.path} is not a file.")
     try:
         with open(files.wal, "rb") as wal:
+            # The header of a -wal has a random salt, which changes when SQLite begins it anew.
             header: bytes | None = wal.read(_WAL_HEADER_BYTES)
     except FileNotFoundError:
         header = None
@@ -251,6 +258,8 @@ def _copy(files: DatabaseFiles, copy: str) -> bool:
     try:
         for _ in range(_TRIES):
             before = _version(files)
+            # A file that was just changed may change again within the same tick of its time stamp. A time in the
+            # future says nothing.
             if time.time() - before.changed / 1e9 >= _PAUSE_SECONDS or time.time() * 1e9 < before.changed:
                 shutil.copyfile(files.main, copy)
                 if before.wal is not None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from ..errors import StoreError
 
+# A restart may begin while the service before it still writes its last commit.
 _WAIT_SECONDS: Final = 0.5
 """How long a start waits for another process that is about to release the lock."""
 _STEP_SECONDS: Final = 0.02
@@ -54,6 +55,7 @@ class DatabaseLock:
         Raises:
             OSError: the file cannot be written.
         """
+        # Of fixed length, so that a shorter note leaves nothing of a longer one behind.
         os.pwrite(self._descriptor, note.ljust(_NOTE_BYTES - 1).encode("ascii") + b"\n", 0)
 
     def release(self, *, remove: bool) -> None:
@@ -67,6 +69,7 @@ class DatabaseLock:
         if remove:
             # While the lock is held: a process that waits for it finds its open file deleted, and opens the new one.
             with suppress(OSError):
+                # Not the file of somebody else, who has replaced it.
                 if os.path.samestat(os.fstat(self._descriptor), os.stat(self.path)):
                     os.unlink(self.path)
         self._close()
@@ -88,6 +91,7 @@ def _acquire(path: str, database: str) -> int:
                 f"Cannot use {database}: its lock file {path} cannot be opened ({error.strerror})."
             ) from error
         try:
+            # Without waiting in the system, which could not be limited in time.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(path)):
@@ -113,6 +117,7 @@ def _acquire(path: str, database: str) -> int:
 def _close_in_child() -> None:
     """Close a forked child's copies, which would keep the lock after the parent's end. The parent keeps the lock."""
     for lock in list(_HELD):
+        # Closing a copy of the descriptor does not release the lock, as it belongs to the open file that both share.
         lock._close()
 
 

@@ -54,5 +54,6 @@ def logged(event: Event, workspace_name: str) -> LoggedEvent:
         description=event_fields.description(event),
         resource_type=kind,
         resource_sid=sid,
+        # The same texts that a webhook gets as its form fields.
         data=MappingProxyType(event_fields.fields(event, workspace_name)),
     )

@@ -109,13 +109,16 @@ def _build(
     start = None if store is None or kept is None else starting_point(store)
     if options.origin is not None:
         engine = options.origin.stretch.engine()
+        # A clock of the caller's own may be behind the moment.
         clock.not_before(engine.now)
     elif start is not None:
         engine = start.engine
     else:
         engine = Engine(account_sid=own.account_sid, seed=header.seed, rules=header.rules)
     rules = DEFAULT_SERVICE_RULES if options.rules is None else options.rules.service_rules()
+    # A fork's journal begins with a state that is not empty, and so has a time.
     began = clock.now() if options.origin is not None else 0.0
+    # A journal in memory only without a file: with one, the rows are read from there.
     committer = Committer(loop, store, MemoryJournal(engine, began) if store is None else None)
     service = Service(loop, engine, clock, own.auth_token, key, committer, rules, options.event_delay)
     if options.origin is not None:
@@ -125,6 +128,7 @@ def _build(
     else:
         snapshots = Snapshots(service)
         if kept is None:
+            # Not committed yet: that comes with the first command, see Store.begin.
             store.begin(header)
         else:
             _restore(service, store, kept, start, snapshots, stopping, own_clock=options.own_clock)
@@ -141,6 +145,7 @@ def _build(
 def _go_on(service: Service, origin: Origin) -> None:
     """Give a fork's service what is not in its engine, as of the moment where it begins."""
     service.resume()
+    # The log was taken after the moment was found, so it may have later events.
     for entry in origin.log:
         if entry.event.sequence <= service.engine.sequence:
             service.log.add(entry)
@@ -150,6 +155,7 @@ def _go_on(service: Service, origin: Origin) -> None:
 def _new_header(options: OpeningOptions) -> Header:
     return Header(
         credentials=credentials(options.seed, **options.credentials),
+        # Kept in the file: a replay must make the same sids.
         seed=secrets.randbits(64) if options.seed is None else options.seed,
         rules=DEFAULT_RULES if options.rules is None else options.rules.engine_rules(),
         version=__version__,
@@ -173,6 +179,7 @@ def _agreed(options: OpeningOptions, kept: Header) -> Header:
             f"{options.db} was made with other rules ({', '.join(others)}), and its journal means something else with"
             " these: leave rules out, or choose another file."
         )
+    # A given secret replaces the one in the file; an absent one keeps it.
     given = {name: value for name, value in options.credentials.items() if value is not None}
     return attrs.evolve(kept, credentials=attrs.evolve(kept.credentials, **given))
 
@@ -194,6 +201,7 @@ def _restore(
     count = _replay(service, store, header, None if start is None else start.snapshot, snapshots, stopping)
     log.info("%s: %d commands applied again in %.1f s", store.path, count, time.monotonic() - started)
     state = store.clock()
+    # The caller's own clock keeps its time: the caller has chosen it.
     if state is not None and not own_clock:
         service.clock.go_on(state)
     # Time must not go back behind the journal: the caller's own clock may be behind, or the time of day was set back.
@@ -214,6 +222,7 @@ def _replay(
     for kept in store.entries(after):
         count += 1
         if count % _ENTRIES_AT_ONCE == 0:
+            # A stop, or an interrupt in start(), need not wait for a journal of hours.
             if stopping():
                 raise StateError(f"The local TaskRouter was stopped while it applied the journal of {store.path}.")
             if time.monotonic() >= report:
@@ -245,6 +254,7 @@ def catch_up(service: Service) -> None:
     Raises:
         StoreError: the file cannot be written.
     """
+    # As a command, so that the journal has the time of it.
     service.execute(commands.AdvanceTime())
     # After the timers: these were due earlier, while the sessions are closed as of now.
     for command in service.orphans():
@@ -268,5 +278,6 @@ def plant(service: Service, document: Mapping[str, Any]) -> list[str]:
         SeedError: the document is invalid.
     """
     now = max(service.clock.now(), service.engine.now)
+    # On a copy of the engine: a mistake in the middle of the document must leave nothing behind.
     seeds.rehearse(document, service.engine, now)
     return seeds.load(document, service.engine, service.execute, now)

@@ -232,6 +232,7 @@ class WorkspaceOperations(WorkspaceReading):
                 commands.UpdateWorkflow(
                     workspace_sid=self.workspace_sid,
                     sid=self.workflow_sid if workflow is None else self._workflow_sid(workflow),
+                    # An empty string is passed on: to the engine it means no callback.
                     assignment_callback_url=UNSET if assignment_url is None else assignment_url,
                     fallback_assignment_callback_url=UNSET if fallback_url is None else fallback_url,
                 )
@@ -285,6 +286,7 @@ class WorkspaceOperations(WorkspaceReading):
         """
         workflow = workflow if workflow_sid is None else workflow_sid
         task_queue = task_queue if task_queue_sid is None else task_queue_sid
+        # By prefix, as sids are recognized everywhere here: only workers may be given by name.
         if routing_target is not None and not routing_target.startswith(("WK", "WQ", "WW")):
             routing_target = self._worker_sid(routing_target)
         command = commands.CreateTask(
@@ -328,6 +330,7 @@ class WorkspaceOperations(WorkspaceReading):
         self._end_task(task_sid, model.COMPLETED, reason)
 
     def _end_task(self, task_sid: str, status: str, reason: str) -> None:
+        # A sid names one task of the account, whatever workspace it is in.
         home = self._home("task", task_sid)
         self._execute(
             commands.UpdateTask(
@@ -355,6 +358,7 @@ class WorkspaceOperations(WorkspaceReading):
         """
         worker_sid = known_sid(worker, "WK", self._worker_sid)
         workspace = self.workspace_sid
+        # Only copied on the service's thread; it is converted and filtered on the caller's, which may take long.
         entries = self._ask_service(lambda service: list(service.log.backwards(workspace, 0.0)))
         found = (logged(entry.event, entry.workspace_name) for entry in reversed(entries))
         wanted = (
@@ -379,6 +383,7 @@ class WorkspaceOperations(WorkspaceReading):
         def resend(service: Service) -> bool:
             entry = service.log.find(sid)
             if entry is not None:
+                # Released at once: there is no answer that the webhooks have to come after.
                 batch = Batch()
                 service.webhooks.add(entry.event, service.engine.workspace(entry.event.workspace_sid), batch)
                 batch.release()

@@ -89,10 +89,12 @@ class _Drawing:
         phase, sid = _PHASES[event.type], reservation.sid
         self._begin_at(event.at)
         outcome = "" if phase is not None else event.type.partition(".")[2]
+        # Each phase of a reservation is a bar of its own, which the next event ends.
         self._close(sid, event.at, outcome)
         held = self._held.setdefault(task.sid, set())
         if phase is None:
             held.discard(sid)
+            # With another open reservation the task is still with somebody.
             if not held and task.assignment_status == model.PENDING:
                 self._wait(task, event.at)
             return
@@ -109,6 +111,8 @@ class _Drawing:
         worker = event.worker
         self._names.setdefault(worker.sid, worker.friendly_name)
         before = self._activities.get(event.data.get("previous_activity_sid", ""))
+        # The log begins later than the worker, who until this event was in the activity that it names as the previous
+        # one.
         if worker.sid not in self._changed and before is not None and not before.available:
             self._unavailable(worker.sid, 0.0, before.friendly_name)
         self._changed.add(worker.sid)
@@ -124,6 +128,7 @@ class _Drawing:
             self._first = at
 
     def _close(self, sid: str, at: float, outcome: str) -> None:
+        # None: it began before the log does.
         opened = self._open.pop(sid, None)
         if opened is not None:
             lane, start, phase, label, note = opened
@@ -137,11 +142,13 @@ class _Drawing:
             # Without a change in the log the present activity was there all the time.
             if not worker.available and sid not in self._changed:
                 self._unavailable(sid, 0.0, worker.activity_name)
+        # A copy: closing takes it out.
         for sid in list(self._open):
             self._close(sid, end, "")
         begin = start if start is not None else self._first if self._first is not None else end
         lanes = []
         for sid, bars in self._bars.items():
+            # Every worker has a lane, also without a bar; the lane of waiting tasks only exists if a task waited.
             shown = [bar for bar in bars if bar.end >= begin]
             if shown or sid:
                 lanes.append(Lane(self._names[sid], shown))

@@ -76,11 +76,13 @@ class WorkspaceReading:
         """Return the sid for a name or sid; a sid comes first where a name looks like one."""
         if not isinstance(name, str):
             raise TypeError(f"The {kind} must be a name or a sid, not {type(name).__name__}.")
+        # Copied on the service's thread, compared on the caller's.
         found = list(self._ask(lambda engine: list_all(engine, self.workspace_sid)))
         for match in (lambda each: each.sid == name, lambda each: _name(each) == name):
             for each in found:
                 if match(each):
                     return each.sid
+        # Enough to see a misspelling; a workspace may have thousands.
         there_are = ", ".join(repr(_name(each)) for each in found[:20]) or "none"
         raise ValueError(f"There is no {kind} {name!r}; there are {there_are}.")
 
@@ -116,6 +118,7 @@ class WorkspaceReading:
         Raises:
             NotFoundError: there is none.
         """
+        # This workspace first, where a name means something; a sid may be of any workspace.
         for each in self.workers():
             if worker in (each.sid, each.friendly_name):
                 return each
@@ -222,6 +225,7 @@ def refused(refusal: Rejected) -> RequestRejectedError:
     Args:
         refusal: the refusal.
     """
+    # The same classes as the client raises for REST answers with these statuses.
     kinds = {404: NotFoundError, 412: VersionConflictError}
     kind: type[RequestRejectedError] = kinds.get(refusal.status, RequestRejectedError)
     return kind(refusal.message, status=refusal.status, code=refusal.code)

@@ -131,6 +131,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
             "signing_key_sid": signing_key_sid,
             "signing_key_secret": signing_key_secret,
         }
+        # Also with a file, where it only checks the given ones: the others are in the file.
         made = credentials(seed_of(seed), **given)
         self._options = OpeningOptions(
             db=file_of(db),
@@ -146,10 +147,13 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         self._console = ConsoleFacade(self) if console_of(console) else None
         names, control = hosts_of(allowed_hosts), Control(self)
         self._address = (host, names)
+        # A function, because a host runs once and a reset needs another one.
         self._make_host: Callable[[int], Host] = lambda port: Host(host, port, control, names, self._console)
         self._host = self._make_host(port_of(port))
         self.clock = clock_of(clock)
+        # After every other check: a clock that is bound cannot be given to another router.
         self.clock.bind(self._move_clock, self._next_deadline, self._open_tasks)
+        # Through _call and not to a service: after a reset the faults act on the new one.
         self.faults = Faults(lambda work: self._call(lambda: work(self._running())))
         self._opened: OpenedService | None = None
         self._workspace_sid: str | None = None
@@ -180,6 +184,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
             SeedError: its seed file is invalid; the message has the place and a valid value.
             StateError: it was started or stopped before.
         """
+        # Only the first time: another start is refused, as for any router.
         if self._handed_over:
             self._handed_over = False
             return self
@@ -199,7 +204,9 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
             StateError: called on the service's own thread, or in a child process; the service keeps running.
         """
         self._host.stop()
+        # Only after the host has agreed: a stop on the service's own thread is refused, and the router stays usable.
         self._stopped = True
+        # The forks that the console made would otherwise outlive the router whose console shows them.
         if self._console is not None:
             self._console.close()
 
@@ -217,8 +224,10 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         # Before the file is deleted: its credentials may be known from there only.
         self._options = attrs.evolve(self._options, credentials=attrs.asdict(self._known_credentials()))
         self._host.stop()
+        # After the stop, which has closed the file and released its lock.
         if self._options.db is not None:
             DatabaseFiles(self._options.db).remove()
+        # In between the router counts as not started, so that other threads get an error and no stale state.
         self._opened = self._workspace_sid = None
         self._host = self._make_host(port)
         self._host.start(self._make_service)
@@ -330,6 +339,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
             StateError: it is not running.
         """
         workspace_sid = self.workspace_sid
+        # Another type, and a sid of whatever form, is for sign() and the service to refuse.
         if isinstance(worker_sid, str) and worker_sid and not worker_sid.startswith("WK"):
             worker_sid = self._worker_sid(worker_sid)
         return self._running_with().key.sign(workspace_sid, worker_sid, role=role, ttl=ttl, identity=identity)
@@ -346,6 +356,8 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
             StateError: the router is not running, or has no workspace.
         """
         self._running()
+        # Looked up again only while there is none: all operations are to stay in one workspace, even if it is
+        # deleted.
         if self._workspace_sid is None:
             self._workspace_sid = self._ask(oldest_workspace)
         if self._workspace_sid is None:
@@ -372,6 +384,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         """
         document = seeds.check(source) if isinstance(source, Mapping) else seeds.read(source)
         service = self._running()
+        # In one call, so that no request comes between the check and the creation.
         return self._call(lambda: plant(service, document))
 
     def export(self, path: str | os.PathLike[str] | None = None, *, tasks: bool = False) -> dict[str, Any]:
@@ -391,6 +404,8 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
             SeedError: the file cannot be written.
             StateError: it is not running.
         """
+        # Made on the service's thread, of one moment; written on the caller's, which may take as long as the disk
+        # does.
         document = self._ask(lambda engine: seeds.export(engine, tasks=tasks))
         if path is not None:
             seeds.write(document, path)
@@ -462,16 +477,19 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
                 service.execute(commands.CreateWorkspace(friendly_name=_WORKSPACE_NAME, template="FIFO"))
             # Before it listens: a client must not see a workspace that a crash could take back.
             service.committer.commit()
+        # Closes the file without a commit; otherwise its lock would be held until the process ends.
         except BaseException:
             service.committer.abandon()
             raise
         origin = self._options.origin
+        # A fork may begin at a moment before its router's workspace was created.
         there = {workspace.sid for workspace in service.engine.workspaces()}
         if origin is not None and origin.workspace_sid in there:
             self._workspace_sid = origin.workspace_sid
         else:
             self._workspace_sid = oldest_workspace(service.engine)
         self._credentials = opened.credentials
+        # Last: from here on other threads take the router for running.
         self._opened = opened
         return service
 
@@ -495,6 +513,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         fork._options = attrs.evolve(fork._options, origin=origin, catch_up=False)
         fork._fork_of = self.url
         fork.start()
+        # Only now: the start above must not be taken for the one of the user's with block.
         fork._handed_over = True
         return fork
 
@@ -503,6 +522,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         """Return a router that shows the copy of a file as it is, with a console that changes nothing."""
         router = cls(db=path, clock="virtual")
         router._options = attrs.evolve(router._options, catch_up=False)
+        # The default of the constructor.
         assert router._console is not None
         router._console.read_only = True
         return router
@@ -517,6 +537,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         return self._running_with().service
 
     def _known_credentials(self) -> Credentials:
+        # Generated ones would differ from those in the file.
         if self._credentials is None:
             raise StateError("This LocalTaskRouter's credentials are in its file: they are known once it has started.")
         return self._credentials
@@ -538,9 +559,11 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         try:
             return self._host.call(keeping)
         except Rejected as refusal:
+            # The public error has everything; the engine's class is not part of the interface.
             raise refused(refusal) from None
 
     def _move_clock(self, change: Callable[[], None]) -> None:
+        # Before the start there are no timers, and no thread that could run them.
         if not self._started:
             change()
             return

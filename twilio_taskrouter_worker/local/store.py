@@ -126,11 +126,14 @@ class Store:
         lock = DatabaseLock(files.lock, files.path)
         created = False
         try:
+            # SQLite would create it with the permissions of the umask, for the moment until they are changed.
             created = files.create_if_missing()
+            # SQLite takes an empty file for a new database. With a note in the lock file it was one with entries.
             if not created and os.path.getsize(files.path) == 0 and lock.note():
                 raise damaged(files.path, f"it is empty, but was in use (delete {files.lock} to start with a new file)")
             had_wal = not created and files.spare_wal()
             with sqlite_errors(files.path):
+                # Without Python's own transactions: they would begin and commit at moments of their choosing.
                 connection = sqlite3.connect(files.path, isolation_level=None, timeout=_LOCK_SECONDS)
             try:
                 with sqlite_errors(files.path):
@@ -142,6 +145,7 @@ class Store:
             if created:
                 files.remove()
             files.restore_wal()
+            # The note of a killed service is evidence for the next start; without one the file is of no use.
             lock.release(remove=not lock.note())
             raise
         return cls(files, connection, lock, created=created, had_wal=had_wal)
@@ -158,6 +162,7 @@ class Store:
         header, about = read_header(self._connection, self.path)
         mark, _, count = about.get("running", "").partition(" ")
         self._left_by = mark or None
+        # Written as " count" by close(): an empty mark means that no service has left it open.
         self._closed_with = int(count) if count.isdecimal() else None
         if self._left_by is not None and not self._had_wal:
             raise damaged(
@@ -183,6 +188,8 @@ class Store:
             "version": header.version,
         }
         with sqlite_errors(self.path):
+            # Left open until the first commit: a file either has its header and its first entries, or is deleted
+            # again.
             self._connection.execute("BEGIN IMMEDIATE")
             for table in _TABLES:
                 self._connection.execute(table)
@@ -256,6 +263,7 @@ class Store:
                 count += 1
                 self._count = count
                 self._sum = chained((text, events, actor, address), self._sum)
+                # The number shows a missing row, the chained sum a changed, an exchanged or a foreign one.
                 if number != count or self._sum != total:
                     raise damaged(self.path, f"entry {count} of its journal does not match its checksum")
                 try:
@@ -271,6 +279,7 @@ class Store:
     def _sum_of(self, snapshot: Snapshot) -> int:
         row = self._connection.execute("SELECT sum FROM journal WHERE number = ?", (snapshot.number,)).fetchone()
         kept = self._connection.execute("SELECT sum FROM snapshot WHERE number = ?", (snapshot.number,)).fetchone()
+        # The snapshot has the sum of its entry: one that was made from another journal is not continued.
         if row is None or row != kept:
             raise damaged(self.path, f"entry {snapshot.number} of its journal does not match its checksum")
         return int(row[0])
@@ -281,6 +290,8 @@ class Store:
             if self._closed_with not in (None, self._count):
                 raise damaged(self.path, f"{self._closed_with} entries were committed and {self._count} are left")
             return
+        # The note counts only if it is of the service that left the file; fewer rows than noted means that the -wal
+        # was cut.
         mark, _, committed = self._lock.note().partition(" ")
         if mark == self._left_by and committed.isdecimal() and int(committed) > self._count:
             raise damaged(
@@ -356,11 +367,15 @@ class Store:
         for row in self._entries:
             total = chained(row, total)
             rows.append((*row, total))
+        # SQLite goes on writing to a file that was moved or deleted, and reports nothing.
         self._files.check_in_place()
         with sqlite_errors(self.path):
+            # The first commit of a new file is in the transaction of begin().
             if not self._connection.in_transaction:
                 self._connection.execute("BEGIN IMMEDIATE")
             if self._mark is None:
+                # With the first commit and not on opening, so that a start that is refused later leaves the file as
+                # it was.
                 self._set_mark(secrets.token_hex(16))
                 # Snapshots after the starting point were made again on the way, at other distances.
                 self._connection.execute(_SNAPSHOT_TABLE)
@@ -401,6 +416,7 @@ class Store:
         """Close the file, and discard uncommitted changes; a new file without any commit is deleted."""
         complete = False
         with suppress(sqlite3.Error):
+            # After a failed commit, or a new file's begin().
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             if self._files.remembered:
@@ -414,6 +430,7 @@ class Store:
             self._created = False
             self._files.remove()
         self._files.restore_wal()
+        # After a failure the lock file stays: its note is what the next start compares the journal with.
         self._lock.release(remove=complete or not self._lock.note())
 
 
@@ -423,6 +440,7 @@ class Store:
 def _check_and_claim(connection: sqlite3.Connection, files: DatabaseFiles) -> None:
     """Check that the file is ours and intact, and lock it; nothing is written to a file that is not ours."""
     path = files.path
+    # One process at a time; besides, SQLite then needs no shared memory file.
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     # The first access takes the lock of a file that is in WAL mode, and fails if it is not a database.
     check_database(connection, path)
@@ -431,6 +449,7 @@ def _check_and_claim(connection: sqlite3.Connection, files: DatabaseFiles) -> No
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise StoreError(f"SQLite cannot keep {path} safely (journal mode {mode}); choose a file on a local disk.")
+    # With NORMAL, SQLite flushes a -wal at checkpoints only: answered requests could be lost with the power.
     connection.execute("PRAGMA synchronous = FULL")
     # An empty write takes the lock of a new file, too.
     connection.execute("BEGIN IMMEDIATE")

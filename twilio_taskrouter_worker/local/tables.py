@@ -91,6 +91,7 @@ def check_database(connection: sqlite3.Connection, path: str) -> None:
     """
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = table_names(connection)
+    # New and empty; a file of another program has one or the other.
     if not (tables or application):
         return
     if application != APPLICATION_ID:
@@ -101,6 +102,7 @@ def check_database(connection: sqlite3.Connection, path: str) -> None:
             f"{path} was written by a newer version (schema {schema}; this one knows {SCHEMA}): upgrade"
             " twilio_taskrouter_worker, or choose another file."
         )
+    # Of the structure only; rows have checksums of their own, which reading compares.
     trouble = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if trouble != "ok" or not {"about", "journal", "clock"} <= tables:
         raise damaged(path, trouble if trouble != "ok" else "a table is missing")
@@ -145,6 +147,7 @@ def read_snapshots(connection: sqlite3.Connection, path: str, column: str, most:
     with sqlite_errors(path):
         if "snapshot" not in table_names(connection):
             return
+        # The column is one of two names in this package, never a value from outside.
         found = connection.execute(f"SELECT * FROM snapshot WHERE {column} <= ? ORDER BY number DESC", (most,))
         for number, since, events, total, version, state, facts, sessions, crc in found:
             if crc != snapshot_crc(state, facts, sessions, since, total):
@@ -196,6 +199,7 @@ def chained(row: tuple[Any, ...], before: int) -> int:
         row: entry, events, actor and address.
         before: the checksum of the row before; 0 for the first one.
     """
+    # By repr, which separates the values without ambiguity.
     return zlib.crc32(repr(row).encode(errors="backslashreplace"), before)
 
 
@@ -213,12 +217,14 @@ def sqlite_errors(path: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(_explained(path, error)) from error
+    # SQLite returns any bytes as text; the sqlite3 module decodes them.
     except UnicodeError as error:
         raise damaged(path, _UNDECODABLE) from error
 
 
 def _explained(path: str, error: sqlite3.Error) -> str:
     text = str(error)
+    # By text: Python 3.10 has no error codes (sqlite_errorcode is of 3.11).
     if "locked" in text:
         return f"{path} is in use by another LocalTaskRouter, in this process or another; stop that one first."
     if "not a database" in text:

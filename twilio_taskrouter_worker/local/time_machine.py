@@ -25,6 +25,7 @@ __all__ = ["TimeMachine"]
 
 T = TypeVar("T")
 
+# Seconds: a little more than half of a datetime's microsecond.
 _ROUNDING: Final = 0.6e-6
 
 
@@ -114,6 +115,7 @@ class TimeMachine(WorkspaceOperations):
         if not isinstance(clock, Clock) and clock not in ("real", "virtual"):
             raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
         found = self._ask_service(_present) if at is None else self._find(at)
+        # After the moment was found, so they may have later events; the fork leaves those out.
         log, facts = self._ask_service(lambda service: (service.log.all(), service.facts.all()))
         place = self._place(found)
         time = _time(found, place, self.clock.now())
@@ -136,6 +138,8 @@ class TimeMachine(WorkspaceOperations):
         source, origin = self._source(), self._origin()
 
         def ask(question: Callable[[Journal], T]) -> T:
+            # Checked with every question: a place may be kept for long, and numbers of another journal mean other
+            # entries.
             if self._source() is not source:
                 raise StateError("This LocalTaskRouter was reset, and its journal with it.")
             return self._read_journal(question)
@@ -149,6 +153,8 @@ class TimeMachine(WorkspaceOperations):
         return self.workspace_sid if self._ask(lambda engine: engine.workspaces()) else None
 
     def _find(self, moment: int | datetime | Moment) -> Found:
+        # The clock before the journal: an entry that is written in between is then later than now, and is not
+        # reached.
         wanted, now = checked(moment, self._source()), self.clock.now()
         return self._read_journal(lambda journal: find(journal, wanted, now))
 
@@ -179,6 +185,7 @@ def view_of(found: Found, place: Place, workspace_sid: str | None, now: float) -
     """
     engine = found.stretch.engine()
     time = _time(found, place, now)
+    # Not if a timer was due in between: the journal has no entry for it yet, so the state of then is not known.
     if time > engine.now and ((deadline := engine.next_deadline()) is None or deadline > time):
         # Nothing happens between the entry and the moment, but waiting times grow.
         engine.apply(commands.AdvanceTime(), time)
@@ -212,6 +219,7 @@ def checked(moment: object, source: object) -> int | float:
         if moment.tzinfo is None:
             raise ValueError("A moment must be an aware datetime, such as datetime(..., tzinfo=timezone.utc).")
         return moment.timestamp()
+    # True is an int to Python, and would be the first entry.
     if isinstance(moment, bool) or not isinstance(moment, int):
         raise TypeError(
             "A moment is the number of an entry of the journal, an aware datetime or a moment of history(), not"
@@ -235,6 +243,7 @@ def find(journal: Journal, wanted: int | float, now: float) -> Found:
         if not journal.first <= wanted <= journal.count:
             raise ValueError(f"The journal has the moments {journal.first} to {journal.count}, but not {wanted}.")
         return Found(wanted, journal.time_at(wanted), journal.stretch(wanted))
+    # None: the journal begins with an empty state, which holds for every earlier moment.
     earliest = journal.time_at(journal.first)
     if wanted > now or (earliest is not None and wanted + _ROUNDING < earliest):
         start = "" if earliest is None else f"from {_text(earliest)} "

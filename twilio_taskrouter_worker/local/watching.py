@@ -46,6 +46,7 @@ class WatchedWorkspace(WorkspaceOperations):
 
         def draw(service: Service) -> Timeline:
             now, engine = service.clock.now(), service.engine
+            # The log is walked backwards, and drawn from the oldest event on.
             events = [entry.event for entry in service.log.backwards(workspace, 0.0)]
             start = None if seconds is None else now - seconds
             return pictures.timeline(
@@ -67,6 +68,7 @@ class WatchedWorkspace(WorkspaceOperations):
             ImportError: IPython is missing; the extra ``jupyter`` brings it.
             StateError: This is not a notebook, or the router is not running.
         """
+        # Here, because it needs IPython, which only notebooks have.
         from .._display.live import LivePanel
 
         workspace = self.workspace_sid
@@ -74,6 +76,7 @@ class WatchedWorkspace(WorkspaceOperations):
 
     def _open_tasks(self) -> str:
         """Return which tasks are open, and why, without values of attributes."""
+        # For the message of a failed wait, which ends in logs of tests: hence without values.
         open_tasks = [task.sid for task in self.tasks() if not task.final]
         if not open_tasks:
             return "No task is open."
@@ -101,6 +104,7 @@ class WatchedWorkspace(WorkspaceOperations):
 
     def _is_stopped(self) -> bool:
         try:
+            # Any question would do: it raises once the service has ended.
             return not self.workspace_sid
         except StateError:
             return True
