@@ -67,6 +67,7 @@ def __getattr__(name: str) -> Any:
     from .faults import Fault, Faults
     from .rules import Rules
 
+    # The names are found in the module from now on, so that __getattr__ (PEP 562) runs once.
     globals().update(
         Clock=Clock,
         Comparison=comparing.Comparison,

@@ -100,6 +100,7 @@ class Clock:
 
     def now(self) -> float:
         """Return the time in unix seconds. Does not block."""
+        # Shown time and start of counting must be of the same change.
         with self._lock:
             return self._now()
 
@@ -129,6 +130,7 @@ class Clock:
         Raises:
             StateError: its router has been stopped.
         """
+        # A clock without a router has no timers.
         due = self._next_deadline() if self._next_deadline is not None else None
         if due is not None:
             self._advance_to(due)
@@ -177,6 +179,7 @@ class Clock:
         self._advance_to(moment)
 
     def _run_until_true(self, predicate: Callable[[], object], timeout: float, patience: float) -> None:
+        # Fixed at the start: the function may move the clock as well.
         limit = _moment(self.now() + timeout)
         while not _becomes_true(predicate, _span("patience", patience)):
             now = self.now()
@@ -217,11 +220,13 @@ class Clock:
         Returns:
             The seconds, 0 for a past moment; None while the clock is paused.
         """
+        # None and not a large number: a paused clock reaches no moment by waiting.
         with self._lock:
             return max(0.0, moment - self._now()) if self._running else None
 
     def state(self) -> ClockState:
         """Return the state to pass to :meth:`go_on` after a restart."""
+        # Both times are read together: go_on adds the difference to the present.
         with self._lock:
             return ClockState(shown=self._now(), since=time.time(), running=self._running)
 

@@ -57,7 +57,7 @@ class TaskDifference:
 
     @property
     def differing(self) -> tuple[str, ...]:
-        """What is otherwise: names among ``queue``, ``worker``, ``wait`` and ``outcome``; all if it is in one only."""
+        """What differs: names among ``queue``, ``worker``, ``wait`` and ``outcome``; all if it is in one only."""
         # A missing course is compared as this object itself, which equals nothing else: all names differ then.
         return tuple(name for name in _COMPARED if self._of(self.a, name) != self._of(self.b, name))
 
@@ -75,7 +75,7 @@ class TaskDifference:
 
 @attrs.frozen(repr=False)
 class Comparison:
-    """What happened otherwise in two routers. ``str()`` is a table; a notebook shows it as one."""
+    """What happened differently in two routers. ``str()`` is a table; a notebook shows it as one."""
 
     a: str
     """What the first one is."""
@@ -86,7 +86,7 @@ class Comparison:
 
     @property
     def differing(self) -> list[TaskDifference]:
-        """The tasks for which something happened otherwise."""
+        """The tasks for which something happened differently."""
         return [task for task in self.tasks if task.differing]
 
     def __repr__(self) -> str:

@@ -36,7 +36,7 @@ class DatabaseFiles:
         self.main: str = os.path.realpath(path)
         self.wal: str = f"{self.main}-wal"
         self.lock: str = f"{self.main}-lock"
-        self._spare = f"{self.wal}-spare"
+        self._wal_copy = f"{self.wal}-spare"
         self._identities: dict[str, tuple[int, int] | None] = {}
 
     # -- before the database is opened ---------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class DatabaseFiles:
 
     # -- SQLite deletes the -wal of a killed service when it closes the database ------------------------------------
 
-    def spare_wal(self) -> bool:
+    def copy_wal(self) -> bool:
         """Keep a copy of the ``-wal`` until its rows were checked.
 
         Otherwise a refused start would leave less than it found, and the next one could not detect the loss.
@@ -127,27 +127,27 @@ class DatabaseFiles:
         Raises:
             StoreError: the copy cannot be created.
         """
-        _discard(self._spare)
+        _discard(self._wal_copy)
         if not os.path.exists(self.wal):
             return False
         try:
             # Created first, because copyfile would create it open to others.
-            os.close(os.open(self._spare, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            shutil.copyfile(self.wal, self._spare)
+            os.close(os.open(self._wal_copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            shutil.copyfile(self.wal, self._wal_copy)
         except OSError as error:
-            _discard(self._spare)
-            raise StoreError(f"Cannot make the file {self._spare}: {error.strerror}.") from error
+            _discard(self._wal_copy)
+            raise StoreError(f"Cannot make the file {self._wal_copy}: {error.strerror}.") from error
         return True
 
     def restore_wal(self) -> None:
         """Put the copy back, if there is one."""
         # By rename, so that no crash leaves a part of the -wal.
         with suppress(FileNotFoundError):
-            os.rename(self._spare, self.wal)
+            os.rename(self._wal_copy, self.wal)
 
-    def discard_spare(self) -> None:
+    def discard_wal_copy(self) -> None:
         """Delete the copy: its rows are in the database."""
-        _discard(self._spare)
+        _discard(self._wal_copy)
 
     # -- while it is open ------------------------------------------------------------------------------------------
 

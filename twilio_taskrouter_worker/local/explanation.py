@@ -27,6 +27,7 @@ class Explanation(engine.Explanation):
         return cls(**{field.name: getattr(found, field.name) for field in attrs.fields(engine.Explanation)})
 
     def __repr__(self) -> str:
+        # Without the parts, which hold attributes and one verdict for each worker.
         return f"<Explanation of task {self.task_sid}, {self.assignment_status}: {self.summary}>"
 
     def show(self, *, attributes: bool = False) -> Description:

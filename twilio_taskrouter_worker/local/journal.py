@@ -51,11 +51,21 @@ class Journal(Protocol):
         ...
 
     def stretch(self, number: int) -> Stretch:
-        """Return the nearest state at or before an entry, and the rows up to it."""
+        """Return the nearest state at or before an entry, and the rows up to it.
+
+        Raises:
+            StateError: the entry was evicted.
+            StoreError: the file cannot be read.
+        """
         ...
 
     def rows(self, after: int, up_to: int) -> list[Row]:
-        """Return the rows after an entry, up to another one."""
+        """Return the rows after an entry, up to another one.
+
+        Raises:
+            StateError: some were evicted.
+            StoreError: the file cannot be read.
+        """
         ...
 
     def number_at(self, moment: float) -> int:
@@ -332,7 +342,9 @@ class MemoryJournal:
         while after < up_to:
             segment = self._segment(after) if after < self._after else None
             start, rows = (self._after, self._open) if segment is None else (segment.after, segment.rows())
+            # As much as this segment has; the next one begins where it ends.
             part = rows[after - start : up_to - start]
+            # Past the latest entry.
             if not part:
                 break
             found += part
@@ -356,6 +368,7 @@ class MemoryJournal:
         Args:
             moment: unix seconds.
         """
+        # To the right: of several entries at one time, the last one.
         return self.first + bisect_right(self._times, moment)
 
     def time_at(self, number: int) -> float | None:

@@ -264,7 +264,7 @@ def catch_up(service: Service) -> None:
             pass  # its workspace is gone
 
 
-def plant(service: Service, document: Mapping[str, Any]) -> list[str]:
+def load_document(service: Service, document: Mapping[str, Any]) -> list[str]:
     """Create everything in a seed document, or nothing.
 
     Args:

@@ -299,6 +299,7 @@ class WorkspaceOperations(WorkspaceReading):
             ignore_capacity=ignore_capacity,
             task_queue_sid=known_sid(task_queue, "WQ", self._queue_sid),
             virtual_start_time=start_time_of(virtual_start_time),
+            # The default is that of the command.
             **({} if timeout is None else {"timeout": timeout}),
         )
         return _sid_of(self._execute(command))

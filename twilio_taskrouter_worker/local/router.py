@@ -32,7 +32,7 @@ from .database_files import DatabaseFiles
 from .engine import Rejected, commands
 from .faults import Faults
 from .moments import oldest_workspace
-from .opening import OpenedService, OpeningOptions, catch_up, open_service, plant
+from .opening import OpenedService, OpeningOptions, catch_up, load_document, open_service
 from .origin import Origin
 from .reading import refused
 from .rules import Rules
@@ -385,7 +385,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         document = seeds.check(source) if isinstance(source, Mapping) else seeds.read(source)
         service = self._running()
         # In one call, so that no request comes between the check and the creation.
-        return self._call(lambda: plant(service, document))
+        return self._call(lambda: load_document(service, document))
 
     def export(self, path: str | os.PathLike[str] | None = None, *, tasks: bool = False) -> dict[str, Any]:
         """Return all workspaces as the document of a seed file, and optionally write it to a file.
@@ -472,7 +472,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
                 if self._options.catch_up:
                     catch_up(service)
             elif self._seed_file is not None:
-                plant(service, seeds.read(self._seed_file))
+                load_document(service, seeds.read(self._seed_file))
             else:
                 service.execute(commands.CreateWorkspace(friendly_name=_WORKSPACE_NAME, template="FIFO"))
             # Before it listens: a client must not see a workspace that a crash could take back.

@@ -131,7 +131,7 @@ class Store:
             # SQLite takes an empty file for a new database. With a note in the lock file it was one with entries.
             if not created and os.path.getsize(files.path) == 0 and lock.note():
                 raise damaged(files.path, f"it is empty, but was in use (delete {files.lock} to start with a new file)")
-            had_wal = not created and files.spare_wal()
+            had_wal = not created and files.copy_wal()
             with sqlite_errors(files.path):
                 # Without Python's own transactions: they would begin and commit at moments of their choosing.
                 connection = sqlite3.connect(files.path, isolation_level=None, timeout=_LOCK_SECONDS)
@@ -397,7 +397,7 @@ class Store:
                 # The header and the mark have to be in the database itself before anything is answered.
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._files.remember()
-                self._files.discard_spare()
+                self._files.discard_wal_copy()
         # Only now: after an error, the pending entries must not count as committed.
         self._sum = total
         self._count += len(rows)

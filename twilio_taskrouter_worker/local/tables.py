@@ -189,6 +189,7 @@ def snapshot_crc(state: bytes, facts: bytes, sessions: str, since: int, total: i
         since: the number of the snapshot before.
         total: the chained checksum of the entry that it was made after.
     """
+    # Over all that a restart reads, and the sum of the entry, so that a snapshot of another journal does not match.
     return zlib.crc32(f"{sessions} {since} {total}".encode(), zlib.crc32(facts, zlib.crc32(state)))
 
 
@@ -199,7 +200,7 @@ def chained(row: tuple[Any, ...], before: int) -> int:
         row: entry, events, actor and address.
         before: the checksum of the row before; 0 for the first one.
     """
-    # By repr, which separates the values without ambiguity.
+    # By repr, which separates the values without ambiguity. The sum before is the start value.
     return zlib.crc32(repr(row).encode(errors="backslashreplace"), before)
 
 
@@ -212,6 +213,9 @@ def sqlite_errors(path: str) -> Iterator[None]:
 
     Args:
         path: the name of the database, for the message.
+
+    Raises:
+        StoreError: the block raised an exception of SQLite, or read a text that is not UTF-8.
     """
     try:
         yield

@@ -209,6 +209,8 @@ class CreateTaskQueue(Command):
 
     workspace_sid: str
     friendly_name: str
+    # Defaults of parameters are those of the REST API, here and below: all workers, one at a time, two minutes, one
+    # day.
     target_workers: str | None = "1==1"
     max_reserved_workers: int = 1
     task_order: str = "FIFO"

@@ -44,6 +44,7 @@ def not_found(path: str) -> Rejected:
     Args:
         path: begins with ``/Workspaces``.
     """
+    # The form of the path is a guess: clients only look at the status.
     return Rejected(404, 20404, f"The requested resource {path} was not found")
 
 
@@ -89,6 +90,7 @@ def duplicate(kind: str, name: str) -> Rejected:
 
 def workflow_required() -> Rejected:
     """Return the refusal of a task without a workflow in a workspace that does not have exactly one."""
+    # Begins with the service's own words; the condition is added.
     return invalid("WorkflowSid field is required when the workspace does not have exactly one workflow")
 
 
@@ -157,6 +159,7 @@ def wrong_reservation_state(sid: str, expected: str, wanted: str) -> Rejected:
         expected: the statuses that lead to it, separated by commas.
         wanted: the status that was asked for.
     """
+    # Known from the service with one expected status; where several lead to the wanted one, all are listed.
     return invalid(f"Reservation {sid} not in expected state [{expected}] and cannot be updated to [{wanted}]")
 
 
@@ -207,6 +210,7 @@ def unknown_instruction(instruction: str) -> Rejected:
     Args:
         instruction: the instruction as given.
     """
+    # The code is documented among the alerts of an account.
     return invalid(f"Unknown instruction '{instruction}'", 55555)
 
 
@@ -223,6 +227,7 @@ def cannot_cancel_transfer(sid: str, status: str) -> Rejected:
 
 def start_in_future() -> Rejected:
     """Return the refusal of a virtual start time in the future."""
+    # Of the service's text only the word "future" is known.
     return invalid("VirtualStartTime must not be in the future")
 
 

@@ -51,6 +51,7 @@ class Queries:
         Args:
             sid: sid of a worker (``WK``) or a task (``WT``).
         """
+        # Two lookups for each workspace, of which there are few.
         for workspace_sid, ws in self._kernel.workspaces.items():
             if find(ws.tasks, sid) is not None or find(ws.workers, sid) is not None:
                 return workspace_sid
@@ -453,6 +454,7 @@ class Queries:
             Rejected: 404, there is no such workspace.
         """
         ws = self._kernel.workspace(workspace_sid)
+        # The first two arguments of every timer are its workspace and its owner.
         found = self._kernel.schedule.first(count, lambda timer: timer.args[0] is ws)
         return [(timer.due, timer.kind.value, timer.args[1].record) for timer in found]
 

@@ -51,6 +51,8 @@ RESERVATION: Final[Table] = {
 TASK: Final[Table] = {
     PENDING: {
         RESERVED: "a worker is found",
+        # The next three: a task that is transferred to a queue where nobody is free counts as pending, although the
+        # transferor still has it.
         ASSIGNED: "a transfer is canceled while the transferor has the task",
         WRAPPING: "a transfer is canceled while the transferor is wrapping up",
         COMPLETED: "a transfer ends and the transferor has completed, or the task is deleted",
@@ -59,6 +61,7 @@ TASK: Final[Table] = {
     RESERVED: {
         PENDING: "no reservation is pending any more and nobody has accepted",
         ASSIGNED: "a worker accepts; or a transfer ends and the transferor has the task",
+        # In the same way it counts as reserved while the transfer is offered to somebody.
         WRAPPING: "a transfer ends and the transferor is wrapping up",
         COMPLETED: "a transfer ends and the transferor has completed, or the task is deleted",
         CANCELED: "its time ends, its routing target does not take it, it is canceled or deleted",
@@ -78,6 +81,7 @@ TASK: Final[Table] = {
     CANCELED: {},
 }
 
+# During a transfer the task is reserved or pending, so that it can be canceled, but not wrapped up or completed.
 TASK_REQUESTS: Final[Mapping[str, tuple[str, ...]]] = {
     CANCELED: (PENDING, RESERVED),
     WRAPPING: (ASSIGNED,),

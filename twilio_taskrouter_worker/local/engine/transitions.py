@@ -399,6 +399,7 @@ def delete_task(kernel: Kernel, ws: WorkspaceState, task: TaskState, event: str)
     # Through a final status, so that timers and indices are released in the same way as for any end.
     if not task.record.final:
         set_task_status(kernel, ws, task, COMPLETED if task.completed_any else CANCELED)
+    # Of a deletion the workers see the ends of their reservations only; the task's own event is for the log.
     emit_ended(kernel, ws, ended)
     kernel.emit_task(event, ws, task)
     remove_task(kernel, ws, task)

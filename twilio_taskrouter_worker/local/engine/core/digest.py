@@ -20,6 +20,7 @@ def plain(kernel: Kernel) -> dict[str, Any]:
     Args:
         kernel: only read; the result refers to its records.
     """
+    # The time is left out, because the journal does not record each call that moved it: only those that ran timers.
     return {
         # Indices are left out: they follow from the rest.
         "workspaces": [_workspace(ws) for ws in kernel.workspaces.values()],

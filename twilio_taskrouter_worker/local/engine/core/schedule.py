@@ -136,5 +136,6 @@ class Schedule:
     def numbered(self) -> Iterator[tuple[int, Timer]]:
         """Iterate over the live timers in order, each with its number."""
         # A heap is only partly sorted.
+        # By due time and number only, since timers cannot be compared.
         entries = sorted(self._heap, key=lambda entry: entry[:2])
         return ((number, timer) for _, number, timer in entries if not timer.cancelled)

@@ -144,6 +144,7 @@ class WorkspaceState:
         Args:
             reference: its sid or its unique name.
         """
+        # By name first: a unique name may look like a sid.
         return find(self.task_channels, self.channel_names.get(reference, reference))
 
     def task_channel(self, reference: str) -> TaskChannel:

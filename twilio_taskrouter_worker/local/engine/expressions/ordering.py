@@ -82,6 +82,7 @@ def compile_order_by(text: str, semantics: Semantics = DEFAULT_SEMANTICS) -> Ord
         parser.advance()
         clauses.append(_clause(parser))
     parser.end("ASC, DESC, ',' or the end of the order")
+    # At the end: what was ignored is known when the whole text has been read.
     parser.check()
     try:
         readers = [order_reader(path) for path, _ in clauses]

@@ -41,6 +41,7 @@ class Reader:
     """The valid alternatives, if the path is only tolerated; None if it is valid."""
 
 
+# Not yet a syntax error, whose message needs the whole text: readers only know the path.
 class UnknownPathError(Exception):
     """A path has no meaning in its context."""
 
@@ -176,6 +177,7 @@ _READERS: dict[ExpressionContext, Callable[[Path], Reader]] = {
 
 
 def _is_prefixed(steps: Steps, prefix: str) -> bool:
+    # "worker" alone, and worker[0], are attributes.
     return len(steps) > 1 and steps[0] == prefix and isinstance(steps[1], str)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+# Immutable, because it is the default of every scope.
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -130,7 +130,7 @@ def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
         # Compiled before anything changes: an expression that does not parse changes nothing.
         expression = compile_target_workers(kernel, command.target_workers)
         changes["target_workers"] = command.target_workers
-    # Values that are equal to the present ones are no change: no event, no version.
+    # Values that are equal to the present ones cause neither an event nor a version.
     changes = record.differing(changes)
     if not changes:
         return record
@@ -192,7 +192,7 @@ def delete(kernel: Kernel, command: DeleteTaskQueue) -> None:
     for workflow in ws.workflows.values():
         if sid in workflow.plan.queue_sids():
             raise errors.invalid(f"TaskQueue {sid} is referenced by workflow {workflow.record.sid}")
-    if queue.tasks or _on_somebodys_way(ws, sid):
+    if queue.tasks or _may_be_entered(ws, sid):
         raise errors.invalid(f"TaskQueue {sid} still has tasks")
     # The idle indices go with the queue; only the workers refer to it from outside.
     for worker in ws.workers.values():
@@ -202,7 +202,7 @@ def delete(kernel: Kernel, command: DeleteTaskQueue) -> None:
     kernel.emit(ConfigurationEvent, "task-queue.deleted", ws, record=queue.record)
 
 
-def _on_somebodys_way(ws: WorkspaceState, queue_sid: str) -> bool:
+def _may_be_entered(ws: WorkspaceState, queue_sid: str) -> bool:
     """Whether an open task may still enter a queue: by the plan it entered with, or on its return from a transfer."""
     for workflow in ws.workflows.values():
         for task in workflow.tasks.values():

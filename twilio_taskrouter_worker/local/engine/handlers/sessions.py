@@ -75,6 +75,7 @@ def offline_activity(ws: WorkspaceState) -> Activity | None:
     default = ws.activities.get(ws.record.default_activity_sid or "")
     if default is not None and not default.available:
         return default
+    # The default activity of a workspace can be an available one, and then nobody would be offline in it.
     return next((activity for activity in ws.activities.values() if not activity.available), None)
 
 

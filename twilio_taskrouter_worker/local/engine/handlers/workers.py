@@ -189,7 +189,7 @@ def _apply_data(
         ws.worker_names[record.friendly_name.casefold()] = record.sid
         worker.fields["friendly_name"] = record.friendly_name
         for reservation in worker.reservations.values():
-            # A copied name is no change of the reservation: its version stays.
+            # A copied name does not count as a change of the reservation: its version stays.
             reservation.record = reservation.record.replaced(worker_name=record.friendly_name)
     if attributes is not None:
         worker.attributes = attributes

@@ -48,6 +48,7 @@ def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
         fallback_assignment_callback_url=command.fallback_assignment_callback_url,
         task_reservation_timeout=timeout,
     )
+    # Compiled once, here; tasks refer to the same plan until it is replaced.
     ws.workflows[record.sid] = WorkflowState(record, plan)
     ws.workflow_names[name] = record.sid
     kernel.emit(ConfigurationEvent, "workflow.created", ws, record=record)
@@ -92,7 +93,7 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
     if command.configuration is not UNSET and command.configuration != record.configuration:
         plan = _compile(kernel, ws, command.configuration)
         changes["configuration"] = plan.text
-    # A configuration that differs in white space only is no change.
+    # A configuration that differs in white space only does not count as a change.
     changes = record.differing(changes)
     if changes:
         state.record = record.replaced(date_updated=kernel.now, **changes)

@@ -16,7 +16,6 @@ from ..core.plan import Target
 from ..core.state import QueueState, TaskState, WorkerState
 from ..core.workspace import WorkspaceState
 from ..expressions import TargetScope
-from ..model import TRANSFER_INITIATED
 from .idle import readiness
 
 
@@ -50,7 +49,7 @@ def _may_hold(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: Worke
         return True
     transfer = task.transfer
     # Only the transferor may get its own task back, and only through the transfer that it started.
-    if transfer is None or transfer.record.transfer_status != TRANSFER_INITIATED or held != [transfer.initiator]:
+    if transfer is None or held != [transfer.initiator]:
         return False
     if transfer.record.transfer_mode == "COLD":
         return kernel.rules.cold_transfer_may_return

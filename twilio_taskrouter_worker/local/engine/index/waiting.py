@@ -140,6 +140,7 @@ def remove(task: TaskState) -> None:
     assert group is not None
     task.entry = None
     task.group = None
+    # After the task no longer refers to the entry, so that the group counts it as stale.
     group.drop()
 
 

@@ -38,7 +38,11 @@ class _Compiler:
     semantics: Semantics
 
     def filter(self, document: object, where: str) -> Filter:
-        """Compile a filter."""
+        """Compile a filter.
+
+        Raises:
+            Rejected: 400, it is invalid; the message has the place.
+        """
         fields = _object(document, where)
         # Both names of the key are in use.
         label = fields.get("filter_friendly_name", fields.get("friendly_name"))
@@ -56,7 +60,11 @@ class _Compiler:
         return Filter(label=None if label is None else str(label), expression=expression, targets=tuple(steps))
 
     def default(self, document: object) -> Filter:
-        """Compile the default filter."""
+        """Compile the default filter.
+
+        Raises:
+            Rejected: 400, it is invalid; the message has the place.
+        """
         fields = dict(_object(document, "default_filter"))
         # A timeout is ignored: the default filter has no next step to go to.
         fields.pop("timeout", None)
@@ -72,6 +80,9 @@ class _Compiler:
             where: its place in the configuration, for error messages.
             index: its position in the filter.
             queue_before: sid of the queue of the target before it, used if it has none of its own.
+
+        Raises:
+            Rejected: 400, it is invalid; the message has the place.
         """
         fields = _object(document, where)
         queue = fields.get("queue") or queue_before
@@ -102,14 +113,22 @@ class _Compiler:
     def expression(
         self, fields: dict[str, Any], name: str, context: ExpressionContext, where: str
     ) -> Expression | None:
-        """Compile an expression, or return None where there is none."""
+        """Compile an expression, or return None where there is none.
+
+        Raises:
+            Rejected: 400, it does not parse; the message has the place.
+        """
         text = _text(fields, name, where)
         if text is None:
             return None
         return checks.expression(text, context, self.semantics, f"Configuration: {where}, {name}")
 
     def order_by(self, fields: dict[str, Any], where: str) -> Ordering | None:
-        """Compile an ``order_by``, or return None where there is none."""
+        """Compile an ``order_by``, or return None where there is none.
+
+        Raises:
+            Rejected: 400, it does not parse; the message has the place.
+        """
         text = _text(fields, "order_by", where)
         try:
             return None if text is None else compile_order_by(text, self.semantics)
@@ -117,7 +136,11 @@ class _Compiler:
             raise invalid(f"Configuration: {where}, order_by: {error}") from error
 
     def key(self, fields: dict[str, Any], name: str, where: str) -> Key | None:
-        """Compile the path to a known worker, or return None where there is none."""
+        """Compile the path to a known worker, or return None where there is none.
+
+        Raises:
+            Rejected: 400, it does not parse; the message has the place.
+        """
         text = _text(fields, name, where)
         try:
             return None if text is None else compile_key(text, self.semantics)

@@ -20,7 +20,7 @@ from ..core.state import QueueState, ReservationState, TaskState, WorkerState
 from ..core.workspace import WorkspaceState
 from ..expressions import WorkersScope
 from ..index import conditions, idle, waiting
-from ..model import PENDING, RESERVED, TRANSFER_INITIATED, Reservation
+from ..model import PENDING, RESERVED, Reservation
 from ..rules import DEFAULT_RESERVATION_TIMEOUT, REASON_LIMIT
 from ..transitions import cancel_task, move
 from . import walk
@@ -229,8 +229,6 @@ def _make(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
     if task.workflow is not None:
         timeout = task.workflow.record.task_reservation_timeout
     transfer = task.transfer
-    # While a transfer is open, every new reservation is an offer of it.
-    by_transfer = transfer is not None and transfer.record.transfer_status == TRANSFER_INITIATED
     record = Reservation(
         account_sid=kernel.account_sid,
         sid=kernel.sids.make("WR"),
@@ -246,7 +244,8 @@ def _make(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
         # Before emit_created, which may move the worker.
         worker_previous_activity_sid=worker.record.activity_sid,
         canceled_reason_code=None,
-        transfer_sid=transfer.record.sid if transfer is not None and by_transfer else None,
+        # While a transfer is open, every new reservation is an offer of it.
+        transfer_sid=transfer.record.sid if transfer is not None else None,
         on_hold=False,
         instruction=None,
         post_work_activity_sid=None,

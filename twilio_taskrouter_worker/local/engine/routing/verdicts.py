@@ -13,6 +13,7 @@ import attrs
 
 from ..expressions import Verdict
 
+# The details of the other checks contain no values of attributes.
 _WITHOUT_VALUES = {
     "queue": "TargetWorkers of the queue is false",
     "target": "the expression of the target is false",
@@ -27,6 +28,7 @@ def failing_parts(verdict: Verdict) -> str:
     Args:
         verdict: of an expression that is false.
     """
+    # The text of a part begins with its result, which the sentence around it has already.
     return "; ".join(str(part).removeprefix("false:").strip() for part in verdict.failing())
 
 
