@@ -79,6 +79,7 @@ class Live:
         self.tables: dict[str, dict[str, Any]] = {}
         self.snapshots = 0
         self.wire: list[dict[str, Any]] = []
+        self.missed = 0
         self.other: list[dict[str, Any]] = []
         self._sequence = 0
 
@@ -115,6 +116,7 @@ class Live:
             self.state.update({name: value for name, value in message.items() if name not in TABLES})
         elif message["type"] == "wire":
             self.wire += message["entries"]
+            self.missed += message["missed"]
         else:
             self.other.append(message)
         return message

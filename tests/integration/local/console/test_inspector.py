@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from aiohttp import web
 
 from tests.integration.local.console.console_client import TIMEOUT, Browser, Live
 from tests.tools.receiver import Receiver
@@ -135,6 +137,41 @@ def test_entries_arrive_while_they_are_made(browser: Browser, live: Live) -> Non
     browser.api("DELETE", "api/wire")
     assert not browser.api("GET", "api/wire")["entries"]
     assert browser.request("GET", f"api/wire/{first['entries'][0]['n']}").status_code == 404
+
+
+def test_a_new_snapshot_for_a_slow_page_costs_no_entries(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only changes of the tables are replaced by it: entries and answers that wait are sent after it, each once."""
+    router, gate = browser.router, asyncio.Event()
+    gate.set()
+    send = web.WebSocketResponse.send_str
+
+    async def slowly(self: web.WebSocketResponse, *message: Any) -> None:
+        await gate.wait()
+        await send(self, *message)
+
+    monkeypatch.setattr(web.WebSocketResponse, "send_str", slowly)
+    console = "twilio_taskrouter_worker.local.server.console"
+    monkeypatch.setattr(f"{console}.viewer.WAITING_CHARACTERS", 0)  # any change that waits is too much
+    monkeypatch.setattr(f"{console}.live.SCAN_SECONDS", 0.0)
+    monkeypatch.setattr(f"{console}.inspector.SENT_SECONDS", 0.0)
+    with browser.live() as live:
+        live.until(lambda: live.state["whole"])
+        create_worker(router, "Alice")
+        live.send("wire", on=True)
+        live.until(lambda: live.wire)
+        loop = service_of(router).loop
+        loop.call_soon_threadsafe(gate.clear)
+        # The first entry is being sent, the second one and the refusal wait when the tables change.
+        for _ in range(2):
+            browser.api("GET", "control/v1/clock")
+        live.send("nothing")
+        task = router.create_task()
+        last = browser.api("GET", "api/wire?limit=1")["entries"][0]["n"]
+        loop.call_soon_threadsafe(gate.set)
+        live.until(lambda: task in live.tables["tasks"] and live.other and live.wire[-1]["n"] >= last)
+        numbers = [each["n"] for each in live.wire]
+        assert numbers == list(range(numbers[0], last + 1)) and not live.missed
+        assert live.snapshots > 1 and [each["type"] for each in live.other] == ["error"]
 
 
 def test_memory_is_bounded(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,15 +25,19 @@ _READING: Final = ("GET", "HEAD")
 
 SECURITY: Final[Headers] = {
     "Content-Security-Policy": (
+        # The page shows attributes and names that anybody may have written: nothing in them can become a script, a
+        # style or a request, even if the page had a fault.
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
         " font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
         " require-trusted-types-for 'script'"
     ),
+    # Kept by the browser, but asked about each time: the ETag of a file changes with its content.
     "Cache-Control": "no-cache",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
+    # For browsers that do not know frame-ancestors: a page that frames the console could have its buttons clicked.
     "X-Frame-Options": "DENY",
 }
 """Headers of every answer below :data:`PATH`."""
@@ -51,6 +55,7 @@ class Access:
 
     def __init__(self, auth_token: str) -> None:
         self._token = link_token(auth_token)
+        # Another derivation than that of the link: a link in a log or a screenshot does not have the cookie in it.
         self._cookie = _derived(auth_token, "cookie")
 
     def opens(self, token: str) -> bool:
@@ -59,6 +64,7 @@ class Access:
         Args:
             token: the token, which may be any text.
         """
+        # As bytes: compare_digest() refuses text that is not ASCII.
         return hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode())
 
     def known(self, request: web.BaseRequest) -> bool:
@@ -77,6 +83,7 @@ class Access:
             request: the request, whose token was checked.
             response: its answer.
         """
+        # Without "secure": the service speaks plain HTTP on loopback. The scripts of the page never need to read it.
         response.set_cookie(_cookie_name(request), self._cookie, path=PATH, httponly=True, samesite="Strict")
 
     def check(self, request: web.BaseRequest) -> None:
@@ -88,6 +95,7 @@ class Access:
         Raises:
             Rejected: it was not (403).
         """
+        # Before the cookie, so that a page elsewhere learns nothing about whether this browser has it.
         check_origin(request)
         if not self.known(request):
             raise Rejected(403, 20403, "The console must be opened with its link; router.console_url has it")

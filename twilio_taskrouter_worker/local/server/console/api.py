@@ -35,6 +35,7 @@ class _Question:
         text = self.path.get(name, self.query.get(name))
         if text is None:
             return default
+        # Below 2**53, which is what JavaScript's numbers hold exactly.
         if not (text.isascii() and text.isdigit() and len(text) < 16):
             raise refusals.invalid(f"{name} must be a whole number, not {text[:40]!r}")
         return int(text)
@@ -55,6 +56,7 @@ class Api:
         self._inspector = inspector
         self._routes: PathTable[Callable[[_Question], Awaitable[Any]]] = PathTable()
         for method, template, function in (
+            # POST although it changes nothing: a configuration may have a megabyte.
             ("POST", "workflow", self._workflow),
             ("GET", "wire", self._wire),
             ("DELETE", "wire", self._clear_wire),
@@ -86,6 +88,7 @@ class Api:
         question = _Question(variables, dict(request.query), await _body(request))
         try:
             answer = await function(question)
+        # From the router's methods, whose arguments the page chooses.
         except (StateError, ValueError, TypeError) as error:
             raise refusals.invalid(str(error)) from None
         if answer is None:
@@ -102,6 +105,7 @@ class Api:
             raise refusals.invalid("workspace_sid must be the sid of a workspace")
         # Only the copy of the state is made here; the rest needs nothing of the service.
         state, now = engine.capture(), self._service.clock.now()
+        # Restoring a state takes up to tenths of a second, in which the service must go on.
         return await asyncio.to_thread(rehearse, state, workspace_sid, sid, text, now)
 
     async def _wire(self, question: _Question) -> Any:
@@ -120,6 +124,7 @@ class Api:
         engine, sid = self._service.engine, question.path["task"]
         moment = question.number("moment")
         if moment is not None:
+            # On another thread, because it applies the journal up to that moment again.
             engine = (await asyncio.to_thread(self._router.at, moment)).engine
         workspace_sid = engine.workspace_of(sid) or self._router.workspace_sid() or ""
         return life.of_task(engine, self._service.log, workspace_sid, sid)

@@ -69,11 +69,13 @@ class Board:
         removed: dict[str, list[str]] = {}
         for rows in self._tables:
             found, gone = rows.scan(self._engine, self.workspace_sid, limit)
+            # One limit for all tables: it bounds the time of the scan.
             limit -= len(found)
             if found:
                 changed[rows.table.name] = found
             if gone:
                 removed[rows.table.name] = gone
+        # If exactly the limit was found, there may be more: the next scan finds nothing, and says so.
         self.whole = limit > 0
         return Difference(changed, removed, self.whole)
 
@@ -109,6 +111,8 @@ class _Rows:
         parts_before, kept = self._parts, 0
         found: list[Encoded] = []
         for sid, parts in self.table.find(engine, workspace_sid):
+            # This runs for every row in every scan, so the usual case (nothing has changed) takes a lookup and a
+            # comparison.
             before = parts_before.get(sid)
             if before is not None:
                 kept += 1
@@ -118,11 +122,14 @@ class _Rows:
                 continue  # found again by the next scan, since its parts stay the old ones
             text = encoded(self.table.write(engine, parts))
             parts_before[sid] = parts
+            # Parts may change without the row: a queue that was changed in another way, for all its workers.
             if self.texts.get(sid) != text:
                 self.texts[sid] = text
                 found.append(text)
+            # A new row counts as present too, so that the numbers differ only if a row is gone.
             kept += before is None
         gone: list[str] = []
+        # Only then are the sids collected, which costs as much as the scan.
         if kept != len(parts_before):
             present = {sid for sid, _ in self.table.find(engine, workspace_sid)}
             gone = list(parts_before.keys() - present)

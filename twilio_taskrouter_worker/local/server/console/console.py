@@ -56,6 +56,7 @@ class Console:
         self._access = access.Access(service.auth_token)
         self.wire: Wire = Wire()
         """Gets every request, frame and webhook."""
+        # Recording goes on without a viewer: the inspector shows what led to a fault, and that is before it is opened.
         service.sessions.seen = self.wire.frame
         service.webhooks.record(self.wire.webhook)
         hidden = Secrets((service.auth_token, service.signing_key.secret))
@@ -88,14 +89,17 @@ class Console:
         Raises:
             Rejected: it was not made by the console, or is invalid.
         """
+        # The only paths without the cookie; everything below them needs it.
         if path in (PATH, f"{PATH}/"):
             return self._open(request, path)
         self._access.check(request)
         if path == _LIVE:
             return await self._live.serve(request)
+        # The console's own address changes nothing but forks and its own entries, which a past may have as well.
         if self._router.read_only and request.method not in ("GET", "HEAD") and not path.startswith(_API):
             raise Rejected(403, 20403, "This console is read-only: it shows a past that cannot be changed; fork it")
         if path.startswith(_REST):
+            # With the slash: the rest is the path as REST has it.
             return await self._act(request, path[len(_REST) - 1 :])
         if path.startswith((_CONTROL, _API)):
             if path.startswith(_API):
@@ -103,6 +107,7 @@ class Console:
             else:
                 response = await self._control.operate(request, path[len(PATH) :])
             if request.method != "GET":
+                # The page shows the effect of a button at once, not with the next second's comparison.
                 self._live.scan_soon()
             return _secured(response)
         return _file(request, path[len(PATH) + 1 :])
@@ -152,6 +157,7 @@ def _file(request: web.BaseRequest, path: str) -> web.Response:
     found = pages.page().get(path)
     if found is None:
         raise refusals.not_found(f"{PATH}/{path}")
+    # As a part of the header, which may list several, and weak ones (W/).
     same = found.etag in request.headers.get("If-None-Match", "")
     response = web.Response(status=304 if same else 200, body=None if same else found.body)
     response.headers["ETag"] = found.etag

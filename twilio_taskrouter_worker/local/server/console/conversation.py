@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,9 @@ WATCH_SECONDS: Final = 1.0
 WATCH_SHARE: Final = 0.05
 """The largest share of the loop's time that explanations may take: with many workers they come less often."""
 
+MOST_REFUSALS: Final = 100
+"""How many answers to invalid messages may wait for a page that does not read; newer ones replace the oldest."""
+
 
 class Conversation:
     """The messages of one page. Belongs to the service's loop.
@@ -44,9 +48,11 @@ class Conversation:
         self._live = live
         self._service = service
         self._router = router
-        self._wire = inspector.feed(viewer.put)
+        self._wire = inspector.feed(lambda make: viewer.put("wire", make))
         self._streams = Streams(service, self._streams_changed)
+        # Streams belong to the page, not to the workspace, whose snapshot all its viewers share.
         viewer.own = lambda: [f'"streams":{encoded(self._streams.rows())}']
+        self._refusals = itertools.count()
         self._watched: str | None = None
         self._watch_handle: asyncio.TimerHandle | None = None
         self._watch_due = 0.0
@@ -88,15 +94,19 @@ class Conversation:
 
     def _refuse(self, kind: object, error: Exception) -> None:
         reason = error.message if isinstance(error, (Rejected, TaskRouterError)) else str(error)
-        self.viewer.put(encoded({"type": "error", "message": reason, "in_reply_to": kind}))
+        text = encoded({"type": "error", "message": reason, "in_reply_to": kind})
+        number = next(self._refusals) % MOST_REFUSALS
+        self.viewer.put(f"error {number}", lambda: text)
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
     def select(self, message: dict[str, Any]) -> None:
         """Show another workspace."""
         self._live.select(self.viewer, str(message.get("workspace")))
+        # After the selection, which may be refused: then the past stays as it is.
         self._past = None
         self._wanted.clear()
+        # A moment that is on its way would replace the workspace just chosen.
         if self._travel is not None:
             self._travel.cancel()
 
@@ -105,6 +115,7 @@ class Conversation:
         sid = message.get("task")
         if sid is not None and not isinstance(sid, str):
             raise ValueError("task must be the sid of a task, or null")
+        # Also of an unknown task, which may be created later.
         self._watched = sid
         if self._watch_handle is not None:
             self._watch_handle.cancel()
@@ -140,16 +151,23 @@ class Conversation:
 
     def _explain(self) -> None:
         self._watch_handle = None
+        self.viewer.put("task", self._explained)
+
+    def _explained(self) -> Encoded | None:
+        """Return the message about the watched task, as of now; None: there is none."""
         board = self.viewer.board
         if self._watched is None or board is None:
-            return
+            return None
         engine = self._service.engine if self._past is None else self._past.engine
         begun = self._service.loop.time()
         document = life.of_task(engine, self._service.log, board.workspace_sid, self._watched)
-        text = encoded({"type": "task", **document, "task": board.row("tasks", self._watched)})
+        try:
+            text = encoded({"type": "task", **document, "task": board.row("tasks", self._watched)})
+        except Rejected:
+            return None  # the workspace was deleted, and another one is shown soon
         ended = self._service.loop.time()
         self._watch_due = ended + max(WATCH_SECONDS, (ended - begun) / WATCH_SHARE)
-        self._service.committer.when_kept(lambda: self.viewer.put(text))
+        return text
 
     async def _go(self) -> None:
         """Go to the wanted moment, and on to the next one if another was wanted meanwhile."""
@@ -170,6 +188,7 @@ class Conversation:
 
     async def _show(self, moment: int, workspace_sid: str | None) -> None:
         past = await asyncio.to_thread(self._router.at, moment)
+        # The slider has moved on meanwhile: this moment would only flash up.
         if self._wanted:
             return
         there = {workspace.sid for workspace in past.engine.workspaces()}
@@ -193,6 +212,7 @@ def _snapshot_of(past: Past, workspace_sid: str) -> tuple[Board, Encoded]:
         "running": False,
         "timers": timers.rows(past.engine, workspace_sid),
         "faults": [],
+        # Statistics are counted from facts, which a past engine does not have.
         "totals": None,
         "info": past.info,
     }

@@ -17,6 +17,7 @@ from ..bridge.tunnel import Envelope
 from .secrets import Secrets
 from .wire import Exchange
 
+# Before a capital letter: FriendlyName is friendly_name in the helper library.
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _VERBS: Final = {
     ("GET", "instance"): "fetch",
@@ -72,6 +73,7 @@ def as_curl(entry: Exchange, secrets: Secrets, base: str) -> str | None:
             parts += ["--data-urlencode", shlex.quote(f"{name}={secrets.value(name, value)}")]
         if body and not form:
             parts += ["-H", "'Content-Type: application/json'", "--data", shlex.quote(body)]
+        # curl makes a POST of its own accord only if there is a body.
         if entry.method == "POST" and not body:
             parts += ["-X", "POST"]
         return " ".join([*parts, shlex.quote(url)])
@@ -128,6 +130,7 @@ def as_client(entry: Exchange, secrets: Secrets, base: str) -> str | None:
         'with Worker(os.environ["TASKROUTER_TOKEN"], eb_server=eb_server, ws_server=ws_server) as worker:',
     ]
     if call.startswith("task("):
+        # A worker has its tasks by its reservations only.
         lines.append("    task = {each.task.sid: each.task for each in worker.reservations.values()}.__getitem__")
     return "\n".join([*lines, f"    print({call}.result())", ""])
 
@@ -138,6 +141,7 @@ def _client_call(envelope: Envelope, secrets: Secrets) -> str | None:
         found = re.fullmatch(path, envelope.url)
         fits = all(name in given and value in ("", given[name]) for name, value in wanted.items())
         if envelope.method == method and found and fits:
+            # Empty for parameters that the request left out.
             values = defaultdict(str, {**given, **found.groupdict()})
             return call.format_map(values)
     return None

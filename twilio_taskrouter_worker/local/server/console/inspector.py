@@ -43,11 +43,11 @@ class Inspector:
         """The number of the latest entry; 0: there was none."""
         return self._wire.last
 
-    def feed(self, put: Callable[[Encoded], None]) -> Feed:
+    def feed(self, put: Callable[[Callable[[], Encoded | None]], None]) -> Feed:
         """Return a feed of new entries, which is switched off.
 
         Args:
-            put: sends a message to the page.
+            put: sends a message to the page, which is made when it is about to be sent.
         """
         return Feed(self, put)
 
@@ -100,6 +100,7 @@ class Inspector:
             self._feeds[feed] = None
         else:
             self._feeds.pop(feed, None)
+        # Without a page that looks on, an entry costs no call.
         self._wire.added = self._added if self._feeds else None
         if not self._feeds and self._handle is not None:
             self._handle.cancel()
@@ -112,16 +113,20 @@ class Inspector:
     def _send(self) -> None:
         self._handle = None
         for feed in self._feeds:
-            feed.send(AT_ONCE)
+            feed.send()
 
 
 class Feed:
     """The new entries for one page."""
 
-    def __init__(self, inspector: Inspector, put: Callable[[Encoded], None]) -> None:
+    def __init__(self, inspector: Inspector, put: Callable[[Callable[[], Encoded | None]], None]) -> None:
         self._inspector = inspector
         self._put = put
+        self._on = False
+        self._limit = AT_FIRST
+        """How many entries the next message has at most."""
         self._sent = 0
+        """The number of the latest entry that was sent."""
 
     def switch(self, *, on: bool) -> None:
         """Begin with the latest entries, or stop.
@@ -129,17 +134,22 @@ class Feed:
         Args:
             on: whether it begins.
         """
+        self._on = on
         self._inspector.subscribe(self, on=on)
         if on:
             self._sent = max(0, self._inspector.last - AT_FIRST)
-            self.send(AT_FIRST)
+            self._limit = AT_FIRST
+            self.send()
 
-    def send(self, limit: int) -> None:
-        """Send the entries since the message before.
+    def send(self) -> None:
+        """Send the entries since the message before; of many, only the latest."""
+        self._put(self._message)
 
-        Args:
-            limit: how many at most; the oldest ones are left out.
-        """
-        entries, missed = self._inspector.rows_after(self._sent, limit)
-        self._sent = self._inspector.last
-        self._put(encoded({"type": "wire", "missed": missed, "entries": entries}))
+    def _message(self) -> Encoded | None:
+        # Switched off while the message waited for its turn.
+        if not self._on:
+            return None
+        entries, missed = self._inspector.rows_after(self._sent, self._limit)
+        # Only now that they are about to be sent: until then they are found again.
+        self._sent, self._limit = self._inspector.last, AT_ONCE
+        return encoded({"type": "wire", "missed": missed, "entries": entries})

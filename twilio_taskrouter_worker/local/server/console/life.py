@@ -23,6 +23,7 @@ def of_task(engine: Engine, log: EventLog, workspace_sid: str, task_sid: str) ->
         workspace_sid: the workspace of the task.
         task_sid: the task.
     """
+    # The log is that of the present: a past engine has not emitted the later ones yet.
     entries = [entry for entry in _entries(log, workspace_sid, task_sid) if entry.event.sequence <= engine.sequence]
     steps = [_step(engine, entry) for entry in reversed(entries)]
     try:
@@ -32,6 +33,7 @@ def of_task(engine: Engine, log: EventLog, workspace_sid: str, task_sid: str) ->
     return {
         "sid": task_sid,
         "life": steps,
+        # The log keeps the latest events only; the page says so if the beginning is missing.
         "complete": any(step["type"] == "task.created" for step in steps),
         "explain": explanation,
     }

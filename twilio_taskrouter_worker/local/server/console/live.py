@@ -84,9 +84,11 @@ class Live:
         except web.HTTPException:
             raise refusals.invalid("This address takes a websocket handshake") from None
         if isinstance(request.protocol, Connection):
+            # Its pings notice a dead page; the limits of plain connections do not apply to it any more.
             request.protocol.spare()
         viewer = Viewer(socket, self._service.committer.kept)
         conversation = Conversation(self, viewer, self._service, self._router, self._inspector)
+        # A task of its own: reading the page's messages must go on while a send waits for a slow page.
         sender = self._service.loop.create_task(viewer.send())
         try:
             self._join(conversation, request.query.get("workspace"))
@@ -96,6 +98,7 @@ class Live:
         except (ConnectionError, StoreError) as error:
             log.debug("A console was closed: %s", error)
         finally:
+            # First, so that no scan counts on a viewer that is about to go.
             self._leave(conversation)
             sender.cancel()
             with suppress(asyncio.CancelledError):
@@ -186,11 +189,13 @@ class Live:
     def _changed(self) -> None:
         """Note that the engine may have changed; called after every command, so it must cost nothing."""
         if self._scan_handle is None:
+            # Once, however many commands follow: a burst of ten thousand costs one scan.
             self._scan_handle = self._service.loop.call_later(SCAN_SECONDS, self._scan)
 
     def _scan(self) -> None:
         self._scan_handle = None
         for board in list(self._boards.values()):
+            # Read before the scan, which sets it anew: only the message that completes the rows says so.
             part = not board.whole
             try:
                 difference = board.scan()
@@ -220,10 +225,13 @@ class Live:
 
     def _tell(self, board: Board, fields: Iterable[Encoded]) -> None:
         """Send changes to the viewers of a board, once the commands behind them are committed."""
+        # Composed once for all viewers; the clock goes with every message, so that a page needs no other sign of its
+        # moves.
         body = ",".join([*self.clock(), *fields])
 
         def deliver() -> None:
             for conversation in self._open:
+                # Asked at the delivery: a viewer may have chosen another workspace since the scan.
                 if conversation.viewer.board is board:
                     conversation.viewer.change(body)
 

@@ -42,6 +42,7 @@ def page() -> Mapping[str, PageFile]:
 
     A path that a client sends is only looked up here, so that it cannot lead to another file.
     """
+    # importlib.resources, because a package may be imported from a zip file.
     return dict(_below(files(__name__.rpartition(".")[0]).joinpath("page"), ""))
 
 

@@ -13,6 +13,7 @@ Path = tuple[str | int, ...]
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _ESCAPE: Final = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)")
 """One character of a string, written as an escape, or as two that are a pair of surrogates."""
+# Its raw_decode() gives the end of a value, which loads() does not; only containers are walked through by hand.
 _decoder: Final = json.JSONDecoder()
 
 
@@ -84,6 +85,7 @@ def _value(text: str, at: int, path: Path, found: dict[Path, Place]) -> int:
         end = _elements(text, at, path, found)
     else:
         _, end = _decoder.raw_decode(text, at)
+    # The last one of several equal keys stays, as with json.loads().
     found[path] = Place(at, end)
     return end
 

@@ -38,11 +38,13 @@ def rehearse(
     Raises:
         Rejected: there is no such workspace or workflow.
     """
+    # A copy has no recorder, no clients and no webhooks: whatever happens in it stays in it.
     engine = Engine.restore(state)
     before = {task.sid: task for task in engine.tasks(workspace_sid) if _waits(task, workflow_sid)}
     if workflow_sid is not None:
         engine.workflow(workspace_sid, workflow_sid)
     try:
+        # The very command of a save, so that the result cannot differ from it.
         outcome = engine.apply(_command(engine, workspace_sid, workflow_sid, configuration), now)
     except Rejected as refusal:
         return {"ok": False, "error": _error(refusal, configuration)}
@@ -95,6 +97,7 @@ def _move(before: model.Task, after: model.Task, step: Event | None) -> dict[str
 
 
 def _error(refusal: Rejected, text: str) -> dict[str, Any]:
+    # By its text: the engine's errors are for people, and carry no path of their own.
     where = _WHERE.match(refusal.message)
     place = _place(refusal, text, where)
     return {

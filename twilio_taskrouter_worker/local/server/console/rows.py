@@ -73,6 +73,8 @@ def _find_workers(engine: Engine, workspace_sid: str) -> Iterator[Found]:
     # The queues are parts of every worker: a changed one may have other members.
     queues = engine.queues(workspace_sid)
     for worker in engine.workers(workspace_sid):
+        # A number among the parts: small integers are the same objects in CPython, and others only cause a needless
+        # row.
         sessions = engine.open_sessions(workspace_sid, worker.sid)
         yield worker.sid, (worker, sessions, *engine.channels(workspace_sid, worker.sid), *queues)
 

@@ -9,6 +9,7 @@ from typing import Final
 HIDDEN: Final = "(hidden)"
 _HEADERS: Final = re.compile(r"authorization|cookie|signature|token|secret|api-?key", re.IGNORECASE)
 _NAMES: Final = re.compile(r"token|secret|password", re.IGNORECASE)
+# "eyJ" is '{"' in base64url, with which header and payload of each token begin.
 _JWT: Final = re.compile(r"eyJ[\w-]{5,}\.eyJ[\w-]{5,}\.[\w-]*", re.ASCII)
 """An access token, wherever it stands."""
 _PARAMETER: Final = re.compile(r"(?i)((?:^|[?&])[^=&]*(?:token|secret|password)[^=&]*=)[^&#]+")
@@ -23,6 +24,7 @@ class Secrets:
     """
 
     def __init__(self, values: Iterable[str]) -> None:
+        # The longest first: one secret may be the beginning of another, whose end would stay visible.
         known = sorted((re.escape(value) for value in values if value), key=len, reverse=True)
         self._known = re.compile("|".join(known)) if known else None
 

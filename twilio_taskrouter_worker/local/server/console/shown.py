@@ -81,6 +81,7 @@ def _side(headers: Iterable[tuple[str, str]], body: bytes, truncated: bool, secr
 
 def _summary(entry: Exchange) -> str:
     if entry.kind == "frame":
+        # Searched for, not parsed: a list of 500 rows would parse 500 documents to show a word of each.
         found = _EVENT_TYPE.search(entry.received)
         return found.group(1).decode() if found else ""
     if entry.kind == "webhook":

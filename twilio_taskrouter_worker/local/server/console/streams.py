@@ -48,6 +48,7 @@ class Streams:
             raise ValueError(f"per_minute must be a number up to {FASTEST}, not {per_minute!r}")
         if not isinstance(task, dict) or not all(isinstance(value, str) for value in task.values()):
             raise ValueError("task must be an object with the parameters of a task, whose values are texts")
+        # Failed streams stay in the list, to show their error, but do not count.
         if sum(stream.active for stream in self._streams.values()) >= MOST:
             raise ValueError(f"There are {MOST} streams already")
         number = next(self._numbers)
@@ -103,6 +104,7 @@ class _Stream:
         self._created = 0
         self._error: str | None = None
         self.active = True
+        # Not at once: the page gets the row of the stream before its first task.
         self._timer = service.loop.call_soon(self._create)
 
     def begin(self) -> None:
@@ -171,4 +173,5 @@ def create_task(service: Service, workspace_sid: str, task: Mapping[str, str]) -
             )
         )
     finally:
+        # Also after a refusal: timers that ran before it have events.
         service.committer.when_kept(batch.release)

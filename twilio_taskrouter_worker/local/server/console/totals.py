@@ -48,6 +48,7 @@ class Totals:
         engine.workspace(workspace_sid)
         now = self._service.loop.time()
         if now >= self._due.get(workspace_sid, 0.0):
+            # Before the task has ended: two counts of one workspace never run at a time, unless one takes five seconds.
             self._due[workspace_sid] = now + EVERY_SECONDS
             task = self._service.loop.create_task(self._count(workspace_sid))
             self._tasks.add(task)

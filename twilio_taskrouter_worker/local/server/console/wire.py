@@ -126,6 +126,7 @@ class Wire:
         for name in ("sent", "received"):
             body = fields.get(name) or b""
             if len(body) > BODY_BYTES:
+                # A slice is a copy, so the whole body is not kept alive by it.
                 fields[name], fields["truncated"] = body[:BODY_BYTES], True
         entry = Exchange(fields.pop("at", None) or self._clock(), kind, method, path, **fields)
         self._append(entry, entry.kept)
@@ -136,6 +137,7 @@ class Wire:
         Args:
             number: its number.
         """
+        # Numbers grow by one per entry, so the place follows from the number of the oldest one.
         index = number - (self.last - len(self._entries)) - 1
         return _read(self._entries[index], number) if 0 <= index < len(self._entries) else None
 
@@ -157,6 +159,7 @@ class Wire:
         self.last += 1
         self._entries.append(entry)
         self._bytes += size
+        # It ends: an entry alone is smaller than the limit, and the sum is that of the entries.
         while len(self._entries) > KEPT or self._bytes > KEPT_BYTES:
             evicted = self._entries.popleft()
             self._bytes -= len(evicted[2]) if isinstance(evicted, tuple) else evicted.kept
@@ -176,11 +179,13 @@ class Wire:
         path = request.raw_path
         console = path.startswith(f"{PATH}/")
         if console:
+            # Shown as what it is, a call of REST or of the control address, which a program can make as well.
             path = path[len(PATH) :].removeprefix("/rest")
         envelope: Envelope | None = getattr(request, "tunnelled", None)
         kind = _kind(path, request.method, envelope)
         if kind is None or (kind == "handshake" and response.status == 101):
             return  # an accepted handshake was noted when it was accepted
+        # Websockets have none.
         body = getattr(response, "body", None)
         self.add(
             kind,
@@ -221,6 +226,7 @@ class Wire:
             session: its websocket.
             frame: the frame.
         """
+        # By identity: the one constant is sent to all.
         if frame is not frames.HEARTBEAT:
             self._append((self._clock(), session.worker_sid, frame), len(frame))
 
