@@ -305,6 +305,28 @@ class Queries:
         """
         return MappingProxyType(dict(self._kernel.workspace(workspace_sid).task(sid).attributes))
 
+    def step(self, workspace_sid: str, sid: str) -> tuple[str, int] | None:
+        """Return the filter and the target of its workflow that a task is in, or None if it is in none.
+
+        Args:
+            workspace_sid: sid of the workspace; the case of its digits does not matter.
+            sid: sid of the task (``WT``).
+
+        Returns:
+            The label of the filter, or ``filter`` and its number from 1; and the index of the target.
+
+        Raises:
+            Rejected: 404, there is no such workspace or task.
+        """
+        task = self._kernel.workspace(workspace_sid).task(sid)
+        if task.plan is None or task.step is None:
+            return None
+        index = task.filter_index
+        # Without an index the step is that of the default filter, which always has a label.
+        filter = task.plan.default if index is None else task.plan.filters[index]
+        assert filter is not None
+        return filter.label or f"filter {(index or 0) + 1}", task.step.index
+
     def reservations(
         self, workspace_sid: str, *, task_sid: str | None = None, worker_sid: str | None = None
     ) -> list[model.Reservation]:

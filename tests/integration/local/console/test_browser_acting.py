@@ -87,7 +87,9 @@ def test_a_workflow_with_a_mistake_is_mended(chromium: Any) -> None:
         assert chosen.count("\n") == 4 and chosen.endswith("lang == ")
         editor.fill(json.dumps(document, indent=2).replace("== ==", "=="))
         expect(page.get_by_text("1 waiting task would go elsewhere")).to_be_visible()
-        expect(page.get_by_role("listitem").filter(has_text="lang es")).to_contain_text("Spanish")
+        way = page.get_by_role("listitem").filter(has_text="lang es")
+        expect(way).to_contain_text("Sample Queue (default_filter)")
+        expect(way).to_contain_text("Spanish (filter 1)")
         assert router.task(sid).task_queue_sid == router.task_queue_sid
         save.click()
         console.says("The workflow is saved")

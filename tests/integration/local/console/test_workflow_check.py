@@ -124,6 +124,10 @@ def test_where_the_waiting_tasks_would_go(browser: Browser) -> None:
     assert {move["task_sid"]: move["changed"] for move in answer["moves"]} == {
         sid: kind == "a" for sid, kind in kinds.items()
     }
+    here = {"queue_sid": router.task_queue_sid, "filter": "default_filter", "target": 0, "priority": 0}
+    there = {"queue_sid": special, "filter": "filter 1", "target": 0, "priority": 7}
+    for move in answer["moves"]:
+        assert move["from"] == here and move["to"] == (there if move["changed"] else here)
     assert service_of(router).engine.state_digest() == before
     browser.rest(f"Workflows/{router.workflow_sid}", Configuration=text, ReEvaluateTasks="true")
     for move in answer["moves"]:

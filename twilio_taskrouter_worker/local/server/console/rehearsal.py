@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ...engine import Engine, Event, Rejected, commands, model
-from ...engine.events import WorkflowStepEvent
+from ...engine import Engine, Rejected, commands, model
 from ...engine.expressions import ExpressionSyntaxError
 from .places import Path, Place, places, within
 
@@ -40,7 +40,7 @@ def rehearse(
     """
     # A copy has no recorder, no clients and no webhooks: whatever happens in it stays in it.
     engine = Engine.restore(state)
-    before = {task.sid: task for task in engine.tasks(workspace_sid) if _waits(task, workflow_sid)}
+    before = {task.sid: _position(engine, task) for task in engine.tasks(workspace_sid) if _waits(task, workflow_sid)}
     if workflow_sid is not None:
         engine.workflow(workspace_sid, workflow_sid)
     try:
@@ -48,8 +48,9 @@ def rehearse(
         outcome = engine.apply(_command(engine, workspace_sid, workflow_sid, configuration), now)
     except Rejected as refusal:
         return {"ok": False, "error": _error(refusal, configuration)}
-    steps = _steps(outcome.events)
-    moves = [_move(task, engine.task(workspace_sid, sid), steps.get(sid)) for sid, task in before.items()]
+    moves = [
+        _move(sid, position, _position(engine, engine.task(workspace_sid, sid))) for sid, position in before.items()
+    ]
     warnings = [_warning(text, configuration) for text in outcome.warnings]
     return {"ok": True, "warnings": warnings, "waiting": len(before), "moves": moves[:MOST_MOVES]}
 
@@ -69,28 +70,19 @@ def _waits(task: model.Task, workflow_sid: str | None) -> bool:
     return task.assignment_status == model.PENDING and task.workflow_sid == workflow_sid and workflow_sid is not None
 
 
-def _steps(events: tuple[Event, ...]) -> dict[str, Event]:
-    """Return the latest match of each task."""
-    steps = (event for event in events if isinstance(event, WorkflowStepEvent))
-    return {step.task.sid: step for step in steps if step.type == "workflow.target-matched"}
+def _position(engine: Engine, task: model.Task) -> dict[str, Any] | None:
+    """Return where a task waits; None: it was canceled."""
+    if task.assignment_status == model.CANCELED:
+        return None
+    filter, target = engine.step(task.workspace_sid, task.sid) or (None, None)
+    return {"queue_sid": task.task_queue_sid, "filter": filter, "target": target, "priority": task.priority}
 
 
-def _move(before: model.Task, after: model.Task, step: Event | None) -> dict[str, Any]:
-    to: dict[str, Any] | None = None
-    if after.assignment_status != model.CANCELED:
-        data: Mapping[str, Any] = {} if step is None else step.data
-        to = {
-            "queue_sid": after.task_queue_sid,
-            "filter": data.get("filter"),
-            "target": data.get("target"),
-            "priority": after.priority,
-        }
-    return {
-        "task_sid": before.sid,
-        "from": {"queue_sid": before.task_queue_sid, "priority": before.priority},
-        "to": to,
-        "changed": to is None or after.task_queue_sid != before.task_queue_sid or after.priority != before.priority,
-    }
+def _move(sid: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any]:
+    # By what workers notice of it: a task that only comes through another filter stays where it is.
+    queue_and_priority = operator.itemgetter("queue_sid", "priority")
+    changed = before is None or after is None or queue_and_priority(before) != queue_and_priority(after)
+    return {"task_sid": sid, "from": before, "to": after, "changed": changed}
 
 
 # -- errors ----------------------------------------------------------------------------------------------------------

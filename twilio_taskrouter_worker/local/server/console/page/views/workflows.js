@@ -8,6 +8,10 @@ import { counted, pretty, shortSid, summary } from "../lib/format.js";
 /** @typedef {import("../data/types.js").Workflow} Workflow */
 
 const CHECK_AFTER = 250; // milliseconds without a keystroke
+/** Ways of tasks that a dry run shows; a workflow has few filters, but a person may have written many. */
+const MOST_WAYS = 50;
+/** Tasks that are named for each way. */
+const NAMED_TASKS = 3;
 
 export class WorkflowsView {
   title = "Workflows";
@@ -271,30 +275,57 @@ class Editor {
         h(
           "ul",
           { class: "plain-list" },
-          moved.slice(0, 50).map((/** @type {any} */ move) => this.#move(move)),
+          this.#grouped(moved).map((group) => this.#group(group)),
         ),
     );
   }
 
-  /** @param {any} move */
-  #move({ task_sid, from, to }) {
-    const { store } = this.app;
-    const task = store.tasks.get(task_sid);
-    const name = (/** @type {any} */ place) => store.queues.get(place?.queue_sid)?.friendly_name || "no queue";
+  /**
+   * Groups the tasks that would go the same way, the largest group first.
+   *
+   * @param {any[]} moves
+   * @returns {any[][]}
+   */
+  #grouped(moves) {
+    const groups = new Map();
+    for (const move of moves) {
+      const way = [move.from, move.to].map((place) => place && `${place.queue_sid} ${place.filter} ${place.priority}`);
+      const key = way.join(" > ");
+      if (!groups.has(key)) groups.set(key, []);
+      groups.get(key).push(move);
+    }
+    return [...groups.values()].sort((one, other) => other.length - one.length).slice(0, MOST_WAYS);
+  }
+
+  /** @param {any[]} moves  that go the same way */
+  #group(moves) {
+    const [{ from, to }] = moves;
+    const tasks = moves.slice(0, NAMED_TASKS).map(({ task_sid }) => {
+      const task = this.app.store.tasks.get(task_sid);
+      return (task && summary(task.attributes)) || shortSid(task_sid);
+    });
+    if (moves.length > NAMED_TASKS) tasks.push(`${(moves.length - NAMED_TASKS).toLocaleString()} more`);
+    const priority = to && from.priority !== to.priority && `priority ${from.priority} to ${to.priority}`;
     return h(
       "li",
       {},
-      h("span", {}, (task && summary(task.attributes)) || shortSid(task_sid)),
+      h("span", {}, counted(moves.length, "task"), h("span", { class: "muted" }, `: ${tasks.join("; ")}`)),
       h(
         "span",
         { class: "move" },
-        name(from),
+        this.#place(from),
         icon("forward"),
         h("span", { class: "unseen" }, "to"),
-        to ? name(to) : "canceled",
-        to?.filter && h("span", { class: "muted" }, to.filter),
+        to ? this.#place(to) : "canceled",
+        priority && h("span", { class: "muted" }, priority),
       ),
     );
+  }
+
+  /** @param {any} place  where a task waits or would wait */
+  #place({ queue_sid, filter }) {
+    const queue = this.app.store.queues.get(queue_sid)?.friendly_name || "no queue";
+    return h("span", {}, queue, filter && h("span", { class: "muted" }, ` (${filter})`));
   }
 
   async #save() {
