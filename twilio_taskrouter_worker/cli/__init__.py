@@ -10,6 +10,7 @@ from twilio_taskrouter_worker._version import __version__
 __all__ = ["main"]
 
 EXIT_MISSING_EXTRA = 2
+# Only these are explained: any other missing module is a fault of the installation, or of this package.
 _EXTRA = {"click", "rich", "aiohttp"}
 _INSTALL_HINT = 'pip install "twilio_taskrouter_worker[local]"'
 

@@ -70,10 +70,12 @@ def run(arguments: Sequence[str]) -> int:
         The exit code.
     """
     try:
+        # Without the standalone mode, click returns the exit code in place of ending the process.
         ended = taskrouter.main(args=list(arguments), prog_name="taskrouter", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    # click turns Ctrl-C into it while it runs a command.
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return 130

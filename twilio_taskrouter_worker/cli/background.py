@@ -20,6 +20,7 @@ STOP_SECONDS = 15.0
 
 
 def _record(port: int) -> Path:
+    # The XDG base directories: a record of what runs is state, neither configuration nor data.
     home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return Path(home) / "taskrouter" / f"{port}.json"
 
@@ -46,13 +47,16 @@ def detach(port: int, arguments: list[str]) -> dict[str, Any]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=output,
+            # Ctrl-C in this terminal, and its end, must not reach the service.
             start_new_session=True,
             text=True,
         )
     assert child.stdout is not None
+    # The one JSON line comes when the service is ready; the end of file without it when the service has ended.
     line = child.stdout.readline()
     child.stdout.close()
     if not line:
+        # Before the log is read, so that it is complete.
         child.wait()
         raise click.ClickException(log.read_text(encoding="utf-8").strip() or f"It did not start; see {log}")
     facts: dict[str, Any] = json.loads(line)
@@ -71,6 +75,7 @@ def stop(port: int) -> None:
         pid = int(json.loads(record.read_text(encoding="utf-8"))["pid"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise click.ClickException(f"No local TaskRouter was started with --detach on port {port}") from error
+    # Also when the process is gone, so that the next call does not find the same stale record.
     record.unlink(missing_ok=True)
     if not _is_ours(pid):
         raise click.ClickException(f"The local TaskRouter on port {port} has ended already")
@@ -79,6 +84,7 @@ def stop(port: int) -> None:
     while _is_ours(pid):
         if time.monotonic() > deadline:
             raise click.ClickException(f"Process {pid} did not end within {STOP_SECONDS:g} s")
+        # Not wait(): it is the child of another process, which has ended.
         time.sleep(0.05)
     click.echo(f"stopped process {pid}", err=True)
 

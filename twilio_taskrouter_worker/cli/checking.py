@@ -46,6 +46,7 @@ def dry_run(document: Any, attributes: Mapping[str, Any]) -> str:
     task = check.engine.apply(command, check.now).result
     explanation = str(check.engine.explain(check.workspace_sid, task.sid))
     for sid, name in check.queues.items():
+        # Back to the names in the file: the reader does not know the sids that were made up.
         explanation = explanation.replace(sid, name)
     return explanation
 
@@ -56,8 +57,10 @@ class _Check:
     def __init__(self, document: Any) -> None:
         self.now = time.time()
         self.warnings: list[str] = []
+        # The engine itself and not a copy of its rules: what it accepts here, the service accepts.
         self.engine = Engine(account_sid=_ACCOUNT, seed=0)
         self.workspace_sid = self._apply(commands.CreateWorkspace(friendly_name="Check", template="NONE"))
+        # A file outside of a workspace names queues by sids that only its own workspace has, so each gets a queue here.
         names = sorted(set(_queues(document)))
         made = {name: self._queue(name) for name in names}
         self.queues = {sid: name for name, sid in made.items()}

@@ -28,6 +28,7 @@ def status(remote: Remote, printer: Printer) -> None:
 def reset(remote: Remote, printer: Printer) -> None:
     """Restart from the initial state, or from its seed file, on the same port with the same credentials."""
     remote.control("POST", "reset")
+    # The answer to the reset comes from the old service, and the new one listens a moment later.
     deadline = time.monotonic() + 10.0
     while time.monotonic() < deadline:
         time.sleep(0.1)
@@ -111,6 +112,7 @@ def fault(remote: Remote, printer: Printer, name: str, arguments: tuple[str, ...
     elif name == "clear":
         remote.control("POST", "faults/clear")
     else:
+        # Names have hyphens on a command line, and underscores as methods of router.faults.
         body: dict[str, Any] = {"name": name.replace("-", "_"), "arguments": dict(map(_argument, arguments))}
         if seconds is not None:
             body["for"] = seconds
@@ -160,6 +162,7 @@ def tail(
     while True:
         found = remote.control("GET", "events", params={**query, **({"after": after} if after else {})})
         for event in found:
+            # The position is a sid, not a time: several events may have the same time.
             after = event["sid"]
             printer.record(event, _line(event))
         if no_follow:

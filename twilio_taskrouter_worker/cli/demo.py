@@ -28,6 +28,7 @@ def demo(context: click.Context, tasks: int, workers: int, as_json: bool) -> Non
     Everything is real: a TaskRouter service in this process, HTTP and websocket between it and the workers. Exits
     with 0 only if the service itself has every task as completed, with 1 otherwise, saying which are stuck and why.
     """
+    # Imported here, so that --help and wrong options do not wait for aiohttp.
     from rich.console import Console
 
     from twilio_taskrouter_worker import TaskRouterError

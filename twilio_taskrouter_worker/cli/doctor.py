@@ -46,6 +46,7 @@ def doctor(context: click.Context, token: str, region: str | None, eb_server: st
         address = Options(region=region, eb_server=eb_server).urls()[0]
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    # Each step needs those before it, so the first failure is the cause, and the later ones would only repeat it.
     steps: tuple[tuple[str, Callable[[], str]], ...] = (
         ("versions", _versions),
         ("environment", _environment),
@@ -78,6 +79,7 @@ def _versions() -> str:
 def _environment() -> str:
     found = [name for name in (LOCAL_URL, *_PROXIES) if os.environ.get(name)]
     for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        # requests fails on a missing CA file with an OSError that does not name the variable.
         path = os.environ.get(name)
         if path and not os.path.exists(path):
             raise Failed(f"{name} names {path}, which does not exist: correct it, or unset it")
@@ -88,6 +90,7 @@ def _token(token: str) -> str:
     from twilio_taskrouter_worker.tokens import decode_unverified, expiry
 
     try:
+        # Not verified: only the service has the key. That it takes the token is the last step's result.
         claims: dict[str, Any] = dict(decode_unverified(token))
     except (TaskRouterError, ValueError) as error:
         raise Failed(f"{error}") from error
@@ -117,6 +120,7 @@ def _name(address: str) -> str:
 
 def _tls(address: str) -> str:
     host, port, secure = _place(address)
+    # With a proxy, this machine may have no direct way to the host, and need none.
     if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
         return "not tried: a proxy is in between"
     try:
@@ -147,6 +151,7 @@ def _clock(address: str) -> str:
         raise Failed(f"no answer from {address} ({type(error).__name__})") from None
     if date is None:
         return "unknown: the service's answer has no Date header"
+    # The Date header has whole seconds, and the answer takes its time: far less than what is reported.
     skew = before - parsedate_to_datetime(date).timestamp()
     if abs(skew) > SKEW_SECONDS:
         return f"this machine's clock is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}: set it"
@@ -156,6 +161,7 @@ def _clock(address: str) -> str:
 def _worker(token: str, region: str | None, eb_server: str | None) -> str:
     from twilio_taskrouter_worker import Worker
 
+    # Without options that change something: no activity, and other sessions stay open.
     worker = Worker(token, region=region, eb_server=eb_server)
     try:
         worker.connect(CONNECT_SECONDS)

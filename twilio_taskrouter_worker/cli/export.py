@@ -36,6 +36,7 @@ def export(
     from twilio_taskrouter_worker.local import seeds
     from twilio_taskrouter_worker.local.seeds.remote import RemoteService
 
+    # Before anything is read, which may take minutes on a large account.
     if file != "-" and not force and Path(file).exists():
         raise click.ClickException(f"{file} exists already; --force replaces it.")
     printer = Printer(as_json=False)

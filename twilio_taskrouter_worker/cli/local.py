@@ -133,7 +133,9 @@ def local(
         raise click.UsageError("--open opens the console, which --no-console leaves out.")
     if detach:
         facts = background.detach(
-            port, [argument for argument in sys.argv[2:] if argument not in ("--detach", "--json", "--open")]
+            # The options as they were given: the child parses them again, with the same defaults.
+            port,
+            [argument for argument in sys.argv[2:] if argument not in ("--detach", "--json", "--open")],
         )
         if open_console:
             _open(facts)
@@ -143,10 +145,15 @@ def local(
         return
     from twilio_taskrouter_worker.local import LocalTaskRouter
 
+    # The documented credentials are no secret: they are for a service that only this machine reaches, and keeps
+    # nothing.
     if random_seed is None and db is None and is_loopback(host):
         random_seed = DEVELOPMENT_SEED
+    # With --json a program reads the output: a pipe with log lines that it does not read would fill up, and block the
+    # service.
     _log_to_terminal(logging.WARNING if quiet or (as_json and not verbose) else logging.INFO, verbose)
 
+    # Before the start: with a long journal it takes seconds, in which Ctrl-C must not leave a half-open file.
     with stop_signals() as stop:
         try:
             router = LocalTaskRouter(
@@ -168,6 +175,7 @@ def local(
         try:
             with _warnings_in_words(), stop.raising():
                 router.start()
+        # Ended before it was ready, as asked: no failure.
         except KeyboardInterrupt:
             context.exit(0)
         except OSError as error:
@@ -189,6 +197,7 @@ def local(
 def _warnings_in_words() -> Iterator[None]:
     """Print the service's warnings as plain lines, without their place in the code."""
     with warnings.catch_warnings(record=True) as caught:
+        # Python shows a warning once for each place; here each start is a new program.
         warnings.simplefilter("always")
         try:
             yield
@@ -310,4 +319,5 @@ def _log_to_terminal(level: int, verbose: bool) -> None:
     logger = logging.getLogger("twilio_taskrouter_worker.local")
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else level)
+    # Otherwise a handler of the root logger, if a program has called logging.basicConfig(), writes each line again.
     logger.propagate = False

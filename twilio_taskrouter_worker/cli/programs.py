@@ -31,6 +31,7 @@ def execute(context: click.Context, seed_file: str | None, command: tuple[str, .
 
     with LocalTaskRouter(seed=DEVELOPMENT_SEED, seed_file=seed_file) as router:
         environment = {
+            # The names that Twilio's helper library, its command line and this package read by themselves.
             **os.environ,
             LOCAL_URL: router.url,
             "TWILIO_ACCOUNT_SID": router.account_sid,
@@ -40,6 +41,7 @@ def execute(context: click.Context, seed_file: str | None, command: tuple[str, .
             "TASKROUTER_WORKSPACE_SID": router.workspace_sid,
         }
         try:
+            # In the same process group: Ctrl-C reaches the command directly, and this process waits for its end.
             code = subprocess.run(command, env=environment, check=False).returncode
         except OSError as error:
             raise click.ClickException(f"{command[0]}: {error.strerror}") from error

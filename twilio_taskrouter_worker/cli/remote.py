@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -41,6 +42,7 @@ class Remote:
         self._confirmed = confirmed
         self._workspace = workspace
         self._session = requests.Session()
+        # Set on the session: without it, requests looks for credentials in the user's .netrc.
         self._session.auth = (account_sid, auth_token)
 
     def request(self, method: str, path: str, **options: Any) -> Any:
@@ -60,6 +62,7 @@ class Remote:
         """
         import requests
 
+        # Here, where every command passes, so that none can forget it.
         if method != "GET" and self.is_twilio and not self._confirmed:
             raise click.UsageError("This would change a Twilio account; add --yes to do it.")
         try:
@@ -121,7 +124,10 @@ class Remote:
             following = page["meta"]["next_page_url"]
             if not following:
                 return
-            page = self.request("GET", following[len(self.url) :])
+            # By its path alone: the link has the host and scheme at which the service sees itself, which behind a proxy
+            # differ from those of this client.
+            parts = urlsplit(following)
+            page = self.request("GET", f"{parts.path}?{parts.query}")
 
     def sid(self, kind: str, name: str) -> str:
         """Return the sid of a resource.
@@ -153,6 +159,7 @@ _KINDS = {
 
 def _cause(error: Exception) -> str:
     text = str(error)
+    # The texts of requests are nested reprs of several libraries; the last part is the system's own.
     return "connection refused" if "Connection refused" in text else text.rpartition(": ")[2] or type(error).__name__
 
 
@@ -209,6 +216,7 @@ def with_remote(function: F) -> F:
         return function(remote, Printer(as_json), **rest)
 
     command.__doc__, command.__name__ = function.__doc__, function.__name__
+    # click keeps the options of a decorated function here until the command is made of it.
     command.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
     for option in reversed(options):
         command = option(command)
@@ -247,6 +255,7 @@ def find(
         address = service_url("--url", url) if url else local_url() or DEFAULT_URL
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    # Those of "taskrouter local" without options, so that commands work without any setting.
     known = credentials(DEVELOPMENT_SEED)
     return Remote(
         address, account_sid or known.account_sid, auth_token or known.auth_token, workspace, confirmed=confirmed
@@ -294,6 +303,7 @@ class Printer:
         if not rows:
             click.echo("(none)", err=True)
             return
+        # Titles are for people: a pipe gets rows only, which cut and awk read without an exception for the first line.
         if sys.stdout.isatty():
             rows.insert(0, [title.upper() for title in columns.values()])
         widths = [max(len(row[index]) for row in rows) for index in range(len(columns))]

@@ -49,6 +49,7 @@ def replay(
     try:
         with printer.working(f"Reading {file}"), open_kept_file(file) as kept:
             wanted = None if moment is None else _moment(moment, kept.now)
+            # Made while the file is open, and printed after the spinner has gone.
             shown = None if console else _workspace(kept, wanted) if task is None else _task(kept, wanted, task)
         if shown is not None:
             printer.record(*shown)
@@ -85,6 +86,7 @@ def _moment(text: str, now: float) -> int | datetime:
         latest = datetime.fromtimestamp(now, timezone.utc)
         start = latest.replace(hour=0, minute=0, second=0, microsecond=0)
         found = start + timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
+        # The day is that of the file's latest time: a later time of day can only mean the day before.
         return found if found <= latest else found - timedelta(days=1)
     try:
         # Python 3.10 does not read the Z.
@@ -219,6 +221,7 @@ def _life(kept: KeptFile, until: int, sid: str) -> Iterator[dict[str, Any]]:
     from twilio_taskrouter_worker.local.engine.events import TaskEvent
     from twilio_taskrouter_worker.local.moments import actor, describe
 
+    # Only the entries between its creation and its end are applied again, which may be few of very many.
     first, last = kept.span(sid)
     for step in kept.steps(min(first, until), min(last, until)):
         for event in step.events:
@@ -253,6 +256,7 @@ def _why(event: Event) -> str | None:
 
 def _explanation(kept: KeptFile, entry: int, sid: str) -> Any:
     """Return why a task is, or is not, offered to each worker, in the state that an entry found."""
+    # The state before the entry: the command is applied below without routing, which would assign the task.
     view = kept.at(entry - 1)
     engine, step = view.engine, next(iter(kept.steps(entry - 1, entry)))
     engine.apply_without_routing(step.entry.command, step.entry.now)

@@ -58,6 +58,7 @@ def create(
     channel: str | None,
 ) -> None:
     """Create a task with these ATTRIBUTES, a JSON object."""
+    # requests leaves out parameters whose value is None.
     form = {
         "Attributes": attributes,
         "WorkflowSid": None if workflow is None else remote.sid("workflow", workflow),
@@ -186,6 +187,7 @@ def list_queues(remote: Remote, printer: Printer) -> None:
     workspace = remote.workspace
     found = []
     for each in remote.list(f"{workspace}/TaskQueues", "task_queues"):
+        # One request for each queue: the list of statistics would count 15 minutes of events for each as well.
         figures = remote.request("GET", f"{workspace}/TaskQueues/{each['sid']}/RealTimeStatistics")
         found.append({**each, "waiting": figures["tasks_by_status"]["pending"]})
     columns = {"sid": "queue", "friendly_name": "name", "waiting": "waiting", "target_workers": "target workers"}

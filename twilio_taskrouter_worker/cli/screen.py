@@ -55,6 +55,7 @@ class Screen:
 
     def __enter__(self) -> Screen:
         if self.console.is_terminal:
+            # Transient, so that the table makes room for the report; completed tasks are printed above it for good.
             self._live = Live(get_renderable=self._board, console=self.console, refresh_per_second=12, transient=True)
             self._live.start()
         return self

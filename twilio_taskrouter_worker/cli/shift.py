@@ -171,6 +171,7 @@ class Shift:
                 self._create_tasks(router)
                 self._wait()
                 seconds = self._elapsed()
+                # Before the clients disconnect: what the service has must not depend on their end.
                 self._verify(router)
                 stuck = [self._stuck(router, task) for task in self.tasks if task.status != "completed"]
             finally:
@@ -205,6 +206,7 @@ class Shift:
                     raise TimeoutError(f"{story.name} was not ready within {self.deadline_seconds:g} s") from None
                 story.connected_seconds = self._elapsed() - begun
                 self.observer.connected(story)
+        # Ctrl-C as well: their threads would outlive the failed start.
         except BaseException:
             for client in clients:
                 client.disconnect()
@@ -228,6 +230,7 @@ class Shift:
 
     def _serve(self, reservation: Reservation, worker: WorkerStory) -> None:
         """Do a worker's complete job; runs on that worker's dispatch thread, one reservation after the other."""
+        # By its attributes: the sid is not known here if the task was offered before create_task() returned.
         task = self.tasks[int(reservation.task.attributes["number"]) - 1]
         with self._changed:
             task.worker = worker.name
@@ -238,6 +241,7 @@ class Shift:
                 worker.completed += 1
             self._reach(task, "completed")
 
+        # Before the accept, so that no event can come before the listener.
         reservation.on("completed", completed)
         reservation.accept().result(CALL_TIMEOUT_SECONDS)
         self._reach(task, "assigned")
@@ -278,6 +282,7 @@ class Shift:
         with self._changed:
             task.reached[state] = self._elapsed()
             self._changed.notify_all()
+        # Outside of the lock: an observer may print, or read a snapshot.
         self.observer.moved(task, state)
 
     def _elapsed(self) -> float:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
+
+
+def _activity(facts: Mapping[str, Any]) -> str:
+    """Return the activity that the worker takes: Available, or in other workspaces the first one but Offline."""
+    names = [*facts["activities"]]
+    return "Available" if "Available" in names else next((name for name in names if name != "Offline"), names[0])
 
 
 def python_snippet(facts: Mapping[str, Any]) -> str:
@@ -12,6 +19,7 @@ def python_snippet(facts: Mapping[str, Any]) -> str:
     Args:
         facts: the addresses, sids and credentials of the service.
     """
+    # A seed file may have other activities; the name of one that is missing is an error.
     drain = 'drain_activity="Offline"' if "Offline" in facts["activities"] else ""
     return f'''\
 from twilio_taskrouter_worker import Worker
@@ -22,7 +30,7 @@ def fetch_token():
                                "{facts["signing_key_secret"]}",
                                "{facts["workspace_sid"]}", "{facts["worker_sid"]}")
 
-worker = Worker(token_provider=fetch_token, connect_activity="Available",
+worker = Worker(token_provider=fetch_token, connect_activity={json.dumps(_activity(facts))},
                 eb_server="{facts["eb_server"]}",
                 ws_server="{facts["ws_server"]}")
 
@@ -61,7 +69,7 @@ const {{ Worker }} = require("twilio-taskrouter");
 const worker = new Worker("{facts["token"]}", {{
   ebServer: "{facts["eb_server"]}",
   wsServer: "{facts["ws_server"]}",
-  connectActivitySid: "{facts["activities"]["Available"]}",
+  connectActivitySid: "{facts["activities"][_activity(facts)]}",
 }});
 worker.on("reservationCreated", async (reservation) => {{
   console.log("offered", reservation.task.attributes);

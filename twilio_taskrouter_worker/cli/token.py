@@ -43,6 +43,8 @@ def token(
             raise click.UsageError("A token for the real account needs TWILIO_API_KEY and TWILIO_API_SECRET.")
         from twilio_taskrouter_worker.local.credentials import credentials
 
+        # The key of "taskrouter local" without options; a service with other credentials refuses the token, and says
+        # why.
         known = credentials(DEVELOPMENT_SEED)
         signing_key_sid, signing_key_secret = known.signing_key_sid, known.signing_key_secret
     workspace_sid = remote.workspace.rpartition("/")[2]

@@ -36,6 +36,7 @@ def worker_command(context: click.Context, /, program: str | None, reload: bool 
     MODULE:WORKER names it, or the application's setting TASKROUTER_WORKER does. Each callback and handler runs in an
     application context of its own.
     """
+    # The application itself: current_app is a proxy, which means nothing on the threads of a Worker.
     application: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     chosen = program or application.config.get("TASKROUTER_WORKER")
     if chosen is None:
@@ -44,6 +45,7 @@ def worker_command(context: click.Context, /, program: str | None, reload: bool 
         context,
         chosen,
         reload=application.debug if reload is None else reload,
+        # A new context for each callback, as Flask has one for each request: extensions clean up at its end.
         around=lambda event, args: application.app_context(),
         **options,
     )

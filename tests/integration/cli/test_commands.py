@@ -101,6 +101,15 @@ def test_workers(router: LocalTaskRouter, run: Run) -> None:
     assert "Bob" in run("worker", "show", "Bob")
 
 
+def test_a_list_of_several_pages(router: LocalTaskRouter, run: Run) -> None:
+    """The link to the next page may name the service in another way than the command does: only its path counts."""
+    for number in range(100):
+        router.add_worker(f"Worker {number}")
+    address, _, port = router.url.rpartition(":")
+    rows = run("worker", "list", "--url", f"{address}:0{port}").splitlines()
+    assert len(rows) == 101 and len(set(rows)) == 101
+
+
 def test_queues_and_workflows(router: LocalTaskRouter, run: Run) -> None:
     """Queues with what waits in them, and the workflows."""
     router.set_activity("Alice", "Offline")

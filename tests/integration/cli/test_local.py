@@ -17,7 +17,7 @@ import requests
 from tests.integration.cli.commands import ROOT, Running, command_line, environment, taskrouter
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker import Worker
-from twilio_taskrouter_worker.cli.snippets import python_snippet, rest_snippet
+from twilio_taskrouter_worker.cli.snippets import js_snippet, python_snippet, rest_snippet
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 SEED_FILE = ROOT / "examples" / "seed.yaml"
@@ -203,6 +203,15 @@ def test_python_snippets_run_as_pasted(running: Running) -> None:
         assert worker.line() == "working on {'order': 1}"
         assert worker.stop(signal.SIGINT) == (0, "")
     assert running.stop(signal.SIGINT) == (0, "")
+
+
+def test_snippets_of_a_workspace_with_other_activities() -> None:
+    """Without an activity Available the worker takes the first one that is not Offline."""
+    names = ("account_sid", "signing_key_sid", "signing_key_secret", "workspace_sid", "worker_sid", "token")
+    facts = {**dict.fromkeys((*names, "eb_server", "ws_server"), "x"), "activities": {"Offline": "WA0", "Idle": "WA1"}}
+    assert 'connect_activity="Idle"' in python_snippet(facts)
+    assert 'connectActivitySid: "WA1"' in js_snippet(facts)
+    assert 'connect_activity="Out"' in python_snippet({**facts, "activities": {"Out": "WA2"}})
 
 
 def test_a_file_keeps_everything(tmp_path: Path) -> None:
