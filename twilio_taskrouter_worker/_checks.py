@@ -375,7 +375,7 @@ def json_object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise wrong_type(name, "a mapping", value)
     plain = dict(value)
-    # Before rendering: json turns numbers, booleans and None into strings without a word.
+    # Before rendering: json silently turns numbers, booleans and None into strings.
     for key in plain:
         if not isinstance(key, str):
             raise TypeError(f"{name} must have strings as keys, not {type(key).__name__}")
@@ -400,6 +400,7 @@ def _uncarried(plain: dict[str, Any]) -> str:
         if not isinstance(value, (dict, list, tuple)):
             if not isinstance(value, _JSON):
                 return f", which {type(value).__name__} is not"
+        # A value may contain itself.
         elif id(value) not in seen:
             seen.add(id(value))
             rest.extend(value.values() if isinstance(value, dict) else value)
@@ -427,6 +428,7 @@ def instant(name: str, value: object) -> str:
             f"{name} must be a datetime with a time zone, e.g. datetime.now(timezone.utc); this one has none"
         )
     try:
+        # Overflows at the ends of the calendar, where the offset leads out of it.
         return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     except OverflowError:
         raise ValueError(f"{name} must be a date between the years 1 and 9999 in UTC") from None

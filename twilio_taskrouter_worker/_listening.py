@@ -79,6 +79,7 @@ class On(Protocol[E_contra, S]):
     def __call__(
         self, event: E_contra, callback: Callable[[S], R], *, executor: Executor | None = None
     ) -> Callable[[S], R]: ...
+    # In another process a callback gets ``to_dict()`` of the object, and no type shows where an executor runs it.
     @overload
     def __call__(self, event: E_contra, callback: Callable[[Any], R], *, executor: Executor) -> Callable[[Any], R]: ...
 
@@ -100,7 +101,8 @@ class Listenable(Emitter, Generic[E, S]):
     __slots__ = ()
 
     if TYPE_CHECKING:
-
+        # Properties that return a protocol, so that ``on`` and ``once`` share its overloads. They are narrower than the
+        # methods of Emitter, which take any event and callback.
         @property
         def on(self) -> On[E, S]: ...  # type: ignore[override]
         @property
@@ -245,6 +247,7 @@ class OnWorker(Protocol):
         executor: Executor | None = None,
         existing: bool = False,
     ) -> Callable[[Reservation], R]: ...
+    # The one event whose argument in another process has a type: there it is the reservation's handle.
     @overload
     def __call__(
         self,

@@ -15,7 +15,7 @@ DEVELOPMENT_SEED = 4100
 client that reaches the port can use them, so only this machine should reach it."""
 
 LOCAL_KEY = "SK" + "10ca1" * 3
-"""Start of the sid of each signing key that a local TaskRouter generates: tokens name the key, whoever makes them."""
+"""Start of the sid of each signing key that a local TaskRouter generates: a token of one is recognized by it."""
 
 
 def local_url() -> str | None:

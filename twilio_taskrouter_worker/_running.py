@@ -38,7 +38,7 @@ class RunError(Exception):
 
 
 class ProgramError(RunError):
-    """What was given as a program is not one; the text says what would be."""
+    """The argument is not a valid program; the text names the valid forms."""
 
 
 def run_program(

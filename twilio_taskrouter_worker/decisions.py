@@ -68,7 +68,7 @@ Decision = str | Complete | Reject | WrapUp | Transfer | None
 """The values that a handler may return."""
 
 Decided = Complete | Reject | WrapUp | Transfer
-"""What they are converted to."""
+"""The decisions that they are converted to."""
 
 
 def decision(value: object) -> Decided:

@@ -111,6 +111,7 @@ class TaskRouterError(Exception):
         return (_rebuild, (type(self), self.message, self.status, self.code, self.more_info, self.retry_after))
 
 
+# Pickle passes positional arguments only.
 def _rebuild(
     kind: type[TaskRouterError],
     message: str,

@@ -98,7 +98,10 @@ def names(*literals: Any) -> frozenset[str]:
     found: set[str] = set()
     for literal in literals:
         for value in literal.__args__:
-            found.add(value) if isinstance(value, str) else found.update(names(value))
+            if isinstance(value, str):
+                found.add(value)
+            else:
+                found.update(names(value))
     return frozenset(name for name in found if name == snake_case(name))
 
 
@@ -386,6 +389,7 @@ class Emitter:
         """Called when a listener for open reservations was added; a Worker passes them to it."""
 
     def _attach(self, name: str, listener: Listener) -> None:
+        """Add a listener of the library: it replaces none, and ``off`` and ``listeners`` leave it alone."""
         with registration:
             table = self._listener_table()
             table[name] = (*table.get(name, ()), listener)

@@ -114,6 +114,7 @@ class OpenTelemetryObserver(Observer):
             life = self._lives.get(record.reservation_sid)
             if life is not None and life.is_open:
                 name = record.event if record.on == "Reservation" else f"{record.on.lower()} {record.event}"
+                # When it arrived, not when its turn came.
                 life.span.add_event(name, timestamp=time.time_ns() - int(record.waited * 1e9))
                 if record.on == "Reservation" and record.event in ENDINGS:
                     life.end(record.event)
@@ -213,6 +214,7 @@ class OpenTelemetryObserver(Observer):
         error: BaseException | None,
         attributes: dict[str, str | int],
     ) -> None:
+        # Without a parent each would be a trace of its own.
         if parent is None:
             return
         ended = time.time_ns()

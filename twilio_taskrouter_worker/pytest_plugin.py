@@ -57,6 +57,7 @@ def taskrouter_bench(request: pytest.FixtureRequest) -> Iterator[TestBench]:
     from .local import LocalTaskRouter
     from .testing import TestBench
 
+    # Asked before that fixture runs: the service gets its clock when it is made.
     virtual = "taskrouter_clock" in request.fixturenames
     with TestBench(LocalTaskRouter(clock="virtual" if virtual else "real")) as bench:
         request.node.stash[_BENCH] = bench

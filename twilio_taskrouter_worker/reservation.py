@@ -101,6 +101,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             ClosedError: The worker was disconnected.
         """
         if self._accepts == "no":
+            # Before the request is sent, since the event may come before the answer.
             self._accepts = "asked"
         return self._update(routes.ACCEPT, then=self._accepted, explain=self._why_not_accepted)
 
@@ -574,6 +575,7 @@ class ReservationUpdate(NamedTuple):
         """
         record = Reservation._schema.read(payload, previous)
         if previous is None:
+            # Optional in the table, since answers of calls lack them; events and lists have them.
             for key in ("task", "reservation_timeout"):
                 if key not in payload:
                     raise InvalidMessageError(f"Reservation: the payload lacks {key}")

@@ -296,6 +296,7 @@ class Task(TaskFields, TaskEmitter):
         return "" if reservation is None else reservation._why_not_done()
 
     def _conference(self, route: Route, values: Mapping[str, Any]) -> Future[Task]:
+        # As the JS SDK expects it, the answers of these calls have the whole task.
         values = {"task_sid": self.sid, **values}
         return self._state.call(route, values, self._answered, subjects=(self.sid,))
 
@@ -346,6 +347,7 @@ class Task(TaskFields, TaskEmitter):
             return known
         current = self._transfers._outgoing
         transfer = OutgoingTransfer(self._state, self, record)
+        # The first event of an earlier transfer that comes late.
         if current is not None and current._created_after(record):
             self._replaced[transfer.sid] = transfer
             return transfer

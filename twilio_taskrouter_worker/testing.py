@@ -138,7 +138,7 @@ class TestBench:
         self.router.start()
         # What exists by now need not be searched when failures are collected: in a large suite that takes long.
         gc.freeze()
-        # Failures of earlier tests are theirs, also where something holds their Futures for a while.
+        # Failures of earlier tests are not this one's, also those whose Futures are still held somewhere.
         report_failures()
         for logger in (CALLBACKS, CALLS):
             logger.addHandler(self._problems)
@@ -195,6 +195,7 @@ class TestBench:
         worker = Worker(self.router.token(name), **{**self.router.connection, **options})
         if connect:
             worker.connect()
+        # After connecting: a ``connect()`` that raises leaves nothing to disconnect.
         self._workers.callback(worker.disconnect)
         return worker
 
@@ -246,6 +247,7 @@ def _collect_failures() -> None:
 
 
 def _laptop_sleep(router: LocalTaskRouter, stack: ExitStack) -> None:
+    # A sleeping machine first receives nothing; its connections are found broken when it wakes up.
     silent = stack.enter_context(router.faults.half_open())
 
     def wake_up() -> None:
@@ -262,6 +264,7 @@ def _train_tunnel(router: LocalTaskRouter, stack: ExitStack) -> None:
 
 
 def _token_expires_mid_accept(router: LocalTaskRouter, stack: ExitStack) -> None:
+    # As Twilio refuses an expired token.
     body = {"code": 20104, "message": "Access Token expired", "status": 401}
     stack.enter_context(router.faults.http_status(401, route="POST Reservations/*", times=1, body=body))
 
@@ -371,6 +374,7 @@ class _Script:
         reservation, task = self.payload, self.payload["task"]
         if "ReservationStatus" in params:
             self._step(reservation, "reservation_status", params["ReservationStatus"], _RESERVATION_STEPS)
+            # Of the others, the task's status is the same word.
             after = {"accepted": "assigned", "rejected": "pending"}
             task["assignment_status"] = after.get(params["ReservationStatus"], params["ReservationStatus"])
         elif "AssignmentStatus" in params:
@@ -383,6 +387,7 @@ class _Script:
             return self._transfer(params)
         for record in (reservation, task):
             record["version"] += 1
+        # A copy, as a service's answer is: the record must not change with the next call.
         return json.loads(json.dumps(task if "{task}" in route.path else reservation))
 
     @staticmethod

@@ -67,6 +67,7 @@ class Transfer(Resource):
             Whether it was replaced.
         """
         status = self._schema.index["status"]
+        # An answer may be older than the event that ended it.
         if self._record[status] != INITIATED and record[status] == INITIATED:
             return False
         self._record = record
@@ -98,6 +99,7 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
     def _created_after(self, record: Record) -> bool:
         """Whether it is certain that this transfer is the newer one."""
         created = self._schema.index["date_created"]
+        # Whole seconds: of two transfers in one second, the one that came last counts as the newer one.
         mine, other = self._record[created], record[created]
         return mine is not None and other is not None and bool(mine > other)
 

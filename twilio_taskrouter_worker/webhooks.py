@@ -98,6 +98,7 @@ def is_signed(auth_token: str, url: str, form: Form, signature_header: str | Non
     """
     if not signature_header:
         return False
+    # ``compare_digest`` refuses text that is not ASCII.
     given = signature_header.encode("utf-8", "replace")
     pairs = list(_pairs(form))
     return any(hmac.compare_digest(given, signature(auth_token, each, pairs).encode()) for each in _spellings(url))
@@ -412,6 +413,7 @@ class Receiver:
             Exception: Any exception of ``on_assignment`` or ``on_event``.
         """
         pairs = list(_pairs(form))
+        # First: nothing of a form without a valid signature is used.
         if self._auth_token is not None and not is_signed(self._auth_token, self._seen(url), pairs, signature_header):
             return 403, {"message": "The signature is invalid for this URL, these fields and this auth token."}
         try:

@@ -167,6 +167,7 @@ class Worker(WorkerFields, Lifecycle):
         single: str | os.PathLike[str] | Single | None = None,
         observer: Observer | None = None,
     ) -> None:
+        # Empty until the provider has given the first one.
         self._token = "" if token is None and token_provider is not None else check_token(token)
         self._options = Options(
             connect_activity=connect_activity,
@@ -218,6 +219,7 @@ class Worker(WorkerFields, Lifecycle):
         self._clients: list[WorkerClient] = []
         if return_to_activity is not None:
             back = Return(self._state, return_to_activity)
+            # Attached, not registered: ``off()`` and ``listeners()`` leave the library's own listeners alone.
             self._attach("activity_updated", Listener(back))
             self._attach("ready", Listener(back.check))
 
@@ -227,6 +229,7 @@ class Worker(WorkerFields, Lifecycle):
     def connected(self) -> bool:
         """Whether there is a connection on which the service has identified this worker; ``ready`` comes later."""
         connection = self._connection
+        # A forked child has this object, but not the connection's threads and socket.
         return connection is not None and connection.connected and not self._forked
 
     @property
@@ -673,6 +676,7 @@ class Worker(WorkerFields, Lifecycle):
         # The token is stored before: if this connection has just ended, the one started below uses it.
         if connection is not None and connection.change_token(token, monotonic_expiry(token)):
             return
+        # Closed: it was connected before. A worker that was never started only stores the token.
         if connection is not None or self._calls.closed:
             restarted, _ = self._start()
             restarted.announce("token_updated")

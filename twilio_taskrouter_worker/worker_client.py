@@ -169,7 +169,7 @@ class WorkerClient:
         """
         wanted = activity.sid if isinstance(activity, Activity) else _checks.string("activity", activity)
         values = {
-            # What is no known name may be a sid; the service decides.
+            # An unknown name may be a sid; the service decides.
             "activity_sid": self._activities.get(wanted, wanted),
             "reject_pending_reservations": reject_pending_reservations,
         }

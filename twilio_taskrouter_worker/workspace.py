@@ -281,6 +281,7 @@ class Workspace:
         """
         return self._fetch(routes.GET_TASK, TaskInfo, task=sid)
 
+    # The two deprecated names of the JS SDK.
     def fetch_worker(self, sid: str) -> Future[WorkerInfo]:
         """Deprecated name of ``fetch_worker_info``; does not block either.
 
@@ -323,6 +324,7 @@ class Workspace:
         from ._bridge.loading import list_pages
 
         def read(payloads: list[Any]) -> Named[ListedT]:
+            # The last page may have brought more than was asked for.
             records = [kind._schema.read(payload) for payload in payloads[:most]]
             sid = kind._schema.index["sid"]
             return Named({record[sid]: kind(record) for record in records})

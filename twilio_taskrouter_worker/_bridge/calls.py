@@ -393,8 +393,8 @@ class _Call(Turn, Generic[T]):
                 patience = deadline - (1.0 - calls.rules.patience) * left
         if self.waited and self._tries == 0:
             # Those before it may have changed the version it is based on. The answer of a call about the same object
-            # tells the new one. That of a call about a reservation does not tell the task's, whose event may be still
-            # to come: then there is no version to check by.
+            # has the new one. That of a call about a reservation does not have the task's, whose event may come later:
+            # then no version is sent.
             self._headers = self._make_headers(checked=self._learns_version)
         exchange = Exchange(calls.url, calls.settings(), deadline, patience)
         with self._lock:

@@ -42,7 +42,7 @@ ANSWER_LIMIT = 20 * 1024 * 1024
 some twenty times their size."""
 
 REUSE_SECONDS = 30.0
-"""A connection that was idle for longer is not used again: routers forget it, and services close it, without a word."""
+"""A connection that was idle for longer is not used again: routers forget it, and services close it, without notice."""
 
 UNACKNOWLEDGED_MS = 10_000
 """How long sent bytes may stay unacknowledged before the system gives the connection up."""

@@ -148,6 +148,7 @@ class Dialing:
         host = f"[{self._host}]" if ":" in self._host else self._host
         target = f"{host}:{self._url.port or DEFAULT_PORTS[self._url.scheme]}"
         lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+        # Basic credentials in the URL of the proxy, as requests reads them.
         if proxy.username:
             credentials = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
             lines.append(f"Proxy-Authorization: Basic {b64encode(credentials.encode()).decode('ascii')}")

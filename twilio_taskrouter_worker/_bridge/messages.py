@@ -81,6 +81,7 @@ def parse(frame: str | bytes) -> Message | None:
         InvalidMessageError: It is not ``{"event_type": string, "payload": ...}``. The text never quotes the frame,
             which contains customers' data.
     """
+    # A heartbeat, which comes every 15 s.
     if not frame or frame.isspace():
         return None
     try:

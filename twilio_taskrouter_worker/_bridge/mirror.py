@@ -83,6 +83,7 @@ class Mirror:
         """The worker as an answer of a call has brought it since the lists were requested; None if none has."""
         self.track = Track(_WORKER["version"])
         """The announced events of the worker itself."""
+        # Apart: a service that counts one kind otherwise may still count the other as documented.
         self.trust = Trust()
         self.worker_trust = Trust()
         self.activities: Named[Activity] = Named()

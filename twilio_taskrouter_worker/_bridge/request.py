@@ -58,6 +58,7 @@ class Request(Generic[T]):
     @property
     def task_sid(self) -> str | None:
         """Sid of the task it is about; None where it is about none."""
+        # A subject that is not the worker is a task.
         return self.sids.get("task") or next((sid for sid in self.subjects if sid != self.sids.get("wk")), None)
 
     def __str__(self) -> str:

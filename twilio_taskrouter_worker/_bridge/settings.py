@@ -50,6 +50,7 @@ def settings_for(url: str) -> Settings:
     # Only asked for its settings: its rules for the variables are those that users of requests know.
     with requests.Session() as session:
         merged = session.merge_environment_settings(url, {}, None, None, None)
+    # An empty value is a proxy that was switched off.
     proxies = {} if is_loopback(url) else {key: value for key, value in merged["proxies"].items() if value}
     # Not its ``verify``: requests does not know SSL_CERT_FILE and SSL_CERT_DIR.
     return Settings(proxies, ca_path(), merged["cert"])

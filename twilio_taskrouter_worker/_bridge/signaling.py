@@ -244,6 +244,7 @@ def _status_error(error: websocket.WebSocketBadStatusException | Redirected, whe
     if status in (401, 403):
         code, message = _refusal(error, token)
         refused = f"The event bridge at {where} refused the token with status {status}{message}."
+        # Of its own class, since the remedy is certain: another token.
         if code == TOKEN_EXPIRED:
             return TokenExpiredError(
                 f"{refused} Get a new one and pass it to update_token(), or give a token_provider",

@@ -80,6 +80,7 @@ class Stop:
                 extra=about(worker=self._worker_sid, event="activity_updated"),
             )  # fmt: skip
             return
+        # In an available one they would be offered to this worker again.
         if not activity.available:
             self._rejecting = (waiting, self._dispatcher.declined)
 

@@ -139,7 +139,7 @@ class Pool:
         self._leaving: list[threading.Thread] = []
         self._idle = 0
         self._draining = False
-        # Whether `_grow` is to look again, and the timer for that.
+        # Whether a run of `_grow` is scheduled, and its timer.
         self._growing = False
         self._growth: Timer | None = None
         # Of recent jobs: how long the quickest waited for something, and what one took of the processor on average.

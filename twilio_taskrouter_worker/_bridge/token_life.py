@@ -157,8 +157,7 @@ class TokenLife:
             Whether to ask for another one at once.
         """
         recently = self._asked_at is not None and now - self._asked_at < self._timings.renewal_retry
-        # The refusal of an earlier token tells nothing about this one; and one refusal may concern many requests in
-        # flight.
+        # The refusal of an earlier token does not concern this one, and many requests may be refused at once.
         if not self._renews or token != self.token or recently:
             return False
         self._asked_at, self.renew_at = now, None

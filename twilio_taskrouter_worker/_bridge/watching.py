@@ -225,7 +225,7 @@ class Watch:
         """
         name = routes.name_of(request.route)
         task, reservation = request.task_sid, request.sids.get("reservation")
-        # Reads are not part of the story that the history tells.
+        # The history has only the calls that change something.
         if request.route.method != "GET":
             outcome = None if error is None else type(error).__name__
             self._history.append((time.time(), f"{name}()", task, reservation, outcome))

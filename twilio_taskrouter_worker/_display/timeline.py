@@ -178,6 +178,7 @@ class Timeline:
             if left:
                 body.append(_text(_LEFT + 4, y + height + 9, f"and {left} more", size=9))
             y += height + _GAP + (6 if left else 0)
+        # After the lanes, whose height it needs.
         grid = list(self._grid(y))
         legend = list(_legend({bar.phase for lane in self.lanes for bar in lane.bars}, y + 16))
         head = (
@@ -209,6 +210,7 @@ class Timeline:
 
     def _bar(self, bar: Bar, y: float, height: float) -> str:
         x, end = self._x(bar.start), self._x(bar.end)
+        # A moment is still visible.
         width = max(end - x, 1.5)
         behind = bar.phase == "unavailable"
         filled = f'fill="{_PHASES[bar.phase][0]}" fill-opacity="{0.28 if behind else 1}"'

@@ -17,7 +17,7 @@ LATEST = 10
 
 
 class Panel:
-    """What a LivePanel shows of a worker.
+    """The view of a worker for a LivePanel.
 
     Args:
         worker: The worker, connected or not.
