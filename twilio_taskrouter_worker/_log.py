@@ -260,6 +260,7 @@ def summed_up(
         exc_info: A traceback, as for ``Logger.log``.
         below: Further lines, which do not count for the comparison.
     """
+    # Lines that are switched off do not count: the first one that is seen must be written at once.
     if not logger.isEnabledFor(level):
         return
     count = _REPEATS.count(f"{logger.name} {text}")

@@ -187,17 +187,20 @@ def _start_again_on_change(note: Callable[[str], None]) -> int:
             code = _wait_for_change(child, before)
             if code is None:
                 note("A file has changed: starting again")
+                # By SIGTERM, so that the handlers under way may finish before the new program starts.
                 child.terminate()
                 child.wait()
             elif code == 0:
                 return 0
             else:
                 note("It ended with an error; waiting for a change of its files")
+                # Started again at once, it would only fail again.
                 while _changes() == before:
                     time.sleep(RELOAD_SECONDS)
         except KeyboardInterrupt:
             return _stop(child)
         finally:
+            # However the loop is left, the child must not outlive it.
             os.close(lifeline)
 
 

@@ -383,6 +383,7 @@ class Emitter:
                 renewed = (listener if each is old[0] else each for each in before if each not in old[1:])
                 table[name] = tuple(renewed)
         if listener.existing:
+            # Outside the lock: this reaches the queue of the dispatch thread, which has a lock of its own.
             self._announce_existing()
 
     def _announce_existing(self) -> None:

@@ -197,8 +197,10 @@ class OpenTelemetryObserver(Observer):
             self._by_task[task] = sid
             if len(self._lives) > KEPT_SPANS:
                 old, life = self._lives.popitem(last=False)
+                # Unless a later reservation of the task has taken its place.
                 if self._by_task.get(life.task_sid) == old:
                     del self._by_task[life.task_sid]
+                # Ended, since a span that never ends is never exported.
                 life.end("open")
 
     def _span_of(self, reservation_sid: str | None, task_sid: str | None) -> Span | None:

@@ -475,6 +475,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         if status in ("accepted", "wrapping"):
             if self._accepts == "no":
                 self._accepts = "yes"
+                # Only once: the event of the same acceptance may still come.
                 self._state.foreign_accept(self)
             return f"It is {status} already: by another listener of this program, or by another session of this worker."
         return f"It has ended before: {status}."

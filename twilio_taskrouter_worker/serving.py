@@ -214,6 +214,7 @@ class Server:
         else:
             with self._lock:
                 self._failures.pop(reservation.task.sid, None)
+        # It may have ended while the handler ran, e.g. with the caller's call: then the decision has no object.
         if not self._steps.is_over(reservation):
             self._steps.carry_out(reservation, decided)
 

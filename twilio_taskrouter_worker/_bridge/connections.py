@@ -179,6 +179,7 @@ class Connection(urllib3.connection.HTTPConnection):
                     failure = error.with_traceback(None)
         finally:
             self.opening = None
+        # urllib3's own classes: its pool recognizes them, and reports a proxy that cannot be reached as such.
         if isinstance(failure, TimeoutError):
             raise ConnectTimeoutError(self, "the host does not answer") from failure
         raise NewConnectionError(self, str(failure or "the host has no address")) from failure
@@ -258,6 +259,7 @@ class Connection(urllib3.connection.HTTPConnection):
         while (end := received.find(b"\r\n\r\n")) < 0 and len(received) <= HEAD_LIMIT:
             more = self.sock.recv(READ_SIZE)
             if not more and not received:
+                # As http.client does: the usual end of a kept-alive connection that the service has closed.
                 raise http.client.RemoteDisconnected("Remote end closed connection without response")
             if not more:
                 break
@@ -309,6 +311,7 @@ class Connection(urllib3.connection.HTTPConnection):
         return Answer(response.status, headers, body), response.will_close
 
     def _read_unusual(self, response: http.client.HTTPResponse) -> bytes:
+        # It decodes gzip and the like. The decoded size is what counts: a small answer may expand without bound.
         general = urllib3.HTTPResponse(
             response,
             urllib3._collections.HTTPHeaderDict(response.headers.items()),

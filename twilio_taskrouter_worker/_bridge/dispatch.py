@@ -152,6 +152,7 @@ class Dispatcher:
             self._one(frames[index])
 
     def _one(self, what: str | bytes | Message | Callable[[], None]) -> None:
+        # Before each frame, also within a batch: such a step waits for one callback at most.
         while self._first:
             self._step(self._first.popleft())
         if callable(what):

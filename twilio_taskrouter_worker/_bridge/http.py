@@ -312,6 +312,7 @@ class Exchange:
         finally:
             use(None)
             with self._lock:
+                # It may be another exchange's from now on, which a late abort must not cut.
                 self._connection = None
         # Outside of the handler, so that nothing is attached but the cause.
         raise failure

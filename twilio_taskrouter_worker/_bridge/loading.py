@@ -59,6 +59,7 @@ def gather(futures: Iterable[Future[Any]]) -> Future[list[Any]]:
             result.set_result([each.result() for each in futures])
 
     if not futures:
+        # No callback would ever run.
         result.set_result([])
     for future in futures:
         future.add_done_callback(one_done)

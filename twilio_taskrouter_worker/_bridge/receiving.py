@@ -151,6 +151,7 @@ class Receiver:
             # The peer has answered, so the timer that would abort the socket is not needed; a late one would hit
             # nothing.
             self._goodbye.cancel()
+        # A deadline of now: they end by themselves, and ``join`` must not wait for them.
         drain_all(time.monotonic())
 
     def _next_connect(self) -> Connect | None:

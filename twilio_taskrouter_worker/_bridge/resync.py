@@ -155,6 +155,7 @@ class _Taking:
             self._notify(state.worker, "attributes_updated")
 
     def channels(self, records: dict[str, Record]) -> None:
+        # Before ``directory`` replaces the records.
         before = {sid: channel._record for sid, channel in self._state.channels.items()}
         self.directory(self._state.channels, records, lambda record: Channel(self._state, record))
         index = Channel._schema.index
@@ -286,6 +287,7 @@ class _Taking:
         if new != old and new in _TASK_EVENTS:
             self._notify(task, _TASK_EVENTS[new])
         elif any(before[_TASK[name]] != record[_TASK[name]] for name in _TASK_DATA) or (
+            # A status that follows from an event of the reservation is no event of its own.
             new != old and not with_reservation
         ):
             self._notify(task, "updated")

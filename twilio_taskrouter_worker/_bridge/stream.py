@@ -72,6 +72,7 @@ class Stream:
                 self._tls.do_handshake()
                 break
             except ssl.SSLWantReadError:
+                # The peer answers only what it has received.
                 self._flush()
                 data = self._receive()
                 if not data:

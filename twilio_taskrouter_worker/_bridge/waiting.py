@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -210,9 +209,8 @@ class Stream(Iterator[Any]):
         if not self._open:
             raise StopIteration
         self._waiting.refuse_on_dispatch_thread("stream()")
-        deadline = None if self._timeout is None else time.monotonic() + self._timeout
         try:
-            item = self._heard.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+            item = self._heard.get(timeout=None if self._timeout is None else max(0.0, self._timeout))
         except queue.Empty:
             item = _END
         if item is _END:
