@@ -104,6 +104,7 @@ export class App {
 
   /** @param {any} message */
   #receive(message) {
+    // Before the records: what is derived from them (ages, waits) is relative to this clock.
     if (message.now !== undefined) this.clock.set(message.now, message.running);
     if (message.type === "snapshot") this.#begin(message);
     else if (message.type === "changes") this.store.apply(message);
@@ -117,6 +118,7 @@ export class App {
   #refused(message) {
     this.messages.show(message.message, "failed");
     if (message.in_reply_to === "view") {
+      // The page stays at the moment it shows, and must not ask for the refused one again when it reconnects.
       this.wanted = this.store.moment;
       this.shell.slider.refused();
     }
@@ -124,6 +126,7 @@ export class App {
 
   /** @param {any} snapshot */
   #begin(snapshot) {
+    // A moment of the old service means nothing in the new one, so the page goes back to now.
     const restarted = this.store.instance !== "" && this.store.instance !== snapshot.instance;
     this.store.replace(snapshot);
     this.api.workspaceSid = snapshot.info.workspace_sid;
@@ -138,6 +141,7 @@ export class App {
     const renewed = state === "live" && this.link !== "live";
     this.link = state;
     if (renewed) {
+      // What the server forgets with a connection is asked for again; the numbers of entries may have begun anew.
       this.wire.clear();
       this.live.send({ type: "wire", on: this.wire.on });
       this.live.send({ type: "watch", task: this.watched });

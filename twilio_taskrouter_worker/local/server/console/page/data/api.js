@@ -85,9 +85,11 @@ export class Api {
     try {
       response = await fetch(this.base + path, { ...options, credentials: "same-origin" });
     } catch (error) {
+      // The view that asked has gone: nobody waits for a message.
       if (options.signal?.aborted) throw error;
       throw new ApiError("The service does not answer. The console reconnects as soon as it is back.", 0);
     }
+    // As text first: an answer may be empty (204), or come from a proxy in between that does not speak JSON.
     const text = await response.text();
     const answer = text ? parse(text) : null;
     if (response.ok) return answer;

@@ -19,6 +19,7 @@ export class ServiceClock {
 
   /** @returns {number} unix seconds */
   now() {
+    // Not Date.now(): the clock of the service may be another one, and this machine's time of day may be set.
     return this.running ? this.shown + (performance.now() - this.read) / 1000 : this.shown;
   }
 }

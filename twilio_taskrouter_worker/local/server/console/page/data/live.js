@@ -35,6 +35,7 @@ export class Live {
     this.socket = socket;
     socket.addEventListener("message", (event) => {
       const message = JSON.parse(event.data);
+      // Not at "open": a service that accepts and closes at once would be asked again without a delay.
       if (message.type === "snapshot") {
         this.delay = FIRST_DELAY;
         this.handlers.onState("live");
@@ -61,6 +62,7 @@ export class Live {
 
   #later() {
     clearTimeout(this.timer);
+    // Several tabs reconnect to a service that has just started; not all at the same moment.
     const jitter = 0.8 + 0.4 * Math.random();
     this.timer = setTimeout(() => this.connect(), this.delay * jitter);
     this.delay = Math.min(LONGEST_DELAY, this.delay * 2);

@@ -44,6 +44,7 @@ export function words(query) {
  */
 export function matches(task, wanted, store) {
   if (!wanted.length) return true;
+  // The text of the task is kept; the names of workers are looked up, since offers come and go without the task.
   const text = textOf(task, store);
   return wanted.every((word) => text.includes(word) || workers(task, store).some((name) => name.includes(word)));
 }

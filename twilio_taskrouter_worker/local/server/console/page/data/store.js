@@ -98,6 +98,7 @@ export class Store {
    * @param {any} record
    */
   #put(kind, record) {
+    // The index first: it compares with the state before, and records are replaced, not changed.
     if (kind === "reservations") this.#index(record);
     /** @type {Map<string, any>} */ (this[kind]).set(record.sid, record);
   }
@@ -139,6 +140,7 @@ export class Store {
    */
   servers() {
     const found = new Map();
+    // From the workers, which know their queues: one pass instead of one for each queue.
     for (const worker of this.workers.values()) {
       for (const sid of worker.queues) {
         let entry = found.get(sid);

@@ -23,6 +23,7 @@ export class WireLog {
    */
   add(entries, missed = 0) {
     const last = this.entries.at(-1)?.n ?? -1;
+    // After a pause the server sends its latest entries, of which some may be here already.
     this.entries.push(...entries.filter((entry) => entry.n > last));
     this.missed += missed;
     // Some more than are kept, so that the list is not moved for each entry.

@@ -76,8 +76,10 @@ export function form(submit, fields, send) {
   const error = errorBox();
   const go = h("button", { type: "submit", class: "button primary" }, submit);
   const onSubmit = async (/** @type {Event} */ event) => {
+    // The browser would leave the page with the form.
     event.preventDefault();
     error.clear();
+    // A second click while the first request is on its way would create a second task.
     go.disabled = true;
     try {
       await send();
@@ -116,6 +118,7 @@ export class Messages {
     const dismiss = () => message.remove();
     if (kind === "failed") message.append(button("Dismiss", dismiss, { class: "button small" }));
     this.element.append(message);
+    // A stream that fails would fill the window.
     while (this.element.childElementCount > 4) this.element.firstElementChild?.remove();
     setTimeout(dismiss, kind === "failed" ? 12_000 : 3_500);
   }

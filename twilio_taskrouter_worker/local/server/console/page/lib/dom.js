@@ -94,6 +94,7 @@ export function setAttribute(element, name, value) {
  * @param {...(Child | Child[])} children
  */
 export function replace(element, ...children) {
+  // Lists are made anew while somebody works in them with the keyboard; without this, the focus would be lost.
   const focused = element.contains(document.activeElement) ? document.activeElement?.id : "";
   element.replaceChildren(...shown(children));
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });

@@ -135,11 +135,13 @@ export class Table {
     const { records, body } = this;
     if (!records.length || !body.isConnected) return;
     const height = body.clientHeight;
+    // From the style sheet, which has other heights for touch and narrow windows.
     this.rowHeight = parseFloat(getComputedStyle(body).getPropertyValue("--row")) || this.rowHeight;
     const wanted = `${Math.min(LARGEST, records.length * this.rowHeight)}px`;
     if (this.space.style.height !== wanted) this.space.style.height = wanted;
     const first = Math.max(0, Math.floor(body.scrollTop / this.rowHeight) - SPARE);
     const count = Math.min(records.length - first, Math.ceil(height / this.rowHeight) + 2 * SPARE);
+    // Rows are reused for other records as the table scrolls; none is made per record.
     while (this.rows.length < count) this.rows.push(this.#row());
     while (this.rows.length > count) this.rows.pop()?.element.remove();
     setAttribute(this.grid, "aria-rowcount", String(records.length + 1));
@@ -161,6 +163,7 @@ export class Table {
     const key = this.key(record);
     element.dataset.index = String(index);
     const place = `translateY(${index * this.rowHeight}px)`;
+    // A transform moves a row without a layout of the others.
     if (element.style.transform !== place) element.style.transform = place;
     setAttribute(element, "aria-rowindex", String(index + 2));
     const isActive = key === this.active;
@@ -173,6 +176,7 @@ export class Table {
   /** @param {MouseEvent} event */
   #click(event) {
     const row = /** @type {HTMLElement} */ (event.target).closest("[data-index]");
+    // One listener for all rows, whose records change.
     const record = row && this.records[Number(/** @type {HTMLElement} */ (row).dataset.index)];
     if (!record) return;
     this.active = this.key(record);
@@ -182,6 +186,7 @@ export class Table {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
+    // Keys in a control inside of the grid belong to that control.
     if (event.target !== this.grid || event.ctrlKey || event.metaKey || event.altKey) return;
     const last = this.records.length - 1;
     const at = this.records.findIndex((record) => this.key(record) === this.active);

@@ -114,6 +114,7 @@ class TaskForm {
       },
     );
     stream.classList.add("form-aside");
+    // Two forms in one dialog, and one of them is what people mostly want.
     stream.querySelector(".primary")?.classList.remove("primary");
     this.#mode(true);
     this.elements = [submit, stream];
@@ -123,6 +124,7 @@ class TaskForm {
   #mode(asFields) {
     if (asFields) this.#showFields();
     else {
+      // Only from the fields: otherwise the text would be replaced by itself, parsed and formatted.
       if (this.place.firstChild === this.rows) this.json.value = JSON.stringify(this.#pairs(), null, 2);
       replace(this.place, this.json);
       this.json.setAttribute("aria-label", "Attributes as JSON");

@@ -101,6 +101,7 @@ function workerItem(worker) {
  */
 function checkText(check) {
   if (!check.expression?.verdict) return [check.detail];
+  // The server's sentence ends with the expression, which is shown with its parts marked instead.
   const reason = check.detail.split(" is false")[0];
   return [`${reason} is false:`, expression(check.expression.verdict, check.expression.text)];
 }
@@ -207,6 +208,7 @@ function marked(verdict, whole) {
   for (const leaf of leaves) {
     const start = leaf.start ?? whole.indexOf(leaf.text, at);
     const end = leaf.end ?? start + leaf.text.length;
+    // Overlaps with the part before it, or was not found: what is marked must stay in the order of the text.
     if (start < at) continue;
     parts.push(whole.slice(at, start), failingPart(leaf, whole.slice(start, end)));
     at = end;

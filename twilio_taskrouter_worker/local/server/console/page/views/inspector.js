@@ -79,6 +79,7 @@ export class InspectorView {
     this.ending.abort();
     this.table.destroy();
     this.app.wire.on = false;
+    // Entries cost the service and this page time, so they come only while this view is shown.
     this.app.live.send({ type: "wire", on: false });
   }
 
@@ -123,6 +124,7 @@ export class InspectorView {
    * @param {string[]} wanted
    */
   #matches(entry, wanted) {
+    // Left out at first: they are the effects of this page, not of the programs that are being looked at.
     if (entry.console && !this.own.checked) return false;
     if (this.kinds.size && !this.kinds.has(entry.kind)) return false;
     if (!wanted.length) return true;
@@ -165,6 +167,7 @@ export class InspectorView {
     this.opened = String(entry.n);
     this.table.markOpened(this.opened);
     const whole = await this.app.act(this.app.api.get(`wire/${entry.n}`, this.ending.signal), "");
+    // Another row was chosen while this one was fetched, or the entry was evicted.
     if (!whole || this.opened !== String(entry.n)) return;
     this.detail.hidden = false;
     const title = h("h2", { tabindex: "-1", class: "panel-title" }, `${whole.method} ${whole.path}`);

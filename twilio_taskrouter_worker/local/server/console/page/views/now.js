@@ -215,6 +215,7 @@ function showLoad(cell, worker) {
   const text = shown
     .map(({ unique_name, occupied, configured_capacity }) => `${unique_name} ${occupied}/${configured_capacity}`)
     .join("  ");
+  // Most frames change no load; the bars are made anew only if the text that says the same differs.
   if (cell.dataset.text === text) return;
   cell.dataset.text = text;
   replace(
@@ -276,6 +277,7 @@ class Totals {
     const statuses = store.statuses();
     for (const name of ["pending", "reserved", "assigned", "wrapping"])
       setText(this.values[name], statuses[name].toLocaleString());
+    // Infinity if nothing waits.
     const since = Math.min(...[...waiting.values()].map((entry) => entry.since));
     setText(this.values.longest, Number.isFinite(since) ? duration(app.clock.now() - since) : "–");
     let available = 0;

@@ -70,6 +70,7 @@ export function panelHead(kind, sid, close, app) {
  */
 export async function copyText(app, text, done) {
   try {
+    // Missing or refused where the page is not a secure context: another host than localhost, without TLS.
     await navigator.clipboard.writeText(text);
     app.messages.show(done);
   } catch {

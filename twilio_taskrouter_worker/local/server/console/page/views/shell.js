@@ -72,6 +72,7 @@ export class Shell {
   route() {
     const [, name = "now", sid = ""] = location.hash.split("/");
     const known = VIEWS.find((view) => view.name === name) || VIEWS[0];
+    // The same view stays when only the details change: its filters, scrolling and focus are kept.
     if (this.viewName !== known.name) this.#showView(known, sid);
     this.sid = sid;
     this.#showPanel(sid);
@@ -85,6 +86,7 @@ export class Shell {
    */
   #showView(known, sid) {
     const moved = this.view !== null;
+    // Views observe the page and switch the inspector's entries on: without an end they would go on unseen.
     this.view?.destroy?.();
     this.viewName = known.name;
     this.view = new known.View(this.app, sid);
@@ -94,11 +96,13 @@ export class Shell {
       if (name === known.name) this.links[index].setAttribute("aria-current", "page");
       else this.links[index].removeAttribute("aria-current");
     });
+    // As a browser does with a new page, so that a screen reader begins there; not at the first view.
     if (moved) this.main.focus({ preventScroll: true });
   }
 
   /** @param {string} sid */
   #showPanel(sid) {
+    // Workflows (WW) have no panel: their view shows them itself.
     const Panel = PANELS[sid.slice(0, 2)];
     if (this.panel && this.panelSid === sid) return;
     const opened = !this.panel && Panel;
@@ -108,6 +112,7 @@ export class Shell {
     this.side.hidden = !this.panel;
     this.element.classList.toggle("with-panel", Boolean(this.panel));
     replace(this.side, this.panel?.element);
+    // Only the first one: from record to record inside of the panel, the way back stays the same.
     if (opened) this.before = document.activeElement;
     if (Panel)
       /** @type {HTMLElement | null} */ (this.side.querySelector("[tabindex='-1']"))?.focus({ preventScroll: true });

@@ -21,11 +21,13 @@ function enabled() {
 export function listenToKeys(app, shell) {
   document.addEventListener("keydown", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
+    // Shortcuts of the browser, and keys of an open dialog, are not ours.
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.key === "Escape") {
       shell.closePanel();
       return;
     }
+    // Escape works above also without shortcuts: WCAG 2.1.4 is about keys that are characters.
     if (!enabled() || target.closest("input, textarea, select")) return;
     const action = actions(app, shell)[event.key];
     if (!action) return;

@@ -46,10 +46,12 @@ export class Slider {
     this.element.hidden = !history;
     if (!history) return;
     if (this.asking !== null && moment === this.asking) this.#arrived();
+    // The answer will not come on this connection; the page asks again when it is back.
     if (link !== "live") this.asking = null;
     this.input.min = String(history.first);
     this.input.max = String(history.last);
     const shown = this.next ?? this.asking ?? moment ?? history.last;
+    // Not in every frame: setting it would interrupt a drag.
     if (Number(this.input.value) !== shown) this.input.value = String(shown);
     const past = moment !== null;
     const text = past ? time(clock.now()) : "Now";
@@ -79,6 +81,7 @@ export class Slider {
    * @param {number | null} moment
    */
   #go(moment) {
+    // "Back to now" does not wait: the server drops what it was asked for before.
     if (moment !== null && this.asking !== null) {
       this.next = moment;
       return;
@@ -105,6 +108,7 @@ export class Slider {
   async #describe(moment) {
     try {
       const { moments } = await this.app.api.get(`history?around=${moment}&limit=100`);
+      // Bounded: somebody may drag over a history of millions.
       if (this.texts.size > 2000) this.texts.clear();
       for (const each of moments) this.texts.set(each.moment, each.text);
       this.app.changed();
@@ -116,6 +120,7 @@ export class Slider {
   async #fork() {
     const fork = await this.app.act(this.app.api.post("fork", { moment: this.app.store.moment }), "");
     if (!fork) return;
+    // After a request, a browser may take it for a pop-up and refuse: then a link is shown.
     const opened = window.open(fork.console_url, "_blank");
     if (opened) this.app.messages.show("The fork is open in another tab.");
     else this.app.messages.link("The fork is there.", "Open its console", fork.console_url);

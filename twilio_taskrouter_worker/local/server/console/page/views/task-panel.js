@@ -54,6 +54,7 @@ export class TaskPanel {
   update() {
     const { app } = this;
     const { store } = app;
+    // The second is the row in the message on its life, for a table that does not have it yet.
     const task = store.tasks.get(this.sid) || app.life?.task;
     if (!task) {
       this.status.update([app.life], () => [
@@ -91,6 +92,7 @@ export class TaskPanel {
   #sameExplanation(explain) {
     if (explain !== this.explain) {
       this.explain = explain;
+      // The age differs each second, but is not shown: the list is not made anew for it.
       this.explainText = JSON.stringify({ ...explain, age: 0 });
     }
     return this.explainText;

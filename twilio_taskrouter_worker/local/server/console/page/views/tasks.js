@@ -170,6 +170,7 @@ export class TasksView {
         : store.tasks.get(/** @type {Reservation} */ (record).task_sid);
       if (!task || !inPlace(task)) continue;
       const status = statusOf(record);
+      // Before the filter by status: each chip shows how many there would be.
       counts[status] = (counts[status] || 0) + 1;
       if (!asked.statuses.size || asked.statuses.has(status)) found.push(record);
     }
@@ -193,6 +194,7 @@ export class TasksView {
       h("option", { value: "" }, "All queues"),
       queues.map(({ sid, friendly_name }) => h("option", { value: sid }, friendly_name)),
     );
+    // Options that are replaced take the choice with them.
     this.queue.value = asked.queue;
   }
 

@@ -96,6 +96,7 @@ export class TimeView {
       control.title = locked;
     }
     this.advance[STEPS.length].disabled ||= store.timers.length === 0;
+    // Once a second, since the spans are shown in seconds.
     this.timers.update([store.timers, Math.floor(clock.now())], () => this.#timers());
     this.faults.update([store.faults, this.kinds, locked], () => this.#faults(locked));
   }
@@ -232,6 +233,7 @@ function openFault(app, kind) {
     return [
       form(kind.lasting ? "Switch on" : "Do it", fields, async () => {
         const given = controls
+          // An empty field leaves the argument out, so that the fault's own default applies.
           .filter(([, element]) => element.value !== "")
           .map(([parameter, element]) => [parameter.name, valueOf(parameter, element.value)]);
         const body = {

@@ -188,6 +188,7 @@ class Editor {
     const number = ++this.checked;
     let answer;
     try {
+      // Checked by the engine on a copy, not here: there is one parser, and its errors are those of a save.
       answer = await this.app.api.post("workflow", { sid: this.sid, configuration: this.text.value });
     } catch (error) {
       if (!this.ending.signal.aborted)
