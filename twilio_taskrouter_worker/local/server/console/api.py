@@ -126,6 +126,7 @@ class Api:
         if moment is not None:
             # On another thread, because it applies the journal up to that moment again.
             engine = (await asyncio.to_thread(self._router.at, moment)).engine
+        # A deleted task has no workspace any more, but its life is still in the log.
         workspace_sid = engine.workspace_of(sid) or self._router.workspace_sid() or ""
         return life.of_task(engine, self._service.log, workspace_sid, sid)
 

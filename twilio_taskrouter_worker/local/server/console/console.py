@@ -62,6 +62,8 @@ class Console:
         hidden = Secrets((service.auth_token, service.signing_key.secret))
         inspector = Inspector(service.loop, self.wire, hidden, lambda: str(router.info()["url"]))
         totals = Totals(service)
+        # Compared once a second and sent if different, so that a fault, a timer or a fork needs no notification of its
+        # own.
         status = Status(
             {
                 "info": lambda workspace_sid: self._info(router),

@@ -84,6 +84,7 @@ class Inspector:
         """
         found: list[dict[str, Any]] = []
         for entry in self._wire.backwards(self._wire.last + 1):
+            # Backwards, so that the latest ones are found without a walk over all.
             if entry.number <= number or len(found) == limit:
                 break
             found.append(row(entry, self._secrets))

@@ -76,6 +76,7 @@ def _actor(engine: Engine, entry: Entry) -> dict[str, Any] | None:
     if sid == entry.event.workspace_sid:
         return None if entry.address is None else {"sid": None, "name": "REST"}
     try:
+        # The present name: the log has the actor's sid only.
         name = engine.worker(entry.event.workspace_sid, sid).friendly_name
     except Rejected:
         name = sid  # it was deleted

@@ -165,6 +165,7 @@ class Live:
         conversation.end()
         self._forget_boards()
         if not self._open:
+            # Without a page the service does not even call back.
             self._service.changed = None
             for handle in (self._scan_handle, self._status_handle):
                 if handle is not None:

@@ -49,6 +49,7 @@ def _simple(name: str, read: Callable[[Engine, str], list[Any]], *names: str) ->
     picked = _picked("sid", *names)
 
     def find(engine: Engine, workspace_sid: str) -> Iterator[Found]:
+        # One record is the row's only part: comparing it needs no tuple, for the most frequent tables.
         return ((record.sid, record) for record in read(engine, workspace_sid))
 
     return Table(name, find, lambda engine, record: picked(record))

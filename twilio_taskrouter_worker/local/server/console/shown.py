@@ -88,6 +88,7 @@ def _summary(entry: Exchange) -> str:
         found = _EVENT_OF_FORM.search(entry.sent)
         return entry.problem or (found.group(1).decode() if found else "assignment")
     if entry.status is not None and entry.status >= 400:
+        # The reason is what people look for in a failed request, so it stands in the list.
         message = re.search(rb'"message":\s*"((?:[^"\\]|\\.){1,200})', entry.received)
         return message.group(1).decode(errors="replace") if message else ""
     return ""

@@ -68,6 +68,7 @@ class Totals:
             return
         realtime = {"activity_statistics": activities, "total_workers": len(workers)}
         cumulative = await asyncio.to_thread(_cumulative, facts, workspace_sid, span)
+        # Records never change, so another thread may read them while the engine goes on.
         realtime |= await asyncio.to_thread(figures.tasks_now, tasks, now)
         self._found[workspace_sid] = {
             "realtime": realtime,

@@ -199,6 +199,7 @@ def instruction(body: bytes, event: ReservationEvent) -> Instruction | None:
         workspace_sid=event.workspace_sid,
         sid=event.reservation.sid,
         instruction=name.lower(),
+        # A field of the command, unlike the parameters of voice instructions.
         worker_activity_sid=found.pop("WorkerActivitySid", None),
         params=found,
     )
@@ -228,6 +229,7 @@ def _read(name: str, keys: Mapping[str, _Key], document: Mapping[str, Any]) -> d
                 found[how.param] = how.read(value)
             except Unusable as right:
                 raise Unusable(f"{key} of its instruction {name} must be {right}") from None
+        # An empty text is missing too: a call needs a number and a URL.
         if how.required and not found.get(how.param):
             raise Unusable(f"its instruction {name} needs the key {key}")
     return found

@@ -140,6 +140,7 @@ def task(record: model.Task, now: float) -> Shape:
     return {
         "account_sid": record.account_sid,
         "workspace_sid": record.workspace_sid,
+        # The copy inside of a reservation has neither account, workspace nor counter, as in recorded payloads.
         **nested_task(record, now),
         "counter": record.counter,
     }

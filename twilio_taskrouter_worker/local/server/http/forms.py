@@ -306,6 +306,7 @@ def words(*allowed: str) -> Callable[[Any], tuple[str, ...]]:
     one = choice(*allowed)
 
     def several(value: Any) -> tuple[str, ...]:
+        # Twilio takes repeated parameters and commas, also together.
         parts: Sequence[Any] = value if isinstance(value, list) else [value]
         return tuple(one(word.strip()) for part in parts for word in text(part).split(","))
 

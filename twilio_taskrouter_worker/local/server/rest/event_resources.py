@@ -28,6 +28,7 @@ def shape(entry: Entry, base: str, now: float) -> dict[str, Any]:
     event = entry.event
     kind, resource_sid, path = event_fields.resource(event)
     home = f"{base}/Workspaces/{event.workspace_sid}"
+    # The actor of everything else is the workspace: REST has no user of its own.
     by_worker = entry.actor_sid.startswith("WK")
     return {
         "account_sid": event.subject.account_sid,

@@ -172,6 +172,7 @@ def activity_durations(
             # A stay that began before the span counts from the start of the span.
             stays.setdefault(fact.activity_sid, []).append(min(fact.seconds, fact.at - span.start))
     for worker in workers:
+        # A stay that goes on has no fact yet; it counts up to the end of the span.
         began = max(worker.date_status_changed, span.start)
         if began <= span.end:
             stays.setdefault(worker.activity_sid, []).append(span.end - began)
@@ -199,6 +200,7 @@ def _figures(values: list[float]) -> Figures:
 
 def _split(thresholds: tuple[int, ...], accepted: list[Fact], canceled: list[Fact]) -> Figures:
     def count(facts: list[Fact], limit: int, above: bool) -> int:
+        # Exactly the limit counts as below.
         return sum((fact.wait > limit) == above for fact in facts)
 
     return {

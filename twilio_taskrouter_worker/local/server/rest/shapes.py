@@ -45,6 +45,7 @@ def workspace(record: model.Workspace, base: str, now: float) -> Shape:
         "default_activity_name": record.default_activity_name,
         "timeout_activity_sid": record.timeout_activity_sid,
         "timeout_activity_name": record.timeout_activity_name,
+        # Empty and not null, as in the example of Twilio's description; the filter beside it is null.
         "event_callback_url": record.event_callback_url or "",
         "events_filter": record.events_filter,
         "multi_task_enabled": record.multi_task_enabled,
@@ -113,9 +114,11 @@ def worker(record: model.Worker, base: str, now: float) -> Shape:
             "workspace": home,
             "activity": f"{home}/Activities/{record.activity_sid}",
             "channels": f"{url}/Channels",
+            # Twilio has two names for this address.
             "worker_channels": f"{url}/Channels",
             "reservations": f"{url}/Reservations",
             "worker_statistics": f"{url}/Statistics",
+            # Those of all workers, as in Twilio's own answers; worker_statistics is that of this one.
             **_links(f"{home}/Workers", *_STATISTICS),
         },
     }
@@ -183,6 +186,7 @@ def task_queue(record: model.TaskQueue, base: str, now: float) -> Shape:
     links["bulk_real_time_statistics"] = f"{home}/TaskQueues/RealTimeStatistics"
     for name in ("assignment_activity", "reservation_activity"):
         sid = getattr(record, f"{name}_sid")
+        # Queues of multi-tasking workspaces have none, but the keys are there.
         links[name] = f"{home}/Activities/{sid}" if sid else None
     return {
         "account_sid": record.account_sid,

@@ -98,6 +98,7 @@ def _workspace_past(call: Call) -> Figures:
 
 def _queue_now(call: Call, queue_sid: str) -> Figures:
     """Return the current figures of a queue; zeros for a queue of another workspace."""
+    # The bulk request may name queues of other workspaces; one bad sid must not cost the figures of the others.
     known = any(queue.sid == queue_sid for queue in call.engine.queues(call.workspace_sid))
     members = call.engine.queue_members(call.workspace_sid, queue_sid) if known else []
     tasks = _tasks(call, lambda task: task.task_queue_sid == queue_sid)
@@ -107,6 +108,7 @@ def _queue_now(call: Call, queue_sid: str) -> Figures:
         **statistics.tasks_now(tasks, call.now),
         **statistics.longest_in_queue(tasks, call.now),
         "total_eligible_workers": len(members),
+        # By activity alone: capacity does not count here, as in the live service.
         "total_available_workers": sum(worker.available for worker in members),
     }
 
@@ -141,6 +143,7 @@ def _workflow_past(call: Call, workflow_sid: str) -> Figures:
     }
 
 
+# The only filters that Twilio has for statistics of workers.
 _OF_WORKERS: Final = tuple(
     each for each in filters.WORKERS if each.name in ("FriendlyName", "TaskQueueSid", "TaskQueueName")
 )

@@ -33,6 +33,8 @@ TASKS = Resource(
 
 def _owner(call: Call) -> dict[str, Any]:
     """The task or the worker that the path names, as queries and commands take it."""
+    # The same reservations, below one path or the other: the owner in the path is checked, and decides which links
+    # there are.
     if "TaskSid" in call.path:
         return {"task_sid": call.path["TaskSid"]}
     return {"worker_sid": call.path["WorkerSid"]}

@@ -32,6 +32,7 @@ WORKER_CHANNELS = Resource(
     shape=shapes.worker_channel,
     list_records=lambda call: call.engine.channels(call.workspace_sid, call.path["WorkerSid"]),
     fetch_record=lambda call: call.engine.channel(call.workspace_sid, call.path["WorkerSid"], call.path["Sid"]),
+    # The last segment may be the sid or the unique name of a channel.
     fields={"WorkspaceSid": "workspace_sid", "WorkerSid": "worker_sid", "Sid": "channel"},
     update=Change(commands.UpdateWorkerChannel, parameters.UPDATE_WORKER_CHANNEL),
 )

@@ -17,6 +17,7 @@ WORKSPACES = Resource(
     shape=shapes.workspace,
     list_records=lambda call: call.engine.workspaces(),
     fetch_record=lambda call: call.engine.workspace(call.path["Sid"]),
+    # Its own sid is the workspace of its commands.
     fields={"Sid": "workspace_sid"},
     create=Change(commands.CreateWorkspace, parameters.CREATE_WORKSPACE),
     update=Change(commands.UpdateWorkspace, parameters.UPDATE_WORKSPACE),
@@ -45,6 +46,7 @@ TASK_CHANNELS = Resource(
     shape=shapes.task_channel,
     list_records=lambda call: call.engine.task_channels(call.workspace_sid),
     fetch_record=lambda call: call.engine.task_channel(call.workspace_sid, call.path["Sid"]),
+    # Sid or unique name, as for worker channels.
     fields={"WorkspaceSid": "workspace_sid", "Sid": "task_channel"},
     create=Change(commands.CreateTaskChannel, parameters.CREATE_TASK_CHANNEL),
     update=Change(commands.UpdateTaskChannel, parameters.UPDATE_TASK_CHANNEL),
