@@ -116,9 +116,8 @@ class RecordingBridge(Records):
 
     def __exit__(self, *exc_info: object) -> None:
         """Reset what is open, end every wait, and return when no thread and no socket is left."""
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(15)
         if self._thread.is_alive():
             raise RuntimeError("the bridge's thread did not stop")
         self._scripts.shutdown(wait=True, cancel_futures=True)
@@ -127,6 +126,9 @@ class RecordingBridge(Records):
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
+            # Not while the loop runs: what is accepted in the very turn in which a server is closed, asyncio forgets
+            # without closing it. Here those connections have been made before this coroutine begins.
+            self._loop.run_until_complete(self._stop())
         finally:
             self._loop.close()
 
@@ -142,10 +144,16 @@ class RecordingBridge(Records):
         self._stopping = True
         self._set_heartbeat(None)
         self._gate.set()
+        assert self._runner is not None
+        for site in self._runner.sites:
+            await site.stop()
+        # The latest connections become known to the server in the next turn.
+        await asyncio.sleep(0)
         for connection in self._open():
             self._reset(connection)
-        assert self._runner is not None
         await self._runner.cleanup()
+        # The sockets of closed transports are closed in the next turn.
+        await asyncio.sleep(0)
 
     # -- events --------------------------------------------------------------------------------------------------
 

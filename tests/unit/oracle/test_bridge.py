@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -412,6 +414,32 @@ def test_nothing_is_left() -> None:
         client.shutdown()
         for each in asking:
             each.join(5)
+
+
+def test_connections_made_while_it_stops_are_closed() -> None:
+    """A peer that connects until the last moment leaves no socket: asyncio warns of each that nobody closed."""
+    for _ in range(3):
+        busy = threading.Event()
+
+        def connect(port: int, busy: threading.Event = busy) -> None:
+            made: list[socket.socket] = []
+            try:
+                while True:
+                    made.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+                    if len(made) >= 20:
+                        busy.set()
+                        made.pop(0).close()
+            except OSError:
+                for each in made:
+                    each.close()
+
+        with RecordingBridge() as bridge:
+            peer = threading.Thread(target=connect, args=(bridge.port,), name="tool-peer")
+            peer.start()
+            assert busy.wait(5)
+        peer.join(10)
+        assert not peer.is_alive()
+        gc.collect()
 
 
 def _ask_in_vain(url: str, path: str) -> None:
