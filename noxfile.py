@@ -21,6 +21,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "format", "types", "docs", "tests"]
 nox.options.error_on_missing_interpreters = True
 
+# The tests start hundreds of interpreters. Each would compile the same files again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ROOT = Path(__file__).parent
 JS_PACKAGES = [
     "npm:twilio-taskrouter@2.1.1",
@@ -139,7 +142,11 @@ def interop(session: nox.Session) -> None:
 def long(session: nox.Session) -> None:
     """Run the tests that take long: a plain run of pytest leaves them out."""
     session.install(".[test]")
-    session.run("pytest", "-m", "slow", "--ignore=tests/interop", *session.posargs, env=_npm(session))
+    arguments = session.posargs or ["-n", "auto"]
+    session.run("pytest", "-m", "slow", "--ignore=tests/interop", *arguments, env=_npm(session))
+    # Rules that hold for whatever Hypothesis makes up: the quick tests make up less.
+    made_up = "tests/unit/local/engine/expressions/test_comparisons.py"
+    session.run("pytest", "-n", "auto", "--hypothesis-profile", "thorough", made_up)
 
 
 @nox.session

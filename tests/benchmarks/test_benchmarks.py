@@ -38,7 +38,7 @@ def test_a_life_is_a_whole_life() -> None:
 
 def test_service(capsys: pytest.CaptureFixture[str]) -> None:
     """The service's benchmark measures lives and creation, in memory and with a file, and idle sessions."""
-    shape = ["--workers", "2", "--tasks", "10", "--seconds", "0.6", "--sessions", "3", "--kept", "20"]
+    shape = ["--workers", "2", "--tasks", "10", "--seconds", "0.3", "--sessions", "3", "--kept", "20"]
     assert service.main(shape) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line[:10].strip() for line in lines] == ["in memory", "in memory", "with db=", "with db=", "", ""]

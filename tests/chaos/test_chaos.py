@@ -13,7 +13,6 @@ from twilio_taskrouter_worker.local.server.events import sessions
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(90)
 def test_nothing_is_missed_and_nothing_is_told_twice(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

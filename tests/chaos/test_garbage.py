@@ -8,7 +8,6 @@ from tests.chaos import garbage
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(90)
 def test_garbage_is_reported_and_changes_nothing() -> None:
     """Of every sort of garbage a share: each is reported or passed over as it must be, and everything works after."""
     report = garbage.run(garbage.Options(seed=20, cases=1200))

@@ -85,8 +85,9 @@ def test_without_a_service():
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A folder to run pytest in, in processes of their own, as users do."""
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A folder to run pytest in, in processes of their own, as users do; of all plugins, they load only this one."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeini("[pytest]\naddopts = --strict-markers -p no:cacheprovider\n")
     return pytester
 
@@ -98,8 +99,9 @@ def results(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     )
 
 
-def test_the_fixtures(run: pytest.Pytester) -> None:
-    """A service per test, a connected worker, and a clock that stands still."""
+def test_the_fixtures(run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service per test, a connected worker, and a clock that stands still, beside all other plugins."""
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     run.makepyfile(PASSES)
     results(run).assert_outcomes(passed=2)
 
@@ -107,7 +109,7 @@ def test_the_fixtures(run: pytest.Pytester) -> None:
 def test_side_by_side(run: pytest.Pytester) -> None:
     """Tests may run in several processes: each has ports of its own."""
     run.makepyfile(PASSES)
-    results(run, "-n", "2").assert_outcomes(passed=2)
+    results(run, "-p", "xdist", "-n", "2").assert_outcomes(passed=2)
 
 
 def test_what_fails_unseen_fails_the_test(run: pytest.Pytester) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from twilio_taskrouter_worker.local.engine.expressions import (
@@ -203,7 +203,6 @@ def test_what_is_rendered_parses_to_the_same_tree(node: Node) -> None:
         assert repr(parsed) == repr(node)
 
 
-@settings(max_examples=500)
 @given(NODES, DOCUMENTS, SEMANTICS)
 def test_compiled_agrees_with_the_interpreter(node: Node, document: Any, semantics: Semantics) -> None:
     """Matching, and explaining, give what the rules say for any expression, any document and any switches."""
@@ -213,7 +212,6 @@ def test_compiled_agrees_with_the_interpreter(node: Node, document: Any, semanti
     assert expression.explain(TaskScope(document)).result is expected
 
 
-@settings(max_examples=500)
 @given(COMPARISONS, DOCUMENTS)
 def test_single_comparisons_agree_with_the_interpreter(comparison: Comparison, document: Any) -> None:
     """The quick forms of common comparisons are only quicker."""
@@ -241,7 +239,6 @@ PIECES = ["a", "task.", "worker.a", "workers.available", ".", "(", ")", "[", "]"
 PIECES += ["=", ">-", "<", "!", " ", "\n", "AND", "or", "NOT", "in", "HAS", "null", "true", "é", "\x00", "\ud800"]
 
 
-@settings(max_examples=500)
 @given(
     st.text() | st.lists(st.sampled_from(PIECES), max_size=20).map("".join),
     st.sampled_from([WORKER, TASK, TARGET, SKIP_IF]),

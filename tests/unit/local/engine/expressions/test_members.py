@@ -56,21 +56,21 @@ LONGEST = {
 
 
 @pytest.mark.parametrize("name", LONGEST)
-def test_the_longest_expression_is_cheap_for_a_thousand_workers(name: str) -> None:
+def test_the_longest_expression_is_cheap_for_hundreds_of_workers(name: str) -> None:
     """Whatever is written into one expression outside of workflows, testing many workers takes a moment."""
     expression = compile_expression(LONGEST[name], WORKER, longest=MAX_EXPRESSION)
     numbers = list(range(100, 100 + MAX_ATTRIBUTES // 8))
-    scopes = [WorkerScope({"s": list(numbers), "t": "x" * 2000, "a": {"a": {}}}) for _ in range(1000)]
+    scopes = [WorkerScope({"s": list(numbers), "t": "x" * 2000, "a": {"a": {}}}) for _ in range(200)]
     started = time.process_time()
     assert not any(expression.matches(scope) for scope in scopes)
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 2
 
 
 def test_a_long_list_is_one_look_up() -> None:
-    """``IN`` with a hundred thousand numbers, as a workflow may have it, costs as much as with one."""
-    expression = compile_expression("s IN [" + ",".join(map(str, range(100_000))) + "]", TASK)
+    """``IN`` with tens of thousands of numbers, as a workflow may have it, costs as much as with one."""
+    expression = compile_expression("s IN [" + ",".join(map(str, range(30_000))) + "]", TASK)
     scope = TaskScope({"s": -1})
     started = time.process_time()
     for _ in range(10_000):
         expression.matches(scope)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 2
