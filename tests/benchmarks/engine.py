@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.engine
     python -m tests.benchmarks.engine --pending 100 --profile
+    python -m tests.benchmarks.engine --pending 1000 --lives 1000000 --memory
 
 A workspace with workers of three languages and five skills, and queues that ask for them. Every worker is busy and as
 many tasks wait as are asked for. One life: a worker completes its task, which makes the engine choose the next one for
@@ -20,6 +21,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from twilio_taskrouter_worker.local.engine import Engine, commands
@@ -63,6 +65,8 @@ class Shop:
                     "targets": [{"queue": queue.sid, "priority": "5"}],
                 }
             )
+        # Made beforehand, since a client makes the text of a request.
+        self.texts = [self.text(number) for number in range(self.queues)]
         configuration = json.dumps({"task_routing": {"filters": filters}})
         self.workflow = self.create(commands.CreateWorkflow, friendly_name="All", configuration=configuration).sid
         for number in range(self.workers):
@@ -84,6 +88,11 @@ class Shop:
         """Language, skill and level of a queue, and of the tasks for it."""
         return LANGUAGES[number % len(LANGUAGES)], SKILLS[number % len(SKILLS)], number % 4 + 1
 
+    def text(self, number: int) -> str:
+        """The attributes of a task for a queue."""
+        language, skill, _ = self.kind(number)
+        return json.dumps({"language": language, "topic": skill, "kind": number, "customer": f"+1555{number:07}"})
+
     def do(self, command: commands.Command) -> Any:
         """Apply a command; accept what is offered by the way."""
         outcome = self.engine.apply(command, self.now)
@@ -97,10 +106,7 @@ class Shop:
 
     def task(self) -> None:
         """A customer comes; a worker who has nothing to do accepts."""
-        number = self.chance.randrange(self.queues)
-        language, skill, _ = self.kind(number)
-        attributes = {"language": language, "topic": skill, "kind": number, "customer": f"+1555{number:07}"}
-        text = json.dumps(attributes)
+        text = self.chance.choice(self.texts)
         self.create(commands.CreateTask, workflow_sid=self.workflow, attributes=text, timeout=1_000_000)
         self.accept()
 
@@ -171,6 +177,22 @@ def measure(pending: int, *, workers: int, queues: int, lives: int, profile: boo
     return Figure(shop.waiting(), lives, seconds, len(shop.busy))
 
 
+def endure(pending: int, *, workers: int, queues: int, lives: int) -> None:
+    """Print the size of the process after each tenth of so many lives; it is flat once ended tasks are purged."""
+    shop = Shop(workers, queues)
+    shop.fill(pending)
+    for tenth in range(11):
+        print(f"{tenth * lives // 10:>9} lives  {rss():>6.1f} MB", flush=True)
+        for _ in range(lives // 10 if tenth < 10 else 0):
+            shop.life()
+
+
+def rss() -> float:
+    """Megabytes that this process occupies now (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.engine", description=__doc__)
@@ -179,10 +201,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pending", type=int, nargs="+", default=[100, 10_000])
     parser.add_argument("--lives", type=int, default=5000)
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
+    parser.add_argument("--memory", action="store_true", help="print the size of the process after each tenth instead")
     given = parser.parse_args(arguments)
     figures = []
     for pending in given.pending:
         shape = {"workers": given.workers, "queues": given.queues, "lives": given.lives}
+        if given.memory:
+            endure(pending, **shape)
+            continue
         figures.append(measure(pending, profile=given.profile, **shape))
         print(figures[-1], flush=True)
     if len(figures) > 1:

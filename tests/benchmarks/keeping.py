@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.tools.seams import service_of
 from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.engine import commands
 
 ROOT = Path(__file__).resolve().parents[2]
+AT_ONCE = 100
+"""Lives in one call of the service's thread."""
 
 
 class Service:
@@ -106,31 +108,33 @@ def restart(folder: str, count: int) -> tuple[float, float, int]:
     empty, full = os.path.join(folder, "empty.db"), os.path.join(folder, "full.db")
     with LocalTaskRouter(db=empty):
         pass
-    with LocalTaskRouter(db=full, clock="virtual") as router:
-        for number in range(50):
+    grow(full, count)
+    return start_seconds(empty), start_seconds(full), os.path.getsize(full)
+
+
+def grow(db: str, count: int) -> None:
+    """Let tasks be created, accepted and completed until a file's journal has so many commands."""
+    with LocalTaskRouter(db=db, clock="virtual") as router:
+        for number in range(len(router.workers()), 50):
             router.add_worker(f"worker {number}", activity="Available")
-        _live(router, count)
-    return _start_seconds(empty), _start_seconds(full), os.path.getsize(full)
+        where: dict[str, Any] = {"workspace_sid": router.workspace_sid}
+
+        def lives(service: Any) -> int:
+            # Few, because the commit and the snapshots come at the end of each call.
+            for _ in range(AT_ONCE):
+                router.clock.advance(0.05)
+                task = service.execute(commands.CreateTask(**where, attributes='{"order": 4711}'))
+                sid = service.engine.reservations(**where, task_sid=task.sid)[0].sid
+                for status in ("accepted", "completed"):
+                    service.execute(commands.UpdateReservation(**where, sid=sid, reservation_status=status))
+            return int(service.committer.journal().count)
+
+        while router._ask_service(lives) < count:
+            pass
 
 
-def _live(router: LocalTaskRouter, count: int) -> None:
-    """Let tasks be created, accepted and completed until the journal has so many commands."""
-    from twilio_taskrouter_worker.local.engine import commands
-
-    def lives() -> None:
-        service = service_of(router)
-        workspace = router.workspace_sid
-        for _ in range(count // 3):
-            router.clock.advance(0.05)
-            task = service.execute(commands.CreateTask(workspace_sid=workspace, attributes='{"order": 4711}'))
-            sid = service.engine.reservations(workspace, task_sid=task.sid)[0].sid
-            for status in ("accepted", "completed"):
-                service.execute(commands.UpdateReservation(workspace_sid=workspace, sid=sid, reservation_status=status))
-
-    router._call(lives)
-
-
-def _start_seconds(db: str) -> float:
+def start_seconds(db: str) -> float:
+    """Return the seconds until a service with a file is up."""
     started = time.perf_counter()
     with LocalTaskRouter(db=db, clock="virtual"):
         return time.perf_counter() - started

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -32,6 +32,10 @@ from twilio_taskrouter_worker.local.server.service import Service
 
 AT_ONCE = 100
 """Lives in one call of the service's thread."""
+
+
+Times = list[tuple[float, float]]
+"""By the clock and by the processor."""
 
 
 def fill(router: LocalTaskRouter, entries: int, tasks: int) -> float:
@@ -80,7 +84,7 @@ def longest_wait(router: LocalTaskRouter, work: Callable[[], object]) -> tuple[f
     return max(waits)
 
 
-def figures(name: str, values: list[tuple[float, float]]) -> str:
+def figures(name: str, values: Times) -> str:
     """One line with the middle and the worst of some times."""
     texts = []
     for kind, times in zip(("clock", "processor"), zip(*values, strict=True), strict=True):
@@ -88,8 +92,32 @@ def figures(name: str, values: list[tuple[float, float]]) -> str:
     return f"{name:<28}  {'   '.join(texts)}"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run from the command line."""
+def measure(given: argparse.Namespace) -> Iterator[tuple[str, Times]]:
+    """Fill a journal, and give the times of each kind of question."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as forks:
+        db = os.path.join(folder, "state.db") if given.file else None
+        router = forks.enter_context(LocalTaskRouter(seed=1, db=db, clock=Clock.virtual(1_800_000_000.0)))
+        for number in range(given.workers):
+            router.add_worker(f"W{number}", activity="Available")
+        took = fill(router, given.entries, given.tasks)
+        count = router.history().last
+        print(f"{count} entries, {len(router.tasks())} tasks, {1e6 * took / count:.0f} us an entry", flush=True)
+        chance = random.Random(1)
+        moments = [chance.randint(0, count) for _ in range(given.views)]
+
+        def fork(moment: int | None = None) -> None:
+            forks.enter_context(router.fork(moment))
+
+        again = range(given.forks)
+        yield "view of a random moment", [seconds(partial(router.at, moment)) for moment in moments]
+        yield "fork of the present", [seconds(fork) for _ in again]
+        yield "longest wait for the service", [longest_wait(router, fork) for _ in again]
+        yield "fork of a random moment", [seconds(partial(fork, moment)) for moment in moments[: given.forks]]
+        yield "all moments of the journal", [seconds(lambda: deque(router.history(), maxlen=0))]
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The numbers that can be changed."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.moments", description=__doc__)
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=100)
@@ -97,29 +125,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--views", type=int, default=40)
     parser.add_argument("--forks", type=int, default=10)
     parser.add_argument("--file", action="store_true", help="with db=, in a folder for temporary files")
-    given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        db = os.path.join(folder, "state.db") if given.file else None
-        with LocalTaskRouter(seed=1, db=db, clock=Clock.virtual(1_800_000_000.0)) as router:
-            for number in range(given.workers):
-                router.add_worker(f"W{number}", activity="Available")
-            took = fill(router, given.entries, given.tasks)
-            count = router.history().last
-            print(f"{count} entries, {len(router.tasks())} tasks, {1e6 * took / count:.0f} us an entry", flush=True)
-            chance = random.Random(1)
-            moments = [chance.randint(0, count) for _ in range(given.views)]
-            print(figures("view of a random moment", [seconds(partial(router.at, moment)) for moment in moments]))
-            with ExitStack() as forks:
+    return parser.parse_args(arguments)
 
-                def fork(moment: int | None = None) -> None:
-                    forks.enter_context(router.fork(moment))
 
-                again = range(given.forks)
-                print(figures("fork of the present", [seconds(fork) for _ in again]))
-                print(figures("longest wait for the service", [longest_wait(router, fork) for _ in again]))
-                some = moments[: given.forks]
-                print(figures("fork of a random moment", [seconds(partial(fork, moment)) for moment in some]))
-            print(figures("all moments of the journal", [seconds(lambda: deque(router.history(), maxlen=0))]))
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line."""
+    for name, times in measure(options(arguments)):
+        print(figures(name, times), flush=True)
     print(f"largest size of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     return 0
 

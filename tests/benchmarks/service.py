@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -118,18 +119,39 @@ async def create(target: Target, count: int) -> None:
     await asyncio.gather(*(client() for _ in range(CONNECTIONS)))
 
 
-def lives(arguments: list[str], workers: int, tasks: int) -> str:
-    """Full lives of tasks a second, with so many Workers in a second process."""
+@dataclass
+class Lives:
+    """Full lives of tasks, and what they took."""
+
+    workers: int
+    tasks: int
+    seconds: float
+    cpu: float
+    """Seconds of the service's process."""
+    created: float
+    """Seconds until all tasks were created."""
+
+    @property
+    def rate(self) -> float:
+        """Lives a second."""
+        return self.tasks / self.seconds
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rate:7.0f} lives/s with {self.workers} Workers; {1e6 * self.cpu / self.tasks:.0f} us of the"
+            f" service's CPU on each ({100 * self.cpu / self.seconds:.0f} % busy); all were created after"
+            f" {self.created:.1f} s"
+        )
+
+
+def lives(arguments: list[str], workers: int, tasks: int) -> Lives:
+    """Full lives of tasks, with so many Workers in a second process."""
     with service(*arguments) as target, crowd_of(target, workers, tasks) as wait:
         cpu, begun = target.cpu(), time.perf_counter()
         asyncio.run(create(target, tasks))
         created = time.perf_counter() - begun
         wait()
-        seconds, cpu = time.perf_counter() - begun, target.cpu() - cpu
-        return (
-            f"{tasks / seconds:7.0f} lives/s with {workers} Workers; {1e6 * cpu / tasks:.0f} us of the service's CPU on"
-            f" each ({100 * cpu / seconds:.0f} % busy); all were created after {created:.1f} s"
-        )
+        return Lives(workers, tasks, time.perf_counter() - begun, target.cpu() - cpu, created)
 
 
 def creation(arguments: list[str], seconds: float) -> str:

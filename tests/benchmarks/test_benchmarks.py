@@ -24,6 +24,14 @@ def test_engine_profile(capsys: pytest.CaptureFixture[str]) -> None:
     assert "cumtime" in capsys.readouterr().out
 
 
+def test_engine_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    """The size of the process is printed after each tenth of the lives."""
+    assert engine.main(["--workers", "5", "--queues", "2", "--pending", "3", "--lives", "50", "--memory"]) == 0
+    found = re.findall(r"^ *(\d+) lives +([\d.]+) MB$", capsys.readouterr().out, re.MULTILINE)
+    assert [int(lives) for lives, _ in found] == list(range(0, 51, 5))
+    assert all(float(size) > 5 for _, size in found)
+
+
 def test_a_life_is_a_whole_life() -> None:
     """What is counted as a life completes one task, accepts one and creates one."""
     shop = engine.Shop(workers=10, queues=3)
@@ -64,10 +72,17 @@ def test_many(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_growth(capsys: pytest.CaptureFixture[str]) -> None:
-    """The benchmark of growth measures a life for each number of waiting tasks, and a restart for each length."""
-    growth.main(["--pending", "20", "30", "--journal", "30", "60", "--lives", "10"])
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in lines] == ["pending", "pending", "commands", "commands"]
+    """The benchmark of growth measures each part, and ends with a row for each goal."""
+    shape = ["--pending", "20", "30", "--lives", "10", "--journal", "30", "60", "--entries", "300", "--views", "2"]
+    growth.main([*shape, "--forks", "2", "--workers", "2", "--tasks", "10", "--turns", "1"])
+    *lines, engine_rate, engine_cost, rate, file, view, fork, restart = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if "pending" in line or "commands" in line] == 2 * ["pending"] + 2 * [
+        "commands"
+    ]
+    rows = [row.split("|") for row in (engine_rate, engine_cost, rate, file, view, fork, restart)]
+    assert all(len(row) == 4 and row[3] in ("met", "missed") for row in rows)
+    assert rows[0][0].endswith("with 30 tasks waiting")
+    assert rows[6][0] == "restart from a file with 60 commands, s"
 
 
 @pytest.mark.parametrize("file", [[], ["--file"]], ids=["memory", "file"])

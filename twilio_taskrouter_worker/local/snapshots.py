@@ -35,7 +35,7 @@ class StartingPoint:
 
     snapshot: Snapshot
     engine: Engine
-    facts: list[bytes]
+    facts: list[list[list[object]]]
     """Those of this snapshot and of earlier ones, oldest first, up to the limit of kept facts."""
 
 
@@ -56,14 +56,15 @@ def starting_point(store: Store) -> StartingPoint | None:
         engine = _engine(store, snapshot)
         if engine is None:
             continue
-        facts, count, since = [snapshot.facts], len(_unpacked(snapshot.facts)), snapshot.since
+        facts, since = [_unpacked(snapshot.facts)], snapshot.since
+        count = len(facts[0])
         # Each snapshot has the facts since the one before: collect them backwards until there are enough.
         while since and count < KEPT_FACTS:
             before = next(found, None)
             if before is None or before.number != since or before.version != __version__:
                 return None  # facts are missing; applying the whole journal makes them again
-            facts.insert(0, before.facts)
-            count, since = count + len(_unpacked(before.facts)), before.since
+            facts.insert(0, _unpacked(before.facts))
+            count, since = count + len(facts[0]), before.since
         return StartingPoint(snapshot, engine, facts)
     return None
 
@@ -95,7 +96,7 @@ class Snapshots:
         service = self._service
         with paused():
             for part in start.facts:
-                service.facts.add(_unpacked(part))
+                service.facts.add(part)
         service.open_sessions.restore(json.loads(start.snapshot.sessions))
         service.resume()
         self._pace.latest = start.snapshot.number

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sized
+from collections.abc import Collection, Mapping, Sized
+from operator import attrgetter
 from types import UnionType
 from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -37,6 +38,10 @@ def _check_of(hint: Any) -> tuple[frozenset[type], bool, str]:
 # Once, at import: evaluating annotations is far slower than checking values. A command is found by its exact class,
 # so every command is a direct subclass.
 _FIELDS = {cls: _checks_of(cls) for cls in Command.__subclasses__()}
+# With the class as a first name, because a getter of one name returns no tuple.
+_VALUES = {cls: attrgetter("__class__", *(name for name, *_ in fields)) for cls, fields in _FIELDS.items() if fields}
+_valid: dict[type[Command], set[tuple[type, ...]]] = {cls: set() for cls in _FIELDS}
+"""Combinations of types that were found right, without those that have a float, which may be NaN."""
 
 
 def types(command: Command) -> None:
@@ -50,14 +55,23 @@ def types(command: Command) -> None:
     Raises:
         Rejected: 400, a field has a value of another type, or a number is NaN or infinite.
     """
-    for name, allowed, number, words in _FIELDS[type(command)]:
-        value = getattr(command, name)
+    cls = type(command)
+    if cls not in _VALUES:
+        return
+    values = _VALUES[cls](command)
+    combination = tuple(map(type, values))
+    # Nearly every command is like one before it.
+    if combination in _valid[cls]:
+        return
+    for (name, allowed, number, words), value in zip(_FIELDS[cls], values[1:], strict=True):
         # The set lookup decides nearly all values. The second test admits subclasses, but not bool for an int.
         fits = type(value) in allowed or (isinstance(value, tuple(allowed)) and not isinstance(value, bool))
         if not fits or (number and isinstance(value, float) and not math.isfinite(value)):
             # Clients know the parameter by its REST name: friendly_name is FriendlyName.
             parameter = "".join(part.capitalize() for part in name.split("_"))
             raise invalid(f"{parameter} must be {words}, not {type(value).__name__}")
+    if float not in combination:
+        _valid[cls].add(combination)
 
 
 def name(value: str, parameter: str = "FriendlyName") -> str:
@@ -146,7 +160,7 @@ def room(taken: Sized, limit: int, kind: str) -> None:
         raise invalid(f"A workspace can have at most {limit} {kind}")
 
 
-def choice(value: str, allowed: tuple[str, ...], parameter: str) -> str:
+def choice(value: str, allowed: Collection[str], parameter: str) -> str:
     """Return a value if it is one of the allowed ones.
 
     Args:

@@ -61,7 +61,9 @@ class Schedule:
             The timer. Its owner keeps it to be able to cancel it.
         """
         self.made += 1
-        return self.put(self.made, due, kind, *args)
+        timer = Timer(due, kind, args)
+        heapq.heappush(self._heap, (due, self.made, timer))
+        return timer
 
     def put(self, number: int, due: float, kind: TimerKind, *args: Any) -> Timer:
         """Add a timer with a given number, as restoring a snapshot does.
@@ -110,6 +112,9 @@ class Schedule:
         Args:
             now: unix seconds; a timer due exactly then counts.
         """
+        # Asked twice with every command: the first timer is rarely due, and a cancelled one may stay where it is then.
+        if not self._heap or self._heap[0][0] > now:
+            return None
         due = self.next_due()
         if due is None or due > now:
             return None

@@ -102,13 +102,13 @@ def check_state(kernel: Kernel, reservation: ReservationState, wanted: str) -> N
     """
     record = reservation.record
     status = record.reservation_status
-    allowed = states.leading_to(states.RESERVATION, wanted)
     # While a call is being set up the offer can neither be accepted nor rejected.
-    if status in allowed and not record.on_hold:
+    if wanted in states.RESERVATION[status] and not record.on_hold:
         return
     if status == RESCINDED and wanted == ACCEPTED:
         raise errors.reservation_gone(record.sid, kernel.rules.gone_code)
-    raise errors.wrong_reservation_state(record.sid, ", ".join(allowed), wanted)
+    allowed = ", ".join(states.leading_to(states.RESERVATION, wanted))
+    raise errors.wrong_reservation_state(record.sid, allowed, wanted)
 
 
 def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) -> None:

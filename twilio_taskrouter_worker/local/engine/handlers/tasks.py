@@ -219,7 +219,7 @@ def update(kernel: Kernel, command: UpdateTask) -> Task:
     wanted = command.assignment_status
     if wanted is not UNSET:
         # Pending, reserved and assigned follow from reservations and cannot be asked for.
-        checks.choice(wanted, tuple(TASK_REQUESTS), "AssignmentStatus")
+        checks.choice(wanted, TASK_REQUESTS, "AssignmentStatus")
         _change_status(kernel, ws, task, wanted, command.reason)
         return task.record
     changes, parsed = _data_changes(kernel, ws, task, command)
