@@ -144,6 +144,7 @@ def local(
         )
         return
     from twilio_taskrouter_worker.local import LocalTaskRouter
+    from twilio_taskrouter_worker.local.collector import seldom
 
     # The documented credentials are no secret: they are for a service that only this machine reaches, and keeps
     # nothing.
@@ -187,7 +188,8 @@ def local(
             click.echo(json.dumps(facts) if as_json else _welcome(facts, router, db, snippets))
             if open_console:
                 _open(facts)
-            stop.wait()
+            with seldom():
+                stop.wait()
         finally:
             router.stop()
     context.exit(0)

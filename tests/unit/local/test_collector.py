@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from twilio_taskrouter_worker.local.collector import paused
+from twilio_taskrouter_worker.local.collector import paused, seldom
 
 
 def test_blocks_may_overlap() -> None:
@@ -29,3 +29,14 @@ def test_a_collector_that_is_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_seldom_ends_with_the_block() -> None:
+    """In the block the collector runs rarely and leaves alone what was there before; afterwards all is as it was."""
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with pytest.raises(ZeroDivisionError), seldom():
+        assert gc.get_threshold()[0] > before[0]
+        assert gc.get_freeze_count() > frozen
+        raise ZeroDivisionError
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == frozen

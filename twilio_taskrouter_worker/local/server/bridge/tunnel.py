@@ -106,7 +106,7 @@ def answer(service: Service, envelope: Envelope, header: str | None, context: Co
     if grant.worker_sid is not None:
         # Before routing: also a refused request proves that the client has the new token.
         service.sessions.token_seen(grant.worker_sid, grant.expires_at)
-        context = attrs.evolve(context, actor_sid=grant.worker_sid)
+        context = Context(context.batch, context.address, grant.worker_sid)
     try:
         found = ROUTES.find(envelope.method, envelope.url)
     except MethodNotAllowed as known:

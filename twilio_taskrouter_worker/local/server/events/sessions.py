@@ -28,6 +28,8 @@ SLOW_SECONDS: Final = 1.0
 """How long a session may exceed that before it is dropped: no client can read while one turn of the loop writes."""
 BURST_BYTES: Final = 32 * 1024 * 1024
 """How many unsent bytes a session may hold at any moment."""
+_JOINED: Final = 16
+"""How many frames are written at once at most."""
 
 
 class Close(enum.Enum):
@@ -122,6 +124,7 @@ class Session:
         "close_politely",
         "expires_at",
         "expiry",
+        "joined",
         "open",
         "queue",
         "seen",
@@ -159,6 +162,8 @@ class Session:
         """A fault has suspended sending and reading."""
         self.slow: bool = False
         """It holds more than :data:`SEND_BUFFER_BYTES`; checked again after :data:`SLOW_SECONDS`."""
+        self.joined: list[bytes] | None = None
+        """Frames that :meth:`pump` is about to write at once; None: each is written as it comes."""
         self.way: Way = Session._straight
         self.seen: Seen | None = None
 
@@ -166,7 +171,17 @@ class Session:
         """Write the frames at the head of the queue whose batches are released."""
         queue = self.queue
         while queue and queue[0][0].released:
-            self.write(Kind.EVENT, queue.popleft()[1])
+            # One system call, and for the client one wake-up, for a change's frames. Few, so that a client that does
+            # not read is noticed in between.
+            joined = self.joined = []
+            try:
+                while queue and queue[0][0].released and len(joined) < _JOINED:
+                    self.write(Kind.EVENT, queue.popleft()[1])
+            finally:
+                self.joined = None
+            # Empty if a fault holds the frames back; closing if the client was dropped for not reading.
+            if joined and not self.wire.is_closing():
+                self.wire.write(b"".join(joined))
 
     def write(self, kind: Kind, frame: bytes) -> None:
         """Send one frame through the active faults.
@@ -199,7 +214,10 @@ class Session:
             if not self.slow:
                 self.slow = True
                 asyncio.get_running_loop().call_later(SLOW_SECONDS, self._check_slow)
-        self.wire.write(frame)
+        if self.joined is None:
+            self.wire.write(frame)
+        else:
+            self.joined.append(frame)
         if self.seen is not None:
             self.seen(self, frame)
 
