@@ -69,7 +69,7 @@ class CreateWorkspace(Command):
     events_filter: str | None = None
     multi_task_enabled: bool = True
     template: str | None = None
-    """``NONE`` (also when None) or ``FIFO``."""
+    """``NONE`` (also when None), ``FIFO``, or ``EMPTY`` (no activities)."""
     prioritize_queue_order: str = "FIFO"
 
 

@@ -128,7 +128,8 @@ def _summary(ws: WorkspaceState, task: TaskState, workers: tuple[WorkerVerdict, 
 
 
 def _ahead(task: TaskState) -> int:
-    if task.entry is None or task.queue is None:
+    # A task for one worker alone waits for that worker and not in the queue that it is booked under.
+    if task.entry is None or task.queue is None or task.direct:
         return 0
     # Order key and number; the third element is the task itself, which has no order.
     mine = task.entry[:2]
@@ -137,7 +138,10 @@ def _ahead(task: TaskState) -> int:
     return sum(
         1
         for other in task.queue.tasks.values()
-        if other.entry is not None and other.record.task_channel_sid == channel and other.entry[:2] < mine
+        if other.entry is not None
+        and not other.direct
+        and other.record.task_channel_sid == channel
+        and other.entry[:2] < mine
     )
 
 

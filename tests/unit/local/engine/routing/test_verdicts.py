@@ -184,3 +184,12 @@ def test_a_transfer_ends_the_routing_target_and_its_licence() -> None:
         "Alice (Available): holds a reservation on this task; 1 of 1 places of channel default are taken",
         "Bob (Available): 1 of 1 places of channel default are taken",
     ]
+
+
+def test_a_task_for_one_worker_is_not_in_line_with_those_of_its_queue(driver: EngineDriver) -> None:
+    """It waits for the worker, so it is neither ahead of the tasks that wait in the queue nor behind them."""
+    ann = driver.worker("Ann", "Offline")
+    queue = driver.queue("Lifo", task_order="LIFO")
+    own = driver.task(routing_target=ann, task_queue_sid=queue, ignore_capacity=False)
+    others = [driver.task(routing_target=queue) for _ in range(2)]
+    assert [explained(driver, task).ahead for task in (own, *others)] == [0, 1, 0]
