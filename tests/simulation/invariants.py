@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from tests.tools.seams import kernel_of
 from twilio_taskrouter_worker import Channel, Reservation, Task
 from twilio_taskrouter_worker._bridge.connections import Answer
 from twilio_taskrouter_worker._bridge.mirror import Notice
@@ -322,7 +323,7 @@ class Invariants:
             if not client.dead and connection is not None:
                 self._check_kept(client, connection, now)
         if machine.up:
-            service, schedule = machine.service, machine.engine._kernel.schedule
+            service, schedule = machine.service, kernel_of(machine.engine).schedule
             live = sum(1 for _ in schedule)
             kept = {
                 "sessions without a connection": len(service.sessions) - len(self._world.network.links),

@@ -13,6 +13,7 @@ from twilio_taskrouter_worker.events import Emitter
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.console import ConsoleFacade
 from twilio_taskrouter_worker.local.engine import Engine
+from twilio_taskrouter_worker.local.engine.core.kernel import Kernel
 from twilio_taskrouter_worker.local.server.service import Service
 
 
@@ -51,3 +52,8 @@ def service_of(router: LocalTaskRouter) -> Service:
 def digest_of(router: LocalTaskRouter) -> str:
     """The whole state of a running router in one text, to compare two of them."""
     return router._ask(Engine.state_digest)
+
+
+def kernel_of(engine: Engine) -> Kernel:
+    """The state of an engine, to hold its indices and timers against its records, which are all that queries return."""
+    return engine._kernel

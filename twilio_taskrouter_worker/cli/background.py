@@ -15,7 +15,6 @@ import click
 
 from twilio_taskrouter_worker.cli.remote import DEFAULT_PORT
 
-START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 
 

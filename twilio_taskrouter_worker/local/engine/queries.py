@@ -14,9 +14,8 @@ from . import model
 from .core.kernel import Kernel
 from .core.state import ReservationState
 from .core.workspace import WorkspaceState, find
-from .expressions import Semantics, WorkerScope, WorkersScope
+from .expressions import Semantics, WorkerScope
 from .routing.explaining import explain
-from .routing.matching import workers_scope
 from .routing.verdicts import Explanation
 
 
@@ -219,18 +218,6 @@ class Queries:
         # Walk the workers, not the members: the result is in order of creation, as every list is.
         return [worker.record for sid, worker in ws.workers.items() if sid in members]
 
-    def queue_counts(self, workspace_sid: str, queue_sid: str) -> WorkersScope:
-        """Return how many members of a queue are available, unavailable, and in each activity.
-
-        Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            queue_sid: sid of the task queue (``WQ``).
-
-        Raises:
-            Rejected: 404, there is no such workspace or task queue.
-        """
-        return workers_scope(self._kernel.workspace(workspace_sid).queue(queue_sid))
-
     def queues_of_worker(self, workspace_sid: str, worker_sid: str) -> list[model.TaskQueue]:
         """Return the queues whose TargetWorkers matches a worker.
 
@@ -349,19 +336,6 @@ class Queries:
             # Filtered in the order of the task's reservations.
             found = mine if task_sid is None else {sid: r for sid, r in found.items() if sid in mine}
         return [reservation.record for reservation in found.values()]
-
-    def open_reservations(self, workspace_sid: str, worker_sid: str) -> list[model.Reservation]:
-        """Return a worker's reservations that are pending, accepted or wrapping.
-
-        Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            worker_sid: sid of the worker (``WK``).
-
-        Raises:
-            Rejected: 404, there is no such workspace or worker.
-        """
-        worker = self._kernel.workspace(workspace_sid).worker(worker_sid)
-        return [reservation.record for reservation in worker.open.values()]
 
     def reservation(
         self, workspace_sid: str, sid: str, *, task_sid: str | None = None, worker_sid: str | None = None

@@ -62,7 +62,7 @@ class App:
         self.service = service
         self._guard = guard
         self._control = control
-        self._console = None if router is None else Console(service, self._operate_console, control, router)
+        self._console = None if router is None else Console(service, self._operate_console, control.operate, router)
 
     async def close(self) -> None:
         """Close the websockets of the console."""

@@ -139,7 +139,11 @@ class EngineDriver:
 
     def pending(self, worker: str) -> list[str]:
         """Return the sids of a worker's pending reservations."""
-        return [r.sid for r in self.engine.open_reservations(self.ws, worker) if r.reservation_status == "pending"]
+        return [each.sid for each in self.open(worker) if each.reservation_status == "pending"]
+
+    def open(self, worker: str) -> list[model.Reservation]:
+        """Return a worker's reservations that have not ended."""
+        return [each for each in self.engine.reservations(self.ws, worker_sid=worker) if each.open]
 
     def status(self, task: str) -> str:
         """Return the status of a task."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from tests.tools.seams import kernel_of
 from tests.unit.local.engine.driver import ACCOUNT, EngineDriver
 from twilio_taskrouter_worker.local.engine import Engine, Event, model
 from twilio_taskrouter_worker.local.engine.core.state import TaskState, WorkerState
@@ -66,7 +67,7 @@ TRANSFER_STATUS = {
 
 def check_state(engine: Engine) -> None:
     """Check everything that does not depend on what was before."""
-    kernel = engine._kernel
+    kernel = kernel_of(engine)
     assert not kernel.woken and not kernel.unplaced and not kernel.recounted and not kernel.events
     for ws in kernel.workspaces.values():
         for worker in ws.workers.values():
@@ -114,8 +115,8 @@ def _check_task(engine: Engine, ws: WorkspaceState, task: TaskState) -> None:
     assert record.assignment_status == derived_status(task)
     if record.assignment_status == "pending":
         # Nobody who could take it is left idle, and if somebody ever could, it stands in line.
-        assert matching.candidates(engine._kernel, ws, task) == []
-        suitable = [verdict.friendly_name for verdict in verdicts(engine._kernel, ws, task) if verdict.suitable]
+        assert matching.candidates(kernel_of(engine), ws, task) == []
+        suitable = [verdict.friendly_name for verdict in verdicts(kernel_of(engine), ws, task) if verdict.suitable]
         assert suitable == [], f"explain says that {suitable} could take task {record.sid}, which is pending"
         assert task.entry is not None or pending._group(ws, task) is None
     else:
@@ -144,7 +145,7 @@ class History:
         for event in events:
             newest.update({record.sid: record for record in _versioned(event)})
         last = {event.reservation.sid: event for event in events if isinstance(event, ReservationEvent)}
-        for ws in engine._kernel.workspaces.values():
+        for ws in kernel_of(engine).workspaces.values():
             for sid, latest in last.items():
                 if sid in ws.reservations:
                     assert latest.reservation == ws.reservations[sid].record

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.tools.seams import kernel_of
 from tests.unit.local.engine.driver import EngineDriver
 from tests.unit.local.engine.invariants import History, check_snapshot, check_state
 from twilio_taskrouter_worker.local.engine import UNSET, Rejected, Rules, commands
@@ -87,7 +88,7 @@ class Histories(RuleBasedStateMachine):
             driver.do("CreateWorker", friendly_name=name, activity_sid=available, attributes=attributes)
         for language in ("es", "fr"):
             driver.task({"language": language}, workflow_sid=self.flow)
-        self.history.sequence = driver.engine._kernel.event_count
+        self.history.sequence = kernel_of(driver.engine).event_count
 
     # -- helpers ---------------------------------------------------------------------------------------------
 
@@ -305,7 +306,7 @@ class Histories(RuleBasedStateMachine):
     @rule(transfer=picks)
     def cancel_transfer(self, transfer: int) -> None:
         """Take a transfer back."""
-        found = list(self.driver.engine._kernel.workspace(self.driver.ws).transfers.values())
+        found = list(kernel_of(self.driver.engine).workspace(self.driver.ws).transfers.values())
         if found:
             record = found[transfer % len(found)].record
             fields = {"worker_sid": record.initiating_worker_sid, "task_sid": record.task_sid}

@@ -44,7 +44,7 @@ def test_1_alice_connects(driver: Setting) -> None:
     channels = driver.engine.channels(driver.ws, driver.alice)
     assert [c.task_channel_unique_name for c in channels] == ["default", "voice", "sms", "chat", "video"]
     assert all(c.configured_capacity == 1 and c.available for c in channels)
-    assert driver.engine.open_reservations(driver.ws, driver.alice) == []
+    assert driver.open(driver.alice) == []
     assert (worker.activity_name, worker.available, worker.version) == ("Idle", True, 1)
 
 
@@ -82,7 +82,7 @@ def test_4_wrap_up_and_complete_the_task(idle: Setting) -> None:
     assert (done.assignment_status, done.reason) == ("completed", "two")
     assert idle.types(idle.alice) == ["task.completed", "reservation.completed"]
     assert idle.reservation(reservation).reservation_status == "completed"
-    assert idle.engine.open_reservations(idle.ws, idle.alice) == []
+    assert idle.open(idle.alice) == []
 
 
 def test_5_complete_the_reservation(idle: Setting) -> None:

@@ -7,16 +7,14 @@ or raises Rejected (403).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...engine import Rejected
 from ..http import refusals
+from ..service import Service
 from .tokens import Grant
 
-if TYPE_CHECKING:
-    from ..service import Service
-
-Check = Callable[[Grant, Mapping[str, str], Mapping[str, Any], "Service"], None]
+Check = Callable[[Grant, Mapping[str, str], Mapping[str, Any], Service], None]
 
 
 def _refuse(grant: Grant, what: str, service: Service) -> Rejected:

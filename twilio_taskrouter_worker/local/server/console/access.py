@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
+
+from aiohttp import web
 
 from ...engine import Rejected
 from ..http.guard import is_navigation
 from ..http.headers import Headers
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 PATH: Final = "/console"
 _TRUSTED_SITES: Final = ("", "same-origin", "none")

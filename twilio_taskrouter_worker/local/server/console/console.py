@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -22,9 +22,6 @@ from .status import Status
 from .totals import Totals
 from .wire import Wire
 
-if TYPE_CHECKING:
-    from ..app import Control
-
 PATH: Final = access.PATH
 _REST: Final = f"{PATH}/rest/"
 _CONTROL: Final = f"{PATH}/control/"
@@ -34,6 +31,8 @@ _WORKER: Final = "X-Console-Worker"
 """Names the worker whose part is played, for the event log."""
 _WORKER_SID = re.compile(r"WK[0-9a-fA-F]{32}")
 
+Control = Callable[[web.BaseRequest, str], Awaitable[web.Response]]
+"""Executes a request of the control address, whose sender was checked already: the request, and its path."""
 Operate = Callable[[web.BaseRequest, str, "str | None"], Awaitable[web.StreamResponse]]
 """Executes a request of REST for the console: the request, the path from ``/v1/`` on, and the acting worker."""
 
@@ -44,7 +43,7 @@ class Console:
     Args:
         service: the service.
         operate: executes a request of REST, whose answer it has written when it returns.
-        control: answers requests of the control address.
+        control: executes a request of the control address.
         router: the router around the service.
     """
 
@@ -107,7 +106,7 @@ class Console:
             if path.startswith(_API):
                 response = await self._api(request, path[len(_API) :])
             else:
-                response = await self._control.operate(request, path[len(PATH) :])
+                response = await self._control(request, path[len(PATH) :])
             if request.method != "GET":
                 # The page shows the effect of a button at once, not with the next second's comparison.
                 self._live.scan_soon()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol
 
 from ...._json import loads
 from ...._log import LOCAL as log
@@ -20,9 +20,6 @@ from .rows import Encoded, encoded
 from .streams import Streams
 from .viewer import Viewer
 
-if TYPE_CHECKING:
-    from .live import Live
-
 WATCH_SECONDS: Final = 1.0
 """The shortest time between two explanations of the watched task."""
 WATCH_SHARE: Final = 0.05
@@ -32,20 +29,38 @@ MOST_REFUSALS: Final = 100
 """How many answers to invalid messages may wait for a page that does not read; newer ones replace the oldest."""
 
 
+class Present(Protocol):
+    """The present, as it is shown to all pages."""
+
+    def select(self, viewer: Viewer, workspace_sid: str | None) -> None:
+        """Show a page a workspace of the present; None: the one that is shown first."""
+        ...
+
+    def clock(self) -> Iterator[Encoded]:
+        """Iterate over the fields of the clock."""
+        ...
+
+    def base(self) -> str:
+        """Return the fields that each snapshot begins with."""
+        ...
+
+
 class Conversation:
     """The messages of one page. Belongs to the service's loop.
 
     Args:
-        live: shows it the present.
+        present: what all pages are shown.
         viewer: what it sees.
         service: the service.
         router: the router around the service.
         inspector: the entries of the wire.
     """
 
-    def __init__(self, live: Live, viewer: Viewer, service: Service, router: Facade, inspector: Inspector) -> None:
+    def __init__(
+        self, present: Present, viewer: Viewer, service: Service, router: Facade, inspector: Inspector
+    ) -> None:
         self.viewer = viewer
-        self._live = live
+        self._present = present
         self._service = service
         self._router = router
         self._wire = inspector.feed(lambda make: viewer.put("wire", make))
@@ -102,7 +117,7 @@ class Conversation:
 
     def select(self, message: dict[str, Any]) -> None:
         """Show another workspace."""
-        self._live.select(self.viewer, str(message.get("workspace")))
+        self._present.select(self.viewer, str(message.get("workspace")))
         # After the selection, which may be refused: then the past stays as it is.
         self._past = None
         self._wanted.clear()
@@ -147,7 +162,7 @@ class Conversation:
     # -- what they lead to ---------------------------------------------------------------------------------------------
 
     def _streams_changed(self, rows: list[dict[str, Any]]) -> None:
-        self.viewer.change(",".join([*self._live.clock(), f'"streams":{encoded(rows)}']))
+        self.viewer.change(",".join([*self._present.clock(), f'"streams":{encoded(rows)}']))
 
     def _explain(self) -> None:
         self._watch_handle = None
@@ -177,7 +192,7 @@ class Conversation:
             try:
                 if moment is None:
                     self._past = None
-                    self._live.select(self.viewer, workspace_sid)
+                    self._present.select(self.viewer, workspace_sid)
                 else:
                     await self._show(moment, workspace_sid)
                 self._explain()
@@ -198,7 +213,7 @@ class Conversation:
         # On another thread: nobody else has this engine, and writing all of its rows takes time.
         board, text = await asyncio.to_thread(_snapshot_of, past, sid)
         self._past = past
-        self.viewer.show(board, lambda: f"{self._live.base()},{text}")
+        self.viewer.show(board, lambda: f"{self._present.base()},{text}")
 
 
 def _snapshot_of(past: Past, workspace_sid: str) -> tuple[Board, Encoded]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from aiohttp import web
 
 from ...._log import LOCAL as log
 from ....errors import StoreError
 from .board import Board
 from .rows import Encoded
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 WAITING_CHARACTERS: Final = 4 * 1024 * 1024
 """How much may wait for a page that reads slowly; beyond, it gets a new snapshot instead."""

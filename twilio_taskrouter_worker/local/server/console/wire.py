@@ -9,21 +9,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import attrs
+from aiohttp import web
 
 from ....options import BRIDGE_PATH
 from ...engine import Rejected
 from ..bridge.tunnel import Envelope, open_envelope
 from ..events import frames
+from ..events.posting import Posted
+from ..events.sessions import Session
 from .access import PATH
-
-if TYPE_CHECKING:
-    from aiohttp import web
-
-    from ..events.posting import Posted
-    from ..events.sessions import Session
 
 KEPT: Final = 5_000
 KEPT_BYTES: Final = 32 * 1024 * 1024

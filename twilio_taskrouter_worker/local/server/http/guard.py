@@ -11,14 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
+
+from aiohttp import web
 
 from ...._hosts import is_loopback
 from . import refusals
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 EVERY_HOST: Final = "*"
 """In ``allowed_hosts``: no host and no origin is refused."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.tools.seams import kernel_of
 from tests.unit.local.engine.driver import EngineDriver
+from twilio_taskrouter_worker.local.engine.routing import matching
 
 
 @pytest.fixture
@@ -77,10 +79,10 @@ def test_members_are_counted_by_activity(driver: EngineDriver) -> None:
     queue = driver.queue("All")
     driver.worker("Ann")
     bob = driver.worker("Bob", "Offline")
-    counts = driver.engine.queue_counts(driver.ws, queue)
+    counts = matching.workers_scope(kernel_of(driver.engine).workspace(driver.ws).queue(queue))
     assert (counts.available, counts.unavailable) == (1, 1)
     driver.set_activity(bob, "Unavailable")
-    counts = driver.engine.queue_counts(driver.ws, queue)
+    counts = matching.workers_scope(kernel_of(driver.engine).workspace(driver.ws).queue(queue))
     assert counts.by_activity == {driver.activity("Available"): 1, driver.activity("Unavailable"): 1}
 
 

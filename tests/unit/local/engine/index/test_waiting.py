@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.tools.seams import kernel_of
 from tests.unit.local.engine.driver import EngineDriver
 from tests.unit.local.engine.invariants import check_state
 from twilio_taskrouter_worker.local.engine.index import conditions
@@ -17,7 +18,7 @@ def test_tasks_that_leave_from_the_middle_do_not_pile_up() -> None:
     tasks = [driver.task() for _ in range(300)]
     for sid in tasks[10:290]:
         driver.do("UpdateTask", sid=sid, assignment_status="canceled")
-    (home,) = driver.engine._kernel.workspace(driver.ws).queues.values()
+    (home,) = kernel_of(driver.engine).workspace(driver.ws).queues.values()
     (groups,) = home.pending.values()
     (group,) = groups.values()
     assert group.live == 20 and len(group.heap) < 130
@@ -36,7 +37,7 @@ def test_tasks_of_one_step_are_grouped_by_what_its_expression_reads() -> None:
     flow = driver.workflow({"expression": "1==1", "targets": [target]}, {"expression": "1==1", "targets": [target]})
     for number in range(10):
         driver.task({"lang": "de" if number % 2 else "es", "n": number}, workflow_sid=flow)
-    home = driver.engine._kernel.workspace(driver.ws).queues[queue]
+    home = kernel_of(driver.engine).workspace(driver.ws).queues[queue]
     (groups,) = home.pending.values()
     assert sorted(group.live for group in groups.values()) == [5, 5]
 
@@ -48,7 +49,7 @@ def test_references_to_known_workers_do_not_pile_up() -> None:
     target = {"queue": queue, "known_worker_friendly_name": "task.agent"}
     flow = driver.workflow({"expression": "1==1", "targets": [target]})
     tasks = [driver.task({"agent": f"Agent {number % 5}"}, workflow_sid=flow) for number in range(10)]
-    home = driver.engine._kernel.workspace(driver.ws).queues[queue]
+    home = kernel_of(driver.engine).workspace(driver.ws).queues[queue]
     assert len(home.known) == 5
     driver.worker("Agent 0", capacity=2)
     assert [driver.status(task) for task in tasks].count("reserved") == 2
@@ -81,7 +82,7 @@ def test_a_decision_asks_no_more_the_longer_the_line(monkeypatch: pytest.MonkeyP
             driver.task({"lang": ("de", "es", "fr")[number % 3]}, workflow_sid=flow)
         driver.to(driver.pending(ann)[0], "accepted")
         asked.append(0)
-        driver.to(driver.engine.open_reservations(driver.ws, ann)[0].sid, "completed")
+        driver.to(driver.open(ann)[0].sid, "completed")
         decisions.append(asked.pop())
         assert len(driver.pending(ann)) == 1
     assert decisions[0] == decisions[1] > 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.tools.seams import kernel_of
 from tests.unit.local.engine.driver import EngineDriver
 from twilio_taskrouter_worker.local.engine import Rules, commands
 from twilio_taskrouter_worker.local.engine.index import conditions
@@ -305,7 +306,7 @@ def test_time_is_watched_only_while_it_matters(driver: EngineDriver) -> None:
         default={"queue": q(driver, 2)},
     )
     timed, other = driver.task({"kind": "timed"}), driver.task()
-    tasks = driver.engine._kernel.workspace(driver.ws).tasks
+    tasks = kernel_of(driver.engine).workspace(driver.ws).tasks
     assert tasks[timed].change_timer is not None and tasks[other].change_timer is None
     ann = driver.worker("Ann", level=1, shift="day")
     driver.to(driver.pending(ann)[0], "accepted")
