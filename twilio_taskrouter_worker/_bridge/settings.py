@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,10 +17,22 @@ from .tls import ca_path
 
 __all__ = ["Settings", "is_loopback", "settings_for"]
 
+# The last one because requests ignores HTTP_PROXY in a CGI script, where it would be a header of the caller's.
+_VARIABLES = (
+    *(name for kind in ("http", "https", "all", "no") for name in (f"{kind}_proxy", f"{kind}_proxy".upper())),
+    "REQUEST_METHOD",
+)
+
+_KEPT = 32
+"""URLs whose settings are kept at most."""
+
+_KEPT_SECONDS = 1.0
+"""The system's own settings (macOS, Windows) can also change; those of the environment are compared at each use."""
+
 
 @attrs.frozen
 class Settings:
-    """The environment's settings for one address, read once."""
+    """The environment's settings for one address."""
 
     proxies: Mapping[str, str]
     verify: str
@@ -38,8 +53,16 @@ def is_loopback(url: str) -> bool:
     return _hosts.is_loopback(urlsplit(url).hostname or "")
 
 
+# Held while the environment is read, so that hundreds of Workers that start at once read it once.
+_lock = threading.Lock()
+_known: dict[str, tuple[tuple[str | None, ...], float, Settings]] = {}
+
+
 def settings_for(url: str) -> Settings:
-    """Read proxies (``HTTPS_PROXY``, ``NO_PROXY`` ...) and CA bundle (``REQUESTS_CA_BUNDLE`` ...) from the environment.
+    """Return proxies (``HTTPS_PROXY``, ``NO_PROXY`` ...) and CAs (``REQUESTS_CA_BUNDLE`` ...) of the environment.
+
+    ``requests`` goes through the whole environment twice, which takes longer than a request. So what it found is kept
+    as long as the variables are the same.
 
     Args:
         url: An http(s) URL.
@@ -47,10 +70,33 @@ def settings_for(url: str) -> Settings:
     Returns:
         The settings for it.
     """
+    verify = ca_path()
+    stamp = (verify, *map(os.environ.get, _VARIABLES))
+    with _lock:
+        known = _known.get(url)
+        now = time.monotonic()
+        if known is None or known[0] != stamp or now - known[1] > _KEPT_SECONDS:
+            if len(_known) >= _KEPT:
+                _known.clear()
+            known = _known[url] = stamp, now, _read(url, verify)
+    return known[2]
+
+
+def _read(url: str, verify: str) -> Settings:
     # Only asked for its settings: its rules for the variables are those that users of requests know.
     with requests.Session() as session:
         merged = session.merge_environment_settings(url, {}, None, None, None)
     # An empty value is a proxy that was switched off.
     proxies = {} if is_loopback(url) else {key: value for key, value in merged["proxies"].items() if value}
     # Not its ``verify``: requests does not know SSL_CERT_FILE and SSL_CERT_DIR.
-    return Settings(proxies, ca_path(), merged["cert"])
+    return Settings(proxies, verify, merged["cert"])
+
+
+def _forget() -> None:
+    """Replace the lock in a forked child: it may have been held."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

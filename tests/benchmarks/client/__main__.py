@@ -1,6 +1,6 @@
 """The client against the SDK in JavaScript and against a bare stand-in: all scenarios, one table.
 
-    python -m tests.benchmarks.client                  plain sockets, then TLS; five repetitions, half an hour or more
+    python -m tests.benchmarks.client                  plain sockets, then TLS; five repetitions, a quarter of an hour
     python -m tests.benchmarks.client --only S2,S4 --reps 3 --transports plain
     python -m tests.benchmarks.client --orjson         with orjson for both clients in Python
     python -m tests.benchmarks.client --out FILE --docs    also write the tables and plots of docs/performance.rst
@@ -114,14 +114,16 @@ class Bench:
 def measure(
     bench: Bench, chosen: list[Scenario], clients: list[str], reps: int, keep: Callable[[Figures], None], *, tls: bool
 ) -> Figures:
-    """Run everything; gives the medians, and those of each scenario to ``keep`` as soon as they are there."""
+    """Run what is measured over this transport; return the medians, and pass those of each scenario to ``keep``."""
     figures: Figures = {}
     for scenario in chosen:
+        if tls and not scenario.tls:
+            continue
         # A bridge for each scenario: one client's leftovers must not slow another scenario down.
         with bench.bridge() as bridge:
             bridge = bridge if tls else {**bridge, "tls_port": 0}
             rounds: dict[str, list[dict[str, float]]] = {client: [] for client in clients}
-            for rep in range(1 if scenario.once else reps):
+            for rep in range(min(reps, scenario.most)):
                 turn = rep % len(clients)
                 for client in (*clients[turn:], *clients[:turn]):
                     rounds[client].append(bench.run(client, scenario, bridge))
@@ -216,7 +218,9 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.docs:
         for transport, figures in results.items():
             lines = ["|".join(row) for row in [HEADINGS, *table(figures, orjson=chosen.orjson)]]
-            (ROOT / "docs" / f"performance-{transport}.csv").write_text("\n".join(lines) + "\n")
+            name = f"performance-{'orjson-' if chosen.orjson else ''}{transport}.csv"
+            (ROOT / "docs" / name).write_text("\n".join(lines) + "\n")
+    if chosen.docs and not chosen.orjson:
         plots = draw(results["plain"], ROOT / "docs")
         included = [f".. image:: {path.name}\n   :alt: {title}\n" for title, path in plots]
         (ROOT / "docs" / "performance-plots.inc").write_text("\n".join(included))

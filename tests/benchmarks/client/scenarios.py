@@ -14,8 +14,10 @@ class Scenario(NamedTuple):
     name: str
     driver: str
     given: dict[str, Any]
-    once: bool = False
-    """It takes long: one repetition is enough."""
+    most: int = 5
+    """Repetitions at most: one that takes long is repeated less often."""
+    tls: bool = False
+    """Measured over TLS too."""
 
 
 class Row(NamedTuple):
@@ -39,30 +41,38 @@ def scenarios(scale: float = 1.0) -> list[Scenario]:
 
     opens = {"1": 1, "100": size(100), "1000": size(1000), "5000": size(5000)}
     return [
-        Scenario("S1 cold", "cold", {}),
-        Scenario("S1 warm", "warm", {"rounds": size(40)}),
-        Scenario("S2 churn", "churn", {"events": 2 * size(10_000)}),
-        Scenario("S2 task.updated 20k", "updated", {"open": 1, "events": size(20_000)}),
-        Scenario("S2 task.updated 200k", "updated", {"open": 1, "events": size(200_000)}),
+        Scenario("S1 cold", "cold", {}, tls=True),
+        Scenario("S1 warm", "warm", {"rounds": size(40)}, tls=True),
+        Scenario("S2 churn", "churn", {"events": 2 * size(10_000)}, tls=True),
+        Scenario("S2 task.updated 20k", "updated", {"open": 1, "events": size(20_000)}, tls=True),
+        Scenario("S2 task.updated 200k", "updated", {"open": 1, "events": size(200_000)}, 3),
         *(
-            Scenario(f"S3 {kind} {rate}/s", "latency", {"kind": kind, "rate": rate, "events": size(3 * rate, 20)})
+            Scenario(f"S3 {kind} {rate}/s", "latency", {"kind": kind, "rate": rate, "events": size(3 * rate // 2, 20)})
             for kind in ("updated", "churn")
             for rate in (200, 2000)
         ),
         *(
-            Scenario(f"S4 {kind} {name}", kind, {"open": open_, "events": max(open_, size(events))}, open_ >= 5000)
+            Scenario(
+                f"S4 {kind} {name}",
+                kind,
+                {"open": open_, "events": max(open_, size(events))},
+                1 if open_ >= 5000 else 3,
+            )
             for kind, events in (("updated", 20_000), ("accepted", 5_000))
             for name, open_ in opens.items()
         ),
         Scenario(
-            "S5", "memory", {"events": 2 * size(10_000), "batches": size(11, 2), "pause": 6.0 * min(1.0, scale)}, True
+            "S5", "memory", {"events": 2 * size(10_000), "batches": size(5, 2), "pause": 6.0 * min(1.0, scale)}, 1
         ),
-        Scenario("S6 sequential", "calls", {"calls": size(2_000), "width": 1, "delay": 0}),
-        Scenario("S6 10 in flight", "calls", {"calls": size(4_000), "width": size(10), "delay": 0}),
-        Scenario("S6 100 in flight", "calls", {"calls": size(4_000), "width": size(100), "delay": 0}),
-        Scenario("S6 100 in flight, 20 ms", "calls", {"calls": size(4_000), "width": size(100), "delay": 0.02}),
-        *(Scenario(f"S7 {name} Workers", "many", {"workers": size(name)}, name == 500) for name in (50, 200, 500)),
-        Scenario("S8", "slow", {"events": size(10_000)}, True),
+        Scenario("S6 sequential", "calls", {"calls": size(1_000), "width": 1, "delay": 0}, tls=True),
+        Scenario("S6 10 in flight", "calls", {"calls": size(2_000), "width": size(10), "delay": 0}, 3),
+        Scenario("S6 100 in flight", "calls", {"calls": size(2_000), "width": size(100), "delay": 0}, tls=True),
+        Scenario("S6 100 in flight, 20 ms", "calls", {"calls": size(2_000), "width": size(100), "delay": 0.02}),
+        *(
+            Scenario(f"S7 {name} Workers", "many", {"workers": size(name)}, 3, tls=name == 500)
+            for name in (50, 200, 500)
+        ),
+        Scenario("S8", "slow", {"events": size(10_000)}, 1),
     ]
 
 
