@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.chaos import chaos
 from tests.chaos.ledger import PURGED, Fact, Ledger, ReservationFact, Story, Verdict
 from tests.endurance import __main__, measuring, run
 from tests.endurance.measuring import Sample
@@ -146,6 +149,25 @@ def test_growth_is_found(name: str) -> None:
     assert measuring.growth(samples(100, 500, *[1000] * 10, name=name)) == []
     assert measuring.growth(samples(*[900, 1000, 1100] * 4, name=name)) == []
     assert measuring.growth(samples(1, 1000, 10_000, name=name)) == []
+
+
+def test_counting_objects_disturbs_no_thread() -> None:
+    """A tuple that another thread is making from an iterator while objects are counted comes out whole."""
+    counting = threading.Event()
+
+    def counts(kind: type) -> bool:
+        if not counting.is_set():
+            counting.set()
+        return False
+
+    def items() -> Iterator[int]:
+        counter.start()
+        assert counting.wait(30)
+        yield from range(1000)
+
+    counter = threading.Thread(target=chaos.count_objects, args=(counts,))
+    assert tuple(items()) == tuple(range(1000))
+    counter.join()
 
 
 @pytest.mark.slow

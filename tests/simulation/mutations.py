@@ -238,6 +238,17 @@ def stale_worker_wins(original: Any) -> Any:
     return renew_worker
 
 
+@_mutation(Mirror, "renew_worker", "an answer that is late takes the counted version back")
+def counted_version_taken_back(original: Any) -> Any:
+    def renew_worker(self: Any, record: Any) -> bool:
+        renewed = bool(original(self, record))
+        if renewed:
+            self.public_record = record
+        return renewed
+
+    return renew_worker
+
+
 @_mutation(Reservation, "_renew", "an event does not change the reservation")
 def event_not_applied(original: Any) -> Any:
     def renew(self: Any, update: Any, *, ending: bool = False) -> None:

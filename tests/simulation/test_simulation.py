@@ -17,8 +17,10 @@ from .world import run
 SEEDS = (4, 8, 15, 16, 41, 57, 61)
 """A few seeds that are quick and differ much."""
 
-FAILED_ONCE = (1235,)
-"""Seeds that show a defect which the library once had; this one fails with the mutation ``rounded linger``."""
+FAILED_ONCE = {
+    17: "counted version taken back",
+}
+"""Seeds that showed a defect which the library once had, each with the mutation that brings it back."""
 
 FRESH_SECONDS = 60.0
 
@@ -36,6 +38,14 @@ def _assert_holds(plan: Plan) -> None:
 def test_seed(seed: int) -> None:
     """The invariants hold in a simulation whose seed is known."""
     _assert_holds(plan_of(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", FAILED_ONCE)
+def test_a_defect_of_once_would_be_found(seed: int) -> None:
+    """A seed that once failed fails again if the mend is taken back."""
+    with applied(_named(FAILED_ONCE[seed])):
+        assert run(plan_of(seed)).violation is not None
 
 
 def test_repeatable() -> None:
