@@ -133,6 +133,7 @@ class SimulatedDispatcher(Dispatcher):
     def _start(self) -> None:
         def go() -> None:
             self._running = True
+            self._forget_in_time()
             self._wake()
 
         if self._before is None:
@@ -168,16 +169,18 @@ class SimulatedDispatcher(Dispatcher):
             world.invariants.up_to_date(self.client)
         if world.conditions.strikes("slow callbacks"):
             self._free_at = world.scheduler.now + SLOWEST_CALLBACK * world.source.random() ** 3
+        self._forget_in_time()
+        self._wake()
+
+    def _forget_in_time(self) -> None:
         forget_at = self._state.forget_at
         if forget_at is not None and not self._queue.items:
-            world.scheduler.at(forget_at, self._forget)
-        self._wake()
+            self.world.scheduler.at(forget_at, self._forget)
 
     def _forget(self) -> None:
         if self._running and not self._queue.items:
             self._state.forget_ended(self.world.scheduler.now)
-            if (again := self._state.forget_at) is not None:
-                self.world.scheduler.at(again, self._forget)
+            self._forget_in_time()
 
     def fire(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
