@@ -129,6 +129,7 @@ class Control:
         Raises:
             Rejected: it has no valid credentials, or is invalid.
         """
+        # Without credentials, which a probe does not have; neither answer has a secret.
         if path in ("/", "/health") and request.method in ("GET", "HEAD"):
             return self._page() if path == "/" else _json(200, {"status": "ok", "version": __version__})
         if not path.startswith(PREFIX):

@@ -57,6 +57,7 @@ def credentials(
     return Credentials(
         _sid("account_sid", "AC", account_sid) or f"AC{made_account}",
         _secret("auth_token", auth_token) or made_token,
+        # A generated key can be recognized by its first digits.
         _sid("signing_key_sid", "SK", signing_key_sid) or LOCAL_KEY + made_key[len(LOCAL_KEY) - 2 :],
         _secret("signing_key_secret", signing_key_secret) or made_secret,
     )

@@ -62,6 +62,7 @@ class History(Sequence[Moment]):
         """The number of the earliest moment that :meth:`LocalTaskRouter.at` reaches; 0: before the first entry."""
         self.last: Final = place.number
         """The number of the latest one."""
+        # For each History its own, which goes with it: a few blocks, for a reader who turns back and forth.
         self._block = functools.lru_cache(maxsize=4)(self._make_block)
 
     def __repr__(self) -> str:
@@ -85,6 +86,7 @@ class History(Sequence[Moment]):
             if not wanted:
                 return []
             low, high = min(wanted), max(wanted)
+            # One walk from the first to the last, whatever the order and the step of the slice.
             found = list(self._moments(self.first + low, self.first + high + 1))
             return [found[each - low] for each in wanted]
         position = range(len(self))[index]
@@ -115,12 +117,13 @@ class View(WorkspaceReading):
     def __init__(self, engine: Engine, workspace_sid: str | None, place: Place, time: float) -> None:
         self._journal_place = place
         self.engine: Final = engine
-        """The engine in the state of then; for reading only."""
+        """The engine in the state of that moment; for reading only."""
         self.number: Final = place.number
         """The number of the latest entry of the journal at that moment."""
         self.time: Final = datetime.fromtimestamp(time, timezone.utc)
         """The moment, in UTC."""
         there = {workspace.sid for workspace in engine.workspaces()}
+        # The workspace may not have existed yet, or not any more.
         self._workspace_sid = workspace_sid if workspace_sid in there else oldest_workspace(engine)
 
     def __repr__(self) -> str:
@@ -185,6 +188,7 @@ def actor(step: Step) -> str:
     """
     command = step.entry.command
     sid = step.actor_sid
+    # These come from the service itself, but the worker's client has caused them.
     if isinstance(command, (commands.SessionOpened, commands.SessionClosed)):
         sid = command.worker_sid
     if sid is not None:
@@ -211,12 +215,14 @@ def describe(event: Event) -> str:
 def _what(step: Step) -> str:
     if step.events:
         return "; ".join(map(describe, step.events))
+    # Nothing followed from it: the name of the command has to do.
     command = step.entry.command
     words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in type(command).__name__)
     return words.strip().capitalize()
 
 
 def _worker_name(step: Step, sid: str) -> str:
+    # The events first: a worker whom this entry deleted is in no workspace any more.
     for event in step.events:
         if isinstance(event, (WorkerEvent, ReservationEvent)) and event.worker.sid == sid:
             return event.worker.friendly_name

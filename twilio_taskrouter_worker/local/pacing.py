@@ -38,7 +38,9 @@ class Pace:
         """
         if count - self.latest < self._distance:
             return False
+        # Counted only now, because it makes a list of all tasks.
         if sum(len(engine.tasks(workspace.sid)) for workspace in engine.workspaces()) > MOST_TASKS:
+            # Asked again after as many further entries; making a snapshot sets the distance again.
             self._distance += DISTANCE
             return False
         return True

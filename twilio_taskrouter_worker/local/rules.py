@@ -41,4 +41,5 @@ class Rules(EngineRules, ServiceRules):
 
 
 def _values(cls: type[EngineRules] | type[ServiceRules], rules: object) -> dict[str, Any]:
+    # Not by asdict, which would make a dict of the switches of the expression language as well.
     return {field.name: getattr(rules, field.name) for field in attrs.fields(cls)}

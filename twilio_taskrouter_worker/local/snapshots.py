@@ -75,6 +75,7 @@ def _engine(store: Store, snapshot: Snapshot) -> Engine | None:
     try:
         with paused():
             return Engine.restore(zlib.decompress(snapshot.state).decode())
+    # A snapshot only saves time: whatever is wrong with one, the journal has the state as well.
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         log.warning("%s: the snapshot after entry %d is not used: %s", store.path, snapshot.number, error)
         return None

@@ -137,6 +137,7 @@ class Event:
     @property
     def sid(self) -> str:
         """The event's sid, unique within the engine."""
+        # Derived, so that neither an event nor a snapshot has to keep it.
         return f"EV{self.sequence:032x}"
 
     @property
@@ -151,6 +152,7 @@ class Event:
 
     def records(self) -> Iterator[Record]:
         """Iterate over all snapshots that the event has."""
+        # What is not a record is left out, and so are snapshots that are None.
         return (value for value in vars(self).values() if isinstance(value, Record))
 
 

@@ -84,6 +84,7 @@ def name(value: str, parameter: str = "FriendlyName") -> str:
     Raises:
         Rejected: 400, the name is blank or too long.
     """
+    # Only checked without its blanks: the name is kept as it was given.
     if not value.strip():
         raise invalid(f"{parameter} must not be empty")
     if len(value) > rules.MAX_NAME:

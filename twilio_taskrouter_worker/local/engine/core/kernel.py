@@ -97,6 +97,7 @@ class Kernel:
             args: further fields of the family: its snapshots, ``recipients`` and ``data``.
             fields: the same by name, as all callers give them.
         """
+        # By ParamSpec, a snapshot that the family needs and a caller forgets is an error of the type checker.
         self.event_count += 1
         self.events.append(family(type, self.now, self.event_count, ws.record.sid, *args, **fields))
 

@@ -50,6 +50,7 @@ _ADDRESSES = (
 _ACCEPT_SWITCH = {"call": "CallAccept", "redirect": "RedirectAccept"}
 # The activity to which the worker is moved when the reservation completes.
 _POST_WORK = {"conference": "PostWorkActivitySid", "dequeue": "DequeuePostWorkActivitySid"}
+# Documented with the error code of the others, 40151.
 _ON_TRANSFERS = ("accept", "reject", "conference", "supervise")
 _ALL = ("accept", "reject", "call", "dequeue", "redirect", "conference", "supervise")
 _MODES = ("monitor", "whisper", "barge")

@@ -31,6 +31,7 @@ from ..transitions import (
 )
 from . import reservations
 
+# Built in, so that every workspace has it.
 _DEFAULT_CHANNEL = "default"
 _REFUSALS = {
     CANCELED: errors.cannot_cancel,

@@ -57,6 +57,7 @@ class _Compiler:
             # A target without a queue stays in the queue of the one before it.
             before = steps[-1].queue_sid if steps else None
             steps.append(self.target(target, f"{where}, target {index + 1}", index, before))
+        # Labels are only shown, so that any type is accepted.
         return Filter(label=None if label is None else str(label), expression=expression, targets=tuple(steps))
 
     def default(self, document: object) -> Filter:
