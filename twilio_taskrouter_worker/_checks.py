@@ -318,6 +318,9 @@ def optional(check: Check) -> Check:
 
     Returns:
         The check.
+
+    Raises:
+        TypeError, ValueError: By the check, as by the given one.
     """
     return lambda name, value: None if value is None else check(name, value)
 
@@ -330,6 +333,9 @@ def validator(check: Check) -> Callable[[Any, Any, Any], None]:
 
     Returns:
         The validator.
+
+    Raises:
+        TypeError, ValueError: By the validator, as by the check.
     """
 
     def validate(instance: Any, attribute: Any, value: Any) -> None:

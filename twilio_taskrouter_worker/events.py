@@ -124,6 +124,7 @@ class DisconnectReason:
         return self.message
 
 
+# Compared by identity: two registrations of one function are two listeners.
 @attrs.define(eq=False)
 class Listener:
     """One registered callback."""

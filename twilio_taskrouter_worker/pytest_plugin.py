@@ -53,6 +53,9 @@ def taskrouter_bench(request: pytest.FixtureRequest) -> Iterator[TestBench]:
 
     Yields:
         The bench.
+
+    Raises:
+        BaseException: After the test, the exception of a callback that did not reach it.
     """
     from .local import LocalTaskRouter
     from .testing import TestBench

@@ -65,7 +65,9 @@ class Server:
         self._lock = threading.Lock()
         self._handler: Handler | None = None
         self._executor: Executor | None = None
+        # In the order in which they were offered.
         self._queue: deque[tuple[Reservation, Job]] = deque()
+        # Sids of the reservations that are in the queue or being handled.
         self._taken: set[str] = set()
         self._threads = 0
         # By task sid: how often its handler raised here.

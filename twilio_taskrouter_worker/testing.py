@@ -225,6 +225,9 @@ class TestBench:
 
         Returns:
             Lines of text.
+
+        Raises:
+            StateError: The service is not running.
         """
         lines = [str(self.router.timeline()), "", "Events:"]
         for event in self.router.events()[-60:]:

@@ -198,6 +198,7 @@ class Worker(WorkerFields, Lifecycle):
         self._work = Work()
         self._stopping = threading.Event()
         self._server = Server(self, self._work)
+        # Descriptions of abandoned work, for the error of ``run_forever``.
         self._gave_up = []
         self._calls = Calls(
             http_url,
@@ -216,6 +217,7 @@ class Worker(WorkerFields, Lifecycle):
         # The connection that ended last, whose threads may still run.
         self._ending: Connection | None = None
         self._renewing = False
+        # None or one; see ``client``.
         self._clients: list[WorkerClient] = []
         if return_to_activity is not None:
             back = Return(self._state, return_to_activity)

@@ -96,6 +96,7 @@ class WorkerClient:
         )
         if token is None and token_provider is None:
             raise ValueError("A WorkerClient needs a token or a token_provider")
+        # A provider is not asked here, which may block; then both sids have to be given.
         grant = {} if token is None else _grant(check_token(token))
         self.worker_sid: str = _known("worker_sid", worker_sid, grant)
         """Sid of the worker."""

@@ -337,4 +337,5 @@ class Workspace:
         )
 
     def _call(self, route: Route, params: dict[str, Any], then: Callable[[Any], T], **sids: str) -> Future[T]:
+        # Without subjects: reads wait for no other call.
         return self._calls.call(Request(route, {"ws": self.workspace_sid, **sids}, params, then))

@@ -232,9 +232,11 @@ class _Call(Turn, Generic[T]):
         self._url = request.url
         self._headers = self._make_headers(checked=True)
         self._deadline = deadline
+        # Attempts that have begun.
         self._tries = 0
         # Whether the service may have it.
         self._sent = False
+        # The end of a sentence, for the error of a call that times out after it.
         self._last_failure = ""
         self._timeout: Timer | None = None
         self._retry: Timer | None = None

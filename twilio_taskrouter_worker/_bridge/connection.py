@@ -125,8 +125,10 @@ class Connection:
         self._lock = threading.Lock()
         self._session = Session(options.session, options.timings)
         self._requests = ReloadRequests(self._session, caller, self._tell, self._with_age)
+        # Steps that may block, to be run when the lock is released.
         self._later: list[Callable[[], object]] = []
         self._stopping = False
+        # For the session's next deadline.
         self._timer: Timer | None = None
         self._name = "taskrouter-worker"
         self.ready: Future[None] = Future()

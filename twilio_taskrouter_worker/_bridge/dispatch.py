@@ -36,6 +36,7 @@ __all__ = ["Decide", "Dispatcher"]
 LAG_WARNING = 5.0
 """Seconds an event may wait before slow callbacks are logged; doubled after each warning."""
 
+# Time of arrival in monotonic seconds, and the frames, the message or the step.
 _Item = tuple[float, Any]
 
 Decide = Callable[[Reservation, Decided, Listener], None]
@@ -69,7 +70,9 @@ class Dispatcher:
         self._decided = decided
         self._after = after
         self._queue: Inbox[_Item | None] = Inbox()
+        # The steps of ``put_first``; a deque, whose methods are atomic.
         self._first: deque[Callable[[], None]] = deque()
+        # When the item that is being handled arrived; None when idle.
         self._working_on: float | None = None
         self._warn_after = LAG_WARNING
         # Frames put in batches, and taken out of them, beyond the first of each, which counts as the queue's entry.

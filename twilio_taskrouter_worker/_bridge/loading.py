@@ -261,8 +261,9 @@ class Loader:
             # The only change made here is that of the worker's activity.
             subjects = () if route.method == "GET" else (self._sids["wk"],)
             return self._caller(Request(route, {**self._sids, **sids}, params, as_it_is, subjects))
-        except TaskRouterError as error:
-            # Raised at the call, e.g. since the client was closed; for the caller all failures come in the Future.
+        except Exception as error:
+            # Raised at the call: the client was closed, or the service has sent a sid that no path can have. For the
+            # caller all failures come in the Future, so that each one ends this attempt to load.
             return _failed(error)
 
 
@@ -282,7 +283,7 @@ def as_task_router_error(error: BaseException) -> TaskRouterError:
     return unforeseen
 
 
-def _failed(error: TaskRouterError) -> Future[Any]:
+def _failed(error: Exception) -> Future[Any]:
     future: Future[Any] = Future()
     future.set_exception(error)
     return future

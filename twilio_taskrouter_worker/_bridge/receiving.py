@@ -66,8 +66,10 @@ class Receiver:
         # Notified when there is something to connect, and at the end.
         self._wake = threading.Condition(lock)
         self._to_connect: Connect | None = None
+        # Changed with the lock held, under which other threads look for a websocket to end.
         self._socket: Socket | None = None
         self._settings: Settings | None = None
+        # Aborts the socket if the peer does not answer the close frame.
         self._goodbye: Timer | None = None
         self.waits_for_lock = False
         """Whether another process of the machine is connected, and this one waits for its end."""
@@ -186,7 +188,8 @@ class Receiver:
         return None
 
     def _not_opened(self, failure: TaskRouterError) -> None:
-        self._socket = None
+        with self._lock:
+            self._socket = None
         self._tell(lambda now: self._session.connect_failed(failure, now))
 
     def _read(self, socket: Socket) -> None:

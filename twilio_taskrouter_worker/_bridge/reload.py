@@ -63,8 +63,11 @@ class Reload:
         """The lists of this generation; None until they are read, and again after a failure."""
         self.failures = 0
         """Failed attempts of this generation."""
+        # Frames since the websocket was opened, in the order of arrival.
         self._buffer: list[str | bytes] = []
+        # Results of look-ups by sid; endings outlive the connection for which they were read.
         self._found: dict[str, Any] = {}
+        # Sids that the snapshot still lacks.
         self._to_find: list[str] = []
 
     def begin(self, init: Init) -> None:

@@ -14,6 +14,7 @@ __all__ = ["Addresses", "look_up"]
 Addresses = list[tuple[Any, ...]]
 """As ``socket.getaddrinfo`` gives them."""
 
+# Guards the look-ups under way.
 _lock = threading.Lock()
 _under_way: dict[tuple[str, int], Future[Addresses]] = {}
 

@@ -10,7 +10,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any
 
 from .._log import CALLBACKS, EVENTS, about
-from ..errors import TaskRouterError
+from ..errors import ClosedError, TaskRouterError
 from . import reporting
 from .work import Job, Work
 
@@ -117,8 +117,13 @@ class Stop:
                 self._rejected[index] += 1
                 # It may have timed out or been withdrawn while it waited.
                 if reservation.status == "pending":
+                    try:
+                        future = reservation.reject()
+                    except ClosedError:
+                        # Another thread has disconnected meanwhile, without waiting for what this one waits for.
+                        return
                     job = self._work.add("reject", reservation)
-                    reservation.reject().add_done_callback(lambda done, job=job: self._was_rejected(job, done))  # type: ignore[misc]
+                    future.add_done_callback(lambda done, job=job: self._was_rejected(job, done))  # type: ignore[misc]
 
     def _was_rejected(self, job: Job, done: Future[Any]) -> None:
         self._work.remove(job)

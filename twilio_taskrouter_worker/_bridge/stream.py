@@ -39,12 +39,14 @@ class Stream:
         self._socket = sock
         self.deadline: Deadline | None = deadline
         self._tls: ssl.SSLObject | None = None
+        # Encrypted: what the peer has sent, and what is to be sent to it.
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         # Held for each use of the TLS object, and until what it made is sent, so that records leave in order.
         self._lock = threading.Lock()
         # Read during a handshake, and beyond what that asked for.
         self._unread = memoryview(b"")
         self._handshake_left = HANDSHAKE_LIMIT
+        # Context, host and port, until the first read after the handshake has brought the session.
         self._to_remember: tuple[ssl.SSLContext, str, int] | None = None
 
     def start_tls(self, context: ssl.SSLContext, host: str, port: int) -> None:

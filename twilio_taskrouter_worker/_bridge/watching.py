@@ -37,8 +37,10 @@ Around = Callable[[str, "tuple[Any, ...]"], AbstractContextManager[object]]
 HISTORY = 200
 """Entries of ``worker.history``."""
 
+# Events that an observer also gets as changes of the connection.
 _STEPS = frozenset({"ready", "disconnected", "reconnecting"})
 
+# Unix time, event or call, sid of the task, sid of the reservation, outcome.
 _Entry = tuple[float, str, "str | None", "str | None", "str | None"]
 
 

@@ -28,6 +28,7 @@ class Work:
     def __init__(self) -> None:
         # Guards both below; notified whenever a job ends, and by ``wake``.
         self._changed = threading.Condition(threading.Lock())
+        # In the order in which they were added.
         self._jobs: dict[Job, None] = {}
         # Threads that wait for the jobs themselves, inside one of them: other waits must exclude those.
         self._stopping: set[int] = set()

@@ -65,6 +65,7 @@ class LivePanel:
                 shown = _bundle(self._view())
             except StateError:
                 return  # its subject has ended meanwhile
+            # An update makes the browser lay out the cell anew.
             if shown != self._shown:
                 self._shown = shown
                 self._handle.update(shown, raw=True)

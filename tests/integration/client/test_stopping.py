@@ -211,6 +211,33 @@ def test_draining(router: LocalTaskRouter, alice: str) -> None:
     assert [router.task(task).assignment_status for task in tasks] == ["completed", "pending", "pending"]
 
 
+def test_draining_while_another_thread_disconnects(
+    router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be rejected any more; the drain ends all the same."""
+    worker = new_worker(router, alice)
+
+    def closed(reservation: Reservation) -> None:
+        raise ClosedError("The worker was disconnected")
+
+    worker.connect()
+    begun, go_on = threading.Event(), threading.Event()
+
+    @worker.serve
+    def handle(reservation: Reservation) -> str:
+        begun.set()
+        assert go_on.wait(SOON)
+        return "finished"
+
+    for _ in range(2):
+        router.create_task()
+    assert begun.wait(SOON)
+    eventually(lambda: len(worker.reservations) == 2)
+    monkeypatch.setattr(Reservation, "reject", closed)
+    threading.Thread(target=lambda: worker.stopping.wait(SOON) and go_on.set(), name="tool-boss").start()
+    assert worker.drain(SOON, activity="Offline") is True
+
+
 def test_draining_finishes_what_was_accepted(router: LocalTaskRouter, alice: str) -> None:
     """What an earlier run had accepted is finished, also where it still waits for its turn."""
     with new_worker(router, alice) as before:

@@ -160,7 +160,7 @@ class LoaderDriver:
 
     def __init__(self) -> None:
         self.calls: list[tuple[Route, dict[str, Any], Mapping[str, str], Future[Any]]] = []
-        self.refuse: TaskRouterError | None = None
+        self.refuse: Exception | None = None
         self.loader = Loader(self._call, Init("WK1", "AC1", "WS1", None))
 
     def _call(self, request: Request[Any], /) -> Any:
@@ -268,6 +268,14 @@ def test_looking_up_when_closed(driver: LoaderDriver) -> None:
     """A call that cannot be made any more is an error like others."""
     driver.refuse = ClosedError("closed")
     assert driver.loader.look_up(["WR1"]).result(0) == ({}, driver.refuse)
+
+
+def test_sids_that_no_path_can_have(driver: LoaderDriver) -> None:
+    """Where the service names such a sid, reading fails like any other attempt, instead of never ending."""
+    driver.refuse = ValueError("wk must be a sid")
+    assert driver.loader.read_lists().exception(0) is driver.refuse
+    found, error = driver.loader.look_up([".."]).result(0)
+    assert found == {} and error is not None and error.__cause__ is driver.refuse
 
 
 # -- the activity to connect with ------------------------------------------------------------------------------------
