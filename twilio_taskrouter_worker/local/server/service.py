@@ -99,7 +99,7 @@ class Service:
         self.changed: Callable[[], None] | None = None
         """Called after each command and move of the clock, on the loop's thread; None: no console is open."""
         self._recorded: list[JournalEntry] = []
-        """What the engine has recorded of the command that is being applied."""
+        """The engine's journal entries of the command that is being applied."""
         self.positions: Positions = Positions()
         """Of the bridge's lists."""
         self._workspaces: dict[str, model.Workspace] = {}

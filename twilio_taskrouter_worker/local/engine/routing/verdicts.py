@@ -279,7 +279,7 @@ class Explanation:
         if self.filters:
             yield "Workflow"
         for filter in self.filters:
-            what = "is for what nothing else matches" if filter.matched is None else str(filter.matched)
+            what = "applies if no other filter matches" if filter.matched is None else str(filter.matched)
             yield f"  filter '{filter.label}': {what}" + ("   <- here" if filter.current else "")
             for target in filter.targets:
                 yield f"    {target}"

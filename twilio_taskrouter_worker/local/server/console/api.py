@@ -1,4 +1,4 @@
-"""The console's own address, ``/console/api/``: what neither REST nor the control address has."""
+"""The console's own address, ``/console/api/``: operations that neither REST nor the control address has."""
 
 from __future__ import annotations
 

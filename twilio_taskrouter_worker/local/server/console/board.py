@@ -57,7 +57,7 @@ class Board:
         """Whether the latest scan has seen everything."""
 
     def scan(self, limit: int = ROWS_AT_ONCE) -> Difference:
-        """Update the rows, and return what has changed since the scan before.
+        """Update the rows, and return the changes since the scan before.
 
         Args:
             limit: how many rows are written at most.

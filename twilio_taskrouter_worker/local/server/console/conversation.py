@@ -1,4 +1,4 @@
-"""What one page asks for over its websocket: a task to watch, the wire, a stream of tasks, an earlier moment."""
+"""The requests of one page over its websocket: watch a task or the wire, create tasks, show an earlier moment."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Conversation:
     """The messages of one page. Belongs to the service's loop.
 
     Args:
-        present: what all pages are shown.
-        viewer: what it sees.
+        present: the view that all pages share.
+        viewer: sends it the messages.
         service: the service.
         router: the router around the service.
         inspector: the entries of the wire.

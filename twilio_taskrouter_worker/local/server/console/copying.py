@@ -59,7 +59,7 @@ def as_curl(entry: Exchange, secrets: Secrets, base: str) -> str | None:
 
     Args:
         entry: the entry.
-        secrets: hides what must not be copied.
+        secrets: hides confidential values.
         base: the root of the service.
     """
     if entry.kind in ("rest", "control"):
@@ -92,7 +92,7 @@ def as_python(entry: Exchange, secrets: Secrets, base: str) -> str | None:
 
     Args:
         entry: the entry.
-        secrets: hides what must not be copied.
+        secrets: hides confidential values.
         base: the root of the service.
     """
     call = _official_call(entry, secrets) if entry.kind == "rest" else None
@@ -112,7 +112,7 @@ def as_client(entry: Exchange, secrets: Secrets, base: str) -> str | None:
 
     Args:
         entry: the entry.
-        secrets: hides what must not be copied.
+        secrets: hides confidential values.
         base: the root of the service.
     """
     envelope = entry.envelope

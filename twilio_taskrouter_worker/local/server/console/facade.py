@@ -1,4 +1,4 @@
-"""What the console needs of the router around its service."""
+"""The router around a service, as its console uses it."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ class Facade(Protocol):
         ...
 
     def end_fork(self, number: int) -> bool:
-        """Stop a fork; False: there is no such one."""
+        """Stop a fork; False if it does not exist."""
         ...

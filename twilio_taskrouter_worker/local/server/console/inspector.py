@@ -26,7 +26,7 @@ class Inspector:
     Args:
         loop: the loop.
         wire: the entries.
-        secrets: hides what must not be shown.
+        secrets: hides confidential values.
         base: returns the root of the service.
     """
 

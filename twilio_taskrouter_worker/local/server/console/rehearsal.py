@@ -1,4 +1,4 @@
-"""A configuration of a workflow tried out on a copy of the engine: its first error, or what it would do."""
+"""A configuration of a workflow tried out on a copy of the engine: its first error, or its effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hides secrets in what the inspector shows."""
+"""Hides secrets in the inspector's entries."""
 
 from __future__ import annotations
 

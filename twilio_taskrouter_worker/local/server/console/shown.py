@@ -21,7 +21,7 @@ def row(entry: Exchange, secrets: Secrets) -> dict[str, Any]:
 
     Args:
         entry: the entry.
-        secrets: hides what must not be shown.
+        secrets: hides confidential values.
     """
     path = secrets.query(entry.path)
     worker = entry.worker_sid
@@ -47,7 +47,7 @@ def detail(entry: Exchange, secrets: Secrets, base: str) -> dict[str, Any]:
 
     Args:
         entry: the entry.
-        secrets: hides what must not be shown.
+        secrets: hides confidential values.
         base: the root of the service, such as ``http://127.0.0.1:4100``.
     """
     return {

@@ -52,5 +52,5 @@ class Status:
                 yield name, encoded(read(workspace_sid))
 
     def forget(self) -> None:
-        """Forget what was sent, because no console is open any more."""
+        """Forget the texts that were sent, because no console is open any more."""
         self._sent.clear()

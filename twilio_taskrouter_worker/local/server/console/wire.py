@@ -1,7 +1,7 @@
 """The inspector: the latest requests, frames and webhooks of one service, as they went over the wire.
 
-Recording must cost next to nothing, because it goes on while no console is open: it keeps references to what the
-service has anyway, up to a number and a size. Everything that is shown is made when it is asked for, without secrets.
+Recording must cost next to nothing, because it goes on while no console is open: it keeps references to data that the
+service holds anyway, up to a number and a size. The texts for pages are made on request, without secrets.
 """
 
 from __future__ import annotations
@@ -82,12 +82,12 @@ class Exchange:
 
     @property
     def size(self) -> int:
-        """The length of what is kept of the bodies."""
+        """The length of the kept parts of the bodies."""
         return len(self.sent) + len(self.received)
 
     @property
     def kept(self) -> int:
-        """The length of everything that is kept: a request may have a megabyte of headers."""
+        """The length of all kept parts: a request may have a megabyte of headers."""
         headers = sum(len(value) for _, value in self.sent_headers)
         return len(self.path) + headers + self.size
 

@@ -339,7 +339,7 @@ class Sessions:
         self._closed(session)
 
     def close(self, session: Session, why: Close) -> None:
-        """End a session: it gets no more frames but a close frame. Does not wait for the client.
+        """End a session: from now on it gets a close frame only. Does not wait for the client.
 
         Args:
             session: the session.

@@ -13,7 +13,7 @@ from ..http.forms import Given
 
 @attrs.frozen
 class Answer:
-    """What is sent back; a body of None is an answer without one (204)."""
+    """The answer of an operation; without a body (None) it is a 204."""
 
     status: int
     body: Any = None
@@ -29,7 +29,7 @@ class Call(common.Call):
     base: str
     """The absolute URL of ``/v1``, as the client reaches it."""
     url: str
-    """The absolute URL that was asked for, without its query."""
+    """The absolute URL of the request, without its query."""
     document: Any = attrs.field(default=None, repr=False)
     """The JSON of the body, for an operation that takes it."""
 
@@ -48,4 +48,4 @@ class Operation:
     handle: Handler | None = None
     """None: the local TaskRouter does not have it."""
     takes_json: bool = False
-    """Its body is JSON, which no other one's is."""
+    """Its body is JSON instead of a form."""

@@ -9,7 +9,7 @@ from . import event_resources, statistics_resources, task_resources, worker_reso
 from .call import Operation
 
 NOT_HERE: Final[tuple[Operation, ...]] = ()
-"""What Twilio has and the local TaskRouter has not: answered with 501."""
+"""Operations of Twilio that the local TaskRouter does not have: answered with 501."""
 
 OPERATIONS: Final = (
     *(

@@ -1,4 +1,4 @@
-"""What resources look like in REST answers: dates in ISO 8601, absolute URLs, no versions."""
+"""The resources in REST answers: dates in ISO 8601, absolute URLs, no versions."""
 
 from __future__ import annotations
 

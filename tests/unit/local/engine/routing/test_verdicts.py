@@ -95,7 +95,7 @@ def test_it_reads_well_as_text(driver: EngineDriver) -> None:
         "    target 1: queue 'Spanish', suits 0 of 0 members, expression worker.level > task.level, priority 4,"
         " timeout 30 s   <- here",
         '  filter \'filter 2\': expression is false: lang == "fr"   [lang is "es"]',
-        "  filter 'default_filter': is for what nothing else matches",
+        "  filter 'default_filter': applies if no other filter matches",
         "  Spanish: 0 members, 0 available, 0 free, 1 waiting   <- here",
     ):
         assert line in text.splitlines(), line

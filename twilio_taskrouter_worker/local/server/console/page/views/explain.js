@@ -117,7 +117,7 @@ function filterItem(filter) {
       { class: "why-line" },
       matched ? mark(matched.result, "matches", "does not match") : icon("forward"),
       h("strong", {}, filter.label),
-      !matched && h("span", { class: "muted" }, "what nothing else matches"),
+      !matched && h("span", { class: "muted" }, "if no other filter matches"),
       here(filter),
     ),
     matched &&
