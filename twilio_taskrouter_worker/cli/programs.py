@@ -75,6 +75,10 @@ def run_as_command(context: click.Context, program: object, *, reload: bool, **o
         program: ``MODULE:WORKER``, a Worker, or a function that makes one.
         reload: whether it is restarted when a file changes.
         **options: those of ``worker_options``, and ``around``.
+
+    Raises:
+        UsageError: there is no such Worker.
+        ClickException: its connection ended for good, work was given up, or an option is invalid.
     """
     try:
         code = run_program(program, reload=reload, note=lambda line: click.echo(line, err=True), **options)

@@ -70,7 +70,11 @@ class App:
             await self._console.close()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; every error becomes an answer too, except for a lost connection."""
+        """Answer one request; every error becomes an answer too.
+
+        Raises:
+            ConnectionError: the client has disconnected, so that no answer can be sent.
+        """
         logged = requests_log.isEnabledFor(logging.INFO)
         if not logged and self._console is None:
             return await self._respond(request)

@@ -85,6 +85,9 @@ class Board:
         Args:
             table: the table.
             sid: the sid of the row.
+
+        Raises:
+            Rejected: the workspace does not exist any more.
         """
         for rows in self._tables:
             if rows.table.name == table:

@@ -116,7 +116,11 @@ class Conversation:
     # -- messages ------------------------------------------------------------------------------------------------------
 
     def select(self, message: dict[str, Any]) -> None:
-        """Show another workspace."""
+        """Show another workspace.
+
+        Raises:
+            Rejected: there is no such workspace.
+        """
         self._present.select(self.viewer, str(message.get("workspace")))
         # After the selection, which may be refused: then the past stays as it is.
         self._past = None
@@ -126,7 +130,11 @@ class Conversation:
             self._travel.cancel()
 
     def watch(self, message: dict[str, Any]) -> None:
-        """Report the life of a task, and why it is where it is."""
+        """Report the life of a task, and why it is where it is.
+
+        Raises:
+            ValueError: the task is not a text.
+        """
         sid = message.get("task")
         if sid is not None and not isinstance(sid, str):
             raise ValueError("task must be the sid of a task, or null")
@@ -142,14 +150,22 @@ class Conversation:
         self._wire.switch(on=message.get("on") is True)
 
     def stream(self, message: dict[str, Any]) -> None:
-        """Begin a stream of tasks."""
+        """Begin a stream of tasks.
+
+        Raises:
+            ValueError: it is not the present of a workspace, or a parameter of the stream is invalid.
+        """
         board = self.viewer.board
         if board is None or self._past is not None or self._router.read_only:
             raise ValueError("Tasks can be created in a workspace of the present only")
         self._streams.begin(board.workspace_sid, message.get("per_minute"), message.get("task"))
 
     def stop_stream(self, message: dict[str, Any]) -> None:
-        """End a stream of tasks."""
+        """End a stream of tasks.
+
+        Raises:
+            ValueError: there is no such stream.
+        """
         self._streams.end(message.get("id"))
 
     def view(self, message: dict[str, Any]) -> None:

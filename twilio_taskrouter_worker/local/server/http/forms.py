@@ -264,7 +264,7 @@ def document(value: Any) -> str:
 
 
 def sid(*prefixes: str) -> Callable[[Any], str]:
-    """Return a converter for a sid.
+    """Return a converter for a sid; it raises ValueError for any other text.
 
     Args:
         prefixes: the allowed prefixes.
@@ -282,7 +282,7 @@ def sid(*prefixes: str) -> Callable[[Any], str]:
 
 
 def choice(*allowed: str) -> Callable[[Any], str]:
-    """Return a converter for one of several words.
+    """Return a converter for one of several words; it raises ValueError for any other text.
 
     Args:
         allowed: the words.
