@@ -154,6 +154,7 @@ class Endurance(chaos.Run):
             return
         one = self._random.choice(whole)
         self._broken.add(one.number)
+        # Rarely, because it occupies a lane for 45 s; the other faults last for seconds.
         if self._random.random() < 0.05:
             one.go_silent()
             seconds = SILENT_SECONDS

@@ -99,6 +99,7 @@ class Link:
         world = self._world
         if not self.service_open or not self.client_open or self.silent:
             return
+        # Not before the frame ahead: TCP delivers in order, however the delays vary.
         self._last_arrival = max(self._last_arrival, world.scheduler.now + world.network.latency())
         self._pipe.append((self._last_arrival, data))
         world.network.under_way += 1
@@ -116,6 +117,7 @@ class Link:
     def resume_reading(self) -> None: ...
 
     def get_write_buffer_size(self) -> int:
+        # The simulated service is never slow because of a client that does not read; tests of the service are for that.
         return 0
 
     async def close_politely(self, code: int, reason: str) -> None:
@@ -160,6 +162,7 @@ class Link:
             return
         if self._pipe and not self.silent:
             first = self._pipe[0][1]
+            # A reset may come in the middle of a frame, of which the client must not use the part it has.
             self._feed(first[: self._world.source.randrange(len(first) + 1)])
         self._pipe.clear()
         if self.client_open:

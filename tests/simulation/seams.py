@@ -115,6 +115,8 @@ def replaced(
         def now(cls, tz: datetime.tzinfo | None = None) -> Datetime:
             return cls.fromtimestamp(service.time(), tz)
 
+    # In each module that imported a name: replacing it at its origin alone would miss those that have their own
+    # reference.
     wanted: list[tuple[Any, str, object]] = [
         *(
             (module, name, service if f"{PACKAGE}.local" in module.__name__ else client)
@@ -126,6 +128,7 @@ def replaced(
         *((*place, lambda: None) for place in _everywhere(connections.distrust_idle)),
         *((*place, _claims_of) for place in _everywhere(tokens.decode_unverified)),
         (calls, "random", source),
+        # The proxies and CA files of this machine mean nothing on a simulated network.
         (calls, "settings_for", lambda url: None),
         (calls, "_Call", call),
         (calls, "Exchange", exchange),
@@ -136,6 +139,7 @@ def replaced(
         (pacing, "DISTANCE", SNAPSHOT_DISTANCE),
         (snapshots, "KEPT_EVENTS", SNAPSHOT_DISTANCE),
         (snapshots, "KEPT_FACTS", 0),
+        # PyJWT reads the time of day from datetime, and not from time as this package does.
         (api_jwt, "datetime", Datetime),
     ]
     originals = [(module, name, getattr(module, name)) for module, name, _ in wanted]

@@ -103,6 +103,7 @@ class SimulatedStore:
 
     def commit(self) -> None:
         disk, dies = self._disk, self._disk.dies_at_commit
+        # Once only: the process that is started afterwards must be able to commit.
         disk.dies_at_commit = None
         if dies is False:
             raise Killed

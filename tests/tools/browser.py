@@ -24,6 +24,7 @@ if CHROMIUM is None:
 SECONDS: Final = 30
 FOREIGN: Final = "evil.example"
 _ARGUMENTS: Final = [
+    # As root in a container, where Chromium's sandbox does not start.
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -31,6 +32,7 @@ _ARGUMENTS: Final = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # A real foreign site for the browser's rules on origins, without any network.
     f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1",
 ]
 

@@ -32,6 +32,7 @@ class Program:
     def __init__(self, *arguments: str, folder: Path, log: Path, **environment: str) -> None:
         self.log = log
         path = os.pathsep.join((str(ROOT), str(folder)))
+        # To a file, not a pipe: a program that prints more than a pipe holds would block until somebody reads.
         with log.open("w", encoding="utf-8") as output:
             self.process = subprocess.Popen(
                 arguments if os.path.isabs(arguments[0]) else [sys.executable, "-m", *arguments],
@@ -40,6 +41,8 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                # A group of its own, so that a signal to this test run does not reach it, and its children can be found
+                # at the end.
                 start_new_session=True,
                 preexec_fn=heed_interrupts,
             )

@@ -60,6 +60,8 @@ class Receiver:
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
+            # With 1.0 the connection would end with each answer, and nothing about kept-alive connections would be
+            # tested.
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
@@ -77,6 +79,7 @@ class Receiver:
                 pass  # a client that gave up while it was to be answered
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        # Its poll interval: the default of 0.5 s would be spent at the end of every test.
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="tool-receiver")
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
@@ -87,6 +90,7 @@ class Receiver:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        # Answers that wait for the test are released, so that their threads end.
         for replies in self._replies.values():
             for reply in replies:
                 if reply.gate is not None:
