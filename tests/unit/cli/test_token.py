@@ -9,7 +9,11 @@ import jwt
 import pytest
 from click.testing import CliRunner, Result
 
+from twilio_taskrouter_worker import Worker
+from twilio_taskrouter_worker._local_url import DEVELOPMENT_SEED
 from twilio_taskrouter_worker.cli.app import taskrouter
+from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.credentials import credentials
 
 
 def run(*arguments: str) -> Result:
@@ -48,3 +52,33 @@ def test_text_that_is_not_a_token() -> None:
     """The message says so; there is no traceback."""
     ended = run("--decode", "no.token")
     assert ended.exit_code == 1 and ended.output.startswith("Error: ")
+
+
+def test_claims_for_programs() -> None:
+    """With ``--json`` the claims are one line."""
+    ended = run("--decode", signed(iss="SK1"), "--json")
+    assert ended.exit_code == 0 and json.loads(ended.output) == {"iss": "SK1"}
+
+
+def test_a_real_account_needs_its_signing_key() -> None:
+    """There is no documented key for it, as there is for a local TaskRouter."""
+    ended = run("--twilio", "--account-sid", "AC" + "1" * 32, "--auth-token", "2" * 32, "Alice")
+    assert ended.exit_code == 2 and "needs TWILIO_API_KEY and TWILIO_API_SECRET" in ended.output
+
+
+def test_the_documented_key_of_a_local_taskrouter() -> None:
+    """Without a key the one for development is taken; a lifetime that no token may have is wrong usage."""
+    known = credentials(DEVELOPMENT_SEED)
+    with LocalTaskRouter(
+        account_sid=known.account_sid,
+        auth_token=known.auth_token,
+        signing_key_sid=known.signing_key_sid,
+        signing_key_secret=known.signing_key_secret,
+    ) as router:
+        router.add_worker("Alice")
+        made = run("--url", router.url, "Alice")
+        assert made.exit_code == 0
+        with Worker(made.output.strip(), **router.connection) as worker:
+            assert worker.name == "Alice"
+        refused = run("--url", router.url, "Alice", "--ttl", "0")
+        assert refused.exit_code == 2 and "ttl" in refused.output
