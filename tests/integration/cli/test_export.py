@@ -88,7 +88,7 @@ def test_something_else_that_answers(body: str) -> None:
             """Say nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, name="tool-stranger")
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="tool-stranger")
         thread.start()
         service = RemoteService(f"http://127.0.0.1:{server.server_port}/", "AC1", "x")
         try:

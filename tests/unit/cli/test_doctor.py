@@ -12,7 +12,10 @@ from threading import Thread
 
 import jwt
 import pytest
+from click.testing import CliRunner
 
+from tests.oracle.bridge import RecordingBridge
+from tests.oracle.relay import Relay
 from twilio_taskrouter_worker.cli import doctor
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
@@ -49,7 +52,7 @@ class Answers(BaseHTTPRequestHandler):
 def server() -> Iterator[HTTPServer]:
     """An HTTP server with a date of its own."""
     with HTTPServer(("127.0.0.1", 0), Answers) as running:
-        thread = Thread(target=running.serve_forever, name="test-dated-server")
+        thread = Thread(target=running.serve_forever, args=(0.01,), name="test-dated-server")
         thread.start()
         yield running
         running.shutdown()
@@ -106,3 +109,26 @@ def test_clocks(server: HTTPServer, ahead: float, text: str) -> None:
 def test_an_answer_without_a_date(server: HTTPServer) -> None:
     """Then nothing is known about the service's clock."""
     assert doctor._clock(f"http://127.0.0.1:{server.server_port}").startswith("unknown")
+
+
+def test_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that nobody vouches for is refused, with the remedy; with its CA it is valid."""
+    with RecordingBridge() as bridge, Relay("127.0.0.1", bridge.port, tls=True) as relay:
+        with pytest.raises(doctor.Failed, match="name the CA of your network in REQUESTS_CA_BUNDLE"):
+            doctor._tls(relay.url("https"))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", relay.ca_file)
+        assert doctor._tls(relay.url("https")).endswith("certificate valid")
+
+
+def test_a_worker_that_does_not_become_ready() -> None:
+    """The reason of the library is the reason of the step."""
+    with RecordingBridge() as bridge:
+        bridge.refuse_handshake(403)
+        with pytest.raises(doctor.Failed):
+            doctor._worker("no.token", None, bridge.eb_server)
+
+
+def test_an_address_that_cannot_be() -> None:
+    """It is wrong usage, before the first step."""
+    ended = CliRunner().invoke(doctor.doctor, ["--token", "a.b.c", "--eb-server", "nowhere"])
+    assert ended.exit_code == 2 and "eb_server" in ended.output
