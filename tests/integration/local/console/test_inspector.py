@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import subprocess
 import sys
@@ -252,3 +253,19 @@ def test_a_call_as_a_program_of_our_client(browser: Browser) -> None:
     subprocess.run(["sh", "-c", copied["curl"]], **run)  # type: ignore[call-overload]
     assert json.loads(router.worker("Alice").attributes) == {"a": "it's"}
     compile(copied["client"], "copied", "exec")
+
+
+def test_a_body_that_is_not_text(browser: Browser) -> None:
+    """It is shown as base64, so that no byte of it is lost."""
+    router = browser.router
+    url = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Workers"
+    body = b"FriendlyName=\xff\xfe"
+    requests.post(
+        url,
+        data=body,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        auth=(router.account_sid, router.auth_token),
+        timeout=TIMEOUT,
+    )
+    sent = entry(browser, "rest")["request"]
+    assert (sent["encoding"], base64.b64decode(sent["body"])) == ("base64", body)
