@@ -69,7 +69,7 @@ def test_the_panel_of_a_worker(router: LocalTaskRouter, notebook: Notebook) -> N
             eventually(lambda: notebook.says("reservation_created"))
         eventually(lambda: not panel.running)
     assert notebook.says("disconnected") and repr(panel) == "<LivePanel stopped>"
-    assert panel._ipython_display_() is None  # type: ignore[func-returns-value]
+    assert panel._ipython_display_() is None
 
 
 def test_the_panel_of_a_router(notebook: Notebook) -> None:
