@@ -39,13 +39,17 @@ def connect_timeout(session: Session, timeout: float, url: str) -> ConnectTimeou
     Returns:
         The error, with the last failure as its cause.
     """
+    state = session.state
+    if state is State.CONNECTING and session.last_error is not None:
+        # The attempt before this one has failed: what is known is its failure, not the silence of a moment.
+        state = State.BACKING_OFF
     remedy = {
         State.CONNECTING: "the host does not answer; check eb_server, ws_server, region and the network",
         State.BACKING_OFF: "is the service running, and are eb_server, ws_server and region right?",
         State.GREETING: "the connection was accepted, but no init message came; is this an event bridge?",
         State.LOADING: "the worker and its lists could not be read in time; is eb_server right?",
         State.PAUSED: "a new token is needed; call update_token() or check the token_provider",
-    }.get(session.state, "the connection was given up")
+    }.get(state, "the connection was given up")
     cause = f" Last failure: {session.last_error.message}" if session.last_error else ""
     error = ConnectTimeoutError(
         f"The worker was not ready within {timeout:g} s; it was {session.state.value}, attempt {session.attempts}, "

@@ -30,7 +30,7 @@ from twilio_taskrouter_worker import (
 )
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-SLACK = 1.0
+SLACK = 3.0
 """Seconds a loaded machine may take on top of a timeout."""
 
 

@@ -39,7 +39,7 @@ from twilio_taskrouter_worker import (
 from twilio_taskrouter_worker._bridge.threads import POOL_SIZE
 
 OWN = r"Workers/\w+$"
-SLACK = 1.0
+SLACK = 3.0
 """Seconds a loaded machine may take on top of a deadline."""
 WORKSPACE = "WS0eff317b7980fdf60561d4668aa02c69"
 

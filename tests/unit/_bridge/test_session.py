@@ -76,6 +76,14 @@ def connecting(**options: Any) -> Driver:
     return driver
 
 
+def connecting_again() -> Driver:
+    driver = connecting()
+    driver.connect_failed(REFUSED)
+    driver.tick_at_deadline()
+    assert driver.state is State.CONNECTING
+    return driver
+
+
 def greeting() -> Driver:
     driver = connecting()
     driver.opened()
@@ -1073,6 +1081,7 @@ def test_events_of_a_socket_that_does_not_fit() -> None:
     [
         (connecting, "host does not answer"),
         (backing_off, "is the service running"),
+        (connecting_again, "is the service running"),
         (greeting, "no init message came"),
         (loading, "could not be read in time"),
         (paused, "a new token is needed"),
