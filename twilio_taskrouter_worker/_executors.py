@@ -39,6 +39,7 @@ def check_executor(executor: object) -> None:
 def is_remote(executor: Executor) -> bool:
     """Whether an executor sends its work to other processes or interpreters."""
     return any(
+        # By ``Interpreter`` InterpreterPoolExecutor is found, which came with Python 3.14.
         re.search("Process|Interpreter", kind.__name__) or kind.__module__.partition(".")[0] in PICKLING
         # By the names of its classes: to compare the classes themselves, those packages would have to be imported.
         for kind in type(executor).__mro__

@@ -55,6 +55,7 @@ def _handler(health: Callable[[], Health]) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
+            # No proxy may answer in place of the worker.
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
             if self.command != "HEAD":

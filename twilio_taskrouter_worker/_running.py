@@ -132,6 +132,7 @@ def _made(found: object) -> Worker | None:
 def _log_by_default() -> None:
     """Write the package's log to stderr, from INFO on, if the application has configured no handler for it."""
     package = logging.getLogger(__package__)
+    # Those of the root logger count as well.
     if package.hasHandlers():
         return
     handler = logging.StreamHandler()
@@ -150,6 +151,7 @@ def _is_child() -> bool:
     The first call in such a child makes it end, as by SIGTERM, when its parent ends without having stopped it: a worker
     that nobody knows of would go on taking offers.
     """
+    # Taken out: a program that the worker starts is not run by the reloader.
     descriptor = os.environ.pop(_LIFELINE, None)
     if descriptor is not None:
         threading.Thread(

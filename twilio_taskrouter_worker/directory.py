@@ -92,6 +92,7 @@ class Directory(Mapping[str, R_co], Generic[R_co]):
         title = f"{len(entries)} {what}" if what else f"{type(self).__name__} of {len(entries)}"
         return table_of(entries, title, columns)
 
+    # IPython asks for these at ``worker.reservations["<Tab>``.
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
 

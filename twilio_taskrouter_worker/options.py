@@ -24,11 +24,13 @@ __all__ = ["LOG_LEVELS", "LogLevel", "Options", "bridge_urls", "set_log_level"]
 LogLevel = Literal["trace", "debug", "info", "warn", "error", "silent"]
 
 LOG_LEVELS: dict[str, int] = {
+    # Below DEBUG; logging itself has no such level.
     "trace": 5,
     "debug": logging.DEBUG,
     "info": logging.INFO,
     "warn": logging.WARNING,
     "error": logging.ERROR,
+    # Above every level of logging.
     "silent": logging.CRITICAL + 10,
 }
 """The JS SDK's names and the levels of :mod:`logging` they stand for."""

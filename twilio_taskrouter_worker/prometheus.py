@@ -68,7 +68,7 @@ class PrometheusObserver(Observer):
         self._calls = histogram("call_duration_seconds", "Time of calls to TaskRouter", "call", "outcome")
         self._retries = counter("call_retries", "Attempts that failed and were made again", "call")
         self._disconnects = counter("disconnects", "Connections that were lost or closed")
-        # Guards the set.
+        # Guards the set, which is by sid: a worker that is ready again counts once.
         self._lock = threading.Lock()
         self._ready: set[str] = set()
         gauge = Gauge("taskrouter_workers_ready", "Workers that are ready", registry=registry)

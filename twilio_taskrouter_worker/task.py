@@ -280,6 +280,7 @@ class Task(TaskFields, TaskEmitter):
         """
         return self._conference(routes.KICK_WORKER, {"worker_sid": worker_sid})
 
+    # Positional only, so that an argument of a call may have any name.
     def _update(self, route: Route, explain: Callable[[], str] | None = None, /, **values: Any) -> Future[Task]:
         return self._state.call(
             route,

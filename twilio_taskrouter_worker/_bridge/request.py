@@ -18,6 +18,7 @@ T = TypeVar("T")
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+# Compared by identity: two calls with the same content are two calls.
 @attrs.frozen(eq=False)
 class Request(Generic[T]):
     """One call.

@@ -57,6 +57,7 @@ class Route:
     method: str
     path: str
     api_version: str = "v1"
+    # Left out of the hash, which mappings do not have.
     parameters: Mapping[str, Parameter] = attrs.field(factory=dict, hash=False)
     fixed: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 

@@ -100,6 +100,7 @@ class Description:
     def __str__(self) -> str:
         return "\n\n".join(map(str, self.tables))
 
+    # A REPL shows it as ``print()`` does.
     __repr__ = __str__
 
     def _repr_html_(self) -> str:

@@ -96,6 +96,7 @@ class Lane:
                 continue
             # First fit by start time, which never takes more rows than overlap at one moment.
             free = [row for row in rows if row[-1].end <= bar.start]
+            # The phases of one task then follow each other.
             same = [row for row in free if row[-1].label == bar.label]
             if free:
                 (same or free)[0].append(bar)

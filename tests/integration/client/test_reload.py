@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.client.ears import Ears, connected
+from tests.integration.client.ears import Ears, connected, new_worker
 from tests.oracle.bridge import RecordingBridge
+from twilio_taskrouter_worker import InitializationError
 from twilio_taskrouter_worker._bridge.reload import LOOK_UPS_AT_ONCE
 
 
@@ -40,3 +41,13 @@ def test_many_reservations_that_ended_while_away(bridge: RecordingBridge) -> Non
         asked = Counter(sid for sid in sids for call in bridge.calls if call.url.endswith(f"Reservations/{sid}"))
     assert {asked[sid] for sid in failed} == {2}
     assert {asked[sid] for sid in sids if sid not in failed} == {1}
+
+
+def test_a_sid_that_no_path_can_have(bridge: RecordingBridge) -> None:
+    """Where ``init`` names the worker so, reading its lists fails, is reported, and is tried again."""
+    bridge.init["channel_id"] = ".."
+    worker = new_worker(bridge)
+    ears = Ears(worker)
+    worker.start()
+    assert isinstance(ears.wait_for("error", 2, timeout=30), InitializationError)
+    worker.disconnect()
