@@ -45,6 +45,7 @@ def demo(context: click.Context, tasks: int, workers: int, as_json: bool) -> Non
     except (TaskRouterError, OSError) as error:
         # TimeoutError is an OSError: a worker that did not become ready in time ends here too.
         raise click.ClickException(f"the demo could not run: {error or type(error).__name__}") from error
+    # After the live table has ended: both write to the same lines.
     print_report(console, report)
     if as_json:
         click.echo(json.dumps(as_data(report)))

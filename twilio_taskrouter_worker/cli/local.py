@@ -295,6 +295,7 @@ def _or_none(ask: Callable[[], T]) -> T | None:
 def _welcome(facts: dict[str, Any], router: LocalTaskRouter, db: str | None, snippets: tuple[str, ...]) -> str:
     """Return the text for people; it fits a terminal of 80 by 24, with the address last."""
     lines = [*(f"  {name:<20}{facts[name] or 'none'}" for name in _SHOWN), ""]
+    # At most five: the whole text fits a terminal, so that the credentials stay visible.
     workers = _or_none(router.workers) or []
     lines += [f"  {each.sid}  {each.activity_name:<12} {each.friendly_name}" for each in workers[:5]]
     if len(workers) > 5:

@@ -100,6 +100,7 @@ class Remote:
         """
         found = list(self.list("/v1/Workspaces", "workspaces"))
         wanted = [each for each in found if self._workspace in (None, each["sid"], each["friendly_name"])]
+        # A name may belong to several workspaces; then only a sid is clear.
         if len(wanted) == 1:
             return f"/v1/Workspaces/{wanted[0]['sid']}"
         names = ", ".join(f"{each['friendly_name']} ({each['sid']})" for each in found) or "none"
@@ -319,6 +320,7 @@ class Printer:
         """
         from rich.console import Console
 
+        # Shows nothing where standard error is no terminal; standard output stays free for the result.
         with Console(stderr=True).status(text):
             yield
 

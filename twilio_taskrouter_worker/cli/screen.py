@@ -105,6 +105,7 @@ class Screen:
         tasks = [] if self.shift is None else self.shift.snapshot()
         states = [task.state for task in tasks]
         at_work = [task for task in tasks if task.state in ("reserved", "assigned")]
+        # A live table that is taller than the terminal could not be redrawn in place.
         fitting = max(1, self.console.height - _LINES_BESIDE_TABLE)
         done, waiting = states.count("completed"), states.count("pending")
         progress = Text.assemble(f"{done}/{len(tasks)} ", _bar(done, len(tasks)), f" {waiting} waiting")

@@ -164,6 +164,7 @@ class Shift:
             TaskRouterError: a connection was refused.
         """
         self._started = self.now()
+        # In this process but over real sockets: what the demo shows is what a program of its own would see.
         with LocalTaskRouter() as router:
             self.observer.opened(router.url)
             clients = self._connect(router)

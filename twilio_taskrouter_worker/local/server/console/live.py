@@ -207,6 +207,7 @@ class Live:
             if part and difference.whole:
                 fields.append('"whole":true')
             self._tell(board, fields)
+            # The rest follows with the next scan, whether or not anything changes until then.
             if not difference.whole:
                 self._changed()
         for conversation in self._open:

@@ -42,6 +42,7 @@ class Secrets:
         Args:
             text: any text.
         """
+        # Tokens first, by their form: they may be any worker's, and are not among the known secrets.
         text = _JWT.sub(HIDDEN, text)
         return text if self._known is None else self._known.sub(HIDDEN, text)
 

@@ -178,6 +178,7 @@ class Wire:
         if console:
             # Shown as what it is, a call of REST or of the control address, which a program can make as well.
             path = path[len(PATH) :].removeprefix("/rest")
+        # Absent if the request was refused before its envelope was read.
         envelope: Envelope | None = getattr(request, "tunnelled", None)
         kind = _kind(path, request.method, envelope)
         if kind is None or (kind == "handshake" and response.status == 101):
