@@ -244,12 +244,19 @@ class MemoryJournal:
     Args:
         engine: the service's engine, before its first recorded entry.
         start: the time of that state in unix seconds; 0 if it is empty.
+        state: that state, if it was captured already.
         kept: the most entries.
         kept_bytes: the most bytes of rows and snapshots.
     """
 
     def __init__(
-        self, engine: Engine, start: float = 0.0, kept: int = KEPT_ENTRIES, kept_bytes: int = KEPT_BYTES
+        self,
+        engine: Engine,
+        start: float = 0.0,
+        state: bytes | Mapping[str, Any] | None = None,
+        *,
+        kept: int = KEPT_ENTRIES,
+        kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self._engine = engine
         self._kept, self._kept_bytes = kept, kept_bytes
@@ -257,7 +264,7 @@ class MemoryJournal:
         self._bytes = 0
         self._pace = Pace()
         # The open segment: the state it starts with, and its rows.
-        self._state: bytes | Mapping[str, Any] = engine.capture()
+        self._state: bytes | Mapping[str, Any] = engine.capture() if state is None else state
         self._after = 0
         self._open: list[Row] = []
         self._times = array("d")

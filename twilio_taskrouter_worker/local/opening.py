@@ -116,10 +116,9 @@ def _build(
     else:
         engine = Engine(account_sid=own.account_sid, seed=header.seed, rules=header.rules)
     rules = DEFAULT_SERVICE_RULES if options.rules is None else options.rules.service_rules()
-    # A fork's journal begins with a state that is not empty, and so has a time.
-    began = clock.now() if options.origin is not None else 0.0
     # A journal in memory only without a file: with one, the rows are read from there.
-    committer = Committer(loop, store, MemoryJournal(engine, began) if store is None else None)
+    memory = _memory(engine, clock, options.origin) if store is None else None
+    committer = Committer(loop, store, memory)
     service = Service(loop, engine, clock, own.auth_token, key, committer, rules, options.event_delay)
     if options.origin is not None:
         _go_on(service, options.origin)
@@ -140,6 +139,15 @@ def _build(
         service.committer.note_clock(clock.state())
     new = kept is None and options.origin is None
     return OpenedService(service=service, credentials=own, key=key, new=new)
+
+
+def _memory(engine: Engine, clock: Clock, origin: Origin | None) -> MemoryJournal:
+    """Return the journal of a service without a file."""
+    # A service that is not a fork begins empty, at no time.
+    if origin is None:
+        return MemoryJournal(engine)
+    # The state that was captured in the parent serves here too, if it is that of the moment itself.
+    return MemoryJournal(engine, clock.now(), None if origin.stretch.rows else origin.stretch.state)
 
 
 def _go_on(service: Service, origin: Origin) -> None:
