@@ -137,10 +137,16 @@ def main(arguments: list[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     rows = [row for part in given.only.split(",") for row in PARTS[part](given)]
-    lines = ["figure|goal|measured|", *map(str, rows)]
-    print("\n".join(["", *lines]))
+    print("\n".join(["", *map(str, rows)]))
     if given.docs:
-        (DOCS / "performance-local.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        _write(DOCS / "performance-local.csv", rows)
+
+
+def _write(path: Path, rows: list[Row]) -> None:
+    """Replace the rows of a table; those of parts that were not measured stay."""
+    kept = path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
+    found = {line.partition("|")[0]: line for line in kept} | {row.what: str(row) for row in rows}
+    path.write_text("\n".join(["figure|goal|measured|", *found.values()]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
