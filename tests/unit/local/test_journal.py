@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -18,7 +19,7 @@ from twilio_taskrouter_worker.local.journal import MemoryJournal, Stretch, apply
 _EXAMPLES = int(os.environ.get("ENGINE_HISTORIES", "6"))
 
 
-def journal_of(driver: EngineDriver, distance: int, **limits: int) -> tuple[MemoryJournal, list[str]]:
+def journal_of(driver: EngineDriver, distance: int, **limits: Any) -> tuple[MemoryJournal, list[str]]:
     """The journal of a history, with snapshots at a distance, and the digests of the state after each entry."""
     engine = Engine(account_sid=ACCOUNT, seed=7, rules=driver.rules)
     digests = [engine.state_digest()]
