@@ -190,3 +190,10 @@ def test_a_local_token_without_an_address(client: Callable[..., object], monkeyp
         client(token, region="ie1")
     monkeypatch.setenv("TASKROUTER_LOCAL_URL", "http://127.0.0.1:4100")
     client(token)
+
+
+@pytest.mark.parametrize("region", ["ie1.evil.example", "a b", "-x"])
+def test_a_region_is_one_part_of_a_host_name(region: str) -> None:
+    """Nothing in it leads to another host."""
+    with pytest.raises(ValueError, match="must be one part of a host name, e.g. 'ie1'"):
+        Options(region=region)
