@@ -156,6 +156,20 @@ def make_reservation(
     Raises:
         TypeError: The attributes are not JSON-serializable.
     """
+    payload = _payload(attributes, status, task_channel, priority, sid, task_sid)
+    # The mirror uses only the events of a Worker.
+    mirror = Mirror(cast("Worker", _Nobody()), _Script(payload), Waiting(), lambda messages: None)
+    mirror.account_sid, mirror.workspace_sid = payload["account_sid"], payload["workspace_sid"]
+    mirror.worker_sid = payload["worker_sid"]
+    reservation = Reservation(mirror, ReservationUpdate.read(payload))
+    mirror.add(reservation)
+    return reservation
+
+
+def _payload(
+    attributes: Mapping[str, Any] | None, status: str, task_channel: str, priority: int, sid: str, task_sid: str
+) -> dict[str, Any]:
+    """Return a reservation with its task as the bridge would send it."""
     now = int(time.time())
     nothing = "0" * 32
     task = {
@@ -179,7 +193,7 @@ def make_reservation(
         "routing_target": None,
         "version": 0,
     }
-    payload = {
+    return {
         "account_sid": f"AC{nothing}",
         "workspace_sid": f"WS{nothing}",
         "sid": sid,
@@ -192,12 +206,6 @@ def make_reservation(
         "version": 0,
         "task": task,
     }
-    # The mirror uses only the events of a Worker.
-    mirror = Mirror(cast("Worker", _Nobody()), _Script(payload), Waiting(), lambda messages: None)
-    mirror.account_sid, mirror.workspace_sid, mirror.worker_sid = f"AC{nothing}", f"WS{nothing}", f"WK{nothing}"
-    reservation = Reservation(mirror, ReservationUpdate.read(payload))
-    mirror.add(reservation)
-    return reservation
 
 
 def make_task(attributes: Mapping[str, Any] | None = None, **options: Any) -> Task:
