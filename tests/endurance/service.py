@@ -24,6 +24,9 @@ from twilio_taskrouter_worker.tokens import create_worker_token
 PURGE_SECONDS = 120.0
 """Ended tasks stay for longer than a silence and the way back, so that no end becomes unknowable."""
 
+LASTING_SECONDS = 86_400
+"""How long tokens that are not renewed are valid: longer than any run, or their workers end as it ends."""
+
 BEAT_SECONDS = 0.1
 """How often the process reports the time up to which its facts are complete."""
 START_SECONDS = 60.0
@@ -101,7 +104,7 @@ class RemoteRouter:
             raise value
         return value
 
-    def token(self, worker_sid: str, ttl: int = 3600) -> str:
+    def token(self, worker_sid: str, ttl: int = LASTING_SECONDS) -> str:
         """Return a token, which is signed here: it is needed during a restart, too."""
         account, key, secret, workspace = self.facts["key"]
         return create_worker_token(account, key, secret, workspace, worker_sid, ttl=ttl)
