@@ -187,7 +187,7 @@ class Invariants:
         self.answer_applied(client)
 
     def answer_applied(self, client: Client) -> None:
-        """What a client knows may have changed: no object is older than it was."""
+        """An answer or a list may have changed what a client knows: no object is older than it was."""
         versions = self._versions.setdefault(client, {})
         worker = client.worker
         known = [(each.sid, int(each.version)) for each in worker.reservations.values()]
@@ -222,6 +222,7 @@ class Invariants:
 
     def taken_over(self, client: Client, began: Began) -> None:
         """A client has taken over the lists of a connection: it knows all that was so when its session opened."""
+        self.answer_applied(client)
         machine = self._world.service
         if not machine.is_running(began.process):
             client.version_is_exact = False
