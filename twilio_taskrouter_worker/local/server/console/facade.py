@@ -53,7 +53,12 @@ class Facade(Protocol):
     # -- called on other threads, where they block ---------------------------------------------------------------------
 
     def at(self, moment: int) -> Past:
-        """Return an earlier moment."""
+        """Return an earlier moment.
+
+        Raises:
+            ValueError, TypeError: there is no such moment.
+            StateError: the router has been stopped.
+        """
         ...
 
     def moments(self, around: int, limit: int) -> list[dict[str, Any]]:
@@ -61,7 +66,12 @@ class Facade(Protocol):
         ...
 
     def fork(self, moment: int | None) -> dict[str, Any]:
-        """Start a router that begins at a moment, or now, and return its row."""
+        """Start a router that begins at a moment, or now, and return its row.
+
+        Raises:
+            ValueError, TypeError: there is no such moment.
+            StateError: there are too many forks, or the router has been stopped.
+        """
         ...
 
     def end_fork(self, number: int) -> bool:

@@ -77,6 +77,9 @@ def activities_now(engine: Engine, workspace_sid: str, workers: Iterable[model.W
         engine: the engine.
         workspace_sid: the workspace.
         workers: the workers to count.
+
+    Raises:
+        Rejected: there is no such workspace.
     """
     counts = Counter(worker.activity_sid for worker in workers)
     return [
@@ -165,6 +168,9 @@ def activity_durations(
         workers: the workers, for current stays.
         facts: their facts in the span, for ended stays.
         span: the span.
+
+    Raises:
+        Rejected: there is no such workspace.
     """
     stays: dict[str, list[float]] = {}
     for fact in facts:
