@@ -39,6 +39,7 @@ ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).resolve().parent
 SDK = "twilio-taskrouter@2.1.1"
 CLIENTS = ("js", "ours", "bare")
+ATTEMPTS = 3
 
 Figures = dict[str, dict[str, dict[str, float]]]
 """By scenario, client and figure."""
@@ -88,7 +89,16 @@ class Bench:
                 process.stdin.close()
 
     def run(self, client: str, scenario: Scenario, bridge: dict[str, Any]) -> dict[str, float]:
-        """One scenario with one client."""
+        """One scenario with one client; repeated if it fails, as a busy machine can cost a client its connection."""
+        for attempt in range(1, ATTEMPTS + 1):
+            found, complaint = self._run(client, scenario, bridge)
+            if not complaint:
+                return found
+            print(f"# {client}, {scenario.name}, attempt {attempt}: {complaint}", file=sys.stderr, flush=True)
+        raise SystemExit(f"{client}, {scenario.name}: failed {ATTEMPTS} times")
+
+    def _run(self, client: str, scenario: Scenario, bridge: dict[str, Any]) -> tuple[dict[str, float], str]:
+        """The figures, and the reason where the driver failed."""
         given = json.dumps({**bridge, **scenario.given})
         if client == "js":
             command = ["node", "--expose-gc", str(HERE / "driver.js"), scenario.driver, given]
@@ -106,9 +116,7 @@ class Bench:
                 else:
                     found.update(json.loads(line))
             complaint = process.stderr.read()
-        if process.returncode:
-            raise SystemExit(f"{client}, {scenario.name}: ended with {process.returncode}\n{complaint[-2000:]}")
-        return found
+        return found, f"ended with {process.returncode}\n{complaint[-2000:]}" if process.returncode else ""
 
 
 def measure(

@@ -24,6 +24,7 @@ import json
 import ssl
 import sys
 import time
+from collections import deque
 from collections.abc import Coroutine, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ from tests.tools import payloads
 
 PING_SECONDS = 0.1
 BEAT_SECONDS = 15.0
+FRAMES_AT_ONCE = 200
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -232,7 +234,7 @@ class Session(asyncio.Protocol):
             if wanted.get("rate"):
                 self._later(self._paced(target, wanted["rate"]))
             else:
-                self._later(self._at_once(target, b"".join(world.ready)))
+                self._later(self._at_once(target, world.ready))
             if wanted.get("ping"):
                 self._later(self._ping(target))
         self._respond(dumps(world.stats if "stats" in wanted else {}))
@@ -240,15 +242,14 @@ class Session(asyncio.Protocol):
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         self._world.tasks.append(asyncio.get_running_loop().create_task(work))
 
-    async def _at_once(self, target: Session, data: bytes) -> None:
+    async def _at_once(self, target: Session, frames: list[bytes]) -> None:
         begun = time.monotonic()
         self._world.stats = {"drained_ms": 0.0, "ping_ms": 0.0}
-        # Not all into one buffer: a ping has to find its way between.
-        left = memoryview(data)
+        # Whole frames, and not all into one buffer: a ping or a heartbeat has to find its way between them.
+        left = deque(b"".join(frames[at : at + FRAMES_AT_ONCE]) for at in range(0, len(frames), FRAMES_AT_ONCE))
         while (left or target.transport.get_write_buffer_size()) and not target.transport.is_closing():
             if left and target.transport.get_write_buffer_size() < 1 << 20:
-                target.transport.write(left[: 1 << 18])
-                left = left[1 << 18 :]
+                target.transport.write(left.popleft())
             await asyncio.sleep(0 if left else 0.0005)
         self._world.stats["drained_ms"] = 1e3 * (time.monotonic() - begun)
 
