@@ -19,8 +19,9 @@ from aiohttp import web
 
 from .. import _checks
 from .._json import dumps, loads
+from .._log import LOCAL
 from .._version import __version__
-from ..errors import NotFoundError, RequestRejectedError, TaskRouterError
+from ..errors import NotFoundError, RequestRejectedError, StateError, TaskRouterError
 from .clock import Clock
 from .faults import Fault, Faults
 from .server.auth import basic
@@ -273,9 +274,18 @@ class Control:
 
     def _reset(self, question: _Question) -> None:
         # The reset closes the connection of this request: its answer must be sent first.
-        timer = threading.Timer(0.05, self._router.reset)
+        timer = threading.Timer(0.05, self._reset_now)
         timer.daemon = True
         timer.start()
+
+    def _reset_now(self) -> None:
+        try:
+            self._router.reset()
+        except StateError:
+            # Stopped while the timer ran: there is nothing left to reset.
+            pass
+        except OSError as error:
+            LOCAL.error("The LocalTaskRouter has ended: after a reset it could not listen again: %s", error)
 
 
 def _clock(clock: Clock) -> dict[str, Any]:

@@ -203,9 +203,13 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         Raises:
             StateError: called on the service's own thread, or in a child process; the service keeps running.
         """
-        self._host.stop()
-        # Only after the host has agreed: a stop on the service's own thread is refused, and the router stays usable.
-        self._stopped = True
+        host = None
+        # Again if a reset on another thread has made a new host meanwhile; a later one sees that the router is stopped.
+        while host is not self._host:
+            host = self._host
+            host.stop()
+            # Only after the host has agreed: on the service's own thread a stop is refused, and the router usable.
+            self._stopped = True
         # The forks that the console made would otherwise outlive the router whose console shows them.
         if self._console is not None:
             self._console.close()
@@ -231,6 +235,9 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         self._opened = self._workspace_sid = None
         self._host = self._make_host(port)
         self._host.start(self._make_service)
+        if self._stopped:
+            # By another thread, which may have seen the earlier host only.
+            self._host.stop()
 
     def __enter__(self) -> LocalTaskRouter:
         return self.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.tools.wait import eventually
 from twilio_taskrouter_worker import StateError, Worker
 from twilio_taskrouter_worker._version import __version__
 from twilio_taskrouter_worker.local import LocalTaskRouter
+from twilio_taskrouter_worker.local.server.hosting import Host
 
 
 class Control:
@@ -166,6 +168,33 @@ def test_reset(tmp_path: Path, kept: bool) -> None:
         eventually(anew, 15)
         assert (router.workspace_sid, router.workers()) == (home, [])
         assert control("GET", "info")["workers"] == 0
+
+
+def test_a_stop_after_a_reset_was_requested() -> None:
+    """A router that is stopped stays so, however far the reset is by then; no thread ends with an exception."""
+    with LocalTaskRouter() as router:
+        url = router.url
+        assert Control(router)("POST", "reset") is None
+    eventually(lambda: not any(isinstance(each, threading.Timer) for each in threading.enumerate()), 15)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{url}/health", timeout=10)
+
+
+def test_a_stop_in_the_middle_of_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new host that the reset has begun to make is stopped, too."""
+    router = LocalTaskRouter().start()
+    url, make = router.url, router._make_host
+
+    def make_late(port: int) -> Host:
+        router.stop()
+        return make(port)
+
+    monkeypatch.setattr(router, "_make_host", make_late)
+    router.reset()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{url}/health", timeout=10)
+    with pytest.raises(StateError):
+        router.add_worker("Alice")
 
 
 def test_what_is_not_there(control: Control) -> None:
