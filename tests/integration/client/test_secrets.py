@@ -85,12 +85,17 @@ class Everything(logging.Handler):
     def add_world(self) -> None:
         """The names of all threads, and the repr of every object of ours, but for the attributes themselves."""
         self.add("thread name", *(thread.name for thread in threading.enumerate()))
+        ours: dict[type, bool] = {}
         for each in gc.get_objects():
             kind = type(each)
-            module = str(getattr(kind, "__module__", ""))
-            if issubclass(kind, (FrozenDict, FrozenList)):
-                continue
-            if module.startswith("twilio_taskrouter_worker") and ".local" not in module:
+            if kind not in ours:
+                module = str(getattr(kind, "__module__", ""))
+                ours[kind] = (
+                    module.startswith("twilio_taskrouter_worker")
+                    and ".local" not in module
+                    and not issubclass(kind, (FrozenDict, FrozenList))
+                )
+            if ours[kind]:
                 self.add(f"repr of {kind.__name__}", repr(each))
 
     def shown(self) -> list[tuple[str, str]]:
