@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.console            (some two minutes)
     python -m tests.benchmarks.console --seconds 10 --workers 50 --tasks 500
+    python -m tests.benchmarks.console --minutes 60      (memory only, once a minute)
 
 The service has 500 workers and 5,000 tasks, and 200 changes a second, each of which is one event or more. For each view
 Chromium's trace is taken. The script time of a frame is the sum of the outermost script of the page's main thread
@@ -166,18 +167,34 @@ def measure(browser: Any, console: ConsolePage, view: str, waiting: str, seconds
     )
 
 
+def watch(console: ConsolePage, waiting: str, minutes: float) -> None:
+    """Go through all views again and again, and print once a minute what the page takes."""
+    session = console.page.context.new_cdp_session(console.page)
+    begun = time.monotonic()
+    while (passed := (time.monotonic() - begun) / 60) < minutes:
+        for view in VIEWS:
+            show(console, view, waiting)
+            console.page.wait_for_timeout(60_000 / len(VIEWS))
+        heap, nodes = memory(session)
+        print(f"{passed + 1:5.1f} min  heap {heap:.1f} MB, nodes {nodes}", flush=True)
+
+
 def main() -> None:
-    """Measure each view."""
+    """Measure each view, or the memory over a long time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--workers", type=int, default=500)
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--rate", type=float, default=200)
+    parser.add_argument("--minutes", type=float, help="watch the page's memory for this long instead")
     options = parser.parse_args()
     with launched() as browser, LocalTaskRouter() as router, console_page(browser, router) as console:
         waiting = plant(router, options.workers, options.tasks)
         console.open()
         with changes(router, options.rate, options.workers):
+            if options.minutes is not None:
+                watch(console, waiting, options.minutes)
+                return
             for view in VIEWS:
                 measure(browser, console, view, waiting, options.seconds)
 
