@@ -42,10 +42,13 @@ class ConsoleFacade:
     def workspace_sid(self) -> str | None:
         """Return the workspace that is shown first; None: there is none."""
         try:
-            return self._router.workspace_sid
-        # Every workspace may have been deleted; the console still opens.
+            sid = self._router.workspace_sid
+            there = self._router._ask(lambda engine: [workspace.sid for workspace in engine.workspaces()])
+        # There may be none yet; the console still opens.
         except StateError:
             return None
+        # The router keeps the sid of its workspace after that was deleted; the console shows another one.
+        return sid if sid in there else next(iter(there), None)
 
     def faults(self) -> list[dict[str, Any]]:
         """Return the active faults, as rows."""
