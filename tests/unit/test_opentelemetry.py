@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -92,3 +95,22 @@ def test_a_callback_that_failed(observer: opentelemetry.OpenTelemetryObserver, s
     (span,) = spans.get_finished_spans()
     assert (span.name, span.status.status_code) == ("callback serve", StatusCode.ERROR)
     assert span.status.description == "ValueError"
+
+
+def test_an_announcement_without_all_sids(
+    observer: opentelemetry.OpenTelemetryObserver, spans: InMemorySpanExporter
+) -> None:
+    """A reservation that is announced twice has one span; one without a task has none."""
+    observer.event_dispatched(happened("reservation_created", 1))
+    observer.event_dispatched(happened("reservation_created", 1))
+    alone = {"event": "reservation_created", "on": "Worker", "worker_sid": "WK1", "waited": 0.0}
+    observer.event_dispatched(EventRecord(task_sid=None, reservation_sid="WR2", **alone))
+    observer.close()
+    assert outcomes(spans) == ["open"]
+
+
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of an import without OpenTelemetry has the command that installs it."""
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    with pytest.raises(ImportError, match=r'pip install "twilio_taskrouter_worker\[opentelemetry\]"'):
+        runpy.run_path(opentelemetry.__file__, run_name="twilio_taskrouter_worker.opentelemetry")
