@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
+import attrs
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -103,8 +104,7 @@ def test_an_announcement_without_all_sids(
     """A reservation that is announced twice has one span; one without a task has none."""
     observer.event_dispatched(happened("reservation_created", 1))
     observer.event_dispatched(happened("reservation_created", 1))
-    alone = {"event": "reservation_created", "on": "Worker", "worker_sid": "WK1", "waited": 0.0}
-    observer.event_dispatched(EventRecord(task_sid=None, reservation_sid="WR2", **alone))
+    observer.event_dispatched(attrs.evolve(happened("reservation_created", 2), task_sid=None))
     observer.close()
     assert outcomes(spans) == ["open"]
 

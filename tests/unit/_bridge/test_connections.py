@@ -6,6 +6,7 @@ import gzip
 import http.client
 import socket
 import threading
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -193,3 +194,20 @@ def test_a_cut_before_sending() -> None:
     connection.close()
     assert theirs.recv(10) == b""
     theirs.close()
+
+
+def test_a_cut_while_the_name_is_looked_up() -> None:
+    """The look-up is canceled, and a socket that is closed already is no failure."""
+    ours, theirs = socket.socketpair()
+    connection: Any = Connection("localhost")
+    connection.looking_up, connection.sock = Future(), ours
+    ours.close()
+    connections.cut(connection)
+    assert connection.looking_up.cancelled()
+    theirs.close()
+
+
+@pytest.mark.parametrize("line", [b"no colon", b"X-\xe9: 1", b"X Y: 1", b"X: 1\rY: 2"])
+def test_odd_headers_are_left_to_the_general_parser(line: bytes) -> None:
+    """The direct path reads only what every parser would read in the same way."""
+    assert connections._parse_head(b"HTTP/1.1 200 OK\r\n" + line) is None

@@ -254,3 +254,20 @@ def test_reading_nothing_does_not_wait() -> None:
         attempt = dialing(listener.getsockname()[1])
         assert attempt.connect(Deadline.after(5.0)).recv(0) == b""
         attempt.close()
+
+
+def test_a_name_that_is_not_looked_up_in_time() -> None:
+    """A resolver that does not answer is a matter of time, with its reason."""
+    attempt = Dialing("ws://slow.invalid/", Settings({}, "", None), lambda host, port: Future())
+    with pytest.raises(TimeoutError, match="the host name was not resolved in time"):
+        attempt.connect(Deadline.after(0.05))
+
+
+def test_hang_up_after_the_end() -> None:
+    """The socket may have been closed by then; nothing is raised, and the attempt stays given up."""
+    with listening() as alive:
+        attempt = dialing(alive.getsockname()[1])
+        attempt.connect(Deadline.after(10.0)).close()
+        attempt.hang_up()
+        with pytest.raises(GivenUp):
+            attempt.connect(Deadline.after(10.0))

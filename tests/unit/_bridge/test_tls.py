@@ -6,6 +6,8 @@ import os
 import shutil
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import certifi
 import pytest
@@ -73,3 +75,17 @@ def test_a_file_without_certificates_is_named(environment: pytest.MonkeyPatch, t
     environment.setenv("SSL_CERT_FILE", str(empty))
     with pytest.raises(tls.CaError, match=r"empty\.pem' \(from SSL_CERT_FILE\) .*holds no certificate"):
         tls.context(tls.ca_path())
+
+
+def test_the_number_of_sessions_is_bounded() -> None:
+    """The session kept longest gives way; those that cannot be resumed are not kept."""
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.remember(trusting, "none.example", 443, None)
+    tls.remember(trusting, "none.example", 443, SimpleNamespace(has_ticket=False))  # type: ignore[arg-type]
+    assert tls.resumable(trusting, "none.example", 443) is None
+    session: Any = SimpleNamespace(has_ticket=True)
+    for port in range(tls._KEPT + 1):
+        tls.remember(trusting, "peer.example", port, session)
+    assert tls.resumable(trusting, "peer.example", 0) is None
+    assert tls.resumable(trusting, "peer.example", tls._KEPT) is session
+    assert len(tls._sessions.pop(trusting)) == tls._KEPT
