@@ -95,6 +95,7 @@ def test_an_error_in_a_target(browser: Browser) -> None:
         ('{"a": 1}', 0),
         ('{"task_routing": 5}', 17),
         ("nonsense", 0),
+        pytest.param("[" * 50_000, 0, id="too deep"),
     ],
 )
 def test_an_error_in_the_json(browser: Browser, text: str, place: int) -> None:

@@ -1,0 +1,42 @@
+"""Options of ``taskrouter local`` that exclude each other, and signals that come early."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from click.testing import CliRunner
+
+from twilio_taskrouter_worker.cli import local
+
+
+def test_nothing_is_there_to_be_opened() -> None:
+    """The link of a console that is left out cannot be opened: wrong usage, before anything starts."""
+    result = CliRunner().invoke(local.local, ["--open", "--no-console"])
+    assert result.exit_code == 2 and "--no-console leaves out" in result.output
+
+
+def test_signals_during_the_start() -> None:
+    """The first one ends the start at once, a second one does not disturb the clean-up."""
+    stop = local._Stop()
+    with pytest.raises(KeyboardInterrupt), stop.raising():
+        stop.request(signal.SIGINT, None)
+    stop.request(signal.SIGTERM, None)
+    assert stop.is_set()
+
+
+def test_a_signal_before_the_start() -> None:
+    """The start does not begin."""
+    stop = local._Stop()
+    stop.request(signal.SIGTERM, None)
+    with pytest.raises(KeyboardInterrupt), stop.raising():
+        pytest.fail("it began")
+
+
+def test_no_browser(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The link is on the screen, and this says so."""
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda link: bool(opened.append(link)))
+    local._open({"console_url": "http://127.0.0.1:1/console"})
+    assert opened == ["http://127.0.0.1:1/console"]
+    assert "open the link of the console yourself" in capsys.readouterr().err
