@@ -234,6 +234,20 @@ def test_an_executor(driver: DispatcherDriver) -> None:
     assert names[0].startswith("unit-executor")
 
 
+def test_an_executor_that_comes_to_it_after_a_stop(driver: DispatcherDriver) -> None:
+    """A callback for a new reservation that still waited for its thread when the stop began is declined, not run."""
+    gate = threading.Event()
+    called: list[Any] = []
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(gate.wait, SOON)
+        driver.worker.on("reservation_created", called.append, executor=executor)
+        reservation = driver.reserve()
+        driver.dispatcher.declining = True
+        gate.set()
+        eventually(lambda: driver.dispatcher.declined == [reservation])
+    assert called == []
+
+
 def test_an_executor_whose_job_fails(driver: DispatcherDriver, caplog: pytest.LogCaptureFixture) -> None:
     """What a listener raises on an executor is reported, on the dispatch thread, like any other."""
     threads: list[threading.Thread] = []

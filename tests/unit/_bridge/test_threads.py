@@ -388,6 +388,15 @@ def test_timers_survive_a_shortage(monkeypatch: pytest.MonkeyPatch) -> None:
     eventually(lambda: each._thread is None)
 
 
+def test_two_threads_find_no_timers_thread() -> None:
+    """The later one uses the thread that the earlier one has started meanwhile."""
+    each = Timers("unit-timers", 60.0)
+    each.at(time.monotonic() + 60.0, lambda: None).cancel()
+    thread = each._thread
+    assert thread is not None and each._start_thread() and each._thread is thread
+    each.drain(SOON)
+
+
 def test_cancelled_timers_do_not_pile_up() -> None:
     """Twenty thousand deadlines that were met leave a heap of some hundred entries."""
     each = Timers("unit-timers", 60.0)
