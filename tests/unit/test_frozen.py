@@ -91,3 +91,9 @@ def test_copies_are_plain(attributes: FrozenDict, copied: Any) -> None:
     mine["skills"][1]["level"].append(3)
     assert attributes == VALUE
     assert type(copied(attributes["skills"])) is list
+
+
+def test_lists_within_lists() -> None:
+    """They are read-only too, with all that is in them."""
+    rows = frozen({"rows": [[{"a": 1}], 2]})["rows"]
+    assert [type(rows), type(rows[0]), type(rows[0][0])] == [FrozenList, FrozenList, FrozenDict]

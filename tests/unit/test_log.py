@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import twilio_taskrouter_worker
-from twilio_taskrouter_worker._log import NAMES, Repeats, about, name_of, own_frames, where
+from twilio_taskrouter_worker._log import NAMES, Repeats, about, name_of, own_frames, where, write
 
 WORKER_SIDS = ["WK" + digit * 32 for digit in "abc"]
 
@@ -107,3 +107,13 @@ def test_every_record_has_all_fields() -> None:
         "reservation_sid": "WR1",
         "event": "accepted",
     }
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_filter_that_raises(shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It costs the line and not the thread; its traceback is shown as logging shows those of handlers."""
+    monkeypatch.setattr(logging, "raiseExceptions", shown)
+    logger = logging.getLogger("of-the-application")
+    monkeypatch.setattr(logger, "filters", [lambda record: 1 / 0])
+    write(logger, logging.ERROR, "a line", extra=about())
+    assert ("ZeroDivisionError" in capsys.readouterr().err) is shown

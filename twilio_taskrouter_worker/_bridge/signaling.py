@@ -152,9 +152,10 @@ class Socket:
         code, reason = _close_frame(closing)
         return Closed(code, hide(self._token, reason))
 
-    def _send(self, opcode: int, body: bytes) -> None:
+    def _send(self, opcode: int, body: bytes) -> Stream:
         assert self._stream is not None
         self._stream.send_all(websocket.ABNF.create_frame(body, opcode).format())
+        return self._stream
 
     def say_goodbye(self) -> None:
         """Send a close frame without a status; the reader ends when the peer answers or closes.
@@ -164,9 +165,7 @@ class Socket:
         self._said_goodbye = True
         try:
             # As the JS SDK does.
-            self._send(CLOSE, b"")
-            if self._stream is not None:
-                self._stream.end_writing()
+            self._send(CLOSE, b"").end_writing()
         except OSError:
             pass
 

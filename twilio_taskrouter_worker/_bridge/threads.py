@@ -89,7 +89,7 @@ def leave(job: Job) -> None:
 
 def run_left() -> None:
     """Run the jobs that finalizers have left."""
-    while _left:
+    while True:
         try:
             job = _left.popleft()
         except IndexError:
@@ -387,8 +387,8 @@ class Timers:
         if _start(thread):
             return True
         with self._condition:
-            if self._thread is thread:
-                self._thread = None
+            # Still this one: only a thread that runs takes itself out.
+            self._thread = None
         return False
 
     def _sweep(self) -> None:

@@ -42,6 +42,17 @@ def test_a_bench_serves_and_leaves_nothing() -> None:
     assert not worker.connected
 
 
+def test_the_report_of_a_bench() -> None:
+    """It has the events that name a task or worker, and why the open task waits."""
+    with TestBench() as bench:
+        bench.router.add_worker("Bob", activity="Offline")
+        task = bench.router.create_task()
+        lines = bench.report().splitlines()
+    assert any("task.created" in line and task in line for line in lines)
+    assert any("worker.created" in line and "Bob" in line for line in lines)
+    assert any(task in line for line in lines[lines.index("Events:") + 1 :] if not line.startswith("  "))
+
+
 def test_an_error_in_a_callback_is_raised_at_the_end() -> None:
     """An assertion that failed in a callback is not lost, and has its own traceback."""
     with pytest.raises(AssertionError, match="wrong language") as raised, TestBench() as bench:

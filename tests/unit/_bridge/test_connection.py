@@ -2,11 +2,66 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit._bridge.driver import event_frame
-from twilio_taskrouter_worker._bridge.connection import _readable
+from twilio_taskrouter_worker import Worker
+from twilio_taskrouter_worker._bridge.actions import SayGoodbye, TakeOver
+from twilio_taskrouter_worker._bridge.connection import Connection, _readable
+from twilio_taskrouter_worker._bridge.messages import Init
+from twilio_taskrouter_worker._bridge.reload import Snapshot
 
 
 def test_frames_that_came_while_the_lists_were_read() -> None:
     """Heartbeats and frames that are no messages are left out; the others keep their order."""
     messages = _readable((event_frame(1), "\n", "{", b"\xff", event_frame(2).encode()))
     assert [message.payload for message in messages] == [{"number": 1}, {"number": 2}]
+
+
+@pytest.fixture
+def connection() -> Connection:
+    """A connection whose threads do not run: what it puts into its queue stays there."""
+    return Worker("token")._new_connection(None)
+
+
+def queued(connection: Connection) -> int:
+    """Steps that wait for the dispatch thread."""
+    return connection.dispatcher.backlog
+
+
+def test_a_second_stop(connection: Connection) -> None:
+    """It adds nothing to the first, and threads that never ran are not waited for."""
+    connection.stop()
+    steps = queued(connection)
+    connection.stop()
+    assert queued(connection) == steps > 0
+    assert connection.given_up and connection.join(0.0)
+
+
+def test_a_renewal_that_fails_after_the_end(connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    """The provider's failure is logged, and no listener hears of it any more."""
+    connection.stop()
+    steps = queued(connection)
+    connection.renewal_failed(KeyError("shift"), "token")
+    assert queued(connection) == steps
+    assert "KeyError" in caplog.text
+
+
+def test_open_reservations_are_not_announced_before_ready(connection: Connection) -> None:
+    """Their listeners wait for the first ``ready``."""
+    connection.announce_existing()
+    assert queued(connection) == 0
+
+
+def test_lists_of_a_connection_that_was_lost(connection: Connection) -> None:
+    """They come too late: not even the worker's sid is learned from them."""
+    connection._take_over(TakeOver(7, Init("WK1", "AC1", "WS1", None), Snapshot({}, [], [], [])))
+    assert not connection._state.worker_sid
+    assert not connection.is_ready
+
+
+def test_a_goodbye_without_a_websocket(connection: Connection) -> None:
+    """There is nobody to say it to."""
+    with connection._lock:
+        connection._do(SayGoodbye())
+    assert not connection._later

@@ -32,6 +32,7 @@ from twilio_taskrouter_worker.errors import (
     GatewayDisconnectedError,
     InitializationError,
     InvalidMessageError,
+    RequestRejectedError,
     TokenError,
     TokenExpiredError,
 )
@@ -1097,3 +1098,21 @@ def test_connect_timeout_says_how_far_it_came(where: Callable[[], Driver], says:
         assert part in error.message
     assert error.__cause__ is driver.session.last_error
     assert ("Last failure" in error.message) == (driver.session.last_error is not None)
+
+
+def test_the_activity_of_a_connection_that_was_lost() -> None:
+    """Its failure is not reported: the next connection tries again."""
+    driver = Driver(connect_activity_sid="WA1")
+    driver.start()
+    driver.greet()
+    assert driver.session.activity_failed(99, RequestRejectedError("no", status=400), True, driver.now) == []
+
+
+def test_an_activity_that_fails_while_the_lists_are_read_again() -> None:
+    """The failure is reported, and the lists that are still to come are waited for."""
+    driver = Driver(connect_activity_sid="WA1")
+    driver.start()
+    driver.greet()
+    error = RequestRejectedError("no", status=400)
+    actions = driver.session.activity_failed(driver.session.generation, error, True, driver.now)
+    assert actions == [Notify("error", (error,))]
