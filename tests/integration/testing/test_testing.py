@@ -210,6 +210,7 @@ def test_a_task_alone() -> None:
     task.transfer("WQ1", mode="COLD").result()
     assert task.transfers.outgoing is not None
     assert (task.transfers.outgoing.to, task.transfers.outgoing.mode) == ("WQ1", "COLD")
+    assert task.fetch_latest_version().result() is task
     with pytest.raises(TypeError, match="make_reservation"), TestBench() as bench:
         worker = bench.worker()
         bench.router.create_task()

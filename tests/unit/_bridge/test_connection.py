@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit._bridge.driver import event_frame
+from tests.tools.wait import no_leftover_threads
+from tests.unit._bridge.driver import event_frame, init_frame
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker._bridge.actions import SayGoodbye, TakeOver
 from twilio_taskrouter_worker._bridge.connection import Connection, _readable
 from twilio_taskrouter_worker._bridge.messages import Init
 from twilio_taskrouter_worker._bridge.reload import Snapshot
+from twilio_taskrouter_worker._bridge.threads import TIMERS
 
 
 def test_frames_that_came_while_the_lists_were_read() -> None:
@@ -65,3 +67,19 @@ def test_a_goodbye_without_a_websocket(connection: Connection) -> None:
     with connection._lock:
         connection._do(SayGoodbye())
     assert not connection._later
+
+
+def test_lists_that_cannot_be_taken_over(connection: Connection) -> None:
+    """The error is reported, and the lists are asked for again after a pause."""
+    with no_leftover_threads():
+        session = connection._session
+        session.start("token", None, 0.0)
+        session.opened(0.0)
+        session.frames((init_frame(),), 0.0)
+        steps = queued(connection)
+        action = TakeOver(session.generation, Init("WK1", "AC1", "WS1", None), Snapshot({"sid": 1}, [], [], []))
+        connection._take_over(action)
+        assert queued(connection) == steps + 1
+        assert not connection.is_ready and not connection.given_up
+        connection.stop()
+        TIMERS.drain(5.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections import deque
@@ -19,6 +21,9 @@ from twilio_taskrouter_worker._bridge import inbox as inbox_module
 from twilio_taskrouter_worker._bridge import routes, threads
 from twilio_taskrouter_worker._bridge.actions import LookUp, SetActivity
 from twilio_taskrouter_worker._bridge.calls import Calls, _Call
+from twilio_taskrouter_worker._bridge.connections import Connection, cut
+from twilio_taskrouter_worker._bridge.deadline import Deadline
+from twilio_taskrouter_worker._bridge.forking import _Stale
 from twilio_taskrouter_worker._bridge.http import Exchange, NotSent
 from twilio_taskrouter_worker._bridge.inbox import Inbox
 from twilio_taskrouter_worker._bridge.loading import list_pages
@@ -27,6 +32,7 @@ from twilio_taskrouter_worker._bridge.reload import Snapshot
 from twilio_taskrouter_worker._bridge.reloading import ReloadRequests
 from twilio_taskrouter_worker._bridge.request import Request, as_it_is
 from twilio_taskrouter_worker._bridge.settings import Settings
+from twilio_taskrouter_worker._bridge.stream import Stream
 from twilio_taskrouter_worker._bridge.threads import TIMERS, Pool, Timer, Timers
 
 SOON = 5.0
@@ -132,6 +138,14 @@ def test_a_declined_reservation_that_is_open_no_more() -> None:
     assert list(client.state.reservations.values()) == [open_one]
 
 
+def test_a_directory_of_another_process() -> None:
+    """A notebook that was forked shows whose it is, instead of a traceback."""
+    directory: Any = Client(Service()).worker.activities
+    directory._entries = _Stale(os.getppid())
+    assert directory._repr_html_() is None
+    assert repr(directory).endswith(" of another process>")
+
+
 # -- calls -------------------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +168,24 @@ def test_an_abort_before_there_is_a_connection() -> None:
     """The request is not sent any more."""
     exchange = Exchange("http://bridge.example", Settings({}, "", None), time.monotonic() + 20.0)
     assert not exchange.abort()
+
+
+# -- sockets -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_socket_that_was_closed_meanwhile() -> None:
+    """Nothing is unread in it, and cutting it off does no harm."""
+    ours, theirs = socket.socketpair()
+    stream = Stream(ours, Deadline.after(SOON))
+    assert stream.fileno() == ours.fileno()
+    theirs.sendall(b"x")
+    assert stream.has_unread()
+    theirs.close()
+    ours.close()
+    assert not stream.has_unread()
+    connection = Connection("localhost")
+    connection.sock = ours
+    cut(connection)
 
 
 # -- lists and look-ups ------------------------------------------------------------------------------------------------
