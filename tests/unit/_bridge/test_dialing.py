@@ -184,6 +184,29 @@ def test_tls_both_ways_and_a_session_resumed(tmp_path: Path) -> None:
     assert resumed == [False, True]
 
 
+def test_a_proxy_that_speaks_tls(tmp_path: Path) -> None:
+    """The way to the proxy is encrypted, and its certificate checked; what follows its answer is the peer's."""
+    certificates = make_certificates(tmp_path)
+    asked = []
+
+    def act(peer: ssl.SSLSocket) -> None:
+        request = b""
+        while not request.endswith(b"\r\n\r\n"):
+            request += peer.recv(4096)
+        asked.append(request.split(b"\r\n")[0])
+        peer.sendall(b"HTTP/1.1 200 OK\r\n\r\nhello")
+
+    with listening() as listener:
+        port = listener.getsockname()[1]
+        peer = tls_peer(listener, certificates.server_context(), act)
+        attempt = dialing(port, proxies={"http": f"https://localhost:{port}"}, ca=str(certificates.ca_file))
+        stream = attempt.connect(Deadline.after(10.0))
+        assert receive_all(stream) == b"hello"
+        attempt.close()
+        peer.join(5)
+    assert asked == [b"CONNECT bridge.invalid:80 HTTP/1.1"]
+
+
 def receive_all(stream: Stream) -> bytes:
     pieces = []
     while piece := stream.receive():
