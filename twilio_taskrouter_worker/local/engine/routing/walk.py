@@ -252,10 +252,10 @@ def expire_step(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     Args:
         kernel: the engine's shared state; changed in place.
         ws: the workspace of the task.
-        task: must be pending in a step.
+        task: must be pending in a step that has a timeout.
 
     Raises:
-        AssertionError: the task is in no step.
+        AssertionError: the task is in no such step.
     """
     assert task.step is not None and task.queue is not None
     kernel.emit(QueueStepEvent, "task-queue.timeout", ws, task=task.record, queue=task.queue.record)
@@ -264,9 +264,9 @@ def expire_step(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     following = task.step.index + 1
     if following < len(filter.targets):
         _enter(kernel, ws, task, filter, following)
-    elif task.filter_index is None:
-        _leave(kernel, ws, task, skipped=False)
     else:
+        # Not the default filter, whose only target has no timeout.
+        assert task.filter_index is not None
         task.walked += filter.time_until(task.step.index)
         _next_filter(kernel, ws, task, task.filter_index + 1, default_counts=False, skipped=False)
 

@@ -193,3 +193,26 @@ def test_a_task_for_one_worker_is_not_in_line_with_those_of_its_queue(driver: En
     own = driver.task(routing_target=ann, task_queue_sid=queue, ignore_capacity=False)
     others = [driver.task(routing_target=queue) for _ in range(2)]
     assert [explained(driver, task).ahead for task in (own, *others)] == [0, 1, 0]
+
+
+def test_ignored_characters_in_the_expression_of_a_queue(driver: EngineDriver) -> None:
+    """They are a warning when the queue is made, and of each task in it."""
+    queue = driver.do("CreateTaskQueue", friendly_name="Odd", target_workers="level = = 1").sid
+    found = explained(driver, driver.task(routing_target=queue))
+    assert [warning.partition(":")[0] for warning in found.warnings] == ["TargetWorkers of 'Odd'"]
+
+
+def test_a_target_that_no_member_of_its_queue_suits(driver: EngineDriver) -> None:
+    """The members of the queue are counted, and of them those whom the expression allows."""
+    driver.worker("Ann", languages=["es"], level=2)
+    task = spanish(driver, level=5)
+    target = explained(driver, task).filters[0].targets[0]
+    assert (target.members, target.suited) == (1, 0)
+
+
+def test_a_task_for_one_worker_has_no_workflow(driver: EngineDriver) -> None:
+    """Neither a step nor filters are shown."""
+    task = driver.task(routing_target=driver.worker("Ann", "Offline"))
+    found = explained(driver, task)
+    assert found.filters == () and driver.engine.step(driver.ws, task) is None
+    assert str(found).splitlines()[1] == "Queues"

@@ -386,3 +386,18 @@ def test_expressions_outside_of_workflows_have_a_limit(driver: EngineDriver) -> 
     """One expression cannot keep the service busy for long."""
     refusal = driver.refused("CreateTaskQueue", friendly_name="Long", target_workers=" OR ".join(["a == 1"] * 1000))
     assert "at most 8192 characters" in refusal.message and len(refusal.message) < 250
+
+
+def test_a_target_that_changes_with_time_while_the_task_is_offered(driver: EngineDriver) -> None:
+    """The offer stands; the expression counts again when the task comes back."""
+    driver.do("CreateActivity", friendly_name="Ready", available=True)
+    # It is 13:46:40.
+    target = {"queue": q(driver, 1), "expression": "taskrouter.currentMin < 47"}
+    workflow = driver.workflow({"expression": "1==1", "targets": [target]})
+    ann = driver.worker("Ann", "Ready", level=1)
+    task = driver.task(workflow_sid=workflow)
+    (reservation,) = driver.pending(ann)
+    driver.advance(30)
+    assert driver.pending(ann) == [reservation]
+    driver.to(reservation, "rejected")
+    assert (driver.status(task), driver.pending(ann)) == ("pending", [])
