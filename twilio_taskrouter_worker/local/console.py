@@ -10,6 +10,7 @@ from .._version import __version__
 from ..errors import StateError
 from .control import fault_row
 from .journal import Journal
+from .moments import oldest_workspace
 from .server.console.facade import Past
 
 if TYPE_CHECKING:
@@ -42,13 +43,14 @@ class ConsoleFacade:
     def workspace_sid(self) -> str | None:
         """Return the workspace that is shown first; None: there is none."""
         try:
-            sid = self._router.workspace_sid
-            there = self._router._ask(lambda engine: [workspace.sid for workspace in engine.workspaces()])
-        # There may be none yet; the console still opens.
+            # Read directly, on the thread that owns it: an operation of the router would commit, and fail for good once
+            # a commit has failed.
+            engine = self._router._running().engine
         except StateError:
             return None
         # The router keeps the sid of its workspace after that was deleted; the console shows another one.
-        return sid if sid in there else next(iter(there), None)
+        sid = self._router._workspace_sid
+        return sid if sid in {workspace.sid for workspace in engine.workspaces()} else oldest_workspace(engine)
 
     def faults(self) -> list[dict[str, Any]]:
         """Return the active faults, as rows."""
@@ -61,15 +63,7 @@ class ConsoleFacade:
 
     def info(self) -> dict[str, Any]:
         """Return the facts about the router."""
-        router = self._router
-        return {
-            "url": router.url,
-            "account_sid": router.account_sid,
-            "workspace_sid": self.workspace_sid(),
-            "version": __version__,
-            "read_only": self.read_only,
-            "fork_of": router._fork_of,
-        }
+        return {**self._facts(), "workspace_sid": self.workspace_sid()}
 
     def history(self) -> dict[str, Any] | None:
         """Return the range of moments; None: there is none yet."""
@@ -93,7 +87,7 @@ class ConsoleFacade:
         except StateError:
             workspace_sid = None
         named = [{"sid": each.sid, "friendly_name": each.friendly_name} for each in view.engine.workspaces()]
-        info = {**self.info(), "workspace_sid": workspace_sid, "read_only": True, "workspaces": named}
+        info = {**self._facts(), "workspace_sid": workspace_sid, "read_only": True, "workspaces": named}
         time = view.time.timestamp()
         return Past(engine=view.engine, number=view.number, time=time, workspace_sid=workspace_sid, info=info)
 
@@ -161,6 +155,16 @@ class ConsoleFacade:
             self._forks.clear()
         for fork, _ in forks:
             fork.stop()
+
+    def _facts(self) -> dict[str, Any]:
+        router = self._router
+        return {
+            "url": router.url,
+            "account_sid": router.account_sid,
+            "version": __version__,
+            "read_only": self.read_only,
+            "fork_of": router._fork_of,
+        }
 
 
 def _range(journal: Journal) -> dict[str, Any] | None:

@@ -214,6 +214,10 @@ class Live:
             conversation.changed()
 
     def _scan_status(self) -> None:
+        self._status_handle = None
+        # After a failed commit nothing is delivered any more, and the journal cannot be asked for its moments.
+        if self._service.committer.failure is not None:
+            return
         self._status_handle = self._service.loop.call_later(STATUS_SECONDS, self._scan_status)
         for board in list(self._boards.values()):
             fields = list(self._status.changes(board.workspace_sid))
