@@ -89,3 +89,17 @@ def test_a_service_that_cannot_start_shows_its_log(record: Path) -> None:
     with pytest.raises(ClickException, match="No such option"):
         background.detach(int(PORT), ["--no-such-option"])
     assert not record.exists()
+
+
+def test_a_system_without_proc(process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, as on macOS, a service is known by its number alone."""
+
+    def missing(path: Path) -> bytes:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_bytes", missing)
+    monkeypatch.setattr(os.path, "isdir", lambda path: False)
+    assert background._is_ours(process.pid)
+    process.kill()
+    process.wait()
+    assert not background._is_ours(process.pid)

@@ -40,3 +40,19 @@ def test_no_browser(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     local._open({"console_url": "http://127.0.0.1:1/console"})
     assert opened == ["http://127.0.0.1:1/console"]
     assert "open the link of the console yourself" in capsys.readouterr().err
+
+
+def test_a_service_in_the_background_opens_its_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser is opened by the command that starts it, not by the service."""
+    given: list[object] = []
+
+    def detach(port: int, arguments: list[str]) -> dict[str, str]:
+        given.append(arguments)
+        return {"url": "http://127.0.0.1:1", "console_url": "http://127.0.0.1:1/console", "log": "x.log"}
+
+    monkeypatch.setattr("twilio_taskrouter_worker.cli.background.detach", detach)
+    monkeypatch.setattr("webbrowser.open", lambda link: given.append(link) or True)
+    monkeypatch.setattr("sys.argv", ["taskrouter", "local", "--detach", "--open", "--seed", "5"])
+    result = CliRunner().invoke(local.local, ["--detach", "--open"])
+    assert result.output == "Local TaskRouter is ready at http://127.0.0.1:1, log in x.log\n"
+    assert given == [["--seed", "5"], "http://127.0.0.1:1/console"]

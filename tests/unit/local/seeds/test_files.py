@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from twilio_taskrouter_worker.errors import SeedError
-from twilio_taskrouter_worker.local.seeds import read, write
+from twilio_taskrouter_worker.local.seeds import configuration, read, write
+from twilio_taskrouter_worker.local.seeds.remote import Record
 
 DOCUMENT: dict[str, Any] = {
     "format": 1,
@@ -114,3 +115,22 @@ def test_yaml_without_pyyaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         write(DOCUMENT, tmp_path / "seed.yml")
     write(DOCUMENT, tmp_path / "seed.json")
     assert json.loads((tmp_path / "seed.json").read_text(encoding="utf-8")) == DOCUMENT
+
+
+def test_half_a_character_in_yaml(tmp_path: Path) -> None:
+    """A text that has no encoding is written as an escape."""
+    file = tmp_path / "seed.yaml"
+    write({"format": 1, "workspaces": [{"friendly_name": "\ud800 Zürich"}]}, file)
+    assert "\\uD800 Z" in file.read_text(encoding="utf-8")
+
+
+def test_a_configuration_that_is_the_text_of_something_else() -> None:
+    """The place is named, and what is there."""
+    with pytest.raises(SeedError, match="workflow: must be the text of a JSON object, not of"):
+        configuration.parsed("[1]", "workflow")
+
+
+def test_records_of_a_remote_account_are_like_those_of_the_engine() -> None:
+    """A field that the service does not send is a missing attribute."""
+    record = Record({"sid": "WK1"})
+    assert record.sid == "WK1" and getattr(record, "worker_sid", None) is None

@@ -1,5 +1,7 @@
 """Compiled expressions: kept, shared, fast, and empty ones."""
 
+from __future__ import annotations
+
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -109,3 +111,11 @@ def test_shared_between_threads() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(count, range(700))) == [number % 7 for number in range(700)]
+
+
+@pytest.mark.parametrize("false", [None, *"abcd"])
+def test_each_of_many_conditions_counts(false: str | None) -> None:
+    """One that is false makes the whole false, wherever it stands."""
+    expression = compile_expression("a == 1 AND b == 1 AND c == 1 AND d == 1", TASK)
+    values = {name: 0 if name == false else 1 for name in "abcd"}
+    assert expression.matches(TaskScope(values)) is (false is None)

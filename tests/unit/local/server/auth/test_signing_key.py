@@ -57,3 +57,11 @@ def test_not_more_than_some_are_remembered(key: SigningKey, monkeypatch: pytest.
     for number in range(10):
         key.verify(key.sign(WORKSPACE, WORKER, role="worker", ttl=60 + number, identity=None))
         assert len(key._known) <= 3
+
+
+def test_an_end_in_a_text(key: SigningKey) -> None:
+    """An ``exp`` that is the text of a number is that number, as for the library that decodes tokens."""
+    token = key.sign(WORKSPACE, WORKER, role="worker", ttl=60, identity=None)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    as_text = jwt.encode({**claims, "exp": str(claims["exp"])}, "secret" * 8, "HS256", jwt.get_unverified_header(token))
+    assert key.verify(as_text).expires_at == claims["exp"]

@@ -87,3 +87,9 @@ def test_a_body_that_was_cut_off_within_a_character() -> None:
     whole = Exchange(at=0.0, kind="rest", method="POST", path="/v1/x", sent=b"\xff")
     request = shown.detail(whole, NOTHING, BASE)["request"]
     assert (request["body"], request["encoding"]) == ("/w==", "base64")
+
+
+def test_a_tunnelled_request_that_was_cut_off() -> None:
+    """Without its end it cannot be made again."""
+    entry = Exchange(at=0.0, kind="bridge", method="POST", path="/api", sent=b'{"url": "Worksp', truncated=True)
+    assert entry.envelope is None and copying.as_curl(entry, NOTHING, BASE) is None

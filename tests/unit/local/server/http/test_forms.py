@@ -151,3 +151,11 @@ def test_fractions_are_cut() -> None:
     assert iso(0.999) == "1970-01-01T00:00:00Z"
     assert iso(-0.5) == "1969-12-31T23:59:59Z"
     assert iso(None) is None
+
+
+def test_a_document_that_json_does_not_have() -> None:
+    """Numbers without a JSON form are refused, and so is what is neither a text nor an object."""
+    assert forms.document({"a": 1}) == '{"a":1}'
+    for value in ({"a": float("nan")}, [1]):
+        with pytest.raises(ValueError):
+            forms.document(value)
