@@ -186,3 +186,25 @@ def test_a_frame_has_a_row_for_each_task(router: LocalTaskRouter) -> None:
         assert list(frame["outcome_b"]) == ["completed"]
         assert list(frame["wait_b"]) == [10.0]
         assert list(frame["differs"]) == [True]
+
+
+def answer(router: LocalTaskRouter, status: str) -> None:
+    """Give the pending reservations a status."""
+    for reservation in router.reservations():
+        if reservation.reservation_status == "pending":
+            router._execute(
+                commands.UpdateReservation(
+                    workspace_sid=router.workspace_sid, sid=reservation.sid, reservation_status=status
+                )
+            )
+
+
+def test_an_acceptance_before_the_fork(router: LocalTaskRouter) -> None:
+    """The wait until then counts in both; a reservation that was rejected before it does not."""
+    create(router, 1)
+    router.clock.advance(3)
+    answer(router, "rejected")
+    router.clock.advance(4)
+    answer(router, "accepted")
+    with router.fork() as fork:
+        assert courses(router, fork) == [(("A", "Alice", 7.0, "assigned"),) * 2]

@@ -19,6 +19,7 @@ from tests.integration.local.console.console_client import Browser
         ("POST", "api/workflow", b'{"configuration": 1}', 400, '"configuration": TEXT'),
         ("GET", "api/wire/999", None, 404, "does not have this entry"),
         ("DELETE", "api/forks/999", None, 404, "no such fork"),
+        ("GET", "live", None, 400, "takes a websocket handshake"),
     ],
 )
 def test_requests_that_are_refused(

@@ -21,9 +21,6 @@ class Window:
     start: float
     end: float
 
-    def __contains__(self, moment: float) -> bool:
-        return self.start <= moment <= self.end
-
 
 def window(given: Given, now: float) -> Window:
     """Return the window of StartDate, EndDate and Minutes; without any of them, the last 15 minutes.
