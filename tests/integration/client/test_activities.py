@@ -190,7 +190,8 @@ def test_a_program_whose_token_ends(
 ) -> None:
     """Without a provider, run_forever() ends when the connection is lost and cannot be made again."""
     timings(token_patience=0.1)
-    worker = Worker(router.token(alice, ttl=1), **router.connection)
+    # Long enough for a busy machine to connect.
+    worker = Worker(router.token(alice, ttl=3), **router.connection)
     worker.on("token_expired", lambda: router.faults.drop(alice))
     with no_leftover_threads(), pytest.raises(TokenExpiredError, match="cannot be made again"):
         worker.run_forever()

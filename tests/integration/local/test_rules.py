@@ -67,7 +67,7 @@ def test_sessions_that_outlive_their_tokens() -> None:
     """Without a grace there is no end: no timer waits for the token of such a session."""
     with LocalTaskRouter(rules=Rules(expired_session_grace=None)) as router:
         alice = router.add_worker("Alice")
-        with BridgeClient(router, alice, token=router.token(alice, ttl=1)).open() as client:
+        with BridgeClient(router, alice, token=router.token(alice, ttl=60)).open() as client:
             client.event()
             [session] = router._ask(lambda engine: list(service_of(router).sessions.of(alice)))
             assert session.expiry is None

@@ -167,7 +167,7 @@ def strict() -> Iterator[LocalTaskRouter]:
 def test_expired_token_ends_the_session(strict: LocalTaskRouter) -> None:
     """At its token's end, or a grace after it, a session is closed with 4002."""
     alice = strict.add_worker("Alice")
-    with BridgeClient(strict, alice, token=strict.token(alice, ttl=1)).open() as client:
+    with BridgeClient(strict, alice, token=strict.token(alice, ttl=2)).open() as client:
         client.event()
         assert client.close_frame() == (4002, "Token expired")
 
@@ -176,13 +176,13 @@ def test_a_newer_token_keeps_the_session(strict: LocalTaskRouter) -> None:
     """A request with a newer token of the same worker lets the session live as long as that one."""
     router = strict
     alice = router.add_worker("Alice")
-    with BridgeClient(router, alice, token=router.token(alice, ttl=1)).open() as client:
+    with BridgeClient(router, alice, token=router.token(alice, ttl=2)).open() as client:
         client.event()
         opened = time.time()
-        client.token = router.token(alice, ttl=3)
+        client.token = router.token(alice, ttl=4)
         client.get(client.own)
         assert client.close_frame()[0] == 4002
-        assert time.time() - opened > 1.5
+        assert time.time() - opened > 2.5
 
 
 def test_a_client_that_does_not_read_is_dropped_alone(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
