@@ -155,8 +155,9 @@ def _retry_after(text: str | None) -> float | None:
     if not text:
         return None
     # Seconds, or a date (RFC 9110, 10.2.3).
-    if text.isascii() and text.strip().isdigit():
-        return min(LONGEST_PAUSE, float(text))
+    number = text.strip()
+    if number.isascii() and number.isdigit():
+        return min(LONGEST_PAUSE, float(number))
     try:
         return min(LONGEST_PAUSE, max(0.0, parsedate_to_datetime(text).timestamp() - time.time()))
     except (TypeError, ValueError, OverflowError):
