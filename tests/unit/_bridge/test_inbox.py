@@ -110,13 +110,19 @@ def test_waiting_until_a_time() -> None:
     inbox.end_turn()
 
 
-def test_waking_up_by_oneself() -> None:
-    """A thread whose time has come runs without a turn, and is given none while it runs: its callback may block."""
-    gate = threading.Event()
+def all_turns_taken(gate: threading.Event) -> list[Reader]:
+    """Readers that have every turn, and keep it until the gate opens."""
     busy = [Reader(gate) for _ in range(TURNS)]
     for reader in busy:
         reader.inbox.put(1)
         assert reader.inside.wait(SOON)
+    return busy
+
+
+def test_waking_up_by_oneself() -> None:
+    """A thread whose time has come runs without a turn, and is given none while it runs: its callback may block."""
+    gate = threading.Event()
+    busy = all_turns_taken(gate)
     inbox: Inbox[int] = Inbox()
     for number in range(3):
         with pytest.raises(queue.Empty):
@@ -148,10 +154,7 @@ class LateWait(queue.SimpleQueue[None]):
 def test_waking_up_by_oneself_while_asked_for() -> None:
     """A request that is still in line when the time has come is withdrawn, and its item stays for the next wait."""
     gate = threading.Event()
-    busy = [Reader(gate) for _ in range(TURNS)]
-    for reader in busy:
-        reader.inbox.put(1)
-        assert reader.inside.wait(SOON)
+    busy = all_turns_taken(gate)
     inbox: Inbox[int] = Inbox()
     inbox._woken = LateWait(inbox)
     with pytest.raises(queue.Empty):
