@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.tools.shortage import refuse_threads
 from tests.tools.wait import no_leftover_threads
 from tests.unit._bridge.service import Client, Service, message
 from twilio_taskrouter_worker import ClosedError, NetworkError, TaskRouterError, Worker
@@ -18,14 +19,7 @@ from twilio_taskrouter_worker.single import ProcessLock
 
 def test_a_start_without_threads_releases_the_lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The file of ``single`` is free again for another process, and the next connect() of this one may try again."""
-    start = threading.Thread.start
-
-    def refused(thread: threading.Thread) -> None:
-        if thread.name.startswith("taskrouter-worker"):
-            raise RuntimeError("can't start new thread")
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", refused)
+    refuse_threads(monkeypatch, lambda name: name.startswith("taskrouter-worker"))
     path = tmp_path / "alice.lock"
     worker = Worker("token", single=path)
     with no_leftover_threads():

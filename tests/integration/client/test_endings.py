@@ -15,6 +15,7 @@ from tests.integration.client.ears import Ears, connected, make_token, new_worke
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Hang
 from tests.tools.seams import connection_of, listeners_of
+from tests.tools.shortage import refuse_threads
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import ClosedError, GatewayDisconnectedError, Reservation, TaskRouterError, Worker
 from twilio_taskrouter_worker._bridge import http
@@ -290,21 +291,15 @@ def test_a_start_without_a_thread_starts_nothing(
     bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch, thread: str
 ) -> None:
     """Where the system has no thread for the worker, that is said, nothing is left, and the next connect() works."""
-    begin = threading.Thread.start
-
-    def start(self: threading.Thread) -> None:
-        if self.name.endswith(thread):
-            raise RuntimeError("can't start new thread")
-        begin(self)
-
     worker = new_worker(bridge)
     with no_leftover_threads():
-        monkeypatch.setattr(threading.Thread, "start", start)
+        shortage = [thread]
+        refuse_threads(monkeypatch, lambda name: name.endswith(tuple(shortage)))
         for _ in range(2):
             with pytest.raises(TaskRouterError, match="no more threads"):
                 worker.connect(5)
         worker.disconnect()
-        monkeypatch.setattr(threading.Thread, "start", begin)
+        shortage.clear()
         with worker:
             assert worker.ready and len(bridge.connections) == 1
 

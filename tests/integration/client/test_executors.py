@@ -16,6 +16,7 @@ import pytest
 from tests.integration.client.test_existing import new_worker, set_capacity
 from tests.tools import handlers
 from tests.tools.seams import connection_of
+from tests.tools.shortage import refuse_threads
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import (
     Complete,
@@ -127,14 +128,7 @@ def test_reject_with_an_activity_that_does_not_exist(
 @pytest.fixture
 def no_thread_to_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the system refuse the threads of decisions and handlers."""
-    begin = threading.Thread.start
-
-    def start(thread: threading.Thread) -> None:
-        if thread.name.endswith("-serve"):
-            raise RuntimeError("can't start new thread")
-        begin(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", start)
+    refuse_threads(monkeypatch, lambda name: name.endswith("-serve"))
 
 
 @pytest.mark.usefixtures("no_thread_to_serve")
