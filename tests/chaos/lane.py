@@ -202,7 +202,7 @@ class Lane:
     def mend(self) -> None:
         """End all faults. Connections that hang are reset, and so are those that have lost bytes: TCP has no holes."""
         relay = self.relay
-        if self._swallowing or any(link.is_open and link.hung for link in relay.links):
+        if self._swallowing or any(link.hung for link in relay.links):
             relay.abort_all()
         self._swallowing = False
         relay.resume()
@@ -210,7 +210,6 @@ class Lane:
         relay.throttle(None)
         relay.split(None)
         relay.accept()
-        relay.forget_closed()
 
     def go_silent(self) -> None:
         """From now on nothing passes, either way, and nobody is told."""

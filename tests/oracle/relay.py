@@ -23,6 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from tests.tools.certificates import make_certificates
 
@@ -41,8 +42,6 @@ class Link:
     """One connection through the relay: the client's side, and the server's once it is connected."""
 
     def __init__(self) -> None:
-        self.is_open = True
-        """Whether the client's side is open here."""
         self.bytes_up = 0
         """Bytes passed on to the server."""
         self.bytes_down = 0
@@ -90,8 +89,12 @@ class Relay:
             self._context, self._ca_file = certificates.server_context(), certificates.ca_file
         # Guards the counters and the list of links; notified at each change.
         self._changed = threading.Condition()
+        # Only open ones, so that a run with very many connections needs no more memory than one with few.
         self._links: list[Link] = []
-        self._swallowed = 0
+        self._seen = self._swallowed = 0
+        self._ended_up = self._ended_down = 0
+        # Loop thread only: closed in good order, they may still wait for their peer. The loop has them until then.
+        self._closing: WeakSet[asyncio.WriteTransport] = WeakSet()
         # Loop thread only: the faults, and a future that ends waits when one of them changes.
         self._latency, self._jitter = 0.0, 0.0
         self._rate: float | None = None
@@ -153,10 +156,8 @@ class Relay:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for link in self.links:
-            for transport in link._transports:
-                # One that was closed in good order may still wait for its peer.
-                transport.abort()
+        for transport in list(self._closing):
+            transport.abort()
         # Transports close their sockets in the loop's next rounds; a TLS handshake that broke off takes some more.
         for _ in range(10):
             await asyncio.sleep(0)
@@ -195,8 +196,8 @@ class Relay:
             if after_bytes > 0:
                 self._cut = (after_bytes, link)
                 return
-            for each in [link] if link is not None else self._open():
-                each._end(reset=True)
+            for each in [link] if link is not None else self.links:
+                self._end(each, reset=True)
 
         self._on_loop(cut)
 
@@ -207,18 +208,6 @@ class Relay:
     def close_all(self) -> None:
         """Close (FIN) both sides of every open connection."""
         self._on_loop(lambda: self._end_all(reset=False))
-
-    def forget_closed(self) -> None:
-        """Give back the memory of connections that are over, for runs with very many; their counters stay."""
-
-        def forget() -> None:
-            for link in self.links:
-                if not link.is_open:
-                    for transport in link._transports:
-                        transport.abort()
-                    link._transports.clear()
-
-        self._on_loop(forget)
 
     def refuse(self) -> None:
         """Stop listening: new connections get ECONNREFUSED. Open ones are left alone."""
@@ -236,29 +225,31 @@ class Relay:
 
     @property
     def links(self) -> list[Link]:
-        """The connections accepted so far, in order; a copy of the list."""
+        """The open connections, those that hang included, in the order of their arrival; a copy of the list."""
         with self._changed:
             return list(self._links)
 
     @property
     def seen(self) -> int:
         """How many connections were accepted so far."""
-        return len(self.links)
+        return self._seen
 
     @property
     def open_connections(self) -> int:
         """How many connections are open, those that hang included."""
-        return sum(link.is_open for link in self.links)
+        return len(self.links)
 
     @property
     def bytes_up(self) -> int:
         """Bytes passed on to the server so far."""
-        return sum(link.bytes_up for link in self.links)
+        with self._changed:
+            return self._ended_up + sum(link.bytes_up for link in self._links)
 
     @property
     def bytes_down(self) -> int:
         """Bytes passed on to the client so far."""
-        return sum(link.bytes_down for link in self.links)
+        with self._changed:
+            return self._ended_down + sum(link.bytes_down for link in self._links)
 
     @property
     def swallowed(self) -> int:
@@ -298,9 +289,17 @@ class Relay:
 
         self._on_loop(change)
 
-    def _note(self, change: Callable[[], object]) -> None:
+    def _count_accepted(self, link: Link) -> None:
         with self._changed:
-            change()
+            self._seen += 1
+            self._links.append(link)
+            self._changed.notify_all()
+
+    def _count_ended(self, link: Link) -> None:
+        with self._changed:
+            self._links.remove(link)
+            self._ended_up += link.bytes_up
+            self._ended_down += link.bytes_down
             self._changed.notify_all()
 
     def _count_swallowed(self, size: int) -> None:
@@ -316,14 +315,15 @@ class Relay:
                 link.bytes_down += size
             self._changed.notify_all()
 
-    def _open(self) -> list[Link]:
-        return [link for link in self.links if link.is_open]
+    def _end(self, link: Link, *, reset: bool) -> None:
+        link._end(reset=reset)
+        if link.hung:
+            # No task carries it, which would count its end.
+            self._count_ended(link)
 
     def _end_all(self, *, reset: bool) -> None:
-        for link in self._open():
-            link._end(reset=reset)
-            if link.hung:
-                self._note(lambda link=link: setattr(link, "is_open", False))  # type: ignore[misc]
+        for link in self.links:
+            self._end(link, reset=reset)
 
     def _listen(self, hang: bool = False) -> None:
         self._hang = hang
@@ -342,13 +342,15 @@ class Relay:
 
     async def _accept_from(self, listener: socket.socket) -> None:
         while True:
-            accepted, _ = await self._loop.sock_accept(listener)
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            link = Link()
-            link._socket, link.hung = accepted, self._hang
-            self._note(lambda link=link: self._links.append(link))  # type: ignore[misc]
-            if not self._hang:
-                link._task = self._loop.create_task(self._serve(link))
+            self._take((await self._loop.sock_accept(listener))[0])
+
+    def _take(self, accepted: socket.socket) -> None:
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link = Link()
+        link._socket, link.hung = accepted, self._hang
+        self._count_accepted(link)
+        if not self._hang:
+            link._task = self._loop.create_task(self._serve(link))
 
     async def _serve(self, link: Link) -> None:
         """Carry one connection until both sides are done with it; anything but a good end is passed on as a reset."""
@@ -363,7 +365,8 @@ class Relay:
         finally:
             link._task = None
             link._end(reset=not finished)
-            self._note(lambda: setattr(link, "is_open", False))
+            self._closing.update(link._transports)
+            self._count_ended(link)
 
     async def _client_streams(self, link: Link) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         assert link._socket is not None

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from tests.oracle.relay import Relay
-from tests.tools.wait import no_leftover_sockets, no_leftover_threads, open_sockets
+from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads, open_sockets
 
 
 class Echo:
@@ -133,18 +135,38 @@ def test_close_all_ends_both_sides_politely(relay: Relay, client: socket.socket,
     assert echo.endings == ["eof"]
 
 
-def test_what_is_over_is_forgotten_but_counted(relay: Relay, client: socket.socket) -> None:
-    """Connections that are over give back their memory; their counters stay, and open ones are left alone."""
-    with connect(relay) as other:
-        other.sendall(b"over")
-        assert receive(other, 4) == b"over"
-    relay.wait_for(lambda: relay.open_connections == 1)
-    up = relay.bytes_up
-    relay.forget_closed()
-    assert sorted(len(link._transports) for link in relay.links) == [0, 2]
-    assert relay.bytes_up == up > 0
-    client.sendall(b"still")
-    assert receive(client, 5) == b"still"
+@pytest.mark.parametrize("tls", [False, True])
+def test_what_has_ended_is_forgotten_but_counted(echo: Echo, tls: bool) -> None:
+    """Ended connections take no memory, closed or reset or hung; their counters stay, and open ones are left alone."""
+    with Relay("127.0.0.1", echo.port, tls=tls) as relay, ExitStack() as stack:
+
+        def ping() -> socket.socket:
+            client = stack.enter_context(connect(relay))
+            if tls:
+                trusting = ssl.create_default_context(cafile=relay.ca_file)
+                client = stack.enter_context(trusting.wrap_socket(client, server_hostname="localhost"))
+            client.sendall(b"ping")
+            assert receive(client, 4) == b"ping"
+            return client
+
+        kept = ping()
+        (still_open,) = relay.links
+        seen: list[weakref.ref[object]] = []
+        for end in (socket.socket.close, lambda _: relay.cut_mid_frame(0, relay.links[1])):
+            client = ping()
+            seen += [weakref.ref(each) for each in (relay.links[1], *relay.links[1]._transports)]
+            end(client)
+            relay.wait_for(lambda: relay.open_connections == 1)
+        relay.accept_and_hang()
+        stack.enter_context(connect(relay))
+        relay.wait_for(lambda: relay.open_connections == 2)
+        seen.append(weakref.ref(relay.links[1]))
+        relay.cut_mid_frame(0, relay.links[1])
+        assert relay.links == [still_open]
+        eventually(lambda: gc.collect() >= 0 and all(ref() is None for ref in seen), message="ended ones are gone")
+        assert (relay.seen, relay.bytes_up, relay.bytes_down) == (4, 12, 12)
+        kept.sendall(b"still")
+        assert receive(kept, 5) == b"still"
 
 
 def test_a_reset_is_passed_on(echo: Echo, relay: Relay, client: socket.socket) -> None:
