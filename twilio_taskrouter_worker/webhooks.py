@@ -229,7 +229,7 @@ class EventCallback:
         """The task's attributes; empty where the event has no task.
 
         Raises:
-            InvalidCallbackError: they are not a JSON object.
+            InvalidCallbackError: They are not a JSON object.
         """
         return _attributes(self.fields, "TaskAttributes") if "TaskAttributes" in self.fields else {}
 
@@ -238,7 +238,7 @@ class EventCallback:
         """The worker's attributes; empty where the event has no worker.
 
         Raises:
-            InvalidCallbackError: they are not a JSON object.
+            InvalidCallbackError: They are not a JSON object.
         """
         return _attributes(self.fields, "WorkerAttributes") if "WorkerAttributes" in self.fields else {}
 

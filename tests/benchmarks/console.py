@@ -38,9 +38,9 @@ def plant(router: LocalTaskRouter, workers: int, tasks: int) -> str:
     """Fill a router, and return the sid of a task that waits for longest.
 
     Args:
-        router: the router, whose clock runs.
-        workers: number of workers, every second one available.
-        tasks: number of tasks.
+        router: The router, whose clock runs.
+        workers: Number of workers, every second one available.
+        tasks: Number of tasks.
     """
     for number in range(workers):
         activity = "Available" if number % 2 else "Offline"
@@ -59,9 +59,9 @@ def changes(router: LocalTaskRouter, rate: float, workers: int) -> Iterator[None
     """Change workers and tasks at a rate, from a thread of its own.
 
     Args:
-        router: the router.
-        rate: changes per second.
-        workers: number of workers.
+        router: The router.
+        rate: Changes per second.
+        workers: Number of workers.
     """
     stopping = threading.Event()
     sids = deque(task.sid for task in router.tasks() if task.assignment_status == "pending")

@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run simulations; returns the exit code, 1 if one failed.
 
     Args:
-        arguments: those of the command line; None: the process's.
+        arguments: Those of the command line; None: the process's.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=_range, default=range(1, 101), metavar="FIRST-LAST", help="which to run")

@@ -385,8 +385,8 @@ class Client:
     """One process of a worker: a Worker from its start to its end by a kill.
 
     Args:
-        world: the world.
-        number: which worker it is of.
+        world: The world.
+        number: Which worker it is of.
     """
 
     def __init__(self, world: World, number: int) -> None:

@@ -42,8 +42,8 @@ class Violation(Exception):
     """An invariant does not hold.
 
     Args:
-        name: which one.
-        text: what was seen.
+        name: Which one.
+        text: What was seen.
     """
 
     def __init__(self, name: str, text: str) -> None:
@@ -83,7 +83,7 @@ class Invariants:
     """The checks of one world.
 
     Args:
-        world: the world.
+        world: The world.
     """
 
     def __init__(self, world: World) -> None:
@@ -103,8 +103,8 @@ class Invariants:
         """Note a violation; the first one ends the simulation after the current step.
 
         Args:
-            name: which invariant.
-            text: what was seen.
+            name: Which invariant.
+            text: What was seen.
         """
         if self.violation is None:
             self.violation = Violation(name, text)

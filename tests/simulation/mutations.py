@@ -376,7 +376,7 @@ def applied(mutation: Mutation) -> Iterator[None]:
     """Replace the function of a mutation, for the length of a ``with`` block.
 
     Args:
-        mutation: the mutation.
+        mutation: The mutation.
     """
     original = vars(mutation.owner)[mutation.attribute]
     setattr(mutation.owner, mutation.attribute, mutation.make(original))
@@ -390,8 +390,8 @@ def seeds_until_found(mutation: Mutation, most: int) -> tuple[int, Outcome] | No
     """Run simulations with a mutation until one fails.
 
     Args:
-        mutation: the mutation.
-        most: how many seeds are tried.
+        mutation: The mutation.
+        most: How many seeds are tried.
 
     Returns:
         How many it took, and the failure; None if none failed.
@@ -408,9 +408,9 @@ def check(only: str | None, most: int, processes: int) -> int:
     """Print for each mutation how many seeds it took to find it; returns 1 if one was not found.
 
     Args:
-        only: the name of the only one to check; None: all.
-        most: how many seeds are tried for each.
-        processes: how many mutations are checked at once.
+        only: The name of the only one to check; None: all.
+        most: How many seeds are tried for each.
+        processes: How many mutations are checked at once.
     """
     names = [each.name for each in MUTATIONS if only in (None, each.name)]
     missed = 0

@@ -36,8 +36,8 @@ class Conditions:
         """Begin a disturbance, or end it with a strength of 0.
 
         Args:
-            kind: which one.
-            strength: from 0 to 1.
+            kind: Which one.
+            strength: From 0 to 1.
         """
         if strength:
             self._strength[kind] = strength
@@ -48,7 +48,7 @@ class Conditions:
         """Whether a disturbance goes on; counts nothing.
 
         Args:
-            kind: which one.
+            kind: Which one.
         """
         return kind in self._strength
 
@@ -60,7 +60,7 @@ class Conditions:
         """Whether a disturbance affects the thing at hand; counts it if so.
 
         Args:
-            kind: which one.
+            kind: Which one.
         """
         strength = self._strength.get(kind)
         if strength is None or self._source.random() >= strength:
@@ -217,8 +217,8 @@ class Exchange:
         """Send the request.
 
         Args:
-            call: the call whose attempt this is.
-            done: called once, with the answer or the failure.
+            call: The call whose attempt this is.
+            done: Called once, with the answer or the failure.
         """
         self._done = done
         world = self.world
@@ -280,7 +280,7 @@ class Network:
         """Carry a handshake to the service and its answer back.
 
         Args:
-            socket: the client's end.
+            socket: The client's end.
         """
         world = self._world
         if world.conditions.strikes("unreachable service"):
@@ -329,8 +329,8 @@ class Network:
         """Carry a request to the service and its answer back.
 
         Args:
-            exchange: the request.
-            call: the call whose attempt it is.
+            exchange: The request.
+            call: The call whose attempt it is.
         """
         world = self._world
         if world.conditions.strikes("unreachable service"):

@@ -110,7 +110,7 @@ def plan_of(seed: int) -> Plan:
     """Return the plan of a seed.
 
     Args:
-        seed: any integer.
+        seed: Any integer.
     """
     source = random.Random(f"plan {seed}")
     workers = source.choice((1, 2, 3, 4))

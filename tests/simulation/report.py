@@ -40,7 +40,7 @@ class Totals:
         """The sums as one line.
 
         Args:
-            seconds: how long all of it took.
+            seconds: How long all of it took.
         """
         return (
             f"{self.runs} simulations, {self.worker_hours:,.0f} worker-hours, {self.events:,} events, "
@@ -52,7 +52,7 @@ class Totals:
         """The sums, and the faults by kind.
 
         Args:
-            seconds: how long all of it took.
+            seconds: How long all of it took.
         """
         kinds = "\n".join(f"  {count:10,}  {kind}" for kind, count in self.faults.most_common())
         failed = f"\nfailed seeds: {' '.join(map(str, self.failed))}" if self.failed else ""
@@ -63,7 +63,7 @@ def failure(shrunk: Shrunk) -> str:
     """What is printed of a failing simulation.
 
     Args:
-        shrunk: it, with what it does not need left out.
+        shrunk: It, with what it does not need left out.
     """
     seed = shrunk.outcome.plan.seed
     items = "\n".join(f"  {item}" for item in shrunk.outcome.plan.items)
@@ -80,9 +80,9 @@ def outcomes(seeds: Iterable[int], processes: int, seconds: float | None = None)
     """Run the simulations of these seeds.
 
     Args:
-        seeds: which; with a time limit, only the first one matters.
-        processes: how many run at once, each in a process of its own.
-        seconds: begin no further one after this time; None: run all of them.
+        seeds: Which; with a time limit, only the first one matters.
+        processes: How many run at once, each in a process of its own.
+        seconds: Begin no further one after this time; None: run all of them.
 
     Returns:
         Their outcomes, in the order of the seeds.
@@ -115,6 +115,6 @@ def one(seed: int) -> Outcome:
     """Run the simulation of a seed.
 
     Args:
-        seed: the seed.
+        seed: The seed.
     """
     return run(plan_of(seed))

@@ -39,8 +39,8 @@ class Scheduler:
         """Run a step at a moment, or at once if that has passed.
 
         Args:
-            when: the moment, on this clock.
-            action: the step.
+            when: The moment, on this clock.
+            action: The step.
 
         Returns:
             The timer, which can be cancelled.
@@ -54,8 +54,8 @@ class Scheduler:
         """Run a step after a delay in seconds.
 
         Args:
-            delay: the seconds.
-            action: the step.
+            delay: The seconds.
+            action: The step.
 
         Returns:
             The timer, which can be cancelled.
@@ -66,8 +66,8 @@ class Scheduler:
         """Run all steps up to a moment, and then stand at it.
 
         Args:
-            until: the moment.
-            after_each: called after each step.
+            until: The moment.
+            after_each: Called after each step.
         """
         queue = self._queue
         while queue and queue[0][0] <= until:

@@ -32,8 +32,8 @@ class ClockOf:
     """Stands for the module ``time`` on one machine.
 
     Args:
-        monotonic: returns the monotonic time.
-        wall: returns the time of day, which may jump.
+        monotonic: Returns the monotonic time.
+        wall: Returns the time of day, which may jump.
     """
 
     CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
@@ -98,16 +98,16 @@ def replaced(
     """Replace what the library takes from its machine, for the length of a ``with`` block.
 
     Args:
-        client: the clock of the machine that the clients run on.
-        service: the clock of the service's machine.
-        pool: runs the jobs of the clients' pool threads.
-        timers: runs the clients' timers.
-        source: the one source of randomness.
-        dispatcher: the class of dispatch threads.
-        receiver: the class of receive threads.
-        call: the class of calls.
-        exchange: the class of HTTP exchanges.
-        store: opens the service's file.
+        client: The clock of the machine that the clients run on.
+        service: The clock of the service's machine.
+        pool: Runs the jobs of the clients' pool threads.
+        timers: Runs the clients' timers.
+        source: The one source of randomness.
+        dispatcher: The class of dispatch threads.
+        receiver: The class of receive threads.
+        call: The class of calls.
+        exchange: The class of HTTP exchanges.
+        store: Opens the service's file.
     """
 
     class Datetime(datetime.datetime):

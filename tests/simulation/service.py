@@ -86,8 +86,8 @@ class Loop:
     """The part of an asyncio loop that the service uses; what it runs dies with the process.
 
     Args:
-        world: the world.
-        died: called when a step ends the process.
+        world: The world.
+        died: Called when a step ends the process.
     """
 
     def __init__(self, world: World, died: Callable[[], None]) -> None:
@@ -124,7 +124,7 @@ class ServiceMachine:
     """The service and its disk, over any number of processes.
 
     Args:
-        world: the world.
+        world: The world.
     """
 
     def __init__(self, world: World) -> None:
@@ -241,7 +241,7 @@ class ServiceMachine:
         """Apply a command of the backend, if the process runs.
 
         Args:
-            command: the command.
+            command: The command.
         """
 
         def step() -> None:
@@ -273,8 +273,8 @@ class ServiceMachine:
         """Answer a handshake.
 
         Args:
-            link: the new connection.
-            socket: the client's end.
+            link: The new connection.
+            socket: The client's end.
 
         Returns:
             The refusal as the client's websocket library reports it; None if the session is open.
@@ -308,7 +308,7 @@ class ServiceMachine:
         """Return the state of a worker as of now.
 
         Args:
-            worker_sid: the worker.
+            worker_sid: The worker.
         """
         engine, workspace = self.engine, self.workspace_sid
         views = engine.reservation_views(workspace, worker_sid, active=True)
@@ -323,7 +323,7 @@ class ServiceMachine:
         """Return whether a process is the present one.
 
         Args:
-            process: its loop.
+            process: Its loop.
         """
         return self.up and process is self._loop
 
@@ -350,10 +350,10 @@ class ServiceMachine:
         """Answer a tunnelled request, as ``App`` does: commit, answer, events.
 
         Args:
-            body: its body.
-            headers: its headers.
-            call: the call whose request it is, for the invariants.
-            respond: called with the answer.
+            body: Its body.
+            headers: Its headers.
+            call: The call whose request it is, for the invariants.
+            respond: Called with the answer.
         """
         refused = self._front_door()
         if refused is not None:

@@ -28,8 +28,8 @@ def shrunk(plan: Plan, most_runs: int = MOST_RUNS) -> Shrunk:
     First everything after the failure, then halves, quarters and so on, down to single items.
 
     Args:
-        plan: the plan.
-        most_runs: how many simulations this may take.
+        plan: The plan.
+        most_runs: How many simulations this may take.
     """
     best = run(plan)
     if best.violation is None:

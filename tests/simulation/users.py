@@ -24,7 +24,7 @@ class Users:
     another thread as it were.
 
     Args:
-        world: the world.
+        world: The world.
     """
 
     def __init__(self, world: World) -> None:
@@ -35,7 +35,7 @@ class Users:
         """Add a client's listeners.
 
         Args:
-            client: the client, not yet started.
+            client: The client, not yet started.
         """
         worker = client.worker
         worker.on("reservation_created", lambda reservation: self._offered(client, reservation))
@@ -137,9 +137,9 @@ class Users:
         """Do something at once, if there is anything to do it with.
 
         Args:
-            client: the client.
-            action: one of ``plan.ACTIONS``.
-            share: chooses the object.
+            client: The client.
+            action: One of ``plan.ACTIONS``.
+            share: Chooses the object.
         """
         if not client.dead and client.worker._state.record is not None:
             self._try(lambda: self._do(client, action, share))

@@ -62,7 +62,7 @@ class World:
     """Everything of one simulation.
 
     Args:
-        plan: what is to happen.
+        plan: What is to happen.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -330,6 +330,6 @@ def run(plan: Plan) -> Outcome:
     """Run one simulation.
 
     Args:
-        plan: what is to happen.
+        plan: What is to happen.
     """
     return World(plan).run()

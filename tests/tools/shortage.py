@@ -14,8 +14,8 @@ def refuse_threads(monkeypatch: pytest.MonkeyPatch, refused: Callable[[str], boo
     """Let the system refuse threads of some names, as CPython reports it.
 
     Args:
-        monkeypatch: undoes it.
-        refused: whether the thread of a name is refused; asked at each start.
+        monkeypatch: Undoes it.
+        refused: Whether the thread of a name is refused; asked at each start.
     """
     begin = threading.Thread.start
 

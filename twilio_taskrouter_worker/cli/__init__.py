@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: the arguments after the command's name; None: those of the process.
+        arguments: The arguments after the command's name; None: those of the process.
 
     Returns:
         The exit code: 0 success, 1 a reported failure, 2 wrong usage or a library that is not installed.

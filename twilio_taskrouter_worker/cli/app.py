@@ -64,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; errors of usage are printed, not raised.
 
     Args:
-        arguments: the arguments after the command's name.
+        arguments: The arguments after the command's name.
 
     Returns:
         The exit code.

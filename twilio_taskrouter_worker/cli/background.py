@@ -28,14 +28,14 @@ def detach(port: int, arguments: list[str]) -> dict[str, Any]:
     """Start the service in a process of its own. Blocks until it is ready.
 
     Args:
-        port: its port, which names the record that ``stop`` reads.
-        arguments: the options of ``taskrouter local``.
+        port: Its port, which names the record that ``stop`` reads.
+        arguments: The options of ``taskrouter local``.
 
     Returns:
         Its addresses and credentials.
 
     Raises:
-        ClickException: it did not start; the message has its log.
+        ClickException: It did not start; the message has its log.
     """
     record = _record(port)
     record.parent.mkdir(parents=True, exist_ok=True)

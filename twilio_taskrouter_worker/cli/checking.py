@@ -18,7 +18,7 @@ def check_workflow(document: Any) -> list[str]:
     """Compile a configuration as the service would.
 
     Args:
-        document: the configuration.
+        document: The configuration.
 
     Returns:
         The service's warnings: it accepts the configuration, but interprets parts of it differently than they look.
@@ -33,11 +33,11 @@ def dry_run(document: Any, attributes: Mapping[str, Any]) -> str:
     """Describe how a task is routed, in a workspace without workers.
 
     Args:
-        document: the configuration of its workflow.
-        attributes: the attributes of the task.
+        document: The configuration of its workflow.
+        attributes: The attributes of the task.
 
     Raises:
-        ClickException: the service would refuse the configuration or the task.
+        ClickException: The service would refuse the configuration or the task.
     """
     check = _Check(document)
     command = commands.CreateTask(

@@ -56,7 +56,7 @@ def as_data(report: Report) -> dict[str, object]:
     """Return the report as plain data; times are seconds since the start.
 
     Args:
-        report: the report.
+        report: The report.
     """
     return {
         "ok": report.ok,

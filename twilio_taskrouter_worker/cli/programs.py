@@ -53,7 +53,7 @@ def worker_options(command: C) -> C:
     """Add the options that every command which runs a Worker has; they are the arguments of ``run_forever``.
 
     Args:
-        command: the function of the command.
+        command: The function of the command.
     """
     for option in (
         click.option("--health-host", default="127.0.0.1", show_default=True, help="Interface of that port."),
@@ -71,14 +71,14 @@ def run_as_command(context: click.Context, program: object, *, reload: bool, **o
     """Run a Worker, and end the command.
 
     Args:
-        context: the command's context.
+        context: The command's context.
         program: ``MODULE:WORKER``, a Worker, or a function that makes one.
-        reload: whether it is restarted when a file changes.
-        **options: those of ``worker_options``, and ``around``.
+        reload: Whether it is restarted when a file changes.
+        **options: Those of ``worker_options``, and ``around``.
 
     Raises:
-        UsageError: there is no such Worker.
-        ClickException: its connection ended for good, work was given up, or an option is invalid.
+        UsageError: There is no such Worker.
+        ClickException: Its connection ended for good, work was given up, or an option is invalid.
     """
     try:
         code = run_program(program, reload=reload, note=lambda line: click.echo(line, err=True), **options)

@@ -25,11 +25,11 @@ class Remote:
     """The service of a command. Its requests block; a refused one becomes an error of the command.
 
     Args:
-        url: the root of the service.
-        account_sid: the user.
-        auth_token: the password.
-        workspace: name or sid of the workspace; None: the only one.
-        confirmed: allow changes of a Twilio account.
+        url: The root of the service.
+        account_sid: The user.
+        auth_token: The password.
+        workspace: Name or sid of the workspace; None: the only one.
+        confirmed: Allow changes of a Twilio account.
     """
 
     def __init__(self, url: str, account_sid: str, auth_token: str, workspace: str | None, *, confirmed: bool) -> None:
@@ -49,16 +49,16 @@ class Remote:
         """Make one request. Blocks until the answer, for at most 30 s without data.
 
         Args:
-            method: the method.
-            path: the path below the root.
-            options: further arguments of ``requests.Session.request``.
+            method: The method.
+            path: The path below the root.
+            options: Further arguments of ``requests.Session.request``.
 
         Returns:
             The JSON of the answer; None if it has no body.
 
         Raises:
-            UsageError: it would change a Twilio account without ``--yes``.
-            ClickException: there was no answer, or the request was refused.
+            UsageError: It would change a Twilio account without ``--yes``.
+            ClickException: There was no answer, or the request was refused.
         """
         import requests
 
@@ -78,13 +78,13 @@ class Remote:
         """Make a request to the control address, which only a local TaskRouter has.
 
         Args:
-            method: the method.
-            path: the path below the control address.
-            options: as for :meth:`request`.
+            method: The method.
+            path: The path below the control address.
+            options: As for :meth:`request`.
 
         Raises:
-            UsageError: the service is Twilio's.
-            ClickException: there was no answer, or the request was refused.
+            UsageError: The service is Twilio's.
+            ClickException: There was no answer, or the request was refused.
         """
         if self.is_twilio:
             raise click.UsageError(f"Only a local TaskRouter can do this; set {LOCAL_URL}, or give --url.")
@@ -95,8 +95,8 @@ class Remote:
         """The path of the chosen workspace, or of the only one. Blocks for a request.
 
         Raises:
-            UsageError: there is no such workspace, or not exactly one; the message names the existing ones.
-            ClickException: there was no answer, or the request was refused.
+            UsageError: There is no such workspace, or not exactly one; the message names the existing ones.
+            ClickException: There was no answer, or the request was refused.
         """
         found = list(self.list("/v1/Workspaces", "workspaces"))
         wanted = [each for each in found if self._workspace in (None, each["sid"], each["friendly_name"])]
@@ -111,12 +111,12 @@ class Remote:
         """Iterate over all records of a list, page by page; each page is a request.
 
         Args:
-            path: the path of the list.
-            key: its name in the answer.
-            query: filters; None leaves one out.
+            path: The path of the list.
+            key: Its name in the answer.
+            query: Filters; None leaves one out.
 
         Raises:
-            ClickException: there was no answer, or the request was refused.
+            ClickException: There was no answer, or the request was refused.
         """
         parameters = {"PageSize": 100, **{name: value for name, value in query.items() if value is not None}}
         page = self.request("GET", path, params=parameters)
@@ -135,11 +135,11 @@ class Remote:
 
         Args:
             kind: ``activity``, ``queue``, ``worker`` or ``workflow``.
-            name: its name or sid.
+            name: Its name or sid.
 
         Raises:
-            UsageError: there is no such resource; the message names the existing ones.
-            ClickException: there was no answer, or the request was refused.
+            UsageError: There is no such resource; the message names the existing ones.
+            ClickException: There was no answer, or the request was refused.
         """
         path, key = _KINDS[kind]
         names = []
@@ -178,7 +178,7 @@ def with_address(function: F) -> F:
     """Add the options for the address of the service, and the account there, to a command; see :func:`find`.
 
     Args:
-        function: the command.
+        function: The command.
     """
     options = (
         click.option("--url", help=f"Address of a local TaskRouter. [env var: {LOCAL_URL}; default: {DEFAULT_URL}]"),
@@ -195,7 +195,7 @@ def with_remote(function: F) -> F:
     """Add the options of a command that works on one workspace of a service.
 
     Args:
-        function: the command; gets a :class:`Remote` and a :class:`Printer` as its first arguments.
+        function: The command; gets a :class:`Remote` and a :class:`Printer` as its first arguments.
     """
     options = (
         click.option("--workspace", metavar="NAME", help="Name or sid; needed where there is more than one."),
@@ -236,15 +236,15 @@ def find(
     """Return the service to work on, from options, environment and defaults.
 
     Args:
-        url: the root of a local TaskRouter; None: the environment's, else the default.
-        account_sid: the account; None: the documented one for development.
-        auth_token: its auth token; None: the documented one for development.
-        twilio: use the real account instead.
-        workspace: name or sid of the workspace; None: the only one.
-        confirmed: allow changes of a Twilio account.
+        url: The root of a local TaskRouter; None: the environment's, else the default.
+        account_sid: The account; None: the documented one for development.
+        auth_token: Its auth token; None: the documented one for development.
+        twilio: Use the real account instead.
+        workspace: Name or sid of the workspace; None: the only one.
+        confirmed: Allow changes of a Twilio account.
 
     Raises:
-        UsageError: the URL is invalid, or credentials of the real account are missing.
+        UsageError: The URL is invalid, or credentials of the real account are missing.
     """
     if twilio:
         if not (account_sid and auth_token):
@@ -267,7 +267,7 @@ class Printer:
     """Prints records to standard output: as aligned columns for people, or as JSON, one record a line.
 
     Args:
-        as_json: print JSON.
+        as_json: Print JSON.
     """
 
     def __init__(self, as_json: bool) -> None:
@@ -277,8 +277,8 @@ class Printer:
         """Print one record.
 
         Args:
-            record: the record, for JSON.
-            text: the text for people; None: names and values of the record.
+            record: The record, for JSON.
+            text: The text for people; None: names and values of the record.
         """
         if self.as_json:
             click.echo(json.dumps(record))
@@ -293,8 +293,8 @@ class Printer:
         """Print records as JSON or columns.
 
         Args:
-            records: the records.
-            columns: for people: the titles of the columns by the names of fields.
+            records: The records.
+            columns: For people: the titles of the columns by the names of fields.
         """
         if self.as_json:
             for record in records:
@@ -316,7 +316,7 @@ class Printer:
         """Show on standard error that something takes time, if that is a terminal.
 
         Args:
-            text: what takes time.
+            text: What takes time.
         """
         from rich.console import Console
 
@@ -328,7 +328,7 @@ class Printer:
         """Print a remark to standard error.
 
         Args:
-            text: the remark.
+            text: The remark.
         """
         click.echo(text, err=True)
 

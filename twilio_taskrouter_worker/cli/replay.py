@@ -77,7 +77,7 @@ def _moment(text: str, now: float) -> int | datetime:
     """Return the number or time that a text is.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: It is neither.
     """
     if text.isdecimal():
         return int(text)
@@ -184,7 +184,7 @@ def _task(kept: KeptFile, moment: int | datetime | None, sid: str) -> tuple[dict
     """Return the life of a task, and the verdicts at a moment, as a document and as text.
 
     Raises:
-        ValueError: the file has no such task up to that moment.
+        ValueError: The file has no such task up to that moment.
     """
     until = kept.count if moment is None else kept.number_at(moment)
     life = list(_life(kept, until, sid))

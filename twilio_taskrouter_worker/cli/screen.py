@@ -23,7 +23,7 @@ def duration(seconds: float | None) -> str:
     """Return a duration as text, such as ``52 ms`` or ``1.20 s``.
 
     Args:
-        seconds: the duration; None: a dash.
+        seconds: The duration; None: a dash.
     """
     if seconds is None:
         return "-"
@@ -73,7 +73,7 @@ class Screen:
         """Print the address of the local TaskRouter.
 
         Args:
-            url: the address.
+            url: The address.
         """
         self.console.print(f"local TaskRouter at {url}", highlight=False)
 
@@ -81,7 +81,7 @@ class Screen:
         """Print a connected worker.
 
         Args:
-            worker: the worker.
+            worker: The worker.
         """
         self.console.print(
             f"[bold]{escape(worker.name)}[/] connected in {duration(worker.connected_seconds)}  [dim]{worker.sid}[/]",
@@ -92,8 +92,8 @@ class Screen:
         """Print a task's line when it is completed; on a terminal the live table shows the earlier states.
 
         Args:
-            task: the task.
-            state: the state that it reached.
+            task: The task.
+            state: The state that it reached.
         """
         if state == "completed":
             self.console.print(_way(task), soft_wrap=True)
@@ -122,7 +122,7 @@ def print_report(console: Console, report: Report) -> None:
 
     Args:
         console: prints.
-        report: the report.
+        report: The report.
     """
     table = Table(title="What each worker did", title_justify="left")
     for column in ("worker", "tasks", "connected in", "accepted in (median)", "worked (median)"):

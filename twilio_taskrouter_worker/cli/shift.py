@@ -55,7 +55,7 @@ class TaskStory:
         """Return the time between two states.
 
         Args:
-            state: the earlier one.
+            state: The earlier one.
 
         Returns:
             The seconds from ``state`` to the next one; None if one of them was not reached.
@@ -114,22 +114,22 @@ class Observer(Protocol):
         """The local TaskRouter accepts requests.
 
         Args:
-            url: its address.
+            url: Its address.
         """
 
     def connected(self, worker: WorkerStory) -> None:
         """A worker is ready.
 
         Args:
-            worker: the worker.
+            worker: The worker.
         """
 
     def moved(self, task: TaskStory, state: str) -> None:
         """A task reached a state.
 
         Args:
-            task: the task.
-            state: the state.
+            task: The task.
+            state: The state.
         """
 
 
@@ -160,8 +160,8 @@ class Shift:
         Blocks until then.
 
         Raises:
-            TimeoutError: a worker was not ready by the deadline.
-            TaskRouterError: a connection was refused.
+            TimeoutError: A worker was not ready by the deadline.
+            TaskRouterError: A connection was refused.
         """
         self._started = self.now()
         # In this process but over real sockets: what the demo shows is what a program of its own would see.

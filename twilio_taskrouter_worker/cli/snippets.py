@@ -17,7 +17,7 @@ def python_snippet(facts: Mapping[str, Any]) -> str:
     """Return a worker that accepts and completes every task it is offered.
 
     Args:
-        facts: the addresses, sids and credentials of the service.
+        facts: The addresses, sids and credentials of the service.
     """
     # A seed file may have other activities; the name of one that is missing is an error.
     drain = 'drain_activity="Offline"' if "Offline" in facts["activities"] else ""
@@ -46,7 +46,7 @@ def rest_snippet(facts: Mapping[str, Any]) -> str:
     """Return the creation of a task with the official REST library.
 
     Args:
-        facts: the addresses, sids and credentials of the service.
+        facts: The addresses, sids and credentials of the service.
     """
     return f'''\
 from twilio.rest import Client
@@ -62,7 +62,7 @@ def js_snippet(facts: Mapping[str, Any]) -> str:
     """Return the same worker with the official JS SDK.
 
     Args:
-        facts: the addresses, sids and credentials of the service.
+        facts: The addresses, sids and credentials of the service.
     """
     return f'''\
 const {{ Worker }} = require("twilio-taskrouter");
@@ -82,7 +82,7 @@ def curl_snippet(facts: Mapping[str, Any]) -> str:
     """Return the creation of a task with curl.
 
     Args:
-        facts: the addresses, sids and credentials of the service.
+        facts: The addresses, sids and credentials of the service.
     """
     return f'''\
 curl -u "{facts["account_sid"]}:{facts["auth_token"]}" \\

@@ -27,8 +27,8 @@ def port_of(port: int) -> int:
         port: 0 to 65535; 0 takes a free one.
 
     Raises:
-        TypeError: it is not an integer.
-        ValueError: it is out of range.
+        TypeError: It is not an integer.
+        ValueError: It is out of range.
     """
     return _checks.between(0, 65535)("port", port)
 
@@ -37,11 +37,11 @@ def hosts_of(names: Sequence[str]) -> list[str]:
     """Return host names in lower case.
 
     Args:
-        names: host names without scheme and port, or ``*``.
+        names: Host names without scheme and port, or ``*``.
 
     Raises:
-        TypeError: they are not a list of strings.
-        ValueError: one is invalid.
+        TypeError: They are not a list of strings.
+        ValueError: One is invalid.
     """
     # A string is a sequence of strings too: of its letters.
     if isinstance(names, str) or not isinstance(names, Iterable):
@@ -62,7 +62,7 @@ def console_of(console: bool) -> bool:
         console: True or False.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: It is neither.
     """
     if not isinstance(console, bool):
         raise TypeError(f"console must be True or False, not {type(console).__name__}.")
@@ -73,10 +73,10 @@ def seed_of(seed: int | None) -> int | None:
     """Return the seed of sids and secrets.
 
     Args:
-        seed: the seed; None makes them random.
+        seed: The seed; None makes them random.
 
     Raises:
-        TypeError: it is not an integer.
+        TypeError: It is not an integer.
     """
     # Of any size: Random takes every integer.
     return None if seed is None else _checks.integer("seed", seed)
@@ -86,10 +86,10 @@ def rules_of(rules: Rules | EngineRules | None) -> Rules | None:
     """Return the switches.
 
     Args:
-        rules: the switches of the router or of its engine only; None: those of the file, else the defaults.
+        rules: The switches of the router or of its engine only; None: those of the file, else the defaults.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: It is something else.
     """
     if rules is None or isinstance(rules, Rules):
         return rules
@@ -102,11 +102,11 @@ def clock_of(clock: Clock | Literal["real", "virtual"]) -> Clock:
     """Return the clock.
 
     Args:
-        clock: a clock, or the kind of a new one.
+        clock: A clock, or the kind of a new one.
 
     Raises:
-        TypeError: it is neither a clock nor a string.
-        ValueError: there is no such kind.
+        TypeError: It is neither a clock nor a string.
+        ValueError: There is no such kind.
     """
     if isinstance(clock, Clock):
         return clock
@@ -122,8 +122,8 @@ def event_delay_of(seconds: float) -> float:
         seconds: 0 to 1.
 
     Raises:
-        TypeError: it is not a number.
-        ValueError: it is out of range.
+        TypeError: It is not a number.
+        ValueError: It is out of range.
     """
     return _checks.seconds_between(0, 1)("event_delay", seconds)
 
@@ -132,11 +132,11 @@ def file_of(db: str | os.PathLike[str] | None) -> str | None:
     """Return the name of the database file.
 
     Args:
-        db: the file; None keeps everything in memory. SQLite's special names are invalid.
+        db: The file; None keeps everything in memory. SQLite's special names are invalid.
 
     Raises:
-        TypeError: it is neither a string nor a path.
-        ValueError: it is not a file name.
+        TypeError: It is neither a string nor a path.
+        ValueError: It is not a file name.
     """
     if db is None:
         return None
@@ -154,12 +154,12 @@ def attributes_of(attributes: Mapping[str, Any] | None) -> str:
     """Return the attributes of a worker or task as JSON text.
 
     Args:
-        attributes: a mapping; None: no attributes.
+        attributes: A mapping; None: no attributes.
 
     Raises:
-        TypeError: they are not a mapping, or contain a type that JSON does not have. The message does not quote them:
+        TypeError: They are not a mapping, or contain a type that JSON does not have. The message does not quote them:
             they may be confidential.
-        ValueError: they are nested too deeply, or contain a number that JSON does not have.
+        ValueError: They are nested too deeply, or contain a number that JSON does not have.
     """
     if attributes is None:
         return "{}"
@@ -171,11 +171,11 @@ def start_time_of(start: datetime | None) -> float | None:
     """Return a virtual start time in unix seconds.
 
     Args:
-        start: an aware datetime; None: now.
+        start: An aware datetime; None: now.
 
     Raises:
-        TypeError: it is not a datetime.
-        ValueError: it has no time zone.
+        TypeError: It is not a datetime.
+        ValueError: It has no time zone.
     """
     if start is None:
         return None
@@ -190,11 +190,11 @@ def reason_code_of(code: int) -> int:
     """Return the reason code of a failed call.
 
     Args:
-        code: any integer but 0.
+        code: Any integer but 0.
 
     Raises:
-        TypeError: it is not an integer.
-        ValueError: it is 0.
+        TypeError: It is not an integer.
+        ValueError: It is 0.
     """
     if not _checks.integer("canceled_reason_code", code):
         raise ValueError("canceled_reason_code must be a whole number other than 0, such as 13223")

@@ -57,7 +57,7 @@ class Clock:
     not block.
 
     Args:
-        start: the first moment, in unix seconds; None: now.
+        start: The first moment, in unix seconds; None: now.
         running: False creates a paused clock.
 
     Raises:
@@ -81,7 +81,7 @@ class Clock:
         """Return a paused clock.
 
         Args:
-            start: the first moment, in unix seconds; None: now.
+            start: The first moment, in unix seconds; None: now.
 
         Raises:
             TypeError: ``start`` is neither a number nor a datetime.
@@ -110,12 +110,12 @@ class Clock:
         Blocks until they have run, without waiting for *seconds* of real time.
 
         Args:
-            seconds: the span, 0 or more, in seconds of this clock.
+            seconds: The span, 0 or more, in seconds of this clock.
 
         Raises:
             TypeError: ``seconds`` is not a number.
             ValueError: ``seconds`` is negative, not a number, or leads beyond the year 9999.
-            StateError: its router has been stopped.
+            StateError: Its router has been stopped.
         """
         span = _span("seconds", seconds)
         # Refused here, in the caller's thread: a clock stops at the end of the year 9999 without an error.
@@ -128,7 +128,7 @@ class Clock:
         Blocks until it has run.
 
         Raises:
-            StateError: its router has been stopped.
+            StateError: Its router has been stopped.
         """
         # A clock without a router has no timers.
         due = self._next_deadline() if self._next_deadline is not None else None
@@ -152,17 +152,17 @@ class Clock:
             clock.run_until(lambda: router.task(sid).assignment_status == "canceled", timeout=3600)
 
         Args:
-            when: unix seconds, an aware datetime, or a function without arguments. The function is called on the
+            when: Unix seconds, an aware datetime, or a function without arguments. The function is called on the
                 calling thread: at once, and whenever the timers of one moment have run; it may call the router.
-            timeout: with a function: the largest span to move, in seconds of this clock; None: a day.
-            patience: with a function: real seconds that connected clients get to act between one timer and the next.
+            timeout: With a function: the largest span to move, in seconds of this clock; None: a day.
+            patience: With a function: real seconds that connected clients get to act between one timer and the next.
 
         Raises:
-            TimeoutError: the function did not become true; the clock shows the end of the timeout, and the message says
+            TimeoutError: The function did not become true; the clock shows the end of the timeout, and the message says
                 which tasks are open, and why.
-            TypeError: an argument has the wrong type.
+            TypeError: An argument has the wrong type.
             ValueError: ``when`` has passed or is not a moment, or the timeout leads beyond the year 9999.
-            StateError: its router has been stopped.
+            StateError: Its router has been stopped.
         """
         if callable(when):
             self._run_until_true(when, _span("timeout", _DAY if timeout is None else timeout), patience)
@@ -199,7 +199,7 @@ class Clock:
         """Pause the clock; does nothing if it is paused. Blocks for less than a millisecond.
 
         Raises:
-            StateError: its router has been stopped.
+            StateError: Its router has been stopped.
         """
         self._move(lambda: self._set(running=False))
 
@@ -207,7 +207,7 @@ class Clock:
         """Run a paused clock again from the moment it shows. Blocks for less than a millisecond.
 
         Raises:
-            StateError: its router has been stopped.
+            StateError: Its router has been stopped.
         """
         self._move(lambda: self._set(running=True))
 
@@ -215,7 +215,7 @@ class Clock:
         """Return the real seconds until the clock shows a moment.
 
         Args:
-            moment: unix seconds of this clock.
+            moment: Unix seconds of this clock.
 
         Returns:
             The seconds, 0 for a past moment; None while the clock is paused.
@@ -236,7 +236,7 @@ class Clock:
         The time in between is added only if both that clock and this one run.
 
         Args:
-            state: the state of the earlier clock.
+            state: The state of the earlier clock.
         """
         with self._lock:
             # By the time of day, the only clock that survives a restart; never negative, as it may have been set
@@ -248,7 +248,7 @@ class Clock:
         """Move forward to a moment unless it has passed; used by a router whose journal contains that moment.
 
         Args:
-            moment: unix seconds.
+            moment: Unix seconds.
         """
         with self._lock:
             self._set(shown=max(self._now(), moment))
@@ -262,12 +262,12 @@ class Clock:
         """Move through a router from now on, so that its timers run; used by the router itself.
 
         Args:
-            drive: makes a move and runs the due timers.
-            next_deadline: returns when the router's next timer is due, or None.
-            describe: returns what is open in the router, for the error of ``run_until``.
+            drive: Makes a move and runs the due timers.
+            next_deadline: Returns when the router's next timer is due, or None.
+            describe: Returns what is open in the router, for the error of ``run_until``.
 
         Raises:
-            ValueError: the clock belongs to another router.
+            ValueError: The clock belongs to another router.
         """
         # Two routers would each run the timers of their own moves only.
         if self._drive is not None:

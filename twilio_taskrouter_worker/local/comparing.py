@@ -65,7 +65,7 @@ class TaskDifference:
         """Return a value in the first and in the second one; None where the task is not there.
 
         Args:
-            name: of an attribute of :class:`TaskCourse`.
+            name: Of an attribute of :class:`TaskCourse`.
         """
         return getattr(self.a, name, None), getattr(self.b, name, None)
 
@@ -135,7 +135,7 @@ class Comparison:
         """Return it as a pandas data frame: a row for each task, and columns ``queue_a``, ``queue_b`` and so on.
 
         Raises:
-            ModuleNotFoundError: pandas is not installed; the extra ``pandas`` brings it.
+            ModuleNotFoundError: Pandas is not installed; the extra ``pandas`` brings it.
         """
         try:
             import pandas
@@ -158,12 +158,12 @@ def compare(a: TimeMachine | View, b: TimeMachine | View) -> Comparison:
     of creation. Blocks the caller for about a tenth of a millisecond for each entry of both journals since that moment.
 
     Args:
-        a: a running router, or a view of one.
-        b: another one, or the same at another moment.
+        a: A running router, or a view of one.
+        b: Another one, or the same at another moment.
 
     Raises:
-        TypeError: one is neither a router nor a view.
-        StateError: a router is not running, or was reset meanwhile.
+        TypeError: One is neither a router nor a view.
+        StateError: A router is not running, or was reset meanwhile.
     """
     for side in (a, b):
         if not isinstance(side, (TimeMachine, View)):

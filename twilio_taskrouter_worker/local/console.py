@@ -25,7 +25,7 @@ class ConsoleFacade:
     """Gives the console of one router what is not in its service, and owns the forks that the console makes.
 
     Args:
-        router: the router.
+        router: The router.
     """
 
     def __init__(self, router: LocalTaskRouter) -> None:
@@ -75,11 +75,11 @@ class ConsoleFacade:
         """Return an earlier moment.
 
         Args:
-            moment: the number of an entry of the journal.
+            moment: The number of an entry of the journal.
 
         Raises:
-            ValueError, TypeError: there is no such moment.
-            StateError: the router has been stopped.
+            ValueError, TypeError: There is no such moment.
+            StateError: The router has been stopped.
         """
         view = self._router.at(moment)
         try:
@@ -95,8 +95,8 @@ class ConsoleFacade:
         """Return the moments around one, oldest first.
 
         Args:
-            around: the number of an entry of the journal.
-            limit: how many at most.
+            around: The number of an entry of the journal.
+            limit: How many at most.
         """
         history = self._router.history()
         # Entry n is the one at n - first - 1: the first one that can be reached has none before it.
@@ -110,11 +110,11 @@ class ConsoleFacade:
         """Start a router that begins at a moment, and return its row.
 
         Args:
-            moment: the number of an entry of the journal; None: now.
+            moment: The number of an entry of the journal; None: now.
 
         Raises:
-            ValueError, TypeError: there is no such moment.
-            StateError: there are too many forks, or the router has been stopped.
+            ValueError, TypeError: There is no such moment.
+            StateError: There are too many forks, or the router has been stopped.
         """
         # Checked before, since a fork is expensive; two at the same time may pass, which is harmless.
         with self._lock:
@@ -137,7 +137,7 @@ class ConsoleFacade:
         """Stop a fork; return False if there is no such one.
 
         Args:
-            number: its id.
+            number: Its id.
         """
         with self._lock:
             found = self._forks.pop(number, None)

@@ -120,15 +120,15 @@ class Control:
         """Answer a request.
 
         Args:
-            service: the service.
-            request: the request.
-            path: its path.
+            service: The service.
+            request: The request.
+            path: Its path.
 
         Returns:
             The answer; None for an unknown path.
 
         Raises:
-            Rejected: it has no valid credentials, or is invalid.
+            Rejected: It has no valid credentials, or is invalid.
         """
         # Without credentials, which a probe does not have; neither answer has a secret.
         if path in ("/", "/health") and request.method in ("GET", "HEAD"):
@@ -142,11 +142,11 @@ class Control:
         """Execute a request whose sender was checked already.
 
         Args:
-            request: the request.
-            path: its path, from ``/control/v1/`` on.
+            request: The request.
+            path: Its path, from ``/control/v1/`` on.
 
         Raises:
-            Rejected: the path is unknown, or the body is invalid.
+            Rejected: The path is unknown, or the body is invalid.
         """
         if not path.startswith(PREFIX):
             raise refusals.not_found(path)
@@ -301,7 +301,7 @@ def fault_row(fault: Fault) -> dict[str, Any]:
     """Return an active fault as an answer shows it.
 
     Args:
-        fault: the fault.
+        fault: The fault.
     """
     return {"id": fault.number, "name": str(fault).partition("(")[0], "text": str(fault), "hits": fault.hits}
 

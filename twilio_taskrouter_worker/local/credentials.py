@@ -37,15 +37,15 @@ def credentials(
     """Return the given credentials, with generated values for missing ones.
 
     Args:
-        seed: the seed of generated values, the same for the same seed; None makes them random.
-        account_sid: the account; None generates one, like the three below.
-        auth_token: its auth token.
-        signing_key_sid: the API key.
-        signing_key_secret: the API key's secret.
+        seed: The seed of generated values, the same for the same seed; None makes them random.
+        account_sid: The account; None generates one, like the three below.
+        auth_token: Its auth token.
+        signing_key_sid: The API key.
+        signing_key_secret: The API key's secret.
 
     Raises:
-        TypeError: one is not a string.
-        ValueError: one does not have Twilio's format. The message does not quote secrets.
+        TypeError: One is not a string.
+        ValueError: One does not have Twilio's format. The message does not quote secrets.
     """
     # A seeded source is predictable, and meant to be: it is for tests that compare whole runs.
     source: random.Random = secrets.SystemRandom() if seed is None else random.Random(f"credentials {seed}")

@@ -18,8 +18,8 @@ def damaged(path: str, how: str) -> StoreError:
     """Return the error for a damaged database.
 
     Args:
-        path: the database.
-        how: the damage.
+        path: The database.
+        how: The damage.
     """
     return StoreError(f"{path} is damaged: {how}. Restore it from a copy, or start with another file.")
 
@@ -28,7 +28,7 @@ class DatabaseFiles:
     """The database, SQLite's files beside it, and the lock file.
 
     Args:
-        path: the name as the user gave it. SQLite resolves symbolic links before it names its own files.
+        path: The name as the user gave it. SQLite resolves symbolic links before it names its own files.
     """
 
     def __init__(self, path: str) -> None:
@@ -45,7 +45,7 @@ class DatabaseFiles:
         """Check that a database can be at this place, and that this user may use it.
 
         Raises:
-            StoreError: it cannot, or this user may not.
+            StoreError: It cannot, or this user may not.
         """
         path, folder = self.path, os.path.dirname(self.main)
         if _is_folder(path):
@@ -74,7 +74,7 @@ class DatabaseFiles:
             Whether it was missing.
 
         Raises:
-            StoreError: it cannot be created.
+            StoreError: It cannot be created.
         """
         try:
             # O_EXCL: of two processes, one creates it, and no link that was planted there is followed.
@@ -91,7 +91,7 @@ class DatabaseFiles:
         """Take all permissions from others: the files hold the auth token and the signing key.
 
         Raises:
-            StoreError: they have some, and this user may not change that.
+            StoreError: They have some, and this user may not change that.
         """
         # The -wal and the others too: rows are in them before they are in the database.
         for name in (f"{self.main}{ending}" for ending in _ENDINGS):
@@ -125,7 +125,7 @@ class DatabaseFiles:
             Whether there is a ``-wal``.
 
         Raises:
-            StoreError: the copy cannot be created.
+            StoreError: The copy cannot be created.
         """
         _discard(self._wal_copy)
         if not os.path.exists(self.wal):
@@ -164,7 +164,7 @@ class DatabaseFiles:
         """Check that no file was moved, deleted or replaced: a restart would not find further commits.
 
         Raises:
-            StoreError: one was.
+            StoreError: One was.
         """
         # By device and inode, which a moved file keeps and a replaced one does not.
         for name, identity in self._identities.items():

@@ -22,8 +22,8 @@ class DatabaseJournal:
     """Reads the committed entries of a database. Belongs to the thread of the connection.
 
     Args:
-        connection: the database; only read.
-        path: its name, for messages.
+        connection: The database; only read.
+        path: Its name, for messages.
     """
 
     first = 0
@@ -37,7 +37,7 @@ class DatabaseJournal:
         """Return the header of the file.
 
         Raises:
-            StoreError: it is damaged.
+            StoreError: It is damaged.
         """
         return read_header(self._connection, self._path)[0]
 
@@ -46,7 +46,7 @@ class DatabaseJournal:
         """The number of the latest entry.
 
         Raises:
-            StoreError: the file cannot be read.
+            StoreError: The file cannot be read.
         """
         with sqlite_errors(self._path):
             return int(self._connection.execute("SELECT COALESCE(MAX(number), 0) FROM journal").fetchone()[0])
@@ -55,10 +55,10 @@ class DatabaseJournal:
         """Return the nearest state at or before an entry, and the rows up to it.
 
         Args:
-            number: of the entry; 0: before the first one.
+            number: Of the entry; 0: before the first one.
 
         Raises:
-            StoreError: the file cannot be read.
+            StoreError: The file cannot be read.
         """
         for snapshot in read_snapshots(self._connection, self._path, "number", number):
             # Only the beginning is decompressed: one of another version, or with other fields, would be refused by
@@ -75,11 +75,11 @@ class DatabaseJournal:
         """Return the rows after an entry, up to another one.
 
         Args:
-            after: the number of the entry before the first row.
-            up_to: the number of the last one.
+            after: The number of the entry before the first row.
+            up_to: The number of the last one.
 
         Raises:
-            StoreError: the file cannot be read.
+            StoreError: The file cannot be read.
         """
         with sqlite_errors(self._path):
             return self._connection.execute(
@@ -91,10 +91,10 @@ class DatabaseJournal:
         """Return the number of the latest entry at or before a moment; 0 if there is none.
 
         Args:
-            moment: unix seconds.
+            moment: Unix seconds.
 
         Raises:
-            StoreError: the file cannot be read.
+            StoreError: The file cannot be read.
         """
         # The times of entries only grow; they are in the text of each row.
         # So a search of some 20 lookups finds it, without an index on every entry.
@@ -104,10 +104,10 @@ class DatabaseJournal:
         """Return the time of an entry in unix seconds; None: it is not there.
 
         Args:
-            number: of the entry.
+            number: Of the entry.
 
         Raises:
-            StoreError: the file cannot be read.
+            StoreError: The file cannot be read.
         """
         for text, *_ in self.rows(number - 1, number):
             return float(json.loads(text)["now"])

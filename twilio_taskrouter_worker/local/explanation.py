@@ -22,7 +22,7 @@ class Explanation(engine.Explanation):
         """Return what the engine found, in this form.
 
         Args:
-            found: the engine's explanation.
+            found: The engine's explanation.
         """
         return cls(**{field.name: getattr(found, field.name) for field in attrs.fields(engine.Explanation)})
 
@@ -34,7 +34,7 @@ class Explanation(engine.Explanation):
         """Describe it: tables in a notebook, aligned text with ``print()``.
 
         Args:
-            attributes: whether to include the values of the attributes that decide, which are the customers' data.
+            attributes: Whether to include the values of the attributes that decide, which are the customers' data.
 
         Returns:
             The description.

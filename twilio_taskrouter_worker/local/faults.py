@@ -89,9 +89,9 @@ class Faults:
     usually for less than a millisecond. ``worker`` is a worker's sid; None affects all workers.
 
     Raises:
-        StateError: every method: the router is not running.
-        NotFoundError: every method with ``worker``: there is no such worker.
-        TypeError, ValueError: an argument is invalid; the message names a valid one.
+        StateError: Every method: the router is not running.
+        NotFoundError: Every method with ``worker``: there is no such worker.
+        TypeError, ValueError: An argument is invalid; the message names a valid one.
     """
 
     def __init__(self, call: Callable[[Callable[[Service], Any]], Any]) -> None:
@@ -122,14 +122,14 @@ class Faults:
         """Reset the worker's websockets (TCP RST, no close frame). Blocks for less than a millisecond.
 
         Args:
-            worker: the worker's sid; None: all workers.
+            worker: The worker's sid; None: all workers.
 
         Returns:
             The number of websockets that were reset.
 
         Raises:
-            NotFoundError: there is no such worker.
-            StateError: the router is not running.
+            NotFoundError: There is no such worker.
+            StateError: The router is not running.
         """
 
         def work(service: Service) -> int:
@@ -149,14 +149,14 @@ class Faults:
         Blocks for less than a millisecond: it does not wait for the clients to answer the close frame.
 
         Args:
-            worker: the worker's sid; None: all workers.
+            worker: The worker's sid; None: all workers.
 
         Returns:
             The number of sessions that were closed.
 
         Raises:
-            NotFoundError: there is no such worker.
-            StateError: the router is not running.
+            NotFoundError: There is no such worker.
+            StateError: The router is not running.
         """
 
         def work(service: Service) -> int:
@@ -175,14 +175,14 @@ class Faults:
         it does not wait for the clients to answer the close frame.
 
         Args:
-            worker: the worker's sid; None: all workers.
+            worker: The worker's sid; None: all workers.
 
         Returns:
             The number of websockets that were closed.
 
         Raises:
-            NotFoundError: there is no such worker.
-            StateError: the router is not running.
+            NotFoundError: There is no such worker.
+            StateError: The router is not running.
         """
 
         def work(service: Service) -> int:
@@ -202,8 +202,8 @@ class Faults:
         """Deliver each frame *seconds* late, in order. When the fault ends, delayed frames are sent at once.
 
         Args:
-            seconds: the delay in real seconds, 0 to 86400.
-            worker: the worker's sid; None: all workers.
+            seconds: The delay in real seconds, 0 to 86400.
+            worker: The worker's sid; None: all workers.
 
         Returns:
             The active fault. Does not block for the delay.
@@ -211,7 +211,7 @@ class Faults:
         Raises:
             TypeError: ``seconds`` is not a number.
             ValueError: ``seconds`` is out of range.
-            NotFoundError: there is no such worker.
+            NotFoundError: There is no such worker.
         """
         span = _seconds("seconds", seconds)
         return self._begin(_text("delay", worker, repr(seconds)), Delay(span, worker))
@@ -220,13 +220,13 @@ class Faults:
         """Send each event twice.
 
         Args:
-            worker: the worker's sid; None: all workers.
+            worker: The worker's sid; None: all workers.
 
         Returns:
             The active fault.
 
         Raises:
-            NotFoundError: there is no such worker.
+            NotFoundError: There is no such worker.
         """
         return self._begin(_text("duplicate", worker), Duplicate(worker))
 
@@ -234,8 +234,8 @@ class Faults:
         """Collect the events of ``window`` seconds, counted from the first one, and send them in reverse order.
 
         Args:
-            window: the length of the window in real seconds, 0 to 86400.
-            worker: the worker's sid; None: all workers.
+            window: The length of the window in real seconds, 0 to 86400.
+            worker: The worker's sid; None: all workers.
 
         Returns:
             The active fault. Does not block for the window.
@@ -243,7 +243,7 @@ class Faults:
         Raises:
             TypeError: ``window`` is not a number.
             ValueError: ``window`` is out of range.
-            NotFoundError: there is no such worker.
+            NotFoundError: There is no such worker.
         """
         span = _seconds("window", window)
         return self._begin(_text("reorder", worker, repr(window)), Reorder(span, worker))
@@ -254,13 +254,13 @@ class Faults:
         New websockets work. When the fault ends, the held frames are sent on the websockets that are still connected.
 
         Args:
-            worker: the worker's sid; None: all workers.
+            worker: The worker's sid; None: all workers.
 
         Returns:
             The active fault.
 
         Raises:
-            NotFoundError: there is no such worker.
+            NotFoundError: There is no such worker.
         """
         return self._begin(_text("half_open", worker), HalfOpen(worker))
 
@@ -268,13 +268,13 @@ class Faults:
         """Send no heartbeats; a client treats 30 s of silence as a lost connection.
 
         Args:
-            worker: the worker's sid; None: all workers.
+            worker: The worker's sid; None: all workers.
 
         Returns:
             The active fault.
 
         Raises:
-            NotFoundError: there is no such worker.
+            NotFoundError: There is no such worker.
         """
         return self._begin(_text("stall_heartbeats", worker), StallHeartbeats(worker))
 
@@ -284,18 +284,18 @@ class Faults:
         """Refuse new websockets: answer each handshake with an error status.
 
         Args:
-            worker: the worker's sid; None: all workers.
-            status: the status of the answer, 400 to 599. Not used with ``tcp``.
-            tcp: reset every new TCP connection instead, whether for a websocket or a request, from any client. Open
+            worker: The worker's sid; None: all workers.
+            status: The status of the answer, 400 to 599. Not used with ``tcp``.
+            tcp: Reset every new TCP connection instead, whether for a websocket or a request, from any client. Open
                 connections stay open, so a client can still make requests on a kept-alive one.
 
         Returns:
             The active fault.
 
         Raises:
-            TypeError: an argument has the wrong type.
+            TypeError: An argument has the wrong type.
             ValueError: ``status`` is out of range, or ``tcp`` is combined with ``worker``.
-            NotFoundError: there is no such worker.
+            NotFoundError: There is no such worker.
         """
         if tcp and worker is not None:
             raise ValueError(
@@ -323,20 +323,20 @@ class Faults:
 
         Args:
             status: 200 to 599.
-            route: an optional method and the end of a path, in which ``*`` matches any one segment: ``"POST Tasks/*"``,
+            route: An optional method and the end of a path, in which ``*`` matches any one segment: ``"POST Tasks/*"``,
                 ``"Reservations"``, ``"GET Workers/*/Reservations"``. Matches requests of the bridge and of REST; None
                 matches all of them.
-            times: the number of requests to answer; None: all until the fault ends.
-            body: text or bytes are sent unchanged, any other value as JSON. None: an error in Twilio's form.
-            retry_after: whole seconds for the ``Retry-After`` header; None omits the header.
-            worker: limits the fault to bridge requests with this worker's tokens; None: all requests.
+            times: The number of requests to answer; None: all until the fault ends.
+            body: Text or bytes are sent unchanged, any other value as JSON. None: an error in Twilio's form.
+            retry_after: Whole seconds for the ``Retry-After`` header; None omits the header.
+            worker: Limits the fault to bridge requests with this worker's tokens; None: all requests.
 
         Returns:
             The active fault.
 
         Raises:
-            TypeError, ValueError: an argument is invalid; the message names a valid one.
-            NotFoundError: there is no such worker.
+            TypeError, ValueError: An argument is invalid; the message names a valid one.
+            NotFoundError: There is no such worker.
         """
         code = _checks.between(200, 599)("status", status)
         answer, headers = _answer(code, body, retry_after)
@@ -350,17 +350,17 @@ class Faults:
         """Delay requests by *seconds* before they are executed. When the fault ends, delayed requests go on at once.
 
         Args:
-            seconds: the delay in real seconds, 0 to 86400.
-            route: as for :meth:`http_status`.
-            times: as for :meth:`http_status`.
-            worker: as for :meth:`http_status`.
+            seconds: The delay in real seconds, 0 to 86400.
+            route: As for :meth:`http_status`.
+            times: As for :meth:`http_status`.
+            worker: As for :meth:`http_status`.
 
         Returns:
             The active fault. Does not block for the delay.
 
         Raises:
-            TypeError, ValueError: an argument is invalid; the message names a valid one.
-            NotFoundError: there is no such worker.
+            TypeError, ValueError: An argument is invalid; the message names a valid one.
+            NotFoundError: There is no such worker.
         """
         span, count = _seconds("seconds", seconds), _times("times", times)
         fault = HttpLatency(span, route=route, times=count, worker_sid=worker)
@@ -378,17 +378,17 @@ class Faults:
         """Answer requests with 429 and ``Retry-After``, as Twilio does when it limits the request rate.
 
         Args:
-            retry_after: whole seconds for the ``Retry-After`` header; None omits the header.
-            route: as for :meth:`http_status`.
-            times: as for :meth:`http_status`.
-            worker: as for :meth:`http_status`.
+            retry_after: Whole seconds for the ``Retry-After`` header; None omits the header.
+            route: As for :meth:`http_status`.
+            times: As for :meth:`http_status`.
+            worker: As for :meth:`http_status`.
 
         Returns:
             The active fault.
 
         Raises:
-            TypeError, ValueError: an argument is invalid; the message names a valid one.
-            NotFoundError: there is no such worker.
+            TypeError, ValueError: An argument is invalid; the message names a valid one.
+            NotFoundError: There is no such worker.
         """
         body = {"code": _RATE_LIMITED, "message": "Too many requests", "more_info": _more(_RATE_LIMITED), "status": 429}
         answer, headers = _answer(429, body, retry_after)

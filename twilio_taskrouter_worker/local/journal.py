@@ -54,8 +54,8 @@ class Journal(Protocol):
         """Return the nearest state at or before an entry, and the rows up to it.
 
         Raises:
-            StateError: the entry was evicted.
-            StoreError: the file cannot be read.
+            StateError: The entry was evicted.
+            StoreError: The file cannot be read.
         """
         ...
 
@@ -63,8 +63,8 @@ class Journal(Protocol):
         """Return the rows after an entry, up to another one.
 
         Raises:
-            StateError: some were evicted.
-            StoreError: the file cannot be read.
+            StateError: Some were evicted.
+            StoreError: The file cannot be read.
         """
         ...
 
@@ -95,7 +95,7 @@ class Stretch:
         """Return a new engine in the state after the last row. Blocks for up to some tenths of a second.
 
         Raises:
-            StoreError: this version of the package does not behave as the one that wrote the rows.
+            StoreError: This version of the package does not behave as the one that wrote the rows.
         """
         state = self.state
         # Thousands of objects are made that all stay; see collector.
@@ -127,7 +127,7 @@ class Place:
         """Return the number of the earliest entry after which the state is known.
 
         Raises:
-            StateError: the router is not running, or was reset.
+            StateError: The router is not running, or was reset.
         """
         first: int = self.ask(lambda journal: journal.first)
         return first
@@ -136,10 +136,10 @@ class Place:
         """Return a new engine in the state after an entry. Blocks for up to some tenths of a second.
 
         Args:
-            number: of the entry.
+            number: Of the entry.
 
         Raises:
-            StateError: the router is not running, or was reset, or the entry was evicted.
+            StateError: The router is not running, or was reset, or the entry was evicted.
         """
         stretch: Stretch = self.ask(lambda journal: journal.stretch(number))
         return stretch.engine()
@@ -162,12 +162,12 @@ def apply(engine: Engine, number: int, row: Row) -> Step:
     """Apply a row of a journal.
 
     Args:
-        engine: in the state before it.
-        number: of its entry.
-        row: the row.
+        engine: In the state before it.
+        number: Of its entry.
+        row: The row.
 
     Raises:
-        StoreError: this version of the package does not know the entry, or behaves otherwise than the one that
+        StoreError: This version of the package does not know the entry, or behaves otherwise than the one that
             wrote it.
     """
     text, events, actor_sid, address = row
@@ -194,14 +194,14 @@ def walk(ask: Ask[Any], after: int, up_to: int, engine: Engine | None = None) ->
     Blocks the caller for about a tenth of a millisecond each.
 
     Args:
-        ask: reads the journal.
-        after: the number of the entry to start after.
-        up_to: the number of the last entry.
-        engine: in the state after the first of these; it is changed. None: a new one.
+        ask: Reads the journal.
+        after: The number of the entry to start after.
+        up_to: The number of the last entry.
+        engine: In the state after the first of these; it is changed. None: a new one.
 
     Raises:
-        StateError: the router is not running, or was reset, or entries were evicted meanwhile.
-        StoreError: this version of the package does not behave as the one that wrote the entries.
+        StateError: The router is not running, or was reset, or entries were evicted meanwhile.
+        StoreError: This version of the package does not behave as the one that wrote the entries.
     """
     if engine is None:
         stretch: Stretch = ask(lambda journal: journal.stretch(after))
@@ -242,11 +242,11 @@ class MemoryJournal:
     """The latest entries of a service without a file. Belongs to the service's thread.
 
     Args:
-        engine: the service's engine, before its first recorded entry.
-        start: the time of that state in unix seconds; 0 if it is empty.
-        state: that state, if it was captured already.
-        kept: the most entries.
-        kept_bytes: the most bytes of rows and snapshots.
+        engine: The service's engine, before its first recorded entry.
+        start: The time of that state in unix seconds; 0 if it is empty.
+        state: That state, if it was captured already.
+        kept: The most entries.
+        kept_bytes: The most bytes of rows and snapshots.
     """
 
     def __init__(
@@ -288,10 +288,10 @@ class MemoryJournal:
         """Add an entry that was just applied; now and then this makes a snapshot, for some milliseconds or more.
 
         Args:
-            entry: the command and its time.
-            events: how many events the engine had emitted after it.
-            actor_sid: the worker whose request over the bridge caused it; None: any other cause.
-            address: the client's address; None: no client.
+            entry: The command and its time.
+            events: How many events the engine had emitted after it.
+            actor_sid: The worker whose request over the bridge caused it; None: any other cause.
+            address: The client's address; None: no client.
         """
         self._open.append((entry.to_json(), events, actor_sid, address))
         # Beside the rows, 8 bytes each: a moment is found by time without decompressing any segment.
@@ -323,10 +323,10 @@ class MemoryJournal:
         """Return the nearest state at or before an entry, and the rows up to it.
 
         Args:
-            number: of the entry; 0: before the first one.
+            number: Of the entry; 0: before the first one.
 
         Raises:
-            StateError: it was evicted.
+            StateError: It was evicted.
         """
         self._check(number)
         if number >= self._after:
@@ -338,11 +338,11 @@ class MemoryJournal:
         """Return the rows after an entry, up to another one.
 
         Args:
-            after: the number of the entry before the first row.
-            up_to: the number of the last one.
+            after: The number of the entry before the first row.
+            up_to: The number of the last one.
 
         Raises:
-            StateError: some were evicted.
+            StateError: Some were evicted.
         """
         self._check(after)
         found: list[Row] = []
@@ -373,7 +373,7 @@ class MemoryJournal:
         """Return the number of the latest entry at or before a moment; that of the earliest one if it was evicted.
 
         Args:
-            moment: unix seconds.
+            moment: Unix seconds.
         """
         # To the right: of several entries at one time, the last one.
         return self.first + bisect_right(self._times, moment)
@@ -382,7 +382,7 @@ class MemoryJournal:
         """Return the time of an entry in unix seconds; None: it is not there, or evicted, or the state is empty.
 
         Args:
-            number: of the entry.
+            number: Of the entry.
         """
         if number == self.first:
             return self._start or None

@@ -44,9 +44,9 @@ class KeptFile:
     """A file that was opened by :func:`open_kept_file`. Belongs to the thread that opened it.
 
     Args:
-        path: its name.
-        connection: a copy of it.
-        header: its header.
+        path: Its name.
+        connection: A copy of it.
+        header: Its header.
     """
 
     def __init__(self, path: str, connection: sqlite3.Connection, header: Header) -> None:
@@ -67,7 +67,7 @@ class KeptFile:
         """Return the result of a function of the journal.
 
         Args:
-            question: the function.
+            question: The function.
         """
         return question(self._journal)
 
@@ -75,10 +75,10 @@ class KeptFile:
         """Return the number of the entry that is the latest at a moment.
 
         Args:
-            moment: the number of an entry, or an aware datetime.
+            moment: The number of an entry, or an aware datetime.
 
         Raises:
-            ValueError: there is no such moment; the message has the range.
+            ValueError: There is no such moment; the message has the range.
         """
         return find(self._journal, checked(moment, self), self.now).number
 
@@ -86,12 +86,12 @@ class KeptFile:
         """Return the workspace as it was at a moment. Blocks for up to some tenths of a second.
 
         Args:
-            moment: the number of an entry, or an aware datetime.
-            workspace_sid: the workspace; None: the oldest one.
+            moment: The number of an entry, or an aware datetime.
+            workspace_sid: The workspace; None: the oldest one.
 
         Raises:
-            ValueError: there is no such moment; the message has the range.
-            StoreError: the file was written by a version that behaves differently.
+            ValueError: There is no such moment; the message has the range.
+            StoreError: The file was written by a version that behaves differently.
         """
         found = find(self._journal, checked(moment, self), self.now)
         return view_of(found, Place(self.ask, self, found.number, self.path, None), workspace_sid, self.now)
@@ -100,10 +100,10 @@ class KeptFile:
         """Make the copy a file whose service stopped at a moment, with its clock paused; for the last use of it.
 
         Args:
-            moment: the number of an entry, or an aware datetime.
+            moment: The number of an entry, or an aware datetime.
 
         Raises:
-            ValueError: there is no such moment; the message has the range.
+            ValueError: There is no such moment; the message has the range.
         """
         view = self.at(moment)
         with sqlite_errors(self.path):
@@ -122,7 +122,7 @@ class KeptFile:
         Applying only these takes a fraction of the time that the whole journal takes.
 
         Args:
-            sid: the task.
+            sid: The task.
         """
         with sqlite_errors(self.path):
             # Its creation does not name it, but what was done with it does.
@@ -146,11 +146,11 @@ class KeptFile:
         """Apply entries once more, one by one.
 
         Args:
-            after: the number of the entry to start after.
-            up_to: the number of the last entry.
+            after: The number of the entry to start after.
+            up_to: The number of the last entry.
 
         Raises:
-            StoreError: the file was written by a version that behaves differently.
+            StoreError: The file was written by a version that behaves differently.
         """
         return walk(self.ask, after, up_to)
 
@@ -160,10 +160,10 @@ def open_kept_file(path: str | os.PathLike[str]) -> Iterator[KeptFile]:
     """Open a file for reading; neither it nor a file beside it is changed. Blocks while it is copied and checked.
 
     Args:
-        path: the file. A service may have it open.
+        path: The file. A service may have it open.
 
     Raises:
-        StoreError: it cannot be read, or is not a file of a local TaskRouter; the message has the reason.
+        StoreError: It cannot be read, or is not a file of a local TaskRouter; the message has the reason.
     """
     with _copy_of(path) as (files, copy), _opened(files, copy) as kept:
         yield kept
@@ -176,12 +176,12 @@ def serve_kept_file(path: str | os.PathLike[str], moment: int | datetime | None)
     The file is not changed; the router has a copy, and its clock stands still. Earlier moments are in its history.
 
     Args:
-        path: the file. A service may have it open.
-        moment: the number of an entry, or an aware datetime; None: the latest.
+        path: The file. A service may have it open.
+        moment: The number of an entry, or an aware datetime; None: the latest.
 
     Raises:
-        StoreError: it cannot be read, or is not a file of a local TaskRouter; the message has the reason.
-        ValueError: there is no such moment; the message has the range.
+        StoreError: It cannot be read, or is not a file of a local TaskRouter; the message has the reason.
+        ValueError: There is no such moment; the message has the range.
     """
     from .router import LocalTaskRouter
 

@@ -30,11 +30,11 @@ class DatabaseLock:
     The constructor blocks for up to half a second, for a process that is about to release the lock.
 
     Args:
-        path: the lock file, which is created if it is missing.
-        database: the name of the database, for messages.
+        path: The lock file, which is created if it is missing.
+        database: The name of the database, for messages.
 
     Raises:
-        StoreError: another process or router holds it, or the file cannot be used.
+        StoreError: Another process or router holds it, or the file cannot be used.
     """
 
     def __init__(self, path: str, database: str) -> None:
@@ -53,7 +53,7 @@ class DatabaseLock:
             note: ASCII text.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
         """
         # Of fixed length, so that a shorter note leaves nothing of a longer one behind.
         os.pwrite(self._descriptor, note.ljust(_NOTE_BYTES - 1).encode("ascii") + b"\n", 0)
@@ -62,7 +62,7 @@ class DatabaseLock:
         """Release the lock; a second time does nothing.
 
         Args:
-            remove: delete the file as well. Not after a failure, because the next start needs the text in it.
+            remove: Delete the file as well. Not after a failure, because the next start needs the text in it.
         """
         if self._descriptor < 0:
             return

@@ -43,8 +43,8 @@ def logged(event: Event, workspace_name: str) -> LoggedEvent:
     """Return an event of the engine as the log shows it.
 
     Args:
-        event: the event.
-        workspace_name: the name of its workspace at that time.
+        event: The event.
+        workspace_name: The name of its workspace at that time.
     """
     kind, sid, _ = event_fields.resource(event)
     return LoggedEvent(

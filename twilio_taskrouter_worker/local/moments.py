@@ -96,7 +96,7 @@ class History(Sequence[Moment]):
         """Return the moments that concern a task, worker, reservation or anything else. Blocks as an iteration does.
 
         Args:
-            sid: its sid.
+            sid: Its sid.
         """
         return [moment for moment in self if sid in moment.sids]
 
@@ -134,7 +134,7 @@ class View(WorkspaceReading):
         """The workspace of all operations.
 
         Raises:
-            StateError: there was none at that moment.
+            StateError: There was none at that moment.
         """
         if self._workspace_sid is None:
             raise StateError(f"There was no workspace yet after entry {self.number} of the journal.")
@@ -154,7 +154,7 @@ def oldest_workspace(engine: Engine) -> str | None:
     """Return the sid of the oldest workspace, or None if there is none.
 
     Args:
-        engine: the engine.
+        engine: The engine.
     """
     return next((workspace.sid for workspace in engine.workspaces()), None)
 
@@ -163,8 +163,8 @@ def moment_of(step: Step, source: object = None) -> Moment:
     """Return a moment for an entry that was just applied.
 
     Args:
-        step: the entry; its engine must not have gone on.
-        source: identifies the journal.
+        step: The entry; its engine must not have gone on.
+        source: Identifies the journal.
     """
     command = step.entry.command
     sids = [*_sids_of_command(command), *(record.sid for event in step.events for record in event.records())]
@@ -184,7 +184,7 @@ def actor(step: Step) -> str:
     """Return who caused an entry: the name of a worker, or ``REST``, ``program`` or ``timer``.
 
     Args:
-        step: the entry; its engine must not have gone on.
+        step: The entry; its engine must not have gone on.
     """
     command = step.entry.command
     sid = step.actor_sid
@@ -202,7 +202,7 @@ def describe(event: Event) -> str:
     """Return one phrase about an event, with the names of those concerned.
 
     Args:
-        event: the event.
+        event: The event.
     """
     text = event_fields.description(event)
     if isinstance(event, ReservationEvent):

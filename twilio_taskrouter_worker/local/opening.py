@@ -76,14 +76,14 @@ def open_service(
     Runs on the service's thread, and blocks it while the journal is applied.
 
     Args:
-        loop: the loop of the service's thread.
-        clock: the service's clock; continues from the file's time unless it is the caller's own.
-        options: the arguments of the router.
-        stopping: checked while a journal is applied, which may take long; True ends it.
+        loop: The loop of the service's thread.
+        clock: The service's clock; continues from the file's time unless it is the caller's own.
+        options: The arguments of the router.
+        stopping: Checked while a journal is applied, which may take long; True ends it.
 
     Raises:
-        StoreError: the file cannot be used, or was made with other options than these.
-        StateError: the router was stopped meanwhile.
+        StoreError: The file cannot be used, or was made with other options than these.
+        StateError: The router was stopped meanwhile.
     """
     if options.db is None:
         return _build(loop, clock, options, None, stopping)
@@ -257,10 +257,10 @@ def catch_up(service: Service) -> None:
     """Run the timers that fell due while the service was stopped, in order, then end every old session.
 
     Args:
-        service: a restored service.
+        service: A restored service.
 
     Raises:
-        StoreError: the file cannot be written.
+        StoreError: The file cannot be written.
     """
     # As a command, so that the journal has the time of it.
     service.execute(commands.AdvanceTime())
@@ -276,14 +276,14 @@ def load_document(service: Service, document: Mapping[str, Any]) -> list[str]:
     """Create everything in a seed document, or nothing.
 
     Args:
-        service: the service.
-        document: a checked seed document.
+        service: The service.
+        document: A checked seed document.
 
     Returns:
         The sids of the workspaces.
 
     Raises:
-        SeedError: the document is invalid.
+        SeedError: The document is invalid.
     """
     now = max(service.clock.now(), service.engine.now)
     # On a copy of the engine: a mistake in the middle of the document must leave nothing behind.

@@ -48,16 +48,16 @@ class WorkspaceOperations(WorkspaceReading):
         """Create a worker.
 
         Args:
-            name: unique in the workspace, whatever the case.
-            attributes: for expressions to refer to; None: none.
-            activity: the activity it starts in.
+            name: Unique in the workspace, whatever the case.
+            attributes: For expressions to refer to; None: none.
+            activity: The activity it starts in.
 
         Returns:
             Its sid.
 
         Raises:
-            TypeError: an argument has the wrong type, or the attributes are not JSON.
-            ValueError: there is no such activity.
+            TypeError: An argument has the wrong type, or the attributes are not JSON.
+            ValueError: There is no such activity.
             RequestRejectedError: TaskRouter refuses it, for example because the name is taken.
         """
         command = commands.CreateWorker(
@@ -72,13 +72,13 @@ class WorkspaceOperations(WorkspaceReading):
         """Move a worker to an activity.
 
         Args:
-            worker: the worker.
-            activity: the activity.
-            reject_pending_reservations: whether its pending reservations are rejected; only for an activity that is
+            worker: The worker.
+            activity: The activity.
+            reject_pending_reservations: Whether its pending reservations are rejected; only for an activity that is
                 not available.
 
         Raises:
-            ValueError: there is no such worker or activity.
+            ValueError: There is no such worker or activity.
             RequestRejectedError: TaskRouter refuses it.
         """
         self._execute(
@@ -101,9 +101,9 @@ class WorkspaceOperations(WorkspaceReading):
         """Create a task queue.
 
         Args:
-            name: unique in the workspace.
-            target_workers: expression for the workers that the queue may use; ``1==1`` for all.
-            max_reserved_workers: number of workers that a task is offered to at the same time.
+            name: Unique in the workspace.
+            target_workers: Expression for the workers that the queue may use; ``1==1`` for all.
+            max_reserved_workers: Number of workers that a task is offered to at the same time.
             task_order: ``FIFO`` or ``LIFO``.
 
         Returns:
@@ -134,19 +134,19 @@ class WorkspaceOperations(WorkspaceReading):
         """Create a workflow.
 
         Args:
-            name: unique in the workspace.
-            configuration: the document with ``task_routing``, as Twilio has it; None for one that leads every task to
+            name: Unique in the workspace.
+            configuration: The document with ``task_routing``, as Twilio has it; None for one that leads every task to
                 *queue*.
-            queue: the queue of a workflow without a configuration.
-            assignment_callback_url: called for each reservation; None: no callback.
-            fallback_assignment_callback_url: called where that fails.
-            task_reservation_timeout: seconds that a reservation stays pending.
+            queue: The queue of a workflow without a configuration.
+            assignment_callback_url: Called for each reservation; None: no callback.
+            fallback_assignment_callback_url: Called where that fails.
+            task_reservation_timeout: Seconds that a reservation stays pending.
 
         Returns:
             Its sid.
 
         Raises:
-            ValueError: there is no such queue, or neither a configuration nor a queue was given, or both.
+            ValueError: There is no such queue, or neither a configuration nor a queue was given, or both.
             RequestRejectedError: TaskRouter refuses it; the message names the place in the configuration.
         """
         if (configuration is None) == (queue is None):
@@ -169,13 +169,13 @@ class WorkspaceOperations(WorkspaceReading):
         """Replace the configuration of a workflow.
 
         Args:
-            workflow: the workflow.
-            configuration: the document with ``task_routing``, as Twilio has it.
-            re_evaluate_tasks: whether tasks that wait go through the new configuration at once; otherwise only tasks
+            workflow: The workflow.
+            configuration: The document with ``task_routing``, as Twilio has it.
+            re_evaluate_tasks: Whether tasks that wait go through the new configuration at once; otherwise only tasks
                 that are created later do.
 
         Raises:
-            ValueError: there is no such workflow.
+            ValueError: There is no such workflow.
             RequestRejectedError: TaskRouter refuses it; the message names the place in the configuration.
         """
         self._execute(
@@ -191,8 +191,8 @@ class WorkspaceOperations(WorkspaceReading):
         """Create a task channel, of which every worker has a capacity of one.
 
         Args:
-            unique_name: the name that tasks refer to.
-            name: the name to show; None: the same.
+            unique_name: The name that tasks refer to.
+            name: The name to show; None: the same.
 
         Returns:
             Its sid.
@@ -217,14 +217,14 @@ class WorkspaceOperations(WorkspaceReading):
         """Set the addresses that the service calls; see the page on webhooks.
 
         Args:
-            assignment_url: the workflow's assignment callback; None leaves it, an empty string removes it.
-            fallback_url: called where that fails; None leaves it, an empty string removes it.
-            event_url: the workspace's event callback; None leaves it, an empty string removes it.
-            events: the types of the events to report, all if empty; only with *event_url*.
-            workflow: the workflow of the first two; None: the workspace's first one.
+            assignment_url: The workflow's assignment callback; None leaves it, an empty string removes it.
+            fallback_url: Called where that fails; None leaves it, an empty string removes it.
+            event_url: The workspace's event callback; None leaves it, an empty string removes it.
+            events: The types of the events to report, all if empty; only with *event_url*.
+            workflow: The workflow of the first two; None: the workspace's first one.
 
         Raises:
-            ValueError: there is no such workflow.
+            ValueError: There is no such workflow.
             RequestRejectedError: TaskRouter refuses an address.
         """
         if assignment_url is not None or fallback_url is not None:
@@ -264,24 +264,24 @@ class WorkspaceOperations(WorkspaceReading):
         """Create a task, which is routed at once.
 
         Args:
-            attributes: for expressions to refer to, and for the worker; None: none.
-            workflow: its way into a queue; None: the workspace's only workflow.
-            task_queue: the queue it is counted in; only with a routing target.
-            task_channel: unique name or sid; None: ``default``.
+            attributes: For expressions to refer to, and for the worker; None: none.
+            workflow: Its way into a queue; None: the workspace's only workflow.
+            task_queue: The queue it is counted in; only with a routing target.
+            task_channel: Unique name or sid; None: ``default``.
             priority: 0 or more; higher is served first.
-            timeout: seconds it may stay unaccepted; None: a day.
-            routing_target: the worker, queue or workflow it is meant for; a name is a worker's.
-            ignore_capacity: with a worker as target, offer it whatever the worker's activity and capacity; None: true.
-            virtual_start_time: an aware datetime to queue it by; None: now.
-            workflow_sid: the same as *workflow*.
-            task_queue_sid: the same as *task_queue*.
+            timeout: Seconds it may stay unaccepted; None: a day.
+            routing_target: The worker, queue or workflow it is meant for; a name is a worker's.
+            ignore_capacity: With a worker as target, offer it whatever the worker's activity and capacity; None: true.
+            virtual_start_time: An aware datetime to queue it by; None: now.
+            workflow_sid: The same as *workflow*.
+            task_queue_sid: The same as *task_queue*.
 
         Returns:
             Its sid.
 
         Raises:
-            TypeError: an argument has the wrong type, or the attributes are not JSON.
-            ValueError: there is no such workflow, queue or worker, or the start time is naive.
+            TypeError: An argument has the wrong type, or the attributes are not JSON.
+            ValueError: There is no such workflow, queue or worker, or the start time is naive.
             RequestRejectedError: TaskRouter refuses it; the message has the reason.
         """
         workflow = workflow if workflow_sid is None else workflow_sid
@@ -308,11 +308,11 @@ class WorkspaceOperations(WorkspaceReading):
         """Cancel a task that is pending or reserved.
 
         Args:
-            task_sid: the task.
-            reason: goes into the task and its events.
+            task_sid: The task.
+            reason: Goes into the task and its events.
 
         Raises:
-            NotFoundError: there is no such task.
+            NotFoundError: There is no such task.
             RequestRejectedError: TaskRouter refuses it, for example because it is assigned.
         """
         self._end_task(task_sid, model.CANCELED, reason)
@@ -321,11 +321,11 @@ class WorkspaceOperations(WorkspaceReading):
         """Complete a task that is assigned or wrapping, and its reservations.
 
         Args:
-            task_sid: the task.
-            reason: goes into the task and its events.
+            task_sid: The task.
+            reason: Goes into the task and its events.
 
         Raises:
-            NotFoundError: there is no such task.
+            NotFoundError: There is no such task.
             RequestRejectedError: TaskRouter refuses it, for example because nobody has accepted it.
         """
         self._end_task(task_sid, model.COMPLETED, reason)
@@ -345,17 +345,17 @@ class WorkspaceOperations(WorkspaceReading):
         """Return the latest events of the workspace, oldest first. Blocks for some milliseconds.
 
         Args:
-            types: only events of these types, for example ``"task.created"``; a type that ends in ``.*`` stands for
+            types: Only events of these types, for example ``"task.created"``; a type that ends in ``.*`` stands for
                 all of its kind. None given: all.
-            task: only events that concern this task, by sid.
-            worker: only events that concern this worker, by name or sid.
+            task: Only events that concern this task, by sid.
+            worker: Only events that concern this worker, by name or sid.
 
         Returns:
             The events; some thousands are kept.
 
         Raises:
-            NotFoundError: there is no worker of that name.
-            StateError: the router is not running.
+            NotFoundError: There is no worker of that name.
+            StateError: The router is not running.
         """
         worker_sid = known_sid(worker, "WK", self._worker_sid)
         workspace = self.workspace_sid
@@ -375,10 +375,10 @@ class WorkspaceOperations(WorkspaceReading):
         """Call the webhooks for an event again, with the addresses of now.
 
         Args:
-            sid: an event that the log still has. For a ``reservation.created`` the assignment callback is called too.
+            sid: An event that the log still has. For a ``reservation.created`` the assignment callback is called too.
 
         Raises:
-            NotFoundError: the log does not have it.
+            NotFoundError: The log does not have it.
         """
 
         def resend(service: Service) -> bool:

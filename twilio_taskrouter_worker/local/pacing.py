@@ -33,8 +33,8 @@ class Pace:
         """Return whether to make a snapshot now.
 
         Args:
-            count: the number of the latest entry.
-            engine: the engine, for its size.
+            count: The number of the latest entry.
+            engine: The engine, for its size.
         """
         if count - self.latest < self._distance:
             return False
@@ -50,7 +50,7 @@ class Pace:
         """Measure the making of a snapshot, for the distance to the next one.
 
         Args:
-            count: the number of the latest entry.
+            count: The number of the latest entry.
         """
         began = time.thread_time()
         # A pass of the collector would count as a slow snapshot, and make the next ones rare.

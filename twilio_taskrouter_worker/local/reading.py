@@ -28,7 +28,7 @@ class WorkspaceReading:
         """The workspace of all these operations.
 
         Raises:
-            StateError: the router is not running, or has no workspace.
+            StateError: The router is not running, or has no workspace.
         """
         raise NotImplementedError
 
@@ -43,7 +43,7 @@ class WorkspaceReading:
         """The sids of the activities by their names. Blocks for less than a millisecond.
 
         Raises:
-            StateError: the router is not running.
+            StateError: The router is not running.
         """
         found = self._ask(lambda engine: engine.activities(self.workspace_sid))
         return MappingProxyType({activity.friendly_name: activity.sid for activity in found})
@@ -53,7 +53,7 @@ class WorkspaceReading:
         """The workspace's first workflow. Blocks for less than a millisecond.
 
         Raises:
-            StateError: it has none, or the router is not running.
+            StateError: It has none, or the router is not running.
         """
         return self._first("workflow", self._ask(lambda engine: engine.workflows(self.workspace_sid)))
 
@@ -62,7 +62,7 @@ class WorkspaceReading:
         """The workspace's first task queue. Blocks for less than a millisecond.
 
         Raises:
-            StateError: it has none, or the router is not running.
+            StateError: It has none, or the router is not running.
         """
         return self._first("task queue", self._ask(lambda engine: engine.queues(self.workspace_sid)))
 
@@ -104,7 +104,7 @@ class WorkspaceReading:
         """Return the workers, oldest first. Blocks for less than a millisecond.
 
         Raises:
-            StateError: the router is not running.
+            StateError: The router is not running.
         """
         found = self._ask(lambda engine: engine.workers(self.workspace_sid))
         return Listing(found, "Workers", ("friendly_name", "activity_name", "available", "sid"))
@@ -113,10 +113,10 @@ class WorkspaceReading:
         """Return a worker.
 
         Args:
-            worker: name of a worker of this workspace, or sid of one of any workspace.
+            worker: Name of a worker of this workspace, or sid of one of any workspace.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: There is none.
         """
         # This workspace first, where a name means something; a sid may be of any workspace.
         for each in self.workers():
@@ -129,7 +129,7 @@ class WorkspaceReading:
         """Return the task queues, oldest first. Blocks for less than a millisecond.
 
         Raises:
-            StateError: the router is not running.
+            StateError: The router is not running.
         """
         found = self._ask(lambda engine: engine.queues(self.workspace_sid))
         return Listing(found, "Task queues", ("friendly_name", "target_workers", "task_order", "sid"))
@@ -138,7 +138,7 @@ class WorkspaceReading:
         """Return the workflows, oldest first. Blocks for less than a millisecond.
 
         Raises:
-            StateError: the router is not running.
+            StateError: The router is not running.
         """
         found = self._ask(lambda engine: engine.workflows(self.workspace_sid))
         return Listing(found, "Workflows", ("friendly_name", "task_reservation_timeout", "sid"))
@@ -149,7 +149,7 @@ class WorkspaceReading:
         Blocks for less than a millisecond, or longer with many tasks.
 
         Raises:
-            StateError: the router is not running.
+            StateError: The router is not running.
         """
         found = self._ask(lambda engine: engine.tasks(self.workspace_sid))
         return Listing(found, "Tasks", ("sid", "assignment_status", "priority", "task_queue_friendly_name", "reason"))
@@ -158,10 +158,10 @@ class WorkspaceReading:
         """Return a task of any workspace. Blocks for less than a millisecond.
 
         Args:
-            sid: the task.
+            sid: The task.
 
         Raises:
-            NotFoundError: there is no such task.
+            NotFoundError: There is no such task.
         """
         home = self._home("task", sid)
         return self._ask(lambda engine: engine.task(home, sid))
@@ -170,11 +170,11 @@ class WorkspaceReading:
         """Return reservations, oldest first. Blocks for less than a millisecond.
 
         Args:
-            task_sid: only reservations of this task; None: of any task.
-            worker_sid: only reservations of this worker, by name or sid; None: of any worker.
+            task_sid: Only reservations of this task; None: of any task.
+            worker_sid: Only reservations of this worker, by name or sid; None: of any worker.
 
         Raises:
-            NotFoundError: there is no worker of that name.
+            NotFoundError: There is no worker of that name.
         """
         worker = known_sid(worker_sid, "WK", self._worker_sid)
         workspace = self.workspace_sid
@@ -185,10 +185,10 @@ class WorkspaceReading:
         """Return the number of open websockets of a worker. Blocks for less than a millisecond.
 
         Args:
-            worker_sid: name or sid of the worker.
+            worker_sid: Name or sid of the worker.
 
         Raises:
-            NotFoundError: there is no such worker.
+            NotFoundError: There is no such worker.
         """
         sid = self.worker(worker_sid).sid
         return self._ask(lambda engine: engine.open_sessions(self.workspace_sid, sid))
@@ -197,14 +197,14 @@ class WorkspaceReading:
         """Explain why a task, of any workspace, is or is not with a worker. Blocks briefly, longer with many workers.
 
         Args:
-            task_sid: the task.
+            task_sid: The task.
 
         Returns:
             Every filter, target, queue and worker with its verdict, and the part of each expression that made it
             false, with the actual values; ``str()`` of it is a text to read, ``to_dict()`` plain data.
 
         Raises:
-            NotFoundError: there is no such task, or it was deleted after its end.
+            NotFoundError: There is no such task, or it was deleted after its end.
         """
         home = self._home("task", task_sid)
         return Explanation.of(self._ask(lambda engine: engine.explain(home, task_sid)))
@@ -223,7 +223,7 @@ def refused(refusal: Rejected) -> RequestRejectedError:
     """Return the public error for an engine's refusal.
 
     Args:
-        refusal: the refusal.
+        refusal: The refusal.
     """
     # The same classes as the client raises for REST answers with these statuses.
     kinds = {404: NotFoundError, 412: VersionConflictError}
@@ -235,9 +235,9 @@ def known_sid(name: str | None, prefix: str, find: Callable[[str], str]) -> str 
     """Return the sid for a name; a value in the format of a sid is returned unchanged, for the engine to check.
 
     Args:
-        name: the name or sid; None is returned unchanged.
-        prefix: of the sids of this kind.
-        find: returns the sid for a name.
+        name: The name or sid; None is returned unchanged.
+        prefix: Of the sids of this kind.
+        find: Returns the sid for a name.
     """
     return name if name is None or name.startswith(prefix) else find(name)
 

@@ -72,33 +72,33 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
     thread; it runs on that thread and blocks the caller until it is done, for most methods far less than a millisecond.
 
     Args:
-        port: the port to listen on; 0 takes a free one.
-        host: the address to listen on. An address other than loopback causes a warning: there is no TLS.
-        seed: makes sids and generated credentials the same at every start; None makes them random.
-        db: the file that keeps the state. A missing one is created; an existing one is continued from. No answered
+        port: The port to listen on; 0 takes a free one.
+        host: The address to listen on. An address other than loopback causes a warning: there is no TLS.
+        seed: Makes sids and generated credentials the same at every start; None makes them random.
+        db: The file that keeps the state. A missing one is created; an existing one is continued from. No answered
             request is lost, however the process ends. None keeps everything in memory.
-        seed_file: a JSON or YAML file with workspaces, workers and so on to start with, by name; see the
+        seed_file: A JSON or YAML file with workspaces, workers and so on to start with, by name; see the
             documentation's page on seed files. It replaces the default workspace. Ignored, with a warning, if ``db``
             exists already.
-        account_sid: the account; generated unless given, like the three below.
+        account_sid: The account; generated unless given, like the three below.
         auth_token: REST's password for the account, 32 characters or more.
-        signing_key_sid: the API key that signs workers' tokens; also valid for REST.
-        signing_key_secret: its secret, 32 characters or more.
-        rules: the choices where Twilio's documentation is silent; None: those of the file, else the defaults.
+        signing_key_sid: The API key that signs workers' tokens; also valid for REST.
+        signing_key_secret: Its secret, 32 characters or more.
+        rules: The choices where Twilio's documentation is silent; None: those of the file, else the defaults.
         clock: ``"real"``, ``"virtual"`` (paused, moved by the program), or a :class:`~.clock.Clock`. With a file, the
             first two continue from the file's time.
-        allowed_hosts: further host names of this service (``["taskrouter"]`` in a network of containers), whose web
+        allowed_hosts: Further host names of this service (``["taskrouter"]`` in a network of containers), whose web
             pages may use it as well. Requests for other hosts, and from pages of others, are refused with 403; names
             and addresses of this machine, the address a request arrives at, and ``host`` are always allowed.
             ``["*"]`` allows all.
-        event_delay: seconds, from 0 to 1, between the answer to a request and the events and webhooks it caused, so
+        event_delay: Seconds, from 0 to 1, between the answer to a request and the events and webhooks it caused, so
             that clients have read the answer by then. The default is short, for tests with client and service in one
             process; on a busy machine, or with clients on others, 0.025 is better.
-        console: serve the console, a page in the browser that shows and drives this router; :attr:`console_url` is its
+        console: Serve the console, a page in the browser that shows and drives this router; :attr:`console_url` is its
             link. With False nothing of it is served, and nothing is recorded for it.
 
     Raises:
-        TypeError, ValueError: an argument is invalid; the message names a valid one.
+        TypeError, ValueError: An argument is invalid; the message names a valid one.
     """
 
     clock: Clock
@@ -179,10 +179,10 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
             The router itself.
 
         Raises:
-            OSError: it cannot listen at the address; the message has the reason.
-            StoreError: its file cannot be used; the message has the reason and a remedy.
-            SeedError: its seed file is invalid; the message has the place and a valid value.
-            StateError: it was started or stopped before.
+            OSError: It cannot listen at the address; the message has the reason.
+            StoreError: Its file cannot be used; the message has the reason and a remedy.
+            SeedError: Its seed file is invalid; the message has the place and a valid value.
+            StateError: It was started or stopped before.
         """
         # Only the first time: another start is refused, as for any router.
         if self._handed_over:
@@ -201,7 +201,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         the close frame and requests are finished.
 
         Raises:
-            StateError: called on the service's own thread, or in a child process; the service keeps running.
+            StateError: Called on the service's own thread, or in a child process; the service keeps running.
         """
         host = None
         # Again if a reset on another thread has made a new host meanwhile; a later one sees that the router is stopped.
@@ -221,8 +221,8 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         reconnect. With ``seed=`` the sids are again those of the start. The clock is not changed.
 
         Raises:
-            StateError: it is not running, or this is the service's own thread.
-            OSError: the port was taken meanwhile.
+            StateError: It is not running, or this is the service's own thread.
+            OSError: The port was taken meanwhile.
         """
         port = int(self.url.rpartition(":")[2])
         # Before the file is deleted: its credentials may be known from there only.
@@ -252,7 +252,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         """The switches in force, for choices where TaskRouter's documentation is silent. Does not block.
 
         Raises:
-            StateError: it is not running.
+            StateError: It is not running.
         """
         service = self._running()
         return Rules.join(service.engine.rules, service.rules)
@@ -264,7 +264,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         """The root of the service, such as ``http://127.0.0.1:4100``; REST is below its ``/v1``. Does not block.
 
         Raises:
-            StateError: it is not running.
+            StateError: It is not running.
         """
         self._running()
         return self._host.url
@@ -276,7 +276,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         Does not block.
 
         Raises:
-            StateError: it is not running, or was made with ``console=False``.
+            StateError: It is not running, or was made with ``console=False``.
         """
         if self._console is None:
             raise StateError("This LocalTaskRouter has no console: it was made with console=False.")
@@ -287,7 +287,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         """The options that connect a client to this router: ``Worker(token, **router.connection)``. Does not block.
 
         Raises:
-            StateError: it is not running.
+            StateError: It is not running.
         """
         eb_server = f"{self.url}{BRIDGE_PATH}"
         return {"eb_server": eb_server, "ws_server": f"ws{eb_server[len('http') :]}"}
@@ -297,7 +297,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         """The account; with :attr:`auth_token` the user and password of REST. Does not block.
 
         Raises:
-            StateError: it has a file and has not started yet.
+            StateError: It has a file and has not started yet.
         """
         return self._known_credentials().account_sid
 
@@ -306,7 +306,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         """The account's password. Does not block.
 
         Raises:
-            StateError: it has a file and has not started yet.
+            StateError: It has a file and has not started yet.
         """
         return self._known_credentials().auth_token
 
@@ -315,7 +315,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         """The API key that signs tokens; with :attr:`signing_key_secret` also valid for REST. Does not block.
 
         Raises:
-            StateError: it has a file and has not started yet.
+            StateError: It has a file and has not started yet.
         """
         return self._known_credentials().signing_key_sid
 
@@ -324,7 +324,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         """The API key's secret. Does not block.
 
         Raises:
-            StateError: it has a file and has not started yet.
+            StateError: It has a file and has not started yet.
         """
         return self._known_credentials().signing_key_secret
 
@@ -332,18 +332,18 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         """Create an access token for a worker. Blocks for less than a millisecond.
 
         Args:
-            worker_sid: name or sid of the worker; an unknown sid is refused when the token is used. Empty for an admin.
+            worker_sid: Name or sid of the worker; an unknown sid is refused when the token is used. Empty for an admin.
             role: ``worker``, ``supervisor`` or ``admin``.
-            ttl: seconds of real time until it expires, at most a day; 0 or less creates an expired token.
-            identity: goes into the token unchanged; None: the worker's sid.
+            ttl: Seconds of real time until it expires, at most a day; 0 or less creates an expired token.
+            identity: Goes into the token unchanged; None: the worker's sid.
 
         Returns:
             The token.
 
         Raises:
-            TypeError, ValueError: an argument is invalid; the message names a valid one.
-            NotFoundError: there is no worker of that name.
-            StateError: it is not running.
+            TypeError, ValueError: An argument is invalid; the message names a valid one.
+            NotFoundError: There is no worker of that name.
+            StateError: It is not running.
         """
         workspace_sid = self.workspace_sid
         # Another type, and a sid of whatever form, is for sign() and the service to refuse.
@@ -360,7 +360,7 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         Blocks for less than a millisecond.
 
         Raises:
-            StateError: the router is not running, or has no workspace.
+            StateError: The router is not running, or has no workspace.
         """
         self._running()
         # Looked up again only while there is none: all operations are to stay in one workspace, even if it is
@@ -379,15 +379,15 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         Blocks until they are created, and in the file if there is one.
 
         Args:
-            source: the name of the file, or the document itself as :meth:`export` returns it.
+            source: The name of the file, or the document itself as :meth:`export` returns it.
 
         Returns:
             The sids of the new workspaces.
 
         Raises:
-            SeedError: the document is invalid; the message has the place, the value and a valid one. Nothing was
+            SeedError: The document is invalid; the message has the place, the value and a valid one. Nothing was
                 created.
-            StateError: it is not running.
+            StateError: It is not running.
         """
         document = seeds.check(source) if isinstance(source, Mapping) else seeds.read(source)
         service = self._running()
@@ -401,15 +401,15 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         tasks are not part of it. Blocks until the file is written.
 
         Args:
-            path: a file whose name ends in .json, .yaml or .yml; an existing one is replaced. None: no file.
-            tasks: include the open tasks, as they would be created again.
+            path: A file whose name ends in .json, .yaml or .yml; an existing one is replaced. None: no file.
+            tasks: Include the open tasks, as they would be created again.
 
         Returns:
             The document.
 
         Raises:
-            SeedError: the file cannot be written.
-            StateError: it is not running.
+            SeedError: The file cannot be written.
+            StateError: It is not running.
         """
         # Made on the service's thread, of one moment; written on the caller's, which may take as long as the disk
         # does.
@@ -429,12 +429,12 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         millisecond.
 
         Args:
-            canceled_reason_code: the code, such as 13223.
+            canceled_reason_code: The code, such as 13223.
 
         Raises:
-            TypeError: the code is not an integer.
-            ValueError: the code is 0.
-            StateError: it is not running.
+            TypeError: The code is not an integer.
+            ValueError: The code is 0.
+            StateError: It is not running.
         """
         self._resolve(None, reason_code_of(canceled_reason_code))
 
@@ -445,15 +445,15 @@ class LocalTaskRouter(TimeMachine, WatchedWorkspace):
         millisecond.
 
         Args:
-            reservation_sid: the reservation.
+            reservation_sid: The reservation.
             canceled_reason_code: None: the call succeeds, and the reservation is accepted. Otherwise it is canceled.
 
         Raises:
-            NotFoundError: there is no such reservation.
-            RequestRejectedError: it does not wait for a voice instruction.
-            TypeError: the code is not an integer.
-            ValueError: the code is 0.
-            StateError: it is not running.
+            NotFoundError: There is no such reservation.
+            RequestRejectedError: It does not wait for a voice instruction.
+            TypeError: The code is not an integer.
+            ValueError: The code is 0.
+            StateError: It is not running.
         """
         self._resolve(reservation_sid, None if canceled_reason_code is None else reason_code_of(canceled_reason_code))
 

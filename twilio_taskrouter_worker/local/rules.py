@@ -26,8 +26,8 @@ class Rules(EngineRules, ServiceRules):
         """Combine the switches of the engine and of the service.
 
         Args:
-            engine: the engine's.
-            service: the service's.
+            engine: The engine's.
+            service: The service's.
         """
         return cls(**_values(EngineRules, engine), **_values(ServiceRules, service))
 

@@ -43,13 +43,13 @@ def starting_point(store: Store) -> StartingPoint | None:
     """Return the latest snapshot from which a restart can continue.
 
     Args:
-        store: the open file.
+        store: The open file.
 
     Returns:
         The starting point, or None if the whole journal must be applied.
 
     Raises:
-        StoreError: the file cannot be read.
+        StoreError: The file cannot be read.
     """
     found = store.snapshots(store.emitted() - KEPT_EVENTS)
     for snapshot in found:
@@ -92,7 +92,7 @@ class Snapshots:
         """Restore the parts of a starting point outside of the engine: facts and open sessions.
 
         Args:
-            start: the starting point whose engine the service has.
+            start: The starting point whose engine the service has.
         """
         service = self._service
         with paused():
@@ -108,7 +108,7 @@ class Snapshots:
         Blocks the service's thread while it serializes the engine, for up to half a second.
 
         Args:
-            store: the open file, just after a commit.
+            store: The open file, just after a commit.
         """
         service, pace = self._service, self._pace
         if not pace.due(store.count, service.engine):

@@ -112,13 +112,13 @@ class Store:
         Blocks for up to half a second if another process holds the lock.
 
         Args:
-            path: the file.
+            path: The file.
 
         Returns:
             The open file.
 
         Raises:
-            StoreError: it cannot be used; the message has the reason and a remedy. Nothing in it was changed.
+            StoreError: It cannot be used; the message has the reason and a remedy. Nothing in it was changed.
         """
         files = DatabaseFiles(os.fspath(path))
         files.check_place()
@@ -154,7 +154,7 @@ class Store:
         """Return the header of the file; None if it is new.
 
         Raises:
-            StoreError: it is damaged.
+            StoreError: It is damaged.
         """
         with sqlite_errors(self.path):
             if not table_names(self._connection):
@@ -176,10 +176,10 @@ class Store:
         """Create the tables of a new file, in the transaction of the next commit.
 
         Args:
-            header: its header.
+            header: Its header.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: It cannot be written.
         """
         about = {
             **attrs.asdict(header.credentials),
@@ -201,10 +201,10 @@ class Store:
         """Replace the credentials in the file, at once.
 
         Args:
-            credentials: the new ones.
+            credentials: The new ones.
 
         Raises:
-            StoreError: they cannot be written.
+            StoreError: They cannot be written.
         """
         with sqlite_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
@@ -223,10 +223,10 @@ class Store:
         """Iterate over the snapshots made after at most a given number of events, latest first; skip damaged ones.
 
         Args:
-            up_to_events: the largest number of events.
+            up_to_events: The largest number of events.
 
         Raises:
-            StoreError: the file cannot be read.
+            StoreError: The file cannot be read.
         """
         return read_snapshots(self._connection, self.path, "events", up_to_events)
 
@@ -238,7 +238,7 @@ class Store:
         """Return the number of events after the last entry.
 
         Raises:
-            StoreError: the file cannot be read.
+            StoreError: The file cannot be read.
         """
         with sqlite_errors(self.path):
             row = self._connection.execute("SELECT events FROM journal ORDER BY number DESC LIMIT 1").fetchone()
@@ -248,10 +248,10 @@ class Store:
         """Iterate over the journal, or its part after a snapshot; at the end, the store is ready to append.
 
         Args:
-            after: the snapshot; None: the whole journal.
+            after: The snapshot; None: the whole journal.
 
         Raises:
-            StoreError: an entry is damaged or missing, or unknown to this version.
+            StoreError: An entry is damaged or missing, or unknown to this version.
         """
         count = self._count = self._started_after = 0 if after is None else after.number
         self._sum = 0 if after is None else self._sum_of(after)
@@ -304,7 +304,7 @@ class Store:
         """Return the number of committed entries.
 
         Raises:
-            StoreError: the file cannot be read.
+            StoreError: The file cannot be read.
         """
         with sqlite_errors(self.path):
             return int(self._connection.execute("SELECT COALESCE(MAX(number), 0) FROM journal").fetchone()[0])
@@ -313,7 +313,7 @@ class Store:
         """Return the state of the clock when it was last noted; None in a new file.
 
         Raises:
-            StoreError: the file cannot be read.
+            StoreError: The file cannot be read.
         """
         return read_clock(self._connection, self.path)
 
@@ -330,10 +330,10 @@ class Store:
         """Add an entry to the next commit.
 
         Args:
-            entry: the command and its time.
-            events: how many events the engine had emitted after it.
-            actor_sid: the worker whose request over the bridge caused it; None: any other cause.
-            address: the client's address; None: no client.
+            entry: The command and its time.
+            events: How many events the engine had emitted after it.
+            actor_sid: The worker whose request over the bridge caused it; None: any other cause.
+            address: The client's address; None: no client.
         """
         self._entries.append((entry.to_json(), events, actor_sid, address))
 
@@ -341,7 +341,7 @@ class Store:
         """Add a snapshot, made after the last entry that was read or committed, to the next commit.
 
         Args:
-            snapshot: the snapshot.
+            snapshot: The snapshot.
         """
         assert snapshot.number == self._count and not self._entries
         self._snapshots.append((snapshot, self._sum))
@@ -350,7 +350,7 @@ class Store:
         """Add the state of the clock to the next commit.
 
         Args:
-            state: the state.
+            state: The state.
         """
         self._clock = state
 
@@ -360,7 +360,7 @@ class Store:
         Blocks the thread for the duration of a disk flush.
 
         Raises:
-            StoreError: it cannot be written. The file has the state of the last commit.
+            StoreError: It cannot be written. The file has the state of the last commit.
         """
         total = self._sum
         rows = []
@@ -466,8 +466,8 @@ def differences(kept: Rules, given: Rules) -> list[str]:
     """Return the names of the switches in which two sets of rules differ, sorted.
 
     Args:
-        kept: the rules in the file.
-        given: the rules asked for.
+        kept: The rules in the file.
+        given: The rules asked for.
     """
     one, other = kept.to_dict(), given.to_dict()
     return sorted(_differing(one, other))

@@ -73,7 +73,7 @@ def table_names(connection: sqlite3.Connection) -> set[str]:
     """Return the names of the tables.
 
     Args:
-        connection: the database.
+        connection: The database.
     """
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
@@ -82,11 +82,11 @@ def check_database(connection: sqlite3.Connection, path: str) -> None:
     """Check that a database is ours and intact, or empty.
 
     Args:
-        connection: the database; only read.
-        path: its name, for messages.
+        connection: The database; only read.
+        path: Its name, for messages.
 
     Raises:
-        StoreError: it is not.
+        StoreError: It is not.
         sqlite3.Error: it is not a database, or locked.
     """
     application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -112,11 +112,11 @@ def read_header(connection: sqlite3.Connection, path: str) -> tuple[Header, Mapp
     """Return the header of a database, and all of the values that it is part of.
 
     Args:
-        connection: the database.
-        path: its name, for messages.
+        connection: The database.
+        path: Its name, for messages.
 
     Raises:
-        StoreError: it is damaged.
+        StoreError: It is damaged.
     """
     with sqlite_errors(path):
         about = dict(connection.execute("SELECT name, value FROM about"))
@@ -136,13 +136,13 @@ def read_snapshots(connection: sqlite3.Connection, path: str, column: str, most:
     """Iterate over snapshots, latest first; skip damaged ones.
 
     Args:
-        connection: the database.
-        path: its name, for messages.
+        connection: The database.
+        path: Its name, for messages.
         column: ``number`` or ``events``.
-        most: the largest value of that column.
+        most: The largest value of that column.
 
     Raises:
-        StoreError: the file cannot be read.
+        StoreError: The file cannot be read.
     """
     with sqlite_errors(path):
         if "snapshot" not in table_names(connection):
@@ -168,11 +168,11 @@ def read_clock(connection: sqlite3.Connection, path: str) -> ClockState | None:
     """Return the state of the clock when it was last noted; None in a new file.
 
     Args:
-        connection: the database.
-        path: its name, for messages.
+        connection: The database.
+        path: Its name, for messages.
 
     Raises:
-        StoreError: the file cannot be read.
+        StoreError: The file cannot be read.
     """
     with sqlite_errors(path):
         row = connection.execute("SELECT shown, since, running FROM clock").fetchone()
@@ -183,11 +183,11 @@ def snapshot_crc(state: bytes, facts: bytes, sessions: str, since: int, total: i
     """Return the checksum of a snapshot.
 
     Args:
-        state: its engine.
-        facts: its facts.
-        sessions: its sessions.
-        since: the number of the snapshot before.
-        total: the chained checksum of the entry that it was made after.
+        state: Its engine.
+        facts: Its facts.
+        sessions: Its sessions.
+        since: The number of the snapshot before.
+        total: The chained checksum of the entry that it was made after.
     """
     # Over all that a restart reads, and the sum of the entry, so that a snapshot of another journal does not match.
     return zlib.crc32(f"{sessions} {since} {total}".encode(), zlib.crc32(facts, zlib.crc32(state)))
@@ -197,8 +197,8 @@ def chained(row: tuple[Any, ...], before: int) -> int:
     """Return the checksum of a row of the journal, chained over all rows up to it.
 
     Args:
-        row: entry, events, actor and address.
-        before: the checksum of the row before; 0 for the first one.
+        row: Entry, events, actor and address.
+        before: The checksum of the row before; 0 for the first one.
     """
     # By repr, which separates the values without ambiguity. The sum before is the start value.
     return zlib.crc32(repr(row).encode(errors="backslashreplace"), before)
@@ -212,10 +212,10 @@ def sqlite_errors(path: str) -> Iterator[None]:
     """Turn SQLite's exceptions into a StoreError with the reason and a remedy.
 
     Args:
-        path: the name of the database, for the message.
+        path: The name of the database, for the message.
 
     Raises:
-        StoreError: the block raised an exception of SQLite, or read a text that is not UTF-8.
+        StoreError: The block raised an exception of SQLite, or read a text that is not UTF-8.
     """
     try:
         yield

@@ -60,7 +60,7 @@ class TimeMachine(WorkspaceOperations):
             A sequence of moments, oldest first.
 
         Raises:
-            StateError: it is not running.
+            StateError: It is not running.
         """
         return History(self._place())
 
@@ -72,7 +72,7 @@ class TimeMachine(WorkspaceOperations):
         Blocks the caller for up to some tenths of a second; the service goes on meanwhile.
 
         Args:
-            moment: the number of an entry of the journal, which is then the latest one (0: before the first), an aware
+            moment: The number of an entry of the journal, which is then the latest one (0: before the first), an aware
                 datetime of this router's clock, or a moment of :meth:`history`.
 
         Returns:
@@ -80,9 +80,9 @@ class TimeMachine(WorkspaceOperations):
             on, which return what they would have returned then.
 
         Raises:
-            ValueError: there is no such moment; the message has the range.
-            TypeError: it is not a moment.
-            StateError: it is not running.
+            ValueError: There is no such moment; the message has the range.
+            TypeError: It is not a moment.
+            StateError: It is not running.
         """
         found = self._find(moment)
         return view_of(found, self._place(found), self._oldest(), self.clock.now())
@@ -100,7 +100,7 @@ class TimeMachine(WorkspaceOperations):
         Blocks the caller for some tenths of a second at most, and this router's service for a fraction of that.
 
         Args:
-            at: the moment, as for :meth:`at`; None: now.
+            at: The moment, as for :meth:`at`; None: now.
             clock: ``"virtual"`` (paused at the moment, moved by the program), ``"real"`` (runs on from the moment), or
                 a clock of your own.
 
@@ -108,9 +108,9 @@ class TimeMachine(WorkspaceOperations):
             The router, which is running: stop it, or use it in a ``with`` block.
 
         Raises:
-            ValueError: there is no such moment; the message has the range.
-            TypeError: it is not a moment.
-            StateError: this router is not running.
+            ValueError: There is no such moment; the message has the range.
+            TypeError: It is not a moment.
+            StateError: This router is not running.
         """
         if not isinstance(clock, Clock) and clock not in ("real", "virtual"):
             raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
@@ -178,10 +178,10 @@ def view_of(found: Found, place: Place, workspace_sid: str | None, now: float) -
     """Return the view of a moment. Blocks for up to some tenths of a second.
 
     Args:
-        found: the moment.
-        place: the same as a place in its journal.
-        workspace_sid: the workspace to show; None: the oldest one.
-        now: the present time of the journal's clock, in unix seconds.
+        found: The moment.
+        place: The same as a place in its journal.
+        workspace_sid: The workspace to show; None: the oldest one.
+        now: The present time of the journal's clock, in unix seconds.
     """
     engine = found.stretch.engine()
     time = _time(found, place, now)
@@ -205,11 +205,11 @@ def checked(moment: object, source: object) -> int | float:
     """Return the number of an entry as an integer, or a time in unix seconds as a float.
 
     Args:
-        moment: the moment.
-        source: identifies the journal.
+        moment: The moment.
+        source: Identifies the journal.
 
     Raises:
-        ValueError, TypeError: it is not a moment of this journal.
+        ValueError, TypeError: It is not a moment of this journal.
     """
     if isinstance(moment, Moment):
         if moment._source is not source:
@@ -232,12 +232,12 @@ def find(journal: Journal, wanted: int | float, now: float) -> Found:
     """Return a moment of a journal.
 
     Args:
-        journal: the journal.
-        wanted: from :func:`checked`.
-        now: the present time of its clock, in unix seconds.
+        journal: The journal.
+        wanted: From :func:`checked`.
+        now: The present time of its clock, in unix seconds.
 
     Raises:
-        ValueError: there is no such moment; the message has the range.
+        ValueError: There is no such moment; the message has the range.
     """
     if isinstance(wanted, int):
         if not journal.first <= wanted <= journal.count:

@@ -43,10 +43,10 @@ class Command:
         """Return the named fields that are not :data:`UNSET`.
 
         Args:
-            names: names of fields, which are also the names of the record's fields.
+            names: Names of fields, which are also the names of the record's fields.
 
         Raises:
-            AttributeError: the command has no such field.
+            AttributeError: The command has no such field.
         """
         values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value is not UNSET}

@@ -108,10 +108,10 @@ class Engine(Queries):
     An engine is not thread-safe: its owner serializes all calls, reads included.
 
     Args:
-        account_sid: the account everything belongs to.
-        seed: start of the random numbers that sids are made of.
-        rules: the switches; replaying needs the same ones.
-        record: called with each journal entry once the command was applied and before ``apply`` returns. A refused
+        account_sid: The account everything belongs to.
+        seed: Start of the random numbers that sids are made of.
+        rules: The switches; replaying needs the same ones.
+        record: Called with each journal entry once the command was applied and before ``apply`` returns. A refused
             command is not recorded; timers that ran before it are, as AdvanceTime. May be set later, as ``record``.
     """
 
@@ -140,13 +140,13 @@ class Engine(Queries):
         The entries are not recorded again.
 
         Args:
-            entries: the journal from its beginning, in order.
-            account_sid: as in the engine that wrote the journal.
-            seed: as in that engine; another one makes other sids.
-            rules: as in that engine.
+            entries: The journal from its beginning, in order.
+            account_sid: As in the engine that wrote the journal.
+            seed: As in that engine; another one makes other sids.
+            rules: As in that engine.
 
         Raises:
-            Rejected: an entry is refused: the journal, the seed or the rules are not those it was written with.
+            Rejected: An entry is refused: the journal, the seed or the rules are not those it was written with.
         """
         engine = cls(account_sid=account_sid, seed=seed, rules=rules)
         for entry in entries:
@@ -171,10 +171,10 @@ class Engine(Queries):
         """Return a new engine in the state of another one; nothing is recorded.
 
         Args:
-            snapshot: from :meth:`snapshot` or :meth:`capture`. Seed and rules are part of it.
+            snapshot: From :meth:`snapshot` or :meth:`capture`. Seed and rules are part of it.
 
         Raises:
-            ValueError: it is not a snapshot, or of another version of the engine.
+            ValueError: It is not a snapshot, or of another version of the engine.
         """
         kernel, seed = snapshots.read(snapshot)
         engine = cls(account_sid=kernel.account_sid, seed=seed, rules=kernel.rules)
@@ -196,16 +196,16 @@ class Engine(Queries):
         """Run the timers due until ``now``, then the command.
 
         Args:
-            command: any command; it is recorded only if it succeeds.
-            now: unix seconds. A time before that of an earlier call counts as that earlier time.
+            command: Any command; it is recorded only if it succeeds.
+            now: Unix seconds. A time before that of an earlier call counts as that earlier time.
 
         Returns:
             The result, the events and the warnings.
 
         Raises:
-            Rejected: the command is invalid and has changed nothing. Timers that were due have run; their events are in
+            Rejected: The command is invalid and has changed nothing. Timers that were due have run; their events are in
                 the exception's ``events``.
-            TypeError: this is not a command.
+            TypeError: This is not a command.
         """
         kernel = self._kernel
         # Time never goes backwards, whatever the clock of the caller does.
@@ -249,11 +249,11 @@ class Engine(Queries):
         Afterwards the engine is for reading only.
 
         Args:
-            command: any command.
-            now: unix seconds.
+            command: Any command.
+            now: Unix seconds.
 
         Raises:
-            Rejected: the command is invalid.
+            Rejected: The command is invalid.
         """
         self._routes = False
         self.record = None

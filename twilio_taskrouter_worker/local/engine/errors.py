@@ -13,10 +13,10 @@ class Rejected(Exception):
     """A command was refused.
 
     Attributes:
-        status: the HTTP status of the answer.
+        status: The HTTP status of the answer.
         code: Twilio's error code.
-        message: the text for the client.
-        events: the events of timers that were due before the command; to be delivered like those of an
+        message: The text for the client.
+        events: The events of timers that were due before the command; to be delivered like those of an
             :class:`~.engine.Outcome`.
     """
 
@@ -32,7 +32,7 @@ def invalid(message: str, code: int = 20001) -> Rejected:
     """Return the refusal of an invalid value, or of a change that the present state does not allow.
 
     Args:
-        message: the text for the client.
+        message: The text for the client.
         code: Twilio's error code; the default is its general one for a bad request.
     """
     return Rejected(400, code, message)
@@ -42,7 +42,7 @@ def not_found(path: str) -> Rejected:
     """Return the refusal of a path for which there is no resource.
 
     Args:
-        path: begins with ``/Workspaces``.
+        path: Begins with ``/Workspaces``.
     """
     # The form of the path is a guess: clients only look at the status.
     return Rejected(404, 20404, f"The requested resource {path} was not found")
@@ -52,9 +52,9 @@ def version_mismatch(sid: str, current: int, given: int) -> Rejected:
     """Return the refusal of a change whose ``If-Match`` names another version.
 
     Args:
-        sid: sid of the resource.
-        current: its current version.
-        given: the version of the header; negative if the header could not be read.
+        sid: Sid of the resource.
+        current: Its current version.
+        given: The version of the header; negative if the header could not be read.
     """
     # The server passes an unreadable header on as a negative version, so that unknown sids still give 404.
     if given < 0:
@@ -71,9 +71,9 @@ def duplicate_queue(name: str, workspace_sid: str, account_sid: str) -> Rejected
     """Return the refusal of a task queue name that is taken.
 
     Args:
-        name: the name as given.
-        workspace_sid: sid of the workspace.
-        account_sid: sid of the account.
+        name: The name as given.
+        workspace_sid: Sid of the workspace.
+        account_sid: Sid of the account.
     """
     return invalid(f"Queue named {name} already exists for workspace {workspace_sid} for account {account_sid}")
 
@@ -82,8 +82,8 @@ def duplicate(kind: str, name: str) -> Rejected:
     """Return the refusal of a name that is taken, for kinds without a text of their own.
 
     Args:
-        kind: the resource, such as ``Activity``.
-        name: the name as given.
+        kind: The resource, such as ``Activity``.
+        name: The name as given.
     """
     return invalid(f"{kind} with the same name already exists: '{name}'")
 
@@ -98,9 +98,9 @@ def bad_workflow_for_target(sid: str, workspace_sid: str, account_sid: str) -> R
     """Return the refusal of a malformed workflow sid on a task with a routing target.
 
     Args:
-        sid: the malformed sid as given.
-        workspace_sid: sid of the workspace.
-        account_sid: sid of the account.
+        sid: The malformed sid as given.
+        workspace_sid: Sid of the workspace.
+        account_sid: Sid of the account.
     """
     # The service's text, repeated here for a malformed sid only; an unknown one has the general text.
     return invalid(
@@ -113,9 +113,9 @@ def cannot_complete(task_sid: str, workspace_sid: str, account_sid: str) -> Reje
     """Return the refusal to complete a task that is neither assigned nor wrapping.
 
     Args:
-        task_sid: sid of the task.
-        workspace_sid: sid of its workspace.
-        account_sid: sid of the account.
+        task_sid: Sid of the task.
+        workspace_sid: Sid of its workspace.
+        account_sid: Sid of the account.
     """
     return invalid(
         f"Cannot complete task {task_sid} in workspace {workspace_sid} for account {account_sid}"
@@ -127,9 +127,9 @@ def cannot_wrap_up(task_sid: str, workspace_sid: str, account_sid: str) -> Rejec
     """Return the refusal to wrap up a task that is not assigned.
 
     Args:
-        task_sid: sid of the task.
-        workspace_sid: sid of its workspace.
-        account_sid: sid of the account.
+        task_sid: Sid of the task.
+        workspace_sid: Sid of its workspace.
+        account_sid: Sid of the account.
     """
     return invalid(
         f"Cannot wrap up a task {task_sid} in workspace {workspace_sid} for account {account_sid}"
@@ -141,9 +141,9 @@ def cannot_cancel(task_sid: str, workspace_sid: str, account_sid: str) -> Reject
     """Return the refusal to cancel a task that was accepted or has ended.
 
     Args:
-        task_sid: sid of the task.
-        workspace_sid: sid of its workspace.
-        account_sid: sid of the account.
+        task_sid: Sid of the task.
+        workspace_sid: Sid of its workspace.
+        account_sid: Sid of the account.
     """
     return invalid(
         f"Cannot cancel task {task_sid} in workspace {workspace_sid} for account {account_sid}"
@@ -155,9 +155,9 @@ def wrong_reservation_state(sid: str, expected: str, wanted: str) -> Rejected:
     """Return the refusal of a status that a reservation's present status does not lead to.
 
     Args:
-        sid: sid of the reservation.
-        expected: the statuses that lead to it, separated by commas.
-        wanted: the status that was asked for.
+        sid: Sid of the reservation.
+        expected: The statuses that lead to it, separated by commas.
+        wanted: The status that was asked for.
     """
     # Known from the service with one expected status; where several lead to the wanted one, all are listed.
     return invalid(f"Reservation {sid} not in expected state [{expected}] and cannot be updated to [{wanted}]")
@@ -167,7 +167,7 @@ def reservation_gone(sid: str, code: int) -> Rejected:
     """Return the refusal to accept a rescinded reservation (410).
 
     Args:
-        sid: sid of the reservation.
+        sid: Sid of the reservation.
         code: Twilio's error code, which ``Rules.gone_code`` sets.
     """
     return Rejected(410, code, f"Reservation {sid} not in expected state [pending] and cannot be updated to [accepted]")
@@ -177,9 +177,9 @@ def wrong_instruction_state(instruction: str, sid: str, expected: str = "Pending
     """Return the refusal of an instruction on a reservation that is in another state.
 
     Args:
-        instruction: the instruction in lower case; call and redirect have error codes of their own.
-        sid: sid of the reservation.
-        expected: the status that the instruction needs, as the text spells it.
+        instruction: The instruction in lower case; call and redirect have error codes of their own.
+        sid: Sid of the reservation.
+        expected: The status that the instruction needs, as the text spells it.
     """
     # Other instructions have no error code of their own.
     codes = {"call": 40114, "redirect": 40123}
@@ -194,8 +194,8 @@ def instruction_on_transfer(instruction: str, sid: str) -> Rejected:
     """Return the refusal of an instruction that is not allowed on a transferred task.
 
     Args:
-        instruction: the instruction in lower case.
-        sid: sid of the reservation.
+        instruction: The instruction in lower case.
+        sid: Sid of the reservation.
     """
     return invalid(
         f"Instruction {instruction} is not allowed on reservation {sid} of a transferred task;"
@@ -208,7 +208,7 @@ def unknown_instruction(instruction: str) -> Rejected:
     """Return the refusal of an instruction that does not exist.
 
     Args:
-        instruction: the instruction as given.
+        instruction: The instruction as given.
     """
     # The code is documented among the alerts of an account.
     return invalid(f"Unknown instruction '{instruction}'", 55555)
@@ -218,8 +218,8 @@ def cannot_cancel_transfer(sid: str, status: str) -> Rejected:
     """Return the refusal to cancel a transfer that has ended.
 
     Args:
-        sid: sid of the transfer.
-        status: its present status.
+        sid: Sid of the transfer.
+        status: Its present status.
     """
     # The blank before the full stop is the service's.
     return invalid(f"Transfer {sid} is already {status} . Cannot cancel transfer.")
@@ -235,7 +235,7 @@ def activity_missing(workspace_sid: str) -> Rejected:
     """Return the refusal of a worker without an activity in a workspace without a default activity.
 
     Args:
-        workspace_sid: sid of the workspace.
+        workspace_sid: Sid of the workspace.
     """
     return invalid(
         f"ActivitySid is required: workspace {workspace_sid} has no default activity."
@@ -247,7 +247,7 @@ def unknown_activity(sid: str) -> Rejected:
     """Return the refusal of an activity that the workspace does not have.
 
     Args:
-        sid: the value of the parameter as given.
+        sid: The value of the parameter as given.
     """
     return invalid(f"ActivitySid '{sid}' does not name an activity of this workspace")
 

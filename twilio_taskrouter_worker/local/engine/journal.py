@@ -21,7 +21,7 @@ def to_json(command: Command) -> dict[str, Any]:
     """Return a command as a JSON object: its ``type`` and the fields that differ from their defaults.
 
     Args:
-        command: the command to write.
+        command: The command to write.
     """
     document: dict[str, Any] = {"type": type(command).__name__}
     for name, default in _FIELDS[type(command)]:
@@ -37,10 +37,10 @@ def from_json(document: Mapping[str, Any]) -> Command:
     """Return the command that :func:`to_json` wrote.
 
     Args:
-        document: its ``type`` and fields; a missing field gets its default.
+        document: Its ``type`` and fields; a missing field gets its default.
 
     Raises:
-        ValueError: the type is unknown, or a field does not belong to it.
+        ValueError: The type is unknown, or a field does not belong to it.
     """
     fields = dict(document)
     cls = _BY_NAME.get(fields.pop("type", None) or "")
@@ -69,10 +69,10 @@ class JournalEntry:
         """Return the entry that :meth:`to_json` wrote.
 
         Args:
-            text: one line of the journal.
+            text: One line of the journal.
 
         Raises:
-            ValueError: the text is not a journal entry.
+            ValueError: The text is not a journal entry.
         """
         try:
             document = json.loads(text)

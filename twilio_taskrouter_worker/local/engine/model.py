@@ -76,10 +76,10 @@ class Record:
         """Return a copy with some fields changed.
 
         Args:
-            changes: new values by field name; they are not checked.
+            changes: New values by field name; they are not checked.
 
         Raises:
-            TypeError: there is no such field.
+            TypeError: There is no such field.
         """
         # attrs.evolve runs the initializer over every field; this is the engine's innermost operation.
         new = object.__new__(self.__class__)
@@ -95,10 +95,10 @@ class Record:
         """Return the changes that give a field another value.
 
         Args:
-            changes: values by field name.
+            changes: Values by field name.
 
         Raises:
-            AttributeError: there is no such field.
+            AttributeError: There is no such field.
         """
         return {name: value for name, value in changes.items() if getattr(self, name) != value}
 
@@ -237,7 +237,7 @@ class Task(Record):
         """Return the age of the task in whole seconds.
 
         Args:
-            now: unix seconds. Both times are cut to whole seconds before they are subtracted.
+            now: Unix seconds. Both times are cut to whole seconds before they are subtracted.
         """
         return max(0, int(now) - int(self.date_created))
 

@@ -37,7 +37,7 @@ class Queries:
         """Return a workspace.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
 
         Raises:
             Rejected: 404, there is no such workspace.
@@ -48,7 +48,7 @@ class Queries:
         """Return the sid of the workspace that contains a worker or task, or None if no workspace does.
 
         Args:
-            sid: sid of a worker (``WK``) or a task (``WT``).
+            sid: Sid of a worker (``WK``) or a task (``WT``).
         """
         # Two lookups for each workspace, of which there are few.
         for workspace_sid, ws in self._kernel.workspaces.items():
@@ -60,7 +60,7 @@ class Queries:
         """Return the activities of a workspace.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
 
         Raises:
             Rejected: 404, there is no such workspace.
@@ -71,8 +71,8 @@ class Queries:
         """Return an activity.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the activity (``WA``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the activity (``WA``).
 
         Raises:
             Rejected: 404, there is no such workspace or activity.
@@ -83,7 +83,7 @@ class Queries:
         """Return the workers of a workspace.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
 
         Raises:
             Rejected: 404, there is no such workspace.
@@ -94,8 +94,8 @@ class Queries:
         """Return a worker.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the worker (``WK``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the worker (``WK``).
 
         Raises:
             Rejected: 404, there is no such workspace or worker.
@@ -108,8 +108,8 @@ class Queries:
         The engine shares the nested values; the caller must not change them.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the worker (``WK``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the worker (``WK``).
 
         Raises:
             Rejected: 404, there is no such workspace or worker.
@@ -123,8 +123,8 @@ class Queries:
         it.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the worker (``WK``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the worker (``WK``).
 
         Raises:
             Rejected: 404, there is no such workspace or worker.
@@ -135,8 +135,8 @@ class Queries:
         """Return a worker's channels.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            worker_sid: sid of the worker (``WK``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            worker_sid: Sid of the worker (``WK``).
 
         Raises:
             Rejected: 404, there is no such workspace or worker.
@@ -147,9 +147,9 @@ class Queries:
         """Return one channel of a worker.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            worker_sid: sid of the worker (``WK``).
-            channel: sid of the worker channel (``WC``), or sid (``TC``) or unique name of its task channel.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            worker_sid: Sid of the worker (``WK``).
+            channel: Sid of the worker channel (``WC``), or sid (``TC``) or unique name of its task channel.
 
         Raises:
             Rejected: 404, there is no such workspace, worker or channel.
@@ -161,7 +161,7 @@ class Queries:
         """Return the task channels of a workspace.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
 
         Raises:
             Rejected: 404, there is no such workspace.
@@ -172,8 +172,8 @@ class Queries:
         """Return a task channel.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            task_channel: its sid (``TC``) or unique name.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            task_channel: Its sid (``TC``) or unique name.
 
         Raises:
             Rejected: 404, there is no such workspace or task channel.
@@ -184,7 +184,7 @@ class Queries:
         """Return the task queues of a workspace.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
 
         Raises:
             Rejected: 404, there is no such workspace.
@@ -195,8 +195,8 @@ class Queries:
         """Return a task queue.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the task queue (``WQ``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the task queue (``WQ``).
 
         Raises:
             Rejected: 404, there is no such workspace or task queue.
@@ -207,8 +207,8 @@ class Queries:
         """Return the workers that a queue's TargetWorkers matches, available or not.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            queue_sid: sid of the task queue (``WQ``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            queue_sid: Sid of the task queue (``WQ``).
 
         Raises:
             Rejected: 404, there is no such workspace or task queue.
@@ -222,8 +222,8 @@ class Queries:
         """Return the queues whose TargetWorkers matches a worker.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            worker_sid: sid of the worker (``WK``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            worker_sid: Sid of the worker (``WK``).
 
         Raises:
             Rejected: 404, there is no such workspace or worker.
@@ -236,7 +236,7 @@ class Queries:
         """Return the workflows of a workspace.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
 
         Raises:
             Rejected: 404, there is no such workspace.
@@ -247,8 +247,8 @@ class Queries:
         """Return a workflow.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the workflow (``WW``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the workflow (``WW``).
 
         Raises:
             Rejected: 404, there is no such workspace or workflow.
@@ -259,7 +259,7 @@ class Queries:
         """Return the tasks of a workspace, including ended ones that are not purged yet.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
 
         Raises:
             Rejected: 404, there is no such workspace.
@@ -270,8 +270,8 @@ class Queries:
         """Return a task.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the task (``WT``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the task (``WT``).
 
         Raises:
             Rejected: 404, there is no such workspace, or no such task (any more).
@@ -284,8 +284,8 @@ class Queries:
         The engine shares the nested values; the caller must not change them.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the task (``WT``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the task (``WT``).
 
         Raises:
             Rejected: 404, there is no such workspace or task.
@@ -296,8 +296,8 @@ class Queries:
         """Return the filter and the target of its workflow that a task is in, or None if it is in none.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the task (``WT``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the task (``WT``).
 
         Returns:
             The label of the filter, or ``filter`` and its number from 1; and the index of the target.
@@ -320,9 +320,9 @@ class Queries:
         """Return the reservations of a workspace, in any status.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            task_sid: only those of this task; None: of all tasks.
-            worker_sid: only those of this worker; None: of all workers.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            task_sid: Only those of this task; None: of all tasks.
+            worker_sid: Only those of this worker; None: of all workers.
 
         Raises:
             Rejected: 404, there is no such workspace, task or worker.
@@ -343,10 +343,10 @@ class Queries:
         """Return a reservation.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the reservation (``WR``).
-            task_sid: the task it must belong to; None: any.
-            worker_sid: the worker it must belong to; None: any.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the reservation (``WR``).
+            task_sid: The task it must belong to; None: any.
+            worker_sid: The worker it must belong to; None: any.
 
         Raises:
             Rejected: 404, there is no such workspace, or no such reservation of that task and worker.
@@ -359,10 +359,10 @@ class Queries:
         """Return a reservation with its task, worker and transfers, all of the same moment.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the reservation (``WR``).
-            task_sid: the task it must belong to; None: any.
-            worker_sid: the worker it must belong to; None: any.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the reservation (``WR``).
+            task_sid: The task it must belong to; None: any.
+            worker_sid: The worker it must belong to; None: any.
 
         Raises:
             Rejected: 404, there is no such workspace, or no such reservation of that task and worker.
@@ -374,9 +374,9 @@ class Queries:
         """Return a worker's reservations, each with its task, worker and transfers.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            worker_sid: sid of the worker (``WK``).
-            active: only those that are pending, accepted or wrapping.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            worker_sid: Sid of the worker (``WK``).
+            active: Only those that are pending, accepted or wrapping.
 
         Raises:
             Rejected: 404, there is no such workspace or worker.
@@ -389,8 +389,8 @@ class Queries:
         """Return the transfers of a task, open and ended.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            task_sid: sid of the task (``WT``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            task_sid: Sid of the task (``WT``).
 
         Raises:
             Rejected: 404, there is no such workspace or task.
@@ -402,8 +402,8 @@ class Queries:
         """Return a transfer.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            sid: sid of the transfer (``TT``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the transfer (``TT``).
 
         Raises:
             Rejected: 404, there is no such workspace or transfer.
@@ -416,8 +416,8 @@ class Queries:
         """Return the recorded state of the customer's leg and the workers' legs of a task's conference.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            task_sid: sid of the task (``WT``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            task_sid: Sid of the task (``WT``).
 
         Raises:
             Rejected: 404, there is no such workspace or task.
@@ -431,8 +431,8 @@ class Queries:
         """Return the number of a worker's websocket sessions that were reported as open and not as closed.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            worker_sid: sid of the worker (``WK``).
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            worker_sid: Sid of the worker (``WK``).
 
         Raises:
             Rejected: 404, there is no such workspace or worker.
@@ -443,8 +443,8 @@ class Queries:
         """Return the next timers of a workspace in order: due time (unix seconds), kind, and the record each is about.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            count: how many timers at most.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            count: How many timers at most.
 
         Raises:
             Rejected: 404, there is no such workspace.
@@ -458,9 +458,9 @@ class Queries:
         """Return why a task is, or is not, with a worker, as data whose ``str()`` is a report.
 
         Args:
-            workspace_sid: sid of the workspace; the case of its digits does not matter.
-            task_sid: sid of the task (``WT``).
-            most_workers: how many workers are explained: those with the fewest failing conditions; None: all.
+            workspace_sid: Sid of the workspace; the case of its digits does not matter.
+            task_sid: Sid of the task (``WT``).
+            most_workers: How many workers are explained: those with the fewest failing conditions; None: all.
 
         Raises:
             Rejected: 404, there is no such workspace or task.

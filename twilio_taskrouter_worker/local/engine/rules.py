@@ -119,12 +119,12 @@ class Rules:
         """Return the rules that :meth:`to_dict` wrote.
 
         Args:
-            data: values by name of the switch; lists in place of tuples are accepted. A missing switch gets its
+            data: Values by name of the switch; lists in place of tuples are accepted. A missing switch gets its
                 default.
 
         Raises:
-            TypeError: there is no such switch.
-            ValueError: a switch has an invalid value.
+            TypeError: There is no such switch.
+            ValueError: A switch has an invalid value.
         """
         # JSON has turned tuples into lists; attrs would keep them, and the rules would no longer be hashable.
         values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in data.items()}

@@ -77,8 +77,8 @@ def capture(kernel: Kernel, seed: int) -> dict[str, Any]:
     """Return the state as plain data, which does not change when the kernel goes on.
 
     Args:
-        kernel: only read; must be between two commands, when no event and no routing is outstanding.
-        seed: the engine's seed, which the kernel does not keep.
+        kernel: Only read; must be between two commands, when no event and no routing is outstanding.
+        seed: The engine's seed, which the kernel does not keep.
     """
     # Values are immutable or copied: the caller may restore or serialize the result on another thread.
     return {
@@ -100,7 +100,7 @@ def write(captured: Mapping[str, Any]) -> str:
     """Return captured state as text.
 
     Args:
-        captured: from :func:`capture`.
+        captured: From :func:`capture`.
     """
     return json.dumps(captured, separators=(",", ":"))
 
@@ -171,10 +171,10 @@ def read(snapshot: str | Mapping[str, Any]) -> tuple[Kernel, int]:
     """Return the kernel that was captured, and the engine's seed.
 
     Args:
-        snapshot: from :func:`capture`, which is not changed and may be read again, or from :func:`write`.
+        snapshot: From :func:`capture`, which is not changed and may be read again, or from :func:`write`.
 
     Raises:
-        ValueError: it is not a snapshot, or of another version.
+        ValueError: It is not a snapshot, or of another version.
     """
     document = json.loads(snapshot) if isinstance(snapshot, str) else snapshot
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:

@@ -95,6 +95,6 @@ def leading_to(table: Table, status: str) -> tuple[str, ...]:
 
     Args:
         table: :data:`RESERVATION` or :data:`TASK`.
-        status: the status to reach.
+        status: The status to reach.
     """
     return tuple(before for before, following in table.items() if status in following)

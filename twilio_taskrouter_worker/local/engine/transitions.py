@@ -59,14 +59,14 @@ def set_reservation(
     The caller sets the status of the task afterwards, which depends on all its reservations.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the reservation.
-        reservation: changed in place.
-        status: must follow the present one in ``states.RESERVATION``.
-        changes: other fields of the record that change with it.
+        kernel: The engine's shared state.
+        ws: The workspace of the reservation.
+        reservation: Changed in place.
+        status: Must follow the present one in ``states.RESERVATION``.
+        changes: Other fields of the record that change with it.
 
     Raises:
-        AssertionError: the tables do not allow the change: a request was not checked, which is a defect of the engine.
+        AssertionError: The tables do not allow the change: a request was not checked, which is a defect of the engine.
     """
     record = reservation.record
     before = record.reservation_status
@@ -107,7 +107,7 @@ def derived_status(task: TaskState) -> str:
     """Return the status that follows from a task's open reservations and its transfer.
 
     Args:
-        task: must not be final; only read.
+        task: Must not be final; only read.
 
     Returns:
         A status of ``states.TASK``; pending if nobody has or had the task.
@@ -131,17 +131,17 @@ def set_task_status(kernel: Kernel, ws: WorkspaceState, task: TaskState, status:
     """Change the status of a task, and with it its timers; nothing is emitted.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the task.
-        task: changed in place.
-        status: the present one, or one that follows it in ``states.TASK``.
-        changes: other fields of the record that change with it.
+        kernel: The engine's shared state.
+        ws: The workspace of the task.
+        task: Changed in place.
+        status: The present one, or one that follows it in ``states.TASK``.
+        changes: Other fields of the record that change with it.
 
     Returns:
         Whether anything changed; without a change the version stays.
 
     Raises:
-        AssertionError: the tables do not allow the change, which is a defect of the engine.
+        AssertionError: The tables do not allow the change, which is a defect of the engine.
     """
     record = task.record
     if status == record.assignment_status and not changes:
@@ -168,8 +168,8 @@ def stop_waiting(kernel: Kernel, task: TaskState) -> None:
     """Cancel the timers, the index entry and the routing request of a task that no longer waits for acceptance.
 
     Args:
-        kernel: the engine's shared state.
-        task: changed in place; nothing happens for those it does not have.
+        kernel: The engine's shared state.
+        task: Changed in place; nothing happens for those it does not have.
     """
     waiting.remove(task)
     kernel.unplaced.pop(task, None)
@@ -199,9 +199,9 @@ def end_open(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[Reserv
     Nothing is emitted.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the task.
-        task: its open transfer fails with it.
+        kernel: The engine's shared state.
+        ws: The workspace of the task.
+        task: Its open transfer fails with it.
 
     Returns:
         The reservations that were ended, for ``emit_ended``.
@@ -222,10 +222,10 @@ def end_transfer(kernel: Kernel, transfer: TransferState, status: str, reason: s
     """Close a transfer; nothing is emitted.
 
     Args:
-        kernel: the engine's shared state.
-        transfer: must be open.
-        status: the final status, one of ``model.TRANSFER_*``.
-        reason: why it failed; None for a transfer that did not fail.
+        kernel: The engine's shared state.
+        transfer: Must be open.
+        status: The final status, one of ``model.TRANSFER_*``.
+        reason: Why it failed; None for a transfer that did not fail.
     """
     transfer.record = transfer.record.replaced(
         transfer_status=status, transfer_failed_reason=reason, date_updated=kernel.now
@@ -242,11 +242,11 @@ def fall_back(
     Nothing is emitted.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the task.
-        transfer: must be open, and its own reservations ended.
-        status: failed or canceled.
-        reason: why it failed; None if it was canceled.
+        kernel: The engine's shared state.
+        ws: The workspace of the task.
+        transfer: Must be open, and its own reservations ended.
+        status: Failed or canceled.
+        reason: Why it failed; None if it was canceled.
 
     Returns:
         The new status of the task.
@@ -269,9 +269,9 @@ def book(kernel: Kernel, task: TaskState, queue: QueueState) -> dict[str, object
     """Register a task under a queue.
 
     Args:
-        kernel: the engine's shared state.
-        task: leaves the queue it was registered under.
-        queue: the new queue.
+        kernel: The engine's shared state.
+        task: Leaves the queue it was registered under.
+        queue: The new queue.
 
     Returns:
         The fields of the task's record that change; the caller applies them along with its own changes.
@@ -292,9 +292,9 @@ def emit_ended(kernel: Kernel, ws: WorkspaceState, ended: list[ReservationState]
     """Emit the event of each reservation's present status.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the reservations.
-        ended: in the order of their events.
+        kernel: The engine's shared state.
+        ws: The workspace of the reservations.
+        ended: In the order of their events.
     """
     for reservation in ended:
         status = reservation.record.reservation_status
@@ -308,9 +308,9 @@ def move_back(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState)
     """Return a worker who does one task at a time to the activity it had before a reservation.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the worker.
-        reservation: has the sid of that activity; nothing happens if the activity was deleted.
+        kernel: The engine's shared state.
+        ws: The workspace of the worker.
+        reservation: Has the sid of that activity; nothing happens if the activity was deleted.
     """
     # May be missing: an activity that no worker is in can be deleted.
     previous = ws.activities.get(reservation.record.worker_previous_activity_sid)
@@ -329,12 +329,12 @@ def emit_task_and_reservations(
     """Emit the event of a task and those of its reservations, in the order that the rules ask for.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the task.
-        type: type of the task's event.
-        task: its present record becomes the snapshot.
-        recipients: sids of the workers who had the task before the change, since afterwards nobody may have it.
-        reservations: those that changed along with the task.
+        kernel: The engine's shared state.
+        ws: The workspace of the task.
+        type: Type of the task's event.
+        task: Its present record becomes the snapshot.
+        recipients: Sids of the workers who had the task before the change, since afterwards nobody may have it.
+        reservations: Those that changed along with the task.
     """
     if not kernel.rules.task_events_first:
         emit_ended(kernel, ws, reservations)
@@ -349,11 +349,11 @@ def cancel_task(
     """Cancel a task and its open reservations.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the task.
-        task: must not be final.
-        reason: shown as the task's reason; None for none.
-        leaving: type of the workflow event to emit first, if the workflow has no further step for the task.
+        kernel: The engine's shared state.
+        ws: The workspace of the task.
+        task: Must not be final.
+        reason: Shown as the task's reason; None for none.
+        leaving: Type of the workflow event to emit first, if the workflow has no further step for the task.
     """
     # Before its reservations end: those workers are notified.
     recipients = task.workers()
@@ -368,9 +368,9 @@ def remove_task(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Remove an ended task with its reservations and transfers.
 
     Args:
-        kernel: the engine's shared state.
-        ws: changed in place.
-        task: must be final.
+        kernel: The engine's shared state.
+        ws: Changed in place.
+        task: Must be final.
     """
     # Without effect when this is the timer that runs; needed when a deletion comes before it.
     kernel.schedule.cancel(task.purge_timer)
@@ -390,10 +390,10 @@ def delete_task(kernel: Kernel, ws: WorkspaceState, task: TaskState, event: str)
     """Remove a task in any status, ending its reservations.
 
     Args:
-        kernel: the engine's shared state.
-        ws: changed in place.
-        task: may be final already.
-        event: type of the event to emit.
+        kernel: The engine's shared state.
+        ws: Changed in place.
+        task: May be final already.
+        event: Type of the event to emit.
     """
     ended = end_open(kernel, ws, task)
     # Through a final status, so that timers and indices are released in the same way as for any end.
@@ -411,11 +411,11 @@ def move(
     """Put a worker into an activity; nothing happens if it is there already.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the worker.
-        worker: changed in place.
-        activity: the new activity.
-        part_of_update: the caller increases the version and emits the event, as one of several changes.
+        kernel: The engine's shared state.
+        ws: The workspace of the worker.
+        worker: Changed in place.
+        activity: The new activity.
+        part_of_update: The caller increases the version and emits the event, as one of several changes.
     """
     before = worker.record
     if before.activity_sid == activity.sid:
@@ -445,10 +445,10 @@ def emit_moved(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, before: 
     """Emit a worker's change of activity; the worker is the recipient.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the worker.
-        worker: its present record becomes the snapshot.
-        before: its record before the change.
+        kernel: The engine's shared state.
+        ws: The workspace of the worker.
+        worker: Its present record becomes the snapshot.
+        before: Its record before the change.
     """
     data = {
         "previous_activity_sid": before.activity_sid,

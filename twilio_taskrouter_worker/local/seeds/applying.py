@@ -23,12 +23,12 @@ def rehearse(document: Document, engine: Engine, now: float) -> None:
     """Check whether a document can be loaded into an engine, by loading it into a copy.
 
     Args:
-        document: a document in the form that :func:`~.form.check` accepts.
-        engine: only read; the copy starts from its snapshot.
-        now: the time at which the document would be loaded (unix seconds).
+        document: A document in the form that :func:`~.form.check` accepts.
+        engine: Only read; the copy starts from its snapshot.
+        now: The time at which the document would be loaded (unix seconds).
 
     Raises:
-        SeedError: it cannot be loaded; the message has the path in the document and the engine's refusal.
+        SeedError: It cannot be loaded; the message has the path in the document and the engine's refusal.
     """
     copy = Engine.restore(engine.snapshot())
     load(document, copy, lambda command: copy.apply(command, now).result, now)
@@ -38,13 +38,13 @@ def load(document: Document, engine: Engine, execute: Execute, now: float) -> li
     """Create the resources of a checked document, and return the sids of the workspaces.
 
     Args:
-        document: from :func:`~.form.check`.
-        engine: the engine that is loaded; read here, and changed only by *execute*.
-        execute: applies a command to that engine and returns its result.
-        now: the time at which the commands are applied (unix seconds).
+        document: From :func:`~.form.check`.
+        engine: The engine that is loaded; read here, and changed only by *execute*.
+        execute: Applies a command to that engine and returns its result.
+        now: The time at which the commands are applied (unix seconds).
 
     Raises:
-        SeedError: a resource cannot be created; those before it in the document have been created.
+        SeedError: A resource cannot be created; those before it in the document have been created.
     """
     # The configuration of a workflow alone.
     if "task_routing" in document:

@@ -18,12 +18,12 @@ def with_sids(configuration: Mapping[str, Any], queues: Mapping[str, str], path:
     """Return a configuration in which each queue's name is replaced by its sid.
 
     Args:
-        configuration: with names of queues; the sids of listed queues are accepted as well.
-        queues: sid by name of the queue.
-        path: place of the configuration in the document, for error messages.
+        configuration: With names of queues; the sids of listed queues are accepted as well.
+        queues: Sid by name of the queue.
+        path: Place of the configuration in the document, for error messages.
 
     Raises:
-        SeedError: a name is not that of a queue.
+        SeedError: A name is not that of a queue.
     """
 
     sids = set(queues.values())
@@ -42,11 +42,11 @@ def parsed(configuration: Any, path: str) -> Mapping[str, Any]:
     """Return a configuration as a mapping.
 
     Args:
-        configuration: a mapping, or the text of a JSON object, as REST has it.
-        path: place of the configuration in the document, for error messages.
+        configuration: A mapping, or the text of a JSON object, as REST has it.
+        path: Place of the configuration in the document, for error messages.
 
     Raises:
-        SeedError: the text is not a JSON object.
+        SeedError: The text is not a JSON object.
     """
     if not isinstance(configuration, str):
         mapping: Mapping[str, Any] = configuration
@@ -66,7 +66,7 @@ def as_seed(configuration: Mapping[str, Any]) -> dict[str, Any]:
     Each queue that it names is created with that sid, which is its name as well, for all workers.
 
     Args:
-        configuration: the configuration, with sids of queues.
+        configuration: The configuration, with sids of queues.
     """
     # A dict as an ordered set: queues are created in the order in which they are named.
     found: dict[str, None] = {}
@@ -85,8 +85,8 @@ def with_names(configuration: Mapping[str, Any], names: Mapping[str, str]) -> di
     """Return a configuration in which each queue's sid is replaced by its name.
 
     Args:
-        configuration: with sids of queues.
-        names: name by sid; a sid that is missing here is kept.
+        configuration: With sids of queues.
+        names: Name by sid; a sid that is missing here is kept.
     """
     # A queue that is not listed keeps its sid: the configuration still refers to it.
     return _renamed(configuration, lambda sid, path: names.get(canonical(sid), sid), "")

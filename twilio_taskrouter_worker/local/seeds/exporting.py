@@ -39,11 +39,11 @@ def export(source: Source, *, tasks: bool = False) -> dict[str, Any]:
     """Return a document from which the same workspaces can be created.
 
     Args:
-        source: the engine, or a :class:`~.remote.RemoteService`; only read.
-        tasks: include the open tasks, as they would be created anew, without their reservations.
+        source: The engine, or a :class:`~.remote.RemoteService`; only read.
+        tasks: Include the open tasks, as they would be created anew, without their reservations.
 
     Raises:
-        SeedError: a remote source cannot be read.
+        SeedError: A remote source cannot be read.
     """
     return {
         "format": FORMAT,

@@ -23,7 +23,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         path: JSON or YAML, by the suffix of its name.
 
     Raises:
-        SeedError: the file cannot be read, or is not a seed file; the message begins with the path.
+        SeedError: The file cannot be read, or is not a seed file; the message begins with the path.
     """
     file = Path(path)
     try:
@@ -44,11 +44,11 @@ def write(document: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Write a document to a file, which is replaced if it exists.
 
     Args:
-        document: a document in the form of :func:`~.exporting.export`.
-        path: its suffix decides between JSON and YAML.
+        document: A document in the form of :func:`~.exporting.export`.
+        path: Its suffix decides between JSON and YAML.
 
     Raises:
-        SeedError: the suffix is unknown, PyYAML is missing, or the file cannot be written.
+        SeedError: The suffix is unknown, PyYAML is missing, or the file cannot be written.
     """
     file = Path(path)
     text = _yaml_text(file, document) if _kind(file) == "yaml" else _json_text(document)

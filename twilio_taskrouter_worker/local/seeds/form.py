@@ -24,10 +24,10 @@ def check(document: Any) -> dict[str, Any]:
     """Return a document if it has the form of a seed document, or is the configuration of a workflow.
 
     Args:
-        document: parsed JSON or YAML.
+        document: Parsed JSON or YAML.
 
     Raises:
-        SeedError: it has another form; the message has the path, the value and the valid alternative.
+        SeedError: It has another form; the message has the path, the value and the valid alternative.
     """
     if not isinstance(document, Mapping):
         raise SeedError(f"the document must be a mapping with the key 'workspaces', not {shown(document)}.")
@@ -46,7 +46,7 @@ def shown(value: Any) -> str:
     """Return a value as a message shows it: scalars as they are, others by their kind.
 
     Args:
-        value: any value of a parsed document; long strings are cut off.
+        value: Any value of a parsed document; long strings are cut off.
     """
     if value is None:
         return "null"
@@ -68,8 +68,8 @@ def among(value: Any, known: Iterable[Any]) -> str:
     """Return the end of a message about an unknown name: the closest valid name, and the valid names.
 
     Args:
-        value: the unknown name.
-        known: the valid names; at most 20 are listed.
+        value: The unknown name.
+        known: The valid names; at most 20 are listed.
     """
     names = [str(name) for name in known]
     # Only the closest name: more would hide it.

@@ -35,7 +35,7 @@ class Record:
         """Whether a task has ended.
 
         Raises:
-            KeyError: the resource is not a task.
+            KeyError: The resource is not a task.
         """
         return self._fields["assignment_status"] in TASK_FINAL
 
@@ -44,7 +44,7 @@ class Record:
         """The time from which a task's age in its queue counts (unix seconds).
 
         Raises:
-            ValueError: the service sent an unreadable date.
+            ValueError: The service sent an unreadable date.
         """
         text: str = self._fields.get("virtual_start_time") or self._fields["date_created"]
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
@@ -54,13 +54,13 @@ class RemoteService:
     """The lists of a service, each read anew by every call. Calls block; use it from one thread at a time.
 
     Args:
-        url: the root of the service, such as ``http://127.0.0.1:4100``; ``/v1`` is added.
-        account_sid: user name of the REST API.
-        auth_token: password of the REST API.
-        workspace_sid: the only workspace to read; None: all.
+        url: The root of the service, such as ``http://127.0.0.1:4100``; ``/v1`` is added.
+        account_sid: User name of the REST API.
+        auth_token: Password of the REST API.
+        workspace_sid: The only workspace to read; None: all.
 
     Raises:
-        SeedError: (each method) the service cannot be reached, or refuses; the message has the reason.
+        SeedError: (each method) The service cannot be reached, or refuses; the message has the reason.
     """
 
     def __init__(self, url: str, account_sid: str, auth_token: str, workspace_sid: str | None = None) -> None:
@@ -77,7 +77,7 @@ class RemoteService:
         """Return the workspaces, or only the one that was chosen. Blocks.
 
         Raises:
-            SeedError: the service cannot be reached, or refuses.
+            SeedError: The service cannot be reached, or refuses.
         """
         # Read by itself, so that an unknown sid is reported and not just missing from a list.
         if self._workspace_sid is not None:
@@ -88,10 +88,10 @@ class RemoteService:
         """Return the activities of a workspace. Blocks.
 
         Args:
-            workspace_sid: sid of the workspace, as the service spells it.
+            workspace_sid: Sid of the workspace, as the service spells it.
 
         Raises:
-            SeedError: the service cannot be reached, or refuses.
+            SeedError: The service cannot be reached, or refuses.
         """
         return self._list(f"/{workspace_sid}/Activities", "activities")
 
@@ -99,10 +99,10 @@ class RemoteService:
         """Return the task channels of a workspace. Blocks.
 
         Args:
-            workspace_sid: sid of the workspace, as the service spells it.
+            workspace_sid: Sid of the workspace, as the service spells it.
 
         Raises:
-            SeedError: the service cannot be reached, or refuses.
+            SeedError: The service cannot be reached, or refuses.
         """
         return self._list(f"/{workspace_sid}/TaskChannels", "channels")
 
@@ -110,10 +110,10 @@ class RemoteService:
         """Return the task queues of a workspace. Blocks.
 
         Args:
-            workspace_sid: sid of the workspace, as the service spells it.
+            workspace_sid: Sid of the workspace, as the service spells it.
 
         Raises:
-            SeedError: the service cannot be reached, or refuses.
+            SeedError: The service cannot be reached, or refuses.
         """
         return self._list(f"/{workspace_sid}/TaskQueues", "task_queues")
 
@@ -121,10 +121,10 @@ class RemoteService:
         """Return the workflows of a workspace. Blocks.
 
         Args:
-            workspace_sid: sid of the workspace, as the service spells it.
+            workspace_sid: Sid of the workspace, as the service spells it.
 
         Raises:
-            SeedError: the service cannot be reached, or refuses.
+            SeedError: The service cannot be reached, or refuses.
         """
         return self._list(f"/{workspace_sid}/Workflows", "workflows")
 
@@ -132,10 +132,10 @@ class RemoteService:
         """Return the workers of a workspace. Blocks.
 
         Args:
-            workspace_sid: sid of the workspace, as the service spells it.
+            workspace_sid: Sid of the workspace, as the service spells it.
 
         Raises:
-            SeedError: the service cannot be reached, or refuses.
+            SeedError: The service cannot be reached, or refuses.
         """
         return self._list(f"/{workspace_sid}/Workers", "workers")
 
@@ -143,11 +143,11 @@ class RemoteService:
         """Return the channels of a worker. Blocks.
 
         Args:
-            workspace_sid: sid of the workspace, as the service spells it.
-            worker_sid: sid of the worker, as the service spells it.
+            workspace_sid: Sid of the workspace, as the service spells it.
+            worker_sid: Sid of the worker, as the service spells it.
 
         Raises:
-            SeedError: the service cannot be reached, or refuses.
+            SeedError: The service cannot be reached, or refuses.
         """
         return self._list(f"/{workspace_sid}/Workers/{worker_sid}/Channels", "channels")
 
@@ -155,10 +155,10 @@ class RemoteService:
         """Return the tasks of a workspace, including ended ones that are not purged. Blocks.
 
         Args:
-            workspace_sid: sid of the workspace, as the service spells it.
+            workspace_sid: Sid of the workspace, as the service spells it.
 
         Raises:
-            SeedError: the service cannot be reached, or refuses.
+            SeedError: The service cannot be reached, or refuses.
         """
         return self._list(f"/{workspace_sid}/Tasks", "tasks")
 

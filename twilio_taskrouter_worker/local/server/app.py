@@ -52,10 +52,10 @@ class App:
     """Answers the requests for one service. Belongs to its loop's thread.
 
     Args:
-        service: the service.
-        guard: refuses requests of foreign web pages.
-        control: answers requests outside of Twilio's API.
-        router: the router around the service, for its console; None: it has no console.
+        service: The service.
+        guard: Refuses requests of foreign web pages.
+        control: Answers requests outside of Twilio's API.
+        router: The router around the service, for its console; None: it has no console.
     """
 
     def __init__(self, service: Service, guard: Guard, control: Control, router: Facade | None = None) -> None:
@@ -73,7 +73,7 @@ class App:
         """Answer one request; every error becomes an answer too.
 
         Raises:
-            ConnectionError: the client has disconnected, so that no answer can be sent.
+            ConnectionError: The client has disconnected, so that no answer can be sent.
         """
         logged = requests_log.isEnabledFor(logging.INFO)
         if not logged and self._console is None:

@@ -42,11 +42,11 @@ class Call:
         """Apply a command and return its result; its events are sent after the answer to this request.
 
         Args:
-            command: the command.
+            command: The command.
 
         Raises:
-            Rejected: the engine refused it.
-            StoreError: the file could not be written, so nothing is accepted any more.
+            Rejected: The engine refused it.
+            StoreError: The file could not be written, so nothing is accepted any more.
         """
         return self.service.execute(command, self.context)
 

@@ -27,9 +27,9 @@ class Committer:
     hand-over to another thread and back.
 
     Args:
-        loop: the loop.
-        store: the file; None keeps everything in memory, where a command is final at once.
-        memory: the journal of a service without a file; None: there is none to read.
+        loop: The loop.
+        store: The file; None keeps everything in memory, where a command is final at once.
+        memory: The journal of a service without a file; None: there is none to read.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Committer:
         """Add a journal entry to the next commit.
 
         Args:
-            entry: the command and its time.
-            events: how many events the engine had emitted after it.
-            actor_sid: the worker whose request caused it, if any.
-            address: the client's address, if any.
+            entry: The command and its time.
+            events: How many events the engine had emitted after it.
+            actor_sid: The worker whose request caused it, if any.
+            address: The client's address, if any.
         """
         if self._store is not None and self.failure is None:
             self._store.append(entry, events, actor_sid, address)
@@ -67,8 +67,8 @@ class Committer:
         """Return the journal with everything up to now, to read on this thread before the next command.
 
         Raises:
-            StoreError: the commit failed.
-            StateError: there is no journal.
+            StoreError: The commit failed.
+            StateError: There is no journal.
         """
         if self._store is not None:
             # Entries that wait for the next commit are not in the file yet, from which the journal reads.
@@ -82,7 +82,7 @@ class Committer:
         """Add the state of the clock to the next commit.
 
         Args:
-            state: the state.
+            state: The state.
         """
         if self._store is not None and self.failure is None:
             self._store.set_clock(state)
@@ -92,7 +92,7 @@ class Committer:
         """Call back, in a later turn of the loop, once everything up to now is committed; never if that fails.
 
         Args:
-            callback: called on the loop's thread.
+            callback: Called on the loop's thread.
         """
         if self._store is None or (self.failure is None and not self._store.pending):
             self._loop.call_soon(callback)
@@ -103,7 +103,7 @@ class Committer:
         """Wait until everything up to now is committed.
 
         Raises:
-            StoreError: the commit failed.
+            StoreError: The commit failed.
         """
         # Reads leave nothing to commit: they are answered without a turn of the loop in between.
         if self.failure is None and self._store is not None and self._store.pending:
@@ -116,7 +116,7 @@ class Committer:
         """Check that no commit has failed.
 
         Raises:
-            StoreError: one has.
+            StoreError: One has.
         """
         if self.failure is not None:
             raise self.failure
@@ -125,7 +125,7 @@ class Committer:
         """Commit everything up to now, at once. Blocks the loop for the duration of a disk flush.
 
         Raises:
-            StoreError: the commit failed.
+            StoreError: The commit failed.
         """
         if self._handle is not None:
             self._handle.cancel()
@@ -192,7 +192,7 @@ class OpenSessions:
         """Count a command of the journal.
 
         Args:
-            command: any command.
+            command: Any command.
         """
         if isinstance(command, (commands.SessionOpened, commands.SessionClosed)):
             key = (command.workspace_sid, command.worker_sid, command.set_offline)
@@ -209,7 +209,7 @@ class OpenSessions:
         """Restore counts from :meth:`written`.
 
         Args:
-            written: the counts.
+            written: The counts.
         """
         self._open = Counter({(workspace, worker, offline): count for workspace, worker, offline, count in written})
 

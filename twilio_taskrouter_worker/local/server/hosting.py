@@ -41,11 +41,11 @@ class Host:
     ``start`` and ``stop`` belong to one owner; ``call`` may be used from any thread.
 
     Args:
-        host: the address to listen on.
-        port: the port; 0 takes a free one.
-        control: answers requests outside of Twilio's API.
-        allowed_hosts: further names for which requests are accepted.
-        router: the router, for its console; None: it has no console.
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+        control: Answers requests outside of Twilio's API.
+        allowed_hosts: Further names for which requests are accepted.
+        router: The router, for its console; None: it has no console.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class Host:
         Blocks until requests are answered.
 
         Args:
-            make_service: builds the service on the loop's thread; its exceptions are raised here.
+            make_service: Builds the service on the loop's thread; its exceptions are raised here.
 
         Raises:
-            OSError: the address cannot be listened on, or no thread can be started; the message has the reason.
+            OSError: The address cannot be listened on, or no thread can be started; the message has the reason.
         """
         _warn_unless_loopback(self._address[0])
         # In the caller's thread: an address in use is the most frequent failure, and needs no thread to be reported.
@@ -114,10 +114,10 @@ class Host:
         Blocks until it has run; on the loop's thread it is called directly.
 
         Args:
-            function: the function.
+            function: The function.
 
         Raises:
-            StateError: the service has been stopped, or belongs to a parent process.
+            StateError: The service has been stopped, or belongs to a parent process.
         """
         if self._thread is not None and threading.get_ident() == self._thread.ident:
             return function()
@@ -144,7 +144,7 @@ class Host:
         Blocks until the thread has ended.
 
         Raises:
-            StateError: called on the service's own thread, which cannot wait for itself, or in a child process.
+            StateError: Called on the service's own thread, which cannot wait for itself, or in a child process.
         """
         self._check_process()
         if self._thread is not None and threading.get_ident() == self._thread.ident:

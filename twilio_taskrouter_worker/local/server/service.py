@@ -58,14 +58,14 @@ class Service:
     """A TaskRouter account with its connections. Belongs to its loop's thread; no method may be called on another one.
 
     Args:
-        loop: the loop.
-        engine: the routing engine.
-        clock: the engine's time.
+        loop: The loop.
+        engine: The routing engine.
+        clock: The engine's time.
         auth_token: REST's password for the account.
-        signing_key: signs and verifies bridge tokens; its sid and secret are also valid for REST.
-        committer: commits commands to a file; None: nothing is kept.
-        rules: the switches of the service; the engine has its own.
-        event_delay: seconds between the answer to a request and its events.
+        signing_key: Signs and verifies bridge tokens; its sid and secret are also valid for REST.
+        committer: Commits commands to a file; None: nothing is kept.
+        rules: The switches of the service; the engine has its own.
+        event_delay: Seconds between the answer to a request and its events.
     """
 
     def __init__(
@@ -115,12 +115,12 @@ class Service:
         """Apply a command now and return its result.
 
         Args:
-            command: the command.
-            context: the request that it is part of. None: its events are sent in a later turn of the loop.
+            command: The command.
+            context: The request that it is part of. None: its events are sent in a later turn of the loop.
 
         Raises:
-            Rejected: the engine refused it.
-            StoreError: the file could not be written, so nothing is accepted any more.
+            Rejected: The engine refused it.
+            StoreError: The file could not be written, so nothing is accepted any more.
         """
         return self._apply(command, self.clock.now(), context).result
 
@@ -160,7 +160,7 @@ class Service:
         """Change the clock; the caller then calls :meth:`run_timers` for the timers that fell due.
 
         Args:
-            change: changes the clock.
+            change: Changes the clock.
         """
         # The change comes first: the committer keeps the state of the clock after it.
         change()
@@ -178,7 +178,7 @@ class Service:
             Whether more timers are due.
 
         Raises:
-            StoreError: the file could not be written.
+            StoreError: The file could not be written.
         """
         now = self.clock.now()
         events = 0
@@ -200,12 +200,12 @@ class Service:
         """Apply an entry of the journal again. Its events are not sent, but noted for event log and statistics.
 
         Args:
-            entry: the entry.
-            actor_sid: the worker whose request caused it, if any.
-            address: the client's address, if any.
+            entry: The entry.
+            actor_sid: The worker whose request caused it, if any.
+            address: The client's address, if any.
 
         Raises:
-            Rejected: the engine refuses it, so another engine wrote the journal.
+            Rejected: The engine refuses it, so another engine wrote the journal.
         """
         # Not through _apply: the entry is in the file already, its clients are gone, and its webhooks were sent before.
         outcome = self.engine.apply(entry.command, entry.now)
@@ -226,8 +226,8 @@ class Service:
         """Release a batch once the answer being written has left this process, plus the event delay. Does not block.
 
         Args:
-            batch: the batch.
-            transport: the connection of the answer; None: it is closed.
+            batch: The batch.
+            transport: The connection of the answer; None: it is closed.
         """
         patience = self.loop.time() + _ANSWER_SECONDS
 
@@ -256,10 +256,10 @@ class Service:
         """Check that the token's workspace and worker exist.
 
         Args:
-            grant: the verified grant.
+            grant: The verified grant.
 
         Raises:
-            Rejected: one does not (403).
+            Rejected: One does not (403).
         """
         try:
             self.engine.workspace(grant.workspace_sid)
@@ -275,12 +275,12 @@ class Service:
         """Register a websocket; the first frame it gets is ``init``.
 
         Args:
-            session: the session.
-            close_others: close the worker's other sessions.
+            session: The session.
+            close_others: Close the worker's other sessions.
 
         Raises:
-            Rejected: the worker does not exist any more.
-            StoreError: the file could not be written.
+            Rejected: The worker does not exist any more.
+            StoreError: The file could not be written.
         """
         command = commands.SessionOpened(
             workspace_sid=session.workspace_sid, worker_sid=session.worker_sid, set_offline=session.set_offline

@@ -15,7 +15,7 @@ class ConsolePage:
 
     Args:
         page: Playwright's page.
-        router: the router.
+        router: The router.
     """
 
     def __init__(self, page: Any, router: LocalTaskRouter) -> None:
@@ -34,7 +34,7 @@ class ConsolePage:
         """Open the link that the service prints, and go to a view.
 
         Args:
-            view: its name in the address, with the sid of what is to be open.
+            view: Its name in the address, with the sid of what is to be open.
         """
         self.page.goto(self.router.console_url)
         self.is_live()
@@ -72,8 +72,8 @@ def console_page(browser: Any, router: LocalTaskRouter, **options: Any) -> Itera
 
     Args:
         browser: Playwright's browser.
-        router: the router.
-        options: for the window, such as its size and colour scheme.
+        router: The router.
+        options: For the window, such as its size and colour scheme.
     """
     options.setdefault("viewport", {"width": 1280, "height": 800})
     context = browser.new_context(**options)

@@ -50,7 +50,7 @@ def types(command: Command) -> None:
     Commands are made from parsed requests and journals, where annotations alone guarantee nothing.
 
     Args:
-        command: the command to check; each field's annotation decides.
+        command: The command to check; each field's annotation decides.
 
     Raises:
         Rejected: 400, a field has a value of another type, or a number is NaN or infinite.
@@ -78,7 +78,7 @@ def name(value: str, parameter: str = "FriendlyName") -> str:
     """Return a friendly name if it is valid.
 
     Args:
-        value: the name as given.
+        value: The name as given.
         parameter: REST name of the parameter, for the error message.
 
     Raises:
@@ -96,11 +96,11 @@ def free_name(value: str, taken: Mapping[str, str], refusal: Rejected, own: str 
     """Return a friendly name if it is valid and not taken.
 
     Args:
-        value: the name as given.
-        taken: sid by name, or by the key that names are compared by.
-        refusal: raised if the name is taken.
-        own: sid of the resource that has, or is to get, the name; None for one that does not exist yet.
-        key: the form in which names are compared, such as lower case; empty: the name itself.
+        value: The name as given.
+        taken: Sid by name, or by the key that names are compared by.
+        refusal: Raised if the name is taken.
+        own: Sid of the resource that has, or is to get, the name; None for one that does not exist yet.
+        key: The form in which names are compared, such as lower case; empty: the name itself.
 
     Raises:
         Rejected: 400, the name is invalid, or *refusal*.
@@ -116,7 +116,7 @@ def unique_name(value: str) -> str:
     """Return the unique name of a task channel if it is valid.
 
     Args:
-        value: the name as given.
+        value: The name as given.
 
     Raises:
         Rejected: 400, it is blank, too long, or contains a character that is not allowed.
@@ -133,9 +133,9 @@ def integer(value: int, low: int, high: int, parameter: str) -> int:
     """Return an integer if it is within its limits.
 
     Args:
-        value: the number as given.
-        low: the smallest valid value.
-        high: the largest valid value.
+        value: The number as given.
+        low: The smallest valid value.
+        high: The largest valid value.
         parameter: REST name of the parameter, for the error message.
 
     Raises:
@@ -150,9 +150,9 @@ def room(taken: Sized, limit: int, kind: str) -> None:
     """Check that a workspace may have one more resource of a kind.
 
     Args:
-        taken: the existing ones.
-        limit: how many there may be.
-        kind: plural of the kind, for the error message.
+        taken: The existing ones.
+        limit: How many there may be.
+        kind: Plural of the kind, for the error message.
 
     Raises:
         Rejected: 400, the limit is reached.
@@ -165,8 +165,8 @@ def choice(value: str, allowed: Collection[str], parameter: str) -> str:
     """Return a value if it is one of the allowed ones.
 
     Args:
-        value: the value as given; the case matters.
-        allowed: the valid values, in the order in which the error message lists them.
+        value: The value as given; the case matters.
+        allowed: The valid values, in the order in which the error message lists them.
         parameter: REST name of the parameter, for the error message.
 
     Raises:
@@ -195,7 +195,7 @@ def json_object(text: str, parameter: str) -> dict[str, Any]:
     """Parse the text of a JSON object.
 
     Args:
-        text: strict JSON: no NaN, no number beyond a double.
+        text: Strict JSON: no NaN, no number beyond a double.
         parameter: REST name of the parameter, for the error message.
 
     Raises:
@@ -225,7 +225,7 @@ def compact(document: Mapping[str, Any]) -> str:
     """Return a document as the service stores it: JSON without white space.
 
     Args:
-        document: a parsed document, from :func:`json_object` or made by the engine.
+        document: A parsed document, from :func:`json_object` or made by the engine.
     """
     text = _encode(document)
     if text.isascii():
@@ -270,7 +270,7 @@ def attributes(text: str) -> dict[str, Any]:
     """Parse the attributes of a worker or task.
 
     Args:
-        text: the JSON text of the parameter ``Attributes``.
+        text: The JSON text of the parameter ``Attributes``.
 
     Raises:
         Rejected: 400, the text is too long or not a JSON object.
@@ -287,11 +287,11 @@ def expression(
     """Compile an expression.
 
     Args:
-        text: the expression as given.
-        context: where it is used, which decides what its paths mean.
-        semantics: the switches of the expression language.
-        where: begins the error message: the parameter, or the place in a configuration.
-        longest: the most characters it may have; None: no limit of its own.
+        text: The expression as given.
+        context: Where it is used, which decides what its paths mean.
+        semantics: The switches of the expression language.
+        where: Begins the error message: the parameter, or the place in a configuration.
+        longest: The most characters it may have; None: no limit of its own.
 
     Raises:
         Rejected: 400, it does not parse; the message has the position of the error.
@@ -306,8 +306,8 @@ def version(record: Any, if_match: int | None) -> None:
     """Check the precondition of an ``If-Match`` header.
 
     Args:
-        record: a record with a version: a worker, task or reservation.
-        if_match: the version the client expects; negative: the header was unreadable; None: no precondition.
+        record: A record with a version: a worker, task or reservation.
+        if_match: The version the client expects; negative: the header was unreadable; None: no precondition.
 
     Raises:
         Rejected: 412, the current version is another one.

@@ -18,7 +18,7 @@ def plain(kernel: Kernel) -> dict[str, Any]:
     """Return the state that later behaviour depends on, except for the present time.
 
     Args:
-        kernel: only read; the result refers to its records.
+        kernel: Only read; the result refers to its records.
     """
     # The time is left out, because the journal does not record each call that moved it: only those that ran timers.
     return {
@@ -36,7 +36,7 @@ def digest(kernel: Kernel) -> str:
     """Return the digest of a state: equal for two engines if, and only if, :func:`plain` returns equal data.
 
     Args:
-        kernel: only read.
+        kernel: Only read.
     """
     # Keys stay in their order: the order of creation is part of the state.
     text = json.dumps(plain(kernel), sort_keys=False, default=str)

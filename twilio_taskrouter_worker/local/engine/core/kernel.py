@@ -70,7 +70,7 @@ class Kernel:
         """Return a workspace.
 
         Args:
-            sid: sid of the workspace; the case of its digits does not matter.
+            sid: Sid of the workspace; the case of its digits does not matter.
 
         Raises:
             Rejected: 404, there is no such workspace.
@@ -91,11 +91,11 @@ class Kernel:
         """Record an event of the present time.
 
         Args:
-            family: the class of the event.
-            type: one of ``events.LOG_EVENTS``, of that family.
-            ws: the workspace in whose event log it belongs.
-            args: further fields of the family: its snapshots, ``recipients`` and ``data``.
-            fields: the same by name, as all callers give them.
+            family: The class of the event.
+            type: One of ``events.LOG_EVENTS``, of that family.
+            ws: The workspace in whose event log it belongs.
+            args: Further fields of the family: its snapshots, ``recipients`` and ``data``.
+            fields: The same by name, as all callers give them.
         """
         # By ParamSpec, a snapshot that the family needs and a caller forgets is an error of the type checker.
         self.event_count += 1
@@ -105,10 +105,10 @@ class Kernel:
         """Record an event of a task.
 
         Args:
-            type: a ``task.*`` type, or ``reservation.failed``.
-            ws: the workspace of the task.
-            task: its present record becomes the snapshot.
-            recipients: sids of the workers whose sessions are notified.
+            type: A ``task.*`` type, or ``reservation.failed``.
+            ws: The workspace of the task.
+            task: Its present record becomes the snapshot.
+            recipients: Sids of the workers whose sessions are notified.
         """
         record = task.record
         # Here and with reservations not through emit(): these are most of the events, and it doubles their cost.
@@ -131,11 +131,11 @@ class Kernel:
         """Record a step of a task in its workflow; it has no recipients.
 
         Args:
-            type: a ``workflow.*`` type that is about a task.
-            ws: the workspace of the task.
-            task: its present record becomes the snapshot.
-            workflow: the workflow of the step.
-            data: further facts of the step.
+            type: A ``workflow.*`` type that is about a task.
+            ws: The workspace of the task.
+            task: Its present record becomes the snapshot.
+            workflow: The workflow of the step.
+            data: Further facts of the step.
         """
         record = task.record
         self.emit(
@@ -146,9 +146,9 @@ class Kernel:
         """Record an event of a transfer; the worker who started it is the recipient.
 
         Args:
-            type: a ``task.transfer-*`` type.
-            ws: the workspace of the transfer.
-            transfer: its present records become the snapshots.
+            type: A ``task.transfer-*`` type.
+            ws: The workspace of the transfer.
+            transfer: Its present records become the snapshots.
         """
         initiator = transfer.initiator
         task = initiator.task.record
@@ -166,9 +166,9 @@ class Kernel:
         """Record an event of a reservation; its worker is the recipient.
 
         Args:
-            type: a ``reservation.*`` type.
-            ws: the workspace of the reservation.
-            reservation: its present records become the snapshots.
+            type: A ``reservation.*`` type.
+            ws: The workspace of the reservation.
+            reservation: Its present records become the snapshots.
         """
         record = reservation.record
         task = reservation.task
@@ -206,8 +206,8 @@ class Kernel:
         """Request that waiting tasks are offered to a worker once the present change is complete.
 
         Args:
-            ws: the workspace of the worker.
-            worker: may have become able to take a task; if not, nothing is offered.
+            ws: The workspace of the worker.
+            worker: May have become able to take a task; if not, nothing is offered.
         """
         self.woken[worker] = ws
 
@@ -219,7 +219,7 @@ class Kernel:
         """Record a part of the present command that is ignored.
 
         Args:
-            text: the warning, for :attr:`Outcome.warnings`.
+            text: The warning, for :attr:`Outcome.warnings`.
         """
         self.warnings.append(text)
 
@@ -227,7 +227,7 @@ class Kernel:
         """Request that a pending task is offered to idle workers once the present change is complete.
 
         Args:
-            ws: the workspace of the task.
-            task: has become pending, or may suit other workers than before.
+            ws: The workspace of the task.
+            task: Has become pending, or may suit other workers than before.
         """
         self.unplaced[task] = ws

@@ -45,7 +45,7 @@ class Filter:
         """Return the sum of the timeouts of the targets up to and including one, in seconds.
 
         Args:
-            index: index of the last target that counts; one without a timeout counts 0.
+            index: Index of the last target that counts; one without a timeout counts 0.
         """
         # A target without a timeout never expires, so nothing after it is reached by time.
         return sum(target.timeout or 0.0 for target in self.targets[: index + 1])

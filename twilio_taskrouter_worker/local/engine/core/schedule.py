@@ -53,9 +53,9 @@ class Schedule:
         """Add a timer.
 
         Args:
-            due: unix seconds; a time in the past is due at once.
-            kind: decides which function of the engine runs.
-            args: the function's arguments after the kernel: workspace, owner, and more if the kind has them.
+            due: Unix seconds; a time in the past is due at once.
+            kind: Decides which function of the engine runs.
+            args: The function's arguments after the kernel: workspace, owner, and more if the kind has them.
 
         Returns:
             The timer. Its owner keeps it to be able to cancel it.
@@ -69,10 +69,10 @@ class Schedule:
         """Add a timer with a given number, as restoring a snapshot does.
 
         Args:
-            number: its rank among timers that are due at the same time.
-            due: unix seconds.
-            kind: decides which function of the engine runs.
-            args: the function's arguments after the kernel.
+            number: Its rank among timers that are due at the same time.
+            due: Unix seconds.
+            kind: Decides which function of the engine runs.
+            args: The function's arguments after the kernel.
         """
         # ``made`` stays: the snapshot sets it, so that new timers come after all restored ones.
         timer = Timer(due, kind, args)
@@ -110,7 +110,7 @@ class Schedule:
         """Remove and return the first timer that is due, or None.
 
         Args:
-            now: unix seconds; a timer due exactly then counts.
+            now: Unix seconds; a timer due exactly then counts.
         """
         # Asked twice with every command: the first timer is rarely due, and a cancelled one may stay where it is then.
         if not self._heap or self._heap[0][0] > now:
@@ -127,8 +127,8 @@ class Schedule:
         """Iterate over the first live timers in order.
 
         Args:
-            count: how many at most.
-            wanted: decides which ones.
+            count: How many at most.
+            wanted: Decides which ones.
         """
         # For a view of the next timers: a search of the heap, and no sorting of thousands that are not shown.
         live = (entry for entry in self._heap if not entry[2].cancelled and wanted(entry[2]))

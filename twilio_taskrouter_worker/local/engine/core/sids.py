@@ -28,7 +28,7 @@ class SidSource:
         """Continue with the sids that another source would make next.
 
         Args:
-            state: from :meth:`state`; lists in place of tuples, since it may have passed through JSON.
+            state: From :meth:`state`; lists in place of tuples, since it may have passed through JSON.
         """
         self.made, version, numbers, gauss = state
         # JSON has no tuples, but the generator insists on one.
@@ -38,7 +38,7 @@ class SidSource:
         """Return a new sid.
 
         Args:
-            prefix: the two letters of the kind, such as ``WT``.
+            prefix: The two letters of the kind, such as ``WT``.
         """
         # The count is part of the digest: two engines that have made different numbers of sids differ from then on.
         self.made += 1
@@ -50,8 +50,8 @@ def well_formed(sid: str, *prefixes: str) -> bool:
     """Return whether a text has the form of a sid of one of the given kinds.
 
     Args:
-        sid: any text; hexadecimal digits may be in either case.
-        prefixes: the kinds that are valid, such as ``WW``.
+        sid: Any text; hexadecimal digits may be in either case.
+        prefixes: The kinds that are valid, such as ``WW``.
     """
     return sid[:2] in prefixes and _FORM.match(sid) is not None
 
@@ -60,6 +60,6 @@ def canonical(sid: str) -> str:
     """Return a sid with its digits in lower case, the form in which sids are stored.
 
     Args:
-        sid: any text; one that is not a sid is returned with its rest in lower case and matches nothing.
+        sid: Any text; one that is not a sid is returned with its rest in lower case and matches nothing.
     """
     return sid[:2] + sid[2:].lower()

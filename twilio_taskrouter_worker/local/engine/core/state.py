@@ -61,7 +61,7 @@ class Group:
         """Return the best entry, and remove stale ones above it.
 
         Raises:
-            IndexError: the group has no live entry; one that is registered in its home always has.
+            IndexError: The group has no live entry; one that is registered in its home always has.
         """
         heap = self.heap
         # An entry is stale when its task no longer refers to it: the task left, or was added again.
@@ -73,7 +73,7 @@ class Group:
         """Add a waiting task.
 
         Args:
-            entry: its order key, number and task; the caller stores it in ``task.entry`` too.
+            entry: Its order key, number and task; the caller stores it in ``task.entry`` too.
         """
         # Only groups in use are registered, so that best_for never meets an empty one.
         if not self.live:
@@ -292,7 +292,7 @@ class TaskState:
         """Replace the parsed attributes; the caller replaces the text in the record.
 
         Args:
-            parsed: the new attributes; owned by the task from now on.
+            parsed: The new attributes; owned by the task from now on.
         """
         self.attributes = parsed
         # Scopes are immutable: a new document needs a new one, with the same clock.

@@ -17,8 +17,8 @@ def find(records: Mapping[str, T], sid: str) -> T | None:
     """Return the record with this sid, or None.
 
     Args:
-        records: records by sid, with the digits in lower case.
-        sid: the digits may be in either case.
+        records: Records by sid, with the digits in lower case.
+        sid: The digits may be in either case.
     """
     # Sids are nearly always canonical; the second lookup serves those that are not.
     return records.get(sid) or records.get(canonical(sid))
@@ -74,8 +74,8 @@ class WorkspaceState:
         """Return the REST path of a resource in this workspace, without the version prefix.
 
         Args:
-            kind: the collection, such as ``Tasks`` or ``Workers/WK.../Channels``.
-            sid: the resource, as the request spelled it; it need not exist.
+            kind: The collection, such as ``Tasks`` or ``Workers/WK.../Channels``.
+            sid: The resource, as the request spelled it; it need not exist.
         """
         return f"/Workspaces/{self.record.sid}/{kind}/{sid}"
 
@@ -83,10 +83,10 @@ class WorkspaceState:
         """Register a queue or workflow under its new name, and update the name shown by its tasks.
 
         Args:
-            names: the register of its kind, sid by name; changed in place.
-            before: the name to release.
-            record: the record that has the new name already.
-            kind: prefix of the fields in tasks: ``task_queue`` or ``workflow``.
+            names: The register of its kind, sid by name; changed in place.
+            before: The name to release.
+            record: The record that has the new name already.
+            kind: Prefix of the fields in tasks: ``task_queue`` or ``workflow``.
         """
         del names[before]
         names[record.friendly_name] = record.sid
@@ -100,7 +100,7 @@ class WorkspaceState:
         """Return the queue that a task is in, or ended in; None: there is none, or it was deleted since.
 
         Args:
-            task: the task.
+            task: The task.
         """
         queue = self.queues.get(task.task_queue_sid or "")
         return None if queue is None else queue.record
@@ -116,7 +116,7 @@ class WorkspaceState:
         """Return the activity that a path names.
 
         Args:
-            sid: sid of the activity, from the URL.
+            sid: Sid of the activity, from the URL.
 
         Raises:
             Rejected: 404, the workspace has no such activity.
@@ -127,7 +127,7 @@ class WorkspaceState:
         """Return the activity that a parameter names.
 
         Args:
-            sid: value of a parameter such as ``ActivitySid``.
+            sid: Value of a parameter such as ``ActivitySid``.
 
         Raises:
             Rejected: 400, the workspace has no such activity: the request is wrong, not its URL.
@@ -142,7 +142,7 @@ class WorkspaceState:
         """Return a task channel, or None.
 
         Args:
-            reference: its sid or its unique name.
+            reference: Its sid or its unique name.
         """
         # By name first: a unique name may look like a sid.
         return find(self.task_channels, self.channel_names.get(reference, reference))
@@ -151,7 +151,7 @@ class WorkspaceState:
         """Return a task channel.
 
         Args:
-            reference: its sid or its unique name.
+            reference: Its sid or its unique name.
 
         Raises:
             Rejected: 404, the workspace has no such task channel.
@@ -165,8 +165,8 @@ class WorkspaceState:
         """Return a worker's channel.
 
         Args:
-            worker: the worker whose channels are searched.
-            reference: sid of the worker channel (``WC``), or sid or unique name of its task channel.
+            worker: The worker whose channels are searched.
+            reference: Sid of the worker channel (``WC``), or sid or unique name of its task channel.
 
         Raises:
             Rejected: 404, the worker has no such channel.
@@ -182,7 +182,7 @@ class WorkspaceState:
         """Return a worker.
 
         Args:
-            sid: sid of the worker (``WK``).
+            sid: Sid of the worker (``WK``).
 
         Raises:
             Rejected: 404, the workspace has no such worker.
@@ -193,7 +193,7 @@ class WorkspaceState:
         """Return a queue.
 
         Args:
-            sid: sid of the task queue (``WQ``).
+            sid: Sid of the task queue (``WQ``).
 
         Raises:
             Rejected: 404, the workspace has no such queue.
@@ -204,7 +204,7 @@ class WorkspaceState:
         """Return a workflow.
 
         Args:
-            sid: sid of the workflow (``WW``).
+            sid: Sid of the workflow (``WW``).
 
         Raises:
             Rejected: 404, the workspace has no such workflow.
@@ -215,7 +215,7 @@ class WorkspaceState:
         """Return a task, which may have ended but is not purged.
 
         Args:
-            sid: sid of the task (``WT``).
+            sid: Sid of the task (``WT``).
 
         Raises:
             Rejected: 404, the workspace has no such task.
@@ -226,9 +226,9 @@ class WorkspaceState:
         """Return a reservation.
 
         Args:
-            sid: sid of the reservation (``WR``).
-            task_sid: the task it must belong to, for URLs under a task; None: any.
-            worker_sid: the worker it must belong to, for URLs under a worker; None: any.
+            sid: Sid of the reservation (``WR``).
+            task_sid: The task it must belong to, for URLs under a task; None: any.
+            worker_sid: The worker it must belong to, for URLs under a worker; None: any.
 
         Raises:
             Rejected: 404, there is no such reservation of that task and worker; the path is the one that was requested.
@@ -250,7 +250,7 @@ class WorkspaceState:
         """Return a transfer.
 
         Args:
-            sid: sid of the transfer (``TT``).
+            sid: Sid of the transfer (``TT``).
 
         Raises:
             Rejected: 404, the workspace has no such transfer.

@@ -30,8 +30,8 @@ def compare_values(kind: Operator, semantics: Semantics) -> Callable[[Any, Any],
     """Return the function that compares two values by an operator.
 
     Args:
-        kind: the operator.
-        semantics: the switches; bound into the function.
+        kind: The operator.
+        semantics: The switches; bound into the function.
     """
     if kind in _ORDERED:
         ordered = _ORDERED[kind]
@@ -56,10 +56,10 @@ def general_test(left: Read, kind: Operator, right: Read, semantics: Semantics) 
     """Return the test of a comparison of any two operands.
 
     Args:
-        left: reads the left value from a scope.
-        kind: the operator.
-        right: reads the right value from a scope.
-        semantics: the switches.
+        left: Reads the left value from a scope.
+        kind: The operator.
+        right: Reads the right value from a scope.
+        semantics: The switches.
     """
     compare = compare_values(kind, semantics)
     return lambda scope: compare(left(scope), right(scope))
@@ -69,10 +69,10 @@ def constant_test(left: Any, kind: Operator, right: Any, semantics: Semantics) -
     """Return the test of a comparison of two constants, evaluated at compile time.
 
     Args:
-        left: the left value.
-        kind: the operator.
-        right: the right value.
-        semantics: the switches.
+        left: The left value.
+        kind: The operator.
+        right: The right value.
+        semantics: The switches.
     """
     # ``1==1`` is the default expression of a queue.
     result = compare_values(kind, semantics)(left, right)
@@ -85,11 +85,11 @@ def path_test(
     """Return the test of a path on the left against a literal on the right.
 
     Args:
-        reader: reads the path.
-        kind: the operator.
-        literal: the right value; an array is a tuple.
-        semantics: the switches.
-        members: returns the prepared elements of the array at the path, for HAS only; None: they are not prepared.
+        reader: Reads the path.
+        kind: The operator.
+        literal: The right value; an array is a tuple.
+        semantics: The switches.
+        members: Returns the prepared elements of the array at the path, for HAS only; None: they are not prepared.
     """
     test = None
     read = reader.read

@@ -58,10 +58,10 @@ class Compiler:
         """Return the compiled form of a tree.
 
         Args:
-            root: the whole tree, since its comparisons are counted before any is compiled.
+            root: The whole tree, since its comparisons are counted before any is compiled.
 
         Raises:
-            UnknownPathError: a path has no meaning in the context.
+            UnknownPathError: A path has no meaning in the context.
         """
         # Counted beforehand, because the form of the first test depends on all that follow.
         self._asked.update(
@@ -75,7 +75,7 @@ class Compiler:
         """Return the warnings about paths that were compiled although they can never have a value.
 
         Args:
-            text: the expression, to quote the paths.
+            text: The expression, to quote the paths.
         """
         return [
             ExpressionWarning(

@@ -26,8 +26,8 @@ class Position:
         """Return the position of a character in a text.
 
         Args:
-            text: the whole expression.
-            offset: characters before the position, from 0.
+            text: The whole expression.
+            offset: Characters before the position, from 0.
         """
         line_start = text.rfind("\n", 0, offset) + 1
         return cls(offset, text.count("\n", 0, offset) + 1, offset - line_start + 1)
@@ -56,7 +56,7 @@ class ExpressionWarning:
         """Return the error to raise instead of the warning, where strict expressions are asked for.
 
         Args:
-            expression: the whole text.
+            expression: The whole text.
         """
         return ExpressionSyntaxError(expression, self.position.offset, self.found, self.expected)
 
@@ -65,7 +65,7 @@ def shortened(found: str) -> str:
     """Return a token as a message shows it.
 
     Args:
-        found: the token as written; a long one is cut off.
+        found: The token as written; a long one is cut off.
     """
     return found if len(found) <= _LONGEST_FOUND else found[: _LONGEST_FOUND - 1] + "…"
 

@@ -46,7 +46,7 @@ class Expression:
         """Return the next time at which the expression may change by itself (unix seconds), or None if it never does.
 
         Args:
-            now: unix seconds; the result is later.
+            now: Unix seconds; the result is later.
         """
         # The earliest change of any comparison: the outcome may stay the same, but not change before.
         times = [time for change in self._changes if (time := change.after(now)) is not None]
@@ -93,7 +93,7 @@ class Expression:
         Slower than ``matches``: every part is evaluated. Never raises, whatever the documents hold.
 
         Args:
-            scope: a scope of the expression's context.
+            scope: A scope of the expression's context.
         """
         if self._root is None:
             return Verdict("", False, EMPTY)

@@ -70,8 +70,8 @@ def tokenize(text: str, semantics: Semantics) -> list[Token]:
     """Return the tokens of a text, with an END token last.
 
     Args:
-        text: any text.
-        semantics: decides which spellings of operators and null are recognized.
+        text: Any text.
+        semantics: Decides which spellings of operators and null are recognized.
     """
     tokens: list[Token] = []
     for match in _TOKEN.finditer(text):
@@ -92,7 +92,7 @@ def unquote(text: str) -> str:
     """Return the value of a string token.
 
     Args:
-        text: the token with its quotes.
+        text: The token with its quotes.
     """
     # Most strings have no escape and need no substitution.
     return _ESCAPE.sub(r"\1", text[1:-1]) if "\\" in text else text[1:-1]
@@ -102,7 +102,7 @@ def quote(value: str) -> str:
     """Return a string as an expression spells it, the inverse of ``unquote``.
 
     Args:
-        value: the string; the result is in double quotes.
+        value: The string; the result is in double quotes.
     """
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

@@ -47,8 +47,8 @@ def asking(value: object, semantics: Semantics) -> Callable[[Members], bool]:
     """Return the test whether an array has an element that equals a value.
 
     Args:
-        value: examined here, once, so that the test itself only looks it up.
-        semantics: as in the ``Members`` that the test is applied to.
+        value: Examined here, once, so that the test itself only looks it up.
+        semantics: As in the ``Members`` that the test is applied to.
     """
     if isinstance(value, str):
         text = value if semantics.case_sensitive else value.casefold()
@@ -70,8 +70,8 @@ def remembering(read: Callable[[Any], Any], semantics: Semantics) -> Callable[[A
     All comparisons of one expression with one path share it, so that each worker's array is prepared once.
 
     Args:
-        read: reads the array from a scope.
-        semantics: the switches.
+        read: Reads the array from a scope.
+        semantics: The switches.
     """
     nothing = Members((), semantics)
     last: tuple[Any, Members] = (None, nothing)

@@ -30,7 +30,7 @@ class Field:
         """Return the value at a time.
 
         Args:
-            now: unix seconds.
+            now: Unix seconds.
         """
         return self.value(int(now // self.step))
 
@@ -53,8 +53,8 @@ class Changes:
         """Keep the comparison.
 
         Args:
-            field: the value that it reads.
-            test: its outcome by that value; None if that depends on something else too.
+            field: The value that it reads.
+            test: Its outcome by that value; None if that depends on something else too.
         """
         self._field = field
         self._test = test
@@ -64,7 +64,7 @@ class Changes:
         """Return the next time at which the outcome may change (unix seconds), or None if it never does.
 
         Args:
-            now: unix seconds; the result is later.
+            now: Unix seconds; the result is later.
         """
         steps = self._steps
         if steps is None:

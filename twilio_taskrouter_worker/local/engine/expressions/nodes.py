@@ -100,7 +100,7 @@ def comparisons(root: Node) -> Iterator[Comparison]:
     """Iterate over the comparisons of a tree, in no particular order.
 
     Args:
-        root: the tree; an explicit stack keeps deep trees off Python's own.
+        root: The tree; an explicit stack keeps deep trees off Python's own.
     """
     # A stack instead of recursion.
     nodes = [root]
@@ -116,7 +116,7 @@ def render(node: Node) -> str:
     """Return a text that parses to this node, whatever the precedence of AND and OR.
 
     Args:
-        node: a tree of any depth.
+        node: A tree of any depth.
     """
     if isinstance(node, Comparison):
         return f"{render_operand(node.left)} {node.operator.value} {render_operand(node.right)}"
@@ -129,7 +129,7 @@ def render_operand(operand: Operand) -> str:
     """Return a text that parses to this operand.
 
     Args:
-        operand: a literal, an array or a path.
+        operand: A literal, an array or a path.
     """
     if isinstance(operand, Literal):
         return render_scalar(operand.value)
@@ -142,7 +142,7 @@ def render_path(steps: tuple[str | int, ...]) -> str:
     """Return the text of a path.
 
     Args:
-        steps: names and array indices; the first is a name.
+        steps: Names and array indices; the first is a name.
     """
     # The first step is always a name.
     first, *rest = steps
@@ -153,7 +153,7 @@ def render_scalar(value: Scalar) -> str:
     """Return the text of a literal.
 
     Args:
-        value: a float is written without an exponent, which the grammar does not have.
+        value: A float is written without an exponent, which the grammar does not have.
     """
     if isinstance(value, str):
         return quote(value)

@@ -48,7 +48,7 @@ class Ordering:
         that is an integer for no worker decides nothing.
 
         Args:
-            scope: the worker.
+            scope: The worker.
         """
         return tuple(_clause_key(read(scope), direction) for read, direction in self._clauses)
 
@@ -69,12 +69,12 @@ def compile_order_by(text: str, semantics: Semantics = DEFAULT_SEMANTICS) -> Ord
     """Parse and compile an ``order_by``: ``worker.<path> ASC|DESC``, several separated by commas; ASC may be left out.
 
     Args:
-        text: the ``order_by`` as given.
-        semantics: the switches of the expression language.
+        text: The ``order_by`` as given.
+        semantics: The switches of the expression language.
 
     Raises:
-        ExpressionSyntaxError: the text is empty or does not parse, or a path does not start with ``worker.``.
-        TypeError: the text is not a string.
+        ExpressionSyntaxError: The text is empty or does not parse, or a path does not start with ``worker.``.
+        TypeError: The text is not a string.
     """
     parser = _parser(text, semantics)
     clauses = [_clause(parser)]
@@ -97,12 +97,12 @@ def compile_key(text: str, semantics: Semantics = DEFAULT_SEMANTICS) -> Key:
     """Parse and compile a known-worker key such as ``task.agent_sid``; the prefix ``task.`` may be left out.
 
     Args:
-        text: the path as given.
-        semantics: the switches of the expression language.
+        text: The path as given.
+        semantics: The switches of the expression language.
 
     Raises:
-        ExpressionSyntaxError: the text is empty or is not a single path.
-        TypeError: the text is not a string.
+        ExpressionSyntaxError: The text is empty or is not a single path.
+        TypeError: The text is not a string.
     """
     parser = _parser(text, semantics)
     path = parser.path("a key")

@@ -49,11 +49,11 @@ def parse(text: str, semantics: Semantics) -> Node:
     """Return the syntax tree of an expression.
 
     Args:
-        text: the expression.
-        semantics: the switches; precedence and spellings depend on them.
+        text: The expression.
+        semantics: The switches; precedence and spellings depend on them.
 
     Raises:
-        ExpressionSyntaxError: the text does not parse.
+        ExpressionSyntaxError: The text does not parse.
     """
     return Parser(text, semantics).whole()
 
@@ -151,7 +151,7 @@ class Parser:
         """Return whether the next token is a given symbol.
 
         Args:
-            text: the symbol.
+            text: The symbol.
         """
         return self.current.kind is TokenKind.SYMBOL and self.current.text == text
 
@@ -159,10 +159,10 @@ class Parser:
         """Check that the whole text is consumed.
 
         Args:
-            expected: the valid alternatives, for the message.
+            expected: The valid alternatives, for the message.
 
         Raises:
-            ExpressionSyntaxError: a token is left.
+            ExpressionSyntaxError: A token is left.
         """
         if self.current.kind is not TokenKind.END:
             self.refuse(expected)
@@ -171,7 +171,7 @@ class Parser:
         """Check that nothing was ignored, if the semantics ask for strict expressions.
 
         Raises:
-            ExpressionSyntaxError: from the first warning.
+            ExpressionSyntaxError: From the first warning.
         """
         if self.warnings and self._semantics.strict_expressions:
             raise self.warnings[0].as_error(self._text)
@@ -180,7 +180,7 @@ class Parser:
         """Parse an expression; text after a complete one is ignored, with a warning.
 
         Raises:
-            ExpressionSyntaxError: the text does not parse.
+            ExpressionSyntaxError: The text does not parse.
         """
         node = self.expression()
         token = self.current
@@ -195,9 +195,9 @@ class Parser:
         """Raise the syntax error about a token.
 
         Args:
-            expected: the valid alternatives, for the message.
-            hint: a further sentence for the message; None: one that the token suggests, if any.
-            token: the offending token; None: the next one.
+            expected: The valid alternatives, for the message.
+            hint: A further sentence for the message; None: one that the token suggests, if any.
+            token: The offending token; None: the next one.
 
         Raises:
             ExpressionSyntaxError: always.
@@ -211,7 +211,7 @@ class Parser:
         """Parse an expression, up to a token that cannot continue it.
 
         Raises:
-            ExpressionSyntaxError: the text does not parse.
+            ExpressionSyntaxError: The text does not parse.
         """
         # Precedence is a switch, because the documentation does not state it.
         if not self._semantics.and_binds_tighter:
@@ -227,7 +227,7 @@ class Parser:
         """Parse terms joined by AND.
 
         Raises:
-            ExpressionSyntaxError: the text does not parse.
+            ExpressionSyntaxError: The text does not parse.
         """
         start = self.current.start
         parts = [self.term()]
@@ -239,7 +239,7 @@ class Parser:
         """Parse a comparison or an expression in parentheses.
 
         Raises:
-            ExpressionSyntaxError: the text does not parse, or is nested too deeply.
+            ExpressionSyntaxError: The text does not parse, or is nested too deeply.
         """
         if not self.at_symbol("("):
             return self.comparison()
@@ -259,7 +259,7 @@ class Parser:
         """Parse an operand, an operator and an operand.
 
         Raises:
-            ExpressionSyntaxError: the text does not parse, or has too many comparisons.
+            ExpressionSyntaxError: The text does not parse, or has too many comparisons.
         """
         self._terms += 1
         # Bounds the time that testing one worker can take.
@@ -274,7 +274,7 @@ class Parser:
         """Parse a comparison operator.
 
         Raises:
-            ExpressionSyntaxError: the next token is not an operator.
+            ExpressionSyntaxError: The next token is not an operator.
         """
         token = self.current
         if token.kind is TokenKind.WORD and token.text == "NOT":
@@ -296,10 +296,10 @@ class Parser:
         """Parse a literal, an array or a path.
 
         Args:
-            expected: the valid alternatives, for the message.
+            expected: The valid alternatives, for the message.
 
         Raises:
-            ExpressionSyntaxError: the next token begins no operand.
+            ExpressionSyntaxError: The next token begins no operand.
         """
         token = self.current
         if token.kind in _LITERALS:
@@ -316,10 +316,10 @@ class Parser:
         """Parse a path: names after dots, indices in brackets.
 
         Args:
-            expected: the valid alternatives, for the message.
+            expected: The valid alternatives, for the message.
 
         Raises:
-            ExpressionSyntaxError: the next token is not a name, or the path is malformed or too long.
+            ExpressionSyntaxError: The next token is not a name, or the path is malformed or too long.
         """
         if self.current.kind is not TokenKind.IDENTIFIER:
             self.refuse(expected, self._name_hint())

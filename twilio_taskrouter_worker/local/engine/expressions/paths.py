@@ -54,7 +54,7 @@ class UnknownPathError(Exception):
         """Return the syntax error to raise.
 
         Args:
-            text: the expression, which paths refer to by their spans.
+            text: The expression, which paths refer to by their spans.
         """
         start, end = self._path.span
         return ExpressionSyntaxError(text, start, text[start:end], self._expected)
@@ -64,11 +64,11 @@ def reader_for(path: Path, context: ExpressionContext) -> Reader:
     """Return the reader of a path.
 
     Args:
-        path: the path as parsed.
-        context: where the expression is used.
+        path: The path as parsed.
+        context: Where the expression is used.
 
     Raises:
-        UnknownPathError: the path has no meaning in that context.
+        UnknownPathError: The path has no meaning in that context.
     """
     # The same path reads different documents, depending on where it is used.
     return _READERS[context](path)
@@ -140,10 +140,10 @@ def order_reader(path: Path) -> Reader:
     """Return the reader of a path of an ``order_by``, which reads from a worker's scope.
 
     Args:
-        path: the path as parsed.
+        path: The path as parsed.
 
     Raises:
-        UnknownPathError: the path does not start with ``worker.``.
+        UnknownPathError: The path does not start with ``worker.``.
     """
     steps = path.steps
     if not _is_prefixed(steps, "worker"):
@@ -295,7 +295,7 @@ def inputs_of(readers: Iterable[Reader]) -> Inputs:
     """Return the inputs of several readers together.
 
     Args:
-        readers: of all paths of an expression; consumed once.
+        readers: Of all paths of an expression; consumed once.
     """
     # Iterated several times below.
     readers = tuple(readers)

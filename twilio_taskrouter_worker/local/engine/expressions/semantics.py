@@ -71,7 +71,7 @@ def is_array(value: Any) -> bool:
     """Return whether a value of a document is an array.
 
     Args:
-        value: any value; tuples count as arrays.
+        value: Any value; tuples count as arrays.
     """
     return isinstance(value, (list, tuple))
 
@@ -80,7 +80,7 @@ def is_object(value: Any) -> bool:
     """Return whether a value of a document is an object.
 
     Args:
-        value: any value; every mapping counts as an object.
+        value: Any value; every mapping counts as an object.
     """
     return isinstance(value, Mapping)
 
@@ -89,7 +89,7 @@ def is_number(value: Any) -> bool:
     """Return whether a value of a document is a number; a boolean is not.
 
     Args:
-        value: any value.
+        value: Any value.
     """
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -98,7 +98,7 @@ def parse_number(text: str) -> Number | None:
     """Return the number that a text spells, or None if it is not a number or is too long.
 
     Args:
-        text: as in an expression or a document.
+        text: As in an expression or a document.
     """
     # The length first: converting a long integer takes quadratic time.
     if len(text) > MAX_NUMBER_LENGTH or _is_numeric(text) is None:
@@ -111,7 +111,7 @@ def number_text(value: Number) -> str | None:
     """Return a number as CONTAINS reads it, or None for an integer too long for Python to write.
 
     Args:
-        value: a float without a fraction is written as an integer.
+        value: A float without a fraction is written as an integer.
     """
     # CPython refuses to write integers of more than 4,300 digits (sys.set_int_max_str_digits), which documents may
     # hold.
@@ -149,8 +149,8 @@ class Semantics:
         """Return whether two scalars are equal; arrays and objects equal nothing.
 
         Args:
-            left: any value of a document.
-            right: any value of a document.
+            left: Any value of a document.
+            right: Any value of a document.
         """
         # Strings first: they are the most common operands.
         if isinstance(left, str):
@@ -170,8 +170,8 @@ class Semantics:
         """The ``!=`` operator: not equal, and no array on either side.
 
         Args:
-            left: any value.
-            right: any value.
+            left: Any value.
+            right: Any value.
         """
         # An array makes every scalar operator false, this one included.
         return not (is_array(left) or is_array(right) or self.equal(left, right))
@@ -181,8 +181,8 @@ class Semantics:
         order.
 
         Args:
-            left: any value.
-            right: any value.
+            left: Any value.
+            right: Any value.
         """
         if isinstance(left, str) and isinstance(right, str):
             if not self.ordered_strings:
@@ -196,8 +196,8 @@ class Semantics:
         """The ``CONTAINS`` operator: the right value's text is part of the left value's text.
 
         Args:
-            left: any value; NULL, arrays and objects contain nothing.
-            right: any value; NULL, arrays and objects are contained in nothing.
+            left: Any value; NULL, arrays and objects contain nothing.
+            right: Any value; NULL, arrays and objects are contained in nothing.
         """
         whole, part = self.text(left), self.text(right)
         return whole is not None and part is not None and part in whole
@@ -206,8 +206,8 @@ class Semantics:
         """The ``HAS`` operator: the left array has an element that equals the right value.
 
         Args:
-            left: any value; only an array has elements.
-            right: any value.
+            left: Any value; only an array has elements.
+            right: Any value.
         """
         return is_array(left) and any(self.equal(element, right) for element in left)
 
@@ -215,8 +215,8 @@ class Semantics:
         """The ``IN`` operator: the right array has an element that equals the left value.
 
         Args:
-            left: any value.
-            right: any value; only an array has elements.
+            left: Any value.
+            right: Any value; only an array has elements.
         """
         return self.has(right, left)
 
@@ -224,8 +224,8 @@ class Semantics:
         """The ``NOT IN`` operator: the right side is an array without an element that equals the left value.
 
         Args:
-            left: any value; for NULL, ``null_is_not_in`` decides.
-            right: any value; for anything but an array the result is False.
+            left: Any value; for NULL, ``null_is_not_in`` decides.
+            right: Any value; for anything but an array the result is False.
         """
         if left is None and not self.null_is_not_in:
             return False
@@ -236,7 +236,7 @@ class Semantics:
         """Return a value as a number, or None if it is not one.
 
         Args:
-            value: a number, or a numeric string if ``numeric_strings`` is on.
+            value: A number, or a numeric string if ``numeric_strings`` is on.
         """
         if is_number(value):
             number: Number = value
@@ -250,7 +250,7 @@ class Semantics:
         """Return a scalar as text, or None for NULL, arrays and objects.
 
         Args:
-            value: any value; folded to one case unless ``case_sensitive`` is on.
+            value: Any value; folded to one case unless ``case_sensitive`` is on.
         """
         if isinstance(value, str):
             return value if self.case_sensitive else value.casefold()

@@ -24,11 +24,11 @@ def make(
     """Add a task channel to a workspace, and a worker channel to each worker; nothing is emitted.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace.
-        unique_name: must be valid and not taken.
-        friendly_name: must be valid.
-        optimized: whether the idle time of workers counts per channel.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace.
+        unique_name: Must be valid and not taken.
+        friendly_name: Must be valid.
+        optimized: Whether the idle time of workers counts per channel.
     """
     record = TaskChannel(
         account_sid=kernel.account_sid,
@@ -52,9 +52,9 @@ def add_to_worker(kernel: Kernel, worker: WorkerState, task_channel: TaskChannel
     """Give a worker a channel with a capacity of one, switched on.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        worker: a caller that has just created it refreshes its indices.
-        task_channel: must be new to the worker.
+        kernel: The engine's shared state; changed in place.
+        worker: A caller that has just created it refreshes its indices.
+        task_channel: Must be new to the worker.
     """
     record = WorkerChannel(
         account_sid=kernel.account_sid,
@@ -82,8 +82,8 @@ def create(kernel: Kernel, command: CreateTaskChannel) -> TaskChannel:
     """Create a task channel, and a channel for each worker.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: the names must be valid, and the unique name not taken.
+        kernel: The engine's shared state; changed in place.
+        command: The names must be valid, and the unique name not taken.
 
     Raises:
         Rejected: 404, there is no such workspace; 400, a parameter is invalid or the limit of channels is reached.
@@ -103,8 +103,8 @@ def update(kernel: Kernel, command: UpdateTaskChannel) -> TaskChannel:
     """Change a task channel.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: turning optimized routing on or off changes which worker counts as the longest idle.
+        kernel: The engine's shared state; changed in place.
+        command: Turning optimized routing on or off changes which worker counts as the longest idle.
 
     Raises:
         Rejected: 404, there is no such workspace or task channel; 400, a parameter is invalid.
@@ -133,8 +133,8 @@ def delete(kernel: Kernel, command: DeleteTaskChannel) -> None:
     """Delete a task channel that is not built in and has no open tasks.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: names the channel by sid or unique name.
+        kernel: The engine's shared state; changed in place.
+        command: Names the channel by sid or unique name.
 
     Raises:
         Rejected: 404, there is no such workspace or task channel; 400, the channel is built in or has open tasks.
@@ -168,8 +168,8 @@ def update_worker_channel(kernel: Kernel, command: UpdateWorkerChannel) -> Worke
     Each value that changes emits an event and increases the worker's version by one.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: an absent parameter keeps its value.
+        kernel: The engine's shared state; changed in place.
+        command: An absent parameter keeps its value.
 
     Raises:
         Rejected: 404, there is no such workspace, worker or channel; 400, the capacity is out of range.

@@ -71,7 +71,7 @@ def truth(value: Any) -> bool:
     """Return the value of a boolean parameter.
 
     Args:
-        value: a boolean, or its text in any case; None and anything unknown count as false.
+        value: A boolean, or its text in any case; None and anything unknown count as false.
     """
     # Forms carry text, the bridge JSON: both spellings of a boolean arrive here.
     return value is True or (isinstance(value, (str, int)) and str(value).lower() in ("true", "1", "yes"))
@@ -81,7 +81,7 @@ def instruct(kernel: Kernel, command: InstructReservation) -> Reservation:
     """Carry out an instruction: accept or reject at once, begin a call, or record a supervisor.
 
     Args:
-        kernel: the engine's shared state; changed in place.
+        kernel: The engine's shared state; changed in place.
         command: ``params`` has the REST names of the parameters; unknown ones are ignored.
 
     Raises:
@@ -177,8 +177,8 @@ def resolve(kernel: Kernel, command: ResolveInstruction) -> Reservation | None:
     """Set the outcome of the call of a reservation, or of the next call that is made.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: without a reservation the outcome is queued; outcomes apply in the order in which they were set.
+        kernel: The engine's shared state; changed in place.
+        command: Without a reservation the outcome is queued; outcomes apply in the order in which they were set.
 
     Raises:
         Rejected: 404, there is no such workspace or reservation; 400, the reservation waits for no call.
@@ -199,10 +199,10 @@ def answered(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, 
     """Accept a reservation whose call was connected, or cancel one whose call failed.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the reservation.
-        reservation: must be on hold.
-        reason_code: why the call failed; None: it was connected.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the reservation.
+        reservation: Must be on hold.
+        reason_code: Why the call failed; None: it was connected.
     """
     if reason_code is None:
         # Attributes first, so that the events of the acceptance already show the call.
@@ -258,7 +258,7 @@ def participant(reservation: ReservationState) -> WorkerParticipant:
     """Return the recorded state of a worker's leg, or the state of a new one.
 
     Args:
-        reservation: the reservation by which the worker is in the conference.
+        reservation: The reservation by which the worker is in the conference.
     """
     record = reservation.record
     found = reservation.task.participants.get(record.sid)
@@ -288,8 +288,8 @@ def update_customer(kernel: Kernel, command: UpdateCustomerParticipant) -> Task:
     """Record the hold of the customer.
 
     Args:
-        kernel: the engine's shared state.
-        command: the worker must have an accepted reservation on the task.
+        kernel: The engine's shared state.
+        command: The worker must have an accepted reservation on the task.
 
     Raises:
         Rejected: 404, there is no such workspace or worker; 400, the task is unknown, the worker does not have it, or
@@ -311,8 +311,8 @@ def update_worker(kernel: Kernel, command: UpdateWorkerParticipant) -> Reservati
     """Record mute and the other switches of a worker's own leg.
 
     Args:
-        kernel: the engine's shared state.
-        command: an absent parameter keeps its value.
+        kernel: The engine's shared state.
+        command: An absent parameter keeps its value.
 
     Raises:
         Rejected: 404, there is no such workspace or worker; 400, this is not an accepted reservation of the worker.
@@ -332,8 +332,8 @@ def hold_worker(kernel: Kernel, command: HoldWorkerParticipant) -> Task:
     """Record the hold of another worker.
 
     Args:
-        kernel: the engine's shared state.
-        command: the target worker must have an accepted reservation on the task.
+        kernel: The engine's shared state.
+        command: The target worker must have an accepted reservation on the task.
 
     Raises:
         Rejected: 404, there is no such workspace or worker; 400, the task is unknown, the target worker does not have
@@ -353,8 +353,8 @@ def kick_worker(kernel: Kernel, command: KickWorkerParticipant) -> Task:
     """Record that a worker was removed from the conference; the reservation stays as it is.
 
     Args:
-        kernel: the engine's shared state.
-        command: the target worker must have an accepted reservation on the task.
+        kernel: The engine's shared state.
+        command: The target worker must have an accepted reservation on the task.
 
     Raises:
         Rejected: 404, there is no such workspace or worker; 400, the task is unknown, or the target worker does not

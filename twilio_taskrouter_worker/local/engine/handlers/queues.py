@@ -22,7 +22,7 @@ def compile_target_workers(kernel: Kernel, text: str | None) -> Expression:
     """Compile the expression of a queue.
 
     Args:
-        kernel: receives the warnings of the expression.
+        kernel: Receives the warnings of the expression.
         text: None and blank text match no worker.
 
     Raises:
@@ -39,8 +39,8 @@ def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
     """Create a queue and find its members.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: a given sid, from the configuration of another account, must not be in use in any workspace.
+        kernel: The engine's shared state; changed in place.
+        command: A given sid, from the configuration of another account, must not be in use in any workspace.
 
     Raises:
         Rejected: 404, there is no such workspace; 400, a parameter is invalid, the name is taken, or the limit of
@@ -115,8 +115,8 @@ def update(kernel: Kernel, command: UpdateTaskQueue) -> TaskQueue:
     """Change a queue; a new expression changes its members, and a new order sorts its waiting tasks.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: an absent parameter keeps its value.
+        kernel: The engine's shared state; changed in place.
+        command: An absent parameter keeps its value.
 
     Raises:
         Rejected: 404, there is no such workspace or queue; 400, a parameter is invalid or the name is taken.
@@ -180,8 +180,8 @@ def delete(kernel: Kernel, command: DeleteTaskQueue) -> None:
     """Delete a queue that no workflow names and no task is in or may still enter.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: names the queue.
+        kernel: The engine's shared state; changed in place.
+        command: Names the queue.
 
     Raises:
         Rejected: 404, there is no such workspace or queue; 400, the queue is in use.

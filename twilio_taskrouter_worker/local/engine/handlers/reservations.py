@@ -60,7 +60,7 @@ def update(kernel: Kernel, command: UpdateReservation) -> Reservation:
     """Accept, reject, wrap up or complete a reservation.
 
     Args:
-        kernel: the engine's shared state; changed in place.
+        kernel: The engine's shared state; changed in place.
         command: ``worker_activity_sid`` only has an effect with ``rejected``.
 
     Raises:
@@ -92,9 +92,9 @@ def check_state(kernel: Kernel, reservation: ReservationState, wanted: str) -> N
     """Check that a reservation may change to a status.
 
     Args:
-        kernel: its rules have the code of a 410.
-        reservation: only read.
-        wanted: the status that is asked for.
+        kernel: Its rules have the code of a 410.
+        reservation: Only read.
+        wanted: The status that is asked for.
 
     Raises:
         Rejected: 400, the status does not follow the present one; 410, the reservation was rescinded and cannot be
@@ -115,12 +115,12 @@ def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) ->
     """Accept a reservation: other offers of the task are rescinded, and a transfer is complete.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the reservation.
-        reservation: must be pending.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the reservation.
+        reservation: Must be pending.
 
     Raises:
-        AssertionError: the reservation is not pending.
+        AssertionError: The reservation is not pending.
     """
     task = reservation.task
     # Listed before any status changes, in the order in which the offers were made.
@@ -156,12 +156,12 @@ def wrap(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) -> N
     """Change an accepted reservation to wrapping.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the reservation.
-        reservation: must be accepted.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the reservation.
+        reservation: Must be accepted.
 
     Raises:
-        AssertionError: the reservation is not accepted.
+        AssertionError: The reservation is not accepted.
     """
     set_reservation(kernel, ws, reservation, WRAPPING)
     _follow(kernel, ws, reservation, reservation.task.workers())
@@ -171,12 +171,12 @@ def complete(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) 
     """Complete a reservation, and the task if no other worker has it.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the reservation.
-        reservation: must be accepted or wrapping.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the reservation.
+        reservation: Must be accepted or wrapping.
 
     Raises:
-        AssertionError: the reservation is neither accepted nor wrapping.
+        AssertionError: The reservation is neither accepted nor wrapping.
     """
     # Before the change, after which the worker is no longer among the holders.
     recipients = reservation.task.workers()
@@ -202,9 +202,9 @@ def after_work(kernel: Kernel, ws: WorkspaceState, completed: list[ReservationSt
     """Move the workers whose instruction named an activity for the time after the work.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the reservations.
-        completed: reservations that were just completed.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the reservations.
+        completed: Reservations that were just completed.
     """
     for reservation in completed:
         activity = ws.activities.get(reservation.record.post_work_activity_sid or "")
@@ -220,13 +220,13 @@ def reject(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, ac
     """Reject a reservation.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the reservation.
-        reservation: must be pending.
-        activity_sid: activity to move the worker to; None: it stays, or moves back if it does one task at a time.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the reservation.
+        reservation: Must be pending.
+        activity_sid: Activity to move the worker to; None: it stays, or moves back if it does one task at a time.
 
     Raises:
-        AssertionError: the reservation is not pending.
+        AssertionError: The reservation is not pending.
     """
     end(kernel, ws, reservation, REJECTED)
     if activity_sid is not None:
@@ -239,9 +239,9 @@ def reject_all(kernel: Kernel, ws: WorkspaceState, reservations: list[Reservatio
     """Reject the pending reservations of a worker that has become unavailable.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the worker.
-        reservations: those that were pending before the worker changed.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the worker.
+        reservations: Those that were pending before the worker changed.
     """
     for reservation in reservations:
         # The rejection of one may have ended another, such as a second offer of the same task.
@@ -253,9 +253,9 @@ def timed_out(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState)
     """End a reservation that was not answered in time, and move its worker to the timeout activity.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the reservation.
-        reservation: its timer has just run.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the reservation.
+        reservation: Its timer has just run.
     """
     # It is this timer that runs, so there is nothing to cancel.
     reservation.timer = None
@@ -270,8 +270,8 @@ def cancel(kernel: Kernel, command: CancelReservation) -> Reservation:
     """Cancel a pending reservation and route its task on.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: a reservation that is no longer pending, or on hold, stays as it is.
+        kernel: The engine's shared state; changed in place.
+        command: A reservation that is no longer pending, or on hold, stays as it is.
 
     Raises:
         Rejected: 404, there is no such workspace or reservation.
@@ -287,13 +287,13 @@ def media_failed(kernel: Kernel, ws: WorkspaceState, reservation: ReservationSta
     """Cancel a reservation whose voice connection failed.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the reservation.
-        reservation: must be pending.
-        reason_code: shown as the reservation's ``canceled_reason_code``.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the reservation.
+        reservation: Must be pending.
+        reason_code: Shown as the reservation's ``canceled_reason_code``.
 
     Raises:
-        AssertionError: the reservation is not pending.
+        AssertionError: The reservation is not pending.
     """
     end(kernel, ws, reservation, CANCELED, canceled_reason_code=reason_code)
 
@@ -302,14 +302,14 @@ def end(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, statu
     """End a pending reservation unaccepted, emit the events, and route its task on.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the reservation.
-        reservation: must be pending.
-        status: rejected, timeout or canceled.
-        changes: other fields of the record that change with it.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the reservation.
+        reservation: Must be pending.
+        status: Rejected, timeout or canceled.
+        changes: Other fields of the record that change with it.
 
     Raises:
-        AssertionError: the reservation is not pending.
+        AssertionError: The reservation is not pending.
     """
     task = reservation.task
     set_reservation(kernel, ws, reservation, status, **changes)
@@ -372,10 +372,10 @@ def emit_fallback(kernel: Kernel, ws: WorkspaceState, reservation: ReservationSt
     """Emit the end of a task that ended with its transfer, because the transferor had completed already.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        reservation: its worker is the recipient.
-        status: the status that the task fell back to; nothing is emitted unless it is final.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        reservation: Its worker is the recipient.
+        status: The status that the task fell back to; nothing is emitted unless it is final.
     """
     if status in TASK_FINAL:
         recipients = (reservation.record.worker_sid,)

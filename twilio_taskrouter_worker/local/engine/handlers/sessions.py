@@ -16,8 +16,8 @@ def opened(kernel: Kernel, command: SessionOpened) -> Worker:
     """Count an opened session of a worker, and cancel a move offline that is due for an earlier one.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: names the worker.
+        kernel: The engine's shared state; changed in place.
+        command: Names the worker.
 
     Raises:
         Rejected: 404, there is no such workspace or worker.
@@ -35,8 +35,8 @@ def closed(kernel: Kernel, command: SessionClosed) -> Worker | None:
     """Count a closed session of a worker; after the last one, the worker may be moved offline.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: its ``set_offline`` decides; None: the rules decide by the name of the workspace.
+        kernel: The engine's shared state; changed in place.
+        command: Its ``set_offline`` decides; None: the rules decide by the name of the workspace.
 
     Returns:
         The worker's record, or None for a worker that was deleted meanwhile.
@@ -70,7 +70,7 @@ def offline_activity(ws: WorkspaceState) -> Activity | None:
     """Return the activity of workers that are no longer connected, or None if every activity is available.
 
     Args:
-        ws: the default activity is preferred; otherwise the oldest unavailable one is taken.
+        ws: The default activity is preferred; otherwise the oldest unavailable one is taken.
     """
     default = ws.activities.get(ws.record.default_activity_sid or "")
     if default is not None and not default.available:
@@ -83,9 +83,9 @@ def go_offline(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> None:
     """Move a worker without sessions offline; its reservations stay as they are.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the worker.
-        worker: stays where it is if there is no unavailable activity.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the worker.
+        worker: Stays where it is if there is no unavailable activity.
     """
     worker.offline_timer = None
     activity = offline_activity(ws)

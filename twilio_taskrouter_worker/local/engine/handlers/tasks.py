@@ -44,8 +44,8 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
     """Create a task and start its routing.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: the routing target decides between workflow, queue and a single worker.
+        kernel: The engine's shared state; changed in place.
+        command: The routing target decides between workflow, queue and a single worker.
 
     Returns:
         The task before it is offered, that is pending.
@@ -207,8 +207,8 @@ def update(kernel: Kernel, command: UpdateTask) -> Task:
     """Change the status or the data of a task.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: if it has both a status and data, only the status counts.
+        kernel: The engine's shared state; changed in place.
+        command: If it has both a status and data, only the status counts.
 
     Raises:
         Rejected: 404, there is no such workspace or task; 412, its version is another one; 400, a parameter is invalid,
@@ -315,8 +315,8 @@ def delete(kernel: Kernel, command: DeleteTask) -> None:
     """Delete a task in whatever state it is, ending its reservations.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: names the task.
+        kernel: The engine's shared state; changed in place.
+        command: Names the task.
 
     Raises:
         Rejected: 404, there is no such workspace or task; 412, its version is another one.
@@ -331,9 +331,9 @@ def time_out(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Cancel a task that was not accepted within its timeout.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: its timer has just run.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: Its timer has just run.
     """
     task.ttl_timer = None
     cancel_task(kernel, ws, task, REASON_TTL)
@@ -343,9 +343,9 @@ def miss_target(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Cancel a task whose routing target did not become free in time, and notify that worker.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: its timer has just run.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: Its timer has just run.
     """
     task.sla_timer = None
     cancel_task(kernel, ws, task, REASON_SLA)
@@ -357,9 +357,9 @@ def stay_too_long(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Delete a task that was assigned for longer than the rules allow.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: its timer has just run.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: Its timer has just run.
     """
     # The event is in the log only; the workers who have the task see their reservations completed.
     task.assigned_timer = None

@@ -40,8 +40,8 @@ def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
     """Transfer the task of an accepted reservation to a worker or a queue.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: attributes and priority replace those of the task, if given.
+        kernel: The engine's shared state; changed in place.
+        command: Attributes and priority replace those of the task, if given.
 
     Raises:
         Rejected: 404, there is no such workspace or worker; 400, a parameter is invalid, the task is not assigned or is
@@ -181,8 +181,8 @@ def cancel(kernel: Kernel, command: CancelTransfer) -> Transfer:
     """Cancel a transfer and the pending reservations that it made.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: must come from the transferor.
+        kernel: The engine's shared state; changed in place.
+        command: Must come from the transferor.
 
     Raises:
         Rejected: 404, there is no such workspace or transfer of that worker; 400, the task is another one, or the

@@ -22,8 +22,8 @@ def create(kernel: Kernel, command: CreateWorker) -> Worker:
     """Create a worker, find its queues, and ask for waiting tasks to be offered to it.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: without an activity the worker starts in the workspace's default activity.
+        kernel: The engine's shared state; changed in place.
+        command: Without an activity the worker starts in the workspace's default activity.
 
     Raises:
         Rejected: 404, there is no such workspace; 400, a parameter is invalid, the name is taken, or there is no
@@ -74,7 +74,7 @@ def set_fields(worker: WorkerState) -> None:
     """Update the worker fields that expressions can read.
 
     Args:
-        worker: its fields are changed in place, so that existing scopes see them.
+        worker: Its fields are changed in place, so that existing scopes see them.
     """
     record = worker.record
     worker.fields["sid"] = record.sid
@@ -87,8 +87,8 @@ def set_scopes(kernel: Kernel, worker: WorkerState) -> None:
     """Create the scopes against which expressions are tested; needed again when the attributes are replaced.
 
     Args:
-        kernel: its rules decide whether queue expressions see the worker's own fields.
-        worker: changed in place.
+        kernel: Its rules decide whether queue expressions see the worker's own fields.
+        worker: Changed in place.
     """
     worker.scope = WorkerScope(worker.attributes, worker.fields, worker.channel_documents)
     worker.queue_scope = worker.scope
@@ -101,8 +101,8 @@ def update(kernel: Kernel, command: UpdateWorker) -> Worker:
     """Change a worker, and reject its pending reservations if the command asks for that.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: an absent parameter keeps its value.
+        kernel: The engine's shared state; changed in place.
+        command: An absent parameter keeps its value.
 
     Raises:
         Rejected: 404, there is no such workspace or worker; 412, its version is another one; 400, a parameter is
@@ -204,8 +204,8 @@ def delete(kernel: Kernel, command: DeleteWorker) -> None:
     """Delete a worker without open reservations.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: names the worker.
+        kernel: The engine's shared state; changed in place.
+        command: Names the worker.
 
     Raises:
         Rejected: 404, there is no such workspace or worker; 412, its version is another one; 400, the worker has open

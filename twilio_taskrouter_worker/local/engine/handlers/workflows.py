@@ -22,8 +22,8 @@ def create(kernel: Kernel, command: CreateWorkflow) -> Workflow:
     """Create a workflow from a configuration.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: the configuration may name only queues that exist.
+        kernel: The engine's shared state; changed in place.
+        command: The configuration may name only queues that exist.
 
     Raises:
         Rejected: 404, there is no such workspace; 400, a parameter is invalid, the name is taken, or the limit of
@@ -79,8 +79,8 @@ def update(kernel: Kernel, command: UpdateWorkflow) -> Workflow:
     """Change a workflow.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: with a new configuration, tasks keep the one they entered with, unless ``re_evaluate_tasks`` is set.
+        kernel: The engine's shared state; changed in place.
+        command: With a new configuration, tasks keep the one they entered with, unless ``re_evaluate_tasks`` is set.
 
     Raises:
         Rejected: 404, there is no such workspace or workflow; 400, a parameter is invalid or the name is taken.
@@ -124,9 +124,9 @@ def re_evaluate(kernel: Kernel, ws: WorkspaceState, state: WorkflowState) -> Non
     """Route the pending tasks of a workflow again, from its first filter.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the workflow.
-        state: the workflow, with its new configuration.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the workflow.
+        state: The workflow, with its new configuration.
     """
     # A copy: a task that no filter matches any more is canceled and leaves the workflow.
     for task in list(state.tasks.values()):
@@ -139,8 +139,8 @@ def delete(kernel: Kernel, command: DeleteWorkflow) -> None:
     """Delete a workflow that has no open tasks.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: names the workflow.
+        kernel: The engine's shared state; changed in place.
+        command: Names the workflow.
 
     Raises:
         Rejected: 404, there is no such workspace or workflow; 400, the workflow has open tasks.

@@ -37,8 +37,8 @@ def create(kernel: Kernel, command: CreateWorkspace) -> Workspace:
     """Create a workspace with its activities and task channels, and the resources of its template.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: its template is ``NONE``, ``FIFO`` or ``EMPTY`` (without activities), in any case.
+        kernel: The engine's shared state; changed in place.
+        command: Its template is ``NONE``, ``FIFO`` or ``EMPTY`` (without activities), in any case.
 
     Raises:
         Rejected: 400, a parameter is invalid.
@@ -119,8 +119,8 @@ def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
     """Change a workspace.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: an absent parameter keeps its value.
+        kernel: The engine's shared state; changed in place.
+        command: An absent parameter keeps its value.
 
     Raises:
         Rejected: 404, there is no such workspace; 400, a parameter is invalid, or multi-tasking would be turned off.
@@ -159,8 +159,8 @@ def delete(kernel: Kernel, command: DeleteWorkspace) -> None:
     """Delete a workspace with everything in it; a single event is emitted.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: names the workspace.
+        kernel: The engine's shared state; changed in place.
+        command: Names the workspace.
 
     Raises:
         Rejected: 404, there is no such workspace.
@@ -201,8 +201,8 @@ def create_activity(kernel: Kernel, command: CreateActivity) -> Activity:
     """Create an activity.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: the name must be unique without regard to case.
+        kernel: The engine's shared state; changed in place.
+        command: The name must be unique without regard to case.
 
     Raises:
         Rejected: 404, there is no such workspace; 400, the name is invalid or taken, or the limit of activities is
@@ -220,8 +220,8 @@ def update_activity(kernel: Kernel, command: UpdateActivity) -> Activity:
     """Rename an activity, and update the name in every record that has a copy of it.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: without a name nothing changes.
+        kernel: The engine's shared state; changed in place.
+        command: Without a name nothing changes.
 
     Raises:
         Rejected: 404, there is no such workspace or activity; 400, the name is invalid or taken.
@@ -257,8 +257,8 @@ def delete_activity(kernel: Kernel, command: DeleteActivity) -> None:
     """Delete an activity that is not in use.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        command: names the activity.
+        kernel: The engine's shared state; changed in place.
+        command: Names the activity.
 
     Raises:
         Rejected: 404, there is no such workspace or activity; 400, a worker, a queue or the workspace uses the

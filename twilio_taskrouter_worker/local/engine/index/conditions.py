@@ -81,7 +81,7 @@ def of(task: TaskState) -> tuple[Condition, ...]:
     """Return every condition that a worker has to meet to be offered the task as it is now.
 
     Args:
-        task: only read; its step, transfer and open reservations decide.
+        task: Only read; its step, transfer and open reservations decide.
     """
     if task.direct:
         # A transfer ends both: the routing target and its licence to ignore capacity.
@@ -102,10 +102,10 @@ def met(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState
     """Whether a worker may be offered the task now, by all conditions.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of both.
-        task: a pending task.
-        worker: any worker of the workspace.
+        kernel: The engine's shared state.
+        ws: The workspace of both.
+        task: A pending task.
+        worker: Any worker of the workspace.
     """
     return all(condition.holds(kernel, ws, task, worker) for condition in of(task))
 
@@ -114,10 +114,10 @@ def suits(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
     """Whether an idle member of the task's queue may be offered the task.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of both.
-        task: a pending task.
-        worker: must be in the queue's idle index, which answers the other conditions.
+        kernel: The engine's shared state.
+        ws: The workspace of both.
+        task: A pending task.
+        worker: Must be in the queue's idle index, which answers the other conditions.
     """
     # A loop, not all(): routing asks this for every idle worker and every group, and a generator costs more.
     for condition in _own(task):
@@ -130,7 +130,7 @@ def known_reference(task: TaskState) -> tuple[str, str] | None:
     """Return the reference to a known worker in the present step of a task.
 
     Args:
-        task: only read.
+        task: Only read.
 
     Returns:
         The kind (``sid`` or ``name``) and value of the reference; ``("", "")`` if the task's attributes have no such
@@ -143,8 +143,8 @@ def reference_of(target: Target, task: TaskState) -> tuple[str, str] | None:
     """Return the same as :func:`known_reference`, for any step.
 
     Args:
-        target: a step of the task's workflow.
-        task: its attributes are read.
+        target: A step of the task's workflow.
+        task: Its attributes are read.
     """
     # At most one of the two is set: a configuration with both is refused.
     for kind, key in (("sid", target.known_sid), ("name", target.known_name)):
@@ -159,9 +159,9 @@ def known_worker(ws: WorkspaceState, queue: QueueState, reference: tuple[str, st
     """Return the member of a queue to which a known-worker reference leads, or None.
 
     Args:
-        ws: the workspace of the queue.
-        queue: the queue of the step.
-        reference: kind and value, as :func:`known_reference` returns them.
+        ws: The workspace of the queue.
+        queue: The queue of the step.
+        reference: Kind and value, as :func:`known_reference` returns them.
     """
     kind, value = reference
     if kind == "sid":

@@ -20,9 +20,9 @@ def free(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) -> bool
     """Whether the worker's activity, switch and capacity allow one more task of this channel.
 
     Args:
-        ws: the workspace of the worker.
-        worker: only read.
-        task_channel_sid: the channel; a worker without it is never free.
+        ws: The workspace of the worker.
+        worker: Only read.
+        task_channel_sid: The channel; a worker without it is never free.
     """
     activity, switch, room = readiness(ws, worker, task_channel_sid)
     return activity and switch and room
@@ -32,9 +32,9 @@ def readiness(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) ->
     """Return the three conditions of :func:`free` one by one: activity, switch, capacity.
 
     Args:
-        ws: where workers do one task at a time, any open reservation takes up the capacity.
-        worker: only read.
-        task_channel_sid: the channel; for one the worker does not have, switch and capacity are False.
+        ws: Where workers do one task at a time, any open reservation takes up the capacity.
+        worker: Only read.
+        task_channel_sid: The channel; for one the worker does not have, switch and capacity are False.
     """
     channel = worker.channels.get(task_channel_sid)
     # The task channel was deleted.
@@ -49,10 +49,10 @@ def refresh(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, only: str |
     """Update a worker's entries in the indices of its queues.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the worker.
-        worker: its readiness may have changed.
-        only: sid of the only task channel that is affected; None: all.
+        kernel: The engine's shared state.
+        ws: The workspace of the worker.
+        worker: Its readiness may have changed.
+        only: Sid of the only task channel that is affected; None: all.
     """
     # Channels that never had a task have no index, so that unused channels cost nothing. Where workers do one task at
     # a time, a reservation on one channel affects all.
@@ -79,9 +79,9 @@ def route(kernel: Kernel, ws: WorkspaceState, task_channel_sid: str) -> None:
     """Create and maintain the indices of a channel from now on, because a task uses it.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the channel.
-        task_channel_sid: nothing happens if its indices are maintained already.
+        kernel: The engine's shared state.
+        ws: The workspace of the channel.
+        task_channel_sid: Nothing happens if its indices are maintained already.
     """
     if task_channel_sid not in ws.routed:
         ws.routed[task_channel_sid] = None
@@ -93,8 +93,8 @@ def refresh_everybody(kernel: Kernel, ws: WorkspaceState) -> None:
     """Update the indices for all workers, and request routing for each, after a change that affects them all.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace that has changed.
+        kernel: The engine's shared state.
+        ws: The workspace that has changed.
     """
     for worker in ws.workers.values():
         refresh(kernel, ws, worker)
@@ -125,8 +125,8 @@ def join(queue: QueueState, worker: WorkerState) -> None:
     """Add a new member of a queue to the queue's indices.
 
     Args:
-        queue: the queue that the worker has joined.
-        worker: has an entry only in the channels on which it is free.
+        queue: The queue that the worker has joined.
+        worker: Has an entry only in the channels on which it is free.
     """
     for task_channel_sid, index in queue.idle.items():
         _move(index, None, worker.idle_keys.get(task_channel_sid))
@@ -136,8 +136,8 @@ def leave(queue: QueueState, worker: WorkerState) -> None:
     """Remove a former member of a queue from the queue's indices.
 
     Args:
-        queue: the queue that the worker leaves.
-        worker: must still have the keys with which it was added.
+        queue: The queue that the worker leaves.
+        worker: Must still have the keys with which it was added.
     """
     for task_channel_sid, index in queue.idle.items():
         _move(index, worker.idle_keys.get(task_channel_sid), None)
@@ -149,8 +149,8 @@ def idle_members(queue: QueueState, task_channel_sid: str) -> list[IdleKey]:
     The list is the index itself; the caller must not change it.
 
     Args:
-        queue: its index is built on first use.
-        task_channel_sid: the channel of the task.
+        queue: Its index is built on first use.
+        task_channel_sid: The channel of the task.
     """
     index = queue.idle.get(task_channel_sid)
     if index is None:
@@ -164,8 +164,8 @@ def forget_channel(ws: WorkspaceState, task_channel_sid: str) -> None:
     """Remove the indices of a task channel that is being deleted.
 
     Args:
-        ws: changed in place.
-        task_channel_sid: the channel; it must have no open task.
+        ws: Changed in place.
+        task_channel_sid: The channel; it must have no open task.
     """
     ws.routed.pop(task_channel_sid, None)
     for queue in ws.queues.values():
@@ -178,8 +178,8 @@ def percentage(occupied: int, capacity: int) -> int:
     """Return the free part of a channel in whole percent, rounded down, between 0 and 100.
 
     Args:
-        occupied: places taken; may exceed the capacity after that was lowered.
-        capacity: configured capacity; 0 gives 0.
+        occupied: Places taken; may exceed the capacity after that was lowered.
+        capacity: Configured capacity; 0 gives 0.
     """
     if capacity <= 0:
         return 0
@@ -191,8 +191,8 @@ def set_channel(worker: WorkerState, channel: WorkerChannel) -> None:
     """Replace a worker channel, in the worker and in the document that expressions read.
 
     Args:
-        worker: changed in place.
-        channel: the new record.
+        worker: Changed in place.
+        channel: The new record.
     """
     worker.channels[channel.task_channel_sid] = channel
     # Changed in place, since the worker's scopes refer to this very document.
@@ -214,12 +214,12 @@ def occupy(
     """Change the counts of a worker's channel.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the worker.
-        worker: nothing happens if the task channel was deleted.
-        task_channel_sid: the channel of the reservation.
-        occupied: added to the places taken; a positive number makes the worker the latest to be reserved.
-        assigned: added to the accepted reservations.
+        kernel: The engine's shared state.
+        ws: The workspace of the worker.
+        worker: Nothing happens if the task channel was deleted.
+        task_channel_sid: The channel of the reservation.
+        occupied: Added to the places taken; a positive number makes the worker the latest to be reserved.
+        assigned: Added to the accepted reservations.
     """
     channel = worker.channels.get(task_channel_sid)
     if channel is None:

@@ -16,8 +16,8 @@ def match(queue: QueueState, worker: WorkerState) -> bool:
     """Update one membership by the queue's expression.
 
     Args:
-        queue: changed in place.
-        worker: changed in place.
+        queue: Changed in place.
+        worker: Changed in place.
 
     Returns:
         Whether the worker has become a member; the caller wakes it then.
@@ -37,8 +37,8 @@ def enrol(queue: QueueState, worker: WorkerState) -> None:
     """Make a worker a member of a queue.
 
     Args:
-        queue: changed in place.
-        worker: must not be a member.
+        queue: Changed in place.
+        worker: Must not be a member.
     """
     queue.members[worker.record.sid] = worker
     worker.queues[queue.record.sid] = queue
@@ -54,11 +54,11 @@ def expel(queue: QueueState, worker: WorkerState) -> None:
     """Remove a worker from a queue.
 
     Args:
-        queue: changed in place.
-        worker: must be a member.
+        queue: Changed in place.
+        worker: Must be a member.
 
     Raises:
-        KeyError: the worker is not a member.
+        KeyError: The worker is not a member.
     """
     del queue.members[worker.record.sid]
     del worker.queues[queue.record.sid]
@@ -78,8 +78,8 @@ def activity_changed(worker: WorkerState, before: str) -> None:
     """Count a worker under its new activity in the queues it is in.
 
     Args:
-        worker: has its new activity already.
-        before: sid of the previous activity.
+        worker: Has its new activity already.
+        before: Sid of the previous activity.
     """
     after = worker.record.activity_sid
     # The members themselves depend on the activity only if the expression reads it; see rematch.
@@ -94,12 +94,12 @@ def rematch(
     """Update a worker's memberships after a change, and wake the worker if it has joined a queue.
 
     Args:
-        kernel: the engine's shared state.
-        ws: the workspace of the worker.
-        worker: has its new values already.
-        attributes: its attributes have changed.
-        fields: its name has changed.
-        activity: its activity has changed, or the name of that activity.
+        kernel: The engine's shared state.
+        ws: The workspace of the worker.
+        worker: Has its new values already.
+        attributes: Its attributes have changed.
+        fields: Its name has changed.
+        activity: Its activity has changed, or the name of that activity.
     """
     joined = False
     for queue in ws.queues.values():
@@ -120,8 +120,8 @@ def match_new_worker(ws: WorkspaceState, worker: WorkerState) -> None:
     """Find the queues of a new worker.
 
     Args:
-        ws: the workspace of the worker.
-        worker: its attributes, fields and channels must be set; the caller wakes it.
+        ws: The workspace of the worker.
+        worker: Its attributes, fields and channels must be set; the caller wakes it.
     """
     # The idle keys do not exist yet, so enrolling adds nothing to the idle indices; idle.refresh does that
     # afterwards.

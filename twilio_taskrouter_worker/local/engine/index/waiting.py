@@ -39,8 +39,8 @@ def rank_key(ws: WorkspaceState, task: TaskState) -> tuple[bool, OrderKey]:
     """Return the rank of a task among all tasks of its workspace; the smallest is served first.
 
     Args:
-        ws: its ``prioritize_queue_order`` decides between LIFO and FIFO queues.
-        task: only read.
+        ws: Its ``prioritize_queue_order`` decides between LIFO and FIFO queues.
+        task: Only read.
     """
     return (_order(task) != ws.record.prioritize_queue_order, order_key(task))
 
@@ -49,7 +49,7 @@ def order_key(task: TaskState) -> OrderKey:
     """Return the rank of a task among those with the same task order; the smallest is served first.
 
     Args:
-        task: only read.
+        task: Only read.
     """
     record = task.record
     # LIFO ignores the priority; the number breaks ties in both directions.
@@ -114,8 +114,8 @@ def add(ws: WorkspaceState, task: TaskState) -> None:
     """Add a task to its group; nothing happens if it is waiting, or if no worker could ever be found for it.
 
     Args:
-        ws: the workspace of the task.
-        task: must be pending, with the step and queue in which it waits.
+        ws: The workspace of the task.
+        task: Must be pending, with the step and queue in which it waits.
     """
     if task.entry is not None:
         return
@@ -132,7 +132,7 @@ def remove(task: TaskState) -> None:
     """Remove a task from its group; nothing happens if it is not waiting.
 
     Args:
-        task: changed in place.
+        task: Changed in place.
     """
     if task.entry is None:
         return
@@ -148,7 +148,7 @@ def remove_all(group: Group) -> None:
     """Remove every task from a group.
 
     Args:
-        group: changed in place.
+        group: Changed in place.
     """
     # A copy: the heap is cleared with its last entry. A stale entry's task may be in another group by now.
     for entry in list(group.heap):
@@ -179,9 +179,9 @@ def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskSta
     """Return the waiting task that a worker should be given next, or None.
 
     Args:
-        kernel: the engine's shared state.
-        ws: its ``prioritize_queue_order`` decides between LIFO and FIFO queues.
-        worker: only the channels on which it is free now are considered.
+        kernel: The engine's shared state.
+        ws: Its ``prioritize_queue_order`` decides between LIFO and FIFO queues.
+        worker: Only the channels on which it is free now are considered.
     """
     preferred = ws.record.prioritize_queue_order
     best: tuple[bool, OrderKey, int] | None = None
@@ -207,8 +207,8 @@ def reorder(ws: WorkspaceState, queue: QueueState) -> None:
     """Sort the tasks waiting in a queue after a change of the queue's task order.
 
     Args:
-        ws: the workspace of the queue.
-        queue: has its new task order already.
+        ws: The workspace of the queue.
+        queue: Has its new task order already.
     """
     waiting = [task for task in queue.tasks.values() if task.entry is not None]
     # Two passes: a group must never hold entries of both orders.

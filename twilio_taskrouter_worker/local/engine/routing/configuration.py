@@ -77,10 +77,10 @@ class _Compiler:
         """Compile a target.
 
         Args:
-            document: the JSON object of the target.
-            where: its place in the configuration, for error messages.
-            index: its position in the filter.
-            queue_before: sid of the queue of the target before it, used if it has none of its own.
+            document: The JSON object of the target.
+            where: Its place in the configuration, for error messages.
+            index: Its position in the filter.
+            queue_before: Sid of the queue of the target before it, used if it has none of its own.
 
         Raises:
             Rejected: 400, it is invalid; the message has the place.
@@ -184,9 +184,9 @@ def compile_configuration(text: str, queues: Container[str], semantics: Semantic
     """Parse, check and compile a configuration.
 
     Args:
-        text: the JSON document.
-        queues: sids of the queues that it may name.
-        semantics: the switches of the expression language.
+        text: The JSON document.
+        queues: Sids of the queues that it may name.
+        semantics: The switches of the expression language.
 
     Raises:
         Rejected: 400; the message has the place of the error.

@@ -35,10 +35,10 @@ def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState, most_workers: i
     """Return why a task is, or is not, with a worker.
 
     Args:
-        kernel: only read.
-        ws: the workspace of the task.
-        task: in any status, also final.
-        most_workers: how many workers are explained: those with the fewest failing conditions; None: all.
+        kernel: Only read.
+        ws: The workspace of the task.
+        task: In any status, also final.
+        most_workers: How many workers are explained: those with the fewest failing conditions; None: all.
     """
     shown = list(ws.workers.values())
     # Counted for everybody, explained for the nearest only: evaluating conditions is cheap, describing them is not.
@@ -90,10 +90,10 @@ def verdicts(
     """Return, for each worker, whether it could take the task now and which conditions fail.
 
     Args:
-        kernel: only read.
-        ws: the workspace of the task.
-        task: the task as it is now.
-        workers: the workers; None: all of the workspace.
+        kernel: Only read.
+        ws: The workspace of the task.
+        task: The task as it is now.
+        workers: The workers; None: all of the workspace.
     """
     chosen = ws.workers.values() if workers is None else workers
     return tuple(_worker(kernel, ws, task, worker) for worker in chosen)

@@ -30,7 +30,7 @@ def settle(kernel: Kernel) -> None:
     """Make all offers that have become possible by a change.
 
     Args:
-        kernel: its ``woken``, ``unplaced`` and ``recounted`` are empty afterwards.
+        kernel: Its ``woken``, ``unplaced`` and ``recounted`` are empty afterwards.
     """
     while kernel.woken or kernel.unplaced or kernel.recounted:
         # Workers who were woken by this offer come first again.
@@ -92,7 +92,7 @@ def workers_scope(queue: QueueState) -> WorkersScope:
     """Return the counts that a skip_if expression can read.
 
     Args:
-        queue: the queue of the step.
+        queue: The queue of the step.
     """
     # By activity alone, as documented: a worker without a free place counts as available.
     available = sum(1 for worker in queue.members.values() if worker.record.available)
@@ -103,9 +103,9 @@ def candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> list[Work
     """Return the workers to reserve for a pending task, in order; empty if there is none now.
 
     Args:
-        kernel: the engine's shared state; only read.
-        ws: the workspace of the task.
-        task: its queue limits how many workers are reserved at once.
+        kernel: The engine's shared state; only read.
+        ws: The workspace of the task.
+        task: Its queue limits how many workers are reserved at once.
     """
     reference = None if task.direct else conditions.known_reference(task)
     if not task.direct and reference is None:
@@ -158,10 +158,10 @@ def reserve(kernel: Kernel, ws: WorkspaceState, task: TaskState, workers: list[W
     """Make a pending reservation for each of these workers at the same time, and emit the events.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: must be pending.
-        workers: in the order of the reservations; at least one.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: Must be pending.
+        workers: In the order of the reservations; at least one.
     """
     made = make(kernel, ws, task, workers)
     emit_created(kernel, ws, made)
@@ -176,11 +176,11 @@ def make(
     """Make reservations and change the task to reserved; nothing is emitted.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: pending, or assigned with a transfer that has just started.
-        workers: in the order of the reservations.
-        changes: other fields of the task's record that change with it, all as one version.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: Pending, or assigned with a transfer that has just started.
+        workers: In the order of the reservations.
+        changes: Other fields of the task's record that change with it, all as one version.
     """
     # Before the record changes: the task's entry was made from the present one.
     waiting.remove(task)
@@ -208,9 +208,9 @@ def emit_created(kernel: Kernel, ws: WorkspaceState, made: list[ReservationState
     A worker who does one task at a time is moved to the queue's reservation activity first.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the reservations.
-        made: in the order of their events.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the reservations.
+        made: In the order of their events.
     """
     # All moves come before the first reservation event, so that every snapshot shows them.
     for reservation in made:

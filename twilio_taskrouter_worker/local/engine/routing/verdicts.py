@@ -26,7 +26,7 @@ def failing_parts(verdict: Verdict) -> str:
     """Return the smallest parts that make an expression false, each with the actual values.
 
     Args:
-        verdict: of an expression that is false.
+        verdict: Of an expression that is false.
     """
     # The text of a part begins with its result, which the sentence around it has already.
     return "; ".join(str(part).removeprefix("false:").strip() for part in verdict.failing())
@@ -78,7 +78,7 @@ class Check:
         """Return the reason.
 
         Args:
-            attributes: whether to include the values of attributes.
+            attributes: Whether to include the values of attributes.
         """
         return self.detail if attributes else _WITHOUT_VALUES.get(self.name, self.detail)
 
@@ -118,7 +118,7 @@ class WorkerVerdict:
         """Return the reasons of the checks that fail; empty for a suitable worker.
 
         Args:
-            attributes: whether to include the values of attributes.
+            attributes: Whether to include the values of attributes.
         """
         return "; ".join(check.reason(attributes=attributes) for check in self.checks if not check.passed)
 

@@ -28,13 +28,13 @@ def start(kernel: Kernel, ws: WorkspaceState, task: TaskState, re_evaluated: str
     """Route a task through its workflow, from the first filter.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: new, or pending.
-        re_evaluated: why it is routed again, one of the reasons in ``rules``; None for a new task.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: New, or pending.
+        re_evaluated: Why it is routed again, one of the reasons in ``rules``; None for a new task.
 
     Raises:
-        AssertionError: the task has no workflow.
+        AssertionError: The task has no workflow.
     """
     task.re_evaluated = re_evaluated
     assert task.workflow is not None
@@ -52,8 +52,8 @@ def takes(plan: Plan, scope: TaskScope) -> bool:
     """Return whether a configuration has a filter for a task.
 
     Args:
-        plan: the configuration.
-        scope: the task; its attributes decide.
+        plan: The configuration.
+        scope: The task; its attributes decide.
     """
     matching = (filter.expression is not None and filter.expression.matches(scope) for filter in plan.filters)
     return plan.default is not None or any(matching)
@@ -143,9 +143,9 @@ def target_changed(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Offer a waiting task again, because the value of its step's expression may have changed with time.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: its timer has just run; the next one is set here.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: Its timer has just run; the next one is set here.
     """
     _watch(kernel, ws, task)
     if task.record.assignment_status == PENDING:
@@ -170,9 +170,9 @@ def created(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Emit the creation of a task; called once, when it is in its first queue.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: from now on its changes increase the version.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: From now on its changes increase the version.
     """
     task.fresh = False
     kernel.emit_task("task.created", ws, task)
@@ -182,10 +182,10 @@ def enter_queue(kernel: Kernel, task: TaskState, queue: QueueState, priority: in
     """Register a task in a queue, with the priority of the step.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        task: changed in place.
-        queue: the queue of the step.
-        priority: new priority; None: it keeps its own.
+        kernel: The engine's shared state; changed in place.
+        task: Changed in place.
+        queue: The queue of the step.
+        priority: New priority; None: it keeps its own.
     """
     # Registered and recorded together: the record must show the queue that has the task.
     changes = transitions.book(kernel, task, queue)
@@ -209,12 +209,12 @@ def skip(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Leave a step whose skip_if is true: for the next target, a later filter, or the default filter.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: must be in a step, and not waiting.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: Must be in a step, and not waiting.
 
     Raises:
-        AssertionError: the task is in no step.
+        AssertionError: The task is in no step.
     """
     assert task.step is not None
     task.re_evaluated = TARGET_SKIPPED
@@ -235,9 +235,9 @@ def step_timeout(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """End a step whose timeout has passed; while a reservation is pending, only record that.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: its timer has just run.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: Its timer has just run.
     """
     task.step_timer = None
     # Remembered for come_back: an offer that is pending is not withdrawn.
@@ -250,12 +250,12 @@ def expire_step(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Leave a step whose timeout has passed: for the next target or a later filter, but not for the default filter.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: must be pending in a step that has a timeout.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: Must be pending in a step that has a timeout.
 
     Raises:
-        AssertionError: the task is in no such step.
+        AssertionError: The task is in no such step.
     """
     assert task.step is not None and task.queue is not None
     kernel.emit(QueueStepEvent, "task-queue.timeout", ws, task=task.record, queue=task.queue.record)
@@ -287,9 +287,9 @@ def come_back(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
     """Route a task that is pending again: in the same step, or in the next one if the step's timeout has passed.
 
     Args:
-        kernel: the engine's shared state; changed in place.
-        ws: the workspace of the task.
-        task: its last pending reservation has ended.
+        kernel: The engine's shared state; changed in place.
+        ws: The workspace of the task.
+        task: Its last pending reservation has ended.
     """
     # A transferred task has no step; its queue decides alone.
     if task.route is Route.WORKFLOW and task.step is not None and task.step_expired and task.transfer is None:

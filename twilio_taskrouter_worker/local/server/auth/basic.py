@@ -14,11 +14,11 @@ def check(service: Service, authorization: str | None) -> None:
     """Check that an Authorization header has the credentials of the account or of its API key.
 
     Args:
-        service: the service.
-        authorization: the header; None: it is missing.
+        service: The service.
+        authorization: The header; None: it is missing.
 
     Raises:
-        Rejected: it does not (401).
+        Rejected: It does not (401).
     """
     kind, _, value = (authorization or "").partition(" ")
     if kind.lower() != "basic":

@@ -29,10 +29,10 @@ def anybody(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], se
     """Allow every role: the activities of the workspace.
 
     Args:
-        grant: the verified grant.
-        path: the variables of the path.
-        params: the request's parameters.
-        service: the service.
+        grant: The verified grant.
+        path: The variables of the path.
+        params: The request's parameters.
+        service: The service.
     """
 
 
@@ -40,13 +40,13 @@ def own_worker_or_staff(grant: Grant, path: Mapping[str, str], params: Mapping[s
     """Allow the worker itself, and supervisors and admins for any worker.
 
     Args:
-        grant: the verified grant.
-        path: the variables of the path.
-        params: the request's parameters.
-        service: the service.
+        grant: The verified grant.
+        path: The variables of the path.
+        params: The request's parameters.
+        service: The service.
 
     Raises:
-        Rejected: it is another worker (403).
+        Rejected: It is another worker (403).
     """
     # Supervisors read and change other workers by the path that a worker has for itself.
     if grant.role == "worker" and path["WorkerSid"] != grant.worker_sid:
@@ -57,13 +57,13 @@ def own_worker(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any],
     """Allow only the worker or supervisor itself: its reservations, transfers and participants.
 
     Args:
-        grant: the verified grant.
-        path: the variables of the path.
-        params: the request's parameters.
-        service: the service.
+        grant: The verified grant.
+        path: The variables of the path.
+        params: The request's parameters.
+        service: The service.
 
     Raises:
-        Rejected: it is another worker, or an admin (403).
+        Rejected: It is another worker, or an admin (403).
     """
     if path["WorkerSid"] != grant.worker_sid:
         raise _refuse(grant, "act for another worker", service)
@@ -76,13 +76,13 @@ def supervision(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any]
     """Allow supervisors an instruction on another worker's reservation, in their own name.
 
     Args:
-        grant: the verified grant.
-        path: the variables of the path.
-        params: the request's parameters.
-        service: the service.
+        grant: The verified grant.
+        path: The variables of the path.
+        params: The request's parameters.
+        service: The service.
 
     Raises:
-        Rejected: another role, another instruction, or another supervisor's name (403).
+        Rejected: Another role, another instruction, or another supervisor's name (403).
     """
     if grant.role != "supervisor":
         raise _refuse(grant, "supervise reservations", service)
@@ -97,13 +97,13 @@ def staff(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any], serv
     """Allow supervisors and admins: lists of workers and queues.
 
     Args:
-        grant: the verified grant.
-        path: the variables of the path.
-        params: the request's parameters.
-        service: the service.
+        grant: The verified grant.
+        path: The variables of the path.
+        params: The request's parameters.
+        service: The service.
 
     Raises:
-        Rejected: it is a worker, and ``workers_may_read`` is off (403).
+        Rejected: It is a worker, and ``workers_may_read`` is off (403).
     """
     if not _reads_like_staff(grant, service):
         raise _refuse(grant, "list or fetch what belongs to the workspace", service)
@@ -113,13 +113,13 @@ def task_creation(grant: Grant, path: Mapping[str, str], params: Mapping[str, An
     """Allow tasks for the worker itself, and any task for admins.
 
     Args:
-        grant: the verified grant.
-        path: the variables of the path.
-        params: the request's parameters.
-        service: the service.
+        grant: The verified grant.
+        path: The variables of the path.
+        params: The request's parameters.
+        service: The service.
 
     Raises:
-        Rejected: the routing target is another worker, or missing (403).
+        Rejected: The routing target is another worker, or missing (403).
     """
     if grant.role != "admin" and params.get("RoutingTarget") != grant.worker_sid:
         raise _refuse(grant, "create a task for anybody but itself", service)
@@ -129,13 +129,13 @@ def task_reading(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any
     """Allow a task on which the worker has, or had, a reservation, and any task for supervisors and admins.
 
     Args:
-        grant: the verified grant.
-        path: the variables of the path.
-        params: the request's parameters.
-        service: the service.
+        grant: The verified grant.
+        path: The variables of the path.
+        params: The request's parameters.
+        service: The service.
 
     Raises:
-        Rejected: the worker never had one (403), or there is no such task (404).
+        Rejected: The worker never had one (403), or there is no such task (404).
     """
     if _reads_like_staff(grant, service):
         return
@@ -150,13 +150,13 @@ def task_change(grant: Grant, path: Mapping[str, str], params: Mapping[str, Any]
     more than a missing permission.
 
     Args:
-        grant: the verified grant.
-        path: the variables of the path.
-        params: the request's parameters.
-        service: the service.
+        grant: The verified grant.
+        path: The variables of the path.
+        params: The request's parameters.
+        service: The service.
 
     Raises:
-        Rejected: the worker has none (403), or there is no such task (404).
+        Rejected: The worker has none (403), or there is no such task (404).
     """
     if grant.role != "worker":
         return

@@ -41,9 +41,9 @@ class SigningKey:
     Only valid tokens are remembered, by hash: anybody can send any text as a token.
 
     Args:
-        account_sid: the account.
-        sid: the sid of the API key.
-        secret: its secret.
+        account_sid: The account.
+        sid: The sid of the API key.
+        secret: Its secret.
     """
 
     def __init__(self, account_sid: str, sid: str, secret: str) -> None:
@@ -59,10 +59,10 @@ class SigningKey:
         """Verify a token, and return its grant. Does not check that its workspace and worker exist.
 
         Args:
-            token: the token as it was sent; None: it is missing.
+            token: The token as it was sent; None: it is missing.
 
         Raises:
-            Rejected: there is no token, it has expired (401), or it is invalid (403).
+            Rejected: There is no token, it has expired (401), or it is invalid (403).
         """
         if not token:
             raise refusals.no_token()
@@ -89,7 +89,7 @@ class SigningKey:
         """Expire every token that was used so far, or those of one worker.
 
         Args:
-            worker_sid: the worker; None: all workers.
+            worker_sid: The worker; None: all workers.
         """
         now = time.time()
         # By now these are refused by their own expiry.
@@ -142,14 +142,14 @@ class SigningKey:
         No two tokens are the same, so that one can be expired without the next.
 
         Args:
-            workspace_sid: the workspace.
-            worker_sid: the worker; empty for an admin.
-            role: the role.
-            ttl: seconds of real time; 0 or less makes an expired token.
-            identity: the token's identity; None: the worker's sid.
+            workspace_sid: The workspace.
+            worker_sid: The worker; empty for an admin.
+            role: The role.
+            ttl: Seconds of real time; 0 or less makes an expired token.
+            identity: The token's identity; None: the worker's sid.
 
         Raises:
-            TypeError, ValueError: an argument is invalid.
+            TypeError, ValueError: An argument is invalid.
         """
         where = (self.account_sid, self.sid, self.secret, workspace_sid, worker_sid)
         over = isinstance(ttl, int) and not isinstance(ttl, bool) and ttl <= 0

@@ -31,9 +31,9 @@ class Positions:
         """Note the end of a page.
 
         Args:
-            sid: the sid of its last record.
-            given: the request's parameters: filters and order identify the list.
-            end: the index after its last record.
+            sid: The sid of its last record.
+            given: The request's parameters: filters and order identify the list.
+            end: The index after its last record.
         """
         # By list as well: one sid ends pages of several lists, at other indexes.
         self._known[sid, _list_of(given)] = end
@@ -44,8 +44,8 @@ class Positions:
         """Return the end of a page.
 
         Args:
-            sid: the sid of its last record.
-            given: the parameters of the request for the next page.
+            sid: The sid of its last record.
+            given: The parameters of the request for the next page.
 
         Returns:
             The index after its last record at that time; None if it is not remembered.
@@ -67,11 +67,11 @@ def page(
     """Return the requested page of filtered and ordered records.
 
     Args:
-        records: all records.
-        shape: makes the payload of a record.
-        given: the request's parameters.
-        positions: the ends of the latest pages.
-        orders: the orders of the list; None: it has none.
+        records: All records.
+        shape: Makes the payload of a record.
+        given: The request's parameters.
+        positions: The ends of the latest pages.
+        orders: The orders of the list; None: it has none.
 
     Raises:
         Rejected: PageSize, AfterSid or NextToken is invalid (400).

@@ -34,10 +34,10 @@ def open_envelope(body: bytes) -> Envelope:
     """Parse the body of a tunnel request.
 
     Args:
-        body: the body.
+        body: The body.
 
     Raises:
-        Rejected: it is not a valid envelope (400).
+        Rejected: It is not a valid envelope (400).
     """
     try:
         document = loads(body)
@@ -67,12 +67,12 @@ class Call(common.Call):
         """Return the page that the parameters request.
 
         Args:
-            records: all records, filtered and ordered.
-            shape: makes the payload of a record.
-            orders: the orders of the list; None: it has none.
+            records: All records, filtered and ordered.
+            shape: Makes the payload of a record.
+            orders: The orders of the list; None: it has none.
 
         Raises:
-            Rejected: a parameter of the page is invalid (400).
+            Rejected: A parameter of the page is invalid (400).
         """
         return page(records, shape, self.params, self.service.positions, orders)
 
@@ -80,10 +80,10 @@ class Call(common.Call):
         """Return the command's fields from the parameters.
 
         Args:
-            table: the parameters of the request.
+            table: The parameters of the request.
 
         Raises:
-            Rejected: a parameter is missing or invalid (400).
+            Rejected: A parameter is missing or invalid (400).
         """
         return read(table, self.params)
 
@@ -92,14 +92,14 @@ def answer(service: Service, envelope: Envelope, header: str | None, context: Co
     """Execute a request, and return the payload of its answer.
 
     Args:
-        service: the service.
-        envelope: the request.
-        header: its If-Match header; None: it is missing.
-        context: the context of its commands; the token's worker becomes the actor.
+        service: The service.
+        envelope: The request.
+        header: Its If-Match header; None: it is missing.
+        context: The context of its commands; the token's worker becomes the actor.
 
     Raises:
-        Rejected: it is refused.
-        StoreError: the file could not be written, so nothing is accepted any more.
+        Rejected: It is refused.
+        StoreError: The file could not be written, so nothing is accepted any more.
     """
     grant = service.signing_key.verify(envelope.token)
     service.check_grant(grant)

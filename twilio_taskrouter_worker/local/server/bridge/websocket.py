@@ -31,15 +31,15 @@ async def serve(
     """Accept a websocket, and return after it has closed.
 
     Args:
-        service: the service.
-        request: the handshake.
-        accepted: called with it and its worker once it is accepted; None: nobody records it.
+        service: The service.
+        request: The handshake.
+        accepted: Called with it and its worker once it is accepted; None: nobody records it.
 
     Returns:
         The websocket, which has ended.
 
     Raises:
-        Rejected: it is not a handshake (400), its token is invalid for one (401, 403), or the worker has too many
+        Rejected: It is not a handshake (400), its token is invalid for one (401, 403), or the worker has too many
             sessions (429).
     """
     query = forms.parse_form(request.raw_path.partition("?")[2].encode())

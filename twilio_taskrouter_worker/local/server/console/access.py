@@ -49,7 +49,7 @@ class Access:
     connected across a restart with the same credentials.
 
     Args:
-        auth_token: the account's auth token.
+        auth_token: The account's auth token.
     """
 
     def __init__(self, auth_token: str) -> None:
@@ -61,7 +61,7 @@ class Access:
         """Return whether a token is the one of the link.
 
         Args:
-            token: the token, which may be any text.
+            token: The token, which may be any text.
         """
         # As bytes: compare_digest() refuses text that is not ASCII.
         return hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode())
@@ -70,7 +70,7 @@ class Access:
         """Return whether a request has the cookie.
 
         Args:
-            request: the request.
+            request: The request.
         """
         given = request.cookies.get(_cookie_name(request), "")
         return hmac.compare_digest(given.encode("utf-8", "replace"), self._cookie.encode())
@@ -79,8 +79,8 @@ class Access:
         """Give the cookie to the browser of a request.
 
         Args:
-            request: the request, whose token was checked.
-            response: its answer.
+            request: The request, whose token was checked.
+            response: Its answer.
         """
         # Without "secure": the service speaks plain HTTP on loopback. The scripts of the page never need to read it.
         response.set_cookie(_cookie_name(request), self._cookie, path=PATH, httponly=True, samesite="Strict")
@@ -89,10 +89,10 @@ class Access:
         """Check that a request has the cookie, and was made by the console itself.
 
         Args:
-            request: the request; only its headers are read.
+            request: The request; only its headers are read.
 
         Raises:
-            Rejected: it was not (403).
+            Rejected: It was not (403).
         """
         # Before the cookie, so that a page elsewhere learns nothing about whether this browser has it.
         check_origin(request)
@@ -104,7 +104,7 @@ def link_token(auth_token: str) -> str:
     """Return the start token of the link.
 
     Args:
-        auth_token: the account's auth token.
+        auth_token: The account's auth token.
     """
     # 128 bits: short enough for the address to fit a line of a terminal.
     return _derived(auth_token, "link")[:32]
@@ -114,10 +114,10 @@ def check_origin(request: web.BaseRequest) -> None:
     """Check that a request does not come from a page of another origin.
 
     Args:
-        request: the request; only its headers are read.
+        request: The request; only its headers are read.
 
     Raises:
-        Rejected: it does, or it acts and does not name its origin (403).
+        Rejected: It does, or it acts and does not name its origin (403).
     """
     origins = request.headers.getall("Origin", [])
     if any(not _own(origin, request.headers.get("Host", "")) for origin in origins):

@@ -45,9 +45,9 @@ class Api:
     """Answers requests of the console. Belongs to the service's loop.
 
     Args:
-        service: the service.
-        router: the router around it.
-        inspector: the entries of the wire.
+        service: The service.
+        router: The router around it.
+        inspector: The entries of the wire.
     """
 
     def __init__(self, service: Service, router: Facade, inspector: Inspector) -> None:
@@ -72,11 +72,11 @@ class Api:
         """Answer a request.
 
         Args:
-            request: the request, which was admitted.
-            path: its path, below ``/console/api/``.
+            request: The request, which was admitted.
+            path: Its path, below ``/console/api/``.
 
         Raises:
-            Rejected: the path is unknown, or the request is invalid.
+            Rejected: The path is unknown, or the request is invalid.
         """
         try:
             found = self._routes.find(request.method, path)

@@ -45,8 +45,8 @@ class Board:
     """The rows of one workspace as of the latest scan. Belongs to the service's loop.
 
     Args:
-        engine: the engine, of the present or of an earlier moment.
-        workspace_sid: the workspace.
+        engine: The engine, of the present or of an earlier moment.
+        workspace_sid: The workspace.
     """
 
     def __init__(self, engine: Engine, workspace_sid: str) -> None:
@@ -60,10 +60,10 @@ class Board:
         """Update the rows, and return the changes since the scan before.
 
         Args:
-            limit: how many rows are written at most.
+            limit: How many rows are written at most.
 
         Raises:
-            Rejected: the workspace does not exist any more.
+            Rejected: The workspace does not exist any more.
         """
         changed: dict[str, list[Encoded]] = {}
         removed: dict[str, list[str]] = {}
@@ -83,11 +83,11 @@ class Board:
         """Return one row as it is now, or None if there is none.
 
         Args:
-            table: the table.
-            sid: the sid of the row.
+            table: The table.
+            sid: The sid of the row.
 
         Raises:
-            Rejected: the workspace does not exist any more.
+            Rejected: The workspace does not exist any more.
         """
         for rows in self._tables:
             if rows.table.name == table:

@@ -41,10 +41,10 @@ class Console:
     """Answers the console's requests for one service. Belongs to its loop's thread.
 
     Args:
-        service: the service.
-        operate: executes a request of REST, whose answer it has written when it returns.
-        control: executes a request of the control address.
-        router: the router around the service.
+        service: The service.
+        operate: Executes a request of REST, whose answer it has written when it returns.
+        control: Executes a request of the control address.
+        router: The router around the service.
     """
 
     def __init__(self, service: Service, operate: Operate, control: Control, router: Facade) -> None:
@@ -81,14 +81,14 @@ class Console:
         """Answer a request.
 
         Args:
-            request: the request.
-            path: its path, :data:`PATH` or below.
+            request: The request.
+            path: Its path, :data:`PATH` or below.
 
         Returns:
             The answer, which may have been written already.
 
         Raises:
-            Rejected: it was not made by the console, or is invalid.
+            Rejected: It was not made by the console, or is invalid.
         """
         # The only paths without the cookie; everything below them needs it.
         if path in (PATH, f"{PATH}/"):

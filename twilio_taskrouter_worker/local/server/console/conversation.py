@@ -49,11 +49,11 @@ class Conversation:
     """The messages of one page. Belongs to the service's loop.
 
     Args:
-        present: the view that all pages share.
-        viewer: sends it the messages.
-        service: the service.
-        router: the router around the service.
-        inspector: the entries of the wire.
+        present: The view that all pages share.
+        viewer: Sends it the messages.
+        service: The service.
+        router: The router around the service.
+        inspector: The entries of the wire.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Conversation:
         """Handle a message of the page; an invalid one is answered with the reason.
 
         Args:
-            text: the message.
+            text: The message.
         """
         kind = None
         try:
@@ -119,7 +119,7 @@ class Conversation:
         """Show another workspace.
 
         Raises:
-            Rejected: there is no such workspace.
+            Rejected: There is no such workspace.
         """
         self._present.select(self.viewer, str(message.get("workspace")))
         # After the selection, which may be refused: then the past stays as it is.
@@ -133,7 +133,7 @@ class Conversation:
         """Report the life of a task, and why it is where it is.
 
         Raises:
-            ValueError: the task is not a text.
+            ValueError: The task is not a text.
         """
         sid = message.get("task")
         if sid is not None and not isinstance(sid, str):
@@ -153,7 +153,7 @@ class Conversation:
         """Begin a stream of tasks.
 
         Raises:
-            ValueError: it is not the present of a workspace, or a parameter of the stream is invalid.
+            ValueError: It is not the present of a workspace, or a parameter of the stream is invalid.
         """
         board = self.viewer.board
         if board is None or self._past is not None or self._router.read_only:
@@ -164,7 +164,7 @@ class Conversation:
         """End a stream of tasks.
 
         Raises:
-            ValueError: there is no such stream.
+            ValueError: There is no such stream.
         """
         self._streams.end(message.get("id"))
 

@@ -58,9 +58,9 @@ def as_curl(entry: Exchange, secrets: Secrets, base: str) -> str | None:
     """Return a curl command that makes the request again; None for a frame and a webhook.
 
     Args:
-        entry: the entry.
-        secrets: hides confidential values.
-        base: the root of the service.
+        entry: The entry.
+        secrets: Hides confidential values.
+        base: The root of the service.
     """
     if entry.kind in ("rest", "control"):
         url = f"{base}{secrets.query(entry.path)}"
@@ -91,9 +91,9 @@ def as_python(entry: Exchange, secrets: Secrets, base: str) -> str | None:
     """Return a program with the official helper library; None if that has no such request.
 
     Args:
-        entry: the entry.
-        secrets: hides confidential values.
-        base: the root of the service.
+        entry: The entry.
+        secrets: Hides confidential values.
+        base: The root of the service.
     """
     call = _official_call(entry, secrets) if entry.kind == "rest" else None
     if call is None:
@@ -111,9 +111,9 @@ def as_client(entry: Exchange, secrets: Secrets, base: str) -> str | None:
     """Return a program with our client; None if it has no such request.
 
     Args:
-        entry: the entry.
-        secrets: hides confidential values.
-        base: the root of the service.
+        entry: The entry.
+        secrets: Hides confidential values.
+        base: The root of the service.
     """
     envelope = entry.envelope
     if envelope is None:

@@ -56,8 +56,8 @@ class Facade(Protocol):
         """Return an earlier moment.
 
         Raises:
-            ValueError, TypeError: there is no such moment.
-            StateError: the router has been stopped.
+            ValueError, TypeError: There is no such moment.
+            StateError: The router has been stopped.
         """
         ...
 
@@ -69,8 +69,8 @@ class Facade(Protocol):
         """Start a router that begins at a moment, or now, and return its row.
 
         Raises:
-            ValueError, TypeError: there is no such moment.
-            StateError: there are too many forks, or the router has been stopped.
+            ValueError, TypeError: There is no such moment.
+            StateError: There are too many forks, or the router has been stopped.
         """
         ...
 

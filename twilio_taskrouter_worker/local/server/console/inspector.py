@@ -24,10 +24,10 @@ class Inspector:
     """Shows the entries of one service's wire. Belongs to the service's loop.
 
     Args:
-        loop: the loop.
-        wire: the entries.
-        secrets: hides confidential values.
-        base: returns the root of the service.
+        loop: The loop.
+        wire: The entries.
+        secrets: Hides confidential values.
+        base: Returns the root of the service.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, secrets: Secrets, base: Callable[[], str]) -> None:
@@ -47,7 +47,7 @@ class Inspector:
         """Return a feed of new entries, which is switched off.
 
         Args:
-            put: sends a message to the page, which is made when it is about to be sent.
+            put: Sends a message to the page, which is made when it is about to be sent.
         """
         return Feed(self, put)
 
@@ -55,8 +55,8 @@ class Inspector:
         """Return entries, latest first.
 
         Args:
-            before: only entries with a smaller number; None: the latest ones.
-            limit: how many.
+            before: Only entries with a smaller number; None: the latest ones.
+            limit: How many.
         """
         found = self._wire.backwards(self._wire.last + 1 if before is None else before)
         entries = itertools.islice(found, max(1, min(limit, LARGEST_PAGE)))
@@ -66,7 +66,7 @@ class Inspector:
         """Return everything about an entry; None: it is unknown or was evicted.
 
         Args:
-            number: its number.
+            number: Its number.
         """
         entry = self._wire.find(number)
         return None if entry is None else detail(entry, self._secrets, self._base())
@@ -79,8 +79,8 @@ class Inspector:
         """Return the latest entries after a number, oldest first, and how many before them were left out.
 
         Args:
-            number: the number.
-            limit: how many.
+            number: The number.
+            limit: How many.
         """
         found: list[dict[str, Any]] = []
         for entry in self._wire.backwards(self._wire.last + 1):
@@ -94,8 +94,8 @@ class Inspector:
         """Send new entries to a feed, or stop to.
 
         Args:
-            feed: the feed.
-            on: whether it gets them.
+            feed: The feed.
+            on: Whether it gets them.
         """
         if on:
             self._feeds[feed] = None
@@ -133,7 +133,7 @@ class Feed:
         """Begin with the latest entries, or stop.
 
         Args:
-            on: whether it begins.
+            on: Whether it begins.
         """
         self._on = on
         self._inspector.subscribe(self, on=on)

@@ -18,10 +18,10 @@ def of_task(engine: Engine, log: EventLog, workspace_sid: str, task_sid: str) ->
     """Return the steps of a task's life up to a moment, and the explanation of its present state.
 
     Args:
-        engine: the engine, of the present or of an earlier moment.
-        log: the event log of the present.
-        workspace_sid: the workspace of the task.
-        task_sid: the task.
+        engine: The engine, of the present or of an earlier moment.
+        log: The event log of the present.
+        workspace_sid: The workspace of the task.
+        task_sid: The task.
     """
     # The log is that of the present: a past engine has not emitted the later ones yet.
     entries = [entry for entry in _entries(log, workspace_sid, task_sid) if entry.event.sequence <= engine.sequence]

@@ -46,10 +46,10 @@ class Live:
     """The open consoles of one service. Belongs to the service's loop.
 
     Args:
-        service: the service.
-        status: the facts beside the rows.
-        router: the router around the service.
-        inspector: the entries of the wire.
+        service: The service.
+        status: The facts beside the rows.
+        router: The router around the service.
+        inspector: The entries of the wire.
     """
 
     def __init__(self, service: Service, status: Status, router: Facade, inspector: Inspector) -> None:
@@ -69,10 +69,10 @@ class Live:
         """Accept a console's websocket, and return after it has closed.
 
         Args:
-            request: the handshake, which was admitted.
+            request: The handshake, which was admitted.
 
         Raises:
-            Rejected: it is not a handshake, or too many consoles are open.
+            Rejected: It is not a handshake, or too many consoles are open.
         """
         if len(self._open) >= MOST_VIEWERS:
             raise Rejected(429, 20429, f"{MOST_VIEWERS} consoles are open already")
@@ -118,11 +118,11 @@ class Live:
         """Show a workspace of the present.
 
         Args:
-            viewer: who sees it.
-            workspace_sid: the workspace; None: the one that is shown first.
+            viewer: Who sees it.
+            workspace_sid: The workspace; None: the one that is shown first.
 
         Raises:
-            Rejected: there is no such workspace.
+            Rejected: There is no such workspace.
         """
         sid = self._router.workspace_sid() if workspace_sid is None else workspace_sid
         board = None if sid is None else self._board(sid)

@@ -30,7 +30,7 @@ class Place:
         """Return it with line and column, from 1.
 
         Args:
-            text: the whole text.
+            text: The whole text.
         """
         line_start = text.rfind("\n", 0, self.start) + 1
         return {
@@ -45,7 +45,7 @@ def places(text: str) -> dict[Path, Place]:
     """Return the place of every value, by the keys and indices that lead to it.
 
     Args:
-        text: valid JSON.
+        text: Valid JSON.
     """
     found: dict[Path, Place] = {}
     _value(text, _after_space(text, 0), (), found)
@@ -56,9 +56,9 @@ def within(text: str, place: Place, offset: int) -> int:
     """Return the offset in the text of a character of a string in it.
 
     Args:
-        text: the JSON text.
-        place: of the string, with its quotes.
-        offset: the number of characters of the string before it.
+        text: The JSON text.
+        place: Of the string, with its quotes.
+        offset: The number of characters of the string before it.
     """
     at = place.start + 1
     while offset > 0 and at < place.end - 1:

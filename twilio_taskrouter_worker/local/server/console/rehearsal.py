@@ -29,14 +29,14 @@ def rehearse(
     Blocks for up to some tenths of a second; does not touch the engine that the state was captured from.
 
     Args:
-        state: from ``Engine.capture``.
-        workspace_sid: the workspace of the workflow.
-        workflow_sid: the workflow; None: a new one, for which nothing waits.
-        configuration: its new configuration.
-        now: unix seconds.
+        state: From ``Engine.capture``.
+        workspace_sid: The workspace of the workflow.
+        workflow_sid: The workflow; None: a new one, for which nothing waits.
+        configuration: Its new configuration.
+        now: Unix seconds.
 
     Raises:
-        Rejected: there is no such workspace or workflow.
+        Rejected: There is no such workspace or workflow.
     """
     # A copy has no recorder, no clients and no webhooks: whatever happens in it stays in it.
     engine = Engine.restore(state)

@@ -34,7 +34,7 @@ def encoded(document: Any) -> Encoded:
     """Return a document as JSON text.
 
     Args:
-        document: the document.
+        document: The document.
     """
     return dumps(document).decode()
 

@@ -20,7 +20,7 @@ class Secrets:
     """The secrets of one service.
 
     Args:
-        values: texts that must not be shown.
+        values: Texts that must not be shown.
     """
 
     def __init__(self, values: Iterable[str]) -> None:
@@ -32,7 +32,7 @@ class Secrets:
         """Return headers without secrets.
 
         Args:
-            headers: names and values.
+            headers: Names and values.
         """
         return [(name, HIDDEN if _HEADERS.search(name) else self.text(value)) for name, value in headers]
 
@@ -40,7 +40,7 @@ class Secrets:
         """Return a text without tokens and the secrets of the service.
 
         Args:
-            text: any text.
+            text: Any text.
         """
         # Tokens first, by their form: they may be any worker's, and are not among the known secrets.
         text = _JWT.sub(HIDDEN, text)
@@ -50,8 +50,8 @@ class Secrets:
         """Return the value of a parameter, hidden if its name is that of a secret.
 
         Args:
-            name: the parameter.
-            value: its value.
+            name: The parameter.
+            value: Its value.
         """
         return HIDDEN if _NAMES.search(name) else self.text(value)
 
@@ -59,7 +59,7 @@ class Secrets:
         """Return a body without secrets: a form or JSON, or any other text.
 
         Args:
-            text: the body.
+            text: The body.
         """
         return _MEMBER.sub(rf'\1"{HIDDEN}"', self.query(text))
 
@@ -67,6 +67,6 @@ class Secrets:
         """Return a path with its query, or a form, without secrets.
 
         Args:
-            text: the path or form.
+            text: The path or form.
         """
         return _PARAMETER.sub(rf"\1{HIDDEN}", self.text(text))

@@ -20,8 +20,8 @@ def row(entry: Exchange, secrets: Secrets) -> dict[str, Any]:
     """Return an entry for the list.
 
     Args:
-        entry: the entry.
-        secrets: hides confidential values.
+        entry: The entry.
+        secrets: Hides confidential values.
     """
     path = secrets.query(entry.path)
     worker = entry.worker_sid
@@ -46,9 +46,9 @@ def detail(entry: Exchange, secrets: Secrets, base: str) -> dict[str, Any]:
     """Return everything about an entry.
 
     Args:
-        entry: the entry.
-        secrets: hides confidential values.
-        base: the root of the service, such as ``http://127.0.0.1:4100``.
+        entry: The entry.
+        secrets: Hides confidential values.
+        base: The root of the service, such as ``http://127.0.0.1:4100``.
     """
     return {
         **row(entry, secrets),

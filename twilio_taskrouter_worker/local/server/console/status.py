@@ -17,7 +17,7 @@ class Status:
     """Facts by name, and their texts as last sent. Belongs to the service's loop.
 
     Args:
-        facts: returns each fact, by its name in the messages.
+        facts: Returns each fact, by its name in the messages.
     """
 
     def __init__(self, facts: dict[str, Read]) -> None:
@@ -29,7 +29,7 @@ class Status:
         """Return all facts, as fields of a snapshot.
 
         Args:
-            workspace_sid: the workspace.
+            workspace_sid: The workspace.
         """
         # Not noted as sent: other viewers of the workspace have not seen them.
         return [f'"{name}":{text}' for name, text in self._read(workspace_sid)]
@@ -38,7 +38,7 @@ class Status:
         """Iterate over the facts that differ from the ones before, as fields of a message.
 
         Args:
-            workspace_sid: the workspace.
+            workspace_sid: The workspace.
         """
         sent = self._sent.setdefault(workspace_sid, {})
         for name, text in self._read(workspace_sid):

@@ -23,8 +23,8 @@ class Streams:
     """The streams of one console. Belongs to the service's loop.
 
     Args:
-        service: the service.
-        changed: called with the rows after each change.
+        service: The service.
+        changed: Called with the rows after each change.
     """
 
     def __init__(self, service: Service, changed: Callable[[list[dict[str, Any]]], None]) -> None:
@@ -37,12 +37,12 @@ class Streams:
         """Begin a stream; its first task is created at once.
 
         Args:
-            workspace_sid: the workspace of the tasks.
-            per_minute: how many tasks a minute.
-            task: the parameters of each task, as REST has them.
+            workspace_sid: The workspace of the tasks.
+            per_minute: How many tasks a minute.
+            task: The parameters of each task, as REST has them.
 
         Raises:
-            ValueError: an argument is invalid.
+            ValueError: An argument is invalid.
         """
         if isinstance(per_minute, bool) or not isinstance(per_minute, (int, float)) or not 0 < per_minute <= FASTEST:
             raise ValueError(f"per_minute must be a number up to {FASTEST}, not {per_minute!r}")
@@ -59,10 +59,10 @@ class Streams:
         """End a stream.
 
         Args:
-            number: its id.
+            number: Its id.
 
         Raises:
-            ValueError: there is no such stream.
+            ValueError: There is no such stream.
         """
         if not isinstance(number, int) or (stream := self._streams.pop(number, None)) is None:
             raise ValueError(f"There is no stream {number!r}")
@@ -145,13 +145,13 @@ def create_task(service: Service, workspace_sid: str, task: Mapping[str, str]) -
     """Create a task by the operation of REST; does not wait for its commit.
 
     Args:
-        service: the service.
-        workspace_sid: its workspace.
-        task: its parameters, as REST has them.
+        service: The service.
+        workspace_sid: Its workspace.
+        task: Its parameters, as REST has them.
 
     Raises:
-        Rejected: it is refused.
-        StoreError: the file could not be written.
+        Rejected: It is refused.
+        StoreError: The file could not be written.
     """
     path = f"Workspaces/{workspace_sid}/Tasks"
     found = TABLE.find("POST", path)

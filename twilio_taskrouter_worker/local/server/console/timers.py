@@ -26,11 +26,11 @@ def rows(engine: Engine, workspace_sid: str) -> list[dict[str, Any]]:
     """Return the next timers, in order.
 
     Args:
-        engine: the engine.
-        workspace_sid: the workspace.
+        engine: The engine.
+        workspace_sid: The workspace.
 
     Raises:
-        Rejected: the workspace does not exist.
+        Rejected: The workspace does not exist.
     """
     return [_row(due, kind, record) for due, kind, record in engine.timers(workspace_sid, SHOWN)]
 

@@ -25,7 +25,7 @@ class Totals:
     """The totals of the workspaces that are shown. Belongs to the service's loop.
 
     Args:
-        service: the service.
+        service: The service.
     """
 
     def __init__(self, service: Service) -> None:
@@ -39,10 +39,10 @@ class Totals:
         """Return the latest totals of a workspace, and count them again if it is time to; None: not counted yet.
 
         Args:
-            workspace_sid: the workspace.
+            workspace_sid: The workspace.
 
         Raises:
-            Rejected: there is no such workspace.
+            Rejected: There is no such workspace.
         """
         engine = self._service.engine
         engine.workspace(workspace_sid)

@@ -22,8 +22,8 @@ class Viewer:
     """One open console. Belongs to the service's loop.
 
     Args:
-        socket: its websocket.
-        kept: waits until all changes are committed, which a snapshot may show.
+        socket: Its websocket.
+        kept: Waits until all changes are committed, which a snapshot may show.
     """
 
     def __init__(self, socket: web.WebSocketResponse, kept: Callable[[], Awaitable[None]]) -> None:
@@ -50,8 +50,8 @@ class Viewer:
         """Show another board, from a snapshot on.
 
         Args:
-            board: the board; None: a workspace that does not exist.
-            snapshot: returns the fields of its snapshot, when it is about to be sent.
+            board: The board; None: a workspace that does not exist.
+            snapshot: Returns the fields of its snapshot, when it is about to be sent.
         """
         self.board = board
         self._make_snapshot = snapshot
@@ -61,7 +61,7 @@ class Viewer:
         """Send changes of the board.
 
         Args:
-            fields: the fields of the message.
+            fields: The fields of the message.
         """
         if self._snapshot is not None:
             return  # the snapshot will show them
@@ -77,8 +77,8 @@ class Viewer:
         """Send a message that is not about the board; a snapshot does not replace it.
 
         Args:
-            name: a message of the same name that still waits is replaced.
-            make: returns the message when it is about to be sent; None: there is nothing to send any more.
+            name: A message of the same name that still waits is replaced.
+            make: Returns the message when it is about to be sent; None: there is nothing to send any more.
         """
         self._latest[name] = make
         self._wake.set()

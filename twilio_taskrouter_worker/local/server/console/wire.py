@@ -96,7 +96,7 @@ class Wire:
     """The entries, oldest first. Belongs to the service's loop.
 
     Args:
-        clock: returns real unix seconds.
+        clock: Returns real unix seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -115,10 +115,10 @@ class Wire:
         """Add an entry.
 
         Args:
-            kind: its kind.
-            method: the method.
-            path: the path.
-            fields: further fields of :class:`Exchange`.
+            kind: Its kind.
+            method: The method.
+            path: The path.
+            fields: Further fields of :class:`Exchange`.
         """
         for name in ("sent", "received"):
             body = fields.get(name) or b""
@@ -132,7 +132,7 @@ class Wire:
         """Return an entry, or None if it is unknown or was evicted.
 
         Args:
-            number: its number.
+            number: Its number.
         """
         # Numbers grow by one per entry, so the place follows from the number of the oldest one.
         index = number - (self.last - len(self._entries)) - 1
@@ -142,7 +142,7 @@ class Wire:
         """Iterate over the entries below a number, latest first.
 
         Args:
-            before: the number.
+            before: The number.
         """
         numbered = zip(range(self.last, 0, -1), reversed(self._entries), strict=False)
         return (_read(entry, number) for number, entry in numbered if number < before)
@@ -169,9 +169,9 @@ class Wire:
         """Note a request that was answered.
 
         Args:
-            request: the request.
-            response: its answer.
-            seconds: the time it took.
+            request: The request.
+            response: Its answer.
+            seconds: The time it took.
         """
         path = request.raw_path
         console = path.startswith(f"{PATH}/")
@@ -204,8 +204,8 @@ class Wire:
         """Note a websocket that was accepted.
 
         Args:
-            request: its handshake.
-            worker_sid: its worker.
+            request: Its handshake.
+            worker_sid: Its worker.
         """
         self.add(
             "handshake",
@@ -221,8 +221,8 @@ class Wire:
         """Note a frame that was sent to a client; heartbeats are left out.
 
         Args:
-            session: its websocket.
-            frame: the frame.
+            session: Its websocket.
+            frame: The frame.
         """
         # By identity: the one constant is sent to all.
         if frame is not frames.HEARTBEAT:
@@ -232,7 +232,7 @@ class Wire:
         """Note a webhook, answered or not.
 
         Args:
-            posted: the webhook.
+            posted: The webhook.
         """
         reply = posted.reply
         self.add(

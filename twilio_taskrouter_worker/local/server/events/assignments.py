@@ -23,7 +23,7 @@ def params(event: ReservationEvent) -> dict[str, str]:
     """Return the parameters of the assignment callback; absent values are empty.
 
     Args:
-        event: a ``reservation.created``.
+        event: A ``reservation.created``.
     """
     task, worker, reservation = event.task, event.worker, event.reservation
     return {
@@ -180,11 +180,11 @@ def instruction(body: bytes, event: ReservationEvent) -> Instruction | None:
     """Return the instruction of an answer; None if it has none.
 
     Args:
-        body: the body of the answer.
-        event: the ``reservation.created``.
+        body: The body of the answer.
+        event: The ``reservation.created``.
 
     Raises:
-        Unusable: the answer is invalid.
+        Unusable: The answer is invalid.
     """
     document = _document(body)
     if document is None or document.get("instruction") is None:

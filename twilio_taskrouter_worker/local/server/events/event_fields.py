@@ -41,7 +41,7 @@ def resource(event: Event) -> tuple[str, str, str]:
     """Return type and sid of an event's resource, and its path below ``/v1``.
 
     Args:
-        event: the event.
+        event: The event.
     """
     record = event.subject
     kind, path, _ = _RESOURCES[type(record)]
@@ -53,7 +53,7 @@ def description(event: Event) -> str:
     """Return one sentence about an event.
 
     Args:
-        event: the event.
+        event: The event.
     """
     if event.type == "worker.activity.update" and isinstance(event, WorkerEvent):
         return f"Worker {event.worker.friendly_name} updated to {event.worker.activity_name} Activity"
@@ -71,8 +71,8 @@ def fields(event: Event, workspace_name: str) -> Fields:
     """Return the facts of an event as texts, under the names of the event log; facts without a value are left out.
 
     Args:
-        event: the event.
-        workspace_name: the name of its workspace at that time.
+        event: The event.
+        workspace_name: The name of its workspace at that time.
     """
     found = {"workspace_sid": event.workspace_sid, "workspace_name": workspace_name}
     for fact in FACTS[event.type]:
@@ -86,9 +86,9 @@ def callback_params(event: Event, account_sid: str, workspace_name: str) -> Fiel
     """Return the form of an event callback: the facts with their names in CamelCase, and the event's own parameters.
 
     Args:
-        event: the event.
-        account_sid: the account.
-        workspace_name: the name of its workspace at that time.
+        event: The event.
+        account_sid: The account.
+        workspace_name: The name of its workspace at that time.
     """
     kind, sid, _ = resource(event)
     common = {
@@ -108,7 +108,7 @@ def camel(name: str) -> str:
     """Return the name of a fact in webhooks.
 
     Args:
-        name: its name in the event log.
+        name: Its name in the event log.
     """
     return "".join(part.capitalize() for part in name.split("_"))
 

@@ -35,7 +35,7 @@ class EventLog:
     """The latest events, oldest first; the oldest is evicted when the limit is reached.
 
     Args:
-        kept: the limit.
+        kept: The limit.
     """
 
     def __init__(self, kept: int = KEPT_EVENTS) -> None:
@@ -49,7 +49,7 @@ class EventLog:
         """Add an event.
 
         Args:
-            entry: the event.
+            entry: The event.
         """
         self._entries[entry.sid] = entry
         if len(self._entries) > self._kept:
@@ -63,7 +63,7 @@ class EventLog:
         """Return an event.
 
         Args:
-            sid: the event's sid.
+            sid: The event's sid.
 
         Returns:
             The event, or None if it is unknown or was evicted.
@@ -74,8 +74,8 @@ class EventLog:
         """Iterate over a workspace's events, latest first.
 
         Args:
-            workspace_sid: the workspace.
-            since: the earliest moment, in unix seconds.
+            workspace_sid: The workspace.
+            since: The earliest moment, in unix seconds.
         """
         for entry in reversed(self._entries.values()):
             # Events are in the order of their time, which the engine never sets back.

@@ -71,7 +71,7 @@ class Facts:
     """The latest facts, oldest first; the oldest is evicted when the limit is reached.
 
     Args:
-        kept: the limit.
+        kept: The limit.
     """
 
     def __init__(self, kept: int = KEPT_FACTS) -> None:
@@ -86,7 +86,7 @@ class Facts:
         """Add the fact of an event, if it is a counted one.
 
         Args:
-            event: any event.
+            event: Any event.
         """
         if event.type in _COUNTED and isinstance(event, (TaskEvent, WorkerEvent)):
             self._new += 1
@@ -100,8 +100,8 @@ class Facts:
         """Add facts that :meth:`all` or :meth:`take_new` returned; they do not count as new.
 
         Args:
-            facts: the facts, oldest first; they may have passed through JSON.
-            up_to: the latest time of those to add, in unix seconds.
+            facts: The facts, oldest first; they may have passed through JSON.
+            up_to: The latest time of those to add, in unix seconds.
         """
         self._facts.extend(fact for fact in map(tuple, facts) if fact[_AT] <= up_to)
 
@@ -114,8 +114,8 @@ class Facts:
         """Iterate over a workspace's facts in a span, latest first.
 
         Args:
-            workspace_sid: the workspace.
-            span: the span, both ends included.
+            workspace_sid: The workspace.
+            span: The span, both ends included.
         """
         for fact in map(Fact._make, reversed(self._facts)):
             if fact.at < span.start:

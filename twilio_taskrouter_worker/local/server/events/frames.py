@@ -41,8 +41,8 @@ def message(event_type: str, payload: dict[str, Any]) -> bytes:
     """Return the frame of one event.
 
     Args:
-        event_type: the type of the event.
-        payload: its payload.
+        event_type: The type of the event.
+        payload: Its payload.
     """
     return text(dumps({"event_type": event_type, "payload": payload}))
 
@@ -51,7 +51,7 @@ def payload(frame: bytes) -> bytes:
     """Return the text of a frame that :func:`text` made.
 
     Args:
-        frame: the frame.
+        frame: The frame.
     """
     return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
 

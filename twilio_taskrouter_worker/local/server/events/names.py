@@ -27,12 +27,12 @@ class DaemonResolver(AbstractResolver):
         """Return the addresses of a name. Does not block the loop.
 
         Args:
-            host: the name.
-            port: the port.
-            family: only addresses of this family; AF_UNSPEC: of any.
+            host: The name.
+            port: The port.
+            family: Only addresses of this family; AF_UNSPEC: of any.
 
         Raises:
-            OSError: the name is invalid or has no address.
+            OSError: The name is invalid or has no address.
         """
         try:
             found = await _addresses(host, port)

@@ -14,7 +14,7 @@ def worker(record: model.Worker) -> Shape:
     """Return a worker.
 
     Args:
-        record: the engine's record.
+        record: The engine's record.
     """
     return {
         "account_sid": record.account_sid,
@@ -36,7 +36,7 @@ def activity(record: model.Activity) -> Shape:
     """Return an activity.
 
     Args:
-        record: the engine's record.
+        record: The engine's record.
     """
     return {
         "account_sid": record.account_sid,
@@ -53,7 +53,7 @@ def channel(record: model.WorkerChannel) -> Shape:
     """Return a worker channel; ``available`` is a number here.
 
     Args:
-        record: the engine's record.
+        record: The engine's record.
     """
     return {
         "account_sid": record.account_sid,
@@ -78,7 +78,7 @@ def task_queue(record: model.TaskQueue) -> Shape:
     """Return a task queue.
 
     Args:
-        record: the engine's record.
+        record: The engine's record.
     """
     return {
         "account_sid": record.account_sid,
@@ -104,8 +104,8 @@ def nested_task(record: model.Task, now: float) -> Shape:
     """Return a task as a part of a reservation.
 
     Args:
-        record: the engine's record.
-        now: unix seconds by the engine's clock, for the age.
+        record: The engine's record.
+        now: Unix seconds by the engine's clock, for the age.
     """
     return {
         "sid": record.sid,
@@ -134,8 +134,8 @@ def task(record: model.Task, now: float) -> Shape:
     """Return a task on its own.
 
     Args:
-        record: the engine's record.
-        now: unix seconds by the engine's clock, for the age.
+        record: The engine's record.
+        now: Unix seconds by the engine's clock, for the age.
     """
     return {
         "account_sid": record.account_sid,
@@ -150,7 +150,7 @@ def transfer(record: model.Transfer) -> Shape:
     """Return a transfer on its own.
 
     Args:
-        record: the engine's record.
+        record: The engine's record.
     """
     return {
         "account_sid": record.account_sid,
@@ -163,7 +163,7 @@ def nested_transfer(record: model.Transfer) -> Shape:
     """Return a transfer as a part of a reservation; with ``task_sid``, which one official client needs there.
 
     Args:
-        record: the engine's record.
+        record: The engine's record.
     """
     shape = {
         "sid": record.sid,
@@ -188,7 +188,7 @@ def short_reservation(record: model.Reservation) -> Shape:
     """Return a reservation as the answer to its update: without its task, and never with a transfer.
 
     Args:
-        record: the engine's record.
+        record: The engine's record.
     """
     return {
         "account_sid": record.account_sid,
@@ -216,11 +216,11 @@ def reservation(
     """Return a reservation with its task. Absent transfers and reason codes are left out, not null.
 
     Args:
-        record: the engine's record.
-        task_record: its task.
-        now: unix seconds by the engine's clock, for the task's age.
-        incoming: the transfer that created it, if any.
-        outgoing: the open transfer that it initiated, if any.
+        record: The engine's record.
+        task_record: Its task.
+        now: Unix seconds by the engine's clock, for the task's age.
+        incoming: The transfer that created it, if any.
+        outgoing: The open transfer that it initiated, if any.
     """
     shape = {
         "account_sid": record.account_sid,
@@ -250,8 +250,8 @@ def reservation_view(view: model.ReservationView, now: float) -> Shape:
     """Return a reservation as an item of a list.
 
     Args:
-        view: the reservation with its task and transfers.
-        now: unix seconds by the engine's clock, for the task's age.
+        view: The reservation with its task and transfers.
+        now: Unix seconds by the engine's clock, for the task's age.
     """
     return reservation(view.reservation, view.task, now, view.task_transfer, view.active_outgoing_task_transfer)
 
@@ -260,10 +260,10 @@ def payload(event: Event) -> Shape:
     """Return the payload of an event's frame.
 
     Args:
-        event: an event that the bridge has.
+        event: An event that the bridge has.
 
     Raises:
-        TypeError: it is not one.
+        TypeError: It is not one.
     """
     # Each family before the one that it belongs to. The task's age is that at the event, not at the moment of sending.
     if isinstance(event, ReservationEvent):

@@ -69,9 +69,9 @@ def signature(auth_token: str, url: str, params: Mapping[str, str]) -> str:
     """Return the ``X-Twilio-Signature`` of a form that is posted to a URL.
 
     Args:
-        auth_token: the account's auth token, which is the key.
-        url: the URL as the receiver sees it.
-        params: the form.
+        auth_token: The account's auth token, which is the key.
+        url: The URL as the receiver sees it.
+        params: The form.
     """
     # Twilio's scheme: the URL, then names and values in the order of the names, without separators.
     text = url + "".join(name + params[name] for name in sorted(params))
@@ -83,7 +83,7 @@ def one_line(text: str) -> str:
     """Return a foreign text for a log: escaped, so that it cannot start a line of its own.
 
     Args:
-        text: the text.
+        text: The text.
     """
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
@@ -92,7 +92,7 @@ def shown(url: str) -> str:
     """Return a URL for a log: without user, password and query, and on one line.
 
     Args:
-        url: the URL.
+        url: The URL.
     """
     # By hand, not with a parser: it must not raise for any text, since it runs while a failure is logged.
     url = one_line(url)
@@ -144,11 +144,11 @@ class WebhookClient:
         """Post a form and return the answer, whatever its status.
 
         Args:
-            url: the URL, which may have user and password.
-            params: the form.
+            url: The URL, which may have user and password.
+            params: The form.
 
         Raises:
-            NotDelivered: there was no answer within the limits.
+            NotDelivered: There was no answer within the limits.
         """
         target, signed = _address(url)
         client = self._begin()

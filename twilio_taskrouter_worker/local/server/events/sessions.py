@@ -65,8 +65,8 @@ class Batch:
         """Queue a frame behind all frames that the session has not sent yet.
 
         Args:
-            session: the session.
-            frame: the frame's bytes.
+            session: The session.
+            frame: The frame's bytes.
         """
         self._sessions[session] = None
         session.queue.append((self, frame))
@@ -75,7 +75,7 @@ class Batch:
         """Register a callback for the release.
 
         Args:
-            call: called on the loop's thread, after the frames were written.
+            call: Called on the loop's thread, after the frames were written.
         """
         self._calls.append(call)
 
@@ -187,8 +187,8 @@ class Session:
         """Send one frame through the active faults.
 
         Args:
-            kind: the kind of frame.
-            frame: the frame's bytes.
+            kind: The kind of frame.
+            frame: The frame's bytes.
         """
         self.way(self, kind, frame)
 
@@ -199,7 +199,7 @@ class Session:
         """Write one frame now, or drop the session if its client has stopped reading.
 
         Args:
-            frame: the frame's bytes.
+            frame: The frame's bytes.
         """
         # A fault may have held the frame while the session ended.
         if not self.open or self.wire.is_closing():
@@ -243,11 +243,11 @@ class Sessions:
     """All open sessions. Belongs to its loop's thread.
 
     Args:
-        loop: the loop everything here runs on.
-        real_now: returns real time in unix seconds, for tokens.
-        closed: called with each session after it has ended.
-        rules: the close code of replaced sessions, and the grace of expired tokens.
-        way: sends the frames of all sessions; None: write them directly.
+        loop: The loop everything here runs on.
+        real_now: Returns real time in unix seconds, for tokens.
+        closed: Called with each session after it has ended.
+        rules: The close code of replaced sessions, and the grace of expired tokens.
+        way: Sends the frames of all sessions; None: write them directly.
     """
 
     def __init__(
@@ -278,7 +278,7 @@ class Sessions:
         """Return a worker's sessions, oldest first.
 
         Args:
-            worker_sid: the worker.
+            worker_sid: The worker.
         """
         return self._by_worker.get(worker_sid, ())
 
@@ -286,7 +286,7 @@ class Sessions:
         """Return the sessions of one worker, or all sessions.
 
         Args:
-            worker_sid: the worker; None: all workers.
+            worker_sid: The worker; None: all workers.
         """
         if worker_sid is not None:
             return list(self.of(worker_sid))
@@ -296,9 +296,9 @@ class Sessions:
         """Register a session: it gets all events from now on, after its ``init`` frame.
 
         Args:
-            session: the new session.
-            init: the ``init`` frame.
-            close_others: close the worker's other sessions.
+            session: The new session.
+            init: The ``init`` frame.
+            close_others: Close the worker's other sessions.
         """
         sessions_log.info("Connected: worker %s", session.worker_sid)
         others = list(self.of(session.worker_sid)) if close_others else []
@@ -318,7 +318,7 @@ class Sessions:
         """Remove a session whose connection has closed; a second call does nothing.
 
         Args:
-            session: the session.
+            session: The session.
         """
         # Closed even if it is unknown by now: frames on their way through a fault must not be written.
         mine = self._by_worker.get(session.worker_sid, {})
@@ -342,8 +342,8 @@ class Sessions:
         """End a session: from now on it gets a close frame only. Does not wait for the client.
 
         Args:
-            session: the session.
-            why: the reason, with its close code.
+            session: The session.
+            why: The reason, with its close code.
         """
         self.remove(session)
         if session.stalled:
@@ -359,8 +359,8 @@ class Sessions:
         """End all sessions of a worker.
 
         Args:
-            worker_sid: the worker.
-            why: the reason, with its close code.
+            worker_sid: The worker.
+            why: The reason, with its close code.
         """
         # A copy: closing removes from it.
         for session in list(self.of(worker_sid)):
@@ -370,8 +370,8 @@ class Sessions:
         """End all sessions of a workspace's workers.
 
         Args:
-            workspace_sid: the workspace.
-            why: the reason, with its close code.
+            workspace_sid: The workspace.
+            why: The reason, with its close code.
         """
         for session in self.select(None):
             if session.workspace_sid == workspace_sid:
@@ -381,8 +381,8 @@ class Sessions:
         """Note a token that came with a request; a later expiry keeps the worker's sessions open for longer.
 
         Args:
-            worker_sid: the token's worker.
-            expires_at: when it expires, in unix seconds.
+            worker_sid: The token's worker.
+            expires_at: When it expires, in unix seconds.
         """
         if worker_sid in self._by_worker:
             # The latest of all tokens seen, since a client may still use an older one beside the new one.

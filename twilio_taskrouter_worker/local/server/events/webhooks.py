@@ -40,10 +40,10 @@ class Webhooks:
     ones.
 
     Args:
-        loop: the loop.
-        auth_token: signs the requests.
-        engine: has the workflows with their URLs.
-        execute: applies a command.
+        loop: The loop.
+        auth_token: Signs the requests.
+        engine: Has the workflows with their URLs.
+        execute: Applies a command.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class Webhooks:
         """Send the callbacks of an event once its batch is released.
 
         Args:
-            event: the event.
-            workspace: the event's workspace, as of the event; the URLs are the current ones. None: it is unknown.
-            batch: the batch of the event.
+            event: The event.
+            workspace: The event's workspace, as of the event; the URLs are the current ones. None: it is unknown.
+            batch: The batch of the event.
         """
         if isinstance(event, ReservationEvent) and event.type == "reservation.created":
             # Read now: if the workflow changes before the release, this reservation still goes by the URLs of its time.
@@ -89,7 +89,7 @@ class Webhooks:
         """Report each webhook that was posted.
 
         Args:
-            seen: called with it, on the loop's thread.
+            seen: Called with it, on the loop's thread.
         """
         self._client.seen = seen
 

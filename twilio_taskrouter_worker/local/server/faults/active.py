@@ -68,7 +68,7 @@ class ActiveFault:
     """Base of all faults. Belongs to the service's loop.
 
     Args:
-        worker_sid: the worker whose frames and requests it affects; None: all workers.
+        worker_sid: The worker whose frames and requests it affects; None: all workers.
     """
 
     def __init__(self, worker_sid: str | None = None) -> None:
@@ -83,7 +83,7 @@ class ActiveFault:
         """Return whether it affects a worker.
 
         Args:
-            worker_sid: the worker's sid; None: a request without a worker.
+            worker_sid: The worker's sid; None: a request without a worker.
         """
         return self.worker_sid is None or self.worker_sid == worker_sid
 
@@ -91,7 +91,7 @@ class ActiveFault:
         """Prepare for the first frame or request; called just before it becomes active.
 
         Args:
-            board: the active faults.
+            board: The active faults.
         """
         self.board = board
 
@@ -102,9 +102,9 @@ class ActiveFault:
         """Handle one outgoing frame; the base class passes it on.
 
         Args:
-            session: the session it is for.
-            kind: the kind of frame.
-            data: the frame's bytes.
+            session: The session it is for.
+            kind: The kind of frame.
+            data: The frame's bytes.
         """
         self.pass_on(session, kind, data)
 
@@ -112,9 +112,9 @@ class ActiveFault:
         """Pass a frame on to the next fault, or to the socket.
 
         Args:
-            session: the session it is for.
-            kind: the kind of frame.
-            data: the frame's bytes.
+            session: The session it is for.
+            kind: The kind of frame.
+            data: The frame's bytes.
         """
         assert self.board is not None
         self.board.frame(session, kind, data, after=self)
@@ -123,10 +123,10 @@ class ActiveFault:
         """Handle one request before it is executed; may wait.
 
         Args:
-            arrival: the request.
+            arrival: The request.
 
         Raises:
-            Disturbed: the fault answers the request.
+            Disturbed: The fault answers the request.
         """
 
     def refuses_connections(self) -> bool:
@@ -148,7 +148,7 @@ class ActiveFaults:
         """Activate a fault.
 
         Args:
-            fault: a fault that was not active before.
+            fault: A fault that was not active before.
         """
         # Before it is in the list: frames that this causes do not pass through a fault that is half prepared.
         fault.begin(self)
@@ -159,7 +159,7 @@ class ActiveFaults:
         """End a fault; does nothing if it is not active.
 
         Args:
-            fault: the fault.
+            fault: The fault.
         """
         if fault in self._active:
             # While it is still in the list: its held frames continue with the fault after it.
@@ -180,10 +180,10 @@ class ActiveFaults:
         """Pass a frame to the next fault that affects its worker, or write it.
 
         Args:
-            session: the session it is for.
-            kind: the kind of frame.
-            data: the frame's bytes.
-            after: the fault that passed it on; None: start with the first one.
+            session: The session it is for.
+            kind: The kind of frame.
+            data: The frame's bytes.
+            after: The fault that passed it on; None: start with the first one.
         """
         # By its place now: the faults after it may be others than when it got the frame.
         start = 0 if after is None else self._active.index(after) + 1
@@ -198,10 +198,10 @@ class ActiveFaults:
         """Pass a request through all active faults; waits while one of them delays it.
 
         Args:
-            arrival: the request.
+            arrival: The request.
 
         Raises:
-            Disturbed: one of them answers it.
+            Disturbed: One of them answers it.
         """
         # A copy: faults may begin or end while the request waits.
         for fault in list(self._active):
@@ -212,7 +212,7 @@ class ActiveFaults:
         """Wrap the protocol factory of new connections: while a fault refuses connections, they are reset at once.
 
         Args:
-            make_protocol: makes the protocol of an accepted connection.
+            make_protocol: Makes the protocol of an accepted connection.
 
         Returns:
             The factory for the listening socket.
@@ -229,7 +229,7 @@ def reset(transport: Any) -> None:
     """End a TCP connection with RST, as a restarted host does.
 
     Args:
-        transport: the asyncio transport of the connection.
+        transport: The asyncio transport of the connection.
     """
     connection = transport.get_extra_info("socket")
     if connection is not None and not transport.is_closing():

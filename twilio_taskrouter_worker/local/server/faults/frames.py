@@ -25,9 +25,9 @@ class Delay(ActiveFault):
         """Hold a frame back for the delay.
 
         Args:
-            session: the session it is for.
-            kind: the kind of frame.
-            data: the frame's bytes.
+            session: The session it is for.
+            kind: The kind of frame.
+            data: The frame's bytes.
         """
         assert self.board is not None
         self.hits += 1
@@ -62,9 +62,9 @@ class Duplicate(ActiveFault):
         """Pass a frame on, and an event once more.
 
         Args:
-            session: the session it is for.
-            kind: the kind of frame.
-            data: the frame's bytes.
+            session: The session it is for.
+            kind: The kind of frame.
+            data: The frame's bytes.
         """
         self.pass_on(session, kind, data)
         if kind is Kind.EVENT:
@@ -84,9 +84,9 @@ class Reorder(ActiveFault):
         """Hold an event back until its window ends; pass other frames on.
 
         Args:
-            session: the session it is for.
-            kind: the kind of frame.
-            data: the frame's bytes.
+            session: The session it is for.
+            kind: The kind of frame.
+            data: The frame's bytes.
         """
         # init stays the first frame, without which the client would not accept events.
         if kind is not Kind.EVENT:
@@ -119,9 +119,9 @@ class StallHeartbeats(ActiveFault):
         """Drop a heartbeat; pass other frames on.
 
         Args:
-            session: the session it is for.
-            kind: the kind of frame.
-            data: the frame's bytes.
+            session: The session it is for.
+            kind: The kind of frame.
+            data: The frame's bytes.
         """
         if kind is Kind.HEARTBEAT:
             self.hits += 1
@@ -145,7 +145,7 @@ class HalfOpen(ActiveFault):
         """Stall the sessions that are open now.
 
         Args:
-            board: the active faults.
+            board: The active faults.
         """
         super().begin(board)
         for session in board.sessions.select(self.worker_sid):
@@ -162,9 +162,9 @@ class HalfOpen(ActiveFault):
         """Hold a frame of a stalled session; drop the session once it holds more than its buffer allows.
 
         Args:
-            session: the session it is for.
-            kind: the kind of frame.
-            data: the frame's bytes.
+            session: The session it is for.
+            kind: The kind of frame.
+            data: The frame's bytes.
         """
         held = self._held.get(session)
         if held is None:

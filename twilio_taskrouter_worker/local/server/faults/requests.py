@@ -20,10 +20,10 @@ class Route:
     ``POST Tasks/*`` is an update of a task, ``Reservations`` a list of reservations.
 
     Args:
-        text: the route; None selects every request.
+        text: The route; None selects every request.
 
     Raises:
-        ValueError: no request matches the route.
+        ValueError: No request matches the route.
     """
 
     def __init__(self, text: str | None) -> None:
@@ -49,7 +49,7 @@ class Route:
         """Return whether a request matches the route.
 
         Args:
-            arrival: the request.
+            arrival: The request.
         """
         return self._fits(arrival.method, arrival.path)
 
@@ -85,7 +85,7 @@ class RequestFault(ActiveFault):
         """Return whether a request is affected, and count it if so.
 
         Args:
-            arrival: the request.
+            arrival: The request.
         """
         if arrival.kind == HANDSHAKE or self._left == 0:
             return False
@@ -118,10 +118,10 @@ class HttpStatus(RequestFault):
         """Answer an affected request.
 
         Args:
-            arrival: the request.
+            arrival: The request.
 
         Raises:
-            Disturbed: it is affected.
+            Disturbed: It is affected.
         """
         if self.meets(arrival):
             raise Disturbed(*self._answer)
@@ -139,7 +139,7 @@ class HttpLatency(RequestFault):
         """Wait for the delay of an affected request, or until the fault ends.
 
         Args:
-            arrival: the request.
+            arrival: The request.
         """
         if self.meets(arrival):
             try:
@@ -164,10 +164,10 @@ class RefuseHandshakes(ActiveFault):
         """Refuse an affected handshake.
 
         Args:
-            arrival: the request.
+            arrival: The request.
 
         Raises:
-            Disturbed: it is affected.
+            Disturbed: It is affected.
         """
         if arrival.kind == HANDSHAKE and self.concerns(arrival.worker_sid):
             self.hits += 1

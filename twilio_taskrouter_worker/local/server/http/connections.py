@@ -73,7 +73,7 @@ class Connection(web.RequestHandler):
         """Count incoming bytes, and pass them on.
 
         Args:
-            data: the bytes.
+            data: The bytes.
         """
         if self._server is not None:
             self._server.received(self, len(data))
@@ -95,10 +95,10 @@ class Connection(web.RequestHandler):
         """Answer malformed input, or a request whose handler failed.
 
         Args:
-            request: the request as far as it was read.
-            status: the status of the answer.
-            exc: the error, if any.
-            message: aiohttp's text, which is not sent.
+            request: The request as far as it was read.
+            status: The status of the answer.
+            exc: The error, if any.
+            message: Aiohttp's text, which is not sent.
         """
         if isinstance(exc, ConnectionError):
             # The client disconnected during its request: this answer is never sent, and nothing is wrong here.
@@ -160,8 +160,8 @@ class HttpServer(web.Server):
         """Count a connection, and start its time limit for the first request.
 
         Args:
-            handler: the connection.
-            transport: its transport.
+            handler: The connection.
+            transport: Its transport.
         """
         super().connection_made(handler, transport)
         assert isinstance(handler, Connection)
@@ -178,8 +178,8 @@ class HttpServer(web.Server):
         """Forget a closed connection.
 
         Args:
-            handler: the connection.
-            exc: the error that closed it, if any.
+            handler: The connection.
+            exc: The error that closed it, if any.
         """
         assert isinstance(handler, Connection)
         self._count -= 1
@@ -190,8 +190,8 @@ class HttpServer(web.Server):
         """Count the bytes of a connection, and evict connections while all hold too many.
 
         Args:
-            connection: the connection.
-            size: the number of bytes.
+            connection: The connection.
+            size: The number of bytes.
         """
         # Websocket sessions and evicted connections are in neither line.
         if connection in self._line(connection):
@@ -235,7 +235,7 @@ class HttpServer(web.Server):
         """Exempt a connection from counting and eviction; a second call does nothing.
 
         Args:
-            connection: the connection.
+            connection: The connection.
         """
         self._silent.pop(connection, None)
         line = self._line(connection)
@@ -299,13 +299,13 @@ async def read_body(request: web.BaseRequest, limit: int = BODY_BYTES) -> bytes:
     """Return the whole body of a request.
 
     Args:
-        request: the request.
-        limit: the largest length in bytes.
+        request: The request.
+        limit: The largest length in bytes.
 
     Raises:
-        Rejected: it is longer than ``limit`` bytes (413), took too long (408), is compressed (415), or was cut off or
+        Rejected: It is longer than ``limit`` bytes (413), took too long (408), is compressed (415), or was cut off or
             garbled (400).
-        ConnectionError: the connection has closed.
+        ConnectionError: The connection has closed.
     """
     if not request.body_exists:
         return b""

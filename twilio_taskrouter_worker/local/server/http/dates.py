@@ -15,7 +15,7 @@ def iso(moment: float | None) -> str | None:
     """Return a moment as text; None stays None.
 
     Args:
-        moment: unix seconds.
+        moment: Unix seconds.
     """
     if moment is None:
         return None
@@ -27,10 +27,10 @@ def from_iso(text: str) -> float:
     """Return the unix seconds of an ISO 8601 text; a date without time is its first moment, without zone it is UTC.
 
     Args:
-        text: the text.
+        text: The text.
 
     Raises:
-        ValueError: the text is something else.
+        ValueError: The text is something else.
     """
     match = _ISO.fullmatch(text.strip())
     if match is None:

@@ -58,14 +58,14 @@ def select(
     """Return the records that pass every given filter, in the given order.
 
     Args:
-        records: all records.
-        scope: the workspace.
-        given: the request's parameters.
-        filters: the filters of the list.
-        orders: the orders of the list; None: it has none.
+        records: All records.
+        scope: The workspace.
+        given: The request's parameters.
+        filters: The filters of the list.
+        orders: The orders of the list; None: it has none.
 
     Raises:
-        Rejected: a value is invalid, or the filters are too slow (400).
+        Rejected: A value is invalid, or the filters are too slow (400).
     """
     tests = [
         chosen.test(scope, convert(chosen.name, given[chosen.name], chosen.convert))
@@ -119,9 +119,9 @@ def field(parameter: str, attribute: str, converter: Callable[[Any], Any] = text
     """Return a filter for records with a given value of one attribute.
 
     Args:
-        parameter: the parameter.
-        attribute: the attribute.
-        converter: converts the parameter's value.
+        parameter: The parameter.
+        attribute: The attribute.
+        converter: Converts the parameter's value.
     """
 
     def equals(scope: Scope, value: Any) -> Test:
@@ -134,9 +134,9 @@ def one_of(parameter: str, attribute: str, *allowed: str) -> Filter:
     """Return a filter for records with one of several given words in one attribute.
 
     Args:
-        parameter: the parameter.
-        attribute: the attribute.
-        allowed: the words it may have.
+        parameter: The parameter.
+        attribute: The attribute.
+        allowed: The words it may have.
     """
 
     def among(scope: Scope, values: tuple[str, ...]) -> Test:

@@ -47,11 +47,11 @@ def read(table: Iterable[Param], given: Given) -> dict[str, Any]:
     """Return the command's fields for the given parameters.
 
     Args:
-        table: the parameters of the request.
-        given: their values.
+        table: The parameters of the request.
+        given: Their values.
 
     Raises:
-        Rejected: one is missing or invalid (400).
+        Rejected: One is missing or invalid (400).
     """
     fields: dict[str, Any] = {}
     for param in table:
@@ -70,12 +70,12 @@ def convert(name: str, value: Any, converter: Callable[[Any], Any]) -> Any:
     """Convert one value.
 
     Args:
-        name: the parameter, for the message.
-        value: its value.
-        converter: the converter.
+        name: The parameter, for the message.
+        value: Its value.
+        converter: The converter.
 
     Raises:
-        Rejected: the value is invalid (400).
+        Rejected: The value is invalid (400).
     """
     try:
         return converter(value)
@@ -87,10 +87,10 @@ def parse_form(body: bytes) -> dict[str, Any]:
     """Return the parameters of a form body or query; a repeated one becomes a list.
 
     Args:
-        body: the body or query.
+        body: The body or query.
 
     Raises:
-        Rejected: it is not UTF-8, or has too many parameters (400).
+        Rejected: It is not UTF-8, or has too many parameters (400).
     """
     try:
         # Blank values are kept: an empty parameter clears a field, which an absent one leaves unchanged.
@@ -106,11 +106,11 @@ def parse_multipart(body: bytes, content_type: str) -> dict[str, Any]:
     """Return the parameters of a ``multipart/form-data`` body, as :func:`parse_form` does.
 
     Args:
-        body: the body.
-        content_type: the request's Content-Type header.
+        body: The body.
+        content_type: The request's Content-Type header.
 
     Raises:
-        Rejected: it is garbled, not text, or has too many parameters (400).
+        Rejected: It is garbled, not text, or has too many parameters (400).
     """
     return _collected(multipart.fields(body, content_type, MOST_FIELDS))
 
@@ -131,7 +131,7 @@ def if_match(header: str | None) -> int | None:
     """Return the version in an If-Match header.
 
     Args:
-        header: the header; None: it is missing.
+        header: The header; None: it is missing.
 
     Returns:
         The version; None without a header and for ``*``; -1 for an invalid one, which matches no version, so that it is
@@ -152,10 +152,10 @@ def text(value: Any) -> str:
     """Convert a string.
 
     Args:
-        value: the value.
+        value: The value.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: It is something else.
     """
     if isinstance(value, str):
         return value
@@ -166,10 +166,10 @@ def expression(value: Any) -> str:
     """Convert an expression, or a text compared with expressions; its length bounds the work.
 
     Args:
-        value: the value.
+        value: The value.
 
     Raises:
-        ValueError: it is too long, or not a string.
+        ValueError: It is too long, or not a string.
     """
     given = text(value)
     if len(given) > MAX_EXPRESSION:
@@ -181,10 +181,10 @@ def optional_text(value: Any) -> str | None:
     """Convert a string; an empty one (and JSON's null) clears the field.
 
     Args:
-        value: the value.
+        value: The value.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: It is something else.
     """
     return text(value) or None if value is not None else None
 
@@ -193,10 +193,10 @@ def boolean(value: Any) -> bool:
     """Convert a JSON boolean, or a text: ``true``, ``1`` and ``yes`` are true, any other is false.
 
     Args:
-        value: the value.
+        value: The value.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: It is something else.
     """
     if isinstance(value, bool):
         return value
@@ -209,10 +209,10 @@ def integer(value: Any) -> int:
     """Convert a JSON integer, or its text.
 
     Args:
-        value: the value.
+        value: The value.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: It is something else.
     """
     if isinstance(value, bool):
         raise _Bad("it must be an integer")
@@ -231,10 +231,10 @@ def date(value: Any) -> float:
     """Convert an ISO 8601 text to unix seconds.
 
     Args:
-        value: the value.
+        value: The value.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: It is something else.
     """
     try:
         return from_iso(text(value))
@@ -248,10 +248,10 @@ def document(value: Any) -> str:
     """Convert a JSON document to text: a text stays unchanged, the bridge's JSON value is serialized.
 
     Args:
-        value: the value.
+        value: The value.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: It is something else.
     """
     if isinstance(value, str):
         return value
@@ -267,7 +267,7 @@ def sid(*prefixes: str) -> Callable[[Any], str]:
     """Return a converter for a sid; it raises ValueError for any other text.
 
     Args:
-        prefixes: the allowed prefixes.
+        prefixes: The allowed prefixes.
     """
 
     def well_formed(value: Any) -> str:
@@ -285,7 +285,7 @@ def choice(*allowed: str) -> Callable[[Any], str]:
     """Return a converter for one of several words; it raises ValueError for any other text.
 
     Args:
-        allowed: the words.
+        allowed: The words.
     """
 
     def word(value: Any) -> str:
@@ -301,7 +301,7 @@ def words(*allowed: str) -> Callable[[Any], tuple[str, ...]]:
     """Return a converter for some of several words: a repeated parameter, or one text with commas.
 
     Args:
-        allowed: the words.
+        allowed: The words.
     """
     one = choice(*allowed)
 

@@ -34,9 +34,9 @@ class Guard:
     page cannot gain anything by it. An ``Origin`` must have one of these hosts too.
 
     Args:
-        host: the host the service listens on.
-        allowed_hosts: further names, in lower case and without a port.
-        linked: the path of a page to which pages of other sites may link; None: there is none.
+        host: The host the service listens on.
+        allowed_hosts: Further names, in lower case and without a port.
+        linked: The path of a page to which pages of other sites may link; None: there is none.
     """
 
     def __init__(self, host: str, allowed_hosts: Iterable[str] = (), linked: str | None = None) -> None:
@@ -47,10 +47,10 @@ class Guard:
         """Accept or refuse a request.
 
         Args:
-            request: the request; only its headers are read.
+            request: The request; only its headers are read.
 
         Raises:
-            Rejected: it comes from a page of a foreign origin, or is for a host that is not this one (403), or it is a
+            Rejected: It comes from a page of a foreign origin, or is for a host that is not this one (403), or it is a
                 webhook of this service (508).
         """
         headers = request.headers
@@ -94,7 +94,7 @@ def is_navigation(request: web.BaseRequest) -> bool:
     """Return whether a browser makes a request to show its answer as the page of a tab, and not inside of another page.
 
     Args:
-        request: the request; only its headers are read.
+        request: The request; only its headers are read.
     """
     headers = request.headers
     return headers.get("Sec-Fetch-Mode", "").lower() == "navigate" and (
@@ -107,7 +107,7 @@ def host_name(host: str) -> str | None:
     """Return the name in a Host header, in lower case and without the port; None if it is invalid.
 
     Args:
-        host: the header.
+        host: The header.
     """
     match = _HOST.fullmatch(host.strip())
     if match is None:

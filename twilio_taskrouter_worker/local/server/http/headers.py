@@ -37,7 +37,7 @@ def allow(methods: Iterable[str]) -> Headers:
     """Return the header with the methods of a path; GET implies HEAD.
 
     Args:
-        methods: the methods.
+        methods: The methods.
     """
     found = dict.fromkeys(methods)
     if "GET" in found:

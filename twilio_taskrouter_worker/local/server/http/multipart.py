@@ -18,12 +18,12 @@ def fields(body: bytes, content_type: str, most: int) -> Pairs:
     """Return the names and values of a body's fields, in order.
 
     Args:
-        body: the whole body.
-        content_type: the header of the request, which names the boundary.
-        most: how many fields there may be.
+        body: The whole body.
+        content_type: The header of the request, which names the boundary.
+        most: How many fields there may be.
 
     Raises:
-        Rejected: it is garbled, has a file or text that is not UTF-8, or has too many fields (400).
+        Rejected: It is garbled, has a file or text that is not UTF-8, or has too many fields (400).
     """
     boundary = _parameter(content_type, "boundary")
     if not boundary:

@@ -15,11 +15,11 @@ def page_size(given: Given, default: int = DEFAULT_PAGE_SIZE) -> int:
     """Return the PageSize of a request.
 
     Args:
-        given: the request's parameters.
-        default: the size without one.
+        given: The request's parameters.
+        default: The size without one.
 
     Raises:
-        Rejected: it is out of range (400).
+        Rejected: It is out of range (400).
     """
     size: int = convert("PageSize", given["PageSize"], integer) if "PageSize" in given else default
     # Refused, not cut down: the client would not notice that its page is smaller.

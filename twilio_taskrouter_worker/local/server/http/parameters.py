@@ -154,11 +154,11 @@ def reservation_command(given: Given, **where: Any) -> commands.UpdateReservatio
     """Return the command of a reservation update.
 
     Args:
-        given: the request's parameters.
-        where: the sids and the version.
+        given: The request's parameters.
+        where: The sids and the version.
 
     Raises:
-        Rejected: a parameter is missing or invalid (400).
+        Rejected: A parameter is missing or invalid (400).
     """
     # A request with both is an instruction; the engine compares its status with the current one.
     if "Instruction" not in given:

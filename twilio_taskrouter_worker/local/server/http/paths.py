@@ -40,9 +40,9 @@ class PathTable(Generic[T]):
         """Add a target.
 
         Args:
-            method: the method.
-            template: the path, with variable segments in braces.
-            target: the target.
+            method: The method.
+            template: The path, with variable segments in braces.
+            target: The target.
         """
         node, names = self._root, []
         for segment in template.split("/"):
@@ -67,11 +67,11 @@ class PathTable(Generic[T]):
         not separate segments.
 
         Args:
-            method: the method.
-            path: the path, without a leading slash.
+            method: The method.
+            path: The path, without a leading slash.
 
         Raises:
-            MethodNotAllowed: the path is known, but not with this method.
+            MethodNotAllowed: The path is known, but not with this method.
         """
         segments = path.split("/")
         if len(segments) > _MOST_SEGMENTS:

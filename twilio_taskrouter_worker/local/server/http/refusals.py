@@ -19,7 +19,7 @@ def body(refusal: Rejected) -> dict[str, Any]:
     """Return a refusal as the JSON object of an answer.
 
     Args:
-        refusal: the refusal.
+        refusal: The refusal.
     """
     return {
         "code": refusal.code,
@@ -33,7 +33,7 @@ def invalid(message: str) -> Rejected:
     """Return a refusal: a value of the request is invalid (400).
 
     Args:
-        message: the value, and a valid one.
+        message: The value, and a valid one.
     """
     return Rejected(400, 20001, message)
 
@@ -57,7 +57,7 @@ def too_many_sessions(limit: int) -> Rejected:
     """Return a refusal: the worker's number of websockets is at its limit (429).
 
     Args:
-        limit: the limit.
+        limit: The limit.
     """
     return Rejected(429, 20429, f"The worker has {limit} websockets already; at most {limit} may be open")
 
@@ -66,7 +66,7 @@ def bad_token(reason: str) -> Rejected:
     """Return a refusal: the access token is invalid (403).
 
     Args:
-        reason: the reason, after "The access token is invalid:".
+        reason: The reason, after "The access token is invalid:".
     """
     return Rejected(403, 20101, f"The access token is invalid: {reason}")
 
@@ -80,7 +80,7 @@ def bad_grant(reason: str) -> Rejected:
     """Return a refusal: the access token is valid, but its TaskRouter grant is not (403).
 
     Args:
-        reason: the reason.
+        reason: The reason.
     """
     return Rejected(403, 20106, f"The access token's TaskRouter grant is invalid: {reason}")
 
@@ -89,7 +89,7 @@ def foreign_host(host: str) -> Rejected:
     """Return a refusal: the host is not one of this service; possibly a web page whose name resolves to it (403).
 
     Args:
-        host: the Host header.
+        host: The Host header.
     """
     return Rejected(
         403,
@@ -103,7 +103,7 @@ def foreign_origin(origin: str) -> Rejected:
     """Return a refusal: the request comes from a web page of another origin (403).
 
     Args:
-        origin: the Origin header.
+        origin: The Origin header.
     """
     return Rejected(
         403,
@@ -127,8 +127,8 @@ def forbidden(reason: str, rules: ServiceRules) -> Rejected:
     """Return a refusal: the token's role or workspace does not allow the request (403).
 
     Args:
-        reason: the reason.
-        rules: have the code of the answer.
+        reason: The reason.
+        rules: Have the code of the answer.
     """
     return Rejected(403, rules.forbidden_code, reason)
 
@@ -137,7 +137,7 @@ def not_found(path: str) -> Rejected:
     """Return a refusal: nothing is at this path (404).
 
     Args:
-        path: the path.
+        path: The path.
     """
     # Without the version, as Twilio's own messages are assumed to be.
     shown = re.sub(r"^/v1(?=/)", "", path)
@@ -176,7 +176,7 @@ def too_large(limit: int) -> Rejected:
     """Return a refusal: the request's body is too long (413).
 
     Args:
-        limit: the limit in bytes.
+        limit: The limit in bytes.
     """
     return Rejected(413, 20001, f"The request body is longer than {limit} bytes")
 
@@ -185,7 +185,7 @@ def encoded(encoding: str) -> Rejected:
     """Return a refusal: the request's body is compressed, so its size cannot be limited (415).
 
     Args:
-        encoding: the Content-Encoding header.
+        encoding: The Content-Encoding header.
     """
     return Rejected(415, 20001, f"The request body must not be encoded; its Content-Encoding is {encoding[:60]!r}")
 
@@ -199,7 +199,7 @@ def not_here(operation: str) -> Rejected:
     """Return a refusal: an operation of Twilio that the local TaskRouter does not have (501).
 
     Args:
-        operation: its name in Twilio's API description.
+        operation: Its name in Twilio's API description.
     """
     return Rejected(
         501,
@@ -218,6 +218,6 @@ def not_kept(failure: StoreError) -> Rejected:
     """Return a refusal: the file can no longer be written; the request may or may not have been kept (503).
 
     Args:
-        failure: the error.
+        failure: The error.
     """
     return Rejected(503, 20503, f"The local TaskRouter cannot write its file: {failure}")

@@ -26,11 +26,11 @@ def window(given: Given, now: float) -> Window:
     """Return the window of StartDate, EndDate and Minutes; without any of them, the last 15 minutes.
 
     Args:
-        given: the request's parameters.
-        now: unix seconds by the engine's clock.
+        given: The request's parameters.
+        now: Unix seconds by the engine's clock.
 
     Raises:
-        Rejected: one of them is invalid, or the end is before the start (400).
+        Rejected: One of them is invalid, or the end is before the start (400).
     """
     # StartDate has precedence over Minutes, if a request has both.
     end = convert("EndDate", given["EndDate"], date) if given.get("EndDate") else now

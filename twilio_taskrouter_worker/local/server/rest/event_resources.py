@@ -21,9 +21,9 @@ def shape(entry: Entry, base: str, now: float) -> dict[str, Any]:
     """Return an event.
 
     Args:
-        entry: the event and its actor.
-        base: the URL of ``/v1``, for links.
-        now: unix seconds by the engine's clock.
+        entry: The event and its actor.
+        base: The URL of ``/v1``, for links.
+        now: Unix seconds by the engine's clock.
     """
     event = entry.event
     kind, resource_sid, path = event_fields.resource(event)

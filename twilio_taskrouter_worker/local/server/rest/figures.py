@@ -31,8 +31,8 @@ def tasks_now(tasks: Iterable[model.Task], now: float) -> Figures:
     """Return the figures of open tasks: how many in each state, and the longest wait.
 
     Args:
-        tasks: the tasks, ended ones included.
-        now: unix seconds by the engine's clock.
+        tasks: The tasks, ended ones included.
+        now: Unix seconds by the engine's clock.
     """
     # Ended tasks stay listed for some minutes, but are not counted as current ones.
     open_tasks = [task for task in tasks if not task.final]
@@ -55,8 +55,8 @@ def longest_in_queue(tasks: Iterable[model.Task], now: float) -> Figures:
     """Return the task with the longest wait since it entered its queue.
 
     Args:
-        tasks: the tasks.
-        now: unix seconds by the engine's clock.
+        tasks: The tasks.
+        now: Unix seconds by the engine's clock.
     """
     waiting = [
         (task.task_queue_entered_date, task.sid)
@@ -74,12 +74,12 @@ def activities_now(engine: Engine, workspace_sid: str, workers: Iterable[model.W
     """Return the number of workers in each activity of their workspace.
 
     Args:
-        engine: the engine.
-        workspace_sid: the workspace.
-        workers: the workers to count.
+        engine: The engine.
+        workspace_sid: The workspace.
+        workers: The workers to count.
 
     Raises:
-        Rejected: there is no such workspace.
+        Rejected: There is no such workspace.
     """
     counts = Counter(worker.activity_sid for worker in workers)
     return [
@@ -95,7 +95,7 @@ def reservations(facts: Iterable[Fact]) -> Figures:
     """Return the counters of reservations.
 
     Args:
-        facts: the facts in the span.
+        facts: The facts in the span.
     """
     counts = Counter(fact.type for fact in facts)
     return {name: counts[kind] for name, kind in _RESERVATION_COUNTERS.items()}
@@ -105,7 +105,7 @@ def span_of(span: Window) -> Figures:
     """Return the bounds of the span, as texts.
 
     Args:
-        span: the span.
+        span: The span.
     """
     return {"start_time": iso(span.start), "end_time": iso(span.end)}
 
@@ -114,9 +114,9 @@ def tasks_past(facts: list[Fact], entered: str, thresholds: tuple[int, ...] | No
     """Return the figures that statistics of queues, workflows and workspaces share.
 
     Args:
-        facts: those of the queue, workflow or workspace in the span.
-        entered: the type of event by which a task came into it.
-        thresholds: seconds to split by; None: no split.
+        facts: Those of the queue, workflow or workspace in the span.
+        entered: The type of event by which a task came into it.
+        thresholds: Seconds to split by; None: no split.
     """
     counts = Counter(fact.type for fact in facts)
     accepted = [fact for fact in facts if fact.type == "reservation.accepted"]
@@ -140,7 +140,7 @@ def timed_out_in_workflow(facts: list[Fact]) -> Figures:
     """Return the number of tasks that timed out in their workflow.
 
     Args:
-        facts: the facts in the span.
+        facts: The facts in the span.
     """
     return {"tasks_timed_out_in_workflow": sum(fact.type == "workflow.timeout" for fact in facts)}
 
@@ -149,7 +149,7 @@ def wait_in_queue(facts: list[Fact]) -> Figures:
     """Return the time that accepted tasks had spent in their queue.
 
     Args:
-        facts: the facts in the span.
+        facts: The facts in the span.
     """
     accepted = [fact for fact in facts if fact.type == "reservation.accepted"]
     return {"wait_duration_in_queue_until_accepted": _durations(accepted, lambda fact: fact.wait_in_queue)}
@@ -163,14 +163,14 @@ def activity_durations(
     Parts of a stay outside of the span are not counted.
 
     Args:
-        engine: the engine.
-        workspace_sid: the workspace.
-        workers: the workers, for current stays.
-        facts: their facts in the span, for ended stays.
-        span: the span.
+        engine: The engine.
+        workspace_sid: The workspace.
+        workers: The workers, for current stays.
+        facts: Their facts in the span, for ended stays.
+        span: The span.
 
     Raises:
-        Rejected: there is no such workspace.
+        Rejected: There is no such workspace.
     """
     stays: dict[str, list[float]] = {}
     for fact in facts:

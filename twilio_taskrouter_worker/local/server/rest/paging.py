@@ -21,10 +21,10 @@ def page(call: Call, key: str, records: Sequence[Any], shape: Shaper) -> dict[st
     """Return the requested page of filtered and ordered records, with its ``meta``.
 
     Args:
-        call: the request.
-        key: the name of the list in the answer.
-        records: all records.
-        shape: makes the JSON of a record.
+        call: The request.
+        key: The name of the list in the answer.
+        records: All records.
+        shape: Makes the JSON of a record.
 
     Raises:
         Rejected: PageSize, Page or PageToken is invalid (400).

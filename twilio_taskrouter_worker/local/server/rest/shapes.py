@@ -31,9 +31,9 @@ def workspace(record: model.Workspace, base: str, now: float) -> Shape:
     """Return a workspace.
 
     Args:
-        record: the engine's record.
-        base: the URL of ``/v1``, for links.
-        now: unix seconds by the engine's clock.
+        record: The engine's record.
+        base: The URL of ``/v1``, for links.
+        now: Unix seconds by the engine's clock.
     """
     url = f"{base}/Workspaces/{record.sid}"
     return {
@@ -70,9 +70,9 @@ def activity(record: model.Activity, base: str, now: float) -> Shape:
     """Return an activity.
 
     Args:
-        record: the engine's record.
-        base: the URL of ``/v1``, for links.
-        now: unix seconds by the engine's clock.
+        record: The engine's record.
+        base: The URL of ``/v1``, for links.
+        now: Unix seconds by the engine's clock.
     """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     return {
@@ -91,9 +91,9 @@ def worker(record: model.Worker, base: str, now: float) -> Shape:
     """Return a worker.
 
     Args:
-        record: the engine's record.
-        base: the URL of ``/v1``, for links.
-        now: unix seconds by the engine's clock.
+        record: The engine's record.
+        base: The URL of ``/v1``, for links.
+        now: Unix seconds by the engine's clock.
     """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     url = f"{home}/Workers/{record.sid}"
@@ -128,9 +128,9 @@ def worker_channel(record: model.WorkerChannel, base: str, now: float) -> Shape:
     """Return a worker channel.
 
     Args:
-        record: the engine's record.
-        base: the URL of ``/v1``, for links.
-        now: unix seconds by the engine's clock.
+        record: The engine's record.
+        base: The URL of ``/v1``, for links.
+        now: Unix seconds by the engine's clock.
     """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     return {
@@ -153,9 +153,9 @@ def task_channel(record: model.TaskChannel, base: str, now: float) -> Shape:
     """Return a task channel.
 
     Args:
-        record: the engine's record.
-        base: the URL of ``/v1``, for links.
-        now: unix seconds by the engine's clock.
+        record: The engine's record.
+        base: The URL of ``/v1``, for links.
+        now: Unix seconds by the engine's clock.
     """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     return {
@@ -175,9 +175,9 @@ def task_queue(record: model.TaskQueue, base: str, now: float) -> Shape:
     """Return a task queue.
 
     Args:
-        record: the engine's record.
-        base: the URL of ``/v1``, for links.
-        now: unix seconds by the engine's clock.
+        record: The engine's record.
+        base: The URL of ``/v1``, for links.
+        now: Unix seconds by the engine's clock.
     """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     url = f"{home}/TaskQueues/{record.sid}"
@@ -211,9 +211,9 @@ def workflow(record: model.Workflow, base: str, now: float) -> Shape:
     """Return a workflow.
 
     Args:
-        record: the engine's record.
-        base: the URL of ``/v1``, for links.
-        now: unix seconds by the engine's clock.
+        record: The engine's record.
+        base: The URL of ``/v1``, for links.
+        now: Unix seconds by the engine's clock.
     """
     url = f"{base}/Workspaces/{record.workspace_sid}/Workflows/{record.sid}"
     return {
@@ -236,9 +236,9 @@ def task(record: model.Task, base: str, now: float) -> Shape:
     """Return a task.
 
     Args:
-        record: the engine's record.
-        base: the URL of ``/v1``, for links.
-        now: unix seconds by the engine's clock, for the age.
+        record: The engine's record.
+        base: The URL of ``/v1``, for links.
+        now: Unix seconds by the engine's clock, for the age.
     """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     url = f"{home}/Tasks/{record.sid}"
@@ -297,9 +297,9 @@ def task_reservation(record: model.Reservation, base: str, now: float) -> Shape:
     """Return a reservation, below its task's path.
 
     Args:
-        record: the engine's record.
-        base: the URL of ``/v1``, for links.
-        now: unix seconds by the engine's clock.
+        record: The engine's record.
+        base: The URL of ``/v1``, for links.
+        now: Unix seconds by the engine's clock.
     """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     return _reservation(record, home, f"{home}/Tasks/{record.task_sid}")
@@ -309,9 +309,9 @@ def worker_reservation(record: model.Reservation, base: str, now: float) -> Shap
     """Return a reservation, below its worker's path.
 
     Args:
-        record: the engine's record.
-        base: the URL of ``/v1``, for links.
-        now: unix seconds by the engine's clock.
+        record: The engine's record.
+        base: The URL of ``/v1``, for links.
+        now: Unix seconds by the engine's clock.
     """
     home = f"{base}/Workspaces/{record.workspace_sid}"
     return _reservation(record, home, f"{home}/Workers/{record.worker_sid}")
