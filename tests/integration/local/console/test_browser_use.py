@@ -11,7 +11,9 @@ import pytest
 
 from tests.integration.local.console.chromium import ConsolePage, console_page
 from tests.tools.browser import expect, launched
+from tests.tools.seams import service_of
 from tests.tools.wait import eventually
+from twilio_taskrouter_worker.errors import StoreError
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 pytestmark = pytest.mark.timeout(180)
@@ -187,3 +189,18 @@ def test_it_reconnects_after_a_restart(chromium: Any, tmp_path: Path) -> None:
             eventually(lambda: len(router.tasks()) == 3)
         # The browser itself reports each attempt while nothing listens.
         console.problems = [each for each in console.problems if "ERR_CONNECTION_REFUSED" not in each]
+
+
+def test_a_service_that_cannot_write_its_file(chromium: Any, tmp_path: Path) -> None:
+    """An open page and a new one show the reason in place of rows that no longer change."""
+    with LocalTaskRouter(db=tmp_path / "full.db") as router, console_page(chromium, router) as console:
+        console.open("now")
+        failure = StoreError("the disk is full")
+        router._host.call(lambda: setattr(service_of(router).committer, "failure", failure))
+        state = console.page.locator(".link")
+        expect(state).to_have_text("The local TaskRouter cannot write its file: the disk is full")
+        console.page.reload()
+        expect(state).to_have_text("The local TaskRouter cannot write its file: the disk is full")
+        expect(console.page.get_by_role("button", name="New task")).to_be_disabled()
+        # The browser itself reports the requests that are refused.
+        console.problems = [each for each in console.problems if "503" not in each]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from pathlib import Path
 
 import pytest
+import websocket
 
-from tests.integration.local.console.console_client import Browser
+from tests.integration.local.console.console_client import Browser, Live
 from tests.tools.seams import service_of
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.errors import StoreError
@@ -15,10 +17,19 @@ from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.server.console import live as module
 
 
+def closed(page: Live) -> str:
+    """Receive until the service ends a websocket because it cannot go on, and return the reason."""
+    while (frame := page.socket.recv_frame()).opcode != websocket.ABNF.OPCODE_CLOSE:
+        assert frame.opcode == websocket.ABNF.OPCODE_TEXT
+    data = bytes(frame.data)
+    assert struct.unpack("!H", data[:2]) == (1011,)
+    return data[2:].decode()
+
+
 def test_a_console_after_a_failed_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its requests are answered with the reason, the page still opens, and its scans end without a traceback."""
+    """Requests get the reason, open and new websockets end with it, and the scans end without a traceback."""
     monkeypatch.setattr(module, "STATUS_SECONDS", 0.05)
     scanned: list[asyncio.TimerHandle | asyncio.Handle | None] = []
     scan = module.Live._scan_status
@@ -34,13 +45,18 @@ def test_a_console_after_a_failed_commit(
         assert facade is not None
         with Browser(router) as browser, browser.live() as page:
             page.until(lambda: page.state["whole"])
-            failure = StoreError("the disk is full")
+            failure = StoreError("the disk is full, " + "\u00fc" * 60)
             router._host.call(lambda: setattr(service_of(router).committer, "failure", failure))
             eventually(lambda: bool(scanned) and scanned[-1] is None, 30)
             refused = browser.request("GET", "rest/v1/Workspaces")
             assert refused.status_code == 503 and "the disk is full" in refused.json()["message"]
             assert browser.request("GET", "").status_code == 200
             assert router._host.call(facade.info)["workspace_sid"] == workspace_sid
+            reasons = [closed(page)]
+            with browser.live() as late:
+                reasons.append(closed(late))
+            assert reasons[0] == reasons[1]
+            assert reasons[0].startswith("The local TaskRouter cannot write its file: the disk is full, \u00fc")
     finally:
         router.stop()
     assert not [record for record in caplog.records if record.name == "asyncio"]

@@ -40,6 +40,10 @@ _CLOSE_SECONDS: Final = 1.0
 _PING_SECONDS: Final = 20.0
 """How often a silent page is asked for a sign of life."""
 _GOING_AWAY: Final = 1001
+_BROKEN: Final = 1011
+"""The close code after a failed commit; the page shows the reason that comes with it."""
+_LONGEST_REASON: Final = 123
+"""The bytes of a reason that fit into a close frame."""
 
 
 class Live:
@@ -64,6 +68,8 @@ class Live:
         self._open: dict[Conversation, None] = {}
         self._scan_handle: asyncio.TimerHandle | None = None
         self._status_handle: asyncio.Handle | None = None
+        self._closing: asyncio.Task[None] | None = None
+        """Closes the consoles after a failed commit; kept, because a loop keeps no reference to its tasks."""
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Accept a console's websocket, and return after it has closed.
@@ -86,6 +92,10 @@ class Live:
         if isinstance(request.protocol, Connection):
             # Its pings notice a dead page; the limits of plain connections do not apply to it any more.
             request.protocol.spare()
+        # After the handshake: of a refused one a browser shows its page neither the status nor the reason.
+        if self._service.committer.failure is not None:
+            await socket.close(code=_BROKEN, message=self._failure())
+            return socket
         viewer = Viewer(socket, self._service.committer.kept)
         conversation = Conversation(self, viewer, self._service, self._router, self._inspector)
         # A task of its own: reading the page's messages must go on while a send waits for a slow page.
@@ -108,11 +118,7 @@ class Live:
 
     async def close(self) -> None:
         """Close every console; their pages reconnect."""
-        for conversation in list(self._open):
-            socket = conversation.viewer.socket
-            with suppress(ConnectionError, RuntimeError, asyncio.TimeoutError):
-                closing = socket.close(code=_GOING_AWAY, message=b"The local TaskRouter is shutting down")
-                await asyncio.wait_for(closing, _CLOSE_SECONDS)
+        await self._close_all(_GOING_AWAY, b"The local TaskRouter is shutting down")
 
     def select(self, viewer: Viewer, workspace_sid: str | None) -> None:
         """Show a workspace of the present.
@@ -146,6 +152,19 @@ class Live:
         clock = self._service.clock
         yield f'"now":{clock.now()!r}'
         yield f'"running":{"true" if clock.running else "false"}'
+
+    async def _close_all(self, code: int, reason: bytes) -> None:
+        for conversation in list(self._open):
+            socket = conversation.viewer.socket
+            with suppress(ConnectionError, RuntimeError, asyncio.TimeoutError):
+                await asyncio.wait_for(socket.close(code=code, message=reason), _CLOSE_SECONDS)
+
+    def _failure(self) -> bytes:
+        failure = self._service.committer.failure
+        assert failure is not None
+        reason = refusals.not_kept(failure).message.encode()[:_LONGEST_REASON]
+        # Cut between characters: a close frame with half of one is invalid.
+        return reason.decode(errors="ignore").encode()
 
     # -- viewers -------------------------------------------------------------------------------------------------------
 
@@ -217,6 +236,8 @@ class Live:
         self._status_handle = None
         # After a failed commit nothing is delivered any more, and the journal cannot be asked for its moments.
         if self._service.committer.failure is not None:
+            # Rows that nothing will ever change again must not look like the present.
+            self._closing = self._service.loop.create_task(self._close_all(_BROKEN, self._failure()))
             return
         self._status_handle = self._service.loop.call_later(STATUS_SECONDS, self._scan_status)
         for board in list(self._boards.values()):

@@ -30,6 +30,7 @@ export class App {
     this.api = new Api(new URL(".", document.baseURI).href);
     /** @type {import("./data/live.js").LinkState} */
     this.link = "connecting";
+    this.linkReason = "";
     /** @type {number | null} the moment that the user wants to see; null: now */
     this.wanted = null;
     /** @type {string | null} the task whose life is shown */
@@ -44,7 +45,7 @@ export class App {
     url.protocol = url.protocol.replace("http", "ws");
     this.live = new Live(url.href, {
       onMessage: (message) => this.#receive(message),
-      onState: (state) => this.#linked(state),
+      onState: (state, reason) => this.#linked(state, reason),
       isRefused: () => this.#isRefused(),
     });
   }
@@ -53,6 +54,7 @@ export class App {
   get readOnly() {
     if (this.store.moment !== null) return "This is the past. Go back to now, or fork here, to change something.";
     if (this.store.info?.read_only) return "This is a kept file, which is only read.";
+    if (this.link === "broken") return this.linkReason;
     return this.link === "live" ? "" : "There is no connection to the service.";
   }
 
@@ -136,10 +138,14 @@ export class App {
     }
   }
 
-  /** @param {import("./data/live.js").LinkState} state */
-  #linked(state) {
+  /**
+   * @param {import("./data/live.js").LinkState} state
+   * @param {string} reason
+   */
+  #linked(state, reason) {
     const renewed = state === "live" && this.link !== "live";
     this.link = state;
+    this.linkReason = reason;
     if (renewed) {
       // What the server forgets with a connection is asked for again; the numbers of entries may have begun anew.
       this.wire.clear();

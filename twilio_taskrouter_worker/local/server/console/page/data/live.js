@@ -1,15 +1,16 @@
 /**
  * The console's websocket: one snapshot, then differences. It reconnects by itself.
  *
- * @typedef {"connecting" | "live" | "waiting" | "refused"} LinkState
+ * @typedef {"connecting" | "live" | "waiting" | "refused" | "broken"} LinkState
  * @typedef {object} LiveHandlers
  * @property {(message: any) => void} onMessage
- * @property {(state: LinkState) => void} onState
+ * @property {(state: LinkState, reason: string) => void} onState  the reason is the service's own, if it gave one
  * @property {() => Promise<boolean>} isRefused  asks, after a failed attempt, whether the cookie is no longer valid
  */
 
 const FIRST_DELAY = 250; // milliseconds
 const LONGEST_DELAY = 4000;
+const BROKEN = 1011; // the close code of a service that cannot go on
 
 export class Live {
   /**
@@ -23,6 +24,7 @@ export class Live {
     /** @type {WebSocket | null} */
     this.socket = null;
     this.timer = 0;
+    this.broken = false;
     // A laptop that wakes up, or a network that is back, does not have to wait for the timer.
     addEventListener("online", () => this.#now());
     document.addEventListener("visibilitychange", () => document.hidden || this.#now());
@@ -30,7 +32,8 @@ export class Live {
 
   /** Connects, and stays connected. */
   connect() {
-    this.handlers.onState("connecting");
+    // A service that cannot go on is asked again, since it may be restarted; until then its reason stays in view.
+    if (!this.broken) this.handlers.onState("connecting", "");
     const socket = new WebSocket(this.url);
     this.socket = socket;
     socket.addEventListener("message", (event) => {
@@ -38,14 +41,16 @@ export class Live {
       // Not at "open": a service that accepts and closes at once would be asked again without a delay.
       if (message.type === "snapshot") {
         this.delay = FIRST_DELAY;
-        this.handlers.onState("live");
+        this.broken = false;
+        this.handlers.onState("live", "");
       }
       this.handlers.onMessage(message);
     });
-    socket.addEventListener("close", async () => {
-      this.handlers.onState("waiting");
+    socket.addEventListener("close", async (event) => {
+      this.broken = event.code === BROKEN;
+      this.handlers.onState(this.broken ? "broken" : "waiting", event.reason);
       // A browser does not tell why a handshake failed. Another start of the service has another cookie.
-      if (this.delay > FIRST_DELAY && (await this.handlers.isRefused())) this.handlers.onState("refused");
+      if (this.delay > FIRST_DELAY && (await this.handlers.isRefused())) this.handlers.onState("refused", "");
       this.socket = null;
       this.#later();
     });

@@ -14,6 +14,9 @@ const LINKS = {
   refused: "Signed out: open the link that the service printed",
 };
 
+/** @type {{[state: string]: import("../lib/dom.js").IconName}} */
+const LINK_ICONS = { live: "yes", refused: "no", broken: "no" };
+
 export class Bar {
   /** @param {App} app */
   constructor(app) {
@@ -81,8 +84,8 @@ export class Bar {
   /** Shows the state of now. */
   update() {
     const { app } = this;
-    setText(this.linkText, LINKS[app.link]);
-    setIcon(this.linkIcon, app.link === "live" ? "yes" : app.link === "refused" ? "no" : "pending");
+    setText(this.linkText, app.link === "broken" ? app.linkReason : LINKS[app.link]);
+    setIcon(this.linkIcon, LINK_ICONS[app.link] || "pending");
     setAttribute(this.linkState, "data-state", app.link);
     const past = app.store.moment !== null;
     setText(this.clockDay, day(app.clock.now()));
