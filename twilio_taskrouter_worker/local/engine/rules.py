@@ -32,7 +32,7 @@ class Rules:
     """Emit ``task.*`` before ``reservation.*`` of the same change (wrap-up, completion, cancellation)."""
 
     task_updated_on_transfer: bool = True
-    """Send ``task.updated`` to the transferor when a transfer starts, finds a worker, or is accepted."""
+    """Send ``task.updated`` to the workers who hold the task when a transfer starts, finds a worker, or is accepted."""
 
     reservation_failed_sla: float = 10.0
     """How long a task for one worker that does not ignore capacity waits for that worker. (The service's own value is

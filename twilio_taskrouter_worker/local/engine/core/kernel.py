@@ -23,6 +23,7 @@ import attrs
 from .. import errors
 from ..events import NO_DATA, Event, ReservationEvent, TaskEvent, TransferEvent, WorkflowStepEvent
 from ..expressions import Semantics
+from ..model import PENDING
 from ..rules import Rules
 from .schedule import Schedule
 from .sids import SidSource
@@ -161,6 +162,27 @@ class Kernel:
             queue=ws.queue_of(task),
             transfer=transfer.record,
         )
+
+    def emit_transferred(
+        self, ws: WorkspaceState, transfer: TransferState, accepted: ReservationState | None = None
+    ) -> None:
+        """Record ``task.updated`` after a step of a transfer, for the workers to whom no other event shows the task.
+
+        The recipients are the transferor and all others with an open reservation, such as the transferor of an earlier
+        transfer.
+
+        Args:
+            ws: the workspace of the transfer.
+            transfer: the transfer.
+            accepted: a reservation that was just accepted, whose own event shows the task.
+        """
+        transferor = transfer.initiator
+        # Pending ones were just made, and reservation.created shows the task.
+        holders = [
+            r for r in transferor.task.open.values() if r is not accepted and r.record.reservation_status != PENDING
+        ]
+        recipients = dict.fromkeys(r.record.worker_sid for r in (transferor, *holders))
+        self.emit_task("task.updated", ws, transferor.task, tuple(recipients))
 
     def emit_reservation(self, type: str, ws: WorkspaceState, reservation: ReservationState) -> None:
         """Record an event of a reservation; its worker is the recipient.

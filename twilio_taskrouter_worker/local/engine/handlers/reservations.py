@@ -142,10 +142,9 @@ def accept(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState) ->
     # The acceptance comes first, then its consequences for the other workers.
     emit_ended(kernel, ws, rescinded)
     if transfer is not None:
-        transferor = (transfer.initiator.record.worker_sid,)
         kernel.emit_transfer("task.transfer-completed", ws, transfer)
         if kernel.rules.task_updated_on_transfer:
-            kernel.emit_task("task.updated", ws, task, transferor)
+            kernel.emit_transferred(ws, transfer, reservation)
     queue = task.queue.record if task.queue is not None else None
     if not ws.record.multi_task_enabled and queue is not None and queue.assignment_activity_sid is not None:
         # Last: the activity is a consequence of the acceptance, and emits an event of its own.
@@ -359,12 +358,10 @@ def _transfer_failed(
     kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, transfer: TransferState, status: str
 ) -> None:
     """End a transfer that its target did not accept: the task stays with, or returns to, the transferor."""
-    task = reservation.task
-    transferor = (transfer.initiator.record.worker_sid,)
     fallback = fall_back(kernel, ws, transfer, TRANSFER_FAILED, _TRANSFER_REASONS[status])
     emit_ended(kernel, ws, [reservation])
     kernel.emit_transfer("task.transfer-failed", ws, transfer)
-    kernel.emit_task("task.updated", ws, task, transferor)
+    kernel.emit_transferred(ws, transfer)
     emit_fallback(kernel, ws, reservation, fallback)
 
 
@@ -387,12 +384,11 @@ def _attempt_failed(
 ) -> None:
     """Route a transferred task on in its queue after an attempt that no worker accepted."""
     task = reservation.task
-    transferor = (transfer.initiator.record.worker_sid,)
     reason = ATTEMPT_FAILED.format(outcome=_ATTEMPT_WORDS[status])
     transfer.record = transfer.record.replaced(transfer_failed_reason=reason, date_updated=kernel.now)
     set_task_status(kernel, ws, task, PENDING)
     emit_ended(kernel, ws, [reservation])
     kernel.emit_transfer("task.transfer-attempt-failed", ws, transfer)
-    kernel.emit_task("task.updated", ws, task, transferor)
+    kernel.emit_transferred(ws, transfer)
     # Back into the same queue: a transfer has no next step.
     kernel.place(ws, task)

@@ -151,12 +151,11 @@ def _start(
     else:
         made = _into_queue(kernel, ws, task, to, changes)
     # From here on only events: initiated, the transferor's own, and last the new offers.
-    transferor = (initiator.record.worker_sid,)
     kernel.emit_transfer("task.transfer-initiated", ws, transfer)
     if initiator.record.reservation_status == WRAPPING:
         kernel.emit_reservation("reservation.wrapup", ws, initiator)
     if kernel.rules.task_updated_on_transfer:
-        kernel.emit_task("task.updated", ws, task, transferor)
+        kernel.emit_transferred(ws, transfer)
     matching.emit_created(kernel, ws, made)
 
 
@@ -214,8 +213,7 @@ def _take_back(kernel: Kernel, ws: WorkspaceState, transfer: TransferState) -> N
         set_reservation(kernel, ws, reservation, CANCELED)
     # The pending reservations have ended, so the status follows from the transferor's alone.
     fallback = fall_back(kernel, ws, transfer, TRANSFER_CANCELED)
-    transferor = (transfer.record.initiating_worker_sid,)
     kernel.emit_transfer("task.transfer-canceled", ws, transfer)
-    kernel.emit_task("task.updated", ws, task, transferor)
+    kernel.emit_transferred(ws, transfer)
     emit_ended(kernel, ws, canceled)
     emit_fallback(kernel, ws, initiator, fallback)

@@ -167,7 +167,7 @@ def reserve(kernel: Kernel, ws: WorkspaceState, task: TaskState, workers: list[W
     emit_created(kernel, ws, made)
     transfer = task.transfer
     if transfer is not None and kernel.rules.task_updated_on_transfer:
-        kernel.emit_task("task.updated", ws, task, (transfer.initiator.record.worker_sid,))
+        kernel.emit_transferred(ws, transfer)
 
 
 def make(

@@ -123,6 +123,40 @@ def test_warm_accepted(driver: Handover) -> None:
     assert driver.types(driver.bob) == ["task.completed", "reservation.completed"]
 
 
+def test_a_third_worker_who_holds_the_task_sees_every_step(driver: Handover) -> None:
+    """After a warm transfer the first transferor hears ``task.updated`` at each step of the receiver's own transfer."""
+    driver.hand(driver.bob)
+    held = driver.pending(driver.bob)[0]
+    driver.to(held, "accepted")
+    carl = driver.worker("Carl", level=3)
+    carls = driver.queue("Carls", "level == 3")
+
+    def seen() -> tuple[list[str], str, int]:
+        """Return the types of Ann's events, and status and version of the task that they show."""
+        task = driver.task_event("task.updated", driver.ann).task
+        return driver.types(driver.ann), task.assignment_status, task.version
+
+    def now(status: str) -> tuple[list[str], str, int]:
+        """Return what is to be seen: one event, with the task as it is."""
+        return ["task.updated"], status, driver.get(driver.call).version
+
+    driver.transfer(held, carl)
+    assert seen() == now("reserved")
+    assert driver.types(carl) == ["reservation.created"]
+    driver.to(driver.pending(carl)[0], "rejected")
+    assert seen() == now("assigned")
+    onward = driver.transfer(held, carls).sid
+    assert seen() == now("reserved")
+    driver.do("CancelTransfer", worker_sid=driver.bob, task_sid=driver.call, sid=onward)
+    assert seen() == now("assigned")
+    driver.transfer(held, carls)
+    driver.to(driver.pending(carl)[0], "rejected")
+    assert "task.updated" in driver.types(driver.ann)
+    driver.to(driver.pending(carl)[0], "accepted")
+    assert seen() == now("assigned")
+    assert driver.types(carl) == ["reservation.accepted"]
+
+
 def test_the_receiver_may_not_be_the_one_who_holds_it(driver: Handover) -> None:
     """After a warm transfer neither can hand over to the other."""
     driver.hand(driver.bob)
