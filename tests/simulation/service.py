@@ -157,7 +157,7 @@ class ServiceMachine:
         loop: Any = self._loop
         opened = open_service(loop, Clock(), options, lambda: False)
         self.service = opened.service
-        self.service.sessions._way = self._way
+        self.service.sessions._sender = self._send
         if opened.new:
             self._set_up()
         else:
@@ -327,7 +327,7 @@ class ServiceMachine:
         """
         return self.up and process is self._loop
 
-    def _way(self, session: Session, kind: Kind, frame: bytes) -> None:
+    def _send(self, session: Session, kind: Kind, frame: bytes) -> None:
         session.transmit(frame)
         if kind is not Kind.EVENT:
             return
@@ -336,7 +336,7 @@ class ServiceMachine:
             world.invariants.violated("order", f"the service sends {frame[:80]!r} before an earlier event")
 
         def repeat() -> None:
-            if not world.conditions.lasts("slow network") and cast("Link", session.wire).behind < QUICK:
+            if not world.conditions.lasts("slow network") and cast("Link", session.transport).behind < QUICK:
                 session.transmit(frame)
 
         if world.conditions.strikes("repeated frames"):

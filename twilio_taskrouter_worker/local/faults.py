@@ -135,7 +135,7 @@ class Faults:
         def work(service: Service) -> int:
             sessions = service.sessions.select(_known(service, worker))
             for session in sessions:
-                reset(session.wire)
+                reset(session.transport)
                 # At once: the reset is noticed by the websocket's own task a moment later, and an event must not go
                 # there meanwhile.
                 service.sessions.remove(session)

@@ -265,7 +265,7 @@ def catch_up(service: Service) -> None:
     # As a command, so that the journal has the time of it.
     service.execute(commands.AdvanceTime())
     # After the timers: these were due earlier, while the sessions are closed as of now.
-    for command in service.orphans():
+    for command in service.sessions_to_close():
         try:
             service.execute(command)
         except Rejected:

@@ -173,10 +173,10 @@ class RemoteService:
                 url = page["meta"]["next_page_url"]
             # Valid JSON, but not that of a TaskRouter list.
             except (KeyError, TypeError) as error:
-                raise self._stranger() from error
+                raise self._not_taskrouter() from error
         return found
 
-    def _stranger(self) -> SeedError:
+    def _not_taskrouter(self) -> SeedError:
         return SeedError(f"{self._root} is not a TaskRouter service.")
 
     def _get(self, url: str) -> Any:
@@ -192,4 +192,4 @@ class RemoteService:
         try:
             return answer.json()
         except ValueError as error:
-            raise self._stranger() from error
+            raise self._not_taskrouter() from error

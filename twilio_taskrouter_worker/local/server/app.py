@@ -21,7 +21,7 @@ from .console import access
 from .console.console import Console
 from .console.facade import Facade
 from .events.sessions import Batch
-from .faults.active import HANDSHAKE, REST, TUNNEL, Arrival, Disturbed
+from .faults.active import HANDSHAKE, REST, TUNNEL, AnsweredByFault, Arrival
 from .http import forms, headers, refusals
 from .http.connections import JSON, TUNNEL_BODY_BYTES, Request, read_body
 from .http.guard import Guard
@@ -116,17 +116,17 @@ class App:
             return await _write(request, response)
         except Rejected as refusal:
             return await _write(request, _refusal(refusal, _general(path)))
-        except Disturbed as fault:
-            told = {**_general(path), **fault.headers}
-            return await _write(request, web.Response(status=fault.status, body=fault.body, headers=told))
+        except AnsweredByFault as fault:
+            more = {**_general(path), **fault.headers}
+            return await _write(request, web.Response(status=fault.status, body=fault.body, headers=more))
         # The commit failed after the engine had applied the command: it may or may not be in the file after a restart.
         except StoreError as failure:
-            return await _write(request, _refusal(refusals.not_kept(failure), _general(path)))
+            return await _write(request, _refusal(refusals.not_stored(failure), _general(path)))
         except ConnectionError:
             raise  # the client has disconnected
         except Exception:
             log.exception("%s %s failed", request.method, path)
-            return await _write(request, _refusal(refusals.trouble(), _general(path)))
+            return await _write(request, _refusal(refusals.internal_error(), _general(path)))
 
     # -- the bridge ------------------------------------------------------------------------------------------------
 
@@ -158,8 +158,8 @@ class App:
     async def _rest(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         if request.method == "OPTIONS":
             # No credentials here: browsers send preflight requests without them.
-            told = {**headers.REST, **headers.allow(_methods(path))}
-            return await _write(request, web.Response(status=204, headers=told))
+            more = {**headers.REST, **headers.allow(_methods(path))}
+            return await _write(request, web.Response(status=204, headers=more))
         # Before the path is looked up: without credentials, unknown and known paths get the same answer.
         basic.check(self.service, request.headers.get("Authorization"))
         return await self._operate(request, path)
@@ -169,22 +169,22 @@ class App:
         if not path.startswith(_REST):
             raise refusals.not_found(path)
         # Without CORS headers, unlike REST proper: a page of another origin must not read the console's answers.
-        return await self._operate(request, path, access.SECURITY, actor_sid, disturbed=False)
+        return await self._operate(request, path, access.SECURITY, actor_sid, faults=False)
 
     async def _operate(
         self,
         request: web.BaseRequest,
         path: str,
-        told: Mapping[str, str] = headers.REST,
+        more: Mapping[str, str] = headers.REST,
         actor_sid: str | None = None,
         *,
-        disturbed: bool = True,
+        faults: bool = True,
     ) -> web.StreamResponse:
         operation, variables = _find(request.method, path)
         if operation.handle is None:
-            raise refusals.not_here(operation.name)
+            raise refusals.not_implemented(operation.name)
         form, document = await _body(request, operation)
-        if disturbed:
+        if faults:
             await self.service.faults.request(Arrival(REST, request.method, path[len(_REST) :]))
         # Links lead to where the client reached the service, which may be behind a relay or in a container.
         origin = f"{request.scheme}://{request.host}"
@@ -204,9 +204,9 @@ class App:
                 url=f"{origin}{path}",
                 document=document,
             )
-            return _answer(handle(call), told)
+            return _answer(handle(call), more)
 
-        return await self._exchange(request, answer, told, actor_sid)
+        return await self._exchange(request, answer, more, actor_sid)
 
     # -- both ------------------------------------------------------------------------------------------------------
 
@@ -214,7 +214,7 @@ class App:
         self,
         request: web.BaseRequest,
         answer: Callable[[Context], web.Response],
-        told: Mapping[str, str],
+        more: Mapping[str, str],
         actor_sid: str | None = None,
     ) -> web.StreamResponse:
         """Execute a request, wait for its commit, and write its answer, which its events follow."""
@@ -225,7 +225,7 @@ class App:
         except Rejected as refusal:
             # It takes the same way as a success: timers that the command ran first may have caused events and journal
             # entries.
-            response = _refusal(refusal, told)
+            response = _refusal(refusal, more)
         except BaseException:
             # An unexpected error after some of the commands: their events must still be sent.
             batch.release()
@@ -276,11 +276,11 @@ async def _body(request: web.BaseRequest, operation: Operation) -> tuple[dict[st
     return forms.parse_form(body), None
 
 
-def _answer(answer: Answer, told: Mapping[str, str]) -> web.Response:
+def _answer(answer: Answer, more: Mapping[str, str]) -> web.Response:
     if answer.body is None:
-        return web.Response(status=answer.status, headers=told)
+        return web.Response(status=answer.status, headers=more)
     own = {"ETag": answer.etag} if answer.etag is not None else {}
-    return _json(answer.status, answer.body, {**told, **own})
+    return _json(answer.status, answer.body, {**more, **own})
 
 
 def _json(status: int, body: Any, more: Mapping[str, str]) -> web.Response:

@@ -210,7 +210,7 @@ async def _open(
     service = make_service(loop)
     app = make_app(service)
     http = HttpServer(app, loop)
-    server = await loop.create_server(service.faults.door(http), sock=listening, backlog=_ACCEPTED_AT_ONCE)
+    server = await loop.create_server(service.faults.with_resets(http), sock=listening, backlog=_ACCEPTED_AT_ONCE)
     listening.listen(_BACKLOG)  # asyncio takes one number for both
     return app, http, server
 

@@ -213,7 +213,7 @@ class Service:
         for event in outcome.events:
             self._note(event, actor_sid, address)
 
-    def orphans(self) -> list[commands.SessionClosed]:
+    def sessions_to_close(self) -> list[commands.SessionClosed]:
         """Return commands that close the sessions left open by a replayed journal: their sockets no longer exist."""
         return self.open_sessions.closing()
 

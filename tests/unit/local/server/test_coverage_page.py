@@ -49,7 +49,7 @@ def test_every_number_is_used(generator: ModuleType) -> None:
 def test_the_answer_501_names_this_page() -> None:
     """Whoever gets a 501 can find the page by its title."""
     title = (DOCS / "coverage.rst").read_text(encoding="utf-8").partition("\n")[0]
-    assert f'"{title}"' in refusals.not_here("FetchNothing").message
+    assert f'"{title}"' in refusals.not_implemented("FetchNothing").message
 
 
 # -- parameters ----------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ async def serve(
     if isinstance(request.protocol, Connection):
         # Sessions have limits of their own (heartbeats, buffers, number per worker); eviction would break them at
         # random.
-        request.protocol.spare()
+        request.protocol.exempt()
 
     async def close_politely(code: int, reason: str) -> None:
         try:

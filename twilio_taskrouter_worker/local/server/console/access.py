@@ -57,7 +57,7 @@ class Access:
         # Another derivation than that of the link: a link in a log or a screenshot does not have the cookie in it.
         self._cookie = _derived(auth_token, "cookie")
 
-    def opens(self, token: str) -> bool:
+    def is_start_token(self, token: str) -> bool:
         """Return whether a token is the one of the link.
 
         Args:
@@ -66,7 +66,7 @@ class Access:
         # As bytes: compare_digest() refuses text that is not ASCII.
         return hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode())
 
-    def known(self, request: web.BaseRequest) -> bool:
+    def has_cookie(self, request: web.BaseRequest) -> bool:
         """Return whether a request has the cookie.
 
         Args:
@@ -75,7 +75,7 @@ class Access:
         given = request.cookies.get(_cookie_name(request), "")
         return hmac.compare_digest(given.encode("utf-8", "replace"), self._cookie.encode())
 
-    def admit(self, request: web.BaseRequest, response: web.Response) -> None:
+    def set_cookie(self, request: web.BaseRequest, response: web.Response) -> None:
         """Give the cookie to the browser of a request.
 
         Args:
@@ -96,7 +96,7 @@ class Access:
         """
         # Before the cookie, so that a page elsewhere learns nothing about whether this browser has it.
         check_origin(request)
-        if not self.known(request):
+        if not self.has_cookie(request):
             raise Rejected(403, 20403, "The console must be opened with its link; router.console_url has it")
 
 

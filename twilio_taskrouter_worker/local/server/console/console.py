@@ -123,7 +123,7 @@ class Console:
         access.check_origin(request)
         token = request.query.get("token")
         if token is not None:
-            if not self._access.opens(token):
+            if not self._access.is_start_token(token):
                 return _closed(
                     "The token in the address is wrong: it may be of an earlier start, or of another service."
                 )
@@ -132,9 +132,9 @@ class Console:
             if request.headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
                 # A browser does not send a strict cookie along a redirection that began at another site.
                 response = web.Response(text=pages.FORWARD_PAGE.format(path=f"{PATH}/"), content_type="text/html")
-            self._access.admit(request, response)
+            self._access.set_cookie(request, response)
             return _secured(response)
-        if not self._access.known(request):
+        if not self._access.has_cookie(request):
             return _closed("This browser has not opened the link yet.")
         if path == PATH:
             return _secured(_redirection())

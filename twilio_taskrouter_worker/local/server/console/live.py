@@ -91,7 +91,7 @@ class Live:
             raise refusals.invalid("This address takes a websocket handshake") from None
         if isinstance(request.protocol, Connection):
             # Its pings notice a dead page; the limits of plain connections do not apply to it any more.
-            request.protocol.spare()
+            request.protocol.exempt()
         # After the handshake: of a refused one a browser shows its page neither the status nor the reason.
         if self._service.committer.failure is not None:
             await socket.close(code=_BROKEN, message=self._failure())
@@ -162,7 +162,7 @@ class Live:
     def _failure(self) -> bytes:
         failure = self._service.committer.failure
         assert failure is not None
-        reason = refusals.not_kept(failure).message.encode()[:_LONGEST_REASON]
+        reason = refusals.not_stored(failure).message.encode()[:_LONGEST_REASON]
         # Cut between characters: a close frame with half of one is invalid.
         return reason.decode(errors="ignore").encode()
 

@@ -1,6 +1,6 @@
-"""The content of an event in the event log and in webhooks: its facts, its resource, and a sentence.
+"""The content of an event in the event log and in webhooks: its fields, its resource, and a sentence.
 
-:data:`FACTS` is the one table of the facts of each event; the documentation is made from it.
+:data:`FIELDS` is the one table of the fields of each event; the documentation is made from it.
 """
 
 from __future__ import annotations
@@ -68,22 +68,22 @@ def description(event: Event) -> str:
 
 
 def fields(event: Event, workspace_name: str) -> Fields:
-    """Return the facts of an event as texts, under the names of the event log; facts without a value are left out.
+    """Return the fields of an event as texts, under the names of the event log; fields without a value are left out.
 
     Args:
         event: The event.
         workspace_name: The name of its workspace at that time.
     """
     found = {"workspace_sid": event.workspace_sid, "workspace_name": workspace_name}
-    for fact in FACTS[event.type]:
-        value = fact.read(event)
+    for field in FIELDS[event.type]:
+        value = field.read(event)
         if value is not None:
-            found[fact.name] = _text(value)
+            found[field.name] = _text(value)
     return found
 
 
 def callback_params(event: Event, account_sid: str, workspace_name: str) -> Fields:
-    """Return the form of an event callback: the facts with their names in CamelCase, and the event's own parameters.
+    """Return the form of an event callback: the fields with their names in CamelCase, and the event's own parameters.
 
     Args:
         event: The event.
@@ -105,7 +105,7 @@ def callback_params(event: Event, account_sid: str, workspace_name: str) -> Fiel
 
 
 def camel(name: str) -> str:
-    """Return the name of a fact in webhooks.
+    """Return the name of a field in webhooks.
 
     Args:
         name: Its name in the event log.
@@ -120,12 +120,12 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) else str(value)
 
 
-# -- facts -----------------------------------------------------------------------------------------------------------
+# -- fields -----------------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
-class Fact:
-    """One fact that events have."""
+class Field:
+    """One field that events have."""
 
     name: str
     """In the event log; webhooks have it in CamelCase."""
@@ -135,26 +135,26 @@ class Fact:
     """When an event that lists it has it; empty: always."""
 
 
-def _of(record: str, **names: str) -> tuple[Fact, ...]:
-    """Return facts that are attributes of one record, by their names."""
+def _of(record: str, **names: str) -> tuple[Field, ...]:
+    """Return fields that are attributes of one record, by their names."""
 
     def reading(attribute: str) -> Callable[[Event], Any]:
         return lambda event: getattr(getattr(event, record), attribute, None)
 
-    return tuple(Fact(name, reading(attribute)) for name, attribute in names.items())
+    return tuple(Field(name, reading(attribute)) for name, attribute in names.items())
 
 
-def _when(condition: str, *facts: Fact) -> tuple[Fact, ...]:
-    return tuple(attrs.evolve(fact, when=condition) for fact in facts)
+def _when(condition: str, *fields: Field) -> tuple[Field, ...]:
+    return tuple(attrs.evolve(field, when=condition) for field in fields)
 
 
-def _data(name: str, key: str, when: str = "") -> Fact:
-    return Fact(name, lambda event: event.data.get(key), when)
+def _data(name: str, key: str, when: str = "") -> Field:
+    return Field(name, lambda event: event.data.get(key), when)
 
 
 def _reason(status: str) -> Callable[[Event], Any]:
     def read(event: Event) -> Any:
-        # One field of the record is two facts here: the reason of a cancellation and that of a completion.
+        # One field of the record is two fields here: the reason of a cancellation and that of a completion.
         return event.task.reason if isinstance(event, TaskEvent) and event.task.assignment_status == status else None
 
     return read
@@ -186,7 +186,7 @@ _ACTIVITY_CHANGE: Final = (
     _data("worker_previous_activity_sid", "previous_activity_sid"),
     _data("worker_previous_activity_name", "previous_activity_name"),
     _data("worker_time_in_previous_activity", "time_in_previous_activity"),
-    Fact("worker_time_in_previous_activity_ms", lambda event: event.data["time_in_previous_activity"] * 1000),
+    Field("worker_time_in_previous_activity_ms", lambda event: event.data["time_in_previous_activity"] * 1000),
 )
 _CAPACITY: Final = _of(
     "channel", worker_channel_capacity="configured_capacity", worker_channel_consumed_capacity="occupied"
@@ -200,12 +200,12 @@ _CHANNEL: Final = (
         worker_channel_task_count="occupied",
     ),
     *_CAPACITY,
-    Fact("worker_channel_available_capacity", _free),
+    Field("worker_channel_available_capacity", _free),
     _data("worker_channel_previous_capacity", "previous_capacity"),
 )
 
 
-def _queue(record: str) -> tuple[Fact, ...]:
+def _queue(record: str) -> tuple[Field, ...]:
     return _of(
         record,
         task_queue_sid="sid",
@@ -228,7 +228,7 @@ _WORKFLOW_OF_TASK: Final = _when(
 )
 _TASK: Final = (
     *_of("task", task_sid="sid", task_attributes="attributes"),
-    Fact("task_age", _age),
+    Field("task_age", _age),
     *_of(
         "task",
         task_priority="priority",
@@ -241,8 +241,8 @@ _TASK: Final = (
         task_channel_unique_name="task_channel_unique_name",
     ),
     *_when("the task has one", *_of("task", task_routing_target="routing_target")),
-    Fact("task_canceled_reason", _reason(model.CANCELED), "the task is canceled, with a reason"),
-    Fact("task_completed_reason", _reason(model.COMPLETED), "the task is completed, with a reason"),
+    Field("task_canceled_reason", _reason(model.CANCELED), "the task is canceled, with a reason"),
+    Field("task_completed_reason", _reason(model.COMPLETED), "the task is completed, with a reason"),
     *_WORKFLOW_OF_TASK,
     *_when("the task is in a queue", *_queue("queue"), *_of("task", task_queue_entered_date="task_queue_entered_date")),
 )
@@ -274,7 +274,7 @@ _RESERVATION: Final = (
 )
 
 
-def _transfer(record: str) -> tuple[Fact, ...]:
+def _transfer(record: str) -> tuple[Field, ...]:
     return (
         *_of(
             record,
@@ -300,7 +300,7 @@ _OF_RESERVATIONS: Final = (
     *_when("a transfer made the reservation", *_transfer("task_transfer")),
 )
 
-FACTS: Final[Mapping[str, tuple[Fact, ...]]] = {
+FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
     **dict.fromkeys(("workspace.created", "workspace.updated", "workspace.deleted"), ()),
     **dict.fromkeys(("activity.created", "activity.updated", "activity.deleted"), _ACTIVITY),
     **dict.fromkeys(("worker.created", "worker.attributes.update", "worker.deleted"), (*_WORKER, *_UNIT_OF_WORKER)),
@@ -323,10 +323,10 @@ FACTS: Final[Mapping[str, tuple[Fact, ...]]] = {
     **dict.fromkeys(
         ("task.created", "task.updated", "task.wrapup", "task.completed", "task.deleted", "task.system-deleted"), _TASK
     ),
-    "task.canceled": (*_TASK, Fact("reason", _reason(model.CANCELED), "the task is canceled, with a reason")),
+    "task.canceled": (*_TASK, Field("reason", _reason(model.CANCELED), "the task is canceled, with a reason")),
     RESERVATION_FAILED: _TASK,
     **dict.fromkeys(TRANSFER_EVENTS, (*_TASK, *_transfer("transfer"))),
     **dict.fromkeys(RESERVATION_EVENTS, _OF_RESERVATIONS),
     "reservation.created": (*_OF_RESERVATIONS, *_AGAIN, *_KNOWN_WORKER),
 }
-"""The facts of each type of event, in addition to ``workspace_sid`` and ``workspace_name``, which all events have."""
+"""The fields of each type of event, in addition to ``workspace_sid`` and ``workspace_name``, which all events have."""

@@ -17,7 +17,7 @@ import attrs
 from yarl import URL
 
 from ...._version import __version__
-from .names import DaemonResolver
+from .resolver import DaemonResolver
 
 ANSWER_SECONDS: Final = 15.0
 """How long a webhook may take, from the first byte sent to the last one read."""

@@ -97,7 +97,7 @@ class Batch:
         self._calls.clear()
 
 
-class Wire(Protocol):
+class Transport(Protocol):
     """The part of an asyncio transport that sessions use."""
 
     def write(self, data: bytes) -> None: ...
@@ -128,11 +128,11 @@ class Session:
         "open",
         "queue",
         "seen",
+        "sender",
         "set_offline",
         "slow",
         "stalled",
-        "way",
-        "wire",
+        "transport",
         "worker_sid",
         "workspace_sid",
     )
@@ -141,7 +141,7 @@ class Session:
         self,
         workspace_sid: str,
         worker_sid: str,
-        wire: Wire,
+        transport: Transport,
         close_politely: Callable[[int, str], Coroutine[Any, Any, None]],
         *,
         expires_at: float,
@@ -149,7 +149,7 @@ class Session:
     ) -> None:
         self.workspace_sid: str = workspace_sid
         self.worker_sid: str = worker_sid
-        self.wire: Wire = wire
+        self.transport: Transport = transport
         self.close_politely: Callable[[int, str], Coroutine[Any, Any, None]] = close_politely
         self.expires_at: float = expires_at
         """When the token of its handshake expires, in unix seconds."""
@@ -164,7 +164,7 @@ class Session:
         """It holds more than :data:`SEND_BUFFER_BYTES`; checked again after :data:`SLOW_SECONDS`."""
         self.joined: list[bytes] | None = None
         """Frames that :meth:`pump` is about to write at once; None: each is written as it comes."""
-        self.way: Way = Session._straight
+        self.sender: Sender = Session._send_directly
         self.seen: Seen | None = None
 
     def pump(self) -> None:
@@ -180,8 +180,8 @@ class Session:
             finally:
                 self.joined = None
             # Empty if a fault holds the frames back; closing if the client was dropped for not reading.
-            if joined and not self.wire.is_closing():
-                self.wire.write(b"".join(joined))
+            if joined and not self.transport.is_closing():
+                self.transport.write(b"".join(joined))
 
     def write(self, kind: Kind, frame: bytes) -> None:
         """Send one frame through the active faults.
@@ -190,9 +190,9 @@ class Session:
             kind: The kind of frame.
             frame: The frame's bytes.
         """
-        self.way(self, kind, frame)
+        self.sender(self, kind, frame)
 
-    def _straight(self, kind: Kind, frame: bytes) -> None:
+    def _send_directly(self, kind: Kind, frame: bytes) -> None:
         self.transmit(frame)
 
     def transmit(self, frame: bytes) -> None:
@@ -202,10 +202,10 @@ class Session:
             frame: The frame's bytes.
         """
         # A fault may have held the frame while the session ended.
-        if not self.open or self.wire.is_closing():
+        if not self.open or self.transport.is_closing():
             return
         # asyncio buffers without a limit of its own.
-        waiting = self.wire.get_write_buffer_size()
+        waiting = self.transport.get_write_buffer_size()
         if waiting > SEND_BUFFER_BYTES:
             # Without the second of patience: one turn of the loop can write any amount, and memory must stay bounded.
             if waiting > BURST_BYTES:
@@ -215,7 +215,7 @@ class Session:
                 self.slow = True
                 asyncio.get_running_loop().call_later(SLOW_SECONDS, self._check_slow)
         if self.joined is None:
-            self.wire.write(frame)
+            self.transport.write(frame)
         else:
             self.joined.append(frame)
         if self.seen is not None:
@@ -225,18 +225,18 @@ class Session:
         """Abort the connection of a client that does not read."""
         log.warning("Dropped a session of worker %s: it does not read its events", self.worker_sid)
         # Not a close frame: it would wait behind all that the client does not read.
-        self.wire.abort()
+        self.transport.abort()
 
     def _check_slow(self) -> None:
         self.slow = False
-        if not self.wire.is_closing() and self.wire.get_write_buffer_size() > SEND_BUFFER_BYTES:
+        if not self.transport.is_closing() and self.transport.get_write_buffer_size() > SEND_BUFFER_BYTES:
             self.drop()
 
 
 Seen = Callable[[Session, bytes], None]
 """Called with each frame that was written."""
-Way = Callable[[Session, Kind, bytes], None]
-"""The path of an outgoing frame: it ends in the session's ``transmit``, unless a fault drops the frame."""
+Sender = Callable[[Session, Kind, bytes], None]
+"""Sends a frame of a session: through the active faults, then by its ``transmit``, unless a fault drops the frame."""
 
 
 class Sessions:
@@ -247,7 +247,7 @@ class Sessions:
         real_now: Returns real time in unix seconds, for tokens.
         closed: Called with each session after it has ended.
         rules: The close code of replaced sessions, and the grace of expired tokens.
-        way: Sends the frames of all sessions; None: write them directly.
+        sender: Sends the frames of all sessions; None: write them directly.
     """
 
     def __init__(
@@ -256,7 +256,7 @@ class Sessions:
         real_now: Callable[[], float],
         closed: Callable[[Session], None],
         rules: ServiceRules,
-        way: Way | None = None,
+        sender: Sender | None = None,
     ) -> None:
         self._loop = loop
         self._real_now = real_now
@@ -267,7 +267,7 @@ class Sessions:
         """When the latest token seen of each worker with sessions expires, in unix seconds."""
         self._closing: set[asyncio.Task[None]] = set()
         self._heartbeat: asyncio.TimerHandle | None = None
-        self._way = way
+        self._sender = sender
         self.seen: Seen | None = None
         """Of the sessions that open from now on; None: nobody records frames."""
 
@@ -303,8 +303,8 @@ class Sessions:
         sessions_log.info("Connected: worker %s", session.worker_sid)
         others = list(self.of(session.worker_sid)) if close_others else []
         self._by_worker.setdefault(session.worker_sid, {})[session] = None
-        if self._way is not None:
-            session.way = self._way
+        if self._sender is not None:
+            session.sender = self._sender
         session.seen = self.seen
         session.write(Kind.INIT, init)
         # After the new one's init: a worker whose sessions are replaced is never without a session.

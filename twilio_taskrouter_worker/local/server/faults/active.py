@@ -30,7 +30,7 @@ _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, with no seconds: closing sends RST."""
 
 
-class Disturbed(Exception):
+class AnsweredByFault(Exception):
     """A fault answers a request in place of the service."""
 
     def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
@@ -76,7 +76,7 @@ class ActiveFault:
         self.hits: int = 0
         """The number of frames, requests or connections it has affected."""
         self.active = False
-        self.board: ActiveFaults | None = None
+        self.faults: ActiveFaults | None = None
         """The faults it belongs to, from its start on; still set while it ends, so that held frames are passed on."""
 
     def concerns(self, worker_sid: str | None) -> bool:
@@ -87,13 +87,13 @@ class ActiveFault:
         """
         return self.worker_sid is None or self.worker_sid == worker_sid
 
-    def begin(self, board: ActiveFaults) -> None:
+    def begin(self, faults: ActiveFaults) -> None:
         """Prepare for the first frame or request; called just before it becomes active.
 
         Args:
-            board: The active faults.
+            faults: The active faults.
         """
-        self.board = board
+        self.faults = faults
 
     def end(self) -> None:
         """Release everything it holds back. It still counts as active, so :meth:`pass_on` finds the faults after it."""
@@ -116,8 +116,8 @@ class ActiveFault:
             kind: The kind of frame.
             data: The frame's bytes.
         """
-        assert self.board is not None
-        self.board.frame(session, kind, data, after=self)
+        assert self.faults is not None
+        self.faults.frame(session, kind, data, after=self)
 
     async def request(self, arrival: Arrival) -> None:
         """Handle one request before it is executed; may wait.
@@ -126,7 +126,7 @@ class ActiveFault:
             arrival: The request.
 
         Raises:
-            Disturbed: The fault answers the request.
+            AnsweredByFault: The fault answers the request.
         """
 
     def refuses_connections(self) -> bool:
@@ -201,14 +201,14 @@ class ActiveFaults:
             arrival: The request.
 
         Raises:
-            Disturbed: One of them answers it.
+            AnsweredByFault: One of them answers it.
         """
         # A copy: faults may begin or end while the request waits.
         for fault in list(self._active):
             if fault.active:  # it may have ended while an earlier one delayed the request
                 await fault.request(arrival)
 
-    def door(self, make_protocol: Callable[[], asyncio.BaseProtocol]) -> Callable[[], asyncio.BaseProtocol]:
+    def with_resets(self, make_protocol: Callable[[], asyncio.BaseProtocol]) -> Callable[[], asyncio.BaseProtocol]:
         """Wrap the protocol factory of new connections: while a fault refuses connections, they are reset at once.
 
         Args:

@@ -29,9 +29,9 @@ class Delay(ActiveFault):
             kind: The kind of frame.
             data: The frame's bytes.
         """
-        assert self.board is not None
+        assert self.faults is not None
         self.hits += 1
-        self._held.append((self.board.loop.time() + self._seconds, session, kind, data))
+        self._held.append((self.faults.loop.time() + self._seconds, session, kind, data))
         self._arm()
 
     def end(self) -> None:
@@ -42,14 +42,14 @@ class Delay(ActiveFault):
             self.pass_on(*self._held.popleft()[1:])
 
     def _arm(self) -> None:
-        assert self.board is not None
+        assert self.faults is not None
         if self._timer is None and self._held:
-            self._timer = self.board.loop.call_at(self._held[0][0], self._release)
+            self._timer = self.faults.loop.call_at(self._held[0][0], self._release)
 
     def _release(self) -> None:
-        assert self.board is not None
+        assert self.faults is not None
         self._timer = None
-        now = self.board.loop.time()
+        now = self.faults.loop.time()
         while self._held and self._held[0][0] <= now:
             self.pass_on(*self._held.popleft()[1:])
         self._arm()
@@ -92,10 +92,10 @@ class Reorder(ActiveFault):
         if kind is not Kind.EVENT:
             self.pass_on(session, kind, data)
             return
-        assert self.board is not None
+        assert self.faults is not None
         self.hits += 1
         if session not in self._held:
-            timer = self.board.loop.call_later(self._window, self._release, session)
+            timer = self.faults.loop.call_later(self._window, self._release, session)
             self._held[session] = ([], timer)
         self._held[session][0].append(data)
 
@@ -141,19 +141,19 @@ class HalfOpen(ActiveFault):
         self._held: dict[Session, list[tuple[Kind, bytes]]] = {}
         self._size: dict[Session, int] = {}
 
-    def begin(self, board: ActiveFaults) -> None:
+    def begin(self, faults: ActiveFaults) -> None:
         """Stall the sessions that are open now.
 
         Args:
-            board: The active faults.
+            faults: The active faults.
         """
-        super().begin(board)
-        for session in board.sessions.select(self.worker_sid):
+        super().begin(faults)
+        for session in faults.sessions.select(self.worker_sid):
             # A session stalled by an earlier fault belongs to that one, which will also resume it.
             if not session.stalled:
                 session.stalled = True
                 # TCP then fills its buffers, as with a peer that the network no longer reaches.
-                session.wire.pause_reading()
+                session.transport.pause_reading()
                 self._held[session] = []
                 self._size[session] = 0
         self.hits = len(self._held)
@@ -174,7 +174,7 @@ class HalfOpen(ActiveFault):
         # The service's own limit sees only the transport's buffer, which these frames do not reach.
         if self._size[session] > SEND_BUFFER_BYTES:
             log.warning("Dropped a half-open session of worker %s: too many held frames", session.worker_sid)
-            session.wire.abort()
+            session.transport.abort()
             return
         held.append((kind, data))
 
@@ -185,8 +185,8 @@ class HalfOpen(ActiveFault):
             session.stalled = False
             if not session.open:
                 # The service closed it meanwhile, but could not send a close frame.
-                session.wire.abort()
+                session.transport.abort()
                 continue
-            session.wire.resume_reading()
+            session.transport.resume_reading()
             for kind, data in held:
                 self.pass_on(session, kind, data)

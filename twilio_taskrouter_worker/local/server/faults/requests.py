@@ -8,7 +8,7 @@ from typing import Final
 
 from ..bridge.tunnel import ROUTES
 from ..rest import operations
-from .active import HANDSHAKE, ActiveFault, Arrival, Disturbed
+from .active import HANDSHAKE, ActiveFault, AnsweredByFault, Arrival
 
 _METHODS: Final = ("GET", "POST", "DELETE")
 _ANY: Final = "*"
@@ -121,10 +121,10 @@ class HttpStatus(RequestFault):
             arrival: The request.
 
         Raises:
-            Disturbed: It is affected.
+            AnsweredByFault: It is affected.
         """
         if self.meets(arrival):
-            raise Disturbed(*self._answer)
+            raise AnsweredByFault(*self._answer)
 
 
 class HttpLatency(RequestFault):
@@ -167,11 +167,11 @@ class RefuseHandshakes(ActiveFault):
             arrival: The request.
 
         Raises:
-            Disturbed: It is affected.
+            AnsweredByFault: It is affected.
         """
         if arrival.kind == HANDSHAKE and self.concerns(arrival.worker_sid):
             self.hits += 1
-            raise Disturbed(*self._answer)
+            raise AnsweredByFault(*self._answer)
 
 
 class RefuseConnections(ActiveFault):

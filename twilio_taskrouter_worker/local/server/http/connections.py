@@ -79,7 +79,7 @@ class Connection(web.RequestHandler):
             self._server.received(self, len(data))
         super().data_received(data)
 
-    def spare(self) -> None:
+    def exempt(self) -> None:
         """Exempt it from eviction: it is a websocket session now."""
         if self._server is not None:
             self._server.forget(self)
@@ -103,10 +103,10 @@ class Connection(web.RequestHandler):
         if isinstance(exc, ConnectionError):
             # The client disconnected during its request: this answer is never sent, and nothing is wrong here.
             log.debug("A client closed its connection before its answer was written")
-            refusal = refusals.trouble()
+            refusal = refusals.internal_error()
         elif status >= 500:
             log.error("A connection failed: %s", type(exc).__name__, exc_info=exc)
-            refusal = refusals.trouble()
+            refusal = refusals.internal_error()
         else:
             refusal = Rejected(status, 20001, "The request is not well-formed HTTP")
         response = web.Response(

@@ -195,7 +195,7 @@ def too_slow() -> Rejected:
     return Rejected(408, 20001, "The request body did not arrive in time")
 
 
-def not_here(operation: str) -> Rejected:
+def not_implemented(operation: str) -> Rejected:
     """Return a refusal: an operation of Twilio that the local TaskRouter does not have (501).
 
     Args:
@@ -209,12 +209,12 @@ def not_here(operation: str) -> Rejected:
     )
 
 
-def trouble() -> Rejected:
+def internal_error() -> Rejected:
     """Return a refusal: an internal error, which is in the log (500)."""
     return Rejected(500, 20500, "The local TaskRouter failed on this request; its log has the error")
 
 
-def not_kept(failure: StoreError) -> Rejected:
+def not_stored(failure: StoreError) -> Rejected:
     """Return a refusal: the file can no longer be written; the request may or may not have been kept (503).
 
     Args:

@@ -44,13 +44,13 @@ def flow(driver: EngineDriver, *targets: dict[str, Any]) -> str:
 
 def test_every_event_has_its_row() -> None:
     """The table names each type of event that there is, and no other."""
-    assert event_fields.FACTS.keys() == LOG_EVENTS
+    assert event_fields.FIELDS.keys() == LOG_EVENTS
 
 
 @pytest.mark.parametrize("kind", sorted(LOG_EVENTS))
 def test_a_fact_is_listed_once(kind: str) -> None:
     """A name stands for one fact; only the operating unit, which an account has one of, comes from two records."""
-    names = [fact.name for fact in event_fields.FACTS[kind] if fact.name != "operating_unit_sid"]
+    names = [fact.name for fact in event_fields.FIELDS[kind] if fact.name != "operating_unit_sid"]
     assert len(names) == len(set(names))
 
 

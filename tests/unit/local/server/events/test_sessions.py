@@ -78,13 +78,13 @@ def test_held_frames_are_not_written() -> None:
     client, wire = session()
     held = []
 
-    def way(of: Session, kind: Kind, frame: bytes) -> None:
+    def hold(of: Session, kind: Kind, frame: bytes) -> None:
         if frame == b"b":
             held.append(frame)
         else:
             of.transmit(frame)
 
-    client.way = way
+    client.sender = hold
     batch = Batch()
     for frame in (b"a", b"b", b"c"):
         batch.add(client, frame)

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 import pytest
 
 from twilio_taskrouter_worker._bridge.resolver import Addresses
-from twilio_taskrouter_worker.local.server.events import names
+from twilio_taskrouter_worker.local.server.events import resolver
 
 FOUND: Addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))]
 
@@ -18,16 +18,16 @@ FOUND: Addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80
 def lookup(monkeypatch: pytest.MonkeyPatch) -> Future[Addresses]:
     """The one lookup there is, settled by the test."""
     future: Future[Addresses] = Future()
-    monkeypatch.setattr(names, "look_up", lambda host, port: future)
+    monkeypatch.setattr(resolver, "look_up", lambda host, port: future)
     return future
 
 
 def test_an_address_is_found(lookup: Future[Addresses]) -> None:
     """Only those of the family that was asked for are given."""
     lookup.set_result(FOUND)
-    [found] = asyncio.run(names.DaemonResolver().resolve("x.test", 80))
+    [found] = asyncio.run(resolver.DaemonResolver().resolve("x.test", 80))
     assert (found["hostname"], found["host"], found["port"]) == ("x.test", "127.0.0.1", 80)
-    assert asyncio.run(names.DaemonResolver().resolve("x.test", 80, socket.AF_INET6)) == []
+    assert asyncio.run(resolver.DaemonResolver().resolve("x.test", 80, socket.AF_INET6)) == []
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ def test_errors_are_os_errors(lookup: Future[Addresses], error: Exception, text:
     """aiohttp handles those; a name that cannot be encoded is one of them."""
     lookup.set_exception(error)
     with pytest.raises(OSError, match=text):
-        asyncio.run(names.DaemonResolver().resolve("x.test"))
+        asyncio.run(resolver.DaemonResolver().resolve("x.test"))
 
 
 def test_an_answer_that_nobody_waits_for(lookup: Future[Addresses]) -> None:
     """The request was given up: a late answer is dropped, without an error in the loop."""
 
     async def give_up() -> None:
-        asking = asyncio.ensure_future(names.DaemonResolver().resolve("x.test"))
+        asking = asyncio.ensure_future(resolver.DaemonResolver().resolve("x.test"))
         await asyncio.sleep(0)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -60,7 +60,7 @@ def test_an_answer_after_the_loop_has_closed(lookup: Future[Addresses]) -> None:
     """The thread that looks names up must not fail for it."""
 
     async def ask() -> None:
-        asking = asyncio.ensure_future(names.DaemonResolver().resolve("x.test"))
+        asking = asyncio.ensure_future(resolver.DaemonResolver().resolve("x.test"))
         await asyncio.sleep(0)
         asking.cancel()
 
