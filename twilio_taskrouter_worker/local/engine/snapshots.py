@@ -90,7 +90,7 @@ def capture(kernel: Kernel, seed: int) -> dict[str, Any]:
         # Counters continue where they were, or sids of events and ties would differ from a replay.
         "counts": [kernel.event_count, kernel.task_count, kernel.reserve_count],
         "sids": kernel.sids.state(),
-        "timers": [_write_timer(number, timer) for number, timer in kernel.schedule.numbered()],
+        "timers": [_write_timer(timer) for timer in kernel.schedule],
         "timers_made": kernel.schedule.made,
         "workspaces": [_write_workspace(ws) for ws in kernel.workspaces.values()],
     }
@@ -110,10 +110,10 @@ def _values(record: Record) -> list[Any]:
     return list(vars(record).values())
 
 
-def _write_timer(number: int, timer: Timer) -> list[Any]:
+def _write_timer(timer: Timer) -> list[Any]:
     # Every timer has these two; a voice answer has its reason code as well.
     ws, owner, *rest = timer.args
-    return [timer.due, number, timer.kind.value, ws.record.sid, owner.record.sid, rest]
+    return [timer.due, timer.number, timer.kind.value, ws.record.sid, owner.record.sid, rest]
 
 
 def _write_workspace(ws: WorkspaceState) -> dict[str, Any]:
@@ -191,7 +191,9 @@ def read(snapshot: str | Mapping[str, Any]) -> tuple[Kernel, int]:
         ws = kernel.workspaces[ws_sid]
         # A timer belongs to a task, a reservation or a worker; sids of different kinds never collide.
         owner: Any = ws.tasks.get(owner_sid) or ws.reservations.get(owner_sid) or ws.workers[owner_sid]
-        timer = kernel.schedule.put(number, due, TimerKind(kind), ws, owner, *rest)
+        timer = Timer(number, due, TimerKind(kind), (ws, owner, *rest))
+        # Numbers of timers made from now on come after all of these: see timers_made.
+        kernel.schedule.put(timer)
         setattr(owner, _TIMER_OF[timer.kind], timer)
     return kernel, document["seed"]
 
@@ -331,7 +333,7 @@ class _Reader:
         """Build a task, in its place in its workflow and queue."""
         ws = self.ws
         record = _record(Task, values)
-        task = TaskState(record, attributes, number, self.kernel.time)
+        task = TaskState(record, attributes, number, self.kernel.clock)
         ws.tasks[record.sid] = task
         task.route = Route(route)
         # Before the notes and places: a restored task was routed before, so changes count as versions.

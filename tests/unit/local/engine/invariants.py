@@ -122,7 +122,7 @@ def _check_task(engine: Engine, ws: WorkspaceState, task: TaskState) -> None:
     else:
         assert task.entry is None
     if record.assignment_status in ("pending", "reserved") and not task.accepted:
-        assert task.ttl_timer is not None and not task.ttl_timer.cancelled
+        assert task.ttl_timer is not None and task.ttl_timer in kernel_of(engine).schedule
     else:
         assert task.ttl_timer is None and task.step_timer is None
     waiting = [r for r in task.open.values() if r.record.reservation_status == "pending"]

@@ -50,6 +50,9 @@ class Kernel:
         # Unix seconds. The engine sets it, to the due time of each timer that runs and then to the time of the
         # command.
         self.now: float = 0.0
+        # One function for all tasks, where a method would be a new object for each.
+        self.clock: Callable[[], float] = lambda: self.now
+        """Returns the present time, for expressions that ask for it."""
         self.workspaces: dict[str, WorkspaceState] = {}
         # Of the present command or timers; the engine takes them out at the end.
         self.events: list[Event] = []
@@ -232,10 +235,6 @@ class Kernel:
             worker: May have become able to take a task; if not, nothing is offered.
         """
         self.woken[worker] = ws
-
-    def time(self) -> float:
-        """Return the present time, for expressions that ask for it."""
-        return self.now
 
     def warn(self, text: str) -> None:
         """Record a part of the present command that is ignored.

@@ -1,7 +1,8 @@
 """Timers as data, in a deterministic order.
 
-A heap orders timers by due time and number. A cancelled timer stays in the heap, marked, until it surfaces or the heap
-is compacted: removing it at once would take a search.
+A heap orders timers by due time and number; a dict has the live ones by number. So a timer is cancelled at once, and
+what it refers to is free: its place in the heap, which it would take a search to find, stays until it surfaces or the
+heap is compacted. The entries of the heap are numbers only, which Python's garbage collector does not go through.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import heapq
 from collections.abc import Callable, Iterator
 from typing import Any
 
-_COMPACT_FROM = 256  # cancelled timers that may lie in the heap before it is worth sweeping
+_COMPACT_FROM = 256  # places of cancelled timers that may lie in the heap before it is worth sweeping
 
 
 class TimerKind(enum.Enum):
@@ -31,23 +32,24 @@ class TimerKind(enum.Enum):
 class Timer:
     """One thing that is due at a time, unless it is cancelled."""
 
-    __slots__ = ("args", "cancelled", "due", "kind")
+    __slots__ = ("args", "due", "kind", "number")
 
-    def __init__(self, due: float, kind: TimerKind, args: tuple[Any, ...]) -> None:
+    def __init__(self, number: int, due: float, kind: TimerKind, args: tuple[Any, ...]) -> None:
+        self.number: int = number
         self.due: float = due
         self.kind: TimerKind = kind
         self.args: tuple[Any, ...] = args
-        self.cancelled: bool = False
 
 
 class Schedule:
     """Timers in order of their due times; those due at the same time in the order they were made."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Timer]] = []
+        self._heap: list[tuple[float, int]] = []
+        self._live: dict[int, Timer] = {}
+        """By number; an entry of the heap whose number is missing here is that of a cancelled timer."""
         self.made: int = 0
         """How many timers were made; their numbers order those that are due at the same time."""
-        self._cancelled = 0
 
     def at(self, due: float, kind: TimerKind, *args: Any) -> Timer:
         """Add a timer.
@@ -61,24 +63,18 @@ class Schedule:
             The timer. Its owner keeps it to be able to cancel it.
         """
         self.made += 1
-        timer = Timer(due, kind, args)
-        heapq.heappush(self._heap, (due, self.made, timer))
+        timer = Timer(self.made, due, kind, args)
+        self.put(timer)
         return timer
 
-    def put(self, number: int, due: float, kind: TimerKind, *args: Any) -> Timer:
-        """Add a timer with a given number, as restoring a snapshot does.
+    def put(self, timer: Timer) -> None:
+        """Add a timer that has its number already, as restoring a snapshot does.
 
         Args:
-            number: Its rank among timers that are due at the same time.
-            due: Unix seconds.
-            kind: Decides which function of the engine runs.
-            args: The function's arguments after the kernel.
+            timer: Its number must be one that no other timer has or will have.
         """
-        # ``made`` stays: the snapshot sets it, so that new timers come after all restored ones.
-        timer = Timer(due, kind, args)
-        # The number is unique, so that timers themselves are never compared.
-        heapq.heappush(self._heap, (due, number, timer))
-        return timer
+        self._live[timer.number] = timer
+        heapq.heappush(self._heap, (timer.due, timer.number))
 
     def cancel(self, timer: Timer | None) -> None:
         """Cancel a timer.
@@ -86,24 +82,19 @@ class Schedule:
         Args:
             timer: None, and a timer that has run or is cancelled, are ignored.
         """
-        if timer is None or timer.cancelled:
+        if timer is None or self._live.pop(timer.number, None) is None:
             return
-        timer.cancelled = True
-        # The heap keeps the entry until it surfaces; it must not keep the task alive as well.
-        timer.args = ()
-        self._cancelled += 1
         # Most timers of a busy router are cancelled long before they are due; without this they would pile up.
-        if self._cancelled > _COMPACT_FROM and self._cancelled * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if not entry[2].cancelled]
+        live = len(self._live)
+        if len(self._heap) - live > max(live, _COMPACT_FROM):
+            self._heap = [entry for entry in self._heap if entry[1] in self._live]
             heapq.heapify(self._heap)
-            self._cancelled = 0
 
     def next_due(self) -> float | None:
         """Return when the first timer is due (unix seconds), or None if there is none."""
         heap = self._heap
-        while heap and heap[0][2].cancelled:
+        while heap and heap[0][1] not in self._live:
             heapq.heappop(heap)
-            self._cancelled -= 1
         return heap[0][0] if heap else None
 
     def pop_due(self, now: float) -> Timer | None:
@@ -118,10 +109,11 @@ class Schedule:
         due = self.next_due()
         if due is None or due > now:
             return None
-        timer = heapq.heappop(self._heap)[2]
-        # It is no longer in the heap: a later cancel of it must not count.
-        timer.cancelled = True
-        return timer
+        return self._live.pop(heapq.heappop(self._heap)[1])
+
+    def __contains__(self, timer: Timer) -> bool:
+        """Return whether a timer is to run: it has not run, and is not cancelled."""
+        return self._live.get(timer.number) is timer
 
     def first(self, count: int, wanted: Callable[[Timer], bool]) -> Iterator[Timer]:
         """Iterate over the first live timers in order.
@@ -130,17 +122,13 @@ class Schedule:
             count: How many at most.
             wanted: Decides which ones.
         """
-        # For a view of the next timers: a search of the heap, and no sorting of thousands that are not shown.
-        live = (entry for entry in self._heap if not entry[2].cancelled and wanted(entry[2]))
-        return (timer for _, _, timer in heapq.nsmallest(count, live, key=lambda entry: entry[:2]))
+        # For a view of the next timers: no sorting of thousands that are not shown.
+        return iter(heapq.nsmallest(count, filter(wanted, self._live.values()), key=_order))
 
     def __iter__(self) -> Iterator[Timer]:
         """Iterate over the live timers in order."""
-        return (timer for _, timer in self.numbered())
+        return iter(sorted(self._live.values(), key=_order))
 
-    def numbered(self) -> Iterator[tuple[int, Timer]]:
-        """Iterate over the live timers in order, each with its number."""
-        # A heap is only partly sorted.
-        # By due time and number only, since timers cannot be compared.
-        entries = sorted(self._heap, key=lambda entry: entry[:2])
-        return ((number, timer) for _, number, timer in entries if not timer.cancelled)
+
+def _order(timer: Timer) -> tuple[float, int]:
+    return timer.due, timer.number

@@ -192,13 +192,12 @@ class Route(enum.Enum):
     """It is offered to nobody but its routing target."""
 
 
-class TaskState:
-    """A task, its place in its workflow, and its reservations."""
+class TaskState(TaskScope):
+    """A task, its place in its workflow, and its reservations; expressions see its attributes and the clock."""
 
     __slots__ = (
         "accepted",
         "assigned_timer",
-        "attributes",
         "change_timer",
         "completed_any",
         "customer",
@@ -217,7 +216,6 @@ class TaskState:
         "record",
         "reservations",
         "route",
-        "scope",
         "sla_timer",
         "step",
         "step_expired",
@@ -232,9 +230,9 @@ class TaskState:
     def __init__(
         self, record: Task, attributes: Mapping[str, Any], number: int, now: Callable[[], float] | None = None
     ) -> None:
+        self.attributes = attributes
+        self.now = now
         self.record: Task = record
-        self.attributes: Mapping[str, Any] = attributes
-        self.scope: TaskScope = TaskScope(attributes, now)
         self.number: int = number
         """Counts tasks; breaks ties in the order of creation."""
         self.route: Route = Route.WORKFLOW
@@ -288,16 +286,6 @@ class TaskState:
         """Whether only the routing target may be offered the task as it is now; a transfer suspends that."""
         return self.route is Route.WORKER and self.transfer is None
 
-    def set_attributes(self, parsed: dict[str, Any]) -> None:
-        """Replace the parsed attributes; the caller replaces the text in the record.
-
-        Args:
-            parsed: The new attributes; owned by the task from now on.
-        """
-        self.attributes = parsed
-        # Scopes are immutable: a new document needs a new one, with the same clock.
-        self.scope = TaskScope(parsed, self.scope.now)
-
     def timers(self) -> tuple[Timer | None, ...]:
         """Return every timer of the task itself and of its reservations."""
         own: tuple[Timer | None, ...] = (self.ttl_timer, self.step_timer, self.change_timer)
@@ -310,7 +298,7 @@ class TaskState:
         if step is None or (step.known_sid is None and step.known_name is None):
             return {}
         keys = (("known_worker_sid", step.known_sid), ("known_worker_name", step.known_name))
-        return {name: key.value(self.scope) for name, key in keys if key is not None}
+        return {name: key.value(self) for name, key in keys if key is not None}
 
     def pending(self) -> list[ReservationState]:
         """Return the reservations that are pending."""

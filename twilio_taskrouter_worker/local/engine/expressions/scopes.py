@@ -46,7 +46,8 @@ class WorkerScope:
     ``available_capacity_percentage``; read by target expressions and ``order_by`` only."""
 
 
-@attrs.frozen(repr=False)
+# Not frozen, and compared by identity, because the engine's state of a task is one.
+@attrs.define(eq=False, repr=False)
 class TaskScope:
     """One task, as expressions see it."""
 

@@ -230,7 +230,7 @@ def _connect(kernel: Kernel, task: TaskState, instruction: str | None) -> None:
     else:
         return
     # The limit on the length of attributes is for requests; the service adds these itself.
-    task.set_attributes(attributes)
+    task.attributes = attributes
     task.record = task.record.replaced(attributes=checks.compact(attributes))
 
 

@@ -97,7 +97,7 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
         counter=0,
         version=0,
     )
-    task = TaskState(record, attributes, kernel.task_count, kernel.time)
+    task = TaskState(record, attributes, kernel.task_count, kernel.clock)
     task.route = route
     task.workflow = flow
     ws.tasks[record.sid] = task
@@ -140,7 +140,7 @@ def _channel(ws: WorkspaceState, reference: str) -> TaskChannel:
 def _check_match(kernel: Kernel, flow: WorkflowState, attributes: Mapping[str, Any]) -> None:
     """Refuse a task that its workflow has no filter for, if the rules say so."""
     # A scope of its own, since the task does not exist yet.
-    if kernel.rules.refuse_unmatched_tasks and not walk.takes(flow.plan, TaskScope(attributes, kernel.time)):
+    if kernel.rules.refuse_unmatched_tasks and not walk.takes(flow.plan, TaskScope(attributes, kernel.clock)):
         raise invalid(f"No filter of workflow {flow.record.sid} matches the task, and it has no default_filter")
 
 
@@ -297,7 +297,7 @@ def _change_data(
     # Reservations keep the channel on which they were made, and with it the place that they occupy.
     task.record = record.replaced(version=record.version + 1, date_updated=kernel.now, **changes)
     if parsed is not None:
-        task.set_attributes(parsed)
+        task.attributes = parsed
     # The task may be the first one on its new channel.
     idle.route(kernel, ws, task.record.task_channel_sid)
     # Before any routing, whose events follow from this change.

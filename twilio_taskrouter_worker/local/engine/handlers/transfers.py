@@ -80,7 +80,7 @@ def create(kernel: Kernel, command: CreateTransfer) -> Transfer:
     # Before any reservation is made: it lifts the routing target, and new reservations refer to it.
     task.transfer = transfer
     if parsed is not None:
-        task.set_attributes(parsed)
+        task.attributes = parsed
     # The transferor of a COLD transfer is done with the conversation at once.
     if mode == "COLD":
         set_reservation(kernel, ws, initiator, WRAPPING)

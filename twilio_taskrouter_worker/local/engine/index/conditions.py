@@ -33,7 +33,7 @@ def _in_queue(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: Worke
 def _meets_target(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> bool:
     # Transferred tasks have no step, and so no condition of this kind.
     expression = task.step.expression if task.step is not None else None
-    return expression is None or expression.matches(TargetScope(task.scope, worker.scope))
+    return expression is None or expression.matches(TargetScope(task, worker.scope))
 
 
 def _is_known(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerState) -> bool:
@@ -149,7 +149,7 @@ def reference_of(target: Target, task: TaskState) -> tuple[str, str] | None:
     # At most one of the two is set: a configuration with both is refused.
     for kind, key in (("sid", target.known_sid), ("name", target.known_name)):
         if key is not None:
-            value: Any = key.value(task.scope)
+            value: Any = key.value(task)
             # Attributes may hold anything; only a non-empty text can refer to a worker.
             return (kind, value) if isinstance(value, str) and value else ("", "")
     return None

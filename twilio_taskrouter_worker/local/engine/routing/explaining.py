@@ -169,7 +169,7 @@ def _filter(
     current = task.step is not None and task.filter_index == index
     return FilterVerdict(
         label=filter.label or f"filter {number}",
-        matched=None if filter.expression is None else _test("expression", filter.expression, task.scope),
+        matched=None if filter.expression is None else _test("expression", filter.expression, task),
         current=current,
         targets=tuple(_target(ws, task, target) for target in filter.targets),
     )
@@ -200,7 +200,7 @@ def _target(ws: WorkspaceState, task: TaskState, target: Target) -> TargetVerdic
 
 def _suits(ws: WorkspaceState, task: TaskState, target: Target, worker: WorkerState) -> bool:
     """Whether a member of a target's queue satisfies the target's own conditions."""
-    if target.expression is not None and not target.expression.matches(TargetScope(task.scope, worker.scope)):
+    if target.expression is not None and not target.expression.matches(TargetScope(task, worker.scope)):
         return False
     # Readiness is left out: the count shows whom the step may ever reach.
     reference = conditions.reference_of(target, task)
@@ -254,7 +254,7 @@ def _decides(name: str, task: TaskState, worker: WorkerState) -> ExpressionResul
         # The queue's scope, which by rule may hide the worker's own fields.
         return _test("TargetWorkers", task.queue.expression, worker.queue_scope)
     if name == conditions.TARGET.name and task.step is not None and task.step.expression is not None:
-        return _test("expression", task.step.expression, TargetScope(task.scope, worker.scope))
+        return _test("expression", task.step.expression, TargetScope(task, worker.scope))
     return None
 
 

@@ -80,7 +80,7 @@ def _next_filter(
     for index in range(first, len(plan.filters)):
         expression = plan.filters[index].expression
         # Filters are tested against the present attributes, the first that matches wins.
-        if expression is not None and expression.matches(task.scope):
+        if expression is not None and expression.matches(task):
             task.filter_index = index
             _enter(kernel, ws, task, plan.filters[index], 0)
             return
