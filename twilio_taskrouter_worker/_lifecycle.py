@@ -9,21 +9,21 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from . import _checks
-from ._bridge import forking
+from ._bridge import forking, reporting
 from ._bridge.stopping import SIGNAL_CHECK, Stop
 from ._bridge.threads import drain_all
 from ._bridge.timings import Timings
 from ._bridge.waiting import Waiting, WhenReady
 from ._bridge.watching import Watch
-from ._bridge.work import Work
-from ._listening import WorkerEmitter
+from ._bridge.work import Job, Work
 from ._signals import StopSignals
 from ._version import __version__
 from .activity import Activity, check_activity
 from .errors import AlreadyConnectedError, ConnectTimeoutError, GaveUpError, TaskRouterError
+from .events import Emitter, Listener
 from .health import Health, HealthServer
 from .single import ProcessLock
 from .tokens import expiry
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from ._bridge.mirror import Mirror
     from .options import Options
     from .serving import Server
-    from .worker import Worker
 
 __all__ = ["Lifecycle"]
 
@@ -49,7 +48,7 @@ CLOSING_GRACE = 1.0
 """Seconds that a callback gets to return after a failed connect(), on top of its timeout, or after a signal."""
 
 
-class Lifecycle(WorkerEmitter):
+class Lifecycle(Emitter):
     """Base of Worker that connects and disconnects it; the slots for the attributes declared here are in Worker."""
 
     if not TYPE_CHECKING:
@@ -65,7 +64,6 @@ class Lifecycle(WorkerEmitter):
     _pid: int
     _server: Server
     _state: Mirror
-    _stopping: threading.Event
     _token: str
     _waits: Waiting
     _watch: Watch
@@ -77,7 +75,7 @@ class Lifecycle(WorkerEmitter):
 
     # -- connecting ------------------------------------------------------------------------------------------------
 
-    def connect(self, timeout: float = 30.0) -> Worker:
+    def connect(self: L, timeout: float = 30.0) -> L:
         """Connect, block until the worker is ready, and return it.
 
         Blocks the calling thread; callbacks run on the dispatch thread meanwhile. Returns at once if the worker is
@@ -120,9 +118,9 @@ class Lifecycle(WorkerEmitter):
         except BaseException:
             self._close(connection, "connect() failed", CLOSING_GRACE)
             raise
-        return self._worker()
+        return self
 
-    def start(self) -> Future[Worker]:
+    def start(self: L) -> Future[L]:
         """Connect in the background.
 
         Does not block. Transient failures are retried without limit, and reported as ``error`` meanwhile. A second call
@@ -138,9 +136,9 @@ class Lifecycle(WorkerEmitter):
             TaskRouterError: The system has no thread left.
             ForkedProcessError: The worker was connected in the parent process.
         """
-        future: WhenReady[Worker] = WhenReady(self._waits)
+        future: WhenReady[L] = WhenReady(self._waits)
         _, ready = self._start()
-        ready.add_done_callback(lambda done: future.follow(done, self._worker()))
+        ready.add_done_callback(lambda done: future.follow(done, self))
         return future
 
     def run_forever(
@@ -296,7 +294,7 @@ class Lifecycle(WorkerEmitter):
         A long-running handler may check it, or wait for it, and finish early. The next ``connect`` uses a new event
         that is not set.
         """
-        return self._stopping
+        return self._work.stopping
 
     # -- watching --------------------------------------------------------------------------------------------------
 
@@ -311,7 +309,7 @@ class Lifecycle(WorkerEmitter):
             running=connection is not None and not connection.given_up and not forked,
             connected=connection is not None and connection.connected and not forked,
             ready=connection is not None and connection.is_ready and not forked,
-            stopping=self._stopping.is_set(),
+            stopping=self._work.stopping.is_set(),
             last_frame=None if connection is None else connection.last_frame,
             lag=0.0 if connection is None else connection.dispatcher.lag,
             backlog=0 if connection is None else connection.dispatcher.backlog,
@@ -327,9 +325,6 @@ class Lifecycle(WorkerEmitter):
         return nullcontext() if port is None else HealthServer(self._health, port, host)
 
     # -- inside ----------------------------------------------------------------------------------------------------
-
-    def _worker(self) -> Worker:
-        return cast("Worker", self)
 
     def _start(self) -> tuple[Connection, Future[None]]:
         """Return the connection, started if there is none, and the Future that is done when it is ready."""
@@ -348,8 +343,8 @@ class Lifecycle(WorkerEmitter):
         self._pid = os.getpid()
         self._calls.reopen()
         # New events instead of cleared ones: a handler of the last connection may still be waiting for the old one.
-        if self._stopping.is_set():
-            self._stopping, self._work.closed = threading.Event(), threading.Event()
+        if self._work.stopping.is_set():
+            self._work.stopping, self._work.closed = threading.Event(), threading.Event()
         before, connection = self._ending, self._new_connection(lock)
         # Before the start: the token provider may return within it, and its token goes to the current connection.
         self._connection, self._ending = connection, None
@@ -422,8 +417,8 @@ class Lifecycle(WorkerEmitter):
     ) -> bool:
         """Wait for the work under way, and close; return False if some was abandoned."""
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
-        self._stopping.set()
-        stop = Stop(self._worker(), connection, self._work, deadline, hurry)
+        self._work.stopping.set()
+        stop = Stop(self._state, connection, self._work, deadline, hurry)
         with self._work.waited_for_here():
             # Before the activity changes: no pending reservation may be accepted now, as it may be rejected below.
             waiting = self._server.stop_taking()
@@ -445,7 +440,7 @@ class Lifecycle(WorkerEmitter):
                 forking.release(self._state)
                 # Not after the lock is released: the next connection reopens the calls, and may start at once.
                 give_up = self._calls.close(why)
-                self._stopping.set()
+                self._work.stopping.set()
                 self._work.closed.set()
         if give_up is not None:
             # Outside the lock, in this order: first nothing new is received, then the calls under way fail, then the
@@ -486,6 +481,14 @@ class Lifecycle(WorkerEmitter):
         connection = self._connection
         if connection is not None:
             connection.call_refused(token)
+
+    def _callback_failed(self, job: Job, listener: Listener, error: BaseException) -> None:
+        """Report an exception of a user's function that ran on another thread."""
+        connection = self._connection
+        if connection is not None:
+            connection.dispatcher.callback_failed(self, listener, job, error)
+        else:
+            reporting.callback_failed(self._state.worker_sid, self, job.event, job.args, listener, error)
 
     def _announce_existing(self) -> None:
         connection = self._connection

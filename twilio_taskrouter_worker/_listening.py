@@ -2,6 +2,8 @@
 
 ``on`` and ``once`` take the same arguments, so each kind of object has one protocol for both. At run time they are the
 methods of :class:`~twilio_taskrouter_worker.events.Emitter`; a type checker sees the protocols.
+
+The classes of the objects are parameters, which ``Task`` and ``Worker`` fill in: this module imports neither.
 """
 
 from __future__ import annotations
@@ -24,13 +26,6 @@ from .events import (
     names,
 )
 
-if TYPE_CHECKING:
-    from .reservation import Reservation
-    from .reservation_handle import ReservationHandle
-    from .task import Task
-    from .transfer import OutgoingTransfer
-    from .worker import Worker
-
 __all__ = ["Listenable", "TaskEmitter", "WorkerEmitter"]
 
 E = TypeVar("E", bound=str)
@@ -38,6 +33,12 @@ S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
 R = TypeVar("R")
 A = TypeVar("A")
+# What the callbacks get: a transfer, a reservation, or the handle of one.
+X = TypeVar("X")
+X_co = TypeVar("X_co", covariant=True)
+V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
+H = TypeVar("H")
 E_contra = TypeVar("E_contra", bound=str, contravariant=True)
 
 Predicate = Callable[[A], object]
@@ -52,13 +53,13 @@ class Decorator(Protocol[A]):
     def __call__(self, callback: Callable[[A], R], /) -> Callable[[A], R]: ...
 
 
-class HandleDecorator(Protocol):
+class HandleDecorator(Protocol[V, H]):
     """Registers a callback on an executor: it gets a reservation, or in another process its handle."""
 
     @overload
-    def __call__(self, callback: Callable[[Reservation], R], /) -> Callable[[Reservation], R]: ...
+    def __call__(self, callback: Callable[[V], R], /) -> Callable[[V], R]: ...
     @overload
-    def __call__(self, callback: Callable[[ReservationHandle], R], /) -> Callable[[ReservationHandle], R]: ...
+    def __call__(self, callback: Callable[[H], R], /) -> Callable[[H], R]: ...
 
 
 class BareDecorator(Protocol):
@@ -118,60 +119,60 @@ class Listenable(Emitter, Generic[E, S]):
 # -- tasks ---------------------------------------------------------------------------------------------------------
 
 
-class OnTask(Protocol):
+class OnTask(Protocol[S, X]):
     """``on`` and ``once`` of a Task."""
 
     @overload
     def __call__(
         self, event: TaskSelfEvent, callback: None = None, *, executor: Executor | None = None
-    ) -> Decorator[Task]: ...
+    ) -> Decorator[S]: ...
     @overload
     def __call__(
-        self, event: TaskSelfEvent, callback: Callable[[Task], R], *, executor: Executor | None = None
-    ) -> Callable[[Task], R]: ...
+        self, event: TaskSelfEvent, callback: Callable[[S], R], *, executor: Executor | None = None
+    ) -> Callable[[S], R]: ...
     @overload
     def __call__(
         self, event: TaskTransferEvent, callback: None = None, *, executor: Executor | None = None
-    ) -> Decorator[OutgoingTransfer]: ...
+    ) -> Decorator[X]: ...
     @overload
     def __call__(
-        self, event: TaskTransferEvent, callback: Callable[[OutgoingTransfer], R], *, executor: Executor | None = None
-    ) -> Callable[[OutgoingTransfer], R]: ...
+        self, event: TaskTransferEvent, callback: Callable[[X], R], *, executor: Executor | None = None
+    ) -> Callable[[X], R]: ...
     @overload
     def __call__(self, event: TaskEvent, callback: Callable[[Any], R], *, executor: Executor) -> Callable[[Any], R]: ...
 
 
-class WaitForTask(Protocol):
+class WaitForTask(Protocol[S_co, X_co]):
     """``wait_for`` of a Task."""
 
     @overload
     def __call__(
-        self, event: TaskSelfEvent, timeout: float | None = None, predicate: Predicate[Task] | None = None
-    ) -> tuple[Task]: ...
+        self, event: TaskSelfEvent, timeout: float | None = None, predicate: Predicate[S_co] | None = None
+    ) -> tuple[S_co]: ...
     @overload
     def __call__(
         self,
         event: TaskTransferEvent,
         timeout: float | None = None,
-        predicate: Predicate[OutgoingTransfer] | None = None,
-    ) -> tuple[OutgoingTransfer]: ...
+        predicate: Predicate[X_co] | None = None,
+    ) -> tuple[X_co]: ...
 
 
-class StreamOfTask(Protocol):
+class StreamOfTask(Protocol[S_co, X_co]):
     """``stream`` of a Task."""
 
     @overload
-    def __call__(self, event: TaskSelfEvent, /, *, timeout: float | None = None) -> Iterator[Task]: ...
+    def __call__(self, event: TaskSelfEvent, /, *, timeout: float | None = None) -> Iterator[S_co]: ...
     @overload
-    def __call__(self, event: TaskTransferEvent, /, *, timeout: float | None = None) -> Iterator[OutgoingTransfer]: ...
+    def __call__(self, event: TaskTransferEvent, /, *, timeout: float | None = None) -> Iterator[X_co]: ...
     @overload
     def __call__(
         self, event: TaskEvent, second: TaskEvent, /, *more: TaskEvent, timeout: float | None = None
-    ) -> Iterator[tuple[str, Task | OutgoingTransfer]]: ...
+    ) -> Iterator[tuple[str, S_co | X_co]]: ...
 
 
-class TaskEmitter(Emitter):
-    """The events of a Task, and what their callbacks get."""
+class TaskEmitter(Emitter, Generic[S, X]):
+    """The events of a Task, ``S``; their callbacks get the task, or an outgoing transfer, ``X``."""
 
     __slots__ = ()
     _arguments = {
@@ -182,29 +183,29 @@ class TaskEmitter(Emitter):
     if TYPE_CHECKING:
 
         @property
-        def on(self) -> OnTask: ...  # type: ignore[override]
+        def on(self) -> OnTask[S, X]: ...  # type: ignore[override]
         @property
-        def once(self) -> OnTask: ...  # type: ignore[override]
+        def once(self) -> OnTask[S, X]: ...  # type: ignore[override]
         @property
-        def wait_for(self) -> WaitForTask: ...  # type: ignore[override]
+        def wait_for(self) -> WaitForTask[S, X]: ...  # type: ignore[override]
         @property
-        def stream(self) -> StreamOfTask: ...  # type: ignore[override]
+        def stream(self) -> StreamOfTask[S, X]: ...  # type: ignore[override]
 
 
 # -- workers -------------------------------------------------------------------------------------------------------
 
 
-class OnWorker(Protocol):
+class OnWorker(Protocol[S, V, H]):
     """``on`` and ``once`` of a Worker."""
 
     @overload
     def __call__(
         self, event: WorkerSelfEvent, callback: None = None, *, executor: Executor | None = None
-    ) -> Decorator[Worker]: ...
+    ) -> Decorator[S]: ...
     @overload
     def __call__(
-        self, event: WorkerSelfEvent, callback: Callable[[Worker], R], *, executor: Executor | None = None
-    ) -> Callable[[Worker], R]: ...
+        self, event: WorkerSelfEvent, callback: Callable[[S], R], *, executor: Executor | None = None
+    ) -> Callable[[S], R]: ...
     @overload
     def __call__(
         self, event: WorkerSelfEvent, callback: Callable[[Any], R], *, executor: Executor
@@ -233,30 +234,30 @@ class OnWorker(Protocol):
         *,
         executor: None = None,
         existing: bool = False,
-    ) -> Decorator[Reservation]: ...
+    ) -> Decorator[V]: ...
     @overload
     def __call__(
         self, event: ReservationCreated, callback: None = None, *, executor: Executor, existing: bool = False
-    ) -> HandleDecorator: ...
+    ) -> HandleDecorator[V, H]: ...
     @overload
     def __call__(
         self,
         event: ReservationCreated,
-        callback: Callable[[Reservation], R],
+        callback: Callable[[V], R],
         *,
         executor: Executor | None = None,
         existing: bool = False,
-    ) -> Callable[[Reservation], R]: ...
+    ) -> Callable[[V], R]: ...
     # The one event whose argument in another process has a type: there it is the reservation's handle.
     @overload
     def __call__(
         self,
         event: ReservationCreated,
-        callback: Callable[[ReservationHandle], R],
+        callback: Callable[[H], R],
         *,
         executor: Executor,
         existing: bool = False,
-    ) -> Callable[[ReservationHandle], R]: ...
+    ) -> Callable[[H], R]: ...
     @overload
     def __call__(
         self, event: ReservationFailed, callback: None = None, *, executor: Executor | None = None
@@ -287,13 +288,13 @@ class OnWorker(Protocol):
     ) -> Callable[[TaskRouterError], R]: ...
 
 
-class WaitForWorker(Protocol):
+class WaitForWorker(Protocol[S_co, V_co]):
     """``wait_for`` of a Worker."""
 
     @overload
     def __call__(
-        self, event: WorkerSelfEvent, timeout: float | None = None, predicate: Predicate[Worker] | None = None
-    ) -> tuple[Worker]: ...
+        self, event: WorkerSelfEvent, timeout: float | None = None, predicate: Predicate[S_co] | None = None
+    ) -> tuple[S_co]: ...
     @overload
     def __call__(
         self, event: WorkerBareEvent, timeout: float | None = None, predicate: Callable[[], object] | None = None
@@ -304,8 +305,8 @@ class WaitForWorker(Protocol):
     ) -> tuple[float]: ...
     @overload
     def __call__(
-        self, event: ReservationCreated, timeout: float | None = None, predicate: Predicate[Reservation] | None = None
-    ) -> tuple[Reservation]: ...
+        self, event: ReservationCreated, timeout: float | None = None, predicate: Predicate[V_co] | None = None
+    ) -> tuple[V_co]: ...
     @overload
     def __call__(
         self, event: ReservationFailed, timeout: float | None = None, predicate: Predicate[Any] | None = None
@@ -323,17 +324,17 @@ class WaitForWorker(Protocol):
     ) -> tuple[TaskRouterError]: ...
 
 
-class StreamOfWorker(Protocol):
+class StreamOfWorker(Protocol[S_co, V_co]):
     """``stream`` of a Worker."""
 
     @overload
-    def __call__(self, event: WorkerSelfEvent, /, *, timeout: float | None = None) -> Iterator[Worker]: ...
+    def __call__(self, event: WorkerSelfEvent, /, *, timeout: float | None = None) -> Iterator[S_co]: ...
     @overload
     def __call__(self, event: WorkerBareEvent, /, *, timeout: float | None = None) -> Iterator[tuple[()]]: ...
     @overload
     def __call__(self, event: WorkerSecondsEvent, /, *, timeout: float | None = None) -> Iterator[float]: ...
     @overload
-    def __call__(self, event: ReservationCreated, /, *, timeout: float | None = None) -> Iterator[Reservation]: ...
+    def __call__(self, event: ReservationCreated, /, *, timeout: float | None = None) -> Iterator[V_co]: ...
     @overload
     def __call__(self, event: ReservationFailed, /, *, timeout: float | None = None) -> Iterator[Any]: ...
     @overload
@@ -348,8 +349,8 @@ class StreamOfWorker(Protocol):
     ) -> Iterator[tuple[Any, ...]]: ...
 
 
-class WorkerEmitter(Emitter):
-    """The events of a Worker, and what their callbacks get."""
+class WorkerEmitter(Emitter, Generic[S, V, H]):
+    """The events of a Worker, ``S``; some callbacks get the worker, a reservation, ``V``, or its handle, ``H``."""
 
     __slots__ = ()
     _arguments = {
@@ -366,10 +367,10 @@ class WorkerEmitter(Emitter):
     if TYPE_CHECKING:
 
         @property
-        def on(self) -> OnWorker: ...  # type: ignore[override]
+        def on(self) -> OnWorker[S, V, H]: ...  # type: ignore[override]
         @property
-        def once(self) -> OnWorker: ...  # type: ignore[override]
+        def once(self) -> OnWorker[S, V, H]: ...  # type: ignore[override]
         @property
-        def wait_for(self) -> WaitForWorker: ...  # type: ignore[override]
+        def wait_for(self) -> WaitForWorker[S, V]: ...  # type: ignore[override]
         @property
-        def stream(self) -> StreamOfWorker: ...  # type: ignore[override]
+        def stream(self) -> StreamOfWorker[S, V]: ...  # type: ignore[override]

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-
-from .health import Health
 
 __all__ = ["ProbeServer"]
 
 
+Probe = Callable[[], tuple[bool, dict[str, Any]]]
+"""Returns whether all is well, and the details."""
+
+
 class ProbeServer(ThreadingHTTPServer):
-    """Answers ``/live`` and ``/ready``.
+    """Answers GET and HEAD of some paths: 200 if all is well, else 503, with the details as JSON.
 
     Args:
         address: Host and port to listen on.
-        health: Returns the health; called on the thread of the probe.
+        probes: The probe of each path; called on the thread of the request.
     """
 
     # One thread for each probe: one that sends nothing must not keep the others waiting.
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, address: tuple[str, int], health: Callable[[], Health]) -> None:
-        super().__init__(address, _handler(health))
+    def __init__(self, address: tuple[str, int], probes: Mapping[str, Probe]) -> None:
+        super().__init__(address, _handler(probes))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore probes that disconnect early."""
 
 
-def _handler(health: Callable[[], Health]) -> type[BaseHTTPRequestHandler]:
+def _handler(probes: Mapping[str, Probe]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         # Seconds for a probe that connects and then sends nothing.
         timeout = 5.0
@@ -40,13 +42,11 @@ def _handler(health: Callable[[], Health]) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
-            if path not in ("/live", "/ready"):
-                self._answer(404, {"paths": ["/live", "/ready"]})
+            if path not in probes:
+                self._answer(404, {"paths": list(probes)})
                 return
-            now = health()
-            good = now.running if path == "/live" else now.ready and not now.stopping
-            # What failed can quote addresses; it is in the log.
-            self._answer(200 if good else 503, {**now.to_dict(), "failure": now.failure is not None})
+            good, details = probes[path]()
+            self._answer(200 if good else 503, details)
 
         do_HEAD = do_GET
 

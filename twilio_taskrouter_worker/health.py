@@ -80,7 +80,15 @@ class HealthServer:
         # Here, as most Workers are not probed: the modules of a server take a megabyte and a sixth of the import.
         from ._probes import ProbeServer
 
-        self._server = ProbeServer((host, port), health)
+        def live() -> tuple[bool, dict[str, Any]]:
+            now = health()
+            return now.running, _details(now)
+
+        def ready() -> tuple[bool, dict[str, Any]]:
+            now = health()
+            return now.ready and not now.stopping, _details(now)
+
+        self._server = ProbeServer((host, port), {"/live": live, "/ready": ready})
         self._thread = threading.Thread(
             # Polls every 0.05 s, for which ``close`` waits at most.
             target=self._server.serve_forever,
@@ -109,3 +117,8 @@ class HealthServer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _details(now: Health) -> dict[str, Any]:
+    # What failed can quote addresses; it is in the log.
+    return {**now.to_dict(), "failure": now.failure is not None}

@@ -17,7 +17,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _checks
-from ._bridge import remote, reporting
+from ._bridge import remote
 from ._bridge.steps import Steps
 from ._bridge.work import Job, Work
 from ._executors import check_executor, check_portable
@@ -27,9 +27,10 @@ from .errors import ClosedError
 from .events import Listener, check_callback, is_same_function
 
 if TYPE_CHECKING:
+    from ._bridge.mirror import Mirror
+    from ._bridge.watching import Watch
     from .reservation import Reservation
     from .reservation_handle import ReservationHandle
-    from .worker import Worker
 
 __all__ = ["HandleHandler", "Handler", "OnError", "Server"]
 
@@ -55,10 +56,22 @@ class _Abandoned(ClosedError):
 class Server:
     """The handler of one Worker, its queue and its threads, which end when the queue is empty."""
 
-    def __init__(self, worker: Worker, work: Work) -> None:
-        self._worker = worker
+    def __init__(
+        self, state: Mirror, work: Work, watch: Watch, failed: Callable[[Job, Listener, BaseException], None]
+    ) -> None:
+        """Make a server without a handler; see ``listener``.
+
+        Args:
+            state: The state of the worker that serves.
+            work: Its jobs.
+            watch: Its record of its own work.
+            failed: Reports an exception of a job's function; called on the thread of the job.
+        """
+        self._worker = state.worker
         self._work = work
-        self._steps = Steps(worker, work)
+        self._watch = watch
+        self._failed = failed
+        self._steps = Steps(state, work)
         self._on_error: OnError = "reject"
         self._concurrency = 1
         # Guards all below.
@@ -202,9 +215,7 @@ class Server:
         assert handler is not None
         function = handler if executor is None else self._on_executor(executor, job, handler)
         try:
-            decided = decision(
-                self._worker._watch.run(reservation.worker_sid, self._worker, job.event, job.args, function)
-            )
+            decided = decision(self._watch.run(reservation.worker_sid, self._worker, job.event, job.args, function))
         except _Abandoned:
             raise
         except BaseException as error:
@@ -292,14 +303,9 @@ class Server:
             if len(self._failures) > REMEMBERED:
                 del self._failures[next(iter(self._failures))]
         if failures:
-            self._worker.stopping.wait(min(REJECT_PAUSE * 2 ** (failures - 1), REJECT_PAUSE_MAX))
+            self._work.stopping.wait(min(REJECT_PAUSE * 2 ** (failures - 1), REJECT_PAUSE_MAX))
 
     # -- reporting -------------------------------------------------------------------------------------------------
 
     def _report(self, job: Job, error: BaseException, listener: Listener | None = None) -> None:
-        connection = self._worker._connection
-        listener = listener or Listener(self._handler or self.offered)
-        if connection is not None:
-            connection.dispatcher.callback_failed(self._worker, listener, job, error)
-        else:
-            reporting.callback_failed(job.args[0].worker_sid, self._worker, job.event, job.args, listener, error)
+        self._failed(job, listener or Listener(self._handler or self.offered), error)

@@ -20,7 +20,7 @@ from .transfer import OutgoingTransfer, Transfer, Transfers
 __all__ = ["Task"]
 
 
-class Task(TaskFields, TaskEmitter):
+class Task(TaskFields, TaskEmitter["Task", OutgoingTransfer]):
     """The task of a reservation.
 
     Events: ``updated``, ``canceled``, ``completed``, ``wrapup`` (callbacks get the task), and ``transfer_initiated``,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from ._bridge import routes, schema
 from ._bridge.owner import Owner
@@ -12,9 +11,7 @@ from ._bridge.schema import Record, Resource, Wire
 from ._bridge.tracking import TransferTrack
 from ._listening import Listenable
 from .events import TransferEvent, Waits, names
-
-if TYPE_CHECKING:
-    from .task import Task
+from .task_info import TaskFields
 
 __all__ = ["IncomingTransfer", "OutgoingTransfer", "Transfer", "Transfers"]
 
@@ -90,7 +87,7 @@ class OutgoingTransfer(Transfer, Listenable[TransferEvent, "OutgoingTransfer"]):
     __slots__ = ("_listeners", "_state", "_task", "_track")
     _arguments = dict.fromkeys(names(TransferEvent), "transfer: OutgoingTransfer")
 
-    def __init__(self, state: Owner, task: Task, record: Record) -> None:
+    def __init__(self, state: Owner, task: TaskFields, record: Record) -> None:
         super().__init__(record)
         self._state = state
         self._task = task

@@ -21,6 +21,7 @@ from ._bridge.watching import Around, Watch
 from ._bridge.work import Work
 from ._display.tables import Description, Listing
 from ._lifecycle import Lifecycle, monotonic_expiry
+from ._listening import WorkerEmitter
 from ._version import __version__
 from .activity import Activity, check_activity
 from .channel import Channel
@@ -31,6 +32,7 @@ from .health import Health
 from .observer import HistoryEntry, Observer
 from .options import LogLevel, Options, set_log_level
 from .reservation import Reservation
+from .reservation_handle import ReservationHandle
 from .serving import HandleHandler, Handler, OnError, Server
 from .single import Single
 from .tokens import check_successor, check_token
@@ -51,7 +53,7 @@ X = TypeVar("X", bound=Handler | HandleHandler)
 A = TypeVar("A", bound=Around)
 
 
-class Worker(WorkerFields, Lifecycle):
+class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, ReservationHandle]):
     """One worker of a TaskRouter workspace, connected to the event bridge.
 
     ::
@@ -138,7 +140,6 @@ class Worker(WorkerFields, Lifecycle):
         "_renewing",
         "_server",
         "_state",
-        "_stopping",
         "_token",
         "_waits",
         "_watch",
@@ -196,8 +197,6 @@ class Worker(WorkerFields, Lifecycle):
         self._waits = Waiting()
         self._watch = Watch(observer)
         self._work = Work()
-        self._stopping = threading.Event()
-        self._server = Server(self, self._work)
         # Descriptions of abandoned work, for the error of ``run_forever``.
         self._gave_up = []
         self._calls = Calls(
@@ -211,6 +210,7 @@ class Worker(WorkerFields, Lifecycle):
             watch=self._watch,
         )
         self._state = Mirror(self, self._call, self._waits, self._release, self._timings.linger)
+        self._server = Server(self._state, self._work, self._watch, self._callback_failed)
         # Guards the three below: starting and stopping exclude each other.
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -220,7 +220,7 @@ class Worker(WorkerFields, Lifecycle):
         # None or one; see ``client``.
         self._clients: list[WorkerClient] = []
         if return_to_activity is not None:
-            back = Return(self._state, return_to_activity)
+            back = Return(self._state, self._work, return_to_activity)
             # Attached, not registered: ``off()`` and ``listeners()`` leave the library's own listeners alone.
             self._attach("activity_updated", Listener(back))
             self._attach("ready", Listener(back.check))

@@ -13,7 +13,6 @@ from twilio_taskrouter_worker import ClosedError, Complete, Reject, Reservation,
 from twilio_taskrouter_worker._bridge.steps import Steps
 from twilio_taskrouter_worker._bridge.work import Work
 from twilio_taskrouter_worker.events import Listener
-from twilio_taskrouter_worker.serving import Server
 from twilio_taskrouter_worker.testing import calls_of, make_reservation
 
 SOON = 10.0
@@ -38,8 +37,8 @@ class Served:
     """A server with a handler, and a worker that is not connected."""
 
     def __init__(self, handler: Any = handle) -> None:
-        self.work = Work()
-        self.server = Server(Worker("token"), self.work)
+        worker = Worker("token")
+        self.work, self.server = worker._work, worker._server
         self.server.listener(handler, 1, False, "reject", None)
 
     def serve(self, reservation: Reservation) -> None:
@@ -139,8 +138,8 @@ def test_a_stop_takes_what_is_pending() -> None:
 def test_a_task_without_a_queue_is_not_returned(caplog: pytest.LogCaptureFixture) -> None:
     """It stays accepted, and the log has the reason; an activity that cannot be set is logged as well."""
     reservation: Any = SimpleNamespace(sid="WR1", worker_sid="WK1", task=SimpleNamespace(queue_sid=None))
-    worker: Any = SimpleNamespace(set_activity=invalid)
-    Steps(worker, Work()).carry_out(reservation, Reject("Lunch"))
+    state: Any = SimpleNamespace(worker=None, find_activity=invalid)
+    Steps(state, Work()).carry_out(reservation, Reject("Lunch"))
     activity, queue = lines(caplog, logging.ERROR)
     assert activity.endswith("reservation WR1: the activity 'Lunch' could not be set: no such mode")
     assert queue.endswith("its task is not in a queue; it stays accepted")
@@ -151,7 +150,7 @@ def test_a_transfer_of_a_task_that_has_ended() -> None:
     reservation = make_reservation(status="accepted")
     reservation.task.complete("by the supervisor").result(0)
     before = calls_of(reservation)
-    Steps(Worker("token"), Work()).carry_out(reservation, Transfer("WQ" + "1" * 32))
+    Steps(Worker("token")._state, Work()).carry_out(reservation, Transfer("WQ" + "1" * 32))
     assert calls_of(reservation) == before
 
 

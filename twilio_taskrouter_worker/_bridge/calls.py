@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from .._json import dumps
 from .._log import CALLS as log
@@ -35,12 +35,21 @@ from .settings import Settings, settings_for
 from .threads import POOL, TIMERS, Timer
 from .turns import Turn, Turns
 
-if TYPE_CHECKING:
-    from .watching import Watch
-
-__all__ = ["Calls"]
+__all__ = ["Calls", "CallsWatch"]
 
 T = TypeVar("T")
+
+
+class CallsWatch(Protocol):
+    """Records calls; see :class:`~twilio_taskrouter_worker._bridge.watching.Watch`. Called on any thread."""
+
+    def call(self, request: Request[Any], started: float, attempts: int, error: BaseException | None) -> None:
+        """Record a call that has ended."""
+        ...
+
+    def retry(self, request: Request[Any], attempt: int, delay: float) -> None:
+        """Record a failed attempt that will be repeated."""
+        ...
 
 
 class Calls:
@@ -74,7 +83,7 @@ class Calls:
         send_versions: bool = False,
         refused: Callable[[str], None] | None = None,
         unawaited: Unawaited | None = None,
-        watch: Watch | None = None,
+        watch: CallsWatch | None = None,
         rules: RetryRules = RETRY_RULES,
     ) -> None:
         self.url = url

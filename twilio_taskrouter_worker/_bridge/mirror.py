@@ -408,7 +408,7 @@ class Mirror:
         Args:
             reservation: The reservation.
         """
-        cast("Any", self.worker)._watch.foreign_accept(self.worker_sid, reservation)
+        cast("Any", self.worker)._watch.foreign_accept(self.worker_sid, reservation.task.sid, reservation.sid)
 
     def client(self) -> Any:
         """Return the worker's client for calls without a connection.

@@ -12,8 +12,9 @@ from .threads import TIMERS
 
 if TYPE_CHECKING:
     from ..activity import Activity
-    from ..worker import Worker
+    from ..worker_info import WorkerFields
     from .mirror import Mirror
+    from .work import Work
 
 __all__ = ["Return"]
 
@@ -26,16 +27,18 @@ class Return:
 
     Args:
         state: The worker's state.
+        work: Its jobs.
         activity: The activity to set: name, sid or Activity.
     """
 
-    def __init__(self, state: Mirror, activity: str | Activity) -> None:
+    def __init__(self, state: Mirror, work: Work, activity: str | Activity) -> None:
         self._state = state
+        self._work = work
         self._activity = activity
         # By sid: the timeouts that have moved the worker already.
         self._seen: set[str] = set()
 
-    def check(self, worker: Worker) -> None:
+    def check(self, worker: WorkerFields) -> None:
         """Check at the first ``ready`` that the activity exists; on the dispatch thread.
 
         Args:
@@ -46,12 +49,12 @@ class Return:
         """
         self._state.find_activity("return_to_activity", self._activity)
 
-    def __call__(self, worker: Worker) -> None:
+    def __call__(self, worker: WorkerFields) -> None:
         # The service may report the timeout before or after the change of activity.
         if not worker.available and not self._back(worker):
             TIMERS.at(time.monotonic() + OTHER_ORDER, lambda: self._back(worker))
 
-    def _back(self, worker: Worker) -> bool:
+    def _back(self, worker: WorkerFields) -> bool:
         """Set the activity if a reservation timed out recently; return False if none did."""
         # A copy: this also runs on the timers' thread, while the dispatch thread changes it.
         ended = dict(self._state.ended)
@@ -60,9 +63,10 @@ class Return:
             return False
         # What the mirror has forgotten cannot come again, so the set stays small.
         self._seen = self._seen & ended.keys() | timed_out
-        if not worker.available and not worker.stopping.is_set():
+        if not worker.available and not self._work.stopping.is_set():
             try:
-                worker.set_activity(self._activity).add_done_callback(self._moved)
+                activity = self._state.find_activity("activity", self._activity)
+                activity.set_as_current().add_done_callback(self._moved)
             except (TaskRouterError, ValueError) as error:
                 self._failed(error)
         return True

@@ -33,7 +33,7 @@ from .work import Work
 if TYPE_CHECKING:
     from ..reservation import Reservation
     from ..transfer import OutgoingTransfer
-    from ..worker import Worker
+    from .mirror import Mirror
 
 __all__ = ["Steps"]
 
@@ -50,12 +50,12 @@ class Steps:
     """Accepting reservations, and carrying out decisions about them.
 
     Args:
-        worker: The worker.
+        state: The worker's state.
         work: Its jobs; when they are closed, no call is made any more.
     """
 
-    def __init__(self, worker: Worker, work: Work) -> None:
-        self._worker = worker
+    def __init__(self, state: Mirror, work: Work) -> None:
+        self._state = state
         self._work = work
         self.declined: list[Reservation] = []
         """Reservations that were not accepted since the worker is stopping."""
@@ -76,7 +76,7 @@ class Steps:
         for _ in self._tries():
             if reservation.status != "pending":
                 return not self.is_over(reservation)
-            if self._worker.stopping.is_set():
+            if self._work.stopping.is_set():
                 # For the stop, which rejects it or leaves it pending for the next connection.
                 self.declined.append(reservation)
                 return False
@@ -134,7 +134,7 @@ class Steps:
         queue = reservation.task.queue_sid
         if activity is not None:
             try:
-                self._worker.set_activity(activity).result()
+                self._state.find_activity("activity", activity).set_as_current().result()
             except (ValueError, TypeError, RequestError) as error:
                 self.log(logging.ERROR, reservation, "the activity %r could not be set: %s", activity, error)
         if queue is None:
@@ -195,7 +195,7 @@ class Steps:
         sid: str | None = None
         if activity is not None:
             try:
-                sid = self._worker._state.find_activity("activity", activity).sid
+                sid = self._state.find_activity("activity", activity).sid
             except (ValueError, TypeError) as error:
                 self.log(logging.ERROR, reservation, "the activity %r could not be set: %s", activity, error)
         call = partial(reservation.reject, activity_sid=sid)
@@ -265,7 +265,7 @@ class Steps:
             *args: Arguments of the format.
         """
         worker_sid = reservation.worker_sid
-        extra = reporting.subject(worker_sid, self._worker, "reservation_created", (reservation,))
+        extra = reporting.subject(worker_sid, self._state.worker, "reservation_created", (reservation,))
         CALLBACKS.log(level, f"Worker %s: reservation %s: {text}", worker_sid, reservation.sid, *args, extra=extra)
 
 

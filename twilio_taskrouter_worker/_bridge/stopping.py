@@ -17,8 +17,8 @@ from .work import Job, Work
 if TYPE_CHECKING:
     from ..activity import Activity
     from ..reservation import Reservation
-    from ..worker import Worker
     from .connection import Connection
+    from .mirror import Mirror
 
 __all__ = ["SIGNAL_CHECK", "Stop"]
 
@@ -30,7 +30,7 @@ class Stop:
     """One stop, from the request to the moment at which the connection may be closed. For one thread.
 
     Args:
-        worker: The worker that stops.
+        state: The state of the worker that stops.
         connection: Its connection. From now on it announces no new reservation.
         work: The worker's jobs.
         deadline: When to give up, on the monotonic clock.
@@ -38,9 +38,9 @@ class Stop:
     """
 
     def __init__(
-        self, worker: Worker, connection: Connection, work: Work, deadline: float, hurry: Callable[[], bool]
+        self, state: Mirror, connection: Connection, work: Work, deadline: float, hurry: Callable[[], bool]
     ) -> None:
-        self._worker = worker
+        self._state = state
         self._connection = connection
         self._dispatcher = connection.dispatcher
         self._work = work
@@ -129,12 +129,12 @@ class Stop:
         self._work.remove(job)
         error = done.exception()
         if error is not None:
-            extra = reporting.subject(self._worker_sid, self._worker, "rejected", job.args)
+            extra = reporting.subject(self._worker_sid, self._state.worker, "rejected", job.args)
             EVENTS.warning("Worker %s: could not reject %s: %s", self._worker_sid, job.args[0].sid, error, extra=extra)
 
     def _give_up(self, job: Job, timeout: float | None) -> str:
         what = f"the callback of {job.event!r}"
-        extra = reporting.subject(self._worker_sid, self._worker, job.event, job.args)
+        extra = reporting.subject(self._worker_sid, self._state.worker, job.event, job.args)
         if extra["reservation_sid"] is not None:
             what += f" for reservation {extra['reservation_sid']} of task {extra['task_sid']}"
         CALLBACKS.warning(
@@ -145,4 +145,4 @@ class Stop:
 
     @property
     def _worker_sid(self) -> str:
-        return self._worker._state.worker_sid
+        return self._state.worker_sid

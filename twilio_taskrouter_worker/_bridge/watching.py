@@ -25,7 +25,6 @@ from .reporting import sids_of
 
 if TYPE_CHECKING:
     from ..events import Emitter
-    from ..reservation import Reservation
     from .request import Request
 
 __all__ = ["Around", "Watch"]
@@ -196,12 +195,13 @@ class Watch:
             raise failures[0]
         return value
 
-    def foreign_accept(self, worker_sid: str, reservation: Reservation) -> None:
+    def foreign_accept(self, worker_sid: str, task_sid: str, reservation_sid: str) -> None:
         """Record a reservation that was accepted by another process or backend; a WARNING the first time.
 
         Args:
             worker_sid: Sid of the worker.
-            reservation: The reservation.
+            task_sid: Sid of the task.
+            reservation_sid: Sid of the reservation.
         """
         self.foreign_accepts += 1
         EVENTS.log(
@@ -210,8 +210,8 @@ class Watch:
             "session of this worker is connected (a second process, a development server's reloader), and each gets "
             "every offer; single= lets only one process connect",
             worker_sid,
-            reservation.sid,
-            extra=about(worker=worker_sid, task=reservation.task.sid, reservation=reservation.sid, event="accepted"),
+            reservation_sid,
+            extra=about(worker=worker_sid, task=task_sid, reservation=reservation_sid, event="accepted"),
         )
 
     # -- calls -------------------------------------------------------------------------------------------------------

@@ -31,7 +31,9 @@ class Work:
         # In the order in which they were added.
         self._jobs: dict[Job, None] = {}
         # Threads that wait for the jobs themselves, inside one of them: other waits must exclude those.
-        self._stopping: set[int] = set()
+        self._waiting: set[int] = set()
+        self.stopping: threading.Event = threading.Event()
+        """Set when the worker is asked to stop; another one for the next connection."""
         self.closed: threading.Event = threading.Event()
         """Set once the worker is disconnected; another one for each connection."""
 
@@ -63,7 +65,7 @@ class Work:
     def jobs(self) -> list[Job]:
         """Return the jobs to wait for."""
         with self._changed:
-            return [job for job in self._jobs if job.thread is None or job.thread not in self._stopping]
+            return [job for job in self._jobs if job.thread is None or job.thread not in self._waiting]
 
     def wait(self, timeout: float) -> None:
         """Block until a job ends or ``wake`` is called.
@@ -84,9 +86,9 @@ class Work:
         """Exclude a job of the current thread, which would wait for itself, from the jobs; a ``with`` block."""
         here = threading.get_ident()
         with self._changed:
-            self._stopping.add(here)
+            self._waiting.add(here)
         try:
             yield
         finally:
             with self._changed:
-                self._stopping.discard(here)
+                self._waiting.discard(here)

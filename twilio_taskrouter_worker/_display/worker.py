@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..health import Health
 from .tables import Description, Table, table_of
 
 if TYPE_CHECKING:
-    from ..worker import Worker
+    from ..directory import Directory
+    from ..observer import HistoryEntry
+    from ..reservation import Reservation
 
 __all__ = ["Panel"]
 
 LATEST = 10
 """Entries of the history in the panel."""
+
+
+class Shown(Protocol):
+    """A Worker, as its panel uses it."""
+
+    def health(self) -> Health: ...
+
+    @property
+    def history(self) -> list[HistoryEntry]: ...
+
+    @property
+    def reservations(self) -> Directory[Reservation]: ...
 
 
 class Panel:
@@ -23,7 +37,7 @@ class Panel:
         worker: The worker, connected or not.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Shown) -> None:
         self._worker = worker
         health = worker.health()
         # The connections that were over before; None while one is going on.

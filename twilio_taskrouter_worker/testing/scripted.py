@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 import attrs
 
@@ -15,13 +15,10 @@ from .._bridge import routes
 from .._bridge.mirror import Mirror
 from .._bridge.request import Request
 from .._bridge.waiting import Waiting
-from .._listening import WorkerEmitter
 from ..errors import rejected
+from ..events import Emitter
 from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
-
-if TYPE_CHECKING:
-    from ..worker import Worker
 
 __all__ = ["Call", "calls_of", "make_reservation", "make_task"]
 
@@ -121,7 +118,7 @@ class _Script:
         }
 
 
-class _Nobody(WorkerEmitter):
+class _Nobody(Emitter):
     """The worker of a made reservation: its events never fire."""
 
     def __init__(self) -> None:
@@ -158,7 +155,7 @@ def make_reservation(
     """
     payload = _payload(attributes, status, task_channel, priority, sid, task_sid)
     # The mirror uses only the events of a Worker.
-    mirror = Mirror(cast("Worker", _Nobody()), _Script(payload), Waiting(), lambda messages: None)
+    mirror = Mirror(_Nobody(), _Script(payload), Waiting(), lambda messages: None)
     mirror.account_sid, mirror.workspace_sid = payload["account_sid"], payload["workspace_sid"]
     mirror.worker_sid = payload["worker_sid"]
     reservation = Reservation(mirror, ReservationUpdate.read(payload))

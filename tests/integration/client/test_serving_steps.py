@@ -26,7 +26,7 @@ def client() -> Iterator[ConnectedClient]:
 @pytest.fixture
 def steps(client: ConnectedClient) -> Steps:
     """The steps of its worker."""
-    return Steps(client.worker, Work())
+    return Steps(client.worker._state, client.worker._work)
 
 
 def refuse(client: ConnectedClient, reservation: Reservation, method: str = "POST", answer: Reply = NO) -> None:
@@ -74,7 +74,7 @@ def test_nothing_is_sent_after_the_end(client: ConnectedClient) -> None:
     """Once the worker is disconnected no step makes a request."""
     work = Work()
     work.closed.set()
-    steps, offered = Steps(client.worker, work), client.new_reservation("pending")
+    steps, offered = Steps(client.worker._state, work), client.new_reservation("pending")
     with client.calls() as made:
         assert steps.accept(offered) is False
         steps.carry_out(offered, Complete())

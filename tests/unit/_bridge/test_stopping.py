@@ -41,9 +41,9 @@ class Stopping:
         self.work = Work()
         self.dispatcher = SimpleNamespace(declining=False, declined=[], calling=None, put_first=lambda step: step())
         connection = SimpleNamespace(dispatcher=self.dispatcher, ended=threading.Event())
-        worker = SimpleNamespace(_state=SimpleNamespace(worker_sid="WK1"))
+        state = SimpleNamespace(worker_sid="WK1", worker=None)
         deadline = time.monotonic() + 60.0
-        self.stop = Stop(worker, connection, self.work, deadline, hurry)  # type: ignore[arg-type]
+        self.stop = Stop(state, connection, self.work, deadline, hurry)  # type: ignore[arg-type]
 
     def move(self, available: bool, waiting: list[Any], answer: Future[Any]) -> None:
         """Move the worker to an activity; the service's answer is given."""
