@@ -16,7 +16,6 @@ from .events import ChannelEvent, DisconnectReason, ReservationEvent, TaskEvent,
 from .health import Health, HealthServer
 from .observer import Observer
 from .reservation import Reservation
-from .reservation_handle import ReservationHandle
 from .reservation_info import ReservationInfo
 from .single import Single
 from .supervisor import Supervisor
@@ -25,7 +24,7 @@ from .task_info import TaskInfo
 from .task_queue import TaskQueue
 from .transfer import IncomingTransfer, OutgoingTransfer, Transfers
 from .worker import Worker
-from .worker_client import WorkerClient
+from .worker_client import ReservationHandle, WorkerClient
 from .worker_info import WorkerInfo
 from .workspace import Workspace
 

@@ -22,7 +22,7 @@ from .task import Task
 from .transfer import IncomingTransfer, Transfer
 
 if TYPE_CHECKING:
-    from .reservation_handle import ReservationHandle
+    from .worker_client import ReservationHandle
 
 __all__ = ["Reservation"]
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ._bridge.mirror import Mirror
     from ._bridge.watching import Watch
     from .reservation import Reservation
-    from .reservation_handle import ReservationHandle
+    from .worker_client import ReservationHandle
 
 __all__ = ["HandleHandler", "Handler", "OnError", "Server"]
 

@@ -32,11 +32,10 @@ from .health import Health
 from .observer import HistoryEntry, Observer
 from .options import LogLevel, Options, set_log_level
 from .reservation import Reservation
-from .reservation_handle import ReservationHandle
 from .serving import HandleHandler, Handler, OnError, Server
 from .single import Single
 from .tokens import check_successor, check_token
-from .worker_client import WorkerClient
+from .worker_client import ReservationHandle, WorkerClient
 from .worker_info import WorkerFields
 
 if TYPE_CHECKING:

@@ -1,39 +1,33 @@
-"""Calls of a worker without a websocket: for web views, other processes and other machines."""
+"""Calls of a worker without a websocket: for web views, other processes and other machines.
+
+A client and its handles name each other, so both are in this module: a handle is the client with the sids of one
+reservation and its task.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from . import _checks
 from ._bridge import routes
-from ._bridge.request import NOTHING, Request, as_it_is
+from ._bridge.request import NOTHING, as_it_is
 from ._bridge.routes import Route
 from ._bridge.schema import Resource
-from ._token_source import TokenSource
-from ._version import __version__
+from ._worker_requests import WorkerRequests
 from .activity import Activity
-from .errors import TokenError
-from .options import Options
-from .reservation_handle import ReservationHandle
 from .reservation_info import ReservationInfo
 from .task_info import TaskInfo
-from .tokens import check_token, decode_unverified, task_router_grant
 from .transfer import Transfer
 from .worker_info import WorkerInfo
 
-if TYPE_CHECKING:
-    from ._bridge.calls import Calls
-
-__all__ = ["WorkerClient"]
+__all__ = ["ReservationHandle", "WorkerClient"]
 
 ResourceT = TypeVar("ResourceT", bound=Resource)
-T = TypeVar("T")
 
 
-class WorkerClient:
+class WorkerClient(WorkerRequests):
     """Calls of one worker, without a connection: ``set_attributes``, ``set_activity``, ``accept``, ``complete`` etc.
 
     It is small, has no events and keeps no state of worker, tasks or reservations. Make one from a token, or take
@@ -71,64 +65,6 @@ class WorkerClient:
         ValueError: An argument is invalid, or there is neither a token nor a provider.
         TokenError: A sid is not given and the token does not name it.
     """
-
-    def __init__(
-        self,
-        token: str | None = None,
-        *,
-        worker_sid: str | None = None,
-        workspace_sid: str | None = None,
-        token_provider: Callable[[], str] | None = None,
-        region: str | None = None,
-        edge: str | None = None,
-        eb_server: str | None = None,
-        ws_server: str | None = None,
-        request_timeout: float = 15.0,
-        activities: Mapping[str, str] | None = None,
-    ) -> None:
-        options = Options(
-            region=region,
-            edge=edge,
-            eb_server=eb_server,
-            ws_server=ws_server,
-            token_provider=token_provider,
-            request_timeout=request_timeout,
-        )
-        if token is None and token_provider is None:
-            raise ValueError("A WorkerClient needs a token or a token_provider")
-        # A provider is not asked here, which may block; then both sids have to be given.
-        grant = {} if token is None else _grant(check_token(token))
-        self.worker_sid: str = _known("worker_sid", worker_sid, grant)
-        """Sid of the worker."""
-        self.workspace_sid: str = _known("workspace_sid", workspace_sid, grant)
-        """Sid of the workspace."""
-        self._tokens = TokenSource(token, token_provider, self.workspace_sid, self.worker_sid)
-        self._url = options.urls(token)[0]
-        self._timeout = options.request_timeout
-        self._activities = dict(activities or {})
-        # By process: a fork takes no thread and no connection along.
-        self._callers: dict[int, Calls] = {}
-
-    def __repr__(self) -> str:
-        return f"<WorkerClient {self.worker_sid}>"
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Threads and connections stay in this process.
-        return {**self.__dict__, "_callers": {}}
-
-    def update_token(self, token: str) -> None:
-        """Use another token from the next request on.
-
-        Args:
-            token: The new token.
-
-        Raises:
-            TypeError: It is not a string.
-            ValueError: It does not have the form of a token.
-            TokenError: It is for another workspace or worker; the token in use is kept.
-            TokenExpiredError: It has certainly expired; the token in use is kept.
-        """
-        self._tokens.replace(token)
 
     # -- the worker --------------------------------------------------------------------------------------------------
 
@@ -450,49 +386,186 @@ class WorkerClient:
         # One line for all changes, since a reservation's task is not known here.
         return self._call(route, values, _reader(kind), sids, subjects=(self.worker_sid,))
 
-    def _call(
+
+class ReservationHandle:
+    """One reservation and its task, for use without a websocket: ``reservation.handle()``.
+
+    It holds a :class:`WorkerClient`, two sids and a snapshot, and can be pickled as the client can. The methods are
+    those of the client.
+    """
+
+    def __init__(self, client: WorkerClient, reservation_sid: str, task_sid: str) -> None:
+        self.client = client
+        """The client that makes the calls."""
+        self.reservation_sid: str = _checks.non_empty("reservation_sid", reservation_sid)
+        """Sid of the reservation."""
+        self.task_sid: str = _checks.non_empty("task_sid", task_sid)
+        """Sid of its task."""
+        self.snapshot: Mapping[str, Any] = {}
+        """The reservation's ``to_dict()`` at the time of ``handle()``, its task included; empty for a handle that was
+        made from sids, or in a forked child."""
+
+    def __repr__(self) -> str:
+        return f"<ReservationHandle {self.reservation_sid} of task {self.task_sid}>"
+
+    def accept(self) -> Future[ReservationInfo]:
+        """Accept the reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to the updated reservation.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
+        """
+        return self.client.accept(self.reservation_sid)
+
+    def reject(self, *, activity_sid: str | None = None) -> Future[ReservationInfo]:
+        """Reject the reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            activity_sid: Activity that the worker moves to; None keeps its activity.
+
+        Returns:
+            A Future that resolves to the updated reservation.
+
+        Raises:
+            TypeError: The activity's sid is not a string.
+        """
+        return self.client.reject(self.reservation_sid, activity_sid=activity_sid)
+
+    def wrap(self) -> Future[ReservationInfo]:
+        """Start wrapping up the reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to the updated reservation.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
+        """
+        return self.client.wrap(self.reservation_sid)
+
+    def complete(self, reason: str = "completed") -> Future[TaskInfo]:
+        """Complete the task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            reason: Free text.
+
+        Returns:
+            A Future that resolves to the updated task.
+
+        Raises:
+            TypeError: The reason is not a string.
+        """
+        return self.client.complete(self.task_sid, reason)
+
+    def complete_reservation(self) -> Future[ReservationInfo]:
+        """Complete the reservation; if it is the task's last one, this also completes the task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to the updated reservation.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
+        """
+        return self.client.complete_reservation(self.reservation_sid)
+
+    def wrap_up(self, *, reason: str | None = None) -> Future[TaskInfo]:
+        """Start wrapping up the task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            reason: Free text; None sends no reason.
+
+        Returns:
+            A Future that resolves to the updated task.
+
+        Raises:
+            TypeError: The reason is not a string.
+        """
+        return self.client.wrap_up(self.task_sid, reason=reason)
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> Future[TaskInfo]:
+        """Replace all attributes of the task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Args:
+            attributes: The new attributes, JSON-serializable.
+
+        Returns:
+            A Future that resolves to the updated task.
+
+        Raises:
+            TypeError, ValueError: The attributes are not JSON-serializable.
+        """
+        return self.client.set_task_attributes(self.task_sid, attributes)
+
+    def transfer(
         self,
-        route: Route,
-        values: Mapping[str, Any],
-        then: Callable[[Any], T],
-        sids: Mapping[str, str] = NOTHING,
+        to: str,
         *,
-        subjects: tuple[str, ...] = (),
-        extra: Mapping[str, Any] = NOTHING,
-    ) -> Future[T]:
-        params = {**extra, **route.encode(values)}
-        path = {"ws": self.workspace_sid, "wk": self.worker_sid, **sids}
-        return self._caller().call(Request(route, path, params, then, subjects))
+        mode: str | None = None,
+        priority: int | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Future[str]:
+        """Start a transfer of the task to a worker or queue.
 
-    def _caller(self) -> Calls:
-        """Return the caller of this process, created at its first call."""
-        caller = self._callers.get(os.getpid())
-        if caller is None:
-            # Imported here for the reason given in the module worker.
-            from ._bridge.calls import Calls
+        Does not block; callbacks of the Future run on a shared pool thread.
 
-            # setdefault, as another thread may do the same: calls of two callers would have no order.
-            caller = self._callers.setdefault(
-                os.getpid(), Calls(self._url, self._tokens.current, __version__, self._timeout)
-            )
-        return caller
+        Args:
+            to: Sid of the worker or queue.
+            mode: ``WARM`` (stay on the task) or ``COLD`` (start wrapping up); None leaves it to the service (WARM).
+            priority: New priority of the task; None keeps it.
+            attributes: New attributes of the task; None keeps them.
+
+        Returns:
+            A Future that resolves to the transfer's sid.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            ValueError: An argument has the wrong value.
+        """
+        return self.client.transfer(
+            self.reservation_sid, self.task_sid, to, mode=mode, priority=priority, attributes=attributes
+        )
+
+    def fetch(self) -> Future[ReservationInfo]:
+        """Read the reservation.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to the reservation.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
+        """
+        return self.client.fetch_reservation(self.reservation_sid)
+
+    def fetch_task(self) -> Future[TaskInfo]:
+        """Read the task.
+
+        Does not block; callbacks of the Future run on a shared pool thread.
+
+        Returns:
+            A Future that resolves to the task.
+
+        Raises:
+            TaskRouterError: The system has no thread for the request; nothing was sent.
+        """
+        return self.client.fetch_task(self.task_sid)
 
 
 def _reader(kind: type[ResourceT]) -> Callable[[Any], ResourceT]:
     return lambda payload: kind(kind._schema.read(payload))
-
-
-def _grant(token: str) -> dict[str, Any]:
-    try:
-        return task_router_grant(decode_unverified(token))
-    except TokenError:
-        return {}
-
-
-def _known(name: str, given: str | None, grant: Mapping[str, Any]) -> str:
-    if given is not None:
-        return _checks.non_empty(name, given)
-    sid = grant.get(name)
-    if not isinstance(sid, str) or not sid:
-        raise TokenError(f"The token does not name the {name.removesuffix('_sid')}; pass {name}")
-    return sid

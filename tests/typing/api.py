@@ -552,6 +552,8 @@ def transfers(incoming: IncomingTransfer, outgoing: OutgoingTransfer) -> None:
 # -- Supervisor and Workspace --------------------------------------------------------------------------------------
 
 supervisor = Supervisor(token, connect_activity_sid="WA")
+assert_type(supervisor.connect(), Supervisor)
+assert_type(supervisor.start(), Future[Supervisor])
 assert_type(supervisor.monitor("WT", "WR"), Future[None])
 assert_type(supervisor.whisper("WT", "WR", {"a": 1}), Future[None])
 assert_type(supervisor.barge("WT", "WR", extra_params=None), Future[None])
