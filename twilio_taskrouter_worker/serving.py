@@ -228,7 +228,7 @@ class Server:
             with self._lock:
                 self._failures.pop(reservation.task.sid, None)
         # It may have ended while the handler ran, e.g. with the caller's call: then the decision has no object.
-        if not self._steps.is_over(reservation):
+        if not self._steps.has_ended(reservation):
             self._steps.carry_out(reservation, decided)
 
     def _on_executor(self, executor: Executor, job: Job, handler: Handler) -> Handler:
@@ -281,7 +281,7 @@ class Server:
             # The callback may have accepted it by its handle, and the event may still be on its way.
             if isinstance(decided, Reject) and reservation.status == "pending":
                 self._steps.reject(reservation, decided.activity)
-                taken = not self._steps.is_over(reservation)
+                taken = not self._steps.has_ended(reservation)
             else:
                 taken = self._steps.accept(reservation, uncertain=True)
             if taken:

@@ -206,7 +206,7 @@ class Task(TaskFields, TaskEmitter["Task", OutgoingTransfer]):
                 values,
                 self._transfer_answered,
                 subjects=(self.sid,),
-                heard=self._transfer_started,
+                after_callbacks=self._transfer_started,
             )
         # Not sent: the Future whose callbacks would have released the events does not exist.
         except BaseException:

@@ -173,7 +173,7 @@ def missed_acceptance(original: Any) -> Any:
     return lambda before, after: [event for event in original(before, after) if event != "accepted"]
 
 
-@_mutation(resync._Taking, "__init__", "what is there at the first ready is announced as well")
+@_mutation(resync._TakeOver, "__init__", "what is there at the first ready is announced as well")
 def first_lists_announced(original: Any) -> Any:
     def init(self: Any, state: Any, now: float, quiet: bool) -> None:
         original(self, state, now, False)

@@ -134,7 +134,7 @@ def replaced(
         (calls, "Exchange", exchange),
         (connection, "Dispatcher", dispatcher),
         (connection, "Receiver", receiver),
-        (futures, "HEARD_AT_MOST", 1.0),
+        (futures, "CALLBACKS_AT_MOST", 1.0),
         (opening, "Store", store),
         (pacing, "DISTANCE", SNAPSHOT_DISTANCE),
         (snapshots, "KEPT_EVENTS", SNAPSHOT_DISTANCE),

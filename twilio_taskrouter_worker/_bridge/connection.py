@@ -424,8 +424,8 @@ class Connection:
             reporting.step(sid, event, "disconnected: %s", *action.args)
         elif event.startswith("token_"):
             renews = self._options.renew_token is not None
-            heard = bool(self._state.worker._listening(event))
-            reporting.token_step(sid, event, *(action.args or (0.0,)), renews=renews, heard=heard)
+            has_listener = bool(self._state.worker._listening(event))
+            reporting.token_step(sid, event, *(action.args or (0.0,)), renews=renews, has_listener=has_listener)
 
     # -- the ends (dispatch thread) --------------------------------------------------------------------------------
 

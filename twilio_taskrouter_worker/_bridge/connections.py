@@ -78,7 +78,7 @@ class Answer:
 class User(Protocol):
     """The exchange that uses a connection."""
 
-    def uses(self, connection: Connection) -> None:
+    def uses(self, connection: HttpConnection) -> None:
         """Note the connection that will be used, which is not necessarily open yet.
 
         Args:
@@ -139,7 +139,7 @@ def _limit(sock: socket.socket, seconds: float) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
 
 
-class Connection(urllib3.connection.HTTPConnection):
+class HttpConnection(urllib3.connection.HTTPConnection):
     """Base of all connections; those over TLS add urllib3's part."""
 
     user: User
@@ -405,7 +405,7 @@ def _pass_on(found: Future[Addresses], answer: Future[Addresses]) -> None:
         pass
 
 
-def cut(connection: Connection) -> None:
+def cut(connection: HttpConnection) -> None:
     """Abort the connection, on another thread; a TLS handshake continues to its own limit. Does not block.
 
     Args:
@@ -423,7 +423,7 @@ def cut(connection: Connection) -> None:
                 pass
 
 
-class SecureConnection(Connection, urllib3.connection.HTTPSConnection):
+class HttpsConnection(HttpConnection, urllib3.connection.HTTPSConnection):
     """The same over TLS."""
 
 
@@ -443,11 +443,11 @@ class _Pool(urllib3.HTTPConnectionPool):
 
 
 class HTTPPool(_Pool):
-    ConnectionCls = Connection  # type: ignore[assignment]
+    ConnectionCls = HttpConnection  # type: ignore[assignment]
 
 
 class HTTPSPool(_Pool, urllib3.HTTPSConnectionPool):
-    ConnectionCls = SecureConnection  # type: ignore[assignment]
+    ConnectionCls = HttpsConnection  # type: ignore[assignment]
 
 
 POOLS = {"http": HTTPPool, "https": HTTPSPool}

@@ -16,14 +16,14 @@ from .._log import CALLS as log
 from .._log import about
 from ..errors import TaskRouterError
 from .request import Request
-from .threads import POOL, TIMERS, leave, run_left
+from .threads import POOL, TIMERS, defer, run_deferred
 
 __all__ = ["CallFuture", "PlainFuture", "Unawaited", "report_failures"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-HEARD_AT_MOST = 1.0
+CALLBACKS_AT_MOST = 1.0
 """Seconds after which callbacks that still run are no longer waited for: one of them may itself wait for what comes
 next."""
 
@@ -86,7 +86,7 @@ class CallFuture(Future[T], Generic[T]):
 
     Waiting threads are woken by the thread that settles the Future, which may be the timers' or the one that
     disconnects. Callbacks are user code and may block, so they never run there: they run on the pool. The request's
-    ``heard`` runs after them.
+    ``after_callbacks`` runs after them.
 
     Args:
         request: The request.
@@ -94,8 +94,8 @@ class CallFuture(Future[T], Generic[T]):
         unawaited: Called with the error of a failure that was never checked; None only logs it.
     """
 
-    _done_callbacks: list[Callable[[Future[T]], object]]
     # The base class's.
+    _done_callbacks: list[Callable[[Future[T]], object]]
 
     def __init__(
         self,
@@ -190,12 +190,12 @@ class CallFuture(Future[T], Generic[T]):
         # of any Future.
         if self.cancelled() or threading.current_thread() in POOL:
             self._run_callbacks()
-        elif self._done_callbacks or self._request.heard is not None:
+        elif self._done_callbacks or self._request.after_callbacks is not None:
             POOL.submit(self._run_callbacks)
 
     def _run_callbacks(self) -> None:
-        heard = None if self._request.heard is None else _once(self._request.heard)
-        timer = None if heard is None else TIMERS.at(time.monotonic() + HEARD_AT_MOST, heard)
+        after_callbacks = None if self._request.after_callbacks is None else _once(self._request.after_callbacks)
+        timer = None if after_callbacks is None else TIMERS.at(time.monotonic() + CALLBACKS_AT_MOST, after_callbacks)
         for callback in self._done_callbacks:
             try:
                 callback(self)
@@ -206,9 +206,9 @@ class CallFuture(Future[T], Generic[T]):
                 if threading.current_thread() not in POOL:
                     raise
                 log.error("A callback of a Future raised", exc_info=error)
-        if heard is not None and timer is not None:
+        if after_callbacks is not None and timer is not None:
             timer.cancel()
-            heard()
+            after_callbacks()
 
     # -- failures that were never checked ------------------------------------------------------------------------------
 
@@ -219,14 +219,14 @@ class CallFuture(Future[T], Generic[T]):
         if failure is not None and not self._looked_at:
             self._looked_at = True
             # Not here and now: a finalizer may interrupt code that holds any lock, that of a log handler too.
-            leave(_Report(self._request, failure, self._unawaited))
+            defer(_Report(self._request, failure, self._unawaited))
 
     def __del__(self) -> None:
         self.report()
 
 
 def _once(function: Callable[[], None]) -> Callable[[], None]:
-    """The function, but for its first call only, whichever thread that comes from."""
+    """Return a function that calls this one the first time, on whichever thread, and then does nothing."""
     first = threading.Lock()
 
     def call() -> None:
@@ -265,8 +265,8 @@ _failed: weakref.WeakSet[CallFuture[Any]] = weakref.WeakSet()
 @atexit.register
 def report_failures() -> None:
     """Report every failure that was not checked up to now, also of Futures that are still held somewhere."""
-    # Before, since a collected Future may have left a report; and after, for those of the loop.
-    run_left()
+    # Before, since a collected Future may have deferred a report; and after, for those of the loop.
+    run_deferred()
     for future in list(_failed):
         future.report()
-    run_left()
+    run_deferred()

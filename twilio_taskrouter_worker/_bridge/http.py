@@ -24,7 +24,18 @@ import requests.adapters
 import urllib3
 
 from . import tls
-from .connections import POOLS, Answer, AnswerTooLarge, Connection, Cut, HTTPPool, HTTPSPool, cut, distrust_idle, use
+from .connections import (
+    POOLS,
+    Answer,
+    AnswerTooLarge,
+    Cut,
+    HttpConnection,
+    HTTPPool,
+    HTTPSPool,
+    cut,
+    distrust_idle,
+    use,
+)
 from .settings import Settings
 from .threads import POOL, POOL_SIZE
 
@@ -229,7 +240,7 @@ class Exchange:
         self._clock = clock
         # Guards the rest: what is aborted must not be sent, and an abort must hit this exchange's connection only.
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
+        self._connection: HttpConnection | None = None
         self._aborted = False
         self.sent = False
         """Whether anything of the request may have been sent."""
@@ -249,7 +260,7 @@ class Exchange:
 
     # -- for connections ---------------------------------------------------------------------------------------------
 
-    def uses(self, connection: Connection) -> None:
+    def uses(self, connection: HttpConnection) -> None:
         """Note the connection of this exchange, so that an abort can close it.
 
         Args:

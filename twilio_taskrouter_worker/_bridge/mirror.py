@@ -224,7 +224,7 @@ class Mirror:
         record = self.read_known_activity(payload)
         with self.lock:
             if self.renew_worker(record):
-                # A list that was requested before may be older; see ``_Taking.worker``.
+                # A list that was requested before may be older; see ``_TakeOver.worker``.
                 self.answered = record
         return self.worker
 
@@ -354,7 +354,7 @@ class Mirror:
         subjects: tuple[str, ...] = (),
         version: Callable[[], str | None] | None = None,
         explain: Callable[[], str] | None = None,
-        heard: Callable[[], None] | None = None,
+        after_callbacks: Callable[[], None] | None = None,
         extra: Mapping[str, Any] = NOTHING,
         **sids: str,
     ) -> Future[T]:
@@ -366,7 +366,7 @@ class Mirror:
             then: Makes the result from the payload, on a pool thread; see Request for this and the following.
             subjects: Sids of the objects that the call changes.
             version: Returns the version the change is based on.
-            heard: Called after the callbacks of the Future.
+            after_callbacks: Called after the callbacks of the Future.
             extra: Parameters under their wire names, which the route's own replace.
             **sids: For the path; those of the workspace and the own worker are added.
 
@@ -381,7 +381,7 @@ class Mirror:
                 then,
                 subjects,
                 version,
-                heard,
+                after_callbacks,
                 explain=explain,
             )
         )

@@ -64,7 +64,7 @@ class Owner(Protocol):
         subjects: tuple[str, ...] = (),
         version: Callable[[], str | None] | None = None,
         explain: Callable[[], str] | None = None,
-        heard: Callable[[], None] | None = None,
+        after_callbacks: Callable[[], None] | None = None,
         extra: Mapping[str, Any] = NOTHING,
         **sids: str,
     ) -> Future[T]:

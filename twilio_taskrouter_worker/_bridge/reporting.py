@@ -96,7 +96,7 @@ def ready(state: Mirror) -> None:
     )  # fmt: skip
 
 
-def token_step(worker_sid: str, event: str, seconds: float, *, renews: bool, heard: bool) -> None:
+def token_step(worker_sid: str, event: str, seconds: float, *, renews: bool, has_listener: bool) -> None:
     """Log that the token was renewed, will expire or has expired.
 
     Args:
@@ -104,13 +104,13 @@ def token_step(worker_sid: str, event: str, seconds: float, *, renews: bool, hea
         event: Name of the event.
         seconds: Seconds until the expiry.
         renews: Whether there is a token provider.
-        heard: Whether the event has a listener.
+        has_listener: Whether the event has a listener.
     """
     extra = about(worker=worker_sid, event=event)
     if event == "token_updated":
         write(TOKENS, logging.INFO, "Worker %s: the token was renewed", worker_sid, extra=extra)
     elif event == "token_will_expire":
-        if renews or heard:
+        if renews or has_listener:
             write(TOKENS, logging.INFO, "Worker %s: the token expires in %.0f s", worker_sid, seconds, extra=extra)
         else:
             text = (

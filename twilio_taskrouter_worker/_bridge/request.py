@@ -35,7 +35,7 @@ class Request(Generic[T]):
             version. Behind one about another object none is sent.
         explain: Returns a sentence about why TaskRouter may have refused the request; empty for none. Runs on a pool
             thread.
-        heard: Called once when all callbacks of the Future have run, or a second after the first one started.
+        after_callbacks: Called once when all callbacks of the Future have run, or a second after the first one started.
     """
 
     route: Route
@@ -45,7 +45,7 @@ class Request(Generic[T]):
     subjects: tuple[str, ...] = ()
     version: Callable[[], str | None] | None = attrs.field(default=None, repr=False)
     explain: Callable[[], str] | None = attrs.field(default=None, repr=False, kw_only=True)
-    heard: Callable[[], None] | None = attrs.field(default=None, repr=False)
+    after_callbacks: Callable[[], None] | None = attrs.field(default=None, repr=False)
 
     @property
     def url(self) -> str:

@@ -66,18 +66,18 @@ def take_over(state: Mirror, snapshot: Snapshot, buffered: Iterable[Message], no
         InvalidMessageError: The worker is invalid, or its activity is not listed; nothing has changed.
     """
     first = state.record is None
-    taking = _Taking(state, now, quiet=first)
+    take = _TakeOver(state, now, quiet=first)
     # Everything that can raise comes before the first change.
     worker = state.read_worker(snapshot.worker)
-    activities = taking.usable(Activity._schema, snapshot.activities)
+    activities = take.usable(Activity._schema, snapshot.activities)
     if worker[WorkerFields._schema.index["activity_sid"]] not in activities:
         raise InvalidMessageError("Worker: its activity_sid is not in the workspace's list of activities")
     # Activities first: the worker's record refers to one, and readers on other threads look it up.
-    taking.directory(state.activities, activities, lambda record: Activity(state, record))
-    taking.worker(worker)
-    taking.channels(taking.usable(Channel._schema, snapshot.channels))
-    taking.reservations(snapshot, _created(buffered) if first else frozenset())
-    return taking.notices
+    take.directory(state.activities, activities, lambda record: Activity(state, record))
+    take.worker(worker)
+    take.channels(take.usable(Channel._schema, snapshot.channels))
+    take.reservations(snapshot, _created(buffered) if first else frozenset())
+    return take.notices
 
 
 def _created(messages: Iterable[Message]) -> frozenset[str]:
@@ -90,7 +90,7 @@ def _created(messages: Iterable[Message]) -> frozenset[str]:
     )
 
 
-class _Taking:
+class _TakeOver:
     """One take-over in progress."""
 
     def __init__(self, state: Mirror, now: float, quiet: bool) -> None:

@@ -75,21 +75,21 @@ class Steps:
         """
         for _ in self._tries():
             if reservation.status != "pending":
-                return not self.is_over(reservation)
+                return not self.has_ended(reservation)
             if self._work.stopping.is_set():
                 # For the stop, which rejects it or leaves it pending for the next connection.
                 self.declined.append(reservation)
                 return False
             error = self._make(reservation.accept)
             if error is None:
-                return not self.is_over(reservation)
+                return not self.has_ended(reservation)
             # The answer may have been lost after the service acted; the reservation itself shows whether it did.
             if not self._refresh(reservation):
                 return False
             if not _may_pass(error):
                 if uncertain and reservation.status in OPEN:
                     # The request before this one had been carried out.
-                    return not self.is_over(reservation)
+                    return not self.has_ended(reservation)
                 self.log(logging.WARNING, reservation, "could not be accepted: %s", error)
                 return False
             uncertain = True
@@ -120,9 +120,9 @@ class Steps:
         outgoing = task.transfers.outgoing
         # A task that was transferred belongs to another worker: only the reservation may be completed.
         if reason is None or (outgoing is not None and outgoing.status in ("initiated", "complete")):
-            self._insist(reservation, reservation.complete, lambda: self.is_over(reservation))
+            self._insist(reservation, reservation.complete, lambda: self.has_ended(reservation))
         else:
-            self._insist(reservation, lambda: task.complete(reason), lambda: self.is_over(reservation))
+            self._insist(reservation, lambda: task.complete(reason), lambda: self.has_ended(reservation))
 
     def _wrap_up(self, reservation: Reservation, reason: str | None) -> None:
         def wrap() -> Future[Any]:
@@ -155,17 +155,17 @@ class Steps:
             )
 
         # An earlier run may have started it.
-        if not self._insist(reservation, start, lambda: started() or self.is_over(reservation)):
+        if not self._insist(reservation, start, lambda: started() or self.has_ended(reservation)):
             return
         outgoing = task.transfers.outgoing
-        if outgoing is None or self.is_over(reservation):
+        if outgoing is None or self.has_ended(reservation):
             return
         # A cold transfer to a queue needs nobody to take it: the task is routed again, whatever happens here.
         if not (outgoing.type == "QUEUE" and outgoing.mode == "COLD") and not self._has_gone(reservation, outgoing):
             why = outgoing.transfer_failed_reason
             self.log(logging.ERROR, reservation, "its transfer ended as %s: %s", outgoing.status, why)
             return
-        self._insist(reservation, reservation.complete, lambda: self.is_over(reservation))
+        self._insist(reservation, reservation.complete, lambda: self.has_ended(reservation))
 
     def _has_gone(self, reservation: Reservation, outgoing: OutgoingTransfer) -> bool:
         """Block until a transfer ends; return whether the other side took the task."""
@@ -178,7 +178,7 @@ class Steps:
             emitter._attach(event, Listener(lambda _: over.set()))
         # The listeners were attached before the first check, so no end is missed; the bound covers a status that a
         # reload changed without an event.
-        while outgoing.status == "initiated" and not self.is_over(reservation) and not self._work.closed.is_set():
+        while outgoing.status == "initiated" and not self.has_ended(reservation) and not self._work.closed.is_set():
             over.wait(1.0)
         return outgoing.status == "complete"
 
@@ -247,7 +247,7 @@ class Steps:
             pass
         return True
 
-    def is_over(self, reservation: Reservation) -> bool:
+    def has_ended(self, reservation: Reservation) -> bool:
         """Return whether a reservation is not accepted and not wrapping, or its task has ended.
 
         Args:

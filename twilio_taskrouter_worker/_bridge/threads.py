@@ -22,7 +22,7 @@ from .._log import THREADS as log
 from .._log import about, summed_up
 from ..errors import TaskRouterError
 
-__all__ = ["POOL", "TIMERS", "Pool", "Timer", "Timers", "drain_all", "leave"]
+__all__ = ["POOL", "TIMERS", "Pool", "Timer", "Timers", "defer", "drain_all"]
 
 POOL_SIZE = 100
 """Threads for calls at most, and so calls that are on the wire at once."""
@@ -75,29 +75,29 @@ def _no_thread(purpose: str) -> TaskRouterError:
 # -- jobs of finalizers ------------------------------------------------------------------------------------------------
 
 # A deque, whose methods are atomic: a finalizer may run in the middle of anything, even of code that holds a lock.
-_left: deque[Job] = deque()
+_deferred: deque[Job] = deque()
 
 
-def leave(job: Job) -> None:
+def defer(job: Job) -> None:
     """Queue a job for the next shared thread that finishes something. Safe to call in a finalizer; does not block.
 
     Args:
         job: The job.
     """
-    _left.append(job)
+    _deferred.append(job)
 
 
-def run_left() -> None:
-    """Run the jobs that finalizers have left."""
+def run_deferred() -> None:
+    """Run the jobs that finalizers have deferred."""
     while True:
         try:
-            job = _left.popleft()
+            job = _deferred.popleft()
         except IndexError:
             return
         try:
             job()
         except Exception:
-            log.exception("A job left by a finalizer failed; this is a defect of the library")
+            log.exception("A deferred job of a finalizer failed; this is a defect of the library")
 
 
 # -- pools -------------------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ class Pool:
         # With the time at which each was submitted.
         self._jobs: deque[tuple[float, Job]] = deque()
         self._threads: set[threading.Thread] = set()
-        # Those that have taken their leave, but may not be over yet.
+        # Those that will take no further job, but may not have ended yet.
         self._leaving: list[threading.Thread] = []
         self._idle = 0
         self._draining = False
@@ -247,8 +247,8 @@ class Pool:
                 log.error("A job of the pool raised", exc_info=error)
             del job
             self._measure(begun, used)
-            if _left:
-                run_left()
+            if _deferred:
+                run_deferred()
         with self._condition:
             # Two threads that end together may both find this; closing idle connections twice does no harm.
             last = self._draining and not self._threads
@@ -410,8 +410,8 @@ class Timers:
                 except Exception:
                     log.exception("A timer failed; this is a defect of the library")
             del timer, action
-            if _left:
-                run_left()
+            if _deferred:
+                run_deferred()
 
     def _due(self) -> Timer | None:
         """Block until the next timer that was not cancelled is due; None if there was none during the idle time."""
@@ -464,7 +464,7 @@ def _forget_threads() -> None:
     """Reset pool and timers in a forked child: the threads do not exist, and a lock may have been held."""
     POOL.reset()
     TIMERS.reset()
-    _left.clear()
+    _deferred.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -17,7 +17,7 @@ from ..errors import ClosedError, DispatchThreadError, ForkedProcessError
 from ..events import Emitter, Listener
 from .futures import PlainFuture
 
-__all__ = ["Stream", "Waiting", "WhenReady"]
+__all__ = ["EventStream", "Waiting", "WhenReady"]
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ class Waiting:
         self.refuse_on_dispatch_thread(f"wait_for({event!r})")
         found: Future[tuple[Any, ...]] = Future()
 
-        def heard(*args: Any) -> None:
+        def received(*args: Any) -> None:
             if found.done():
                 return
             try:
@@ -138,7 +138,7 @@ class Waiting:
             if not found.done():
                 found.set_exception(error)
 
-        listener = Listener(heard)
+        listener = Listener(received)
         # Before the listener: after the end of the connection this settles the Future at once.
         self._register(closed)
         emitter._attach(event, listener)
@@ -153,7 +153,7 @@ class Waiting:
             emitter._detach(event, listener)
             self._unregister(closed)
 
-    def stream(self, emitter: Emitter, events: list[str], timeout: float | None) -> Stream:
+    def stream(self, emitter: Emitter, events: list[str], timeout: float | None) -> EventStream:
         """Iterate over events; see ``Emitter.stream``.
 
         Args:
@@ -170,7 +170,7 @@ class Waiting:
         """
         timeout = _checks.timeout("timeout", timeout)
         self.refuse_on_dispatch_thread("stream()")
-        return Stream(self, emitter, events, timeout)
+        return EventStream(self, emitter, events, timeout)
 
     def _register(self, end: Callable[[ClosedError], None]) -> None:
         with self._lock:
@@ -185,7 +185,7 @@ class Waiting:
             self._ends.pop(end, None)
 
 
-class Stream(Iterator[Any]):
+class EventStream(Iterator[Any]):
     """Events as an iterator; see Emitter.stream. ``close()``, or the end of a ``with`` block, stops listening.
 
     A loop that is left by ``break`` drops the stream. Its listeners know the queue weakly: they collect nothing from
@@ -196,11 +196,11 @@ class Stream(Iterator[Any]):
         self._waiting = waiting
         self._emitter = emitter
         self._timeout = timeout
-        self._heard = heard = _Queue()
+        self._queue = queued = _Queue()
         self._open = True
         # Kept here, as ``Waiting`` refers to it weakly.
-        self._end: Callable[[ClosedError], None] = lambda error: heard.put(_END)
-        self._listeners = [(event, _collector(self._heard, emitter, event, len(events) > 1)) for event in events]
+        self._end: Callable[[ClosedError], None] = lambda error: queued.put(_END)
+        self._listeners = [(event, _collector(self._queue, emitter, event, len(events) > 1)) for event in events]
         for event, listener in self._listeners:
             emitter._attach(event, listener)
         waiting._register(self._end)
@@ -210,7 +210,7 @@ class Stream(Iterator[Any]):
             raise StopIteration
         self._waiting.refuse_on_dispatch_thread("stream()")
         try:
-            item = self._heard.get(timeout=None if self._timeout is None else max(0.0, self._timeout))
+            item = self._queue.get(timeout=None if self._timeout is None else max(0.0, self._timeout))
         except queue.Empty:
             item = _END
         if item is _END:
@@ -225,9 +225,9 @@ class Stream(Iterator[Any]):
             self._emitter._detach(event, listener)
         self._waiting._unregister(self._end)
         # For a thread that waits in ``__next__``.
-        self._heard.put(_END)
+        self._queue.put(_END)
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> EventStream:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -301,15 +301,15 @@ class _Queue(queue.SimpleQueue[Any]):
     """A queue that can be known weakly."""
 
 
-def _collector(heard: _Queue, emitter: Emitter, event: str, several: bool) -> Listener:
-    known = weakref.ref(heard)
+def _collector(queued: _Queue, emitter: Emitter, event: str, several: bool) -> Listener:
+    known = weakref.ref(queued)
 
     def collect(*args: Any) -> None:
-        heard = known()
-        if heard is None:
+        queued = known()
+        if queued is None:
             emitter._detach(event, listener)
         else:
-            heard.put((event, *args) if several else args[0] if len(args) == 1 else args)
+            queued.put((event, *args) if several else args[0] if len(args) == 1 else args)
 
     listener = Listener(collect)
     return listener

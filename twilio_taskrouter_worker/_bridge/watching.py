@@ -107,11 +107,11 @@ class Watch:
             reservation_sid=reservation,
             waited=0.0 if arrived is None else max(0.0, time.monotonic() - arrived),
         )
-        self._tell(self.observer.event_dispatched, record)
+        self._notify(self.observer.event_dispatched, record)
         if event in _STEPS:
             delay = args[0] if event == "reconnecting" else None
             change = ConnectionRecord(step=event, worker_sid=worker_sid, reason=reason, delay=delay)
-            self._tell(self.observer.connection_changed, change)
+            self._notify(self.observer.connection_changed, change)
 
     def run(
         self, worker_sid: str, emitter: Emitter, event: str, args: tuple[Any, ...], function: Callable[..., T]
@@ -176,7 +176,7 @@ class Watch:
             seconds=time.monotonic() - started,
             error=error,
         )
-        self._tell(self.observer.callback_ended, record)
+        self._notify(self.observer.callback_ended, record)
 
     def _inside(self, event: str, args: tuple[Any, ...], function: Callable[..., T]) -> T:
         if not self.around:
@@ -241,7 +241,7 @@ class Watch:
                 attempts=attempts,
                 error=error,
             )
-            self._tell(self.observer.call_ended, record)
+            self._notify(self.observer.call_ended, record)
 
     def retry(self, request: Request[Any], attempt: int, delay: float) -> None:
         """Record a failed attempt that will be repeated.
@@ -258,9 +258,9 @@ class Watch:
                 attempt=attempt,
                 delay=delay,
             )
-            self._tell(self.observer.call_retried, record)
+            self._notify(self.observer.call_retried, record)
 
-    def _tell(self, hook: Callable[[Any], None], record: object) -> None:
+    def _notify(self, hook: Callable[[Any], None], record: object) -> None:
         try:
             hook(record)
         except BaseException as error:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._bridge.futures import report_failures
-from .._bridge.threads import run_left
+from .._bridge.threads import run_deferred
 from .._log import CALLBACKS, CALLS
 
 if TYPE_CHECKING:
@@ -202,4 +202,4 @@ class TestBench:
 def _collect_failures() -> None:
     """Log the failures that were never checked now: a Future reports its own only when it is collected."""
     gc.collect()
-    run_left()
+    run_deferred()

@@ -66,8 +66,8 @@ class _Script:
             # Outside the lock: ``then`` takes that of the mirror.
             future.set_result(request.then(answer))
         # After the result, as a real call does: events held back for a transfer are released then.
-        if request.heard is not None:
-            request.heard()
+        if request.after_callbacks is not None:
+            request.after_callbacks()
         return future
 
     def _answer(self, route: routes.Route, params: Mapping[str, Any]) -> Any:

@@ -641,7 +641,7 @@ def test_events_that_come_before_the_answer(client: ConnectedClient, ending: str
 
 def test_a_callback_that_waits_for_what_comes_next(client: ConnectedClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A callback of the Future that waits for an event of the transfer gets it, although it is not over itself."""
-    monkeypatch.setattr("twilio_taskrouter_worker._bridge.futures.HEARD_AT_MOST", 0.05)
+    monkeypatch.setattr("twilio_taskrouter_worker._bridge.futures.CALLBACKS_AT_MOST", 0.05)
     task = client.new_reservation().task
 
     def early(call: Call) -> dict[str, Any]:

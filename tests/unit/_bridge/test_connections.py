@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from urllib3.exceptions import ProtocolError
 
 from twilio_taskrouter_worker._bridge import connections
-from twilio_taskrouter_worker._bridge.connections import Answer, AnswerTooLarge, Connection, Cut
+from twilio_taskrouter_worker._bridge.connections import Answer, AnswerTooLarge, Cut, HttpConnection
 
 
 class Patient:
     """A user of a connection that is never cut off."""
 
-    def uses(self, connection: Connection) -> None: ...
+    def uses(self, connection: HttpConnection) -> None: ...
 
     def about_to_send(self, *, reused: bool) -> None: ...
 
@@ -35,7 +35,7 @@ def read(wire: bytes, *, general: bool = False, pieces: int = 1) -> tuple[Answer
     *general* leaves it to ``http.client`` and urllib3 in any case.
     """
     ours, theirs = socket.socketpair()
-    connection = Connection("localhost")
+    connection = HttpConnection("localhost")
     connection.user = Patient()
     connection.sock = ours
 
@@ -47,7 +47,7 @@ def read(wire: bytes, *, general: bool = False, pieces: int = 1) -> tuple[Answer
 
     sender = threading.Thread(target=send, name="tool-sender")
     sender.start()
-    usual = connections.Connection._usual
+    usual = connections.HttpConnection._usual
     if general:
         connection._usual = lambda received, end: None  # type: ignore[method-assign]
     try:
@@ -56,7 +56,7 @@ def read(wire: bytes, *, general: bool = False, pieces: int = 1) -> tuple[Answer
     except Exception as error:
         return type(error)
     finally:
-        assert connections.Connection._usual is usual
+        assert connections.HttpConnection._usual is usual
         sender.join()
         connection.close()
         ours.close()
@@ -167,7 +167,7 @@ def test_any_head(first: str, headers: list[tuple[str, str]], body: bytes) -> No
 def test_headers_have_no_line_breaks() -> None:
     """A value with a line break would be a header of its own; it is refused before anything is sent."""
     ours, theirs = socket.socketpair()
-    connection = Connection("localhost")
+    connection = HttpConnection("localhost")
     connection.user, connection.sock = Patient(), ours
     with pytest.raises(ValueError, match="line break"):
         connection.request("POST", "/", b"{}", {"If-Match": "1\r\nX-Evil: 1"})
@@ -187,7 +187,7 @@ def test_a_cut_before_sending() -> None:
             raise Cut
 
     ours, theirs = socket.socketpair()
-    connection: Any = Connection("localhost")
+    connection: Any = HttpConnection("localhost")
     connection.user, connection.sock = GivenUp(), ours
     with pytest.raises(Cut):
         connection.request("POST", "/", b"{}", {})
@@ -199,7 +199,7 @@ def test_a_cut_before_sending() -> None:
 def test_a_cut_while_the_name_is_looked_up() -> None:
     """The look-up is canceled, and a socket that is closed already is no failure."""
     ours, theirs = socket.socketpair()
-    connection: Any = Connection("localhost")
+    connection: Any = HttpConnection("localhost")
     connection.looking_up, connection.sock = Future(), ours
     ours.close()
     connections.cut(connection)

@@ -34,7 +34,7 @@ def leaves_no_thread() -> Iterator[None]:
 
 def make(heard: Callable[[], None] | None = None, **options: Any) -> CallFuture[Any]:
     sids = {"ws": "WS1", "wk": "WK1", "reservation": "WR1"}
-    return CallFuture(Request(routes.ACCEPT, sids, {}, as_it_is, ("WT1",), heard=heard), **options)
+    return CallFuture(Request(routes.ACCEPT, sids, {}, as_it_is, ("WT1",), after_callbacks=heard), **options)
 
 
 # -- callbacks -------------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def test_heard_without_callbacks() -> None:
 
 def test_a_callback_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """``heard`` waits for callbacks a while only, and does not run again when the last one has ended."""
-    monkeypatch.setattr(futures, "HEARD_AT_MOST", 0.01)
+    monkeypatch.setattr(futures, "CALLBACKS_AT_MOST", 0.01)
     count: list[int] = []
     heard, over = threading.Event(), threading.Event()
 
@@ -154,7 +154,7 @@ def test_a_callback_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def reports(caplog: pytest.LogCaptureFixture) -> Callable[[], list[logging.LogRecord]]:
     def read() -> list[logging.LogRecord]:
         gc.collect()
-        threads.run_left()
+        threads.run_deferred()
         return [record for record in caplog.records if "was never checked" in record.getMessage()]
 
     return read

@@ -21,7 +21,7 @@ from twilio_taskrouter_worker._bridge import inbox as inbox_module
 from twilio_taskrouter_worker._bridge import routes, threads
 from twilio_taskrouter_worker._bridge.actions import LookUp, SetActivity
 from twilio_taskrouter_worker._bridge.calls import Calls, _Call
-from twilio_taskrouter_worker._bridge.connections import Connection, cut
+from twilio_taskrouter_worker._bridge.connections import HttpConnection, cut
 from twilio_taskrouter_worker._bridge.deadline import Deadline
 from twilio_taskrouter_worker._bridge.forking import _Stale
 from twilio_taskrouter_worker._bridge.http import Exchange, NotSent
@@ -63,7 +63,7 @@ def test_a_timer_runs_what_finalizers_left() -> None:
     """Jobs that a finalizer leaves while a timer runs do not wait for the next call."""
     with no_leftover_threads():
         timers, ran = Timers("unit-left"), threading.Event()
-        timers.at(time.monotonic(), lambda: threads.leave(ran.set))
+        timers.at(time.monotonic(), lambda: threads.defer(ran.set))
         assert ran.wait(SOON)
         timers.drain(SOON)
 
@@ -183,7 +183,7 @@ def test_a_socket_that_was_closed_meanwhile() -> None:
     theirs.close()
     ours.close()
     assert not stream.has_unread()
-    connection = Connection("localhost")
+    connection = HttpConnection("localhost")
     connection.sock = ours
     cut(connection)
 

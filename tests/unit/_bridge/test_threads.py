@@ -409,8 +409,8 @@ def test_cancelled_timers_do_not_pile_up() -> None:
 def test_finalizers_leave_jobs() -> None:
     """What a finalizer leaves is run by the next thread that has finished something, even if it raises."""
     each, done = pool(), []
-    threads.leave(lambda: 1 / 0)
-    threads.leave(lambda: done.append(threading.current_thread().name))
+    threads.defer(lambda: 1 / 0)
+    threads.defer(lambda: done.append(threading.current_thread().name))
     run(each)
     eventually(lambda: done == ["unit-pool-1"])
     each.drain(SOON)

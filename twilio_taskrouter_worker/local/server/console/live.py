@@ -225,7 +225,7 @@ class Live:
             fields = list(difference.fields())
             if part and difference.whole:
                 fields.append('"whole":true')
-            self._tell(board, fields)
+            self._notify(board, fields)
             # The rest follows with the next scan, whether or not anything changes until then.
             if not difference.whole:
                 self._changed()
@@ -243,14 +243,14 @@ class Live:
         for board in list(self._boards.values()):
             fields = list(self._status.changes(board.workspace_sid))
             if fields:
-                self._tell(board, fields)
+                self._notify(board, fields)
 
     def _workspace_gone(self, board: Board) -> None:
         for conversation in self._open:
             if conversation.viewer.board is board:
                 self.select(conversation.viewer, None)
 
-    def _tell(self, board: Board, fields: Iterable[Encoded]) -> None:
+    def _notify(self, board: Board, fields: Iterable[Encoded]) -> None:
         """Send changes to the viewers of a board, once the commands behind them are committed."""
         # Composed once for all viewers; the clock goes with every message, so that a page needs no other sign of its
         # moves.

@@ -52,7 +52,7 @@ class Streams:
         if sum(stream.active for stream in self._streams.values()) >= MOST:
             raise ValueError(f"There are {MOST} streams already")
         number = next(self._numbers)
-        self._streams[number] = _Stream(self._service, workspace_sid, number, per_minute, task, self._tell)
+        self._streams[number] = _Stream(self._service, workspace_sid, number, per_minute, task, self._notify)
         self._streams[number].begin()
 
     def end(self, number: object) -> None:
@@ -67,7 +67,7 @@ class Streams:
         if not isinstance(number, int) or (stream := self._streams.pop(number, None)) is None:
             raise ValueError(f"There is no stream {number!r}")
         stream.end()
-        self._tell()
+        self._notify()
 
     def end_all(self) -> None:
         """End all streams, because their console has gone."""
@@ -79,7 +79,7 @@ class Streams:
         """Return the streams as rows, failed ones too."""
         return [stream.row() for stream in self._streams.values()]
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._changed(self.rows())
 
 
