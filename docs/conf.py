@@ -84,10 +84,12 @@ def check_reference(app: Any, env: Any) -> None:
         logging.getLogger(__name__).warning("%s is public, but described nowhere", name)
 
 
-def hide_constructor(app: Any, what: str, name: str, obj: Any, options: Any, signature: Any, returns: Any) -> Any:
-    """Resources are made by clients, not by users: how is nobody's business."""
+def show_signature(app: Any, what: str, name: str, obj: Any, options: Any, signature: Any, returns: Any) -> Any:
+    """Hide the constructors of resources, which clients make, and name the class for which a type variable stands."""
     made_here = inspect.isclass(obj) and issubclass(obj, (schema.Resource, Transfers)) and not issubclass(obj, Worker)
-    return ("", None) if made_here else None
+    if made_here:
+        return "", None
+    return (signature, "LocalTaskRouter") if returns == "R_co" else None
 
 
 _sentences: dict[str, list[str]] = {}
@@ -111,6 +113,6 @@ def setup(app: Any) -> None:
         importlib.import_module(package)
     annotate_attributes()
     app.connect("env-check-consistency", check_reference)
-    app.connect("autodoc-process-signature", hide_constructor)
+    app.connect("autodoc-process-signature", show_signature)
     app.connect("autodoc-process-docstring", keep_sentence, priority=400)
     app.connect("autodoc-process-docstring", give_back_sentence, priority=600)

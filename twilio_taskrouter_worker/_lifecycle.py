@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lifecycle"]
 
-L = TypeVar("L", bound="Lifecycle")
+Self = TypeVar("Self", bound="Lifecycle")
 
 DISCONNECT_TIMEOUT = 10.0
 """Seconds that work under way gets to finish at a ``disconnect()`` without a timeout."""
@@ -75,7 +75,7 @@ class Lifecycle(Emitter):
 
     # -- connecting ------------------------------------------------------------------------------------------------
 
-    def connect(self: L, timeout: float = 30.0) -> L:
+    def connect(self: Self, timeout: float = 30.0) -> Self:
         """Connect, block until the worker is ready, and return it.
 
         Blocks the calling thread; callbacks run on the dispatch thread meanwhile. Returns at once if the worker is
@@ -120,7 +120,7 @@ class Lifecycle(Emitter):
             raise
         return self
 
-    def start(self: L) -> Future[L]:
+    def start(self: Self) -> Future[Self]:
         """Connect in the background.
 
         Does not block. Transient failures are retried without limit, and reported as ``error`` meanwhile. A second call
@@ -136,7 +136,7 @@ class Lifecycle(Emitter):
             TaskRouterError: The system has no thread left.
             ForkedProcessError: The worker was connected in the parent process.
         """
-        future: WhenReady[L] = WhenReady(self._waits)
+        future: WhenReady[Self] = WhenReady(self._waits)
         _, ready = self._start()
         ready.add_done_callback(lambda done: future.follow(done, self))
         return future
@@ -278,7 +278,7 @@ class Lifecycle(Emitter):
         else:
             self._close(connection, "the worker was disconnected", limit)
 
-    def __enter__(self: L) -> L:
+    def __enter__(self: Self) -> Self:
         self.connect()
         return self
 

@@ -150,7 +150,7 @@ class Comparison:
         return pandas.DataFrame(rows, columns=columns)
 
 
-def compare(a: TimeMachine | View, b: TimeMachine | View) -> Comparison:
+def compare(a: TimeMachine[object] | View, b: TimeMachine[object] | View) -> Comparison:
     """Compare what happened to each task in two routers, for example in a router and in its fork.
 
     Forks are compared from the moment on where they part; routers that have nothing in common, from their beginnings.

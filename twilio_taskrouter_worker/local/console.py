@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from .._version import __version__
 from ..errors import StateError
@@ -12,13 +12,23 @@ from .control import fault_row
 from .journal import Journal
 from .moments import oldest_workspace
 from .server.console.facade import Past
-
-if TYPE_CHECKING:
-    from .router import LocalTaskRouter
+from .service_access import ServiceAccess
 
 __all__ = ["ConsoleFacade"]
 
 MOST_FORKS: Final = 10
+
+
+class Fork(Protocol):
+    """A running router that was made by another one."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def console_url(self) -> str: ...
+
+    def stop(self) -> None: ...
 
 
 class ConsoleFacade:
@@ -28,14 +38,14 @@ class ConsoleFacade:
         router: The router.
     """
 
-    def __init__(self, router: LocalTaskRouter) -> None:
+    def __init__(self, router: ServiceAccess[Fork]) -> None:
         self._router = router
         self.read_only = False
         """The console refuses every change of the router; earlier moments, forks and rehearsals are no changes."""
         self._numbers = itertools.count(1)
         # Guards the forks: they are made and ended on several threads.
         self._lock = threading.Lock()
-        self._forks: dict[int, tuple[LocalTaskRouter, dict[str, Any]]] = {}
+        self._forks: dict[int, tuple[Fork, dict[str, Any]]] = {}
         self._closed = False
 
     # -- on the service's thread -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any, Final, get_type_hints
+from typing import Any, Final, get_type_hints
 
 import attrs
 from aiohttp import web
@@ -29,9 +29,7 @@ from .server.http import refusals
 from .server.http.connections import JSON, read_body
 from .server.http.paths import MethodNotAllowed, PathTable
 from .server.service import Service
-
-if TYPE_CHECKING:
-    from .router import LocalTaskRouter
+from .service_access import ServiceAccess
 
 __all__ = ["Control"]
 
@@ -90,10 +88,18 @@ class _Question:
 
 
 class Control:
-    """Answers control requests for one router. Called on the service's thread; the work runs on the loop's executor."""
+    """Answers control requests for one router. Called on the service's thread; the work runs on the loop's executor.
 
-    def __init__(self, router: LocalTaskRouter) -> None:
+    Args:
+        router: the router.
+        reset: resets it.
+        has_console: whether it serves a console.
+    """
+
+    def __init__(self, router: ServiceAccess[object], reset: Callable[[], None], *, has_console: bool) -> None:
         self._router = router
+        self._restart = reset
+        self._has_console = has_console
         # Only the public facade is used, so that these requests offer nothing that the Python API does not.
         self._routes: PathTable[Callable[[_Question], Any]] = PathTable()
         for method, template, function in (
@@ -177,7 +183,7 @@ class Control:
             "Health": f"{router.url}/health",
             "Control": f"{router.url}{PREFIX}info",
             # Without its token, which is not for everybody who sees this page.
-            **({"Console": f"{router.url}/console"} if router._console is not None else {}),
+            **({"Console": f"{router.url}/console"} if self._has_console else {}),
         }
         lines = "".join(
             f"<tr><th>{name}</th><td><code>{escape(value)}</code></td></tr>" for name, value in rows.items()
@@ -280,7 +286,7 @@ class Control:
 
     def _reset_now(self) -> None:
         try:
-            self._router.reset()
+            self._restart()
         except StateError:
             # Stopped while the timer ran: there is nothing left to reset.
             pass

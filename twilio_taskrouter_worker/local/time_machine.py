@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 import attrs
 
@@ -18,18 +18,17 @@ from .operations import WorkspaceOperations
 from .origin import Origin
 from .server.service import Service
 
-if TYPE_CHECKING:
-    from .router import LocalTaskRouter
-
 __all__ = ["TimeMachine"]
 
 T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
+"""The class of the router, which is above this module."""
 
 # Seconds: a little more than half of a datetime's microsecond.
 _ROUNDING: Final = 0.6e-6
 
 
-class TimeMachine(WorkspaceOperations):
+class TimeMachine(WorkspaceOperations, Generic[R_co]):
     """The part of a LocalTaskRouter that returns to earlier moments."""
 
     # -- provided by the router --------------------------------------------------------------------------------------
@@ -44,7 +43,7 @@ class TimeMachine(WorkspaceOperations):
         """Return where this router began, if it is a fork."""
         raise NotImplementedError
 
-    def _begin(self, origin: Origin, clock: Clock) -> LocalTaskRouter:
+    def _begin(self, origin: Origin, clock: Clock) -> R_co:
         """Start a router at an origin."""
         raise NotImplementedError
 
@@ -90,7 +89,7 @@ class TimeMachine(WorkspaceOperations):
     @paused()
     def fork(
         self, at: int | datetime | Moment | None = None, *, clock: Clock | Literal["real", "virtual"] = "virtual"
-    ) -> LocalTaskRouter:
+    ) -> R_co:
         """Start a second, independent router that begins at a moment of this one.
 
         It listens on a port of its own, keeps everything in memory, and has the same sids, names, credentials and

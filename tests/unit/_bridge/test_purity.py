@@ -149,19 +149,3 @@ def test_the_list_is_complete() -> None:
     """Every module of the folder is either pure or known not to be."""
     names = {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
     assert names - set(PURE) <= IMPURE_SIBLINGS
-
-
-def test_no_circle() -> None:
-    """No module of the folder imports itself by way of others, not for types either."""
-    names = {path.stem for path in FOLDER.glob("*.py")}
-    arrows: dict[str, set[str]] = {}
-    for name in names:
-        found: set[str] = set()
-        for node in ast.walk(tree(name)):
-            if isinstance(node, ast.ImportFrom) and node.level == 1:
-                found |= {node.module} if node.module else {alias.name for alias in node.names}
-        arrows[name] = found & names
-    # Take away, again and again, what imports nothing that is left.
-    while free := {name for name, imports in arrows.items() if not imports & arrows.keys()}:
-        arrows = {name: imports for name, imports in arrows.items() if name not in free}
-    assert not arrows
