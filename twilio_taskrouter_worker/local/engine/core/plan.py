@@ -6,11 +6,12 @@ they are re-evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
-from ..expressions import Expression, Key, Ordering
+from ..expressions import Expression, Key, Ordering, TaskScope
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -51,6 +52,54 @@ class Filter:
         return sum(target.timeout or 0.0 for target in self.targets[: index + 1])
 
 
+@attrs.frozen(eq=False)
+class FilterIndex:
+    """The filters by the value that they require of one attribute, so that a task is not tested against each."""
+
+    name: str
+    """The attribute, of which the filters require the most values."""
+    kind: type | None
+    """The type of these values; None: no filter requires any value, and ``every`` is all that is needed."""
+    by_value: Mapping[Any, Sequence[int]]
+    """Indices of the filters that require a value of the attribute, or none."""
+    rest: Sequence[int]
+    """Indices of the filters that require none."""
+    every: Sequence[int]
+    """The indices of all filters."""
+
+    @classmethod
+    def of(cls, filters: Sequence[Filter]) -> FilterIndex:
+        """Return the index of filters.
+
+        Args:
+            filters: In the order in which a task is tested against them.
+        """
+        required = [{} if filter.expression is None else filter.expression.required for filter in filters]
+        values: dict[tuple[str, type], set[str | int]] = {}
+        for each in required:
+            for attribute, value in each.items():
+                values.setdefault((attribute, type(value)), set()).add(value)
+        every = range(len(filters))
+        name, kind = max(values, key=lambda key: len(values[key]), default=("", None))
+        # A filter that requires a value of another type counts as one that requires none.
+        wanted = [each.get(name) if type(each.get(name)) is kind else None for each in required]
+        rest = [index for index in every if wanted[index] is None]
+        by_value = {
+            value: [index for index in every if wanted[index] in (None, value)] for value in wanted if value is not None
+        }
+        return cls(name, kind, by_value, rest, every)
+
+    def candidates(self, attributes: Mapping[str, Any]) -> Sequence[int]:
+        """Return the indices of the filters that may match a task, in order.
+
+        Args:
+            attributes: The task's attributes.
+        """
+        value = attributes.get(self.name)
+        # A value of another type may equal several of those that are required: "5" and 5.0 equal 5.
+        return self.by_value.get(value, self.rest) if type(value) is self.kind else self.every
+
+
 @attrs.frozen(eq=False, kw_only=True)
 class Plan:
     """A whole configuration."""
@@ -59,6 +108,24 @@ class Plan:
     """The configuration it was compiled from, without white space."""
     filters: tuple[Filter, ...]
     default: Filter | None
+    _index: FilterIndex = attrs.field(init=False, repr=False)
+
+    @_index.default
+    def _make_index(self) -> FilterIndex:
+        return FilterIndex.of(self.filters)
+
+    def matching(self, task: TaskScope, first: int = 0) -> int | None:
+        """Return the index of the first filter that matches a task, or None.
+
+        Args:
+            task: Its attributes decide.
+            first: The first filter that counts.
+        """
+        for index in self._index.candidates(task.attributes):
+            expression = self.filters[index].expression
+            if index >= first and expression is not None and expression.matches(task):
+                return index
+        return None
 
     def warnings(self) -> Iterator[str]:
         """Iterate over the ignored parts of the expressions, each with its place in the configuration."""

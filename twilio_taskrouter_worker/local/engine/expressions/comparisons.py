@@ -98,9 +98,9 @@ def path_test(
         asked = asking(literal, semantics)
         return lambda scope: asked(members(scope))
     # From the most special form to the most general; each condition excludes the cases its form gets wrong.
-    if kind is Operator.EQ and reader.key is not None and (_is_plain_text(literal, semantics) or is_number(literal)):
+    if kind is Operator.EQ and reader.key is not None and (is_plain_text(literal, semantics) or is_number(literal)):
         return _key_test(*reader.key, literal, semantics)
-    if _is_plain_text(literal, semantics):
+    if is_plain_text(literal, semantics):
         test = _text_test(read, kind, literal)
     elif kind in _ORDERED and is_number(literal):
         test = _number_test(read, kind, literal, semantics)
@@ -109,8 +109,13 @@ def path_test(
     return test or general_test(read, kind, lambda scope: literal, semantics)
 
 
-def _is_plain_text(value: Any, semantics: Semantics) -> bool:
-    """Return whether only the identical string equals this value."""
+def is_plain_text(value: Any, semantics: Semantics) -> bool:
+    """Return whether only the identical string equals this value.
+
+    Args:
+        value: The value of a literal.
+        semantics: The switches.
+    """
     return isinstance(value, str) and semantics.case_sensitive and semantics.number(value) is None
 
 

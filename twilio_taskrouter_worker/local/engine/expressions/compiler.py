@@ -7,12 +7,12 @@ is made here, once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
-from .comparisons import Test, compare_values, constant_test, general_test, path_test
+from .comparisons import Test, compare_values, constant_test, general_test, is_plain_text, path_test
 from .errors import ExpressionWarning, Position, shortened
 from .members import Members, remembering
 from .moments import Changes
@@ -38,6 +38,8 @@ class Part:
     """The operands of AND or OR; a comparison has none."""
     reads: tuple[tuple[Span, Read], ...] = ()
     """The paths of a comparison: the place of each, and the function that reads its value."""
+    required: Mapping[str, str | int] = attrs.field(factory=dict)
+    """Task attributes that must have a certain value for the part to be true."""
 
 
 class Compiler:
@@ -95,7 +97,8 @@ class Compiler:
         parts = tuple(self._compile(part) for part in node.parts)
         tests = tuple(part.test for part in parts)
         if isinstance(node, And):
-            return Part(node.span, "AND", _all_of(tests), parts)
+            required = {name: value for part in parts for name, value in part.required.items()}
+            return Part(node.span, "AND", _all_of(tests), parts, required=required)
         return Part(node.span, "OR", _any_of(tests), parts)
 
     def _comparison(self, node: Comparison) -> Part:
@@ -103,7 +106,7 @@ class Compiler:
         reads = tuple((path.span, self._reader(path).read) for path in paths)
         # Both use the readers that were made above; a path is compiled once per tree.
         self._note_changes(node)
-        return Part(node.span, node.operator.value, self._test(node), (), reads)
+        return Part(node.span, node.operator.value, self._test(node), (), reads, self._required(node))
 
     def _note_changes(self, node: Comparison) -> None:
         """Record when a comparison may change by itself, because it reads the present time."""
@@ -132,6 +135,17 @@ class Compiler:
                 return constant_test(_constant(left), kind, _constant(right), self._semantics)
             return path_test(self._reader(left), kind, _constant(right), self._semantics, self._members(left, kind))
         return general_test(self._read(left), kind, self._read(right), self._semantics)
+
+    def _required(self, node: Comparison) -> dict[str, str | int]:
+        """Return the task attribute that a comparison asks to have one value, if that is all it asks."""
+        if self._context is ExpressionContext.TASK and isinstance(node.left, Path) and isinstance(node.right, Literal):
+            key, value = self._reader(node.left).key, node.right.value
+            # Other texts and numbers equal more than one value: "5" and 5.0 equal 5.
+            exact = type(value) is int or is_plain_text(value, self._semantics)
+            if key is not None and node.operator is Operator.EQ and exact:
+                assert isinstance(value, (str, int))
+                return {key[1]: value}
+        return {}
 
     def _members(self, path: Path, kind: Operator) -> Callable[[Any], Members] | None:
         """Return the function that prepares the array at a path, or None if too few comparisons use it."""

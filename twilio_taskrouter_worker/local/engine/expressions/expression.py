@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -81,6 +81,14 @@ class Expression:
     def uses_channels(self) -> bool:
         """Whether it reads a value of a worker channel."""
         return self.inputs.uses_channels
+
+    @property
+    def required(self) -> Mapping[str, str | int]:
+        """The task attributes that must have a certain value for a filter's expression to be true, with that value.
+
+        An integer may be met by other values that equal it, a string only by itself. There may be other conditions.
+        """
+        return {} if self._root is None else self._root.required
 
     @property
     def constant(self) -> bool | None:

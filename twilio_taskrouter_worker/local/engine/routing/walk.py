@@ -55,8 +55,7 @@ def takes(plan: Plan, scope: TaskScope) -> bool:
         plan: The configuration.
         scope: The task; its attributes decide.
     """
-    matching = (filter.expression is not None and filter.expression.matches(scope) for filter in plan.filters)
-    return plan.default is not None or any(matching)
+    return plan.default is not None or plan.matching(scope) is not None
 
 
 def _plan(task: TaskState) -> Plan:
@@ -77,13 +76,11 @@ def _next_filter(
     """Enter the next filter that matches, or the default filter if it counts; otherwise leave the workflow."""
     plan = _plan(task)
     # Only later filters: on one walk a task never returns to a filter that it has left, so every walk ends.
-    for index in range(first, len(plan.filters)):
-        expression = plan.filters[index].expression
-        # Filters are tested against the present attributes, the first that matches wins.
-        if expression is not None and expression.matches(task):
-            task.filter_index = index
-            _enter(kernel, ws, task, plan.filters[index], 0)
-            return
+    index = plan.matching(task, first)
+    if index is not None:
+        task.filter_index = index
+        _enter(kernel, ws, task, plan.filters[index], 0)
+        return
     if default_counts and plan.default is not None:
         task.filter_index = None
         _enter(kernel, ws, task, plan.default, 0)
