@@ -6,11 +6,13 @@ raises TypeError, any other invalid value ValueError; both say what the argument
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ._json import dumps, loads
+from ._json import copied
 
 __all__ = [
     "at_least",
@@ -29,6 +31,7 @@ __all__ = [
     "seconds",
     "seconds_between",
     "string",
+    "suspended",
     "timeout",
     "validator",
     "wrong_type",
@@ -60,17 +63,18 @@ def string(name: str, value: object) -> str:
 
     Args:
         name: Name of the argument.
-        value: Its value.
+        value: Its value; an instance of a subclass, such as a member of an Enum, is valid.
 
     Returns:
-        The string.
+        The string, an exact ``str``.
 
     Raises:
         TypeError: It has another type.
     """
     if not isinstance(value, str):
         raise wrong_type(name, "a string", value)
-    return value
+    # Its text: ``str()`` and formatting give the name of a member where an Enum is a subclass of str.
+    return value if type(value) is str else str.__str__(value)
 
 
 def non_empty(name: str, value: object) -> str:
@@ -87,9 +91,10 @@ def non_empty(name: str, value: object) -> str:
         TypeError: It is not a string.
         ValueError: It is empty.
     """
-    if not string(name, value):
+    text = string(name, value)
+    if not text:
         raise ValueError(f"{name} must not be empty")
-    return str(value)
+    return text
 
 
 def boolean(name: str, value: object) -> bool:
@@ -123,9 +128,11 @@ def boolean_or_string(name: str, value: object) -> bool | str:
     Raises:
         TypeError: It has another type.
     """
-    if not isinstance(value, (bool, str)):
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
         raise wrong_type(name, "True, False or a string", value)
-    return value
+    return string(name, value)
 
 
 def integer(name: str, value: object) -> int:
@@ -303,9 +310,10 @@ def one_of(*values: str) -> Callable[[str, object], str]:
     right = " or ".join(map(repr, values)) if len(values) == 2 else f"one of {', '.join(values)}"
 
     def check(name: str, value: object) -> str:
-        if string(name, value) not in values:
-            raise ValueError(f"{name} must be {right}, not {value!r}")
-        return str(value)
+        text = string(name, value)
+        if text not in values:
+            raise ValueError(f"{name} must be {right}, not {text!r}")
+        return text
 
     return check
 
@@ -345,7 +353,7 @@ def validator(check: Check) -> Callable[[Any, Any, Any], None]:
 
 
 def function(name: str, value: object, right: str = "a function") -> Callable[..., Any]:
-    """Check a callable.
+    """Check a function that is called for its result.
 
     Args:
         name: Name of the argument.
@@ -353,14 +361,34 @@ def function(name: str, value: object, right: str = "a function") -> Callable[..
         right: The valid values, in words.
 
     Returns:
-        The callable.
+        The function.
 
     Raises:
-        TypeError: It is not callable.
+        TypeError: It is not callable, or a call would not run it.
     """
     if not callable(value):
         raise wrong_type(name, right, value)
+    if kind := suspended(value):
+        raise TypeError(f"{name} must be {right}, not a {kind} function, which a call does not run")
     return value
+
+
+def suspended(function: Callable[..., Any]) -> str:
+    """Find out whether a call of something callable only creates an object, and runs nothing.
+
+    Args:
+        function: The function, method, class or object with ``__call__``.
+
+    Returns:
+        ``coroutine`` or ``generator``; empty for all others.
+    """
+    # An object is called by the method of its class, whereas a call of a class makes an object.
+    called = (function,) if isinstance(function, type) else (function, type(function).__call__)
+    if any(map(inspect.iscoroutinefunction, called)):
+        return "coroutine"
+    if any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in called):
+        return "generator"
+    return ""
 
 
 def json_object(name: str, value: object) -> dict[str, Any]:
@@ -381,36 +409,48 @@ def json_object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise wrong_type(name, "a mapping", value)
     plain = dict(value)
-    # Before rendering: json silently turns numbers, booleans and None into strings.
-    for key in plain:
-        if not isinstance(key, str):
-            raise TypeError(f"{name} must have strings as keys, not {type(key).__name__}")
     try:
         # Rendered and read back: what is inside may change before it is sent.
-        return dict(loads(dumps(plain)))
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
+        copy: dict[str, Any] = copied(plain)
+        # json silently turns other keys into strings. Few copies differ, so few are walked.
+        refusal = None if copy == plain else _key_refusal(name, plain)
+        if refusal is None:
+            return copy
+    except (TypeError, ValueError, RecursionError):
+        refusal = _key_refusal(name, plain) or _value_refusal(name, plain)
     # Outside of the handler: the encoder's exception can show a customer's value, and would stay attached.
-    raise kind(f"{name} must be JSON-serializable{_uncarried(plain)}")
+    raise refusal
 
 
-_JSON = (str, int, float, bool, type(None))
-
-
-def _uncarried(plain: dict[str, Any]) -> str:
-    """The type of a value in there that has no counterpart in JSON, as the end of a sentence."""
+def _walk(plain: dict[str, Any]) -> Iterator[object]:
+    """Yield every value in there, the containers too, each of them once, as one may contain itself."""
     seen: set[int] = set()
     rest: list[Any] = [plain]
     while rest:
         value = rest.pop()
-        if not isinstance(value, (dict, list, tuple)):
-            if not isinstance(value, _JSON):
-                return f", which {type(value).__name__} is not"
-        # A value may contain itself.
-        elif id(value) not in seen:
+        if isinstance(value, (dict, list, tuple)):
+            if id(value) in seen:
+                continue
             seen.add(id(value))
             rest.extend(value.values() if isinstance(value, dict) else value)
-    return ""
+        yield value
+
+
+def _key_refusal(name: str, plain: dict[str, Any]) -> Exception | None:
+    for value in _walk(plain):
+        for key in value if isinstance(value, dict) else ():
+            if not isinstance(key, str):
+                return TypeError(f"{name} must have strings as keys, not {type(key).__name__}")
+    return None
+
+
+def _value_refusal(name: str, plain: dict[str, Any]) -> Exception:
+    for value in _walk(plain):
+        if not isinstance(value, (dict, list, tuple, str, int, float, bool, type(None))):
+            return TypeError(f"{name} must be JSON-serializable, which {type(value).__name__} is not")
+        if isinstance(value, float) and not math.isfinite(value):
+            return ValueError(f"{name} must be JSON-serializable, which {value} is not")
+    return ValueError(f"{name} must be JSON-serializable; it is nested too deeply, or contains itself")
 
 
 def instant(name: str, value: object) -> str:
@@ -435,6 +475,8 @@ def instant(name: str, value: object) -> str:
         )
     try:
         # Overflows at the ends of the calendar, where the offset leads out of it.
-        return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        utc = value.astimezone(timezone.utc).replace(tzinfo=None)
     except OverflowError:
         raise ValueError(f"{name} must be a date between the years 1 and 9999 in UTC") from None
+    # Not strftime, which on Linux writes a year before 1000 with fewer than four digits.
+    return f"{utc.isoformat(timespec='seconds')}Z"

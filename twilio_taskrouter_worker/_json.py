@@ -1,7 +1,11 @@
-"""JSON in and out: ``orjson`` where it is installed, the standard library otherwise, with the same rules for both.
+"""JSON in and out: ``orjson`` where it is installed, the standard library otherwise.
 
 ``NaN`` and ``Infinity`` are refused (they are not JSON), and so are numbers too large for a float, which could not be
 written again. Nesting too deep for the parser is an ordinary :class:`ValueError`, and bytes must be UTF-8.
+
+orjson differs in three points. It reads integers of more than 64 bits as floats, as JavaScript does; it renders NaN as
+null; and it renders objects that JSON does not have, such as dates. What a caller passes in is therefore copied with
+``copied`` first, which has one set of rules.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["NotJson", "NotUtf8", "dumps", "finite", "loads"]
+__all__ = ["NotJson", "NotUtf8", "copied", "dumps", "finite", "loads"]
 
 
 class NotJson(ValueError):
@@ -77,6 +81,22 @@ def _std_dumps(value: Any) -> bytes:
         return _encoder.encode(value).encode("utf-8")
     except RecursionError:
         raise ValueError("the value is nested too deeply for JSON, or contains itself") from None
+
+
+def copied(value: Any) -> Any:
+    """Render a value and read it back, by the rules of the standard library whichever parser is installed.
+
+    Args:
+        value: The value.
+
+    Returns:
+        A copy of plain dicts, lists, strings, numbers, booleans and None.
+
+    Raises:
+        TypeError: It contains a type that JSON does not have.
+        ValueError: It contains a number that JSON does not have, is nested too deeply, or contains itself.
+    """
+    return _std_loads(_std_dumps(value))
 
 
 loads: Callable[[str | bytes], Any] = _std_loads

@@ -157,7 +157,8 @@ def bridge_urls(region: str | None, edge: str | None, eb_server: str | None, ws_
         )
     if region == "us1" and not edge:
         region = None
-    host = "".join(f".{part}" for part in (edge, region) if part)
+    # Added, not formatted, which would give the name of a member where an Enum is a subclass of str.
+    host = "".join("." + part for part in (edge, region) if part)
     return f"https://event-bridge{host}.twilio.com{BRIDGE_PATH}", f"wss://event-bridge{host}.twilio.com{BRIDGE_PATH}"
 
 

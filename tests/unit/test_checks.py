@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import math
 from collections import UserDict
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from enum import Enum
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from twilio_taskrouter_worker import _checks
 
 SECRET = "customer's secret"
+
+
+class Name(str, Enum):
+    """Names as programs keep them; ``str()`` of a member is ``Name.COLD``."""
+
+    COLD = "COLD"
+    OTHER = "other"
+
+
+class Number(Enum):
+    """Not a string."""
+
+    ONE = 1
+
+
+@dataclass
+class Point:
+    """Which orjson would render."""
+
+    x: int
 
 
 # -- single values ---------------------------------------------------------------------------------------------------
@@ -32,10 +56,14 @@ SECRET = "customer's secret"
         (_checks.non_negative, 0, 0),
         (_checks.non_negative, 7.0, 7),
         (_checks.one_of("WARM", "COLD"), "COLD", "COLD"),
+        (_checks.one_of("WARM", "COLD"), Name.COLD, "COLD"),
+        (_checks.string, Name.OTHER, "other"),
+        (_checks.non_empty, Name.OTHER, "other"),
+        (_checks.boolean_or_string, Name.OTHER, "other"),
     ],
 )
 def test_good_values(check: Any, good: Any, sent: Any) -> None:
-    """What is right goes out as it is; whole floats as integers."""
+    """What is right goes out as it is; whole floats as integers, and members of an Enum as their text."""
     assert check("x", good) == sent
     assert type(check("x", good)) is type(sent)
 
@@ -99,10 +127,19 @@ def test_what_is_no_mapping(bad: Any) -> None:
         _checks.json_object("x", bad)
 
 
-def test_keys_are_strings() -> None:
-    """A key of another type is refused instead of becoming a string in silence."""
-    with pytest.raises(TypeError, match="x must have strings as keys, not int"):
-        _checks.json_object("x", {1: SECRET})
+@pytest.mark.parametrize(
+    ("key", "kind"), [(1, "int"), (None, "NoneType"), (True, "bool"), (1.5, "float"), ((1,), "tuple")]
+)
+@pytest.mark.parametrize("around", [lambda inner: inner, lambda inner: {"a": [inner]}, lambda inner: {"a": (inner,)}])
+def test_keys_are_strings(key: Any, kind: str, around: Callable[[Any], Any]) -> None:
+    """A key of another type is refused, at any depth, instead of becoming a string in silence."""
+    with pytest.raises(TypeError, match=f"x must have strings as keys, not {kind}"):
+        _checks.json_object("x", around({key: SECRET}))
+
+
+def test_tuples_and_strings_of_an_enum_are_sent() -> None:
+    """They are lists and strings in JSON, and no reason to refuse anything."""
+    assert _checks.json_object("x", {Name.OTHER: [(1, Name.OTHER)]}) == {"other": [[1, "other"]]}
 
 
 def test_what_json_cannot_carry() -> None:
@@ -112,7 +149,13 @@ def test_what_json_cannot_carry() -> None:
     for bad, error, what in (
         ({"a": {SECRET}}, TypeError, ", which set is not"),
         ({SECRET: [1, (SECRET.encode(),)]}, TypeError, ", which bytes is not"),
-        (circle, ValueError, ""),
+        (circle, ValueError, "; it is nested too deeply, or contains itself"),
+        ({"a": [math.nan, SECRET]}, ValueError, ", which nan is not"),
+        ({"a": {SECRET: -math.inf}}, ValueError, ", which -inf is not"),
+        ({"a": datetime.now(timezone.utc)}, TypeError, ", which datetime is not"),
+        ({"a": uuid4()}, TypeError, ", which UUID is not"),
+        ({"a": Number.ONE}, TypeError, ", which Number is not"),
+        ({"a": Point(1)}, TypeError, ", which Point is not"),
     ):
         with pytest.raises(error) as refused:
             _checks.json_object("x", bad)
@@ -127,6 +170,7 @@ def test_what_json_cannot_carry() -> None:
         (datetime(2026, 1, 1, 10, 30, 15, tzinfo=timezone.utc), "2026-01-01T10:30:15Z"),
         (datetime(2026, 1, 1, 10, 30, 15, 999_999, tzinfo=timezone.utc), "2026-01-01T10:30:15Z"),
         (datetime(2026, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2))), "2025-12-31T23:00:00Z"),
+        (datetime(1, 1, 1, tzinfo=timezone.utc), "0001-01-01T00:00:00Z"),
     ],
 )
 def test_dates(moment: datetime, sent: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twilio_taskrouter_worker._json import _std_dumps, _std_loads, dumps, loads
+from twilio_taskrouter_worker import _json
+from twilio_taskrouter_worker._json import _std_dumps, _std_loads, copied, dumps, loads
 
 VALUES = st.recursive(
     st.none()
@@ -87,5 +89,16 @@ def test_strings_that_are_no_text() -> None:
 
 
 def test_big_integers() -> None:
-    """Integers keep all their digits."""
-    assert loads(dumps(10**40)) == 10**40
+    """Integers keep all their digits on the way out, and where the standard library reads them."""
+    assert _std_loads(dumps(10**40)) == 10**40
+
+
+def test_copies_follow_one_set_of_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever parser is installed: NaN is refused and not null, and a date is refused and not a string."""
+    monkeypatch.setattr(_json, "dumps", lambda value: b"null")
+    monkeypatch.setattr(_json, "loads", lambda text: None)
+    assert copied({"a": (1, 10**40)}) == {"a": [1, 10**40]}
+    with pytest.raises(ValueError):
+        copied([float("nan")])
+    with pytest.raises(TypeError):
+        copied([datetime.now(timezone.utc)])

@@ -6,6 +6,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -16,6 +17,12 @@ from twilio_taskrouter_worker.options import LOG_LEVELS, Options, bridge_urls
 from twilio_taskrouter_worker.tokens import create_worker_token
 
 PATH = "/v1/wschannels"
+
+
+class Region(str, Enum):
+    """Regions as programs keep them; formatting a member gives ``Region.IRELAND``."""
+
+    IRELAND = "ie1"
 
 
 def options_of(**options: Any) -> Options:
@@ -54,6 +61,7 @@ def test_defaults() -> None:
         ("sydney", "stage-us1", ".sydney.stage-us1"),
         ("sydney", "us1", ".sydney.us1"),
         ("", "ie1", ".ie1"),
+        (None, Region.IRELAND, ".ie1"),
     ],
 )
 def test_hosts(edge: str | None, region: str | None, host: str) -> None:

@@ -26,13 +26,18 @@ from .._checks import (
 __all__ = ["Parameter", "Route", "name_of"]
 
 
-def _segment(name: str, sid: str) -> str:
+def _segment(placeholder: str, sid: str) -> str:
+    name = {"ws": "workspace_sid", "wk": "worker_sid"}.get(placeholder, f"{placeholder}_sid")
     if not isinstance(sid, str):
         raise wrong_type(name, "a sid (a string)", sid)
-    # ``quote`` leaves dots alone, and a server resolves such segments, which would address another resource.
-    if sid in ("", ".", ".."):
-        raise ValueError(f"{name} must be a sid, not {sid!r}")
-    return quote(sid, safe="")
+    try:
+        # ``quote`` leaves dots alone, and a server resolves such segments, which would address another resource.
+        if sid not in ("", ".", ".."):
+            return quote(sid, safe="")
+    except UnicodeEncodeError:
+        # Half of a surrogate pair.
+        pass
+    raise ValueError(f"{name} must be a sid, not {sid!r}")
 
 
 # -- requests ------------------------------------------------------------------------------------------------------

@@ -28,17 +28,23 @@ def test_sids_are_escaped(sid: str, segment: str) -> None:
     assert routes.GET_TASK.url(ws="WS1", task=sid) == f"Workspaces/WS1/Tasks/{segment}"
 
 
-@pytest.mark.parametrize("sid", ["", ".", ".."])
+@pytest.mark.parametrize("sid", ["", ".", "..", "\ud800"])
 def test_sids_that_would_climb(sid: str) -> None:
-    """Escaping cannot help an empty segment or dots; they are refused by name."""
-    with pytest.raises(ValueError, match="task must be a sid"):
-        routes.GET_TASK.url(ws="WS1", task=sid)
+    """Escaping cannot help an empty segment, dots or half a character; they are refused by the argument's name."""
+    for route, placeholder, name in (
+        (routes.GET_TASK, "task", "task_sid"),
+        (routes.GET_WORKER, "wk", "worker_sid"),
+        (routes.GET_TASK_QUEUE, "queue", "queue_sid"),
+    ):
+        with pytest.raises(ValueError) as refused:
+            route.url(**{"ws": "WS1", placeholder: sid})
+        assert str(refused.value) == f"{name} must be a sid, not {sid!r}"
 
 
 @pytest.mark.parametrize("sid", [None, 1, b"WT1", ["WT1"]])
 def test_sids_are_strings(sid: Any) -> None:
     """Anything but a string is a TypeError by name."""
-    with pytest.raises(TypeError, match=r"task must be a sid \(a string\)"):
+    with pytest.raises(TypeError, match=r"task_sid must be a sid \(a string\)"):
         routes.GET_TASK.url(ws="WS1", task=sid)
 
 
