@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ._display.tables import Table, table_of
+from ._nearest import nearest
 from .errors import ForkedProcessError
 
 if TYPE_CHECKING:
@@ -131,9 +131,9 @@ class Named(Directory[N_co], Generic[N_co]):
 
     def _hint(self, name: object) -> str:
         names = [entry.name for entry in self.values()]
-        near = difflib.get_close_matches(name, names, n=1) if isinstance(name, str) else []
+        near = nearest(name, names) if isinstance(name, str) else None
         there = f"there are {', '.join(map(repr, names)) or 'none'}"
-        return f"did you mean {near[0]!r}? {there}" if near else there
+        return f"did you mean {near!r}? {there}" if near else there
 
     def _shown(self) -> list[str]:
         entries = list(self.values())

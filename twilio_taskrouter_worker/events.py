@@ -6,7 +6,6 @@ Callbacks run on the dispatch thread of the Worker they belong to, one at a time
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 import re
@@ -18,7 +17,9 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import attrs
 
+from . import _checks
 from ._executors import check_executor, check_portable
+from ._nearest import nearest
 
 __all__ = [
     "ChannelEvent",
@@ -159,14 +160,20 @@ def check_callback(what: str, callback: object) -> None:
         callback: The object.
 
     Raises:
-        TypeError: It is not callable, or it is a coroutine function.
+        TypeError: It is not callable, or calling it would run nothing: a coroutine function or a generator function.
     """
     if not callable(callback):
         raise TypeError(f"{what} must be callable, not {type(callback).__name__}")
-    if inspect.iscoroutinefunction(callback):
+    kind = _checks.suspended(callback)
+    if kind == "coroutine":
         raise TypeError(
             f"{what} is a coroutine function, which nothing would await; "
             "pass a plain function, e.g. one that calls asyncio.run_coroutine_threadsafe()"
+        )
+    if kind:
+        raise TypeError(
+            f"{what} is a {kind} function, which nothing would iterate over; pass a plain function, "
+            "or for around() decorate it with @contextmanager"
         )
 
 
@@ -254,6 +261,8 @@ class Emitter:
     _arguments: ClassVar[Mapping[str, str]] = {}
     """The argument of each event's callback; the names, the checks and the help of ``on`` are made from it."""
     _events: ClassVar[frozenset[str]] = frozenset()
+    _owners: ClassVar[dict[str, list[str]]] = {}
+    """Names of the classes that have an event, by event; one table for all classes."""
     _with_existing: ClassVar[str] = ""
     """The event that can be had for what is there already."""
     _listeners: dict[str, tuple[Listener, ...]]
@@ -263,6 +272,8 @@ class Emitter:
         # Not in subclasses without events of their own, such as Supervisor.
         if "_arguments" in vars(cls):
             cls._events = frozenset(cls._arguments)
+            for event in cls._events:
+                cls._owners.setdefault(event, []).append(cls.__name__.removesuffix("Emitter"))
             for method in (Emitter.on, Emitter.once):
                 setattr(cls, method.__name__, _with_event_list(method, cls))
 
@@ -286,8 +297,11 @@ class Emitter:
         canonical = snake_case(name)
         if canonical in cls._events:
             return canonical
-        close = difflib.get_close_matches(canonical, cls._events, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(cls._events))}"
+        close = nearest(canonical, cls._events, cutoff=0.5)
+        if owners := cls._owners.get(canonical):
+            hint = f"that is an event of {' and '.join(owners)}"
+        else:
+            hint = f"did you mean {close!r}?" if close else f"it has {', '.join(sorted(cls._events))}"
         raise ValueError(f"{cls.__name__} has no event {name!r}; {hint}")
 
     def on(
@@ -321,8 +335,8 @@ class Emitter:
 
         Raises:
             ValueError: There is no such event, or ``existing`` is used with another one.
-            TypeError: The callback is not callable, is a coroutine function, or cannot be sent to the processes of the
-                executor; or ``executor`` is not an Executor.
+            TypeError: The callback is not callable, is a coroutine or generator function, or cannot be sent to the
+                processes of the executor; or another argument has the wrong type.
         """
         return self._subscribe(event, callback, once=False, executor=executor, existing=existing)
 
@@ -349,8 +363,8 @@ class Emitter:
 
         Raises:
             ValueError: There is no such event, or ``existing`` is used with another one.
-            TypeError: The callback is not callable, is a coroutine function, or cannot be sent to the processes of the
-                executor; or ``executor`` is not an Executor.
+            TypeError: The callback is not callable, is a coroutine or generator function, or cannot be sent to the
+                processes of the executor; or another argument has the wrong type.
         """
         return self._subscribe(event, callback, once=True, executor=executor, existing=existing)
 
@@ -359,6 +373,7 @@ class Emitter:
     ) -> Any:
         name = self._event(event)
         check_executor(executor)
+        _checks.boolean("existing", existing)
         if existing and name != self._with_existing:
             raise ValueError(f"existing=True is for 'reservation_created' of a Worker, not for {name!r}")
 
@@ -436,9 +451,12 @@ class Emitter:
             callback: The callback; None means all callbacks.
 
         Raises:
+            TypeError: The callback is not callable.
             ValueError: There is no such event.
         """
         name = None if event is None else self._event(event)
+        if callback is not None:
+            _checks.function("callback", callback)
         for key in self._events if name is None else (name,):
             for listener in self._listening(key):
                 # Without the lock: the comparison may be the user's code. The library's own listeners stay.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -71,6 +72,9 @@ def test_the_events_of_each_class(kind: type[Emitter]) -> None:
     [
         ("reservation_create", "did you mean 'reservation_created'?"),
         ("activityupdated", "did you mean 'activity_updated'?"),
+        ("Reservation_Create", "did you mean 'reservation_created'?"),
+        ("accepted", "that is an event of Reservation"),
+        ("transferFailed", "that is an event of Task"),
         ("zzz", "it has activity_updated, attributes_updated, connected"),
         ("", "it has activity_updated"),
     ],
@@ -120,8 +124,62 @@ def test_coroutine_functions(worker: Worker) -> None:
 
     async def callback(each: Worker) -> None: ...
 
-    with pytest.raises(TypeError, match="run_coroutine_threadsafe"):
-        worker.on("ready", callback)
+    class Notifier:
+        async def __call__(self, each: Worker) -> None: ...
+
+    for each in (callback, partial(callback), Notifier()):
+        with pytest.raises(TypeError, match="run_coroutine_threadsafe"):
+            worker.on("ready", each)
+        with pytest.raises(TypeError, match="predicate must be a function, not a coroutine function"):
+            worker.wait_for("ready", 0, each)
+        with pytest.raises(TypeError, match="token_provider must be .*, not a coroutine function"):
+            Worker(token_provider=each)  # type: ignore[arg-type]
+
+
+def test_generator_functions(worker: Worker) -> None:
+    """A call of a generator function runs nothing; it is refused, but what contextmanager makes of one is not."""
+
+    def steps(*args: object) -> Iterator[None]:
+        yield
+
+    async def later(*args: object) -> AsyncIterator[None]:
+        yield
+
+    class Steps:
+        def __init__(self, *args: object) -> None: ...
+
+        def __call__(self, *args: object) -> Iterator[None]:
+            yield
+
+    registrations: list[Callable[[Any], object]] = [
+        lambda function: worker.on("ready", function),
+        worker.serve,
+        worker.around,
+    ]
+    for register in registrations:
+        for function in (steps, later, partial(steps), Steps()):
+            with pytest.raises(TypeError, match="is a generator function, which nothing would iterate over"):
+                register(function)
+    worker.around(contextmanager(steps))
+    # A call of a class makes an object, whatever its instances can do.
+    worker.on("ready", Steps)
+    assert worker.listeners() == {"ready": (Steps,)}
+
+
+@pytest.mark.parametrize("bad", [0, 1, "yes", None])
+def test_existing_is_a_boolean(worker: Worker, bad: Any) -> None:
+    """As everywhere, nothing is taken for true or false that is not."""
+    for use in (worker.on, worker.once):
+        with pytest.raises(TypeError, match="existing must be True or False, not"):
+            use("reservation_created", print, existing=bad)
+
+
+def test_taking_off_what_cannot_be_a_callback(worker: Worker) -> None:
+    """The result of a callback, say, is not what was registered; the mistake is not passed over in silence."""
+    worker.on("ready", print)
+    with pytest.raises(TypeError, match="callback must be a function, not int"):
+        worker.off("ready", 0)  # type: ignore[arg-type]
+    assert worker.listeners() == {"ready": (print,)}
 
 
 def test_executors(worker: Worker) -> None:

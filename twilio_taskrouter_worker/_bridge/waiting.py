@@ -117,11 +117,10 @@ class Waiting:
             TimeoutError: No such event came in time.
             ClosedError: The worker was disconnected meanwhile.
             DispatchThreadError: Called on the dispatch thread.
-            TypeError: The timeout is not a number, or the predicate is not callable.
+            TypeError: The timeout is not a number, or the predicate is not a plain function.
         """
         timeout = _checks.timeout("timeout", timeout)
-        if predicate is not None and not callable(predicate):
-            raise _checks.wrong_type("predicate", "a function", predicate)
+        _checks.optional(_checks.function)("predicate", predicate)
         self.refuse_on_dispatch_thread(f"wait_for({event!r})")
         found: Future[tuple[Any, ...]] = Future()
 

@@ -72,6 +72,9 @@ def test_by_name(client: Client) -> None:
     assert client.worker.activities._ipython_key_completions_() == ["Available", "Break", "Offline"]
     with pytest.raises(KeyError, match="'Lunch'; there are 'Available', 'Break', 'Offline'"):
         client.worker.activities.by_name("Lunch")
+    # The case of its letters is not what makes a name another one.
+    with pytest.raises(KeyError, match="did you mean 'Available'"):
+        client.worker.activities["AVAILABLE"]
     with pytest.raises(KeyError, match="there are none"):
         Client(Service()).worker.activities.by_name("Lunch")
 

@@ -6,11 +6,11 @@ because their messages name the path, the value and the valid alternative, and b
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from ..._nearest import nearest
 from ...errors import SeedError
 
 FORMAT: Final = 1
@@ -73,9 +73,9 @@ def among(value: Any, known: Iterable[Any]) -> str:
     """
     names = [str(name) for name in known]
     # Only the closest name: more would hide it.
-    close = difflib.get_close_matches(str(value), names, 1)
+    close = nearest(str(value), names)
     listed = f"here are {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}" if names else "here are none"
-    return f"did you mean {close[0]!r}? T{listed}." if close else f"t{listed}."
+    return f"did you mean {close!r}? T{listed}." if close else f"t{listed}."
 
 
 def _text(value: Any, path: str) -> None:

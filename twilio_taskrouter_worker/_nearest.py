@@ -1,0 +1,25 @@
+"""The name that was probably meant, for the texts of errors."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["nearest"]
+
+
+def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Find the valid name that is closest to an unknown one.
+
+    Args:
+        name: The unknown name.
+        names: The valid names.
+        cutoff: The similarity that is needed, from 0 to 1.
+
+    Returns:
+        The name; None if none is close. One that differs in upper and lower case only is the closest.
+    """
+    # Of several that are equal without their case, the first one.
+    by_folded = {each.casefold(): each for each in reversed(list(names))}
+    close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=cutoff)
+    return by_folded[close[0]] if close else None
