@@ -377,9 +377,11 @@ class Emitter:
         if existing and name != self._with_existing:
             raise ValueError(f"existing=True is for 'reservation_created' of a Worker, not for {name!r}")
 
+        what = f"The callback of {name!r}"
+
         def add(function: F) -> F:
-            check_callback(f"The callback of {name!r}", function)
-            check_portable(f"The callback of {name!r}", function, executor)
+            check_callback(what, function)
+            check_portable(what, function, executor)
             self._register(name, Listener(function, once, executor, function, existing, waits=existing))
             return function
 
@@ -413,11 +415,11 @@ class Emitter:
 
     def _listener_table(self) -> dict[str, tuple[Listener, ...]]:
         """Return the table, created at its first use: most objects never have a listener."""
-        try:
-            return self._listeners
-        except AttributeError:
-            self._listeners = {}  # type: ignore[misc]  # a slot of the concrete class
-            return self._listeners
+        # A default, here and below: an exception at each event of an object without listeners would cost more.
+        table: dict[str, tuple[Listener, ...]] | None = getattr(self, "_listeners", None)
+        if table is None:
+            table = self._listeners = {}  # type: ignore[misc]  # a slot of the concrete class
+        return table
 
     def _was_listened_to(self) -> bool:
         """Whether it ever had a listener."""
@@ -436,10 +438,8 @@ class Emitter:
             return len(after) < len(before)
 
     def _listening(self, name: str) -> tuple[Listener, ...]:
-        try:
-            return self._listeners.get(name, ())
-        except AttributeError:
-            return ()
+        table: dict[str, tuple[Listener, ...]] | None = getattr(self, "_listeners", None)
+        return () if table is None else table.get(name, ())
 
     def off(self, event: str | None = None, callback: Callback | None = None) -> None:
         """Remove listeners: one callback of one event, all callbacks of an event, or all of this object.

@@ -44,15 +44,16 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     _arguments = dict.fromkeys(names(ReservationEvent), "reservation: Reservation")
 
     def __init__(self, state: Owner, update: ReservationUpdate) -> None:
-        super().__init__(update.record)
+        record = update.record
+        super().__init__(record)
         # Read without a known record, which refuses a payload that has no task.
         assert update.task is not None
         self._state = state
-        self._task = Task(state, self.sid, update.task)
+        self._task = Task(state, record[_SID], update.task)
         self._transfer: IncomingTransfer | None = None
         # Whether this process has accepted it: "no", "asked" while its call is under way, "yes" (also if unknown).
-        self._accepts = "no" if self.status == "pending" else "yes"
-        self._track = Track(self._schema.index["version"], update.record)
+        self._accepts = "no" if record[_STATUS] == "pending" else "yes"
+        self._track = Track(self._schema, record)
         self._renew_transfers(update)
 
     @property
@@ -524,9 +525,9 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     def _renew(self, update: ReservationUpdate, *, ending: bool = False) -> None:
         """Replace the parts that are not older; called with the state's lock held. An ending is never older."""
         # Part by part: the answer of a call and an event may cross, so one part can be newer here and another there.
-        version = self._schema.index["version"]
-        if ending or self._state.is_current(update.record[version], self._record[version]):
-            self._record = update.record
+        record = update.record
+        if ending or self._state.is_current(record[_VERSION], self._record[_VERSION]):
+            self._record = record
         if update.task is not None:
             self._task._renew(update.task)
         self._renew_transfers(update)
@@ -552,6 +553,9 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         return {**super().to_dict(), "task": self._task.to_dict(), "transfer": transfer and transfer.to_dict()}
 
 
+_SID, _STATUS, _VERSION = (Reservation._schema.index[name] for name in ("sid", "status", "version"))
+
+
 class ReservationUpdate(NamedTuple):
     """The parts of a reservation's payload, all validated before any is used."""
 
@@ -575,14 +579,12 @@ class ReservationUpdate(NamedTuple):
             InvalidMessageError: The payload is invalid.
         """
         record = Reservation._schema.read(payload, previous)
-        if previous is None:
-            # Optional in the table, since answers of calls lack them; events and lists have them.
-            for key in ("task", "reservation_timeout"):
-                if key not in payload:
-                    raise InvalidMessageError(f"Reservation: the payload lacks {key}")
-        task, incoming, outgoing = (
-            payload.get(key) for key in ("task", "task_transfer", "active_outgoing_task_transfer")
-        )
+        # Optional in the table, since answers of calls lack them; events and lists have them.
+        if previous is None and not ("task" in payload and "reservation_timeout" in payload):
+            missing = "reservation_timeout" if "task" in payload else "task"
+            raise InvalidMessageError(f"Reservation: the payload lacks {missing}")
+        get = payload.get
+        task, incoming, outgoing = get("task"), get("task_transfer"), get("active_outgoing_task_transfer")
         return cls(
             record,
             None if task is None and previous is not None else Task._schema.read(task),

@@ -49,7 +49,7 @@ class Task(TaskFields, TaskEmitter["Task", OutgoingTransfer]):
         self._state = state
         self._reservation_sid = reservation_sid
         self._transfers = Transfers()
-        self._track = Track(self._schema.index["version"], record)
+        self._track = Track(self._schema, record)
         # Guarded by state.lock: outgoing transfers before the current one, by sid; events of them can still come.
         self._replaced: dict[str, OutgoingTransfer] = {}
         # Guarded by state.lock: calls of transfer() that have no answer yet, and events that wait for it.
@@ -327,8 +327,7 @@ class Task(TaskFields, TaskEmitter["Task", OutgoingTransfer]):
 
     def _renew(self, record: Record, *, ending: bool = False) -> None:
         """Replace the record by one that is not older; called with the state's lock held. An ending is never older."""
-        version = self._schema.index["version"]
-        if ending or self._state.is_current(record[version], self._record[version]):
+        if ending or self._state.is_current(record[_VERSION], self._record[_VERSION]):
             self._record = record
 
     def _known_outgoing(self, sid: str) -> OutgoingTransfer | None:
@@ -369,3 +368,6 @@ class Task(TaskFields, TaskEmitter["Task", OutgoingTransfer]):
             "reservation_sid": self._reservation_sid,
             "transfers": {"incoming": incoming and incoming.to_dict(), "outgoing": outgoing and outgoing.to_dict()},
         }
+
+
+_VERSION = Task._schema.index["version"]

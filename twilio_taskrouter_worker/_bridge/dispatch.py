@@ -143,25 +143,24 @@ class Dispatcher:
     def _handle(self, item: _Item) -> None:
         self._working_on, what = item
         if isinstance(what, (list, tuple)):
-            self._batch(what)
+            # The first one was counted as the queue's entry.
+            self._more_taken -= 1
+            for frame in what:
+                self._more_taken += 1
+                self._run_first()
+                self._message(frame)
         else:
-            self._one(what)
+            self._run_first()
+            if callable(what):
+                self._step(what)
+            else:
+                self._message(what)
         self._working_on = None
 
-    def _batch(self, frames: Sequence[str | bytes]) -> None:
-        self._one(frames[0])
-        for index in range(1, len(frames)):
-            self._more_taken += 1
-            self._one(frames[index])
-
-    def _one(self, what: str | bytes | Message | Callable[[], None]) -> None:
+    def _run_first(self) -> None:
         # Before each frame, also within a batch: such a step waits for one callback at most.
         while self._first:
             self._step(self._first.popleft())
-        if callable(what):
-            self._step(what)
-        else:
-            self._message(what)
 
     def _next(self) -> _Item | None:
         """Return the next item; ended reservations are forgotten on time even if no item arrives."""
@@ -261,15 +260,8 @@ class Dispatcher:
 
     def _call_listener(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> None:
         # Only the thread that removes a ``once`` listener calls it: off() on another thread may have been first.
-        if not listener.once or emitter._detach(event, listener):
-            self._run_callback(emitter, event, listener, args)
-
-    def withdraw_declined(self) -> None:
-        """Forget the reservations that were not announced, so that a later connection announces them."""
-        for reservation in self.declined:
-            self._state.withdraw(reservation)
-
-    def _run_callback(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> None:
+        if listener.once and not emitter._detach(event, listener):
+            return
         try:
             if listener.executor is None:
                 # It may block, and the thread of another Worker can run meanwhile.
@@ -284,6 +276,11 @@ class Dispatcher:
             self._report_failed(emitter, event, error)
         finally:
             self.calling = None
+
+    def withdraw_declined(self) -> None:
+        """Forget the reservations that were not announced, so that a later connection announces them."""
+        for reservation in self.declined:
+            self._state.withdraw(reservation)
 
     def _submit(self, emitter: Emitter, listener: Listener, executor: Executor, job: Job) -> None:
         started = time.monotonic()
@@ -308,9 +305,10 @@ class Dispatcher:
         return self._call(emitter, job.event, listener, job.args)
 
     def _call(self, emitter: Emitter, event: str, listener: Listener, args: tuple[Any, ...]) -> Any:
-        if listener.handler is listener.callback:
-            return self._watch.run(self._state.worker_sid, emitter, event, args, listener.callback)
-        # The library's own, such as those of wait_for and serve.
+        watch = self._watch
+        # Others are the library's own, such as those of wait_for and serve.
+        if listener.handler is listener.callback and (watch.around or watch.observer is not None):
+            return watch.run(self._state.worker_sid, emitter, event, args, listener.callback)
         return listener.callback(*args)
 
     def _executed(self, emitter: Emitter, listener: Listener, executor: Executor, job: Job, done: Future[Any]) -> None:

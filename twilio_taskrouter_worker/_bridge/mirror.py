@@ -34,6 +34,8 @@ __all__ = ["Mirror", "Notice"]
 T = TypeVar("T")
 
 _WORKER = WorkerFields._schema.index
+_RESERVATION = Reservation._schema.index
+_TASK_SID = Task._schema.index["sid"]
 
 _TaskEntry = Union["Task", "weakref.ref[Task]"]
 
@@ -81,7 +83,7 @@ class Mirror:
         """The same, with the version counted on where the service does so without sending it."""
         self.answered: Record | None = None
         """The worker as an answer of a call has brought it since the lists were requested; None if none has."""
-        self.track = Track(_WORKER["version"])
+        self.track = Track(WorkerFields._schema)
         """The announced events of the worker itself."""
         # Apart: a service that counts one kind otherwise may still count the other as documented.
         self.trust = Trust()
@@ -253,10 +255,11 @@ class Mirror:
         Args:
             reservation: The reservation.
         """
-        if reservation.status == "pending":
-            self.trust.saw_pending(int(reservation.version))
-        self.reservations._entries[reservation.sid] = reservation
-        self._tasks.setdefault(reservation.task.sid, []).append(reservation.task)
+        record, task = reservation._record, reservation._task
+        if record[_RESERVATION["status"]] == "pending":
+            self.trust.saw_pending(record[_RESERVATION["version"]])
+        self.reservations._entries[record[_RESERVATION["sid"]]] = reservation
+        self._tasks.setdefault(task._record[_TASK_SID], []).append(task)
 
     def tasks(self, sid: str) -> list[Task]:
         """Return the objects of a task, one for each reservation of it that is open or ended recently.
@@ -281,15 +284,16 @@ class Mirror:
             status: The status with which it ended.
             now: The current time in monotonic seconds.
         """
-        del self.reservations._entries[reservation.sid]
-        task = reservation.task
+        sid, task = reservation._record[_RESERVATION["sid"]], reservation._task
+        task_sid = task._record[_TASK_SID]
+        del self.reservations._entries[sid]
         # In this order, and the reverse one in ``keep``: of two threads one sees what the other has done.
-        self.ended[reservation.sid] = status
-        self._ended_at.append((now, reservation.sid, task.sid))
+        self.ended[sid] = status
+        self._ended_at.append((now, sid, task_sid))
         # A task without listeners is kept weakly: its events matter only if the user holds it. Thousands of unused ones
         # would make each pass of the garbage collector a pause of tens of milliseconds.
         if not task._was_listened_to():
-            self._tasks[task.sid] = [weakref.ref(task) if each is task else each for each in self._tasks[task.sid]]
+            self._tasks[task_sid] = [weakref.ref(task) if each is task else each for each in self._tasks[task_sid]]
 
     def keep(self, reservation_sid: str, task: Task) -> None:
         """Keep a task whose first listener is being added although its reservation has ended; any thread.
@@ -324,9 +328,10 @@ class Mirror:
         Args:
             now: The current time in monotonic seconds.
         """
+        ended_at = self._ended_at
         # The same sum as in ``forget_at``: a difference can be rounded to less than ``linger`` at that very moment.
-        while (at := self.forget_at) is not None and now >= at:
-            _, reservation_sid, task_sid = self._ended_at.popleft()
+        while ended_at and now >= ended_at[0][0] + self._linger:
+            _, reservation_sid, task_sid = ended_at.popleft()
             self.ended.pop(reservation_sid, None)
             self._kept.pop(reservation_sid, None)
             self._forget_task(task_sid, reservation_sid)

@@ -26,8 +26,8 @@ __all__ = ["Kind", "Record", "Resource", "Schema", "Wire"]
 
 T = TypeVar("T")
 Record = tuple[Any, ...]
-"""The values of a payload, in the order of its class's table, and last a fingerprint: a hash of all that makes two
-payloads of one version the same."""
+"""The values of a payload, in the order of its class's table; and last, where one of them is a version, the tuple of
+the raw values, see ``Schema.content``."""
 
 # The range of datetime.
 _FIRST_SECOND = -62135596800  # 0001-01-01T00:00:00Z
@@ -166,13 +166,13 @@ class Wire(Generic[T]):
 
 
 class _Plan(NamedTuple):
-    integers: Callable[[list[Any]], tuple[Any, ...]] | None
+    dates: Callable[[tuple[Any, ...]], tuple[int, ...]] | None
     """Gets the values that only have to be within the range of dates."""
 
     parse: list[tuple[int, Callable[[Any], Any]]]
 
 
-def _getter(indexes: list[int]) -> Callable[[list[Any]], tuple[Any, ...]]:
+def _getter(indexes: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
     """An itemgetter that gives a tuple, also of one."""
     return itemgetter(*indexes) if len(indexes) > 1 else itemgetter(slice(indexes[0], indexes[0] + 1))
 
@@ -189,10 +189,10 @@ class Schema:
         self.index = {field.attribute: field.index for field in self.fields}
         required = [f.key for f in self.fields if f.required]
         self._required = required
-        self._optional = [(f.index, f.key) for f in self.fields if not f.required]
+        self._optional = [f.key for f in self.fields if not f.required]
         self._values: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*required)
-        # Of the raw values, which are all hashable.
-        self._telling = _getter([f.index for f in self.fields if not f.kind.fleeting])
+        self._has_version = "version" in self.index
+        self._lasting = _getter([f.index for f in self.fields if not f.kind.fleeting])
         # What is left to do for each signature of types that passed the check before. There are few: a key has one or
         # two possible types.
         self._plans: dict[tuple[type, ...], _Plan] = {}
@@ -211,50 +211,61 @@ class Schema:
             InvalidMessageError: The payload is invalid; the text has the key and the reason, never a value.
         """
         try:
-            values = list(self._values(payload))
+            raw = self._values(payload)
+            if self._optional:
+                raw += tuple(map(payload.get, self._optional))
         # Lists, strings and numbers fail with one of these too.
         except (KeyError, TypeError, IndexError):
             raise self._missing(payload) from None
-        for _, key in self._optional:
-            values.append(payload.get(key))
-        signature = tuple(map(type, values))
+        signature = tuple(map(type, raw))
         plan = self._plans.get(signature)
         if plan is None:
-            self._check(values)
+            self._check(raw)
             plan = self._plans[signature] = self._plan(signature)
-        # Before parsing, which makes dicts of some values.
-        fingerprint = hash(self._telling(values))
-        integers, parse = plan
-        if integers is not None:
-            plain = integers(values)
-            if min(plain) < _FIRST_SECOND or max(plain) > _LAST_SECOND:
-                # One is out of range: the parsers of all fields find out which, and raise with its name.
-                parse = self._plan(()).parse
-        for index, function in parse:
-            try:
-                values[index] = function(values[index])
-            except ValueError as error:
-                raise self._refused(self.fields[index], self._reason(error)) from None
+        dates, parse = plan
+        if dates is not None:
+            for date in dates(raw):
+                if not _FIRST_SECOND <= date <= _LAST_SECOND:
+                    # The parsers of all fields find out which one it is, and raise with its name.
+                    parse = self._plan(()).parse
+        values = list(raw)
+        try:
+            for index, function in parse:
+                values[index] = function(raw[index])
+        except ValueError as error:
+            raise self._refused(self.fields[index], self._reason(error)) from None
         if previous is not None:
-            for index, _ in self._optional:
+            for index in range(len(self._required), len(values)):
                 if values[index] is None:
                     values[index] = previous[index]
-        values.append(fingerprint)
+        if self._has_version:
+            values.append(raw)
         return tuple(values)
+
+    def content(self, record: Record) -> object:
+        """Return all that makes two payloads of one version the same.
+
+        Args:
+            record: A record of this schema, which has a version.
+
+        Returns:
+            A value that is equal for the same content.
+        """
+        return self._lasting(record[-1])
 
     def _plan(self, signature: tuple[type, ...]) -> _Plan:
         """Return the steps for values of these types; all steps if the signature is empty."""
-        integers, parse = [], []
+        dates, parse = [], []
         for field, kind in zip_longest(self.fields, signature):
             if field.kind.parse is None:
                 continue
             if kind is None or kind is not field.kind.plain:
                 parse.append((field.index, field.kind.parse))
             elif field.kind.ranged:
-                integers.append(field.index)
-        return _Plan(_getter(integers) if integers else None, parse)
+                dates.append(field.index)
+        return _Plan(_getter(dates) if dates else None, parse)
 
-    def _check(self, values: list[Any]) -> None:
+    def _check(self, values: tuple[Any, ...]) -> None:
         for field, value in zip(self.fields, values, strict=True):
             # Exact types: a bool would pass as an int.
             if type(value) not in field.kind.types and not (value is None and not field.required):
@@ -326,7 +337,8 @@ class Resource:
         Raises:
             InvalidMessageError: It belongs to another one.
         """
-        if record[self._schema.index["sid"]] != self._sid():
+        sid = self._schema.index["sid"]
+        if record[sid] != self._record[sid]:
             raise InvalidMessageError(f"{self._schema.name}: the payload is about another one, with another sid")
         return record
 

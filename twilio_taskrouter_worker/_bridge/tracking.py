@@ -20,7 +20,7 @@ All of it belongs to the dispatch thread; nothing here is guarded by a lock.
 
 from __future__ import annotations
 
-from .schema import Record
+from .schema import Record, Schema
 
 __all__ = ["ODD_RESERVATIONS", "Track", "TransferTrack", "Trust"]
 
@@ -60,19 +60,20 @@ class Track:
     """The announced events of one worker, reservation or task.
 
     Args:
-        version_at: Index of the version in a record of its kind. The last element is the fingerprint of the content.
+        schema: Schema of its records, which have a version.
         record: The record from which the object was made, if any; nothing is announced of it yet.
     """
 
-    __slots__ = ("_events", "_version", "_version_at", "record")
+    __slots__ = ("_events", "_schema", "_version", "_version_at", "record")
 
-    def __init__(self, version_at: int, record: Record | None = None) -> None:
-        self._version_at = version_at
+    def __init__(self, schema: Schema, record: Record | None = None) -> None:
+        self._schema = schema
+        self._version_at = schema.index["version"]
         self.record = record
         """The object as of the last event; an answer of a call may be ahead of it."""
-        # The latest version that was announced, and the events of it with the fingerprint of what they said.
+        # The latest version that was announced, and the events of it with the records that they had.
         self._version = -1
-        self._events: dict[str, int] = {}
+        self._events: dict[str, Record] = {}
 
     def admits(self, event_type: str, record: Record, trust: Trust, *, ending: bool = False) -> bool:
         """Note an event.
@@ -87,21 +88,20 @@ class Track:
             False if the event is a repetition, or older than the announced state.
         """
         version: int = record[self._version_at]
-        fingerprint: int = record[-1]
         if version == self._version:
             events = self._events
             # The same content was announced already: by this event type, or by a list, which stands for all of them.
-            if fingerprint in (events.get(event_type), events.get(_LISTED)):
+            if self._is_same(record, events.get(event_type)) or self._is_same(record, events.get(_LISTED)):
                 return False
             # The same version with another content.
             if event_type in events or _LISTED in events:
                 trust.saw_contradiction()
-            events[event_type] = fingerprint
+            events[event_type] = record
         elif version < self._version and trust.in_versions and not ending:
             return False
         else:
             # Also for an older version, if versions are not trusted or it is an ending: then the last arrival counts.
-            self._version, self._events = version, {event_type: fingerprint}
+            self._version, self._events = version, {event_type: record}
         self.record = record
         return True
 
@@ -111,8 +111,11 @@ class Track:
         Args:
             record: The object's record in the list.
         """
-        self._version, self._events = record[self._version_at], {_LISTED: record[-1]}
+        self._version, self._events = record[self._version_at], {_LISTED: record}
         self.record = record
+
+    def _is_same(self, record: Record, other: Record | None) -> bool:
+        return other is not None and self._schema.content(record) == self._schema.content(other)
 
     def came_along(self, record: Record, trust: Trust) -> None:
         """Note a record that came within another object's event, unless it is older.

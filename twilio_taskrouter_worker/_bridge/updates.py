@@ -91,6 +91,7 @@ def _channel_updated(state: Mirror, message: Message, now: float) -> list[Notice
 
 # -- reservations --------------------------------------------------------------------------------------------------
 
+_RESERVATION_SID = Reservation._schema.index["sid"]
 _RESERVATION_EVENTS = {
     "reservation.accepted": "accepted",
     "reservation.wrapup": "wrapup",
@@ -104,27 +105,30 @@ _RESERVATION_EVENTS = {
 
 def _reservation_created(state: Mirror, message: Message, now: float) -> list[Notice]:
     update = ReservationUpdate.read(message.payload)
-    sid = update.record[Reservation._schema.index["sid"]]
+    sid = update.record[_RESERVATION_SID]
     # A repeated creation of a reservation that has ended would announce it a second time.
     if sid in state.ended:
         return []
     reservation = state.reservations._entries.get(sid)
+    known = reservation is not None
     if reservation is None:
         reservation = Reservation(state, update)
         state.add(reservation)
         with state.lock:
             state.count_version()
-    reservation._own_update(update)
+    else:
+        reservation._own_update(update)
     if not reservation._track.admits(message.event_type, update.record, state.trust):
         return []
-    _renew(state, reservation, update)
+    if known:
+        _renew(state, reservation, update)
     reporting.offered(state.worker_sid, reservation)
     return [Notice(state.worker, "reservation_created", (reservation,))]
 
 
 def _reservation_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     update = ReservationUpdate.read(message.payload)
-    sid = update.record[Reservation._schema.index["sid"]]
+    sid = update.record[_RESERVATION_SID]
     event = _RESERVATION_EVENTS[message.event_type]
     reservation = state.reservations._entries.get(sid)
     if reservation is None:
@@ -163,6 +167,7 @@ def _reservation_failed(state: Mirror, message: Message, now: float) -> list[Not
 
 # -- tasks and their transfers -------------------------------------------------------------------------------------
 
+_TASK_SID = Task._schema.index["sid"]
 _TASK_EVENTS = {
     "task.updated": "updated",
     "task.canceled": "canceled",
@@ -182,11 +187,10 @@ _TRANSFER_EVENTS = {
 
 def _task_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
     record = Task._schema.read(message.payload)
-    index = Task._schema.index
     ending = message.event_type in _TASK_ENDINGS
     notices = []
     # One task can belong to several reservations of this worker, e.g. after a transfer to itself.
-    for task in state.tasks(record[index["sid"]]):
+    for task in state.tasks(record[_TASK_SID]):
         if not task._track.admits(message.event_type, record, state.trust, ending=ending):
             continue
         with state.lock:

@@ -204,8 +204,11 @@ class Watch:
             reservation_sid: Sid of the reservation.
         """
         self.foreign_accepts += 1
+        level = logging.WARNING if self.foreign_accepts == 1 else logging.INFO
+        if not EVENTS.isEnabledFor(level):
+            return
         EVENTS.log(
-            logging.WARNING if self.foreign_accepts == 1 else logging.INFO,
+            level,
             "Worker %s: reservation %s was accepted, but not by this process: either a backend accepts, or another "
             "session of this worker is connected (a second process, a development server's reloader), and each gets "
             "every offer; single= lets only one process connect",

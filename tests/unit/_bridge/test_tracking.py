@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tests.unit._bridge.service import Client, Service
+from twilio_taskrouter_worker._bridge import schema
+from twilio_taskrouter_worker._bridge.schema import Record, Resource, Wire
 from twilio_taskrouter_worker._bridge.tracking import ODD_RESERVATIONS, Track, TransferTrack, Trust
 
 A, B = 11, 22
-"""Fingerprints of two contents."""
+"""Two contents."""
+
+
+class Thing(Resource):
+    """Something with a version."""
+
+    version: Wire[str] = Wire("version", schema.VERSION)
+    content: Wire[int] = Wire("content", schema.INTEGER)
+    age: Wire[int] = Wire("age", schema.AGE)
+
+
+ages = itertools.count()
+
+
+def record(version: int, content: int) -> Record:
+    """A record that is older than the one before."""
+    return Thing._schema.read({"version": version, "content": content, "age": next(ages)})
 
 
 def told(*events: tuple[str, int, int], trust: Trust | None = None, track: Track | None = None) -> list[bool]:
-    """Which of these events (type, version, fingerprint) are announced, one after the other."""
-    track, trust = track or Track(0), trust or Trust()
-    return [track.admits(event_type, (version, fingerprint), trust) for event_type, version, fingerprint in events]
+    """Which of these events (type, version, content) are announced, one after the other."""
+    track, trust = track or Track(Thing._schema), trust or Trust()
+    return [track.admits(event_type, record(version, content), trust) for event_type, version, content in events]
 
 
-def listed(version: int, fingerprint: int) -> Track:
+def listed(version: int, content: int) -> Track:
     """What is announced of an object that was read from a list."""
-    track = Track(0)
-    track.listed((version, fingerprint))
+    track = Track(Thing._schema)
+    track.listed(record(version, content))
     return track
 
 
@@ -48,10 +68,10 @@ def test_after_a_list() -> None:
 
 def test_an_ending_is_never_older() -> None:
     """Nothing comes after an ending, so that it is announced whatever its version says, but once."""
-    trust, track = Trust(), Track(0)
-    assert track.admits("x", (5, A), trust)
-    assert track.admits("end", (3, B), trust, ending=True) and track.record == (3, B)
-    assert not track.admits("end", (3, B), trust, ending=True)
+    trust, track, end = Trust(), Track(Thing._schema), record(3, B)
+    assert track.admits("x", record(5, A), trust)
+    assert track.admits("end", end, trust, ending=True) and track.record == end
+    assert not track.admits("end", record(3, B), trust, ending=True)
     assert trust.in_versions
 
 
@@ -61,8 +81,8 @@ def test_two_contents_of_one_version(known: str) -> None:
     older versions too; an exact repetition is still none."""
     trust, track = Trust(), listed(1, A)
     if known == "an event":
-        track = Track(0)
-        track.admits("x", (1, A), trust)
+        track = Track(Thing._schema)
+        track.admits("x", record(1, A), trust)
     assert told(("x", 1, B), ("x", 0, A), ("x", 0, A), ("x", 1, A), trust=trust, track=track) == [
         True,
         True,
@@ -74,15 +94,16 @@ def test_two_contents_of_one_version(known: str) -> None:
 
 def test_what_comes_along() -> None:
     """A part of another object's event is what is known from then on, unless it is older; its own events still fire."""
-    trust, track = Trust(), Track(0, (2, A))
-    track.came_along((1, B), trust)
-    assert track.record == (2, A)
-    track.came_along((3, B), trust)
-    assert track.record == (3, B)
-    assert track.admits("x", (3, B), trust)
+    older, known, newer = record(1, B), record(2, A), record(3, B)
+    trust, track = Trust(), Track(Thing._schema, known)
+    track.came_along(older, trust)
+    assert track.record is known
+    track.came_along(newer, trust)
+    assert track.record is newer
+    assert track.admits("x", newer, trust)
     trust.saw_contradiction()
-    track.came_along((1, A), trust)
-    assert track.record == (1, A)
+    track.came_along(older, trust)
+    assert track.record is older
 
 
 def test_events_of_a_transfer() -> None:
