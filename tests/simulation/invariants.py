@@ -331,7 +331,7 @@ class Invariants:
                 "tokens of workers without sessions": len(service.sessions._newest_token) - len(machine.workers),
                 "cancelled timers": len(schedule._heap) - max(2 * live, live + MOST_CANCELLED),
                 "frames": max((len(each.queue) for each in service.sessions.select(None)), default=0) - MOST_FRAMES,
-                "requests": max(len(service.committer._waiting), len(machine._requests)) - MOST_REQUESTS,
+                "requests": max(len(service.committer._next.callbacks), len(machine._requests)) - MOST_REQUESTS,
             }
             self._none_kept("the service", kept)
 
@@ -462,7 +462,7 @@ class Invariants:
             for session in service.sessions.of(sid):
                 if session.queue:
                     self.violated("bounded memory", f"a session keeps {len(session.queue)} frames")
-        if service.committer._waiting or machine._requests:
+        if service.committer._next.callbacks or machine._requests:
             self.violated("bounded memory", "the service has requests that were never answered")
         now = engine.now
         for task in engine.tasks(machine.workspace_sid):

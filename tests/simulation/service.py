@@ -187,7 +187,8 @@ class ServiceMachine:
         world, self.up = self._world, False
         self._loop.running = False
         # What was not committed is lost; otherwise the next process must come to the same state.
-        self._expected_digest = None if self._store.pending else self.engine.state_digest()
+        kept = self._store.committed == self._store.count
+        self._expected_digest = self.engine.state_digest() if kept else None
         self.disk.dies_at_commit = None
         requests, self._requests = self._requests, {}
         for reset in requests.values():
@@ -389,13 +390,13 @@ class ServiceMachine:
             if world.conditions.strikes("failing service"):
                 # A proxy lost the answer of what was done.
                 answer = _plain(world.source.choice((500, 502, 504)), {})
-        written, self._number = self._store.appended, self._number + 1
+        written, self._number = self._store.count, self._number + 1
         number = self._number
         self._requests[number] = call.reset
 
         def write() -> None:
             self._requests.pop(number, None)
-            if self._store.count < written:
+            if self._store.committed < written:
                 world.invariants.violated("durable", "an answer was sent before its commands were committed")
             service.release_soon(batch, None)
             respond(answer)

@@ -45,10 +45,11 @@ class SimulatedStore:
         self._rows: list[Row] = []
         self._snapshots: list[Snapshot] = []
         self._clock: ClockState | None = None
+        self._written: tuple[list[Row], list[Snapshot], ClockState | None] = ([], [], None)
         self._started_after = 0
         self._committed = False
         self.count = 0
-        """The number of entries that were read or committed."""
+        """The number of entries, appended ones too."""
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -76,9 +77,9 @@ class SimulatedStore:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     @property
-    def appended(self) -> int:
-        """The number of entries, those not committed included."""
-        return len(self._disk.rows) + len(self._rows)
+    def committed(self) -> int:
+        """The number of entries on the disk."""
+        return len(self._disk.rows)
 
     @property
     def pending(self) -> bool:
@@ -94,6 +95,7 @@ class SimulatedStore:
         self, entry: JournalEntry, events: int, actor_sid: str | None = None, address: str | None = None
     ) -> None:
         self._rows.append((entry.to_json(), events, actor_sid, address))
+        self.count += 1
 
     def add_snapshot(self, snapshot: Snapshot) -> None:
         self._snapshots.append(snapshot)
@@ -101,7 +103,11 @@ class SimulatedStore:
     def set_clock(self, state: ClockState) -> None:
         self._clock = state
 
-    def commit(self) -> None:
+    def write(self) -> None:
+        self._written = (self._rows, self._snapshots, self._clock)
+        self._rows, self._snapshots, self._clock = [], [], None
+
+    def flush(self) -> None:
         disk, dies = self._disk, self._disk.dies_at_commit
         # Once only: the process that is started afterwards must be able to commit.
         disk.dies_at_commit = None
@@ -113,14 +119,16 @@ class SimulatedStore:
             # As in the file: those after the starting point were made again on the way.
             disk.snapshots = [each for each in disk.snapshots if each.number <= self._started_after]
         self._committed = True
-        disk.rows += self._rows
-        disk.snapshots += self._snapshots
-        self.count = len(disk.rows)
-        if self._clock is not None:
-            disk.clock = self._clock
-        self._rows, self._snapshots, self._clock = [], [], None
+        rows, snapshots, clock = self._written
+        disk.rows += rows
+        disk.snapshots += snapshots
+        if clock is not None:
+            disk.clock = clock
         if dies:
             raise Killed
+
+    def settle(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

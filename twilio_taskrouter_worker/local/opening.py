@@ -133,7 +133,7 @@ def _build(
             _restore(service, store, kept, start, snapshots, stopping, own_clock=options.own_clock)
             if own != kept.credentials:
                 store.replace_credentials(own)
-        service.committer.committed = snapshots.take_if_due
+        service.committer.committing = snapshots.take_if_due
         # Only from here on: replayed commands are in the journal already.
         service.record()
         service.committer.note_clock(clock.state())

@@ -103,12 +103,12 @@ class Snapshots:
         self._pace.latest = start.snapshot.number
 
     def take_if_due(self, store: Store) -> None:
-        """Add a snapshot to the store's next commit, if enough entries were committed since the latest one.
+        """Add a snapshot to the store's next commit, if enough entries were added since the latest one.
 
         Blocks the service's thread while it serializes the engine, for up to half a second.
 
         Args:
-            store: The open file, just after a commit.
+            store: The open file; every command of the engine is in its journal, or appended to it.
         """
         service, pace = self._service, self._pace
         if not pace.due(store.count, service.engine):

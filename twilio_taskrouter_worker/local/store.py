@@ -70,9 +70,11 @@ _INSERT: Final = "INSERT INTO journal (entry, events, actor, address, sum) VALUE
 
 
 class Store:
-    """One open file. It belongs to the thread that opened it, and to one process at a time.
+    """One open file. It belongs to one process at a time, and to one thread at a time.
 
-    Appended entries are durable after the next :meth:`commit`, which writes them through to the disk.
+    Appended entries are durable after the next :meth:`commit`, or after its three parts: :meth:`write`, :meth:`flush`
+    and :meth:`settle`. Only the second waits for the disk, and may run on another thread; until :meth:`settle` nothing
+    but :meth:`append`, :meth:`set_clock`, :attr:`count` and :attr:`pending` may be used meanwhile.
     """
 
     def __init__(
@@ -91,14 +93,18 @@ class Store:
         """How many entries there were when the file was closed."""
         self._mark: str | None = None
         """The mark of this one, from its first commit on."""
-        self._entries: list[tuple[str, int, str | None, str | None]] = []
+        self._entries: list[tuple[str, int, str | None, str | None, int]] = []
         self._clock: ClockState | None = None
         self._started_after = 0
         """The number of the entry whose snapshot the journal was read from."""
         self._snapshots: list[tuple[Snapshot, int]] = []
         """Those of the next commit, each with its chained sum."""
         self._sum = 0
+        """Of all entries, appended ones too."""
         self._count = 0
+        self._written = 0
+        """How many entries there were at the latest write, whether it was committed or not."""
+        self._committed = 0
 
     def __repr__(self) -> str:
         return f"<Store {self.path}>"
@@ -134,7 +140,9 @@ class Store:
             had_wal = not created and files.copy_wal()
             with sqlite_errors(files.path):
                 # Without Python's own transactions: they would begin and commit at moments of their choosing.
-                connection = sqlite3.connect(files.path, isolation_level=None, timeout=_LOCK_SECONDS)
+                connection = sqlite3.connect(
+                    files.path, isolation_level=None, timeout=_LOCK_SECONDS, check_same_thread=False
+                )
             try:
                 with sqlite_errors(files.path):
                     _check_and_claim(connection, files)
@@ -216,7 +224,7 @@ class Store:
 
     @property
     def count(self) -> int:
-        """The number of entries that were read or committed."""
+        """The number of entries, appended ones too."""
         return self._count
 
     def snapshots(self, up_to_events: int) -> Iterator[Snapshot]:
@@ -275,6 +283,7 @@ class Store:
                     ) from error
                 yield Kept(entry=entry, events=events, actor_sid=actor, address=address)
         self._check_count()
+        self._committed = self._count
 
     def _sum_of(self, snapshot: Snapshot) -> int:
         row = self._connection.execute("SELECT sum FROM journal WHERE number = ?", (snapshot.number,)).fetchone()
@@ -335,15 +344,18 @@ class Store:
             actor_sid: The worker whose request over the bridge caused it; None: any other cause.
             address: The client's address; None: no client.
         """
-        self._entries.append((entry.to_json(), events, actor_sid, address))
+        row = (entry.to_json(), events, actor_sid, address)
+        self._sum = chained(row, self._sum)
+        self._entries.append((*row, self._sum))
+        self._count += 1
 
     def add_snapshot(self, snapshot: Snapshot) -> None:
-        """Add a snapshot, made after the last entry that was read or committed, to the next commit.
+        """Add a snapshot, made after the last entry that was read or appended, to the next commit.
 
         Args:
             snapshot: The snapshot.
         """
-        assert snapshot.number == self._count and not self._entries
+        assert snapshot.number == self._count
         self._snapshots.append((snapshot, self._sum))
 
     def set_clock(self, state: ClockState) -> None:
@@ -362,11 +374,16 @@ class Store:
         Raises:
             StoreError: It cannot be written. The file has the state of the last commit.
         """
-        total = self._sum
-        rows = []
-        for row in self._entries:
-            total = chained(row, total)
-            rows.append((*row, total))
+        self.write()
+        self.flush()
+        self.settle()
+
+    def write(self) -> None:
+        """Begin a commit of everything pending. Does not wait for the disk.
+
+        Raises:
+            StoreError: It cannot be written. The file has the state of the last commit.
+        """
         # SQLite goes on writing to a file that was moved or deleted, and reports nothing.
         self._files.check_in_place()
         with sqlite_errors(self.path):
@@ -380,8 +397,8 @@ class Store:
                 # Snapshots after the starting point were made again on the way, at other distances.
                 self._connection.execute(_SNAPSHOT_TABLE)
                 self._connection.execute("DELETE FROM snapshot WHERE number > ?", (self._started_after,))
-            if rows:
-                self._connection.executemany(_INSERT, rows)
+            if self._entries:
+                self._connection.executemany(_INSERT, self._entries)
             if self._snapshots:
                 self._connection.executemany(
                     "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -392,21 +409,31 @@ class Store:
                     "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?)",
                     (self._clock.shown, self._clock.since, self._clock.running),
                 )
+        self._written = self._count
+        self._entries.clear()
+        self._snapshots.clear()
+        self._clock = None
+
+    def flush(self) -> None:
+        """Bring what :meth:`write` has written to the disk. Blocks for the duration of a disk flush.
+
+        Raises:
+            StoreError: It cannot be written. The file has the state of the last commit.
+        """
+        with sqlite_errors(self.path):
             self._connection.execute("COMMIT")
             if not self._files.remembered:
                 # The header and the mark have to be in the database itself before anything is answered.
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._files.remember()
                 self._files.discard_wal_copy()
-        # Only now: after an error, the pending entries must not count as committed.
-        self._sum = total
-        self._count += len(rows)
-        self._entries.clear()
-        self._snapshots.clear()
-        self._clock = None
+
+    def settle(self) -> None:
+        """Note that :meth:`flush` has succeeded."""
+        self._committed = self._written
         self._created = False
         with suppress(OSError):  # the note is only a safeguard; the commit itself has succeeded
-            self._lock.write(f"{self._mark} {self._count}")
+            self._lock.write(f"{self._mark} {self._committed}")
 
     def _set_mark(self, mark: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO about VALUES ('running', ?)", (mark,))
@@ -420,7 +447,7 @@ class Store:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             if self._files.remembered:
-                self._set_mark(f" {self._count}")
+                self._set_mark(f" {self._committed}")
                 # Closing does this as well, but not for a file that was moved.
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 complete = True

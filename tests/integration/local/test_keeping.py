@@ -219,15 +219,19 @@ def test_requests_in_flight_share_a_commit(db: str, monkeypatch: pytest.MonkeyPa
     """While the disk is busy requests pile up, and go out together with the next write."""
     sizes: list[int] = []
     gate = threading.Event()
-    commit = Store.commit
+    write, flush = Store.write, Store.flush
+
+    def counted(self: Store) -> None:
+        sizes.append(len(self._entries))
+        write(self)
 
     def slow(self: Store) -> None:
-        sizes.append(len(self._entries))
         if len(sizes) == 2:  # the first task; the very first commit is that of the start
             gate.wait(TIMEOUT)
-        commit(self)
+        flush(self)
 
-    monkeypatch.setattr(Store, "commit", slow)
+    monkeypatch.setattr(Store, "write", counted)
+    monkeypatch.setattr(Store, "flush", slow)
     with LocalTaskRouter(db=db) as router:
         url = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Tasks"
         answers: list[int] = []

@@ -172,7 +172,7 @@ def test_slow_snapshots_are_made_less_often(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(time, "thread_time", lambda: now[0])
     with LocalTaskRouter(db=tmp_path / "state.db", clock="virtual") as router:
         service = service_of(router)
-        due = service.committer.committed
+        due = service.committer.committing
         assert due is not None
         made = due.__self__  # type: ignore[attr-defined]
         assert made._pace._distance == 25

@@ -18,7 +18,7 @@ from twilio_taskrouter_worker.local.credentials import credentials
 from twilio_taskrouter_worker.local.engine import JournalEntry, Rules, commands
 from twilio_taskrouter_worker.local.engine.expressions import Semantics
 from twilio_taskrouter_worker.local.store import Store, differences
-from twilio_taskrouter_worker.local.tables import SCHEMA, Header
+from twilio_taskrouter_worker.local.tables import SCHEMA, Header, chained
 
 ROOT = Path(__file__).resolve().parents[3]
 HEADER = Header(
@@ -264,7 +264,7 @@ def test_an_entry_of_a_later_version(path: Path) -> None:
     store = Store.open(path)
     store.begin(HEADER)
     entry = ENTRIES[0].to_json().replace("CreateWorkspace", "CreateWonder")
-    store._entries.append((entry, 1, None, None))
+    store._entries.append((entry, 1, None, None, chained((entry, 1, None, None), 0)))
     store.commit()
     store.close()
     assert "unknown to this version" in refusal(path) and "CreateWonder" in refusal(path)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from ..._log import LOCAL as log
@@ -17,14 +19,25 @@ from ..clock import ClockState
 from ..engine import JournalEntry, commands
 from ..journal import Journal, MemoryJournal
 from ..store import Store
+from .flushing import Flusher, run
+
+
+class _Group:
+    """Those who wait for one commit."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Callable[[], None]] = []
+        """Called after it, in order; dropped if it fails."""
+        self.futures: list[asyncio.Future[None]] = []
+        """Resolved whether it succeeds or fails."""
 
 
 class Committer:
     """Commits the recorded commands in groups. Belongs to its loop's thread.
 
-    The commit comes in the turn of the loop after the first change, so that all requests read meanwhile share one write
-    to the disk. It runs on the loop itself: blocking for a hundred microseconds on a usual disk costs less than a
-    hand-over to another thread and back.
+    The commit begins in the turn of the loop after the first change. If several requests wait for it, it waits for the
+    disk on a thread of its own. The loop goes on meanwhile, and changes up to the end of that commit are the next
+    group: the slower the disk is, the more requests share one write to it.
 
     Args:
         loop: The loop.
@@ -38,15 +51,18 @@ class Committer:
         self._loop = loop
         self._store = store
         self._memory = memory
-        self._waiting: list[Callable[[], None]] = []
-        """Called after the next commit, in order; dropped if it fails."""
-        self._futures: list[asyncio.Future[None]] = []
-        """Resolved by the next commit, whether it succeeds or fails."""
+        self._flusher: Flusher | None = None
+        self._next = _Group()
+        """Those who wait for what is not written yet."""
+        self._current = _Group()
+        """Those who wait for the commit in progress."""
+        self._flushing: Future[None] | None = None
+        """The end of the commit in progress; None: there is none."""
         self._handle: asyncio.Handle | None = None
         self.failure: StoreError | None = None
         """The error of a failed commit; from then on nothing is accepted."""
-        self.committed: Callable[[Store], None] | None = None
-        """Called after each commit; it may add to the next one."""
+        self.committing: Callable[[Store], None] | None = None
+        """Called before each commit; it may add to it."""
 
     def note(self, entry: JournalEntry, events: int, actor_sid: str | None, address: str | None) -> None:
         """Add a journal entry to the next commit.
@@ -94,10 +110,11 @@ class Committer:
         Args:
             callback: Called on the loop's thread.
         """
-        if self._store is None or (self.failure is None and not self._store.pending):
-            self._loop.call_soon(callback)
+        group = self._group()
+        if group is not None:
+            group.callbacks.append(callback)
         elif self.failure is None:
-            self._waiting.append(callback)
+            self._loop.call_soon(callback)
 
     async def kept(self) -> None:
         """Wait until everything up to now is committed.
@@ -105,12 +122,22 @@ class Committer:
         Raises:
             StoreError: The commit failed.
         """
-        # Reads leave nothing to commit: they are answered without a turn of the loop in between.
-        if self.failure is None and self._store is not None and self._store.pending:
+        group = self._group()
+        # None: reads, with nothing to commit, are answered without a turn of the loop in between.
+        if group is not None:
             done: asyncio.Future[None] = self._loop.create_future()
-            self._futures.append(done)
+            group.futures.append(done)
             await done
         self.check()
+
+    def _group(self) -> _Group | None:
+        """Return those who wait until everything up to now is committed; None: it is, or a commit has failed."""
+        if self._store is None or self.failure is not None:
+            return None
+        if self._store.pending:
+            return self._next
+        # A read, too, may have seen changes that are not on the disk yet.
+        return None if self._flushing is None else self._current
 
     def check(self) -> None:
         """Check that no commit has failed.
@@ -129,53 +156,108 @@ class Committer:
         """
         if self._handle is not None:
             self._handle.cancel()
-        self._commit()
+            self._handle = None
+        if self._flushing is not None:
+            self._flushed(self._flushing)
+        if self._store is not None and self._write():
+            # Here, because nothing is gained by another thread while this one waits for it.
+            self._flushing = Future()
+            run(self._store.flush, self._flushing)
+            self._flushed(self._flushing)
         self.check()
 
     def close(self) -> None:
         """Commit everything pending, and close the file."""
-        if self._store is None:
-            return
-        if self._handle is not None:
-            self._handle.cancel()
-        self._commit()
+        # A failure is in the log.
+        with suppress(StoreError):
+            self.commit()
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the file without committing."""
+        """Close the file without a further commit."""
+        if self._flushing is not None:
+            self._flushed(self._flushing)
+        if self._flusher is not None:
+            self._flusher.stop()
+            self._flusher = None
         if self._store is not None:
             self._store.close()
             self._store = None
 
     def _commit_soon(self) -> None:
-        # One commit for all commands of this turn.
-        if self._handle is None:
-            self._handle = self._loop.call_soon(self._commit)
+        # One commit for all commands of this turn, and for all during the commit in progress.
+        if self._handle is None and self._flushing is None:
+            self._handle = self._loop.call_soon(self._begin)
 
-    def _commit(self) -> None:
+    def _begin(self) -> None:
         self._handle = None
+        # Nobody else gains by a hand-over to the thread and back, which takes about a tenth of a millisecond.
+        flusher = self._ready_flusher() if len(self._next.futures) > 1 else None
+        if flusher is None or self._store is None:
+            # A failure is in the log, and raised by kept().
+            with suppress(StoreError):
+                self.commit()
+        elif self._write():
+            self._flushing = flusher.submit(self._store.flush)
+            # Called on the thread, which ends before the loop is closed.
+            self._flushing.add_done_callback(lambda end: self._loop.call_soon_threadsafe(self._flushed, end))
+
+    def _ready_flusher(self) -> Flusher | None:
+        """Return the thread for the disk; None: the system gives this process no more threads now."""
+        if self._flusher is None:
+            with suppress(RuntimeError):
+                self._flusher = Flusher()
+        return self._flusher
+
+    def _write(self) -> bool:
+        """Write what is pending; return whether it is to be flushed."""
         if self._store is None or self.failure is not None or not self._store.pending:
-            return
+            return False
+        self._current, self._next = self._next, _Group()
         try:
-            self._store.commit()
+            if self.committing is not None:
+                self.committing(self._store)
+            self._store.write()
         except StoreError as error:
-            # The engine cannot undo the commands since the last commit, so nothing may be answered from its state.
-            self.failure = error
-            self._waiting.clear()
-            log.error("The local TaskRouter stopped answering: %s", error)
+            self._fail(error)
+            self._release()
+            return False
+        return True
+
+    def _flushed(self, end: Future[None]) -> None:
+        """End the commit in progress; waits for it, if called before it has ended."""
+        # commit() may have waited for it already.
+        if end is not self._flushing or self._store is None:
+            return
+        error = end.exception()
+        self._flushing = None
+        if error is None:
+            self._store.settle()
+            if self._store.pending:
+                self._commit_soon()
+        elif isinstance(error, StoreError):
+            self._fail(error)
+        elif isinstance(error, Exception):
+            self._fail(StoreError(f"The commit failed: {error!r}"))
         else:
-            if self.committed is not None:
-                # It may add a snapshot, which is written by the next commit.
-                self.committed(self._store)
-                if self._store.pending:
-                    self._commit_soon()
-        # Taken out before the calls: a callback may wait for the next commit.
-        waiting, self._waiting = self._waiting, []
-        futures, self._futures = self._futures, []
+            raise error
+        self._release()
+
+    def _fail(self, error: StoreError) -> None:
+        # The engine cannot undo the commands since the last commit, so nothing may be answered from its state.
+        self.failure = error
+        self._current.callbacks.clear()
+        self._current.futures += self._next.futures
+        self._next = _Group()
+        log.error("The local TaskRouter stopped answering: %s", error)
+
+    def _release(self) -> None:
+        # Taken out before the calls: a callback may wait for the next commit, or commit at once.
+        group, self._current = self._current, _Group()
         # Events of timers and of the Python facade go first. Answers follow in the next turn, when their tasks wake up.
-        for callback in waiting:
+        for callback in group.callbacks:
             callback()
-        for future in futures:
+        for future in group.futures:
             # Cancelled, if the service is being stopped. A result also after a failure: kept() raises it, and an
             # exception that nobody fetches would be reported by asyncio.
             if not future.done():
