@@ -39,7 +39,7 @@ with LocalTaskRouter() as router:
         if len(served) == len(ORDERS):
             all_done.set()
 
-    with worker:  # connects here; at the end what runs may finish, and it disconnects
+    with worker:  # connects here; at the end running handlers may finish, then it disconnects
         for order in ORDERS:
             router.create_task(attributes={"order": order})
         if not all_done.wait(timeout=20):

@@ -71,7 +71,7 @@ TOKENS = _logger("tokens")
 """Tokens: renewed, about to end, ended, refused; failures of a token_provider."""
 
 EVENTS = _logger("events")
-"""Messages: offered, ended, activity changed; records that cannot be used; events that were passed over."""
+"""Messages: offered, ended, activity changed; records that cannot be used; events that were ignored."""
 
 CALLBACKS = _logger("callbacks")
 """The user's functions: those that raised, and those that are too slow."""

@@ -12,7 +12,7 @@ The tree is split by what the caller can do about it::
     ├── InvalidMessageError             TaskRouter sent something unusable; nothing to do but report it
     ├── InitializationError             connected, but the worker's state could not be read
     ├── RequestError                    one call failed
-    │   ├── RequestRejectedError        TaskRouter said no: change the request
+    │   ├── RequestRejectedError        TaskRouter refused it: change the request
     │   │   ├── AuthorizationError      401, 403: other credentials or another role
     │   │   ├── NotFoundError           404
     │   │   ├── VersionConflictError    412: fetch the latest version, decide again
@@ -27,7 +27,7 @@ The tree is split by what the caller can do about it::
     │   ├── DispatchThreadError         would wait for itself
     │   ├── ForkedProcessError          made in another process
     │   └── AlreadyConnectedError       another process of this machine is connected (``single``)
-    ├── GaveUpError                     stopped while work was under way: see to what it names
+    ├── GaveUpError                     stopped while work was under way; the message names it
     ├── StoreError                      the file of a local TaskRouter: the message says what would help
     └── SeedError                       the seed file of a local TaskRouter: correct it (also a ValueError)
 

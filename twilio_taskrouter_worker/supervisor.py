@@ -1,4 +1,4 @@
-"""The Supervisor client: a Worker that can also see to others."""
+"""The Supervisor client: a Worker that can also supervise others."""
 
 from __future__ import annotations
 
