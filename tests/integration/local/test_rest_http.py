@@ -234,11 +234,22 @@ def test_two_orders_that_exclude_each_other(router: LocalTaskRouter) -> None:
         ("{reservation}", "ConferenceRecordingStatusCallback", {"Instruction": "conference"}),
     ],
 )
-@pytest.mark.parametrize("address", ["example.com/x", "ftp://example.com/x", "http://", "http://[x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "example.com/x",
+        "ftp://example.com/x",
+        "http://",
+        "http://[x",
+        "http://example.com:99999/x",
+        " http://example.com/x",
+        "http://example.com/x\n",
+    ],
+)
 def test_addresses_are_checked(
     router: LocalTaskRouter, path: str, parameter: str, more: dict[str, str], address: str
 ) -> None:
-    """An address without scheme or host is refused, by the name of its parameter."""
+    """An address that cannot be called is refused, by the name of its parameter."""
     router.add_worker("Alice", activity="Available")
     task = router.create_task()
     [reservation] = router.reservations(task_sid=task)

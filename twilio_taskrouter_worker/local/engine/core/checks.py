@@ -250,12 +250,15 @@ def url(value: object, parameter: str) -> None:
     """
     if value is None or value == "":
         return
-    try:
-        parts = urlsplit(value) if isinstance(value, str) else None
-        if parts is not None and parts.scheme in ("http", "https") and parts.hostname:
-            return
-    except ValueError:
-        pass  # such as a bracket that is never closed
+    # urlsplit() drops line breaks and leading blanks, and then says nothing about them.
+    if isinstance(value, str) and value.isprintable() and value == value.strip():
+        try:
+            parts = urlsplit(value)
+            # The port is read here, and raises if it is beyond 65535.
+            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+                return
+        except ValueError:
+            pass  # such as a bracket that is never closed
     raise invalid(f"'{value}' is not a valid {parameter}")
 
 
