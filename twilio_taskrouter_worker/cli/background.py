@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
+from twilio_taskrouter_worker._local_url import LOCAL_URL, local_url
 from twilio_taskrouter_worker.cli.remote import DEFAULT_PORT
 
 STOP_SECONDS = 15.0
@@ -24,11 +27,10 @@ def _record(port: int) -> Path:
     return Path(home) / "taskrouter" / f"{port}.json"
 
 
-def detach(port: int, arguments: list[str]) -> dict[str, Any]:
+def detach(arguments: list[str]) -> dict[str, Any]:
     """Start the service in a process of its own. Blocks until it is ready.
 
     Args:
-        port: Its port, which names the record that ``stop`` reads.
         arguments: The options of ``taskrouter local``.
 
     Returns:
@@ -37,10 +39,11 @@ def detach(port: int, arguments: list[str]) -> dict[str, Any]:
     Raises:
         ClickException: It did not start; the message has its log.
     """
-    record = _record(port)
-    record.parent.mkdir(parents=True, exist_ok=True)
-    log = record.with_suffix(".log")
-    with log.open("w", encoding="utf-8") as output:
+    # With port 0 only the service knows its port, by which the log and the record for stop are named.
+    folder = _record(0).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor, starting = tempfile.mkstemp(".log", "starting-", folder)
+    with open(descriptor, "w", encoding="utf-8") as output:
         child = subprocess.Popen(
             [sys.executable, "-m", "twilio_taskrouter_worker.cli", "local", "--json", *arguments],
             stdin=subprocess.DEVNULL,
@@ -56,9 +59,17 @@ def detach(port: int, arguments: list[str]) -> dict[str, Any]:
     child.stdout.close()
     if not line:
         # Before the log is read, so that it is complete.
-        child.wait()
-        raise click.ClickException(log.read_text(encoding="utf-8").strip() or f"It did not start; see {log}")
+        code = child.wait()
+        text = Path(starting).read_text(encoding="utf-8").strip()
+        os.unlink(starting)
+        # The child has written it as an error of the command, and so does this process.
+        raise click.ClickException(
+            text.removeprefix("Error: ") or f"It ended with exit code {code} before it was ready"
+        )
     facts: dict[str, Any] = json.loads(line)
+    record = _record(urlsplit(facts["url"]).port or 0)
+    log = record.with_suffix(".log")
+    os.replace(starting, log)
     record.write_text(json.dumps({"pid": child.pid, "url": facts["url"], "log": str(log)}), encoding="utf-8")
     # The child outlives this process: marked as ended, so that Popen does not warn about an unwaited child.
     child.returncode = 0
@@ -66,9 +77,16 @@ def detach(port: int, arguments: list[str]) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--port", type=int, default=DEFAULT_PORT, show_default=True)
-def stop(port: int) -> None:
+@click.option(
+    "--port", type=int, default=None, help=f"Its port; the default is that of {LOCAL_URL}, else {DEFAULT_PORT}."
+)
+def stop(port: int | None) -> None:
     """Stop the local TaskRouter that was started with --detach on this port."""
+    if port is None:
+        try:
+            port = urlsplit(local_url() or "").port or DEFAULT_PORT
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
     record = _record(port)
     try:
         pid = int(json.loads(record.read_text(encoding="utf-8"))["pid"])

@@ -134,8 +134,7 @@ def local(
     if detach:
         facts = background.detach(
             # The options as they were given: the child parses them again, with the same defaults.
-            port,
-            [argument for argument in sys.argv[2:] if argument not in ("--detach", "--json", "--open")],
+            [argument for argument in sys.argv[2:] if argument not in ("--detach", "--json", "--open")]
         )
         if open_console:
             _open(facts)

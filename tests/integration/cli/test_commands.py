@@ -306,6 +306,30 @@ def test_in_the_background(tmp_path: Path) -> None:
     assert taken.returncode != 0 and "Traceback" not in taken.stderr
 
 
+def test_in_the_background_on_a_free_port(tmp_path: Path) -> None:
+    """Two that took free ports are stopped by port and by the address in the environment; each has its own log."""
+    home = {"XDG_STATE_HOME": str(tmp_path)}
+    command = ("local", "--port", "0", "--detach", "--json")
+    first, second = (json.loads(taskrouter(*command, **home).stdout) for _ in range(2))
+    try:
+        assert first["log"] != second["log"] and Path(second["log"]).exists()
+    finally:
+        stopped = taskrouter("stop", "--port", first["url"].rpartition(":")[2], **home)
+        ended = taskrouter("stop", TASKROUTER_LOCAL_URL=second["url"], **home)
+    assert (stopped.returncode, ended.returncode) == (0, 0), stopped.stderr + ended.stderr
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_in_the_background_what_is_wrong(router: LocalTaskRouter, tmp_path: Path) -> None:
+    """Its error comes once, and leaves nothing behind."""
+    home = {"XDG_STATE_HOME": str(tmp_path)}
+    port = router.url.rpartition(":")[2]
+    ended = taskrouter("local", "--port", port, "--detach", **home)
+    assert (ended.returncode, ended.stderr.count("Error: "), list(tmp_path.rglob("*.*"))) == (1, 1, [])
+    wrong = taskrouter("stop", TASKROUTER_LOCAL_URL="nowhere", **home)
+    assert (wrong.returncode, "TASKROUTER_LOCAL_URL must be an address" in wrong.stderr) == (2, True)
+
+
 def test_the_doctor(router: LocalTaskRouter) -> None:
     """Every step from token to worker, and the first that fails."""
     ended = taskrouter("doctor", "--token", router.token("Alice"), TASKROUTER_LOCAL_URL=router.url)
