@@ -145,6 +145,13 @@ def local(
     from twilio_taskrouter_worker.local import LocalTaskRouter
     from twilio_taskrouter_worker.local.collector import seldom
 
+    class WithFirstWorker(LocalTaskRouter):
+        """Its initial state has the worker whose token is printed."""
+
+        def reset(self) -> None:
+            super().reset()
+            _first_worker(self)
+
     # The documented credentials are no secret: they are for a service that only this machine reaches, and keeps
     # nothing.
     if random_seed is None and db is None and is_loopback(host):
@@ -156,7 +163,7 @@ def local(
     # Before the start: with a long journal it takes seconds, in which Ctrl-C must not leave a half-open file.
     with stop_signals() as stop:
         try:
-            router = LocalTaskRouter(
+            router = WithFirstWorker(
                 host=host,
                 port=port,
                 allowed_hosts=allowed_hosts,

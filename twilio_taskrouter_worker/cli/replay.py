@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twilio_taskrouter_worker.local.kept_file import KeptFile
     from twilio_taskrouter_worker.local.moments import View
 
-_TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\Z")
+_TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?\Z")
 _LATEST_MOMENTS = 10
 
 

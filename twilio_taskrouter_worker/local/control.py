@@ -78,6 +78,22 @@ FAULT_KINDS: Final = [_kind(name) for name in FAULT_NAMES]
 """How each fault is begun, as data."""
 
 
+def _check_arguments(name: str, given: Mapping[str, Any]) -> None:
+    """Check the names of a fault's arguments; their values are checked by the fault.
+
+    Raises:
+        ValueError: One is unknown, or a required one is missing.
+    """
+    parameters = FAULT_KINDS[FAULT_NAMES.index(name)]["parameters"]
+    known = [each["name"] for each in parameters]
+    for other in given:
+        if other not in known:
+            raise ValueError(f"The fault {name} has no argument {other!r}; it takes {', '.join(known) or 'none'}")
+    for each in parameters:
+        if each["required"] and each["name"] not in given:
+            raise ValueError(f"The fault {name} needs the argument {each['name']}")
+
+
 @attrs.frozen
 class _Question:
     """A request as the functions below get it."""
@@ -231,6 +247,7 @@ class Control:
         if not isinstance(arguments, dict):
             raise ValueError("arguments must be a JSON object")
         seconds = _checks.optional(_checks.seconds_between(0, 86400))("for", seconds)
+        _check_arguments(name, arguments)
         result = getattr(self._router.faults, name)(**arguments)
         if not isinstance(result, Fault):
             return {"name": name, "hits": result}

@@ -168,6 +168,17 @@ def test_reset(router: LocalTaskRouter, run: Run) -> None:
     assert router.workers() == []
 
 
+def test_reset_of_a_service_in_a_terminal() -> None:
+    """The worker whose token was printed at the start is there again, with the same sid."""
+    with Running(command_line("local", "--port", "0", "--json")) as program:
+        facts = json.loads(program.line())
+        ended = taskrouter("reset", TASKROUTER_LOCAL_URL=facts["url"])
+        assert ended.returncode == 0, ended.stderr
+        with Worker(facts["token"], eb_server=facts["eb_server"]) as worker:
+            assert (worker.sid, worker.name) == (facts["worker_sid"], "Alice")
+        program.stop(signal.SIGINT)
+
+
 def test_a_service_that_is_not_there() -> None:
     """The error names the address, and what to do."""
     ended = taskrouter("status", TASKROUTER_LOCAL_URL="http://127.0.0.1:9")

@@ -252,6 +252,7 @@ def test_moments_and_tasks_that_do_not_exist(
     for arguments, reason in (
         (("--at", str(last + 1)), f"the moments 0 to {last}"),
         (("--at", "noon"), "a time such as 14:03"),
+        (("--at", "24:61"), "a time such as 14:03"),
         (("--at", "2099-01-01T00:00Z"), "The journal goes to 2027-01-15T15:03:00"),
         (("--task", "WT1"), "There is no task 'WT1'"),
     ):

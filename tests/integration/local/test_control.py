@@ -102,6 +102,8 @@ def test_faults(control: Control) -> None:
     ("body", "message"),
     [
         ({"name": "dealy"}, "There is no fault 'dealy'; there are delay, drop"),
+        ({"name": "delay", "arguments": {"foo": 1}}, "The fault delay has no argument 'foo'; it takes seconds, "),
+        ({"name": "http_status"}, "The fault http_status needs the argument status"),
         ({"name": "delay", "arguments": {"secs": 1}}, "secs"),
         ({"name": "delay", "arguments": [1]}, "arguments must be a JSON object"),
         ({"name": "duplicate", "for": "long"}, "for must be a number of seconds"),
