@@ -87,7 +87,7 @@ def test_a_service_that_cannot_start_shows_its_log(record: Path) -> None:
     from click import ClickException
 
     with pytest.raises(ClickException, match="No such option"):
-        background.detach(int(PORT), ["--no-such-option"])
+        background.detach(["--no-such-option"])
     assert not record.exists()
 
 
