@@ -76,7 +76,7 @@ _HANDLERS: dict[type[Command], Callable[[Kernel, Any], Any]] = {
     c.SessionClosed: sessions.closed,
 }
 
-# Each function takes the kernel and the timer's arguments: workspace, owner, and more for voice answers.
+# Each function takes the kernel, the timer's workspace and owner, and more for voice answers.
 _TIMERS: dict[TimerKind, Callable[..., None]] = {
     TimerKind.RESERVATION_TIMEOUT: reservations.timed_out,
     TimerKind.TASK_TIMEOUT: tasks.time_out,
@@ -273,7 +273,7 @@ class Engine(Queries):
             # A timer may be due before the present: a step that is entered late, when timeouts count by the age of
             # the task.
             kernel.now = max(kernel.now, timer.due)
-            _TIMERS[timer.kind](kernel, *timer.args)
+            _TIMERS[timer.kind](kernel, timer.workspace, timer.owner, *timer.more)
             self._settle()
         return ran
 

@@ -450,9 +450,8 @@ class Queries:
             Rejected: 404, there is no such workspace.
         """
         ws = self._kernel.workspace(workspace_sid)
-        # The first two arguments of every timer are its workspace and its owner.
-        found = self._kernel.schedule.first(count, lambda timer: timer.args[0] is ws)
-        return [(timer.due, timer.kind.value, timer.args[1].record) for timer in found]
+        found = self._kernel.schedule.first(count, lambda timer: timer.workspace is ws)
+        return [(timer.due, timer.kind.value, timer.owner.record) for timer in found]
 
     def explain(self, workspace_sid: str, task_sid: str, most_workers: int | None = None) -> Explanation:
         """Return why a task is, or is not, with a worker, as data whose ``str()`` is a report.

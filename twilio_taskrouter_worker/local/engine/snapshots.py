@@ -111,9 +111,8 @@ def _values(record: Record) -> list[Any]:
 
 
 def _write_timer(timer: Timer) -> list[Any]:
-    # Every timer has these two; a voice answer has its reason code as well.
-    ws, owner, *rest = timer.args
-    return [timer.due, timer.number, timer.kind.value, ws.record.sid, owner.record.sid, rest]
+    ws, owner = timer.workspace, timer.owner
+    return [timer.due, timer.number, timer.kind.value, ws.record.sid, owner.record.sid, list(timer.more)]
 
 
 def _write_workspace(ws: WorkspaceState) -> dict[str, Any]:
@@ -187,11 +186,11 @@ def read(snapshot: str | Mapping[str, Any]) -> tuple[Kernel, int]:
         _Reader(kernel, part).read()
     # Timers last: each is kept by its owner, which must exist.
     kernel.schedule.made = document["timers_made"]
-    for due, number, kind, ws_sid, owner_sid, rest in document["timers"]:
+    for due, number, kind, ws_sid, owner_sid, more in document["timers"]:
         ws = kernel.workspaces[ws_sid]
         # A timer belongs to a task, a reservation or a worker; sids of different kinds never collide.
         owner: Any = ws.tasks.get(owner_sid) or ws.reservations.get(owner_sid) or ws.workers[owner_sid]
-        timer = Timer(number, due, TimerKind(kind), (ws, owner, *rest))
+        timer = Timer(number, due, TimerKind(kind), ws, owner, tuple(more))
         # Numbers of timers made from now on come after all of these: see timers_made.
         kernel.schedule.put(timer)
         setattr(owner, _TIMER_OF[timer.kind], timer)

@@ -10,7 +10,7 @@ import attrs
 
 from .kernel import Kernel
 from .schedule import Timer
-from .state import ReservationState, TaskState, WorkerState
+from .state import TaskState, WorkerState
 from .workspace import WorkspaceState
 
 
@@ -95,8 +95,4 @@ def _task(task: TaskState) -> dict[str, Any]:
 
 
 def _timer(timer: Timer) -> tuple[float, str, str]:
-    # The first argument is the workspace; the owner, of one of these types, identifies the timer.
-    for arg in timer.args:
-        if isinstance(arg, (TaskState, ReservationState, WorkerState)):
-            return timer.due, timer.kind.value, arg.record.sid
-    return timer.due, timer.kind.value, ""
+    return timer.due, timer.kind.value, timer.owner.record.sid

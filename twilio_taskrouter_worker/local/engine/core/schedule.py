@@ -32,13 +32,20 @@ class TimerKind(enum.Enum):
 class Timer:
     """One thing that is due at a time, unless it is cancelled."""
 
-    __slots__ = ("args", "due", "kind", "number")
+    __slots__ = ("due", "kind", "more", "number", "owner", "workspace")
 
-    def __init__(self, number: int, due: float, kind: TimerKind, args: tuple[Any, ...]) -> None:
+    def __init__(
+        self, number: int, due: float, kind: TimerKind, workspace: Any, owner: Any, more: tuple[Any, ...] = ()
+    ) -> None:
         self.number: int = number
         self.due: float = due
         self.kind: TimerKind = kind
-        self.args: tuple[Any, ...] = args
+        self.workspace: Any = workspace
+        """The state of the workspace; like the owner untyped, because the state refers to timers."""
+        self.owner: Any = owner
+        """The state of the task, reservation or worker."""
+        self.more: tuple[Any, ...] = more
+        """Further arguments of the function that runs; only a voice answer has any, its reason code."""
 
 
 class Schedule:
@@ -51,19 +58,21 @@ class Schedule:
         self.made: int = 0
         """How many timers were made; their numbers order those that are due at the same time."""
 
-    def at(self, due: float, kind: TimerKind, *args: Any) -> Timer:
+    def at(self, due: float, kind: TimerKind, workspace: Any, owner: Any, *more: Any) -> Timer:
         """Add a timer.
 
         Args:
             due: Unix seconds; a time in the past is due at once.
             kind: Decides which function of the engine runs.
-            args: The function's arguments after the kernel: workspace, owner, and more if the kind has them.
+            workspace: Its state.
+            owner: The state of the task, reservation or worker that the timer is about.
+            more: Further arguments of the function.
 
         Returns:
             The timer. Its owner keeps it to be able to cancel it.
         """
         self.made += 1
-        timer = Timer(self.made, due, kind, args)
+        timer = Timer(self.made, due, kind, workspace, owner, more)
         self.put(timer)
         return timer
 

@@ -31,9 +31,8 @@ IdleKey = tuple[float, int, str]
 """Orders idle workers: when last given a task, a counter that tells apart what happened at one time, sid."""
 
 OrderKey = tuple[float, float, float]
-"""Smaller is served earlier; comparable only among tasks of queues with the same task order."""
+"""Smaller is served earlier; comparable only among tasks of queues with the same task order. The last is unique."""
 
-Entry = tuple[OrderKey, int, "TaskState"]
 GroupKey = Hashable
 Groups = dict[GroupKey, "Group"]
 KnownKey = tuple[str, str, str]
@@ -44,7 +43,7 @@ _COMPACT_FROM = 64  # entries; smaller groups are not compacted
 class Group:
     """Waiting tasks of one queue and channel that suit the same workers, best first."""
 
-    __slots__ = ("heap", "home", "key", "known", "live")
+    __slots__ = ("heap", "home", "key", "known", "tasks")
 
     def __init__(
         self, home: Groups, key: GroupKey, known: tuple[dict[KnownKey, Groups], KnownKey] | None = None
@@ -53,50 +52,50 @@ class Group:
         self.key: GroupKey = key
         self.known: tuple[dict[KnownKey, Groups], KnownKey] | None = known
         """The register and key of the home itself, if the group waits for a known worker."""
-        self.heap: list[Entry] = []
-        self.live: int = 0
-        """Entries that are not stale. The entry of a task that leaves stays in the heap until it reaches the top."""
+        self.tasks: dict[OrderKey, TaskState] = {}
+        # The key of a task that leaves stays in the heap until it reaches the top. Only keys, which Python's garbage
+        # collector does not go through.
+        self.heap: list[OrderKey] = []
 
-    def top(self) -> Entry:
-        """Return the best entry, and remove stale ones above it.
+    def top(self) -> OrderKey:
+        """Return the key of the best task.
 
         Raises:
-            IndexError: The group has no live entry; one that is registered in its home always has.
+            IndexError: The group has no task; one that is registered in its home always has.
         """
         heap = self.heap
-        # An entry is stale when its task no longer refers to it: the task left, or was added again.
-        while heap[0][2].entry is not heap[0]:
+        while heap[0] not in self.tasks:
             heapq.heappop(heap)
         return heap[0]
 
-    def add(self, entry: Entry) -> None:
+    def add(self, key: OrderKey, task: TaskState) -> None:
         """Add a waiting task.
 
         Args:
-            entry: Its order key, number and task; the caller stores it in ``task.entry`` too.
+            key: Its order key; the caller stores it in ``task.entry`` too.
+            task: Waits in no group.
         """
         # Only groups in use are registered, so that best_for never meets an empty one.
-        if not self.live:
+        if not self.tasks:
             self.home[self.key] = self
             if self.known is not None:
                 # A home for a known worker is registered only while a group is in it.
                 self.known[0][self.known[1]] = self.home
-        heapq.heappush(self.heap, entry)
-        self.live += 1
+        self.tasks[key] = task
+        heapq.heappush(self.heap, key)
 
-    def drop(self) -> None:
-        """Count one entry less, after its task has stopped referring to it."""
-        self.live -= 1
-        if not self.live:
-            # All that is left is stale.
+    def drop(self, key: OrderKey) -> None:
+        """Remove the task with this key."""
+        del self.tasks[key]
+        if not self.tasks:
             self.heap.clear()
             del self.home[self.key]
             # References to known workers come from customers' data: without this each would stay for ever.
             if self.known is not None and not self.home:
                 del self.known[0][self.known[1]]
         # Half of the heap is stale, so the sweep costs no more than the departures since the last one.
-        elif len(self.heap) > _COMPACT_FROM and self.live * 2 < len(self.heap):
-            self.heap = [entry for entry in self.heap if entry[2].entry is entry]
+        elif len(self.heap) > _COMPACT_FROM and len(self.tasks) * 2 < len(self.heap):
+            self.heap = list(self.tasks)
             heapq.heapify(self.heap)
 
 
@@ -256,7 +255,7 @@ class TaskState(TaskScope):
         self.fresh: bool = True
         """Being created: changes before its first routing do not increase the version."""
         self.queue: QueueState | None = None
-        self.entry: Entry | None = None
+        self.entry: OrderKey | None = None
         self.group: Group | None = None
         """Where the task waits; None when it does not."""
         # From creation until the first acceptance; a transferred task has none.

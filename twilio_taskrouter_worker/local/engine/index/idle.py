@@ -61,18 +61,11 @@ def refresh(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, only: str |
     else:
         channels = (only,) if only in ws.routed else ()
     for task_channel_sid in channels:
-        key: IdleKey | None = None
-        if free(ws, worker, task_channel_sid):
-            key = _idle_key(ws, worker, task_channel_sid)
+        key = _idle_key(ws, worker, task_channel_sid) if free(ws, worker, task_channel_sid) else None
         old = worker.idle_keys.get(task_channel_sid)
-        if key == old:
-            continue
-        worker.idle_keys[task_channel_sid] = key
-        for queue in worker.queues.values():
-            index = queue.idle.get(task_channel_sid)
-            if index is not None:
-                # The old key, unless it is None, is in every index of the worker's queues that exists.
-                _move(index, old, key)
+        if key != old:
+            worker.idle_keys[task_channel_sid] = key
+            _move(worker.queues.values(), task_channel_sid, old, key)
 
 
 def route(kernel: Kernel, ws: WorkspaceState, task_channel_sid: str) -> None:
@@ -111,14 +104,18 @@ def _idle_key(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) ->
     return (last[0], last[1], worker.record.sid)
 
 
-def _move(index: list[IdleKey], old: IdleKey | None, new: IdleKey | None) -> None:
-    # Present, by the invariant: a key is found by bisection, not by a search.
+def _move(queues: Iterable[QueueState], task_channel_sid: str, old: IdleKey | None, new: IdleKey | None) -> None:
+    """Replace a worker's key in the indices of a channel; None: there is none."""
+    indices = [queue.idle[task_channel_sid] for queue in queues if task_channel_sid in queue.idle]
     if old is not None:
-        del index[bisect_left(index, old)]
+        for index in indices:
+            # Present, by the invariant: a key is found by bisection, not by a search.
+            del index[bisect_left(index, old)]
     if new is not None:
-        # A sorted list, not a heap: members leave from any place, and candidates are read in order. An insertion
-        # moves pointers only, of at most 15,000 workers (Rules.max_workers).
-        insort(index, new)
+        for index in indices:
+            # A sorted list, not a heap: members leave from any place, and candidates are read in order. An insertion
+            # moves pointers only, of at most 15,000 workers (Rules.max_workers).
+            insort(index, new)
 
 
 def join(queue: QueueState, worker: WorkerState) -> None:
@@ -128,8 +125,8 @@ def join(queue: QueueState, worker: WorkerState) -> None:
         queue: The queue that the worker has joined.
         worker: Has an entry only in the channels on which it is free.
     """
-    for task_channel_sid, index in queue.idle.items():
-        _move(index, None, worker.idle_keys.get(task_channel_sid))
+    for task_channel_sid in queue.idle:
+        _move((queue,), task_channel_sid, None, worker.idle_keys.get(task_channel_sid))
 
 
 def leave(queue: QueueState, worker: WorkerState) -> None:
@@ -139,8 +136,8 @@ def leave(queue: QueueState, worker: WorkerState) -> None:
         queue: The queue that the worker leaves.
         worker: Must still have the keys with which it was added.
     """
-    for task_channel_sid, index in queue.idle.items():
-        _move(index, worker.idle_keys.get(task_channel_sid), None)
+    for task_channel_sid in queue.idle:
+        _move((queue,), task_channel_sid, worker.idle_keys.get(task_channel_sid), None)
 
 
 def idle_members(queue: QueueState, task_channel_sid: str) -> list[IdleKey]:
@@ -224,16 +221,23 @@ def occupy(
     channel = worker.channels.get(task_channel_sid)
     if channel is None:
         return
-    taken = channel.occupied + occupied
-    changes: dict[str, object] = {"occupied": taken, "assigned_tasks": channel.assigned_tasks + assigned}
-    changes["available_capacity_percentage"] = percentage(taken, channel.configured_capacity)
+    last = channel.last_reserved_time
     # An offer counts from when it is made, so that a worker who rejects goes behind those who wait longer.
     if occupied > 0:
         # The count orders workers who were reserved at the same time.
         kernel.reserve_count += 1
-        worker.last_reserved[task_channel_sid] = (kernel.now, kernel.reserve_count)
-        changes["last_reserved_time"] = kernel.now
-    set_channel(worker, channel.replaced(**changes))
+        last = kernel.now
+        worker.last_reserved[task_channel_sid] = (last, kernel.reserve_count)
+    taken = channel.occupied + occupied
+    set_channel(
+        worker,
+        channel.replaced(
+            occupied=taken,
+            assigned_tasks=channel.assigned_tasks + assigned,
+            available_capacity_percentage=percentage(taken, channel.configured_capacity),
+            last_reserved_time=last,
+        ),
+    )
     # A target expression may have become true for a worker who had a free place all along.
     if ws.figures_read:
         kernel.recounted[worker] = ws

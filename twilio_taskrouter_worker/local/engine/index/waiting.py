@@ -11,8 +11,8 @@ How each function maintains it:
   the task itself, because then it matters who holds it.
 * ``remove`` comes before any change of these, or of what ``order_key`` reads, and ``add`` after it; callers that change
   a waiting task do both.
-* The heap entry of a task that leaves stays: ``task.entry`` no longer is that entry, and ``Group.top`` drops it when it
-  surfaces. ``Group.live`` counts the others, so that an empty group leaves its home at once.
+* ``task.entry`` is the key under which a task waits. It stays in the group's heap when the task leaves, until it
+  surfaces; ``Group.tasks`` has the others, so that an empty group leaves its home at once.
 * ``best_for`` compares the tops by queue order, priority, age and number, and evaluates ``conditions.suits`` only where
   the top would win.
 """
@@ -24,7 +24,7 @@ from collections.abc import Iterator
 
 from ..core.kernel import Kernel
 from ..core.plan import Target
-from ..core.state import Entry, Group, GroupKey, Groups, OrderKey, QueueState, TaskState, WorkerState
+from ..core.state import Group, GroupKey, Groups, OrderKey, QueueState, TaskState, WorkerState
 from ..core.workspace import WorkspaceState
 from ..model import FIFO, LIFO
 from . import conditions
@@ -122,10 +122,10 @@ def add(ws: WorkspaceState, task: TaskState) -> None:
     group = _group(ws, task)
     if group is None:
         return
-    entry: Entry = (order_key(task), task.number, task)
-    task.entry = entry
+    key = order_key(task)
+    task.entry = key
     task.group = group
-    group.add(entry)
+    group.add(key, task)
 
 
 def remove(task: TaskState) -> None:
@@ -136,12 +136,9 @@ def remove(task: TaskState) -> None:
     """
     if task.entry is None:
         return
-    group = task.group
-    assert group is not None
-    task.entry = None
-    task.group = None
-    # After the task no longer refers to the entry, so that the group counts it as stale.
-    group.drop()
+    assert task.group is not None
+    task.group.drop(task.entry)
+    task.entry = task.group = None
 
 
 def remove_all(group: Group) -> None:
@@ -150,17 +147,16 @@ def remove_all(group: Group) -> None:
     Args:
         group: Changed in place.
     """
-    # A copy: the heap is cleared with its last entry. A stale entry's task may be in another group by now.
-    for entry in list(group.heap):
-        if entry[2].entry is entry:
-            remove(entry[2])
+    # A copy, since each removal changes the group.
+    for task in list(group.tasks.values()):
+        remove(task)
 
 
 def _homes(worker: WorkerState, channel: str, preferred: str) -> Iterator[tuple[bool, Groups]]:
     """Iterate over the groups of tasks of a channel that a worker may be offered, each with its queue's rank."""
     direct = worker.direct.get(channel)
     # A task for this worker alone waits in no queue and counts as one of a FIFO queue.
-    if direct is not None and direct.live:
+    if direct is not None and direct.tasks:
         yield preferred != FIFO, {None: direct}
     for queue in worker.queues.values():
         groups = queue.pending.get(channel)
@@ -184,7 +180,7 @@ def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskSta
         worker: Only the channels on which it is free now are considered.
     """
     preferred = ws.record.prioritize_queue_order
-    best: tuple[bool, OrderKey, int] | None = None
+    best: tuple[bool, OrderKey] | None = None
     found: TaskState | None = None
     for channel, idle_key in worker.idle_keys.items():
         # No key: the worker cannot take a task of this channel now.
@@ -193,13 +189,14 @@ def best_for(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> TaskSta
         for rank, groups in _homes(worker, channel, preferred):
             # Cheap comparison first: the expression of a group is evaluated only if its top would win.
             for group in groups.values():
-                key, number, task = group.top()
+                key = group.top()
                 # False sorts before True, so tasks of the preferred kind of queue come first, whatever their
                 # priority.
-                candidate = (rank, key, number)
-                if (best is None or candidate < best) and conditions.suits(kernel, ws, task, worker):
-                    best = candidate
-                    found = task
+                if best is None or (rank, key) < best:
+                    task = group.tasks[key]
+                    if conditions.suits(kernel, ws, task, worker):
+                        best = (rank, key)
+                        found = task
     return found
 
 

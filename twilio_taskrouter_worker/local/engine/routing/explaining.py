@@ -131,8 +131,6 @@ def _ahead(task: TaskState) -> int:
     # A task for one worker alone waits for that worker and not in the queue that it is booked under.
     if task.entry is None or task.queue is None or task.direct:
         return 0
-    # Order key and number; the third element is the task itself, which has no order.
-    mine = task.entry[:2]
     channel = task.record.task_channel_sid
     # Only within the queue: which queue a worker prefers depends on the worker.
     return sum(
@@ -141,7 +139,7 @@ def _ahead(task: TaskState) -> int:
         if other.entry is not None
         and not other.direct
         and other.record.task_channel_sid == channel
-        and other.entry[:2] < mine
+        and other.entry < task.entry
     )
 
 

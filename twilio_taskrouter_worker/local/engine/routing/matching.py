@@ -41,7 +41,10 @@ def settle(kernel: Kernel) -> None:
             worker = next(iter(kernel.woken))
             _feed(kernel, kernel.woken.pop(worker), worker)
             continue
-        for task, ws in sorted(kernel.unplaced.items(), key=lambda item: waiting.rank_key(item[1], item[0])):
+        unplaced = list(kernel.unplaced.items())
+        if len(unplaced) > 1:
+            unplaced.sort(key=lambda item: waiting.rank_key(item[1], item[0]))
+        for task, ws in unplaced:
             # An earlier round of this loop may have placed or ended it.
             if kernel.unplaced.pop(task, None) is not None:
                 _place(kernel, ws, task)

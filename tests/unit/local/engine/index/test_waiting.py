@@ -21,7 +21,7 @@ def test_tasks_that_leave_from_the_middle_do_not_pile_up() -> None:
     (home,) = kernel_of(driver.engine).workspace(driver.ws).queues.values()
     (groups,) = home.pending.values()
     (group,) = groups.values()
-    assert group.live == 20 and len(group.heap) < 130
+    assert len(group.tasks) == 20 and len(group.heap) < 130
     driver.worker("Ann", capacity=20)
     check_state(driver.engine)
     served = [r.task_sid for r in driver.engine.reservations(driver.ws)]
@@ -39,7 +39,7 @@ def test_tasks_of_one_step_are_grouped_by_what_its_expression_reads() -> None:
         driver.task({"lang": "de" if number % 2 else "es", "n": number}, workflow_sid=flow)
     home = kernel_of(driver.engine).workspace(driver.ws).queues[queue]
     (groups,) = home.pending.values()
-    assert sorted(group.live for group in groups.values()) == [5, 5]
+    assert sorted(len(group.tasks) for group in groups.values()) == [5, 5]
 
 
 def test_references_to_known_workers_do_not_pile_up() -> None:
