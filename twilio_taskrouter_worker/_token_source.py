@@ -91,7 +91,22 @@ class TokenSource:
             TypeError, ValueError: It does not have the form of a token.
             TokenError: It belongs to another workspace or worker, or has certainly expired.
         """
-        self._token, self._live = check_successor(token, self._token or "", *self._sids), None
+        self._token, self._live = self.checked(token), None
+
+    def checked(self, token: object) -> str:
+        """Check a token that is to take the place of the one in use; nothing changes.
+
+        Args:
+            token: The token.
+
+        Returns:
+            The token.
+
+        Raises:
+            TypeError, ValueError: It does not have the form of a token.
+            TokenError: It belongs to another workspace or worker, or has certainly expired.
+        """
+        return check_successor(token, self._token or "", *self._sids)
 
     def _ends_soon(self, token: str) -> bool:
         ends = expiry(token)

@@ -169,6 +169,8 @@ def check_token(token: object) -> str:
         TypeError: It is not a string.
         ValueError: It is empty, or not ASCII text without white space.
     """
+    if token is None:
+        raise TypeError("A token is a string, not None; pass one, or a token_provider to the client")
     if not isinstance(token, str):
         raise TypeError(f"A token is a string, not {type(token).__name__}")
     if not token.isascii() or token.split() != [token]:

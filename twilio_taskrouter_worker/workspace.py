@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -12,14 +13,17 @@ from ._bridge import routes
 from ._bridge.request import Request, as_it_is
 from ._bridge.routes import PAGE_SIZE, Route
 from ._bridge.schema import Resource
+from ._token_source import TokenSource
 from ._version import __version__
 from .activity import Activity
 from .directory import Named
 from .errors import TokenError
+from .observer import Observer
 from .options import LogLevel, Options, set_log_level
+from .single import Single
 from .task_info import TaskInfo
 from .task_queue import TaskQueue
-from .tokens import check_successor, check_token, decode_unverified, task_router_grant
+from .tokens import check_token, decode_unverified, task_router_grant
 from .worker_info import WorkerInfo
 
 __all__ = ["Workspace"]
@@ -38,7 +42,7 @@ class Workspace:
 
     Args:
         token: The access token. Without ``workspace_sid`` it is read for the workspace, which an encrypted token does
-            not allow.
+            not allow. None asks ``token_provider`` at the first request, and needs ``workspace_sid``.
         workspace_sid: The workspace; None takes the token's.
         page_size: Records requested at a time, 1 to 1000.
         log_level: As for :class:`~twilio_taskrouter_worker.Worker`, as are all that follow.
@@ -47,6 +51,8 @@ class Workspace:
         eb_server: Address for HTTP in place of Twilio's.
         ws_server: Address of the websocket; only the HTTP address that follows from it is used.
         request_timeout: Seconds for each request as a whole, retries included.
+        token_provider: Function without arguments that returns a token; called on a shared thread at the first request
+            without a token, and at the first request in the last minute of a token's life.
         connect_activity: Unused, as are all that follow: they concern the websocket, and are accepted so that one
             set of options serves all clients.
         connect_activity_sid: Unused.
@@ -54,17 +60,19 @@ class Workspace:
         set_worker_offline_if_disconnected: Unused.
         enable_version_check: Unused.
         return_to_activity: Unused.
-        token_provider: Unused.
+        report_unawaited: Unused; a failed call that was never checked is logged as a WARNING only.
+        single: Unused.
+        observer: Unused.
 
     Raises:
         TokenError: No workspace is known.
-        TypeError: An argument has the wrong type.
+        TypeError: An argument has the wrong type, or there is neither a token nor a token_provider.
         ValueError: An argument is invalid.
     """
 
     def __init__(
         self,
-        token: str,
+        token: str | None = None,
         workspace_sid: str | None = None,
         *,
         page_size: int = PAGE_SIZE,
@@ -74,17 +82,21 @@ class Workspace:
         eb_server: str | None = None,
         ws_server: str | None = None,
         request_timeout: float = 15.0,
+        token_provider: Callable[[], str] | None = None,
         connect_activity: str | Activity | None = None,
         connect_activity_sid: str = "",
         close_existing_sessions: bool = False,
         set_worker_offline_if_disconnected: bool | None = None,
         enable_version_check: bool = False,
         return_to_activity: str | Activity | None = None,
-        token_provider: Callable[[], str] | None = None,
+        report_unawaited: bool = False,
+        single: str | os.PathLike[str] | Single | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.workspace_sid: str = workspace_sid or ""
         """Sid of the workspace."""
-        self._token = check_token(token)
+        if token is not None or token_provider is None:
+            check_token(token)
         if workspace_sid is not None:
             _checks.string("workspace_sid", workspace_sid)
         _checks.between(1, PAGE_SIZE)("page_size", page_size)
@@ -102,6 +114,9 @@ class Workspace:
             return_to_activity=return_to_activity,
             token_provider=token_provider,
             request_timeout=request_timeout,
+            report_unawaited=report_unawaited,
+            single=single,
+            observer=observer,
         )
         set_log_level(checked.log_level)
         self._page_size = page_size
@@ -110,24 +125,30 @@ class Workspace:
         # Imported here for the reason given in the module worker.
         from ._bridge.calls import Calls
 
-        self._calls = Calls(checked.urls(token)[0], lambda: self._token, __version__, checked.request_timeout)
+        # Without sids: this client may move to another workspace with its token.
+        self._tokens = TokenSource(token, token_provider)
+        self._calls = Calls(checked.urls(token)[0], self._tokens.current, __version__, checked.request_timeout)
 
-    def _read_token(self, token: str) -> None:
+    def _read_token(self, token: str | None) -> None:
         """Store the claims of a token; on TokenError nothing has changed."""
+        claims: dict[str, Any] = {}
         try:
-            claims = decode_unverified(token)
+            if token is not None:
+                claims = decode_unverified(token)
         except TokenError:
             if not self._given_sid:
                 raise
-            claims = {}
         grant = task_router_grant(claims)
         sid = self._given_sid or grant.get("workspace_sid")
         if not isinstance(sid, str) or not sid:
-            raise TokenError("The token does not name a workspace; pass workspace_sid")
+            what = (
+                "Without a token the workspace is not known" if token is None else "The token does not name a workspace"
+            )
+            raise TokenError(f"{what}; pass workspace_sid")
         # The first change: all that can raise is above.
         self.workspace_sid = sid
         self.account_sid: str | None = claims.get("sub")
-        """Sid of the account, from the token; None where it cannot be read."""
+        """Sid of the account, from the token that was passed; None where it cannot be read."""
         self.worker_sid: str | None = grant.get("worker_sid")
         """Sid of the worker the token was made for; None where it names none."""
         self.role: str | None = grant.get("role")
@@ -150,10 +171,9 @@ class Workspace:
             TokenError: It does not name a workspace, and none was passed.
             TokenExpiredError: It has certainly expired.
         """
-        # Without sids: this client may move to another workspace with its token.
-        check_successor(token, self._token, "", "")
+        self._tokens.checked(token)
         self._read_token(token)
-        self._token = token
+        self._tokens.replace(token)
 
     def fetch_worker_info(self, sid: str) -> Future[WorkerInfo]:
         """Read one worker.

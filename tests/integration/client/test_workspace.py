@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,11 +18,13 @@ from twilio_taskrouter_worker import (
     AuthorizationError,
     InvalidAnswerError,
     NotFoundError,
+    Observer,
     RequestRejectedError,
     ServerError,
     TaskInfo,
     TaskQueue,
     TokenError,
+    Worker,
     WorkerInfo,
     Workspace,
     tokens,
@@ -33,8 +36,10 @@ JWE = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..aXYtdGV4dA.Y2lwaGVydGV4dA.dGFn"
 ACCOUNT, KEY, SECRET = "AC1", "SK1", "a secret of at least thirty-two bytes, for tests"
 
 
-def make_token(workspace_sid: str = "WS1", worker_sid: str = "WK1", *, role: str = "supervisor") -> str:
-    return tokens.create_worker_token(ACCOUNT, KEY, SECRET, workspace_sid, worker_sid, role=role)
+def make_token(
+    workspace_sid: str = "WS1", worker_sid: str = "WK1", *, role: str = "supervisor", ttl: int = 3600
+) -> str:
+    return tokens.create_worker_token(ACCOUNT, KEY, SECRET, workspace_sid, worker_sid, role=role, ttl=ttl)
 
 
 @pytest.fixture
@@ -411,12 +416,41 @@ def test_wrong_workspace_sids(value: Any) -> None:
         Workspace(TOKEN, value)
 
 
+def test_a_token_provider(bridge: RecordingBridge) -> None:
+    """It gives the first token, and the next one when a token is about to expire; the given workspace stays."""
+    soon, later, given = make_token("WS9", ttl=30), make_token("WS9"), make_token("WS9", "WK2")
+    provided = iter([soon, later])
+    workspace = Workspace(token_provider=lambda: next(provided), workspace_sid="WS5", eb_server=bridge.eb_server)
+    assert (workspace.workspace_sid, workspace.account_sid, workspace.role) == ("WS5", None, None)
+    for _ in range(3):
+        workspace.fetch_task("WT1").exception(5)
+    assert [call.token for call in bridge.calls] == [soon, later, later]
+    workspace.update_token(given)
+    workspace.fetch_task("WT1").exception(5)
+    assert bridge.calls[-1].token == given
+
+
+def test_a_token_provider_without_a_workspace() -> None:
+    """Nothing could name it before the first request."""
+    with pytest.raises(TokenError, match="Without a token the workspace is not known; pass workspace_sid"):
+        Workspace(token_provider=lambda: TOKEN)
+    with pytest.raises(TypeError, match="pass one, or a token_provider"):
+        Workspace(workspace_sid="WS1")
+
+
+def test_it_takes_every_option_of_a_worker() -> None:
+    """So that one set of options does for all clients."""
+    of_worker = set(inspect.signature(Worker).parameters)
+    assert of_worker <= set(inspect.signature(Workspace).parameters)
+
+
 def test_the_options_of_a_worker_are_checked_and_accepted(bridge: RecordingBridge) -> None:
     """Those about the websocket are of no use here, but of the right type; unknown ones are refused."""
     workspace = make(
         bridge, ws_server=bridge.ws_server, connect_activity_sid="WA1", close_existing_sessions=True,
         set_worker_offline_if_disconnected=False, enable_version_check=True, log_level="warn", region="ie1",
-        request_timeout=5, token_provider=lambda: TOKEN,
+        request_timeout=5, token_provider=lambda: TOKEN, return_to_activity="Available", report_unawaited=True,
+        single="/no/such/folder/lock", observer=Observer(),
     )  # fmt: skip
     done(workspace.fetch_workers_info())
     assert bridge.calls[0].if_match is None
