@@ -89,7 +89,7 @@ def show_signature(app: Any, what: str, name: str, obj: Any, options: Any, signa
     made_here = inspect.isclass(obj) and issubclass(obj, (schema.Resource, Transfers)) and not issubclass(obj, Worker)
     if made_here:
         return "", None
-    return (signature, "LocalTaskRouter") if returns == "R_co" else None
+    return (signature, "LocalTaskRouter") if str(returns).endswith(".R_co") else None
 
 
 _sentences: dict[str, list[str]] = {}
