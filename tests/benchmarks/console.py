@@ -21,17 +21,17 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from tests.integration.local.console.chromium import ConsolePage, console_page
 from tests.tools.browser import launched
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-VIEWS: Final = ("now", "tasks", "tasks with a search", "task that waits", "inspector")
-_CATEGORIES: Final = ["devtools.timeline"]
-_SCRIPT: Final = frozenset({"FunctionCall", "FireAnimationFrame", "EventDispatch", "TimerFire", "RunMicrotasks"})
-_FRAME: Final = "AnimationFrame"
-_LIMIT: Final = 16.0  # milliseconds of script in a frame
+VIEWS = ("now", "tasks", "tasks with a search", "task that waits", "inspector")
+_CATEGORIES = ["devtools.timeline"]
+_SCRIPT = frozenset({"FunctionCall", "FireAnimationFrame", "EventDispatch", "TimerFire", "RunMicrotasks"})
+_FRAME = "AnimationFrame"
+_LIMIT = 16.0  # milliseconds of script in a frame
 
 
 def plant(router: LocalTaskRouter, workers: int, tasks: int) -> str:

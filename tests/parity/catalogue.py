@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from .statement import Page, Statement
 from .statements import expressions, reports, reservations, routing, setup, tasks
 
-PAGES: Final[tuple[Page, ...]] = tuple(
+PAGES: tuple[Page, ...] = tuple(
     page for module in (setup, tasks, reservations, routing, expressions, reports) for page in module.PAGES
 )
-STATEMENTS: Final[tuple[Statement, ...]] = tuple(statement for page in PAGES for statement in page.statements)
+STATEMENTS: tuple[Statement, ...] = tuple(statement for page in PAGES for statement in page.statements)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import attrs
 import requests
@@ -50,7 +49,7 @@ def _rescinded(w: World) -> requests.Response:
     return w.ask("POST", w.offers(task, "rescinded")[0], {"ReservationStatus": "accepted"})
 
 
-REFUSALS: Final = (
+REFUSALS = (
     Refusal("wrong credentials", 401, 20003, CODE, _stranger, "Authenticate"),
     Refusal("nothing is at the path", 404, 20404, TEXT, _unknown, "The requested resource /Workspaces/"),
     Refusal("another method", 405, 20004, CODE, lambda w: w.ask("DELETE", "/Workers")),

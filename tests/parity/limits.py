@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import attrs
 
 from twilio_taskrouter_worker.local.engine import DEFAULT_RULES, rules
@@ -28,7 +26,7 @@ def _switch(what: str, name: str, twilio: str) -> Limit:
     return Limit(what, twilio, getattr(DEFAULT_RULES, name), name)
 
 
-LIMITS: Final = (
+LIMITS = (
     _switch("workers in a workspace", "max_workers", "15000"),
     _switch("task queues in a workspace", "max_queues", "5000"),
     _switch("activities in a workspace", "max_activities", "100"),

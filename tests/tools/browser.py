@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -21,9 +21,9 @@ CHROMIUM = os.environ.get("TASKROUTER_TEST_CHROMIUM") or shutil.which("chromium"
 if CHROMIUM is None:
     pytest.skip("there is no Chromium on this machine", allow_module_level=True)
 
-SECONDS: Final = 30
-FOREIGN: Final = "evil.example"
-_ARGUMENTS: Final = [
+SECONDS = 30
+FOREIGN = "evil.example"
+_ARGUMENTS = [
     # As root in a container, where Chromium's sandbox does not start.
     "--no-sandbox",
     "--disable-gpu",

@@ -6,11 +6,10 @@ import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 __all__ = ["paused", "seldom"]
 
-_SELDOM: Final = (20_000, 20, 20)
+_SELDOM = (20_000, 20, 20)
 """How many more objects than before there are when it looks at those; how often that leads to the older ones."""
 
 _lock = threading.Lock()

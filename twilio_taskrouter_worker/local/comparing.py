@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from itertools import chain
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "TaskCourse", "TaskDifference", "compare"]
 
-_COMPARED: Final = ("queue", "worker", "wait", "outcome")
+_COMPARED = ("queue", "worker", "wait", "outcome")
 
 
 @attrs.define(kw_only=True)

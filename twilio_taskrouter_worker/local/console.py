@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from .._version import __version__
 from ..errors import StateError
@@ -16,7 +16,7 @@ from .service_access import ServiceAccess
 
 __all__ = ["ConsoleFacade"]
 
-MOST_FORKS: Final = 10
+MOST_FORKS = 10
 
 
 class Fork(Protocol):

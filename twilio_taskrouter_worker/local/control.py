@@ -12,7 +12,7 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping
 from html import escape
-from typing import Any, Final, get_type_hints
+from typing import Any, get_type_hints
 
 import attrs
 from aiohttp import web
@@ -33,11 +33,11 @@ from .service_access import ServiceAccess
 
 __all__ = ["Control"]
 
-PREFIX: Final = "/control/v1/"
-_EVENTS_AT_ONCE: Final = 500
+PREFIX = "/control/v1/"
+_EVENTS_AT_ONCE = 500
 
 # Listed, not read from the class: a public method that is no fault must not become a request.
-FAULT_NAMES: Final = (
+FAULT_NAMES = (
     "delay",
     "drop",
     "duplicate",
@@ -72,9 +72,9 @@ def _kind(name: str) -> dict[str, Any]:
     }
 
 
-_PARAMETER_KINDS: Final = {"worker": "worker", "body": "json"}
-_TYPE_KINDS: Final = {float: "seconds", int: "integer", int | None: "integer", bool: "boolean"}
-FAULT_KINDS: Final = [_kind(name) for name in FAULT_NAMES]
+_PARAMETER_KINDS = {"worker": "worker", "body": "json"}
+_TYPE_KINDS = {float: "seconds", int: "integer", int | None: "integer", bool: "boolean"}
+FAULT_KINDS = [_kind(name) for name in FAULT_NAMES]
 """How each fault is begun, as data."""
 
 

@@ -6,12 +6,11 @@ import os
 import shutil
 import stat
 from contextlib import suppress
-from typing import Final
 
 from .._log import LOCAL as log
 from ..errors import StoreError
 
-_ENDINGS: Final = ("", "-wal", "-shm", "-journal")
+_ENDINGS = ("", "-wal", "-shm", "-journal")
 
 
 def damaged(path: str, how: str) -> StoreError:

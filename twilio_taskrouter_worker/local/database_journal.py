@@ -6,7 +6,6 @@ import json
 import sqlite3
 import zlib
 from bisect import bisect_right
-from typing import Final
 
 from .._version import __version__
 from .engine import Engine
@@ -14,7 +13,7 @@ from .engine.snapshots import FORMAT
 from .journal import Row, Stretch
 from .tables import Header, read_header, read_snapshots, sqlite_errors
 
-_START: Final = f'{{"format":"{FORMAT}"'.encode()
+_START = f'{{"format":"{FORMAT}"'.encode()
 """How a snapshot of this version begins."""
 
 

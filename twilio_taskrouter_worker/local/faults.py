@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import _checks
 from ..errors import StateError
@@ -27,8 +27,8 @@ Answer = tuple[bytes, dict[str, str]]
 
 _seconds = _checks.seconds_between(0, 86400)
 _times = _checks.optional(_checks.at_least(1))
-_JSON: Final = "application/json; charset=utf-8"
-_RATE_LIMITED: Final = 20429
+_JSON = "application/json; charset=utf-8"
+_RATE_LIMITED = 20429
 
 
 class Fault:

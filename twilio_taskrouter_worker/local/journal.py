@@ -15,7 +15,7 @@ from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
@@ -29,11 +29,11 @@ T = TypeVar("T")
 Row = tuple[str, int, str | None, str | None]
 """An entry as JSON, the number of events after it, the worker whose request it was, and the address it came from."""
 
-KEPT_ENTRIES: Final = 200_000
+KEPT_ENTRIES = 200_000
 """How many entries a service in memory keeps, in whole segments: some 25 MB with its snapshots."""
-KEPT_BYTES: Final = 100_000_000
+KEPT_BYTES = 100_000_000
 """The most memory for them, where snapshots are large."""
-_AT_ONCE: Final = 1_000
+_AT_ONCE = 1_000
 """How many rows are taken at once: some milliseconds of the service's thread."""
 
 

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TRIES: Final = 20
-_PAUSE_SECONDS: Final = 0.05
+_TRIES = 20
+_PAUSE_SECONDS = 0.05
 """Between two tries. Also the age that a change must have, since times of files have some milliseconds at best."""
-_WAL_HEADER_BYTES: Final = 32
+_WAL_HEADER_BYTES = 32
 
 
 class KeptFile:

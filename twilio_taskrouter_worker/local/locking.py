@@ -11,17 +11,16 @@ import os
 import time
 import weakref
 from contextlib import suppress
-from typing import Final
 
 from ..errors import StoreError
 
 # A restart may begin while the service before it still writes its last commit.
-_WAIT_SECONDS: Final = 0.5
+_WAIT_SECONDS = 0.5
 """How long a start waits for another process that is about to release the lock."""
-_STEP_SECONDS: Final = 0.02
-_NOTE_BYTES: Final = 128
+_STEP_SECONDS = 0.02
+_NOTE_BYTES = 128
 
-_HELD: Final[weakref.WeakSet[DatabaseLock]] = weakref.WeakSet()
+_HELD: weakref.WeakSet[DatabaseLock] = weakref.WeakSet()
 
 
 class DatabaseLock:

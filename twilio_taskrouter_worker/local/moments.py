@@ -20,7 +20,7 @@ __all__ = ["History", "Moment", "View"]
 
 T = TypeVar("T")
 
-_BLOCK: Final = 250
+_BLOCK = 250
 """How many moments are made at once when single ones are asked for."""
 
 

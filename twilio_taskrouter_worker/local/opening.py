@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     import asyncio
 
 
-_ENTRIES_AT_ONCE: Final = 256
+_ENTRIES_AT_ONCE = 256
 """How many entries of a journal are applied between two checks for a stop."""
-_REPORT_SECONDS: Final = 2.0
+_REPORT_SECONDS = 2.0
 
 
 @attrs.frozen(kw_only=True)

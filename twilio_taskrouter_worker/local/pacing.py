@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from .collector import paused
 from .engine import Engine
 
-DISTANCE: Final = 2_000
+DISTANCE = 2_000
 """The smallest number of entries between two snapshots. Applying as many takes some tenths of a second."""
-LONGEST_DISTANCE: Final = 4_000
+LONGEST_DISTANCE = 4_000
 """The largest one, however long a snapshot takes and however fast entries come."""
-SHARE: Final = 5
+SHARE = 5
 """A slow snapshot is made less often: up to that distance, snapshots take at most a fifth of the processor's time."""
-MOST_TASKS: Final = 20_000
+MOST_TASKS = 20_000
 """With more tasks, a snapshot would block the service for more than half a second, so it is postponed."""
 
 

@@ -18,7 +18,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -46,16 +46,16 @@ from .tables import (
     table_names,
 )
 
-_LOCK_SECONDS: Final = 0.5
+_LOCK_SECONDS = 0.5
 """How long SQLite waits for another program that has the file open."""
 
 # number, events, sum: those of the entry after which it was made. since: the number of the snapshot before.
-_SNAPSHOT_TABLE: Final = (
+_SNAPSHOT_TABLE = (
     "CREATE TABLE IF NOT EXISTS snapshot (number INTEGER PRIMARY KEY, since INTEGER NOT NULL, events INTEGER NOT NULL,"
     " sum INTEGER NOT NULL, version TEXT NOT NULL, state BLOB NOT NULL, facts BLOB NOT NULL, sessions TEXT NOT NULL,"
     " crc INTEGER NOT NULL)"
 )
-_TABLES: Final = (
+_TABLES = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # events: how many events the engine had emitted after the entry; sum: chained over all entries up to this one.
     # actor, address: who asked and from where, for the event log.
@@ -66,7 +66,7 @@ _TABLES: Final = (
     " running INTEGER NOT NULL)",
 )
 
-_INSERT: Final = "INSERT INTO journal (entry, events, actor, address, sum) VALUES (?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO journal (entry, events, actor, address, sum) VALUES (?, ?, ?, ?, ?)"
 
 
 class Store:

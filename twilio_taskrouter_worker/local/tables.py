@@ -7,7 +7,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -18,10 +18,10 @@ from .credentials import Credentials
 from .database_files import damaged
 from .engine import JournalEntry, Rules
 
-APPLICATION_ID: Final = int.from_bytes(b"TRWk", "big")
+APPLICATION_ID = int.from_bytes(b"TRWk", "big")
 """Marks our files among those of SQLite."""
 
-SCHEMA: Final = 1
+SCHEMA = 1
 """Incremented with each change of the tables; a file with a higher one was written by a newer version."""
 
 
@@ -204,7 +204,7 @@ def chained(row: tuple[Any, ...], before: int) -> int:
     return zlib.crc32(repr(row).encode(errors="backslashreplace"), before)
 
 
-_UNDECODABLE: Final = "a text in it is not UTF-8"
+_UNDECODABLE = "a text in it is not UTF-8"
 
 
 @contextmanager

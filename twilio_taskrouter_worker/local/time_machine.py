@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Final, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import attrs
 
@@ -25,7 +25,7 @@ R_co = TypeVar("R_co", covariant=True)
 """The class of the router, which is above this module."""
 
 # Seconds: a little more than half of a datetime's microsecond.
-_ROUNDING: Final = 0.6e-6
+_ROUNDING = 0.6e-6
 
 
 class TimeMachine(WorkspaceOperations, Generic[R_co]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -24,7 +24,7 @@ class Unset(enum.Enum):
         return "UNSET"
 
 
-UNSET: Final = Unset.UNSET
+UNSET = Unset.UNSET
 
 StrOrUnset = str | Unset
 OptionalStrOrUnset = str | None | Unset

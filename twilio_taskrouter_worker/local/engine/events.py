@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -31,7 +31,7 @@ from .model import (
 )
 
 # The types by the record that they are about.
-WORKER_EVENTS: Final = frozenset(
+WORKER_EVENTS = frozenset(
     {
         "worker.activity.update",
         "worker.attributes.update",
@@ -39,7 +39,7 @@ WORKER_EVENTS: Final = frozenset(
         "worker.channel.availability.update",
     }
 )
-RESERVATION_EVENTS: Final = frozenset(
+RESERVATION_EVENTS = frozenset(
     {
         "reservation.created",
         "reservation.accepted",
@@ -51,8 +51,8 @@ RESERVATION_EVENTS: Final = frozenset(
         "reservation.completed",
     }
 )
-TASK_EVENTS: Final = frozenset({"task.updated", "task.canceled", "task.wrapup", "task.completed"})
-TRANSFER_EVENTS: Final = frozenset(
+TASK_EVENTS = frozenset({"task.updated", "task.canceled", "task.wrapup", "task.completed"})
+TRANSFER_EVENTS = frozenset(
     {
         "task.transfer-initiated",
         "task.transfer-attempt-failed",
@@ -61,13 +61,13 @@ TRANSFER_EVENTS: Final = frozenset(
         "task.transfer-canceled",
     }
 )
-RESERVATION_FAILED: Final = "reservation.failed"
+RESERVATION_FAILED = "reservation.failed"
 """Sent to the worker a task was made for; its payload is the task, there is no reservation."""
 
-BRIDGE_EVENTS: Final = WORKER_EVENTS | RESERVATION_EVENTS | TASK_EVENTS | TRANSFER_EVENTS | {RESERVATION_FAILED}
+BRIDGE_EVENTS = WORKER_EVENTS | RESERVATION_EVENTS | TASK_EVENTS | TRANSFER_EVENTS | {RESERVATION_FAILED}
 """The types that are sent to websocket sessions, if the event has recipients."""
 
-LOG_EVENTS: Final = BRIDGE_EVENTS | {
+LOG_EVENTS = BRIDGE_EVENTS | {
     "workspace.created",
     "workspace.updated",
     "workspace.deleted",
@@ -99,7 +99,7 @@ LOG_EVENTS: Final = BRIDGE_EVENTS | {
 }
 """Every type the engine emits."""
 
-NO_DATA: Final[Mapping[str, Any]] = MappingProxyType({})
+NO_DATA: Mapping[str, Any] = MappingProxyType({})
 
 
 Configuration = Workspace | Activity | TaskChannel | TaskQueue | Workflow

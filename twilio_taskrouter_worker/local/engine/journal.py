@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
 from .commands import UNSET, Command
 
 # By the names of the classes: a command that is renamed makes every journal unreadable that has it.
-_BY_NAME: Final[dict[str, type[Command]]] = {cls.__name__: cls for cls in Command.__subclasses__()}
+_BY_NAME: dict[str, type[Command]] = {cls.__name__: cls for cls in Command.__subclasses__()}
 # Made once, because every command of a service is written: fields and defaults, and the encoder.
-_FIELDS: Final = {cls: [(field.name, field.default) for field in attrs.fields(cls)] for cls in Command.__subclasses__()}
-_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+_FIELDS = {cls: [(field.name, field.default) for field in attrs.fields(cls)] for cls in Command.__subclasses__()}
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def to_json(command: Command) -> dict[str, Any]:

@@ -7,7 +7,7 @@ service.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -131,60 +131,58 @@ class Rules:
         return cls(**{**values, "semantics": Semantics(**values.get("semantics", {}))})
 
 
-DEFAULT_RULES: Final = Rules()
+DEFAULT_RULES = Rules()
 """Every switch at its default."""
 
 # Limits of the REST API, in characters where the name is of a text.
-MAX_NAME: Final = 64
-MAX_ATTRIBUTES: Final = 4096
-MAX_EXPRESSION: Final = 8192
+MAX_NAME = 64
+MAX_ATTRIBUTES = 4096
+MAX_EXPRESSION = 8192
 """Characters of an expression outside of workflows."""
-MAX_CONFIGURATION: Final = 1_000_000  # documented as about 1 MB
-MAX_PRIORITY: Final = 2147483647  # the largest signed integer of 32 bits
-MAX_TASK_TIMEOUT: Final = 1209600  # seconds: 14 days
-MAX_RESERVATION_TIMEOUT: Final = 86400  # seconds: one day
-MAX_RESERVED_WORKERS: Final = 50  # workers to which a queue offers one task at the same time
-DEFAULT_RESERVATION_TIMEOUT: Final = 120  # seconds; also for a task without a workflow
-EARLIEST_START: Final = -2208988800.0
+MAX_CONFIGURATION = 1_000_000  # documented as about 1 MB
+MAX_PRIORITY = 2147483647  # the largest signed integer of 32 bits
+MAX_TASK_TIMEOUT = 1209600  # seconds: 14 days
+MAX_RESERVATION_TIMEOUT = 86400  # seconds: one day
+MAX_RESERVED_WORKERS = 50  # workers to which a queue offers one task at the same time
+DEFAULT_RESERVATION_TIMEOUT = 120  # seconds; also for a task without a workflow
+EARLIEST_START = -2208988800.0
 """The first moment of 1900, before which no virtual start time may lie."""
 
 # Reasons of canceled tasks, word for word as the service has them where it is known.
-REASON_TTL: Final = "Task TTL Exceeded"
-REASON_LIMIT: Final = "Task TTL Exceeded or Max assignment count exceeded"
-REASON_WORKFLOW_TIMEOUT: Final = "Task canceled on Workflow timeout"
-REASON_WORKFLOW_SKIP: Final = "Task canceled on Workflow skip"
-REASON_SLA: Final = "RoutingTarget SLA for Reservation creation was not met"
-REASON_TARGET_LOST: Final = "RoutingTarget not available for Reservation acceptance: {worker_sid}"
+REASON_TTL = "Task TTL Exceeded"
+REASON_LIMIT = "Task TTL Exceeded or Max assignment count exceeded"
+REASON_WORKFLOW_TIMEOUT = "Task canceled on Workflow timeout"
+REASON_WORKFLOW_SKIP = "Task canceled on Workflow skip"
+REASON_SLA = "RoutingTarget SLA for Reservation creation was not met"
+REASON_TARGET_LOST = "RoutingTarget not available for Reservation acceptance: {worker_sid}"
 
-RESERVATION_REJECTED: Final = "reservation_rejected"
-RESERVATION_TIMEOUT: Final = "reservation_timeout"
-RESERVATION_CANCELED: Final = "reservation_canceled"
-TARGET_TIMEOUT: Final = "target_timeout"
-TARGET_SKIPPED: Final = "target_skipped"
-TASK_UPDATED: Final = "task_updated"
-WORKFLOW_UPDATED: Final = "workflow_updated"
+RESERVATION_REJECTED = "reservation_rejected"
+RESERVATION_TIMEOUT = "reservation_timeout"
+RESERVATION_CANCELED = "reservation_canceled"
+TARGET_TIMEOUT = "target_timeout"
+TARGET_SKIPPED = "target_skipped"
+TASK_UPDATED = "task_updated"
+WORKFLOW_UPDATED = "workflow_updated"
 """Why a task is routed again. The first two are the service's own; the others are named in the same way."""
 
 # Reasons of failed transfers: the first two and the attempt on reject as the service words them, the others alike.
-TRANSFER_REJECTED: Final = "Transfer failed because the reservation was rejected"
-TRANSFER_TIMED_OUT: Final = "Transfer failed because the reservation timed out"
-TRANSFER_MEDIA_FAILED: Final = "Transfer failed because the reservation was canceled"
-TRANSFER_TASK_ENDED: Final = "Transfer failed because the task ended"
-ATTEMPT_FAILED: Final = (
-    "Transfer attempt failed on reservation {outcome} because there are no more pending reservations"
-)
+TRANSFER_REJECTED = "Transfer failed because the reservation was rejected"
+TRANSFER_TIMED_OUT = "Transfer failed because the reservation timed out"
+TRANSFER_MEDIA_FAILED = "Transfer failed because the reservation was canceled"
+TRANSFER_TASK_ENDED = "Transfer failed because the task ended"
+ATTEMPT_FAILED = "Transfer attempt failed on reservation {outcome} because there are no more pending reservations"
 
 # Resources of a new workspace, with the names that the service gives them. The first activity becomes the default and
 # the timeout activity.
-MULTI_TASK_ACTIVITIES: Final = (("Offline", False), ("Available", True), ("Unavailable", False))
-SINGLE_TASK_ACTIVITIES: Final = (("Offline", False), ("Idle", True), ("Busy", False), ("Reserved", False))
-BUILT_IN_CHANNELS: Final = (
+MULTI_TASK_ACTIVITIES = (("Offline", False), ("Available", True), ("Unavailable", False))
+SINGLE_TASK_ACTIVITIES = (("Offline", False), ("Idle", True), ("Busy", False), ("Reserved", False))
+BUILT_IN_CHANNELS = (
     ("default", "Default"),
     ("voice", "Voice"),
     ("sms", "SMS"),
     ("chat", "Programmable Chat"),
     ("video", "Video"),
 )
-FIFO_QUEUE_NAME: Final = "Sample Queue"
-FIFO_WORKFLOW_NAME: Final = "Default Fifo Workflow"
-FIFO_TARGET_WORKERS: Final = "1==1"
+FIFO_QUEUE_NAME = "Sample Queue"
+FIFO_WORKFLOW_NAME = "Default Fifo Workflow"
+FIFO_TARGET_WORKERS = "1==1"

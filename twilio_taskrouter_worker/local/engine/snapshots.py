@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -45,16 +45,16 @@ from .model import (
 from .routing.configuration import compile_configuration
 from .rules import Rules
 
-_NOTES: Final = ("step_expired", "entering", "re_evaluated", "walked", "accepted", "completed_any")
+_NOTES = ("step_expired", "entering", "re_evaluated", "walked", "accepted", "completed_any")
 """Plain values of a task's state that are neither records nor references."""
-_FIELDS: Final[dict[type[Record], tuple[str, ...]]] = {
+_FIELDS: dict[type[Record], tuple[str, ...]] = {
     cls: tuple(field.name for field in attrs.fields(cls)) for cls in Record.__subclasses__()
 }
 # The leading number is raised by hand when the meaning of a field changes.
-FORMAT: Final = hashlib.sha256(repr([1, _NOTES, *_FIELDS.values()]).encode()).hexdigest()[:16]
+FORMAT = hashlib.sha256(repr([1, _NOTES, *_FIELDS.values()]).encode()).hexdigest()[:16]
 """Identifies the fields of the records; a snapshot with another value is refused."""
 
-_TIMER_OF: Final = {
+_TIMER_OF = {
     TimerKind.TASK_TIMEOUT: "ttl_timer",
     TimerKind.STEP_TIMEOUT: "step_timer",
     TimerKind.TARGET_CHANGE: "change_timer",

@@ -10,7 +10,6 @@ The invariant between the two: a task's status is derived from its open reservat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from .model import (
     ACCEPTED,
@@ -28,7 +27,7 @@ from .model import (
 Table = Mapping[str, Mapping[str, str]]
 """From each status to the statuses that may follow, each with its causes."""
 
-RESERVATION: Final[Table] = {
+RESERVATION: Table = {
     PENDING: {
         ACCEPTED: "the worker accepts, or its call is connected",
         REJECTED: "the worker rejects, or becomes unavailable and rejects what is pending",
@@ -48,7 +47,7 @@ RESERVATION: Final[Table] = {
     COMPLETED: {},
 }
 
-TASK: Final[Table] = {
+TASK: Table = {
     PENDING: {
         RESERVED: "a worker is found",
         # The next three: a task that is transferred to a queue where nobody is free counts as pending, although the
@@ -82,7 +81,7 @@ TASK: Final[Table] = {
 }
 
 # During a transfer the task is reserved or pending, so that it can be canceled, but not wrapped up or completed.
-TASK_REQUESTS: Final[Mapping[str, tuple[str, ...]]] = {
+TASK_REQUESTS: Mapping[str, tuple[str, ...]] = {
     CANCELED: (PENDING, RESERVED),
     WRAPPING: (ASSIGNED,),
     COMPLETED: (ASSIGNED, WRAPPING),

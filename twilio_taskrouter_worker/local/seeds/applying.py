@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from ...errors import SeedError
 from ..engine import Engine, Rejected, commands, model
@@ -15,7 +15,7 @@ from .form import among, shown
 Execute = Callable[[commands.Command], Any]
 Document = Mapping[str, Any]
 
-_ROUNDING_SECONDS: Final = 0.001
+_ROUNDING_SECONDS = 0.001
 """Tolerance for start times: written in microseconds, that of a new task may be rounded into the future."""
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from ..engine import model
 from ..engine.rules import BUILT_IN_CHANNELS
 from .configuration import with_names
 from .form import FORMAT
 
-_BUILT_IN: Final = dict(BUILT_IN_CHANNELS)
+_BUILT_IN = dict(BUILT_IN_CHANNELS)
 
 
 class Source(Protocol):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from ..._nearest import nearest
 from ...errors import SeedError
 
-FORMAT: Final = 1
+FORMAT = 1
 """Increased when an older version would misread a document of the new form."""
 
 Check = Callable[[Any, str], None]
@@ -193,11 +193,11 @@ def _one_of(fields: Mapping[str, Check]) -> Check:
 
 
 # The form, from the inside out: an object is defined before the one that contains it.
-_ACTIVITY: Final = _object({"friendly_name": _text, "available": _boolean}, ("friendly_name",))
-_TASK_CHANNEL: Final = _object(
+_ACTIVITY = _object({"friendly_name": _text, "available": _boolean}, ("friendly_name",))
+_TASK_CHANNEL = _object(
     {"unique_name": _text, "friendly_name": _text, "channel_optimized_routing": _boolean}, ("unique_name",)
 )
-_TASK_QUEUE: Final = _object(
+_TASK_QUEUE = _object(
     {
         "friendly_name": _text,
         "sid": _text,
@@ -209,7 +209,7 @@ _TASK_QUEUE: Final = _object(
     },
     ("friendly_name",),
 )
-_WORKFLOW: Final = _object(
+_WORKFLOW = _object(
     {
         "friendly_name": _text,
         "configuration": _configuration,
@@ -219,7 +219,7 @@ _WORKFLOW: Final = _object(
     },
     ("friendly_name", "configuration"),
 )
-_WORKER: Final = _object(
+_WORKER = _object(
     {
         "friendly_name": _text,
         "activity": _text,
@@ -228,7 +228,7 @@ _WORKER: Final = _object(
     },
     ("friendly_name",),
 )
-_TASK: Final = _object(
+_TASK = _object(
     {
         "attributes": _json_object,
         "workflow": _optional(_text),
@@ -241,7 +241,7 @@ _TASK: Final = _object(
         "virtual_start_time": _text,
     }
 )
-_WORKSPACE: Final = _object(
+_WORKSPACE = _object(
     {
         "friendly_name": _text,
         "event_callback_url": _optional(_text),
@@ -259,4 +259,4 @@ _WORKSPACE: Final = _object(
     },
     ("friendly_name",),
 )
-_DOCUMENT: Final = _object({"format": _integer, "workspaces": _list(_WORKSPACE)}, ("workspaces",))
+_DOCUMENT = _object({"format": _integer, "workspaces": _list(_WORKSPACE)}, ("workspaces",))

@@ -6,15 +6,15 @@ Every list blocks for its requests; one request may take up to 30 seconds.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import requests
 
 from ...errors import SeedError
 from ..engine.model import TASK_FINAL
 
-_PAGE_SIZE: Final = 1000
-_TIMEOUT_SECONDS: Final = 30.0
+_PAGE_SIZE = 1000
+_TIMEOUT_SECONDS = 30.0
 
 
 class Record:

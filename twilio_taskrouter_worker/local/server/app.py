@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -33,7 +33,7 @@ from .service import Context, Service
 _tunnelled: ContextVar[str] = ContextVar("tunnelled", default="")
 """For the log: the tunnelled request inside of the current one."""
 
-_REST: Final = "/v1/"
+_REST = "/v1/"
 
 
 class Control(Protocol):

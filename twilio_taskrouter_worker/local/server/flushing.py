@@ -6,9 +6,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Final
 
-THREAD_NAME: Final = "taskrouter-local-commits"
+THREAD_NAME = "taskrouter-local-commits"
 
 
 def run(flush: Callable[[], None], future: Future[None]) -> None:

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from ..._hosts import is_loopback
 from ...errors import ForkedProcessError, StateError
@@ -24,14 +24,14 @@ from .service import Service
 
 T = TypeVar("T")
 
-THREAD_NAME: Final = "taskrouter-local-{port}"
-_BACKLOG: Final = 1024
+THREAD_NAME = "taskrouter-local-{port}"
+_BACKLOG = 1024
 """How many connections may wait to be accepted."""
-_ACCEPTED_AT_ONCE: Final = 16
+_ACCEPTED_AT_ONCE = 16
 """How many are accepted in one turn of the loop: a few turns pass before one is counted and the oldest is evicted."""
-_BEGIN_SECONDS: Final = 1.0
+_BEGIN_SECONDS = 1.0
 """How long a thread whose start was interrupted may take to begin."""
-_SHUTDOWN_SECONDS: Final = 2.0
+_SHUTDOWN_SECONDS = 2.0
 """How long requests in progress may still take when the service stops."""
 
 

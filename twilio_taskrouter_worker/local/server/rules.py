@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import attrs
 
 
@@ -37,5 +35,5 @@ class ServiceRules:
     """Twilio's code in an answer with status 403 to what a token's role or workspace does not allow: 20403 or 20003."""
 
 
-DEFAULT_SERVICE_RULES: Final = ServiceRules()
+DEFAULT_SERVICE_RULES = ServiceRules()
 """Every switch at its default."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -32,12 +32,12 @@ from .faults.active import ActiveFaults
 from .http import refusals
 from .rules import DEFAULT_SERVICE_RULES, ServiceRules
 
-EVENT_DELAY_SECONDS: Final = 0.003
+EVENT_DELAY_SECONDS = 0.003
 """The default delay between the answer to a request and its events: clients should have read the answer by then."""
-_ANSWER_SECONDS: Final = 1.0
+_ANSWER_SECONDS = 1.0
 """The longest time that events wait for a client that does not read its answer, as other sessions wait with it."""
 
-EVENTS_AT_ONCE: Final = 500
+EVENTS_AT_ONCE = 500
 """How many events timers may cause in one turn of the loop before clients get theirs."""
 
 _LONGEST_SLEEP_SECONDS = 3600.0  # the computer's clock may be set meanwhile

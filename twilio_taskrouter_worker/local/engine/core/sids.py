@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 # \Z and not $, which also matches before a line feed at the end.
-_FORM: Final = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}\Z")
+_FORM = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}\Z")
 
 
 class SidSource:

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections import OrderedDict
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 import attrs
 import jwt
@@ -15,11 +15,11 @@ from ....tokens import MAX_TTL, ROLES, create_worker_token, decode_unverified
 from ..http import refusals
 
 # Seconds that a signer's clock may be ahead of this one, when it signs for the longest allowed time.
-_CLOCK_SLACK_SECONDS: Final = 60
-_ALGORITHM: Final = "HS256"
-LONGEST_TOKEN: Final = 16384
+_CLOCK_SLACK_SECONDS = 60
+_ALGORITHM = "HS256"
+LONGEST_TOKEN = 16384
 """The longest token in characters; real ones have about 600."""
-KNOWN_TOKENS: Final = 4096
+KNOWN_TOKENS = 4096
 """How many valid tokens are remembered, by hashes of 32 bytes: they are not verified again, and can be expired."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from ..http import refusals
 from ..http.dates import iso
@@ -12,12 +12,12 @@ from ..http.filters import Orders
 from ..http.forms import Given, convert, text
 from ..http.page_size import page_size
 
-_PAGE_PARAMETERS: Final = ("PageSize", "AfterSid", "NextToken")
-_LONGEST_KEY: Final = 1000
+_PAGE_PARAMETERS = ("PageSize", "AfterSid", "NextToken")
+_LONGEST_KEY = 1000
 
 R = TypeVar("R")
 
-KNOWN_POSITIONS: Final = 4096
+KNOWN_POSITIONS = 4096
 """How many page ends are remembered; the oldest is evicted."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -276,10 +276,10 @@ _kick_worker = _own(commands.KickWorkerParticipant, parameters.KICK_WORKER_PARTI
 # -- the table -------------------------------------------------------------------------------------------------------
 
 Target = tuple[roles.Check, Callable[[Call], payloads.Shape]]
-_W: Final = "Workspaces/{WorkspaceSid}"
-_K: Final = "Workspaces/{WorkspaceSid}/Workers/{WorkerSid}"
+_W = "Workspaces/{WorkspaceSid}"
+_K = "Workspaces/{WorkspaceSid}/Workers/{WorkerSid}"
 
-REQUESTS: Final[tuple[tuple[str, str, roles.Check, Callable[[Call], payloads.Shape]], ...]] = (
+REQUESTS: tuple[tuple[str, str, roles.Check, Callable[[Call], payloads.Shape]], ...] = (
     ("GET", f"{_W}/Activities", roles.anybody, _list_activities),
     ("GET", f"{_W}/Workers", roles.staff, _list_workers),
     ("GET", _K, roles.own_worker_or_staff, _fetch_worker),
@@ -308,6 +308,6 @@ REQUESTS: Final[tuple[tuple[str, str, roles.Check, Callable[[Call], payloads.Sha
 )
 """Method, path, permission and handler of each request."""
 
-ROUTES: Final[PathTable[Target]] = PathTable()
+ROUTES: PathTable[Target] = PathTable()
 for _method, _template, _check, _handle in REQUESTS:
     ROUTES.add(_method, _template, (_check, _handle))

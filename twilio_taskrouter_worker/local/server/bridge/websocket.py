@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -15,14 +15,14 @@ from ..http import forms, refusals
 from ..http.connections import Connection
 from ..service import Service
 
-_CLOSE_SECONDS: Final = 1.0
+_CLOSE_SECONDS = 1.0
 """How long a client may take to answer a close."""
-LARGEST_MESSAGE: Final = 64 * 1024
+LARGEST_MESSAGE = 64 * 1024
 """Clients send nothing; a longer message ends the session (1009)."""
-MOST_FRAMES: Final = 1000
+MOST_FRAMES = 1000
 """How many frames a client may send in a minute, pings included, before it is dropped. None is expected."""
-_MINUTE: Final = 60.0
-_OVER: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+_MINUTE = 60.0
+_OVER = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
 async def serve(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -17,12 +16,12 @@ from ...engine import Rejected
 from ..http.guard import is_navigation
 from ..http.headers import Headers
 
-PATH: Final = "/console"
-_TRUSTED_SITES: Final = ("", "same-origin", "none")
+PATH = "/console"
+_TRUSTED_SITES = ("", "same-origin", "none")
 """Values of ``Sec-Fetch-Site``: no browser, the console itself, or an address that was typed or opened from outside."""
-_READING: Final = ("GET", "HEAD")
+_READING = ("GET", "HEAD")
 
-SECURITY: Final[Headers] = {
+SECURITY: Headers = {
     "Content-Security-Policy": (
         # The page shows attributes and names that anybody may have written: nothing in them can become a script, a
         # style or a request, even if the page had a fault.

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from operator import is_
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
 from ...engine import Engine
 from .rows import TABLES, Encoded, Parts, Table, encoded
 
-ROWS_AT_ONCE: Final = 1000
+ROWS_AT_ONCE = 1000
 """How many rows one scan writes: some 10 ms of the loop's time. The rest follows with the next scans."""
 
 

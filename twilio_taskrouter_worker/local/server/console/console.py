@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from html import escape
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
@@ -22,12 +22,12 @@ from .status import Status
 from .totals import Totals
 from .wire import Wire
 
-PATH: Final = access.PATH
-_REST: Final = f"{PATH}/rest/"
-_CONTROL: Final = f"{PATH}/control/"
-_API: Final = f"{PATH}/api/"
-_LIVE: Final = f"{PATH}/live"
-_WORKER: Final = "X-Console-Worker"
+PATH = access.PATH
+_REST = f"{PATH}/rest/"
+_CONTROL = f"{PATH}/control/"
+_API = f"{PATH}/api/"
+_LIVE = f"{PATH}/live"
+_WORKER = "X-Console-Worker"
 """Names the worker whose part is played, for the event log."""
 _WORKER_SID = re.compile(r"WK[0-9a-fA-F]{32}")
 

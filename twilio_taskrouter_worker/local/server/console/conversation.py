@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from ...._json import loads
 from ...._log import LOCAL as log
@@ -20,12 +20,12 @@ from .rows import Encoded, encoded
 from .streams import Streams
 from .viewer import Viewer
 
-WATCH_SECONDS: Final = 1.0
+WATCH_SECONDS = 1.0
 """The shortest time between two explanations of the watched task."""
-WATCH_SHARE: Final = 0.05
+WATCH_SHARE = 0.05
 """The largest share of the loop's time that explanations may take: with many workers they come less often."""
 
-MOST_REFUSALS: Final = 100
+MOST_REFUSALS = 100
 """How many answers to invalid messages may wait for a page that does not read; newer ones replace the oldest."""
 
 
@@ -251,7 +251,7 @@ def _snapshot_of(past: Past, workspace_sid: str) -> tuple[Board, Encoded]:
     return board, ",".join([*fields, *board.fields()])
 
 
-_MESSAGES: Final[dict[str, Callable[[Conversation, dict[str, Any]], None]]] = {
+_MESSAGES: dict[str, Callable[[Conversation, dict[str, Any]], None]] = {
     "select": Conversation.select,
     "watch": Conversation.watch,
     "wire": Conversation.switch_wire,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections import defaultdict
-from typing import Final
 from urllib.parse import parse_qsl
 
 from ...._json import dumps
@@ -18,21 +17,21 @@ from .secrets import Secrets
 from .wire import Exchange
 
 # Before a capital letter: FriendlyName is friendly_name in the helper library.
-_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_VERBS: Final = {
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_VERBS = {
     ("GET", "instance"): "fetch",
     ("GET", "list"): "list",
     ("POST", "instance"): "update",
     ("POST", "list"): "create",
     ("DELETE", "instance"): "delete",
 }
-_SINGLE: Final = ("statistics", "real_time_statistics", "cumulative_statistics")
+_SINGLE = ("statistics", "real_time_statistics", "cumulative_statistics")
 """Resources of which there is one below each instance."""
 
-_K: Final = r"Workspaces/\w+/Workers/(?P<worker>\w+)"
-_RESERVATION: Final = rf"{_K}/Reservations/(?P<sid>\w+)"
-_TASK: Final = r"Workspaces/\w+/Tasks/(?P<sid>\w+)"
-_CLIENT_CALLS: Final[tuple[tuple[str, str, dict[str, str], str], ...]] = (
+_K = r"Workspaces/\w+/Workers/(?P<worker>\w+)"
+_RESERVATION = rf"{_K}/Reservations/(?P<sid>\w+)"
+_TASK = r"Workspaces/\w+/Tasks/(?P<sid>\w+)"
+_CLIENT_CALLS: tuple[tuple[str, str, dict[str, str], str], ...] = (
     ("GET", _K, {}, "worker.fetch_latest_version()"),
     ("POST", _K, {"ActivitySid": ""}, "worker.set_activity({ActivitySid!r})"),
     ("POST", _K, {"Attributes": ""}, "worker.set_attributes(json.loads({Attributes!r}))"),

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from .rows import Encoded, encoded
 from .secrets import Secrets
 from .shown import detail, row
 from .wire import Wire
 
-SENT_SECONDS: Final = 0.1
+SENT_SECONDS = 0.1
 """The shortest time between two messages with new entries."""
-AT_ONCE: Final = 200
+AT_ONCE = 200
 """How many entries a message has at most; a page cannot show more in that time."""
-AT_FIRST: Final = 500
-LARGEST_PAGE: Final = 1000
+AT_FIRST = 500
+LARGEST_PAGE = 1000
 
 
 class Inspector:

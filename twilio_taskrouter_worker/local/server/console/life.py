@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from ...engine import Engine, Event, Rejected
 from ...engine.events import ReservationEvent, TaskEvent
 from ..events import event_fields
 from ..events.event_log import Entry, EventLog
 
-WORKERS_SHOWN: Final = 100
+WORKERS_SHOWN = 100
 """How many workers an explanation shows, those nearest to taking the task: each takes a tenth of a millisecond."""
 
 

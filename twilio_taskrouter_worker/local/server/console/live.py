@@ -11,7 +11,6 @@ import asyncio
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Final
 
 from aiohttp import WSMsgType, web
 
@@ -29,20 +28,20 @@ from .rows import Encoded
 from .status import Status
 from .viewer import Viewer
 
-SCAN_SECONDS: Final = 0.1
+SCAN_SECONDS = 0.1
 """The shortest time between two scans: ten messages a second are smooth."""
-STATUS_SECONDS: Final = 1.0
+STATUS_SECONDS = 1.0
 """How often everything that is not in the engine's records is compared: timers, faults, totals."""
-MOST_VIEWERS: Final = 50
-LARGEST_MESSAGE: Final = 256 * 1024
+MOST_VIEWERS = 50
+LARGEST_MESSAGE = 256 * 1024
 """The longest message a page may send: a task for a stream has attributes."""
-_CLOSE_SECONDS: Final = 1.0
-_PING_SECONDS: Final = 20.0
+_CLOSE_SECONDS = 1.0
+_PING_SECONDS = 20.0
 """How often a silent page is asked for a sign of life."""
-_GOING_AWAY: Final = 1001
-_BROKEN: Final = 1011
+_GOING_AWAY = 1001
+_BROKEN = 1011
 """The close code after a failed commit; the page shows the reason that comes with it."""
-_LONGEST_REASON: Final = 123
+_LONGEST_REASON = 123
 """The bytes of a reason that fit into a close frame."""
 
 

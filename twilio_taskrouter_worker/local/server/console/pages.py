@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
 
-TYPES: Final[Mapping[str, str]] = {
+TYPES: Mapping[str, str] = {
     "css": "text/css; charset=utf-8",
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -24,7 +24,7 @@ TYPES: Final[Mapping[str, str]] = {
 }
 """Content types by the ending of a file's name; files with another ending are not served."""
 
-INDEX: Final = "index.html"
+INDEX = "index.html"
 
 
 @attrs.frozen
@@ -56,7 +56,7 @@ def _below(folder: Traversable, prefix: str) -> Iterator[tuple[str, PageFile]]:
             yield path, PageFile(content_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"', body)
 
 
-CLOSED_PAGE: Final = (
+CLOSED_PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     "<title>Local TaskRouter: console</title><h1>The console must be opened with its link</h1>"
     "<p>{reason}</p><p>The link is printed by <code>taskrouter local</code> when it starts; in Python"
@@ -64,7 +64,7 @@ CLOSED_PAGE: Final = (
 )
 """For a browser that has not opened the link; ``reason`` goes into it."""
 
-FORWARD_PAGE: Final = (
+FORWARD_PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url={path}">'
     "<title>Local TaskRouter: console</title></html>"
 )

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
 Path = tuple[str | int, ...]
 
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
-_ESCAPE: Final = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)")
+_SPACE = re.compile(r"[ \t\n\r]*")
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)")
 """One character of a string, written as an escape, or as two that are a pair of surrogates."""
 # Its raw_decode() gives the end of a value, which loads() does not; only containers are walked through by hand.
-_decoder: Final = json.JSONDecoder()
+_decoder = json.JSONDecoder()
 
 
 @attrs.frozen

@@ -6,19 +6,19 @@ import json
 import operator
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from ...engine import Engine, Rejected, commands, model
 from ...engine.expressions import ExpressionSyntaxError
 from .places import Path, Place, places, within
 
-MOST_MOVES: Final = 1000
-_WHERE: Final = re.compile(
+MOST_MOVES = 1000
+_WHERE = re.compile(
     r"Configuration: (?P<where>(?:filter (?P<filter>\d+)|(?P<default>default_filter)|(?P<other>task_routing|filters))"
     r"(?:, target (?P<target>\d+))?(?:, (?P<key>[a-z_]+))?)"
 )
-_QUOTED: Final = re.compile(r"names the queue '([^']*)'")
-_PREFIX: Final = "Configuration: "
+_QUOTED = re.compile(r"names the queue '([^']*)'")
+_PREFIX = "Configuration: "
 
 
 def rehearse(

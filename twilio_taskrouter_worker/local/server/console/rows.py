@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -55,7 +55,7 @@ def _simple(name: str, read: Callable[[Engine, str], list[Any]], *names: str) ->
     return Table(name, find, lambda engine, record: picked(record))
 
 
-_worker: Final = _picked(
+_worker = _picked(
     "sid",
     "friendly_name",
     "activity_sid",
@@ -67,7 +67,7 @@ _worker: Final = _picked(
     "date_status_changed",
     "version",
 )
-_channel: Final = _picked("sid", "task_channel_sid", "configured_capacity", "available", "assigned_tasks", "occupied")
+_channel = _picked("sid", "task_channel_sid", "configured_capacity", "available", "assigned_tasks", "occupied")
 
 
 def _find_workers(engine: Engine, workspace_sid: str) -> Iterator[Found]:
@@ -99,7 +99,7 @@ def _write_worker(engine: Engine, parts: Parts) -> dict[str, Any]:
     }
 
 
-TABLES: Final = (
+TABLES = (
     _simple("activities", Engine.activities, "friendly_name", "available"),
     _simple("channels", Engine.task_channels, "unique_name", "friendly_name"),
     _simple(

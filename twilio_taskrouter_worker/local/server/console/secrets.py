@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final
 
-HIDDEN: Final = "(hidden)"
-_HEADERS: Final = re.compile(r"authorization|cookie|signature|token|secret|api-?key", re.IGNORECASE)
-_NAMES: Final = re.compile(r"token|secret|password", re.IGNORECASE)
+HIDDEN = "(hidden)"
+_HEADERS = re.compile(r"authorization|cookie|signature|token|secret|api-?key", re.IGNORECASE)
+_NAMES = re.compile(r"token|secret|password", re.IGNORECASE)
 # "eyJ" is '{"' in base64url, with which header and payload of each token begin.
-_JWT: Final = re.compile(r"eyJ[\w-]{5,}\.eyJ[\w-]{5,}\.[\w-]*", re.ASCII)
+_JWT = re.compile(r"eyJ[\w-]{5,}\.eyJ[\w-]{5,}\.[\w-]*", re.ASCII)
 """An access token, wherever it stands."""
-_PARAMETER: Final = re.compile(r"(?i)((?:^|[?&])[^=&]*(?:token|secret|password)[^=&]*=)[^&#]+")
-_MEMBER: Final = re.compile(r'(?i)("[^"]*(?:token|secret|password)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"')
+_PARAMETER = re.compile(r"(?i)((?:^|[?&])[^=&]*(?:token|secret|password)[^=&]*=)[^&#]+")
+_MEMBER = re.compile(r'(?i)("[^"]*(?:token|secret|password)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"')
 
 
 class Secrets:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from .copying import as_client, as_curl, as_python
 from .secrets import Secrets
 from .wire import Exchange
 
-_WORKER: Final = re.compile(r"Workers/(WK[0-9a-fA-F]{32})")
-_EVENT_TYPE: Final = re.compile(rb'"event_type":\s*"([\w.-]{1,60})"')
-_EVENT_OF_FORM: Final = re.compile(rb"(?:^|&)EventType=([\w.%-]{1,60})")
+_WORKER = re.compile(r"Workers/(WK[0-9a-fA-F]{32})")
+_EVENT_TYPE = re.compile(rb'"event_type":\s*"([\w.-]{1,60})"')
+_EVENT_OF_FORM = re.compile(rb"(?:^|&)EventType=([\w.%-]{1,60})")
 
 
 def row(entry: Exchange, secrets: Secrets) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from ....errors import StoreError
 from ...engine import Rejected
@@ -13,9 +13,9 @@ from ..rest.call import Call
 from ..rest.operations import TABLE
 from ..service import Context, Service
 
-FASTEST: Final = 6_000
+FASTEST = 6_000
 """Tasks in a minute."""
-MOST: Final = 10
+MOST = 10
 """Streams of one console."""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from ...engine import Engine, model
 
-SHOWN: Final = 50
+SHOWN = 50
 
-_TEXTS: Final = {
+_TEXTS = {
     "reservation-timeout": "the reservation of {worker} times out",
     "task-timeout": "the task is canceled unless somebody accepts it",
     "step-timeout": "the task goes on to the next target of its workflow",

@@ -7,7 +7,7 @@ list of facts, and at most every few seconds.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 from ...engine import Rejected
 from ..events.facts import Fact, Values
@@ -15,10 +15,10 @@ from ..http.windows import DEFAULT_MINUTES, Window
 from ..rest import figures
 from ..service import Service
 
-EVERY_SECONDS: Final = 5.0
-SERVICE_LEVEL_SECONDS: Final = 20
+EVERY_SECONDS = 5.0
+SERVICE_LEVEL_SECONDS = 20
 """Tasks that were accepted within it count for the service level."""
-_SPLIT: Final = (10, SERVICE_LEVEL_SECONDS, 30, 60, 120)
+_SPLIT = (10, SERVICE_LEVEL_SECONDS, 30, 60, 120)
 
 
 class Totals:

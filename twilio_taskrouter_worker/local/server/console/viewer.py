@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from aiohttp import web
 
@@ -14,7 +13,7 @@ from ....errors import StoreError
 from .board import Board
 from .rows import Encoded
 
-WAITING_CHARACTERS: Final = 4 * 1024 * 1024
+WAITING_CHARACTERS = 4 * 1024 * 1024
 """How much may wait for a page that reads slowly; beyond, it gets a new snapshot instead."""
 
 

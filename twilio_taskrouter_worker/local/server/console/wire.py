@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import attrs
 from aiohttp import web
@@ -22,17 +22,17 @@ from ..events.posting import Posted
 from ..events.sessions import Session
 from .access import PATH
 
-KEPT: Final = 5_000
-KEPT_BYTES: Final = 32 * 1024 * 1024
+KEPT = 5_000
+KEPT_BYTES = 32 * 1024 * 1024
 """How much all entries may take; the oldest ones are evicted first."""
-BODY_BYTES: Final = 64 * 1024
+BODY_BYTES = 64 * 1024
 """How much of one body is kept."""
 
-_REST: Final = "/v1/"
-_CONTROL: Final = "/control/"
+_REST = "/v1/"
+_CONTROL = "/control/"
 
-_NAME_CHARACTERS: Final = 20
-_PATH_CHARACTERS: Final = 2000
+_NAME_CHARACTERS = 20
+_PATH_CHARACTERS = 2000
 """How much of the path inside of a tunnelled request is kept; the one outside is limited with the request line."""
 
 Headers = Iterable[tuple[str, str]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -12,7 +12,7 @@ from ...engine import commands
 from ...engine.events import ReservationEvent
 
 # Twilio's own maximum for the timeout of a dequeue.
-_LONGEST_CALL_SECONDS: Final = 999
+_LONGEST_CALL_SECONDS = 999
 
 
 class Unusable(Exception):
@@ -96,7 +96,7 @@ class _Key:
     required: bool = False
 
 
-_CONFERENCE: Final = {
+_CONFERENCE = {
     "to": _Key("To"),
     "from": _Key("From"),
     "post_work_activity_sid": _Key("PostWorkActivitySid"),
@@ -136,7 +136,7 @@ _CONFERENCE: Final = {
     "transcription_configuration": _Key("TranscriptionConfiguration"),
 }
 
-INSTRUCTIONS: Final[dict[str, dict[str, _Key]]] = {
+INSTRUCTIONS: dict[str, dict[str, _Key]] = {
     "accept": {},
     "reject": {"activity_sid": _Key("WorkerActivitySid")},
     "dequeue": {

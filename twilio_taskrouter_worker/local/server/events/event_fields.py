@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -25,7 +25,7 @@ Fields = dict[str, str]
 
 # By the class of an event's subject: the type of the resource, its path below the workspace, and how a sentence names
 # the kind.
-_RESOURCES: Final[dict[type[model.Record], tuple[str, str, str]]] = {
+_RESOURCES: dict[type[model.Record], tuple[str, str, str]] = {
     model.Workspace: ("workspace", "", "Workspace"),
     model.Activity: ("activity", "/Activities/{sid}", "Activity"),
     model.Worker: ("worker", "/Workers/{sid}", "Worker"),
@@ -171,9 +171,9 @@ def _free(event: Event) -> Any:
     return max(0, event.channel.configured_capacity - event.channel.occupied)
 
 
-_ACTIVITY: Final = _of("record", activity_sid="sid", activity_name="friendly_name", activity_available="available")
-_UNIT_OF_WORKER: Final = _of("worker", operating_unit_sid="operating_unit_sid")
-_WORKER: Final = _of(
+_ACTIVITY = _of("record", activity_sid="sid", activity_name="friendly_name", activity_available="available")
+_UNIT_OF_WORKER = _of("worker", operating_unit_sid="operating_unit_sid")
+_WORKER = _of(
     "worker",
     worker_sid="sid",
     worker_name="friendly_name",
@@ -182,16 +182,14 @@ _WORKER: Final = _of(
     worker_activity_name="activity_name",
     worker_version="version",
 )
-_ACTIVITY_CHANGE: Final = (
+_ACTIVITY_CHANGE = (
     _data("worker_previous_activity_sid", "previous_activity_sid"),
     _data("worker_previous_activity_name", "previous_activity_name"),
     _data("worker_time_in_previous_activity", "time_in_previous_activity"),
     Field("worker_time_in_previous_activity_ms", lambda event: event.data["time_in_previous_activity"] * 1000),
 )
-_CAPACITY: Final = _of(
-    "channel", worker_channel_capacity="configured_capacity", worker_channel_consumed_capacity="occupied"
-)
-_CHANNEL: Final = (
+_CAPACITY = _of("channel", worker_channel_capacity="configured_capacity", worker_channel_consumed_capacity="occupied")
+_CHANNEL = (
     *_of(
         "channel",
         task_channel_sid="task_channel_sid",
@@ -215,18 +213,18 @@ def _queue(record: str) -> tuple[Field, ...]:
     )
 
 
-_TASK_CHANNEL: Final = _of(
+_TASK_CHANNEL = _of(
     "record",
     task_channel_sid="sid",
     task_channel_unique_name="unique_name",
     task_channel_name="friendly_name",
     task_channel_optimized_routing="channel_optimized_routing",
 )
-_WORKFLOW: Final = _of("record", workflow_sid="sid", workflow_name="friendly_name")
-_WORKFLOW_OF_TASK: Final = _when(
+_WORKFLOW = _of("record", workflow_sid="sid", workflow_name="friendly_name")
+_WORKFLOW_OF_TASK = _when(
     "the task has a workflow", *_of("task", workflow_sid="workflow_sid", workflow_name="workflow_friendly_name")
 )
-_TASK: Final = (
+_TASK = (
     *_of("task", task_sid="sid", task_attributes="attributes"),
     Field("task_age", _age),
     *_of(
@@ -246,24 +244,24 @@ _TASK: Final = (
     *_WORKFLOW_OF_TASK,
     *_when("the task is in a queue", *_queue("queue"), *_of("task", task_queue_entered_date="task_queue_entered_date")),
 )
-_AGAIN: Final = (_data("task_re_evaluated_reason", "re_evaluated_reason", "the task is on its way again"),)
-_KNOWN_WORKER: Final = (
+_AGAIN = (_data("task_re_evaluated_reason", "re_evaluated_reason", "the task is on its way again"),)
+_KNOWN_WORKER = (
     _data("known_worker_sid", "known_worker_sid", "the step asks for a worker by sid"),
     _data("known_worker_friendly_name", "known_worker_name", "the step asks for a worker by name"),
 )
-_TARGET: Final = (
+_TARGET = (
     _data("workflow_filter_name", "filter", "the filter has a name"),
     _data("workflow_filter_expression", "filter_expression", "it is not the default filter"),
     _data("workflow_filter_target_name", "target_name", "the target has a name"),
     _data("workflow_filter_target_expression", "target_expression", "the target has an expression"),
 )
-_MOVE: Final = (
+_MOVE = (
     _data("previous_task_queue_sid", "previous_queue_sid"),
     _data("previous_task_queue_name", "previous_queue_name"),
     _data("previous_task_priority", "previous_priority"),
     _data("target_changed_reason", "target_changed_reason"),
 )
-_RESERVATION: Final = (
+_RESERVATION = (
     *_of(
         "reservation",
         reservation_sid="sid",
@@ -291,7 +289,7 @@ def _transfer(record: str) -> tuple[Field, ...]:
     )
 
 
-_OF_RESERVATIONS: Final = (
+_OF_RESERVATIONS = (
     *_RESERVATION,
     *_TASK,
     *_WORKER,
@@ -300,7 +298,7 @@ _OF_RESERVATIONS: Final = (
     *_when("a transfer made the reservation", *_transfer("task_transfer")),
 )
 
-FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
+FIELDS: Mapping[str, tuple[Field, ...]] = {
     **dict.fromkeys(("workspace.created", "workspace.updated", "workspace.deleted"), ()),
     **dict.fromkeys(("activity.created", "activity.updated", "activity.deleted"), _ACTIVITY),
     **dict.fromkeys(("worker.created", "worker.attributes.update", "worker.deleted"), (*_WORKER, *_UNIT_OF_WORKER)),

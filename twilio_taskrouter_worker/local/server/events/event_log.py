@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Final
 
 import attrs
 
 from ...engine import Event
 
-KEPT_EVENTS: Final = 5_000
+KEPT_EVENTS = 5_000
 """How many events are kept: some 12 MB. Twilio keeps them for 30 days."""
 
 

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from ...engine import Event
 from ...engine.events import ReservationEvent, TaskEvent, WorkerEvent
@@ -15,11 +15,11 @@ from ..http.windows import Window
 Values = tuple[Any, ...]
 """Those of a :class:`Fact`. Kept as plain tuples, which the garbage collector does not go through time and again."""
 
-KEPT_FACTS: Final = 100_000
+KEPT_FACTS = 100_000
 """How many facts are kept: some 20 MB. Statistics over a longer span count the latest ones only."""
 
 # Everything that rest/figures counts, and nothing else: facts cost memory.
-_COUNTED: Final = frozenset(
+_COUNTED = frozenset(
     {
         "reservation.created",
         "reservation.accepted",
@@ -64,7 +64,7 @@ class Fact(NamedTuple):
     """How long the worker was in it."""
 
 
-_AT: Final = Fact._fields.index("at")
+_AT = Fact._fields.index("at")
 
 
 class Facts:

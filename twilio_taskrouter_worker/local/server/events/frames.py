@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from typing import Any, Final
+from typing import Any
 
 from ...._json import dumps
 
@@ -57,5 +57,5 @@ def payload(frame: bytes) -> bytes:
 
 
 # A text frame of only white space, as the live service sends it.
-HEARTBEAT: Final = text(b" ")
+HEARTBEAT = text(b" ")
 """Shows a client that the connection is alive."""

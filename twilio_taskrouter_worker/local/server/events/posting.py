@@ -9,7 +9,6 @@ import hmac
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
 from urllib.parse import urlencode
 
 import aiohttp
@@ -19,16 +18,16 @@ from yarl import URL
 from ...._version import __version__
 from .resolver import DaemonResolver
 
-ANSWER_SECONDS: Final = 15.0
+ANSWER_SECONDS = 15.0
 """How long a webhook may take, from the first byte sent to the last one read."""
-ANSWER_BYTES: Final = 64 * 1024
+ANSWER_BYTES = 64 * 1024
 """The longest answer in bytes; no valid instruction is longer."""
-AT_ONCE: Final = 50
+AT_ONCE = 50
 """How many requests to one URL may be in progress; further ones wait, and their time limit starts with their turn."""
-AT_ONCE_IN_ALL: Final = 200
+AT_ONCE_IN_ALL = 200
 """The same for all URLs together."""
 
-SIGNATURE: Final = "X-Twilio-Signature"
+SIGNATURE = "X-Twilio-Signature"
 _USER_AGENT = f"twilio_taskrouter_worker/{__version__}"
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _LEGAL = re.compile(r"[!#-;=?-\[\]_a-z~]+", re.ASCII)

@@ -6,13 +6,12 @@ import asyncio
 import socket
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ...._bridge.resolver import Addresses, look_up
 
-_NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+_NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class DaemonResolver(AbstractResolver):

@@ -11,7 +11,7 @@ import asyncio
 import enum
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from ...._log import LOCAL as log
 from ...._log import LOCAL_SESSIONS as sessions_log
@@ -19,16 +19,16 @@ from ..rules import ServiceRules
 from . import frames
 from .frames import Kind
 
-HEARTBEAT_SECONDS: Final = 15.0
+HEARTBEAT_SECONDS = 15.0
 """Clients take 30 s of silence for a dead connection."""
 
-SEND_BUFFER_BYTES: Final = 4 * 1024 * 1024
+SEND_BUFFER_BYTES = 4 * 1024 * 1024
 """How many unsent bytes one session may hold for longer than :data:`SLOW_SECONDS`."""
-SLOW_SECONDS: Final = 1.0
+SLOW_SECONDS = 1.0
 """How long a session may exceed that before it is dropped: no client can read while one turn of the loop writes."""
-BURST_BYTES: Final = 32 * 1024 * 1024
+BURST_BYTES = 32 * 1024 * 1024
 """How many unsent bytes a session may hold at any moment."""
-_JOINED: Final = 16
+_JOINED = 16
 """How many frames are written at once at most."""
 
 

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -20,10 +20,10 @@ from . import assignments, event_fields
 from .posting import NotDelivered, Posted, Reply, WebhookClient, one_line, shown
 from .sessions import Batch
 
-WAITING_EVENTS: Final = 1000
+WAITING_EVENTS = 1000
 """How many event callbacks of a workspace may wait for those before them; further ones are dropped."""
 
-WARNED_EVERY_SECONDS: Final = 60.0
+WARNED_EVERY_SECONDS = 60.0
 """The shortest time between two warnings about failing assignment callbacks of one workflow."""
 
 _JSON = "application/json"

@@ -12,7 +12,7 @@ import socket
 import struct
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -22,11 +22,11 @@ from ..auth.tokens import LONGEST_TOKEN
 from ..events.frames import Kind
 from ..events.sessions import Session, Sessions
 
-HANDSHAKE: Final = "handshake"
-TUNNEL: Final = "tunnel"
-REST: Final = "REST"
+HANDSHAKE = "handshake"
+TUNNEL = "tunnel"
+REST = "REST"
 
-_RESET: Final = struct.pack("ii", 1, 0)
+_RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, with no seconds: closing sends RST."""
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final
 
 from ..bridge.tunnel import ROUTES
 from ..rest import operations
 from .active import HANDSHAKE, ActiveFault, AnsweredByFault, Arrival
 
-_METHODS: Final = ("GET", "POST", "DELETE")
-_ANY: Final = "*"
+_METHODS = ("GET", "POST", "DELETE")
+_ANY = "*"
 
 
 class Route:

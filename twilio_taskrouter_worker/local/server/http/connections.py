@@ -10,7 +10,7 @@ import asyncio
 import resource
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
@@ -21,30 +21,30 @@ from ...._log import LOCAL as log
 from ...engine import Rejected
 from . import headers, refusals
 
-BODY_BYTES: Final = 4 * 1024 * 1024
+BODY_BYTES = 4 * 1024 * 1024
 """A workflow's configuration may have 1 MB, which a form can triple."""
-TUNNEL_BODY_BYTES: Final = 1024 * 1024
-HEADER_LINE_BYTES: Final = 16 * 1024
+TUNNEL_BODY_BYTES = 1024 * 1024
+HEADER_LINE_BYTES = 16 * 1024
 """A websocket's token travels in the request line."""
 # With the longest line, it bounds the size of all headers together: 1.6 MB.
-ALL_HEADERS: Final = 100
-MOST_CONNECTIONS: Final = 8192
+ALL_HEADERS = 100
+MOST_CONNECTIONS = 8192
 """How many may be open at a time, if the process may open that many files; some 20 KB each."""
-WAITING_BYTES: Final = 64 * 1024 * 1024
+WAITING_BYTES = 64 * 1024 * 1024
 """How many bytes of unanswered requests all connections together may hold; beyond, the oldest ones are evicted."""
-FILES_FOR_OTHERS: Final = 0.25
+FILES_FOR_OTHERS = 0.25
 """The share of the process's open files that is left to the rest of the program."""
-IDLE_SECONDS: Final = 75.0
+IDLE_SECONDS = 75.0
 """How long a connection may stay open between requests."""
-FIRST_REQUEST_SECONDS: Final = 30.0
+FIRST_REQUEST_SECONDS = 30.0
 """How long a new connection may take until the headers of its first request are complete."""
-BODY_SECONDS: Final = 30.0
+BODY_SECONDS = 30.0
 """How long the body of a request may take."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 """Answers a request."""
 
-JSON: Final = "application/json; charset=utf-8"
+JSON = "application/json; charset=utf-8"
 
 
 class Request(web.BaseRequest):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -24,7 +24,7 @@ from . import refusals
 from .forms import Given, boolean, convert, expression, integer, text, words
 from .parameters import ACTIVITY_SID, TASK_QUEUE_SID, WORKER_SID, WORKFLOW_SID
 
-FILTER_SECONDS: Final = 2.0
+FILTER_SECONDS = 2.0
 """How long the filters of one list may take."""
 
 T = TypeVar("T")
@@ -210,9 +210,9 @@ def _tasks_with_addons(scope: Scope, wanted: bool) -> Test:
 
 # -- the tables ------------------------------------------------------------------------------------------------------
 
-WORKSPACES: Final = (field("FriendlyName", "friendly_name"),)
-ACTIVITIES: Final = (field("FriendlyName", "friendly_name"), field("Available", "available", boolean))
-WORKERS: Final = (
+WORKSPACES = (field("FriendlyName", "friendly_name"),)
+ACTIVITIES = (field("FriendlyName", "friendly_name"), field("Available", "available", boolean))
+WORKERS = (
     field("FriendlyName", "friendly_name"),
     field("ActivityName", "activity_name"),
     field("ActivitySid", "activity_sid", ACTIVITY_SID),
@@ -221,13 +221,13 @@ WORKERS: Final = (
     Filter("TaskQueueSid", TASK_QUEUE_SID, _workers_of_queue),
     Filter("TargetWorkersExpression", expression, _workers_matching),
 )
-TASK_QUEUES: Final = (
+TASK_QUEUES = (
     field("FriendlyName", "friendly_name"),
     Filter("EvaluateWorkerAttributes", expression, _queues_for_attributes),
     Filter("WorkerSid", WORKER_SID, _queues_of_worker),
 )
-WORKFLOWS: Final = (field("FriendlyName", "friendly_name"),)
-TASKS: Final = (
+WORKFLOWS = (field("FriendlyName", "friendly_name"),)
+TASKS = (
     field("Priority", "priority", integer),
     one_of("AssignmentStatus", "assignment_status", *model.TASK_STATUSES),
     field("WorkflowSid", "workflow_sid", WORKFLOW_SID),
@@ -239,12 +239,12 @@ TASKS: Final = (
     Filter("EvaluateTaskAttributes", expression, _tasks_matching),
     Filter("HasAddons", boolean, _tasks_with_addons),
 )
-RESERVATIONS_OF_WORKER: Final = (one_of("ReservationStatus", "reservation_status", *model.RESERVATION_STATUSES),)
-RESERVATIONS_OF_TASK: Final = (*RESERVATIONS_OF_WORKER, field("WorkerSid", "worker_sid", WORKER_SID))
+RESERVATIONS_OF_WORKER = (one_of("ReservationStatus", "reservation_status", *model.RESERVATION_STATUSES),)
+RESERVATIONS_OF_TASK = (*RESERVATIONS_OF_WORKER, field("WorkerSid", "worker_sid", WORKER_SID))
 
-WORKER_ORDERS: Final[Orders] = {"DateStatusChanged": lambda worker: worker.date_status_changed}
-TASK_QUEUE_ORDERS: Final[Orders] = {"DateUpdated": lambda queue: queue.date_updated}
-TASK_ORDERS: Final[Orders] = {
+WORKER_ORDERS: Orders = {"DateStatusChanged": lambda worker: worker.date_status_changed}
+TASK_QUEUE_ORDERS: Orders = {"DateUpdated": lambda queue: queue.date_updated}
+TASK_ORDERS: Orders = {
     "DateCreated": lambda task: task.date_created,
     "Priority": lambda task: task.priority,
     "VirtualStartTime": lambda task: task.virtual_start_time,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -19,7 +18,7 @@ from aiohttp import web
 from ...._hosts import is_loopback
 from . import refusals
 
-EVERY_HOST: Final = "*"
+EVERY_HOST = "*"
 """In ``allowed_hosts``: no host and no origin is refused."""
 
 # An IPv6 address in brackets, whose zone is dropped, or a name; then a port.

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import Final
 
 Headers = dict[str, str]
 
-BRIDGE: Final[Headers] = {"Access-Control-Allow-Origin": "*"}
+BRIDGE: Headers = {"Access-Control-Allow-Origin": "*"}
 """A page in a browser may use the bridge: it is protected by the token, which no browser adds by itself."""
-BRIDGE_PREFLIGHT: Final[Headers] = {
+BRIDGE_PREFLIGHT: Headers = {
     **BRIDGE,
     "Access-Control-Allow-Methods": "POST",
     "Access-Control-Allow-Headers": "apiVersion, clientVersion, Content-Type, If-Match",
     "Access-Control-Max-Age": "600",
 }
-REST: Final[Headers] = {
+REST: Headers = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Credentials": "true",
     "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from email.message import Message
 from email.parser import BytesHeaderParser
-from typing import Final
 
 from . import refusals
 
-_MOST_HEADER_BYTES: Final = 8 * 1024
+_MOST_HEADER_BYTES = 8 * 1024
 """How long the headers of one part may be."""
 
 Pairs = list[tuple[str, str]]

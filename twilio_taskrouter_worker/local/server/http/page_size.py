@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from . import refusals
 from .forms import Given, convert, integer
 
-DEFAULT_PAGE_SIZE: Final = 50
-LARGEST_PAGE_SIZE: Final = 1000
+DEFAULT_PAGE_SIZE = 50
+LARGEST_PAGE_SIZE = 1000
 
 
 def page_size(given: Given, default: int = DEFAULT_PAGE_SIZE) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from ...engine import commands
 from .forms import Given, Param, boolean, date, document, integer, optional_text, read, sid, text
 
-CREATE_WORKSPACE: Final = (
+CREATE_WORKSPACE = (
     Param("FriendlyName", "friendly_name", text, required=True),
     Param("EventCallbackUrl", "event_callback_url", optional_text),
     Param("EventsFilter", "events_filter", optional_text),
@@ -15,7 +15,7 @@ CREATE_WORKSPACE: Final = (
     Param("Template", "template", optional_text),
     Param("PrioritizeQueueOrder", "prioritize_queue_order", text),
 )
-UPDATE_WORKSPACE: Final = (
+UPDATE_WORKSPACE = (
     Param("FriendlyName", "friendly_name", text),
     Param("EventCallbackUrl", "event_callback_url", optional_text),
     Param("EventsFilter", "events_filter", optional_text),
@@ -25,40 +25,40 @@ UPDATE_WORKSPACE: Final = (
     Param("TimeoutActivitySid", "timeout_activity_sid", text),
 )
 
-CREATE_ACTIVITY: Final = (
+CREATE_ACTIVITY = (
     Param("FriendlyName", "friendly_name", text, required=True),
     Param("Available", "available", boolean),
 )
-UPDATE_ACTIVITY: Final = (Param("FriendlyName", "friendly_name", text),)
+UPDATE_ACTIVITY = (Param("FriendlyName", "friendly_name", text),)
 
-CREATE_WORKER: Final = (
+CREATE_WORKER = (
     Param("FriendlyName", "friendly_name", text, required=True),
     Param("ActivitySid", "activity_sid", optional_text),
     Param("Attributes", "attributes", document),
 )
-UPDATE_WORKER: Final = (
+UPDATE_WORKER = (
     Param("FriendlyName", "friendly_name", text),
     # Not sid(): the engine refuses unknown and malformed ones alike, and names the value.
     Param("ActivitySid", "activity_sid", text),
     Param("Attributes", "attributes", document),
     Param("RejectPendingReservations", "reject_pending_reservations", boolean),
 )
-UPDATE_WORKER_CHANNEL: Final = (
+UPDATE_WORKER_CHANNEL = (
     Param("Capacity", "capacity", integer),
     Param("Available", "available", boolean),
 )
 
-CREATE_TASK_CHANNEL: Final = (
+CREATE_TASK_CHANNEL = (
     Param("FriendlyName", "friendly_name", text, required=True),
     Param("UniqueName", "unique_name", text, required=True),
     Param("ChannelOptimizedRouting", "channel_optimized_routing", boolean),
 )
-UPDATE_TASK_CHANNEL: Final = (
+UPDATE_TASK_CHANNEL = (
     Param("FriendlyName", "friendly_name", text),
     Param("ChannelOptimizedRouting", "channel_optimized_routing", boolean),
 )
 
-CREATE_TASK_QUEUE: Final = (
+CREATE_TASK_QUEUE = (
     Param("FriendlyName", "friendly_name", text, required=True),
     Param("TargetWorkers", "target_workers", text),
     Param("MaxReservedWorkers", "max_reserved_workers", integer),
@@ -66,23 +66,23 @@ CREATE_TASK_QUEUE: Final = (
     Param("ReservationActivitySid", "reservation_activity_sid", optional_text),
     Param("AssignmentActivitySid", "assignment_activity_sid", optional_text),
 )
-UPDATE_TASK_QUEUE: Final = (Param("FriendlyName", "friendly_name", text), *CREATE_TASK_QUEUE[1:])
+UPDATE_TASK_QUEUE = (Param("FriendlyName", "friendly_name", text), *CREATE_TASK_QUEUE[1:])
 
-CREATE_WORKFLOW: Final = (
+CREATE_WORKFLOW = (
     Param("FriendlyName", "friendly_name", text, required=True),
     Param("Configuration", "configuration", document, required=True),
     Param("AssignmentCallbackUrl", "assignment_callback_url", optional_text),
     Param("FallbackAssignmentCallbackUrl", "fallback_assignment_callback_url", optional_text),
     Param("TaskReservationTimeout", "task_reservation_timeout", integer),
 )
-UPDATE_WORKFLOW: Final = (
+UPDATE_WORKFLOW = (
     Param("FriendlyName", "friendly_name", text),
     Param("Configuration", "configuration", document),
     *CREATE_WORKFLOW[2:],
     Param("ReEvaluateTasks", "re_evaluate_tasks", boolean),
 )
 
-CREATE_TASK: Final = (
+CREATE_TASK = (
     Param("Attributes", "attributes", document),
     Param("WorkflowSid", "workflow_sid", optional_text),
     # REST has one name for sid and unique name; the bridge has one for each.
@@ -94,7 +94,7 @@ CREATE_TASK: Final = (
     Param("IgnoreCapacity", "ignore_capacity", boolean),
     Param("TaskQueueSid", "task_queue_sid", optional_text),
 )
-UPDATE_TASK: Final = (
+UPDATE_TASK = (
     Param("Attributes", "attributes", document),
     Param("AssignmentStatus", "assignment_status", text),
     Param("Reason", "reason", text),
@@ -103,17 +103,17 @@ UPDATE_TASK: Final = (
     Param("VirtualStartTime", "virtual_start_time", date),
 )
 
-UPDATE_RESERVATION: Final = (
+UPDATE_RESERVATION = (
     Param("ReservationStatus", "reservation_status", text, required=True),
     Param("WorkerActivitySid", "worker_activity_sid", optional_text),
 )
-INSTRUCT_RESERVATION: Final = (
+INSTRUCT_RESERVATION = (
     Param("Instruction", "instruction", text, required=True),
     Param("ReservationStatus", "reservation_status", optional_text),
     Param("WorkerActivitySid", "worker_activity_sid", optional_text),
 )
 
-CREATE_TRANSFER: Final = (
+CREATE_TRANSFER = (
     Param("ReservationSid", "reservation_sid", text, required=True),
     Param("TaskSid", "task_sid", text, required=True),
     Param("To", "to", text, required=True),
@@ -121,30 +121,30 @@ CREATE_TRANSFER: Final = (
     Param("Attributes", "attributes", document),
     Param("Priority", "priority", integer),
 )
-CANCEL_TRANSFER: Final = (
+CANCEL_TRANSFER = (
     Param("TaskSid", "task_sid", text, required=True),
     Param("TransferStatus", "transfer_status", text, required=True),
 )
-CUSTOMER_PARTICIPANT: Final = (
+CUSTOMER_PARTICIPANT = (
     Param("TaskSid", "task_sid", text, required=True),
     Param("Hold", "hold", boolean),
     Param("HoldUrl", "hold_url", text),
     Param("HoldMethod", "hold_method", text),
 )
-WORKER_PARTICIPANT: Final = (
+WORKER_PARTICIPANT = (
     Param("ReservationSid", "reservation_sid", text, required=True),
     Param("EndConferenceOnExit", "end_conference_on_exit", boolean),
     Param("Mute", "mute", boolean),
     Param("BeepOnExit", "beep_on_exit", boolean),
 )
-HOLD_WORKER_PARTICIPANT: Final = (
+HOLD_WORKER_PARTICIPANT = (
     Param("TaskSid", "task_sid", text, required=True),
     Param("TargetWorkerSid", "target_worker_sid", text, required=True),
     Param("Hold", "hold", boolean, required=True),
     Param("HoldUrl", "hold_url", text),
     Param("HoldMethod", "hold_method", text),
 )
-KICK_WORKER_PARTICIPANT: Final = (
+KICK_WORKER_PARTICIPANT = (
     Param("TaskSid", "task_sid", text, required=True),
     Param("TargetWorkerSid", "target_worker_sid", text, required=True),
 )
@@ -169,7 +169,7 @@ def reservation_command(given: Given, **where: Any) -> commands.UpdateReservatio
 
 
 # Filters of lists by sid: a malformed sid is refused, an unknown one matches nothing.
-ACTIVITY_SID: Final = sid("WA")
-WORKER_SID: Final = sid("WK")
-TASK_QUEUE_SID: Final = sid("WQ")
-WORKFLOW_SID: Final = sid("WW")
+ACTIVITY_SID = sid("WA")
+WORKER_SID = sid("WK")
+TASK_QUEUE_SID = sid("WQ")
+WORKFLOW_SID = sid("WW")

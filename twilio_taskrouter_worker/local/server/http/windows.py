@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import attrs
 
 from . import refusals
 from .forms import Given, convert, date, integer
 
-DEFAULT_MINUTES: Final = 15
+DEFAULT_MINUTES = 15
 # Twilio keeps events for 30 days.
-_MOST_MINUTES: Final = 30 * 24 * 60
+_MOST_MINUTES = 30 * 24 * 60
 
 
 @attrs.frozen

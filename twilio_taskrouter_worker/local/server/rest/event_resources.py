@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from ..events import event_fields
 from ..events.event_log import Entry
@@ -14,7 +14,7 @@ from ..http.windows import window
 from .call import Answer, Call, Operation
 from .paging import page
 
-_W: Final = "Workspaces/{WorkspaceSid}"
+_W = "Workspaces/{WorkspaceSid}"
 
 
 def shape(entry: Entry, base: str, now: float) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _of_channel(entry: Entry, channel: str) -> bool:
     return channel in (found.get("task_channel_sid"), found.get("task_channel_unique_name"))
 
 
-_FILTERS: Final[tuple[tuple[str, Callable[[Any], Any], Callable[[Entry, Any], bool]], ...]] = (
+_FILTERS: tuple[tuple[str, Callable[[Any], Any], Callable[[Entry, Any], bool]], ...] = (
     ("EventType", text, lambda entry, value: bool(entry.event.type == value)),
     ("ReservationSid", sid("WR"), _field("reservation_sid")),
     ("TaskQueueSid", sid("WQ"), _field("task_queue_sid")),
@@ -96,7 +96,7 @@ def _fetch(call: Call) -> Answer:
     return Answer(200, shape(entry, call.base, call.now))
 
 
-OPERATIONS: Final = (
+OPERATIONS = (
     Operation("ListEvent", "GET", f"{_W}/Events", _list),
     Operation("FetchEvent", "GET", f"{_W}/Events/{{Sid}}", _fetch),
 )

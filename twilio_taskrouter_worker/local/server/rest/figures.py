@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any
 
 from ...engine import Engine, model
 from ..events.facts import Fact
@@ -13,8 +13,8 @@ from ..http.windows import Window
 
 Figures = dict[str, Any]
 
-_OPEN: Final = (model.PENDING, model.RESERVED, model.ASSIGNED, model.WRAPPING)
-_RESERVATION_COUNTERS: Final = {
+_OPEN = (model.PENDING, model.RESERVED, model.ASSIGNED, model.WRAPPING)
+_RESERVATION_COUNTERS = {
     "reservations_created": "reservation.created",
     "reservations_accepted": "reservation.accepted",
     "reservations_rejected": "reservation.rejected",

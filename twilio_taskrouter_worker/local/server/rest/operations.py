@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from ..http.paths import PathTable
 from . import event_resources, statistics_resources, task_resources, worker_resources, workspace_resources
 from .call import Operation
 
-NOT_HERE: Final[tuple[Operation, ...]] = ()
+NOT_HERE: tuple[Operation, ...] = ()
 """Operations of Twilio that the local TaskRouter does not have: answered with 501."""
 
-OPERATIONS: Final = (
+OPERATIONS = (
     *(
         operation
         for module in (workspace_resources, worker_resources, task_resources)
@@ -24,6 +22,6 @@ OPERATIONS: Final = (
     *NOT_HERE,
 )
 
-TABLE: Final[PathTable[Operation]] = PathTable()
+TABLE: PathTable[Operation] = PathTable()
 for _operation in OPERATIONS:
     TABLE.add(_operation.method, _operation.path, _operation)

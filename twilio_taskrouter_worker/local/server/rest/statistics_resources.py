@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from ...engine import model
 from ..events.facts import Fact
@@ -16,9 +16,9 @@ from .call import Answer, Call, Operation
 from .figures import Figures
 from .paging import page
 
-_W: Final = "Workspaces/{WorkspaceSid}"
-_MOST_QUEUES: Final = 50
-MOST_THRESHOLDS: Final = 30
+_W = "Workspaces/{WorkspaceSid}"
+_MOST_QUEUES = 50
+MOST_THRESHOLDS = 30
 """How many limits ``SplitByWaitTime`` may have: each is compared with every task."""
 
 
@@ -144,9 +144,7 @@ def _workflow_past(call: Call, workflow_sid: str) -> Figures:
 
 
 # The only filters that Twilio has for statistics of workers.
-_OF_WORKERS: Final = tuple(
-    each for each in filters.WORKERS if each.name in ("FriendlyName", "TaskQueueSid", "TaskQueueName")
-)
+_OF_WORKERS = tuple(each for each in filters.WORKERS if each.name in ("FriendlyName", "TaskQueueSid", "TaskQueueName"))
 
 
 def _workers(call: Call) -> list[model.Worker]:
@@ -260,9 +258,9 @@ def _bulk(call: Call) -> Answer:
     return Answer(200, {**_whose(call), "task_queue_data": data, "task_queue_response_count": len(data)})
 
 
-_WORKERS: Final = f"{_W}/Workers"
+_WORKERS = f"{_W}/Workers"
 
-OPERATIONS: Final = (
+OPERATIONS = (
     *_operations("Workspace", _W, _workspace_now, _workspace_past, _of_workspace),
     *_operations(
         "TaskQueue",
