@@ -108,11 +108,9 @@ class Plan:
     """The configuration it was compiled from, without white space."""
     filters: tuple[Filter, ...]
     default: Filter | None
-    _index: FilterIndex = attrs.field(init=False, repr=False)
-
-    @_index.default
-    def _make_index(self) -> FilterIndex:
-        return FilterIndex.of(self.filters)
+    _index: FilterIndex = attrs.field(
+        init=False, repr=False, default=attrs.Factory(lambda plan: FilterIndex.of(plan.filters), takes_self=True)
+    )
 
     def matching(self, task: TaskScope, first: int = 0) -> int | None:
         """Return the index of the first filter that matches a task, or None.
