@@ -1,4 +1,4 @@
-"""A worker serves its orders while the network and the service have a very bad day.
+"""A worker serves its orders while the network and the service fail in several ways.
 
     python examples/faults.py
 
@@ -37,7 +37,7 @@ with LocalTaskRouter() as router:
         print(f"served: {order}")
         served.append(order)
         if len(served) == 2:
-            # A cable is pulled: no goodbye, just a reset.
+            # A cable is pulled: no close frame, just a reset.
             router.faults.drop(alice)
         if len(served) == len(ORDERS):
             all_done.set()
@@ -47,7 +47,7 @@ with LocalTaskRouter() as router:
         router.faults.delay(0.05)
         router.faults.duplicate(worker=alice)
         router.faults.reorder(0.05, worker=alice)
-        # ... and the first two answers to what the worker does to its reservations are "too many requests".
+        # ... and its first two updates of reservations are answered with "too many requests".
         router.faults.rate_limit(retry_after=1, times=2, route="POST Reservations/*")
         print(router.faults)
         for order in ORDERS:

@@ -124,7 +124,7 @@ def main() -> None:
     for name, value in {"workers": 20, "processes": 2, "tasks": 60}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
-    # It looks at every thread a hundred times a second, and each Worker has two.
+    # Dask's profiler samples every thread a hundred times a second, and each Worker has two.
     dask.config.set({"distributed.worker.profile.enabled": False})
     settings: dict[str, Any] = {"n_workers": options.processes, "threads_per_worker": 1, "dashboard_address": None}
     cluster = partial(LocalCluster, **settings)

@@ -12,7 +12,7 @@ logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(me
 log = logging.getLogger("shop")
 
 
-# Read at once: without one of them the program ends here, and whatever supervises it says so.
+# Read at once: without one of them the program ends here, and its supervisor reports it.
 ACCOUNT_SID = os.environ["TWILIO_ACCOUNT_SID"]
 KEY_SID, KEY_SECRET = os.environ["TWILIO_API_KEY"], os.environ["TWILIO_API_SECRET"]
 WORKSPACE_SID, WORKER_SID = os.environ["TASKROUTER_WORKSPACE_SID"], os.environ["TASKROUTER_WORKER_SID"]

@@ -61,6 +61,6 @@ def change_languages(request: HttpRequest) -> HttpResponse:
 @require_POST
 @says_why
 def complete(request: HttpRequest, task_sid: str) -> HttpResponse:
-    """Complete a task; the process with the websocket is told by TaskRouter, and takes it off the desk."""
+    """Complete a task; TaskRouter notifies the process with the websocket, which takes it off the desk."""
     client().complete(task_sid, request.POST.get("reason", "done")).result()
     return redirect("desk")

@@ -37,7 +37,7 @@ def change_languages() -> Response:
 
 @pages.post("/tasks/<task_sid>/complete")
 def complete(task_sid: str) -> Response:
-    """Complete a task; the process with the websocket is told by TaskRouter, and takes it off the desk."""
+    """Complete a task; TaskRouter notifies the process with the websocket, which takes it off the desk."""
     client().complete(task_sid, request.form.get("reason", "done")).result()
     return redirect(url_for("pages.desk"))
 
