@@ -1,4 +1,4 @@
-"""JSON values that cannot be changed: what attributes are shown as.
+"""Read-only JSON values: the form in which attributes are returned.
 
 They are subclasses of dict and list, so that ``json``, ``==`` and ``isinstance`` work as for any JSON value. All that
 would change them raises TypeError; ``copy()``, :mod:`copy` and :mod:`pickle` give plain dicts and lists, all the way

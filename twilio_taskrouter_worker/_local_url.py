@@ -1,4 +1,4 @@
-"""A running local TaskRouter that everything is pointed at by one environment variable, and its known credentials."""
+"""The environment variable that points clients at a running local TaskRouter, and its known credentials."""
 
 from __future__ import annotations
 

@@ -264,7 +264,7 @@ class Emitter:
     _owners: ClassVar[dict[str, list[str]]] = {}
     """Names of the classes that have an event, by event; one table for all classes."""
     _with_existing: ClassVar[str] = ""
-    """The event that can be had for what is there already."""
+    """The event for which ``existing=True`` is allowed; empty for none."""
     _listeners: dict[str, tuple[Listener, ...]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

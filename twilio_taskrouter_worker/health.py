@@ -32,7 +32,7 @@ class Health:
     """Seconds since the service last sent anything, heartbeats included; None without a connection. A heartbeat comes
     about every 15 seconds."""
     lag: float
-    """As ``worker.lag``: seconds that the event in work has been waiting and worked on."""
+    """As ``worker.lag``: seconds since the event being handled arrived."""
     backlog: int
     """As ``worker.backlog``: events that wait for earlier callbacks to end."""
     calls_in_flight: int

@@ -37,7 +37,7 @@ KEPT_SPANS = 5_000
 
 
 @attrs.define(eq=False)
-class _Life:
+class _ReservationSpan:
     """The span of one reservation."""
 
     span: Span
@@ -93,7 +93,7 @@ class OpenTelemetryObserver(Observer):
         )
         # Guards the two below.
         self._lock = threading.Lock()
-        self._lives: OrderedDict[str, _Life] = OrderedDict()
+        self._lives: OrderedDict[str, _ReservationSpan] = OrderedDict()
         # For calls about a task alone: the reservation that has its span.
         self._by_task: dict[str, str] = {}
 
@@ -193,7 +193,7 @@ class OpenTelemetryObserver(Observer):
             },
         )
         with self._lock:
-            self._lives[sid] = _Life(span, task)
+            self._lives[sid] = _ReservationSpan(span, task)
             self._by_task[task] = sid
             if len(self._lives) > KEPT_SPANS:
                 old, life = self._lives.popitem(last=False)

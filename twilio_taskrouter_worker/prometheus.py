@@ -55,11 +55,11 @@ class PrometheusObserver(Observer):
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        def counter(name: str, words: str, *labels: str) -> Counter:
-            return Counter(f"taskrouter_{name}", words, labels, registry=registry)
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"taskrouter_{name}", text, labels, registry=registry)
 
-        def histogram(name: str, words: str, *labels: str) -> Histogram:
-            return Histogram(f"taskrouter_{name}", words, labels, registry=registry, buckets=BUCKETS)
+        def histogram(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(f"taskrouter_{name}", text, labels, registry=registry, buckets=BUCKETS)
 
         self._events = counter("events", "Events of TaskRouter", "source", "event")
         self._waits = histogram("event_wait_seconds", "Time from an event's arrival until its callbacks are called")

@@ -180,7 +180,7 @@ def renewal_failure(error: BaseException) -> TokenError:
     Returns:
         The error, with the exception as its cause.
     """
-    failure = TokenError(f"The token_provider raised {type(error).__name__}; it will be asked again")
+    failure = TokenError(f"The token_provider raised {type(error).__name__}; it will be called again")
     failure.__cause__ = error
     return failure
 

@@ -69,18 +69,17 @@ def connecting(worker_sid: str, url: str) -> None:
     step(worker_sid, "connecting", "connecting to %s", url)
 
 
-def provider_failed(worker_sid: str, error: BaseException, words: str) -> None:
+def provider_failed(worker_sid: str, error: BaseException, traceback: str) -> None:
     """Log that the token provider raised.
 
     Args:
         worker_sid: Sid of the worker; empty before the first connection.
         error: Its exception.
-        words: The traceback as text, without secrets.
+        traceback: Its traceback as text, without secrets.
     """
-    text = (
-        f"Worker {worker_sid or '(unknown yet)'}: the token_provider raised {type(error).__name__}; it is asked again"
-    )
-    summed_up(TOKENS, logging.ERROR, text, about(worker=worker_sid, event="error"), below=words)
+    name = worker_sid or "(unknown yet)"
+    text = f"Worker {name}: the token_provider raised {type(error).__name__}; it will be called again"
+    summed_up(TOKENS, logging.ERROR, text, about(worker=worker_sid, event="error"), below=traceback)
 
 
 def ready(state: Mirror) -> None:

@@ -43,7 +43,7 @@ IDLE_SECONDS = 5.0
 """How long a thread without work stays; long enough to outlast the pauses of a busy worker."""
 
 MOMENT = 0.05
-"""Seconds: enough for a thread that has just given its result to its Future to come to its end."""
+"""Seconds: enough for a thread to end after it has set the result of its Future."""
 
 Job = Callable[[], object]
 

@@ -40,7 +40,7 @@ class Panel:
     def __init__(self, worker: Shown) -> None:
         self._worker = worker
         health = worker.health()
-        # The connections that were over before; None while one is going on.
+        # Number of connections when the last one ended; None while one is open.
         self._before = None if health.running else health.connections
 
     def ended(self) -> bool:

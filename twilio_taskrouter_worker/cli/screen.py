@@ -145,7 +145,7 @@ def print_report(console: Console, report: Report) -> None:
     completed = sum(task.status == "completed" for task in report.tasks)
     verdict = (
         f"{completed} of {len(report.tasks)} tasks completed by {len(report.workers)} "
-        f"worker{'s' if len(report.workers) != 1 else ''} in {duration(report.seconds)}, as the service itself has it"
+        f"worker{'s' if len(report.workers) != 1 else ''} in {duration(report.seconds)}, by the service's own count"
     )
     console.print(Text(verdict, style="bold green" if report.ok else "bold red"), soft_wrap=True)
 

@@ -272,7 +272,7 @@ class Shift:
             found.update((task["sid"], task["assignment_status"]) for task in body["tasks"])
             page = body["meta"]["next_page_url"]
         for task in self.tasks:
-            task.status = found.get(task.sid, "not there")
+            task.status = found.get(task.sid, "missing")
 
     def _stuck(self, router: LocalTaskRouter, task: TaskStory) -> Stuck:
         return Stuck(task.number, task.sid, task.status, str(router.explain(task.sid)))

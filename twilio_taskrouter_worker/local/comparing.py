@@ -1,4 +1,4 @@
-"""The comparison of two routers: which tasks went another way in the one than in the other."""
+"""The comparison of two routers: which tasks were routed differently."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TaskCourse:
     """What happened to one task."""
 
     sid: str
-    """Of the task."""
+    """Sid of the task."""
     queue: str | None = None
     """Name of the queue it is in, or was in last."""
     worker: str | None = None
@@ -41,7 +41,7 @@ class TaskCourse:
     outcome: str = model.PENDING
     """Its status, or the last one before it was deleted."""
     reason: str | None = None
-    """The reason of its end."""
+    """The reason for its end."""
     attributes: str = attrs.field(default="{}", repr=False)
     """JSON text."""
 

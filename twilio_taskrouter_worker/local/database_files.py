@@ -54,7 +54,9 @@ class DatabaseFiles:
                 f"{path} is a link to {self.main}, which does not exist; remove the link or restore the file."
             )
         if not _is_folder(folder):
-            raise StoreError(f"The folder {folder} does not exist; make it first, or choose another place for {path}.")
+            raise StoreError(
+                f"The folder {folder} does not exist; create it first, or choose another place for {path}."
+            )
         exists = os.path.exists(path)
         if exists and not os.access(path, os.R_OK | os.W_OK):
             raise StoreError(f"Cannot use the file {path}: this user may not read and write it.")
@@ -64,7 +66,7 @@ class DatabaseFiles:
                 " second file are kept beside it."
             )
         if not os.access(folder, os.W_OK):
-            raise StoreError(f"Cannot make the file {path}: permission denied. Choose a folder you may write to.")
+            raise StoreError(f"Cannot create the file {path}: permission denied. Choose a folder you may write to.")
 
     def create_if_missing(self) -> bool:
         """Create an empty file that only its owner may use, as it will hold secrets.
@@ -82,7 +84,7 @@ class DatabaseFiles:
             return False
         except OSError as error:
             raise StoreError(
-                f"Cannot make the file {self.path}: {error.strerror}. Choose a folder you may write to."
+                f"Cannot create the file {self.path}: {error.strerror}. Choose a folder you may write to."
             ) from error
         return True
 
@@ -135,7 +137,7 @@ class DatabaseFiles:
             shutil.copyfile(self.wal, self._wal_copy)
         except OSError as error:
             _discard(self._wal_copy)
-            raise StoreError(f"Cannot make the file {self._wal_copy}: {error.strerror}.") from error
+            raise StoreError(f"Cannot create the file {self._wal_copy}: {error.strerror}.") from error
         return True
 
     def restore_wal(self) -> None:
@@ -169,8 +171,8 @@ class DatabaseFiles:
         for name, identity in self._identities.items():
             if _identity(name) != identity:
                 raise StoreError(
-                    f"{name} was moved, deleted or replaced while the service runs: further changes would be lost."
-                    " Stop the service before you touch its files."
+                    f"{name} was moved, deleted or replaced while the service was running: further changes would be"
+                    " lost. Stop the service before you touch its files."
                 )
 
 

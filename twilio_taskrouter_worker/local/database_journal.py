@@ -54,7 +54,7 @@ class DatabaseJournal:
         """Return the nearest state at or before an entry, and the rows up to it.
 
         Args:
-            number: Of the entry; 0: before the first one.
+            number: Number of the entry; 0: before the first one.
 
         Raises:
             StoreError: The file cannot be read.
@@ -103,7 +103,7 @@ class DatabaseJournal:
         """Return the time of an entry in unix seconds; None: it is not there.
 
         Args:
-            number: Of the entry.
+            number: Number of the entry.
 
         Raises:
             StoreError: The file cannot be read.

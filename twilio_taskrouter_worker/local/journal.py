@@ -86,7 +86,7 @@ class Stretch:
     """A state, and the rows of the journal after it."""
 
     number: int
-    """Of the entry that the state is after."""
+    """Number of the entry that the state follows."""
     state: bytes | Mapping[str, Any] = attrs.field(repr=False)
     """From :meth:`Engine.capture`, or compressed from :meth:`Engine.snapshot`."""
     rows: Sequence[Row] = attrs.field(default=(), repr=False)
@@ -114,9 +114,9 @@ class Place:
     source: object
     """Identifies the journal."""
     number: int
-    """Of the latest entry."""
+    """Number of the latest entry."""
     name: str
-    """For people."""
+    """Description for people."""
     began: Place | None
     """Where a fork's journal begins in that of another router."""
 
@@ -136,7 +136,7 @@ class Place:
         """Return a new engine in the state after an entry. Blocks for up to some tenths of a second.
 
         Args:
-            number: Of the entry.
+            number: Number of the entry.
 
         Raises:
             StateError: The router is not running, or was reset, or the entry was evicted.
@@ -155,7 +155,7 @@ class Step:
     address: str | None
     events: tuple[Event, ...]
     engine: Engine
-    """In the state after the entry; it goes on with the next step."""
+    """The engine in the state after the entry; the next step changes it."""
 
 
 def apply(engine: Engine, number: int, row: Row) -> Step:
@@ -163,7 +163,7 @@ def apply(engine: Engine, number: int, row: Row) -> Step:
 
     Args:
         engine: In the state before it.
-        number: Of its entry.
+        number: Number of its entry.
         row: The row.
 
     Raises:
@@ -268,7 +268,7 @@ class MemoryJournal:
         self._after = 0
         self._open: list[Row] = []
         self._times = array("d")
-        """Of the entries after ``first``."""
+        """Times of the entries after ``first``."""
         self._start = start
         """The time of the state after ``first``; 0 if it is empty."""
 
@@ -323,7 +323,7 @@ class MemoryJournal:
         """Return the nearest state at or before an entry, and the rows up to it.
 
         Args:
-            number: Of the entry; 0: before the first one.
+            number: Number of the entry; 0: before the first one.
 
         Raises:
             StateError: It was evicted.
@@ -382,7 +382,7 @@ class MemoryJournal:
         """Return the time of an entry in unix seconds; None: it is not there, or evicted, or the state is empty.
 
         Args:
-            number: Of the entry.
+            number: Number of the entry.
         """
         if number == self.first:
             return self._start or None

@@ -29,7 +29,7 @@ class Moment:
     """One entry of the journal: a command that was applied, or timers that ran, and what followed from it."""
 
     number: int
-    """Of the entry, from 1."""
+    """Number of the entry, from 1."""
     time: datetime
     """When it happened by the router's clock, in UTC."""
     command: str
@@ -41,7 +41,7 @@ class Moment:
     events: tuple[str, ...]
     """The types of its events, for example ``task.created``, in order."""
     sids: tuple[str, ...]
-    """Everything that it concerns."""
+    """Sids of everything that it concerns."""
     _source: object = attrs.field(alias="source", repr=False, eq=False, default=None)
     """Identifies the journal."""
 

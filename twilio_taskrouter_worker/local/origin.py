@@ -14,7 +14,7 @@ class Origin:
     """Where a fork begins."""
 
     place: Place
-    """In the journal of the router that it is a fork of."""
+    """The place in the journal of the original router."""
     stretch: Stretch
     workspace_sid: str | None
     log: list[Entry] = attrs.field(repr=False)

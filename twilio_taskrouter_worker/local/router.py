@@ -146,7 +146,7 @@ class LocalTaskRouter(ServiceAccess["LocalTaskRouter"]):
         self._started = False
         self._stopped = False
         self._fork_of: str | None = None
-        """The address of the router that this one is a fork of; None: it is none."""
+        """The address of the router that this one is a fork of; None: it is not a fork."""
         self._handed_over = False
         """It is a fork, which runs already when its caller gets it; a ``with`` block may still start it."""
 

@@ -54,7 +54,7 @@ class Snapshot:
     """The state after an entry of the journal, from which a restart can continue."""
 
     number: int
-    """Of the entry."""
+    """Number of the entry."""
     since: int
     """The number of the snapshot before, 0 for the first one: its facts begin there."""
     events: int
@@ -62,9 +62,9 @@ class Snapshot:
     version: str
     """The version of this package that wrote it; another version must not read it."""
     state: bytes = attrs.field(repr=False)
-    """Of the engine."""
+    """State of the engine."""
     facts: bytes = attrs.field(repr=False)
-    """For statistics, those since the snapshot before."""
+    """Facts for statistics since the snapshot before."""
     sessions: str = attrs.field(repr=False)
     """The sessions that were open, as JSON."""
 

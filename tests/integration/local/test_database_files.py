@@ -188,7 +188,7 @@ def test_a_file_that_is_moved_while_the_service_runs(db: Path) -> None:
     router.create_task({})
     db.rename(elsewhere)
     for _ in range(2):
-        with pytest.raises(StoreError, match=r"state\.db was moved, deleted or replaced while the service runs"):
+        with pytest.raises(StoreError, match=r"state\.db was moved, deleted or replaced while the service was running"):
             router.create_task({})
     router.stop()
     assert tasks(elsewhere) == 1

@@ -190,9 +190,9 @@ def test_post_work_activity(router: LocalTaskRouter, receiver: Receiver) -> None
 @pytest.mark.parametrize(
     ("reply", "why"),
     [
-        ({"body": {"instruction": "reject"}, "status": 500}, "answered 500, where 200 is right"),
+        ({"body": {"instruction": "reject"}, "status": 500}, "answered 500, not 200"),
         ({"status": 204}, "answered 204"),
-        ({"body": {"instruction": "reject"}, "content_type": "text/html"}, "text/html, where application/json"),
+        ({"body": {"instruction": "reject"}, "content_type": "text/html"}, "text/html, not application/json"),
         ({"body": b"x" * 70_000}, "longer than 65536 bytes"),
         ({"status": 302, "headers": {"Location": "/fallback"}}, "answered 302"),
     ],
@@ -376,7 +376,7 @@ def test_file_that_cannot_be_written(
         with pytest.raises(StoreError):
             router.add_worker("Bob")
         gate.set()
-        eventually(lambda: "is not done: the disk is full" in said(caplog), TIMEOUT, lambda: said(caplog))
+        eventually(lambda: "failed: the disk is full" in said(caplog), TIMEOUT, lambda: said(caplog))
 
 
 # -- event callbacks -------------------------------------------------------------------------------------------------
@@ -480,7 +480,7 @@ def test_failing_event_callbacks(router: LocalTaskRouter, receiver: Receiver, ca
         assert len(receiver.wait_for("/events", 3)) == 3
         eventually(lambda: "works again" in said(caplog), TIMEOUT)
     assert said(caplog).count("missed task.created") == 1
-    assert "answered 500, where 200 or 204 is right" in said(caplog)
+    assert "answered 500, not 200 or 204" in said(caplog)
 
 
 def test_a_url_that_hangs_does_not_hold_up_others(

@@ -131,5 +131,5 @@ def test_a_provider_that_raises() -> None:
     """Only the class of its exception is in the message: the text may have the token in it."""
     cause = KeyError("secret")
     error = failures.renewal_failure(cause)
-    assert error.message == "The token_provider raised KeyError; it will be asked again"
+    assert error.message == "The token_provider raised KeyError; it will be called again"
     assert error.__cause__ is cause

@@ -71,6 +71,6 @@ def test_a_copy_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """The start is refused, and no part of a copy is left."""
     (tmp_path / "state.db-wal").write_bytes(b"rows")
     refuse(monkeypatch, shutil, "copyfile")
-    with pytest.raises(StoreError, match="Cannot make the file .*: Permission denied"):
+    with pytest.raises(StoreError, match="Cannot create the file .*: Permission denied"):
         DatabaseFiles(str(tmp_path / "state.db")).copy_wal()
     assert [path.name for path in tmp_path.iterdir()] == ["state.db-wal"]

@@ -317,7 +317,7 @@ def test_folders_and_files_of_others() -> None:
         found = sorted(str(each.relative_to(folder)) for each in folder.rglob("*"))
         assert found == ["closed", "closed/below", "mine.db", "theirs.db"]
     assert len(said) == 4 and all(line.startswith("StoreError ") for line in said), said
-    assert "Cannot make the file" in said[0] and "Choose a folder you may write to" in said[0]
+    assert "Cannot create the file" in said[0] and "Choose a folder you may write to" in said[0]
     assert "may not read and write it" in said[1]
     assert "may not write to its folder" in said[2]
     assert "may not enter a folder above it" in said[3]

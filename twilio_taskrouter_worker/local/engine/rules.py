@@ -60,7 +60,7 @@ class Rules:
     failed_cold_transfer_status: str = attrs.field(
         default="completed", validator=attrs.validators.in_(("completed", "canceled"))
     )
-    """What becomes of a task whose COLD transfer failed when its transferor had completed already: ``completed`` or
+    """The status of a task whose COLD transfer failed when its transferor had completed already: ``completed`` or
     ``canceled``. (While the transferor is still wrapping, the task is wrapping.)"""
 
     transfer_checks_capacity: bool = True
@@ -95,9 +95,9 @@ class Rules:
     max_activities: int = 100
     max_workflows: int = 1000
     max_task_channels: int = 15
-    """Of a workspace, those that are built in among them."""
+    """Task channels of a workspace, the built-in ones included."""
     max_capacity: int = 50
-    """Of a worker's channel."""
+    """Largest capacity of a worker's channel."""
 
     gone_code: int = 20410
     """Twilio's code in an answer with status 410, to an accept of a reservation that was rescinded."""

@@ -101,7 +101,7 @@ class Service:
         self._recorded: list[JournalEntry] = []
         """The engine's journal entries of the command that is being applied."""
         self.positions: Positions = Positions()
-        """Of the bridge's lists."""
+        """Page ends of the bridge's lists."""
         self._workspaces: dict[str, model.Workspace] = {}
         """Each workspace as of the latest event, deleted ones too."""
         self._timer: asyncio.TimerHandle | None = None

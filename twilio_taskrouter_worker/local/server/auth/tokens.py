@@ -107,7 +107,7 @@ class SigningKey:
             raise refusals.bad_token("its subject is not this account")
         latest = time.time() + MAX_TTL + _CLOCK_SLACK_SECONDS
         if claims["exp"] > latest:  # compared before the conversion: an integer may be too large for a float
-            raise refusals.bad_token("it would live for more than 24 hours")
+            raise refusals.bad_token("it is valid for more than 24 hours")
         return _grant(claims.get("grants"), float(claims["exp"]))
 
     def _claims(self, token: str) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class SigningKey:
             # TaskRouter.js v1 signs with the auth token: of all checks, its tokens fail this one first.
             raise (refusals.old_token() if _is_capability(token) else refusals.bad_signature()) from None
         except jwt.ImmatureSignatureError:
-            raise refusals.bad_token("its time has not come yet (nbf)") from None
+            raise refusals.bad_token("it is not valid yet (nbf)") from None
         except jwt.MissingRequiredClaimError as error:
             raise refusals.bad_token(f"it has no claim {error.claim}") from None
         except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError, OverflowError):

@@ -47,12 +47,12 @@ class Exchange:
     """One entry: a request with its answer, a frame, or a webhook."""
 
     at: float
-    """Real unix seconds, of its beginning."""
+    """Real unix seconds at its beginning."""
     kind: str
     """``rest``, ``bridge``, ``handshake``, ``frame``, ``webhook`` or ``control``."""
     method: str
     path: str = attrs.field(repr=False)
-    """With its query; the URL of a webhook."""
+    """Path with query; the URL of a webhook."""
     console: bool = False
     """The console itself made the request."""
     status: int | None = None
@@ -62,10 +62,10 @@ class Exchange:
     problem: str | None = None
     """Why a webhook was not delivered."""
     sent_headers: Headers = attrs.field(default=(), repr=False)
-    """Of the request."""
+    """Headers of the request."""
     sent: bytes = attrs.field(default=b"", repr=False)
     received_headers: Headers = attrs.field(default=(), repr=False)
-    """Of the answer."""
+    """Headers of the answer."""
     received: bytes = attrs.field(default=b"", repr=False)
     truncated: bool = False
     number: int = 0

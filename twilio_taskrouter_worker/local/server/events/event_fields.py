@@ -125,10 +125,10 @@ def _text(value: Any) -> str:
 
 @attrs.frozen
 class Field:
-    """One field that events have."""
+    """One field of events."""
 
     name: str
-    """In the event log; webhooks have it in CamelCase."""
+    """Name in the event log; webhooks have it in CamelCase."""
     read: Callable[[Event], Any]
     """Returns its value for an event; None: this event does not have it."""
     when: str = ""

@@ -51,7 +51,7 @@ class Reply:
 
 @attrs.frozen
 class Posted:
-    """A webhook that was posted, and what became of it."""
+    """A webhook that was posted, and its outcome."""
 
     url: str = attrs.field(repr=False)
     """Without user and password."""

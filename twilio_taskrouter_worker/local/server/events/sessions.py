@@ -269,7 +269,7 @@ class Sessions:
         self._heartbeat: asyncio.TimerHandle | None = None
         self._sender = sender
         self.seen: Seen | None = None
-        """Of the sessions that open from now on; None: nobody records frames."""
+        """Records the frames of sessions that open from now on; None: nobody does."""
 
     def __len__(self) -> int:
         return sum(map(len, self._by_worker.values()))

@@ -180,7 +180,7 @@ class Webhooks:
                 "Assignment callback %s: the instruction %s is refused: %s", where, name, one_line(refusal.message)
             )
         except StoreError as failure:
-            log.warning("Assignment callback %s: the instruction %s is not done: %s", where, name, failure)
+            log.warning("Assignment callback %s: the instruction %s failed: %s", where, name, failure)
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -209,7 +209,7 @@ class Webhooks:
         params = event_fields.callback_params(event, self._engine.account_sid, workspace_name)
         try:
             reply = await self._client.post(url, params)
-            trouble = None if reply.status in _TAKEN else f"it answered {reply.status}, where 200 or 204 is right"
+            trouble = None if reply.status in _TAKEN else f"it answered {reply.status}, not 200 or 204"
         except NotDelivered as failure:
             trouble = str(failure)
         if trouble is None:
@@ -221,7 +221,7 @@ class Webhooks:
         # One warning until it works again, not one for each event.
         level = logging.DEBUG if url in self._failing else logging.WARNING
         self._failing.add(url)
-        log.log(level, "Event callback %s missed %s %s: %s", shown(url), event.type, event.sid, trouble)
+        log.log(level, "Event callback %s failed for %s %s: %s", shown(url), event.type, event.sid, trouble)
 
 
 @attrs.frozen
@@ -274,10 +274,10 @@ class _Queue:
 def _check(reply: Reply) -> None:
     """Check that an assignment callback's answer has a status and a content type that TaskRouter reads."""
     if reply.status != 200:
-        raise NotDelivered(f"it answered {reply.status}, where 200 is right")
+        raise NotDelivered(f"it answered {reply.status}, not 200")
     # An empty answer needs no content type; many frameworks set text/html for it.
     if reply.body.strip() and reply.content_type != _JSON:
-        raise NotDelivered(f"its answer is {reply.content_type[:60]}, where {_JSON} is right")
+        raise NotDelivered(f"its answer is {reply.content_type[:60]}, not {_JSON}")
 
 
 def _wanted(events_filter: str | None, event_type: str) -> bool:
