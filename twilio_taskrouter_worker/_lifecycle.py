@@ -59,6 +59,7 @@ class Lifecycle(Emitter):
     _connection: Connection | None
     _ending: Connection | None
     _gave_up: list[str]
+    _leaving: Connection | None
     _lock: threading.Lock
     _options: Options
     _pid: int
@@ -256,7 +257,7 @@ class Lifecycle(Emitter):
 
         Raises:
             TypeError: The timeout is not a number.
-            ValueError: The timeout is negative.
+            ValueError: The timeout is NaN.
             ForkedProcessError: The worker was connected in the parent process.
         """
         limit = _checks.timeout("timeout", timeout)
@@ -276,7 +277,11 @@ class Lifecycle(Emitter):
             name = f"taskrouter-worker-{self._state.worker_sid}-stop"
             threading.Thread(target=self._stop, args=(connection, limit), name=name, daemon=True).start()
         else:
-            self._close(connection, "the worker was disconnected", limit)
+            # This callback may still make calls, as one may that another thread's stop waits for.
+            self._leaving = connection
+            self._work.stopping.set()
+            connection.dispatcher.declining = True
+            connection.dispatcher.put_first(lambda: self._close(connection, "the worker was disconnected", limit))
 
     def __enter__(self: Self) -> Self:
         self.connect()
@@ -330,7 +335,7 @@ class Lifecycle(Emitter):
         """Return the connection, started if there is none, and the Future that is done when it is ready."""
         self._check_process()
         connection = self._connection
-        if connection is not None and connection.given_up:
+        if connection is not None and (connection.given_up or connection is self._leaving):
             # Its last callbacks are still to come; this may be one of them.
             self._close(connection, "the connection had ended", 0.0)
         with self._lock:

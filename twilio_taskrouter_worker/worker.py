@@ -132,6 +132,7 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
         "_connection",
         "_ending",
         "_gave_up",
+        "_leaving",
         "_listeners",
         "_lock",
         "_options",
@@ -215,6 +216,8 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
         self._connection: Connection | None = None
         # The connection that ended last, whose threads may still run.
         self._ending: Connection | None = None
+        # The connection that ends after the callback that runs now, which has disconnected it.
+        self._leaving: Connection | None = None
         self._renewing = False
         # None or one; see ``client``.
         self._clients: list[WorkerClient] = []
@@ -675,7 +678,8 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
         self._token = self._successor(token)
         connection = self._connection
         # The token is stored before: if this connection has just ended, the one started below uses it.
-        if connection is not None and connection.change_token(token, monotonic_expiry(token)):
+        leaving = connection is not None and connection is self._leaving
+        if connection is not None and not leaving and connection.change_token(token, monotonic_expiry(token)):
             return
         # Closed: it was connected before. A worker that was never started only stores the token.
         if connection is not None or self._calls.closed:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.client.ears import Ears
 from tests.integration.client.test_existing import new_worker, set_capacity
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import ClosedError, Reservation, Worker
@@ -101,6 +102,53 @@ def test_disconnect_in_a_callback_waits_for_the_others(router: LocalTaskRouter, 
         job.go_on.set()
         assert gone.wait(SOON)
     assert job.failures == [] and statuses(router) == ["completed"]
+
+
+def test_a_callback_that_disconnects_may_make_its_calls(router: LocalTaskRouter, alice: str) -> None:
+    """As one may that another thread's stop waits for: it takes effect after the callback."""
+    job = Job()
+    job.go_on.set()
+    with no_leftover_threads():
+        worker = new_worker(router, alice)
+
+        @worker.on("reservation_created")
+        def last(reservation: Reservation) -> None:
+            worker.disconnect()
+            worker.disconnect()
+            assert worker.stopping.is_set()
+            job(reservation)
+
+        ended = Ears(worker, "disconnected")
+        worker.connect()
+        for _ in range(2):
+            router.create_task()
+        ended.wait_for("disconnected")
+        eventually(lambda: not worker.connected)
+    assert job.failures == [] and statuses(router).count("completed") == 1
+
+
+@pytest.mark.parametrize("again", ["start", "update_token"])
+def test_a_callback_that_disconnects_and_connects_again(router: LocalTaskRouter, alice: str, again: str) -> None:
+    """In one callback, too, the second call is about a new connection."""
+    with no_leftover_threads():
+        worker = new_worker(router, alice)
+        stopped: list[threading.Event] = []
+
+        @worker.once("attributes_updated")
+        def restart(each: Worker) -> None:
+            stopped.append(worker.stopping)
+            worker.disconnect()
+            if again == "start":
+                worker.start()
+            else:
+                worker.update_token(router.token(alice))
+
+        heard = Ears(worker, "ready", "disconnected")
+        worker.connect()
+        worker.set_attributes({"n": 1}).result(SOON)
+        eventually(lambda: heard.names() == ["ready", "disconnected", "ready"])
+        assert worker.ready and stopped[0].is_set() and not worker.stopping.is_set()
+        worker.disconnect()
 
 
 def test_disconnect_in_the_work_itself(router: LocalTaskRouter, alice: str) -> None:
