@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -91,6 +90,9 @@ def _obstacle(callback: Any) -> str | None:
 
 def unpicklable(value: object) -> str | None:
     """Return why a value cannot be pickled; None if it can."""
+    # Here, as few programs have an executor in another process.
+    import pickle
+
     try:
         pickle.dumps(value)
     except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = ["nearest"]
@@ -19,6 +18,9 @@ def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | No
     Returns:
         The name; None if none is close. One that differs in upper and lower case only is the closest.
     """
+    # Here, as a program with the right names never needs it.
+    import difflib
+
     # Of several that are equal without their case, the first one.
     by_folded = {each.casefold(): each for each in reversed(list(names))}
     close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=cutoff)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -25,6 +26,7 @@ import urllib3
 import urllib3.connection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from . import tls
 from .deadline import Deadline
 from .resolver import Addresses, look_up
 
@@ -265,10 +267,14 @@ class HttpConnection(urllib3.connection.HTTPConnection):
                 break
             received += more
         answer, closes = self._usual(received, end) or self._unusual(received)
+        self._keep_session()
         if closes:
             self.close()
         self.last_used = time.monotonic()
         return _Response(answer)
+
+    def _keep_session(self) -> None:
+        """Keep the TLS session, which comes with the first answer, to resume it later."""
 
     def _usual(self, received: bytes, end: int) -> tuple[Answer, bool] | None:
         """Return the answer, and whether the connection ends with it; None for an answer that urllib3 must read."""
@@ -425,6 +431,15 @@ def cut(connection: HttpConnection) -> None:
 
 class HttpsConnection(HttpConnection, urllib3.connection.HTTPSConnection):
     """The same over TLS."""
+
+    _session_of: ssl.SSLSocket | None = None
+    # The last socket whose session was looked at.
+
+    def _keep_session(self) -> None:
+        # Of a connection inside that to a proxy, the socket is another class of urllib3's, which has no session.
+        if self.sock is not self._session_of and isinstance(self.sock, ssl.SSLSocket):
+            self._session_of = self.sock
+            tls.remember(self.sock, self.sock.getpeername()[1])
 
 
 class _Pool(urllib3.HTTPConnectionPool):

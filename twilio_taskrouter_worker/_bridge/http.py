@@ -1,9 +1,9 @@
 """One HTTP POST at a time, with a deadline for the whole of it, and the environment's proxies and CA settings.
 
-``requests`` is the interface to proxies, TLS and adapters. Its per-call work (reading the environment, preparing,
-cookies, redirects, hooks) costs several times what the exchange itself does, so each address is resolved once to the
-urllib3 pool that the session's adapter would use, and requests go straight to that. urllib3 makes the connections;
-what is sent and read over one is in ``connections``. One adapter, and so one set of kept-alive connections, serves all
+Each address is resolved once to a pool of urllib3, and requests go straight to that: the per-call work of ``requests``
+(reading the environment, preparing, cookies, redirects, hooks) costs several times what the exchange itself does.
+Where there are proxies, the pool is the one that the adapter of ``requests`` would use, see ``proxies``. urllib3 makes
+the connections; what is sent and read over one is in ``connections``. One set of kept-alive connections serves all
 clients of the process.
 """
 
@@ -16,11 +16,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-import requests
-import requests.adapters
 import urllib3
 
 from . import tls
@@ -39,6 +37,10 @@ from .connections import (
 from .settings import Settings
 from .threads import POOL, POOL_SIZE
 
+if TYPE_CHECKING:
+    # It brings requests, a fifth of the time that a cold start takes, and is loaded where there is a proxy.
+    from .proxies import ProxyAdapter
+
 __all__ = [
     "Answer",
     "Exchange",
@@ -53,6 +55,10 @@ __all__ = [
 
 TEXT_LIMIT = 2000
 """Characters of a text of the service's that are kept."""
+
+HOSTS = 32
+"""Hosts with a pool of connections at most. A pool has a connection for each thread of ours: urllib3 closes those beyond
+after one use."""
 
 
 class HttpFailure(Exception):
@@ -106,30 +112,6 @@ def _without_jwt(word: re.Match[str]) -> str:
 # -- pools of connections ----------------------------------------------------------------------------------------------
 
 
-class _Adapter(requests.adapters.HTTPAdapter):
-    """The standard adapter, over connections of our own, with the process's TLS contexts."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = POOLS
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        # For the TLS to the proxy itself.
-        context = tls.context(tls.ca_path()) if proxy.lower().startswith("https") else None
-        manager = super().proxy_manager_for(proxy, proxy_ssl_context=context, **kwargs)
-        manager.pool_classes_by_scheme = POOLS
-        return manager
-
-    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
-        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
-        if host["scheme"] == "https":
-            # In place of the path: urllib3 would read the bundle again for each connection.
-            pool.pop("ca_certs", None)
-            pool.pop("ca_cert_dir", None)
-            pool["ssl_context"] = tls.context(verify)
-        return host, pool
-
-
 @attrs.frozen
 class _Target:
     """The destination of requests to one URL."""
@@ -140,7 +122,7 @@ class _Target:
 
 
 class _Targets:
-    """The targets of the process, and the adapter that makes their pools."""
+    """The targets of the process, and what makes their pools."""
 
     def __init__(self) -> None:
         self.reset()
@@ -148,9 +130,11 @@ class _Targets:
     def reset(self) -> None:
         """Forget everything, without touching a socket."""
         self._lock = threading.Lock()
-        # A pool for each host, with a connection for each thread of ours: urllib3 closes those beyond after one use.
-        self._adapter = _Adapter(pool_connections=32, pool_maxsize=POOL_SIZE, max_retries=0)
-        self._targets: dict[tuple[Any, ...], _Target] = {}
+        self._direct = urllib3.PoolManager(HOSTS, maxsize=POOL_SIZE)
+        self._direct.pool_classes_by_scheme = POOLS
+        # None until there is a proxy.
+        self._adapter: ProxyAdapter | None = None
+        self._targets: dict[tuple[str, ...], _Target] = {}
 
     def find(self, url: str, settings: Settings) -> _Target:
         """Return the target for a URL.
@@ -164,32 +148,42 @@ class _Targets:
 
         Raises:
             CaError: The CAs to trust could not be read.
+            urllib3.exceptions.HTTPError: The URL is invalid.
             requests.RequestException: The URL or a proxy setting is invalid.
         """
-        key = (url, settings.verify, settings.cert, *sorted(settings.proxies.items()))
+        key = (url, settings.verify, *(part for proxy in sorted(settings.proxies.items()) for part in proxy))
         target = self._targets.get(key)
-        # Two threads may both come here. The adapter gives both the same pool.
+        # Two threads may both come here. Both get the same pool.
         if target is None:
             with self._lock:
-                request = requests.Request("POST", url).prepare()
-                pool: Any = self._adapter.get_connection_with_tls_context(
-                    request, settings.verify, settings.proxies, settings.cert
-                )
-                target = _Target(pool, self._adapter.request_url(request, settings.proxies))
-                self._targets[key] = target
+                pool, path = self._through_proxy(url, settings) if settings.proxies else self._straight(url, settings)
+                target = self._targets[key] = _Target(pool, path)
         return target
+
+    def _straight(self, url: str, settings: Settings) -> tuple[Any, str]:
+        to = urllib3.util.parse_url(url)
+        # A context in place of the path of CAs: urllib3 would read the bundle again for each connection.
+        secure = {"ssl_context": tls.context(settings.verify)} if to.scheme == "https" else {}
+        return self._direct.connection_from_host(to.host, to.port, to.scheme, secure), to.request_uri
+
+    def _through_proxy(self, url: str, settings: Settings) -> tuple[Any, str]:
+        if self._adapter is None:
+            from .proxies import ProxyAdapter
+
+            self._adapter = ProxyAdapter(HOSTS, POOL_SIZE)
+        return self._adapter.target(url, settings)
 
     def close(self) -> None:
         """Close the kept-alive connections that no request is using; later requests make new ones."""
         with self._lock:
             self._targets = {}
-            for manager in (self._adapter.poolmanager, *self._adapter.proxy_manager.values()):
+            for manager in (self._direct, *(() if self._adapter is None else self._adapter.managers())):
                 for key in manager.pools.keys():
                     pool = manager.pools.get(key)
                     if pool is not None:
                         # Explicitly: a pool that is only dropped lives on in the cycles of old exceptions.
                         pool.close()
-            self._adapter.close()
+                manager.clear()
 
 
 _targets = _Targets()

@@ -6,11 +6,10 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import attrs
-import requests
 
 from .. import _hosts
 from .tls import ca_path
@@ -37,8 +36,6 @@ class Settings:
     proxies: Mapping[str, str]
     verify: str
     """File or directory of the CAs to trust."""
-
-    cert: Any
 
 
 def is_loopback(url: str) -> bool:
@@ -83,13 +80,15 @@ def settings_for(url: str) -> Settings:
 
 
 def _read(url: str, verify: str) -> Settings:
-    # Only asked for its settings: its rules for the variables are those that users of requests know.
-    with requests.Session() as session:
-        merged = session.merge_environment_settings(url, {}, None, None, None)
-    # An empty value is a proxy that was switched off.
-    proxies = {} if is_loopback(url) else {key: value for key, value in merged["proxies"].items() if value}
-    # Not its ``verify``: requests does not know SSL_CERT_FILE and SSL_CERT_DIR.
-    return Settings(proxies, verify, merged["cert"])
+    # Not the CAs of requests, which does not know SSL_CERT_FILE and SSL_CERT_DIR.
+    return Settings({} if is_loopback(url) or not getproxies() else _proxies(url), verify)
+
+
+def _proxies(url: str) -> Mapping[str, str]:
+    """The proxies for a URL. Where there are none at all, requests need not be imported for that."""
+    from .proxies import proxies_for
+
+    return proxies_for(url)
 
 
 def _forget() -> None:

@@ -11,6 +11,7 @@ import selectors
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 
 from . import tls
 from .deadline import Deadline
@@ -38,16 +39,18 @@ class Stream:
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self._socket = sock
         self.deadline: Deadline | None = deadline
+        self.gettimeout: Callable[[], float | None] = sock.gettimeout
+        """The time limit of the socket in seconds; as it is, since websocket-client asks before each byte."""
         self._tls: ssl.SSLObject | None = None
         # Encrypted: what the peer has sent, and what is to be sent to it.
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         # Held for each use of the TLS object, and until what it made is sent, so that records leave in order.
         self._lock = threading.Lock()
-        # Read during a handshake, and beyond what that asked for.
-        self._unread = memoryview(b"")
+        # Read during a handshake, and how much of it that has taken. A position, as websocket-client takes single bytes.
+        self._received, self._taken = b"", 0
         self._handshake_left = HANDSHAKE_LIMIT
-        # Context, host and port, until the first read after the handshake has brought the session.
-        self._to_remember: tuple[ssl.SSLContext, str, int] | None = None
+        # Port of the peer, until the first read after the handshake has brought the session.
+        self._to_remember: int | None = None
 
     def start_tls(self, context: ssl.SSLContext, host: str, port: int) -> None:
         """Make the TLS handshake as a client; blocks until the deadline at most.
@@ -67,8 +70,7 @@ class Stream:
         )
         # Without the lock: until ``established`` only the connecting thread uses the stream. What was received behind a
         # proxy's answer to CONNECT is the peer's.
-        self._incoming.write(self._unread)
-        self._unread = memoryview(b"")
+        self._incoming.write(self._unread())
         while True:
             try:
                 self._tls.do_handshake()
@@ -86,7 +88,7 @@ class Stream:
                 raise
         self._flush()
         # TLS 1.3 brings the session only after the handshake.
-        self._to_remember = (context, host, port)
+        self._to_remember = port
 
     def receive(self) -> bytes:
         """Block for bytes of the peer.
@@ -99,8 +101,7 @@ class Stream:
             TimeoutError: The deadline has passed.
         """
         # Frames that came together with the answer to the upgrade.
-        if self._unread:
-            data, self._unread = bytes(self._unread), memoryview(b"")
+        if data := self._unread():
             return data
         while True:
             data = self._receive()
@@ -112,6 +113,12 @@ class Stream:
                 self._flush()
             if decrypted is not None:
                 return decrypted
+
+    def _unread(self) -> bytes:
+        """Take all that a handshake has left."""
+        unread = self._received[self._taken :]
+        self._received, self._taken = b"", 0
+        return unread
 
     def has_unread(self) -> bool:
         """Whether the kernel holds bytes for ``receive``; does not block."""
@@ -135,8 +142,7 @@ class Stream:
         except ssl.SSLWantReadError:
             pass
         if pieces and self._to_remember is not None:
-            context, host, port = self._to_remember
-            tls.remember(context, host, port, connection.session)
+            tls.remember(connection, self._to_remember)
             self._to_remember = None
         return b"".join(pieces) if pieces else None
 
@@ -206,10 +212,12 @@ class Stream:
             return b""
         if self._handshake_left <= 0:
             raise HandshakeTooLong(f"its answer is longer than {HANDSHAKE_LIMIT} bytes")
-        unread = self._unread or memoryview(self.receive())
-        self._unread = unread[size:]
-        self._handshake_left -= min(size, len(unread))
-        return bytes(unread[:size])
+        if self._taken >= len(self._received):
+            self._received, self._taken = self.receive(), 0
+        data = self._received[self._taken : self._taken + size]
+        self._taken += len(data)
+        self._handshake_left -= len(data)
+        return data
 
     def send(self, data: bytes) -> int:
         """Send bytes like ``send_all``; blocks while the peer does not read.
@@ -225,10 +233,6 @@ class Stream:
         """
         self.send_all(data)
         return len(data)
-
-    def gettimeout(self) -> float | None:
-        """Return the time limit of the socket in seconds."""
-        return self._socket.gettimeout()
 
     def settimeout(self, timeout: float | None) -> None:
         """Ignored: the deadline counts.

@@ -6,8 +6,10 @@ Reading a bundle of CAs takes tens of milliseconds and half a megabyte, so the p
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import threading
+from typing import Any
 
 import certifi
 
@@ -29,6 +31,15 @@ _sessions: dict[ssl.SSLContext, dict[tuple[str, int], ssl.SSLSession]] = {}
 
 class CaError(OSError):
     """The CAs to trust could not be read; the text names the path and the variable it comes from."""
+
+
+class _Context(ssl.SSLContext):
+    """Resumes sessions also where urllib3 wraps a socket, since it has no argument for that."""
+
+    def wrap_socket(self, sock: socket.socket, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        # The port is the proxy's where there is one, as it is when the session is kept.
+        session = resumable(self, kwargs.get("server_hostname") or "", sock.getpeername()[1])
+        return super().wrap_socket(sock, *args, session=session, **kwargs)
 
 
 def ca_path() -> str:
@@ -66,7 +77,7 @@ def context(path: str) -> ssl.SSLContext:
 
 def _load(path: str) -> ssl.SSLContext:
     # Certificate and host name are checked by default.
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made = _Context(ssl.PROTOCOL_TLS_CLIENT)
     if os.path.isdir(path):
         made.load_verify_locations(capath=path)
     else:
@@ -94,22 +105,24 @@ def resumable(trusting: ssl.SSLContext, host: str, port: int) -> ssl.SSLSession 
         return _sessions.get(trusting, {}).get((host, port))
 
 
-def remember(trusting: ssl.SSLContext, host: str, port: int, session: ssl.SSLSession | None) -> None:
-    """Keep a session for ``resumable``.
+def remember(connection: ssl.SSLObject | ssl.SSLSocket, port: int) -> None:
+    """Keep the session of a connection for ``resumable``, unless the connection resumed one itself.
+
+    A peer that accepts a ticket once only gets a full handshake for every second connection. Keeping the session of
+    each would cost all others more than a resumed handshake saves.
 
     Args:
-        trusting: The context.
-        host: Name of the peer.
-        port: Its port.
-        session: The session; ignored if it cannot be resumed.
+        connection: The connection, over which something was received: TLS 1.3 brings the session after the handshake.
+        port: Port of the peer.
     """
+    session = None if connection.session_reused else connection.session
     if session is None or not session.has_ticket:
         return
     with _lock:
-        sessions = _sessions.setdefault(trusting, {})
+        sessions = _sessions.setdefault(connection.context, {})
         if len(sessions) >= _KEPT:
             sessions.pop(next(iter(sessions)))
-        sessions[host, port] = session
+        sessions[connection.server_hostname or "", port] = session
 
 
 def _forget() -> None:

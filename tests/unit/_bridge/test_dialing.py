@@ -52,7 +52,7 @@ def dialing(
         found.set_result([(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each)) for each in ports])
         return found
 
-    return Dialing(url, Settings(proxies or {}, ca, None), look_up)
+    return Dialing(url, Settings(proxies or {}, ca), look_up)
 
 
 def test_a_silent_first_address_leaves_time_for_the_second() -> None:
@@ -98,7 +98,7 @@ def test_hang_up_ends_it_at_once(when: str) -> None:
     with silent() as dead:
         attempt = dialing(dead)
         if when == "while the name is looked up":
-            attempt = Dialing("ws://slow.invalid/", Settings({}, "", None), lambda host, port: Future())
+            attempt = Dialing("ws://slow.invalid/", Settings({}, ""), lambda host, port: Future())
         timer = threading.Timer(0.0 if when == "before" else 0.2, attempt.hang_up)
         timer.start()
         if when == "before":
@@ -281,7 +281,7 @@ def test_reading_nothing_does_not_wait() -> None:
 
 def test_a_name_that_is_not_looked_up_in_time() -> None:
     """A resolver that does not answer is a matter of time, with its reason."""
-    attempt = Dialing("ws://slow.invalid/", Settings({}, "", None), lambda host, port: Future())
+    attempt = Dialing("ws://slow.invalid/", Settings({}, ""), lambda host, port: Future())
     with pytest.raises(TimeoutError, match="the host name was not resolved in time"):
         attempt.connect(Deadline.after(0.05))
 

@@ -166,7 +166,7 @@ def test_a_call_that_ends_while_its_retry_is_set() -> None:
 
 def test_an_abort_before_there_is_a_connection() -> None:
     """The request is not sent any more."""
-    exchange = Exchange("http://bridge.example", Settings({}, "", None), time.monotonic() + 20.0)
+    exchange = Exchange("http://bridge.example", Settings({}, ""), time.monotonic() + 20.0)
     assert not exchange.abort()
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import ssl
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +15,10 @@ from typing import Any
 import certifi
 import pytest
 
+from tests.tools.certificates import make_certificates
 from twilio_taskrouter_worker._bridge import tls
+from twilio_taskrouter_worker._bridge.http import Exchange
+from twilio_taskrouter_worker._bridge.settings import Settings
 
 
 @pytest.fixture
@@ -78,14 +84,45 @@ def test_a_file_without_certificates_is_named(environment: pytest.MonkeyPatch, t
 
 
 def test_the_number_of_sessions_is_bounded() -> None:
-    """The session kept longest gives way; those that cannot be resumed are not kept."""
+    """The session kept longest gives way; those that cannot be resumed, or were resumed themselves, are not kept."""
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    tls.remember(trusting, "none.example", 443, None)
-    tls.remember(trusting, "none.example", 443, SimpleNamespace(has_ticket=False))  # type: ignore[arg-type]
-    assert tls.resumable(trusting, "none.example", 443) is None
-    session: Any = SimpleNamespace(has_ticket=True)
+
+    def connection(session: Any, *, resumed: bool = False) -> Any:
+        return SimpleNamespace(
+            context=trusting, server_hostname="peer.example", session=session, session_reused=resumed
+        )
+
+    session = SimpleNamespace(has_ticket=True)
+    tls.remember(connection(None), 443)
+    tls.remember(connection(SimpleNamespace(has_ticket=False)), 443)
+    tls.remember(connection(session, resumed=True), 443)
+    assert tls.resumable(trusting, "peer.example", 443) is None
     for port in range(tls._KEPT + 1):
-        tls.remember(trusting, "peer.example", port, session)
+        tls.remember(connection(session), port)
     assert tls.resumable(trusting, "peer.example", 0) is None
     assert tls.resumable(trusting, "peer.example", tls._KEPT) is session
     assert len(tls._sessions.pop(trusting)) == tls._KEPT
+
+
+def test_a_call_resumes_the_session_of_the_one_before(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each over a connection of its own, since the peer closes it; the first handshake is a full one."""
+    certificates = make_certificates(tmp_path)
+    context, resumed = certificates.server_context(), []
+
+    def serve(listener: socket.socket) -> None:
+        for _ in range(3):
+            with context.wrap_socket(listener.accept()[0], server_side=True) as peer:
+                resumed.append(peer.session_reused)
+                while not peer.recv(65536).endswith(b"{}"):
+                    pass
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,), name="tool-peer", daemon=True)
+        server.start()
+        url = f"https://localhost:{listener.getsockname()[1]}/v1"
+        for _ in range(3):
+            exchange = Exchange(url, Settings({}, str(certificates.ca_file)), time.monotonic() + 30.0)
+            assert exchange.post(b"{}", {}).body == b"{}"
+        server.join(10)
+    assert resumed == [False, True, True]
