@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import pickle
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from ._bridge.failures import renewal_failure
+from ._executors import unpicklable
 from .tokens import check_successor, expiry
 
 __all__ = ["TokenSource"]
@@ -118,7 +118,7 @@ class TokenSource:
     def __getstate__(self) -> dict[str, Any]:
         token = self._live() if self._live is not None else self._token
         # Rather the provider than the token, which is a secret and expires.
-        if self._provider is not None and _can_be_pickled(self._provider):
+        if self._provider is not None and unpicklable(self._provider) is None:
             return {"_token": None, "_provider": self._provider, "_sids": self._sids, "_live": None}
         if token is None:
             raise TypeError(
@@ -130,11 +130,3 @@ class TokenSource:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._own_process()
-
-
-def _can_be_pickled(provider: object) -> bool:
-    try:
-        pickle.dumps(provider)
-    except Exception:
-        return False
-    return True

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import queue
 import socket
 import ssl
 import struct
@@ -442,8 +443,35 @@ class HttpsConnection(HttpConnection, urllib3.connection.HTTPSConnection):
             tls.remember(self.sock, self.sock.getpeername()[1])
 
 
+class _Idle:
+    """The idle connections of a pool, of which the last used one is taken first.
+
+    In place of a LifoQueue, whose locks and conditions serve pools that wait for a connection. Ours makes another one.
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        self.maxsize = maxsize
+        # Its methods are atomic.
+        self._connections: list[Any] = []
+
+    def put(self, connection: Any, **_options: Any) -> None:
+        if len(self._connections) >= self.maxsize:
+            raise queue.Full
+        # None stands for a connection that is still to be made, which only a pool that waits has to count.
+        if connection is not None:
+            self._connections.append(connection)
+
+    def get(self, **_options: Any) -> Any:
+        try:
+            return self._connections.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+
 class _Pool(urllib3.HTTPConnectionPool):
     """Mixin: passes connections to the exchange of the thread, except those that may be dead."""
+
+    QueueCls = _Idle  # type: ignore[assignment]
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)

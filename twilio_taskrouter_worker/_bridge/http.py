@@ -57,8 +57,8 @@ TEXT_LIMIT = 2000
 """Characters of a text of the service's that are kept."""
 
 HOSTS = 32
-"""Hosts with a pool of connections at most. A pool has a connection for each thread of ours: urllib3 closes those beyond
-after one use."""
+"""Hosts with a pool of connections at most. A pool keeps a connection for each thread of ours: urllib3 closes those
+beyond after one use."""
 
 
 class HttpFailure(Exception):

@@ -46,7 +46,7 @@ class Stream:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         # Held for each use of the TLS object, and until what it made is sent, so that records leave in order.
         self._lock = threading.Lock()
-        # Read during a handshake, and how much of it that has taken. A position, as websocket-client takes single bytes.
+        # Read during a handshake, and how much of it that has taken: websocket-client takes single bytes.
         self._received, self._taken = b"", 0
         self._handshake_left = HANDSHAKE_LIMIT
         # Port of the peer, until the first read after the handshake has brought the session.

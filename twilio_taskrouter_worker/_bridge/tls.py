@@ -38,8 +38,8 @@ class _Context(ssl.SSLContext):
 
     def wrap_socket(self, sock: socket.socket, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
         # The port is the proxy's where there is one, as it is when the session is kept.
-        session = resumable(self, kwargs.get("server_hostname") or "", sock.getpeername()[1])
-        return super().wrap_socket(sock, *args, session=session, **kwargs)
+        kwargs["session"] = resumable(self, str(kwargs.get("server_hostname")), sock.getpeername()[1])
+        return super().wrap_socket(sock, *args, **kwargs)
 
 
 def ca_path() -> str:

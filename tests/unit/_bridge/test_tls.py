@@ -92,7 +92,7 @@ def test_the_number_of_sessions_is_bounded() -> None:
             context=trusting, server_hostname="peer.example", session=session, session_reused=resumed
         )
 
-    session = SimpleNamespace(has_ticket=True)
+    session: Any = SimpleNamespace(has_ticket=True)
     tls.remember(connection(None), 443)
     tls.remember(connection(SimpleNamespace(has_ticket=False)), 443)
     tls.remember(connection(session, resumed=True), 443)
