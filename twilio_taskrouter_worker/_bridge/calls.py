@@ -117,18 +117,23 @@ class Calls:
             TaskRouterError: The system has no thread for it; nothing was sent.
         """
         call = _Call(self, request, time.monotonic() + self.timeout)
+        # Now and again below, since a client that is closed must not start threads.
+        self._refuse_if_closed()
         # Before the call is registered: without threads its deadline would never be enforced.
         TIMERS.require()
         POOL.require()
         with self._lock:
             # Checked and registered under one lock: ``close`` fails every call that it does not prevent.
-            if self._closed_by is not None:
-                raise ClosedError(f"No call can be made: {self._closed_by}")
+            self._refuse_if_closed()
             self._open[call] = None
             call.enter(self._turns)
         # Outside the lock, since it may start a thread.
         call.start()
         return call.future
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed_by is not None:
+            raise ClosedError(f"No call can be made: {self._closed_by}")
 
     def headers(self, api_version: str, version: str | None) -> dict[str, str]:
         """Return the HTTP headers of a request.

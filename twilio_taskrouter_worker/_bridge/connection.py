@@ -369,12 +369,12 @@ class Connection:
                     self._later.append(goodbye)
             case ReadLists():
                 self._state.answered = None
-                # The requests take locks and may call back into the session, so they start on a pool thread.
-                POOL.submit(lambda: self._requests.read_lists(action))
+                # Without the lock: requests take others, and may call back into the session.
+                self._later.append(partial(self._requests.read_lists, action))
             case SetActivity():
-                POOL.submit(lambda: self._requests.set_activity(action))
+                self._later.append(partial(self._requests.set_activity, action))
             case LookUp():
-                POOL.submit(lambda: self._requests.look_up(action))
+                self._later.append(partial(self._requests.look_up, action))
             case TakeOver():
                 self.dispatcher.put(lambda: self._take_over(action))
             case RenewToken():

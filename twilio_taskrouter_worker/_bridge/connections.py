@@ -188,11 +188,16 @@ class HttpConnection(urllib3.connection.HTTPConnection):
         raise NewConnectionError(self, str(failure or "the host has no address")) from failure
 
     def _addresses(self, deadline: Deadline) -> Addresses:
-        # A Future of its own, which an abort may cancel: the look-up's is shared with others.
-        answer = self.looking_up = Future()
         try:
             self.user.left()
-            look_up(self._dns_host.strip("[]"), self.port).add_done_callback(lambda found: _pass_on(found, answer))
+            found = look_up(self._dns_host.strip("[]"), self.port)
+            if found.done():
+                # As for any address, which needs no look-up.
+                return found.result()
+            # A Future of its own, which an abort may cancel: the look-up's is shared with others.
+            answer = self.looking_up = Future()
+            self.user.left()
+            found.add_done_callback(lambda found: _pass_on(found, answer))
             return answer.result(deadline.left())
         except FutureTimeoutError:
             raise ConnectTimeoutError(self, "the host name was not resolved in time") from None

@@ -132,11 +132,16 @@ class Dialing:
         raise failure.with_traceback(None) if failure else OSError("the host has no address")
 
     def _addresses(self, host: str, port: int, deadline: Deadline) -> Addresses:
+        self._check()
+        found = self._look_up(host, port)
+        if found.done():
+            # As for any address, which needs no look-up.
+            return found.result()
+        # A Future of its own, which hang_up may settle: the look-up's is shared with others.
         answer: Future[Addresses] = Future()
         self._answer = answer
         self._check()
-        # A Future of its own, which hang_up may settle: the look-up's is shared with others.
-        self._look_up(host, port).add_done_callback(lambda found: _settle(answer, found))
+        found.add_done_callback(lambda found: _settle(answer, found))
         try:
             return answer.result(deadline.left())
         except FutureTimeoutError:

@@ -171,7 +171,7 @@ class _Targets:
             from .proxies import ProxyAdapter
 
             self._adapter = ProxyAdapter(HOSTS, POOL_SIZE)
-        return self._adapter.target(url, settings)
+        return self._adapter.target(url, settings.verify, settings.proxies)
 
     def close(self) -> None:
         """Close the kept-alive connections that no request is using; later requests make new ones."""

@@ -11,9 +11,8 @@ import urllib3
 
 from . import tls
 from .connections import POOLS
-from .settings import Settings
 
-__all__ = ["ProxyAdapter"]
+__all__ = ["ProxyAdapter", "proxies_for"]
 
 
 class ProxyAdapter(requests.adapters.HTTPAdapter):
@@ -47,20 +46,21 @@ class ProxyAdapter(requests.adapters.HTTPAdapter):
             pool["ssl_context"] = tls.context(verify)
         return host, pool
 
-    def target(self, url: str, settings: Settings) -> tuple[Any, str]:
+    def target(self, url: str, verify: str, proxies: Mapping[str, str]) -> tuple[Any, str]:
         """Return the pool for a URL, and what to request from it: the path, or the whole URL if a proxy forwards.
 
         Args:
             url: The address.
-            settings: The environment's settings for it.
+            verify: File or directory of the CAs to trust.
+            proxies: The proxies for it by scheme.
 
         Raises:
             CaError: The CAs to trust could not be read.
             requests.RequestException: The URL or a proxy setting is invalid.
         """
         request = requests.Request("POST", url).prepare()
-        pool = self.get_connection_with_tls_context(request, settings.verify, dict(settings.proxies))
-        return pool, self.request_url(request, settings.proxies)
+        pool = self.get_connection_with_tls_context(request, verify, dict(proxies))
+        return pool, self.request_url(request, proxies)
 
     def managers(self) -> list[urllib3.PoolManager]:
         """Return the managers of all its pools."""

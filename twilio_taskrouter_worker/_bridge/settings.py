@@ -80,15 +80,14 @@ def settings_for(url: str) -> Settings:
 
 
 def _read(url: str, verify: str) -> Settings:
+    proxies: Mapping[str, str] = {}
+    if not is_loopback(url) and getproxies():
+        # It brings requests, whose rules for the variables are those that its users know.
+        from .proxies import proxies_for
+
+        proxies = proxies_for(url)
     # Not the CAs of requests, which does not know SSL_CERT_FILE and SSL_CERT_DIR.
-    return Settings({} if is_loopback(url) or not getproxies() else _proxies(url), verify)
-
-
-def _proxies(url: str) -> Mapping[str, str]:
-    """The proxies for a URL. Where there are none at all, requests need not be imported for that."""
-    from .proxies import proxies_for
-
-    return proxies_for(url)
+    return Settings(proxies, verify)
 
 
 def _forget() -> None:

@@ -42,8 +42,9 @@ class Stream:
         self.gettimeout: Callable[[], float | None] = sock.gettimeout
         """The time limit of the socket in seconds; as it is, since websocket-client asks before each byte."""
         self._tls: ssl.SSLObject | None = None
-        # Encrypted: what the peer has sent, and what is to be sent to it.
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        # Encrypted, with TLS only: what the peer has sent, and what is to be sent to it.
+        self._incoming: ssl.MemoryBIO
+        self._outgoing: ssl.MemoryBIO
         # Held for each use of the TLS object, and until what it made is sent, so that records leave in order.
         self._lock = threading.Lock()
         # Read during a handshake, and how much of it that has taken: websocket-client takes single bytes.
@@ -65,6 +66,7 @@ class Stream:
             OSError: The connection failed.
             TimeoutError: The deadline has passed.
         """
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_hostname=host, session=tls.resumable(context, host, port)
         )

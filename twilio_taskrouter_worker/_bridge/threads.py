@@ -156,6 +156,9 @@ class Pool:
         Raises:
             TaskRouterError: There is none, and none can be started.
         """
+        with self._condition:
+            # Or the thread would end at once: a drain lasts until the next job, which is about to come.
+            self._draining = False
         if not self._threads and not self._add_thread():
             raise _no_thread("calls")
 
@@ -350,6 +353,9 @@ class Timers:
         Raises:
             TaskRouterError: It cannot be started.
         """
+        with self._condition:
+            # As in ``Pool.require``.
+            self._draining = False
         if self._thread is None and not self._start_thread():
             raise _no_thread("deadlines")
 
