@@ -183,22 +183,18 @@ def test_connections_put_away_under_a_call_are_made_again(
     bridge: RecordingBridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the last call of one client puts the idle connections away, a call that another just begins is sent."""
-    send = (
-        http._Adapter.get_connection_with_tls_context
-        if hasattr(http._Adapter, "get_connection_with_tls_context")
-        else http._Adapter.get_connection
-    )
-    once = iter([True])
+    find, once = http._targets.find, iter([True])
 
-    def put_away(adapter: Any, *args: Any, **kwargs: Any) -> Any:
-        pool = send(adapter, *args, **kwargs)
+    def put_away(*args: Any) -> Any:
+        target = find(*args)
         if next(once, False):
             http.close_idle()
-        return pool
+        return target
 
     with no_leftover_threads(), connected(bridge) as (worker, _):
-        monkeypatch.setattr(http._Adapter, send.__name__, put_away)
+        monkeypatch.setattr(http._targets, "find", put_away)
         assert worker.set_attributes({"languages": ["en"]}).result(SOON) is worker
+        assert next(once, None) is None
 
 
 def test_disconnecting_between_two_attempts_at_the_activity(
