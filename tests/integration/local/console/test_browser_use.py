@@ -198,9 +198,9 @@ def test_a_service_that_cannot_write_its_file(chromium: Any, tmp_path: Path) -> 
         failure = StoreError("the disk is full")
         router._host.call(lambda: setattr(service_of(router).committer, "failure", failure))
         state = console.page.locator(".link")
-        expect(state).to_have_text("The local TaskRouter cannot write its file: the disk is full")
+        expect(state).to_have_text("The service cannot write its file: the disk is full")
         console.page.reload()
-        expect(state).to_have_text("The local TaskRouter cannot write its file: the disk is full")
+        expect(state).to_have_text("The service cannot write its file: the disk is full")
         expect(console.page.get_by_role("button", name="New task")).to_be_disabled()
         # The browser itself reports the requests that are refused.
         console.problems = [each for each in console.problems if "503" not in each]

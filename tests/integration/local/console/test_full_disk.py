@@ -56,7 +56,7 @@ def test_a_console_after_a_failed_commit(
             with browser.live() as late:
                 reasons.append(closed(late))
             assert reasons[0] == reasons[1]
-            assert reasons[0].startswith("The local TaskRouter cannot write its file: the disk is full, \u00fc")
+            assert reasons[0].startswith("the disk is full, \u00fc")
     finally:
         router.stop()
     assert not [record for record in caplog.records if record.name == "asyncio"]

@@ -161,7 +161,7 @@ class Live:
     def _failure(self) -> bytes:
         failure = self._service.committer.failure
         assert failure is not None
-        reason = refusals.not_stored(failure).message.encode()[:_LONGEST_REASON]
+        reason = str(failure).encode()[:_LONGEST_REASON]
         # Cut between characters: a close frame with half of one is invalid.
         return reason.decode(errors="ignore").encode()
 

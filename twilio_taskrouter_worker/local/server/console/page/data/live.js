@@ -4,7 +4,7 @@
  * @typedef {"connecting" | "live" | "waiting" | "refused" | "broken"} LinkState
  * @typedef {object} LiveHandlers
  * @property {(message: any) => void} onMessage
- * @property {(state: LinkState, reason: string) => void} onState  the reason is the service's own, if it gave one
+ * @property {(state: LinkState, reason: string) => void} onState  the reason why it is broken
  * @property {() => Promise<boolean>} isRefused  asks, after a failed attempt, whether the cookie is no longer valid
  */
 
@@ -48,7 +48,8 @@ export class Live {
     });
     socket.addEventListener("close", async (event) => {
       this.broken = event.code === BROKEN;
-      this.handlers.onState(this.broken ? "broken" : "waiting", event.reason);
+      if (this.broken) this.handlers.onState("broken", `The service cannot write its file: ${event.reason}`);
+      else this.handlers.onState("waiting", "");
       // A browser does not tell why a handshake failed. Another start of the service has another cookie.
       if (this.delay > FIRST_DELAY && (await this.handlers.isRefused())) this.handlers.onState("refused", "");
       this.socket = null;
