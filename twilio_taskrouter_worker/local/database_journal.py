@@ -6,6 +6,7 @@ import json
 import sqlite3
 import zlib
 from bisect import bisect_right
+from functools import partial
 
 from .._version import __version__
 from .engine import Engine
@@ -65,10 +66,10 @@ class DatabaseJournal:
             if snapshot.version == __version__ and zlib.decompressobj().decompress(snapshot.state, 99).startswith(
                 _START
             ):
-                return Stretch(snapshot.number, snapshot.state, self.rows(snapshot.number, number))
+                return Stretch(snapshot.number, partial(_text, snapshot.state), self.rows(snapshot.number, number))
         header = self.header()
         engine = Engine(account_sid=header.credentials.account_sid, seed=header.seed, rules=header.rules)
-        return Stretch(0, engine.capture(), self.rows(0, number))
+        return Stretch(0, engine.capture, self.rows(0, number))
 
     def rows(self, after: int, up_to: int) -> list[Row]:
         """Return the rows after an entry, up to another one.
@@ -111,3 +112,7 @@ class DatabaseJournal:
         for text, *_ in self.rows(number - 1, number):
             return float(json.loads(text)["now"])
         return None
+
+
+def _text(snapshot: bytes) -> str:
+    return zlib.decompress(snapshot).decode()

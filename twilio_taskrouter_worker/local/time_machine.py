@@ -12,7 +12,7 @@ from ..errors import StateError
 from .clock import Clock
 from .collector import paused
 from .engine import commands
-from .journal import Journal, Place, Stretch
+from .journal import Journal, Place, Stretch, captured
 from .moments import History, Moment, View
 from .operations import WorkspaceOperations
 from .origin import Origin
@@ -170,7 +170,7 @@ class Found:
 
 def _present(service: Service) -> Found:
     number = service.committer.journal().count
-    return Found(number, service.clock.now(), Stretch(number, service.engine.capture()))
+    return Found(number, service.clock.now(), Stretch(number, captured(service.engine)))
 
 
 def view_of(found: Found, place: Place, workspace_sid: str | None, now: float) -> View:
