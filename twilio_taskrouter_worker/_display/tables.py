@@ -144,6 +144,10 @@ def table_of(items: Iterable[Any], title: str, columns: Sequence[str]) -> Table:
         items: The items.
         title: Its title.
         columns: The attributes of the items that are shown, e.g. ``sid`` or ``task.sid``.
+
+    Raises:
+        AttributeError: An item has no such attribute.
+        ForkedProcessError: An item is of a worker that was connected in the parent process.
     """
     read = attrgetter(*columns, columns[0])  # with one name more, so that a single column is a tuple too
     headings = [column.replace(".", " ").replace("_", " ").removeprefix("is ") for column in columns]

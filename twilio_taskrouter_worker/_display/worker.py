@@ -51,7 +51,11 @@ class Panel:
         return began and not health.running
 
     def view(self) -> Description:
-        """Return the tables as of now."""
+        """Return the tables as of now.
+
+        Raises:
+            ForkedProcessError: The worker was connected in the parent process.
+        """
         worker, health = self._worker, self._worker.health()
         rows = [
             ("connection", _connection(health)),

@@ -72,11 +72,19 @@ class ConsoleFacade:
             return [row for _, row in self._forks.values()]
 
     def info(self) -> dict[str, Any]:
-        """Return the facts about the router."""
+        """Return the facts about the router.
+
+        Raises:
+            StateError: The router has been stopped.
+        """
         return {**self._facts(), "workspace_sid": self.workspace_sid()}
 
     def history(self) -> dict[str, Any] | None:
-        """Return the range of moments; None: there is none yet."""
+        """Return the range of moments; None: there is none yet.
+
+        Raises:
+            StateError: The router has been stopped.
+        """
         return self._router._read_journal(_range)
 
     # -- on other threads --------------------------------------------------------------------------------------------
@@ -107,6 +115,9 @@ class ConsoleFacade:
         Args:
             around: The number of an entry of the journal.
             limit: How many at most.
+
+        Raises:
+            StateError: The router has been stopped.
         """
         history = self._router.history()
         # Entry n is the one at n - first - 1: the first one that can be reached has none before it.

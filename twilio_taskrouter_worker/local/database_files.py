@@ -110,7 +110,11 @@ class DatabaseFiles:
                 log.info("%s holds secrets and was open to others (mode %03o): closed to them", name, mode)
 
     def remove(self) -> None:
-        """Delete the database."""
+        """Delete the database.
+
+        Raises:
+            OSError: A file cannot be deleted; one that does not exist is skipped.
+        """
         # Not the lock file: it is held, and the store removes it.
         for ending in _ENDINGS:
             _discard(f"{self.main}{ending}")
@@ -141,13 +145,21 @@ class DatabaseFiles:
         return True
 
     def restore_wal(self) -> None:
-        """Put the copy back, if there is one."""
+        """Put the copy back, if there is one.
+
+        Raises:
+            OSError: It cannot be renamed.
+        """
         # By rename, so that no crash leaves a part of the -wal.
         with suppress(FileNotFoundError):
             os.rename(self._wal_copy, self.wal)
 
     def discard_wal_copy(self) -> None:
-        """Delete the copy: its rows are in the database."""
+        """Delete the copy: its rows are in the database.
+
+        Raises:
+            OSError: It cannot be deleted; if it does not exist, nothing happens.
+        """
         _discard(self._wal_copy)
 
     # -- while it is open ------------------------------------------------------------------------------------------

@@ -47,7 +47,11 @@ class Journal(Protocol):
 
     @property
     def count(self) -> int:
-        """The number of the latest entry."""
+        """The number of the latest entry.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
         ...
 
     def stretch(self, number: int) -> Stretch:
@@ -69,11 +73,19 @@ class Journal(Protocol):
         ...
 
     def number_at(self, moment: float) -> int:
-        """Return the number of the latest entry at or before a moment; 0 if there is none."""
+        """Return the number of the latest entry at or before a moment; 0 if there is none.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
         ...
 
     def time_at(self, number: int) -> float | None:
-        """Return the time of an entry, or of the state at the start; None: it is not there, or the state is empty."""
+        """Return the time of an entry, or of the state at the start; None: it is not there, or the state is empty.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
         ...
 
 

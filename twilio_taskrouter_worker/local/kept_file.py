@@ -123,6 +123,9 @@ class KeptFile:
 
         Args:
             sid: The task.
+
+        Raises:
+            StoreError: The file cannot be read.
         """
         with sqlite_errors(self.path):
             # Its creation does not name it, but what was done with it does.

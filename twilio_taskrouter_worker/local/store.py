@@ -354,6 +354,9 @@ class Store:
 
         Args:
             snapshot: The snapshot.
+
+        Raises:
+            AssertionError: It was made after another entry.
         """
         assert snapshot.number == self._count
         self._snapshots.append((snapshot, self._sum))
@@ -440,7 +443,11 @@ class Store:
         self._mark = mark
 
     def close(self) -> None:
-        """Close the file, and discard uncommitted changes; a new file without any commit is deleted."""
+        """Close the file, and discard uncommitted changes; a new file without any commit is deleted.
+
+        Raises:
+            OSError: A file cannot be deleted, or the copy of the ``-wal`` not be put back.
+        """
         complete = False
         with suppress(sqlite3.Error):
             # After a failed commit, or a new file's begin().

@@ -181,6 +181,10 @@ def view_of(found: Found, place: Place, workspace_sid: str | None, now: float) -
         place: The same as a place in its journal.
         workspace_sid: The workspace to show; None: the oldest one.
         now: The present time of the journal's clock, in unix seconds.
+
+    Raises:
+        StateError: The journal has ended with a reset.
+        StoreError: An entry cannot be applied; the file was written by a version that behaves differently.
     """
     engine = found.stretch.engine()
     time = _time(found, place, now)

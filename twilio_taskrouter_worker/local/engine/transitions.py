@@ -354,6 +354,9 @@ def cancel_task(
         task: Must not be final.
         reason: Shown as the task's reason; None for none.
         leaving: Type of the workflow event to emit first, if the workflow has no further step for the task.
+
+    Raises:
+        AssertionError: The task is final.
     """
     # Before its reservations end: those workers are notified.
     recipients = task.workers()
@@ -371,6 +374,9 @@ def remove_task(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
         kernel: The engine's shared state.
         ws: Changed in place.
         task: Must be final.
+
+    Raises:
+        KeyError: The workspace does not have it.
     """
     # Without effect when this is the timer that runs; needed when a deletion comes before it.
     kernel.schedule.cancel(task.purge_timer)

@@ -167,14 +167,22 @@ class Committer:
         self.check()
 
     def close(self) -> None:
-        """Commit everything pending, and close the file."""
+        """Commit everything pending, and close the file.
+
+        Raises:
+            OSError: A file beside the database cannot be deleted or put back.
+        """
         # A failure is in the log.
         with suppress(StoreError):
             self.commit()
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the file without a further commit."""
+        """Close the file without a further commit.
+
+        Raises:
+            OSError: A file beside the database cannot be deleted or put back.
+        """
         if self._flushing is not None:
             self._flushed(self._flushing)
         if self._flusher is not None:

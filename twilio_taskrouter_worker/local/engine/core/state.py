@@ -85,7 +85,11 @@ class Group:
         heapq.heappush(self.heap, key)
 
     def drop(self, key: OrderKey) -> None:
-        """Remove the task with this key."""
+        """Remove the task with this key.
+
+        Raises:
+            KeyError: There is none.
+        """
         del self.tasks[key]
         if not self.tasks:
             self.heap.clear()

@@ -203,6 +203,9 @@ def answered(kernel: Kernel, ws: WorkspaceState, reservation: ReservationState, 
         ws: The workspace of the reservation.
         reservation: Must be on hold.
         reason_code: Why the call failed; None: it was connected.
+
+    Raises:
+        AssertionError: The reservation is not pending.
     """
     if reason_code is None:
         # Attributes first, so that the events of the acceptance already show the call.

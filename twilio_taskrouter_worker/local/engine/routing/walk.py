@@ -235,6 +235,9 @@ def step_timeout(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> None:
         kernel: The engine's shared state; changed in place.
         ws: The workspace of the task.
         task: Its timer has just run.
+
+    Raises:
+        AssertionError: The task is pending, but in no step that has a timeout.
     """
     task.step_timer = None
     # Remembered for come_back: an offer that is pending is not withdrawn.

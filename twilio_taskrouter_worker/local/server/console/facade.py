@@ -43,11 +43,19 @@ class Facade(Protocol):
         ...
 
     def info(self) -> dict[str, Any]:
-        """Return the facts about the router."""
+        """Return the facts about the router.
+
+        Raises:
+            StateError: The router has been stopped.
+        """
         ...
 
     def history(self) -> dict[str, Any] | None:
-        """Return the range of moments; None: there is none yet."""
+        """Return the range of moments; None: there is none yet.
+
+        Raises:
+            StateError: The router has been stopped.
+        """
         ...
 
     # -- called on other threads, where they block ---------------------------------------------------------------------
@@ -62,7 +70,11 @@ class Facade(Protocol):
         ...
 
     def moments(self, around: int, limit: int) -> list[dict[str, Any]]:
-        """Return the moments around one, oldest first."""
+        """Return the moments around one, oldest first.
+
+        Raises:
+            StateError: The router has been stopped.
+        """
         ...
 
     def fork(self, moment: int | None) -> dict[str, Any]:

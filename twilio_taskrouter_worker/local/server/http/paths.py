@@ -43,6 +43,9 @@ class PathTable(Generic[T]):
             method: The method.
             template: The path, with variable segments in braces.
             target: The target.
+
+        Raises:
+            AssertionError: The method has a target at this path already.
         """
         node, names = self._root, []
         for segment in template.split("/"):
