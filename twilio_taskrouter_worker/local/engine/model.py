@@ -48,6 +48,10 @@ _STATES = ("reservation_status", "assignment_status", "transfer_status", "activi
 
 R = TypeVar("R", bound="Record")
 
+# Looked up once, for Record.replaced.
+_new = object.__new__
+_set = object.__setattr__
+
 
 # Not slotted: replaced() copies a dict, which is faster than setting each field.
 @attrs.frozen(slots=False, kw_only=True, repr=False)
@@ -82,13 +86,14 @@ class Record:
             TypeError: There is no such field.
         """
         # attrs.evolve runs the initializer over every field; this is the engine's innermost operation.
-        new = object.__new__(self.__class__)
-        fields = self.__dict__ | changes
+        before = self.__dict__
+        fields = before | changes
         # Only a name that is not a field makes the dict longer.
-        if len(fields) != len(self.__dict__):
-            unknown = ", ".join(sorted(changes.keys() - self.__dict__.keys()))
+        if len(fields) != len(before):
+            unknown = ", ".join(sorted(changes.keys() - before.keys()))
             raise TypeError(f"{type(self).__name__} has no field {unknown}.")
-        object.__setattr__(new, "__dict__", fields)
+        new = _new(type(self))
+        _set(new, "__dict__", fields)
         return new
 
     def differing(self, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,24 +219,25 @@ class Task(Record):
     workspace_sid: str
     assignment_status: str
     attributes: str
-    addons: str
+    addons: str = "{}"
+    """Add-ons are not imitated, but clients expect the field."""
     priority: int
-    reason: str | None
+    reason: str | None = None
     timeout: int
     """Seconds the task may stay unaccepted."""
     workflow_sid: str | None
     workflow_friendly_name: str | None
-    task_queue_sid: str | None
-    task_queue_friendly_name: str | None
-    task_queue_entered_date: float | None
+    task_queue_sid: str | None = None
+    task_queue_friendly_name: str | None = None
+    task_queue_entered_date: float | None = None
     task_channel_sid: str
     task_channel_unique_name: str
     routing_target: str | None
     ignore_capacity: bool
     virtual_start_time: float
-    counter: int
+    counter: int = 0
     """How often the task went from pending to reserved."""
-    version: int
+    version: int = 0
 
     def age(self, now: float) -> int:
         """Return the age of the task in whole seconds.
@@ -260,17 +266,17 @@ class Reservation(Record):
     reservation_timeout: int
     """Seconds the offer stands, as of its creation."""
     worker_previous_activity_sid: str
-    canceled_reason_code: int | None
+    canceled_reason_code: int | None = None
     """Why a voice instruction failed; None (and absent on the wire) otherwise."""
     transfer_sid: str | None
     """The transfer that made this reservation, if one did."""
-    on_hold: bool
+    on_hold: bool = False
     """Media is being set up: the status is pending, the timer is stopped, and accepting or rejecting is refused."""
-    instruction: str | None
+    instruction: str | None = None
     """The voice instruction that was given for it, if one was."""
-    post_work_activity_sid: str | None
+    post_work_activity_sid: str | None = None
     """Where the worker is moved when this reservation completes."""
-    version: int
+    version: int = 0
 
     @property
     def open(self) -> bool:

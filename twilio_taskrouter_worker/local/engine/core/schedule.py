@@ -94,8 +94,8 @@ class Schedule:
         if timer is None or self._live.pop(timer.number, None) is None:
             return
         # Most timers of a busy router are cancelled long before they are due; without this they would pile up.
-        live = len(self._live)
-        if len(self._heap) - live > max(live, _COMPACT_FROM):
+        stale = len(self._heap) - len(self._live)
+        if stale > _COMPACT_FROM and stale > len(self._live):
             self._heap = [entry for entry in self._heap if entry[1] in self._live]
             heapq.heapify(self._heap)
 

@@ -79,23 +79,15 @@ def create(kernel: Kernel, command: CreateTask) -> Task:
         workspace_sid=ws.record.sid,
         assignment_status=PENDING,
         attributes=checks.compact(attributes),
-        # Add-ons are not imitated, but clients expect the field.
-        addons="{}",
         priority=command.priority,
-        reason=None,
         timeout=command.timeout,
         workflow_sid=flow.record.sid if flow is not None else None,
         workflow_friendly_name=flow.record.friendly_name if flow is not None else None,
-        task_queue_sid=None,
-        task_queue_friendly_name=None,
-        task_queue_entered_date=None,
         task_channel_sid=channel.sid,
         task_channel_unique_name=channel.unique_name,
         routing_target=target,
         ignore_capacity=route is Route.WORKER and command.ignore_capacity is not False,
         virtual_start_time=start,
-        counter=0,
-        version=0,
     )
     task = TaskState(record, attributes, kernel.task_count, kernel.clock)
     task.route = route

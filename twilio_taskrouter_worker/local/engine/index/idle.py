@@ -106,13 +106,14 @@ def _idle_key(ws: WorkspaceState, worker: WorkerState, task_channel_sid: str) ->
 
 def _move(queues: Iterable[QueueState], task_channel_sid: str, old: IdleKey | None, new: IdleKey | None) -> None:
     """Replace a worker's key in the indices of a channel; None: there is none."""
-    indices = [queue.idle[task_channel_sid] for queue in queues if task_channel_sid in queue.idle]
-    if old is not None:
-        for index in indices:
-            # Present, by the invariant: a key is found by bisection, not by a search.
+    for queue in queues:
+        index = queue.idle.get(task_channel_sid)
+        if index is None:
+            continue
+        # Present, by the invariant: a key is found by bisection, not by a search.
+        if old is not None:
             del index[bisect_left(index, old)]
-    if new is not None:
-        for index in indices:
+        if new is not None:
             # A sorted list, not a heap: members leave from any place, and candidates are read in order. An insertion
             # moves pointers only, of at most 15,000 workers (Rules.max_workers).
             insort(index, new)
@@ -178,10 +179,10 @@ def percentage(occupied: int, capacity: int) -> int:
         occupied: Places taken; may exceed the capacity after that was lowered.
         capacity: Configured capacity; 0 gives 0.
     """
-    if capacity <= 0:
+    if occupied >= capacity:
         return 0
     # In whole numbers: int((1 - 4 / 5) * 100) is 19.
-    return min(100, max(0, (capacity - occupied) * 100 // capacity))
+    return (capacity - occupied) * 100 // capacity
 
 
 def set_channel(worker: WorkerState, channel: WorkerChannel) -> None:

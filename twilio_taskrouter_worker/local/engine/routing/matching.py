@@ -246,13 +246,8 @@ def _make(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
         reservation_timeout=timeout,
         # Before emit_created, which may move the worker.
         worker_previous_activity_sid=worker.record.activity_sid,
-        canceled_reason_code=None,
         # While a transfer is open, every new reservation is an offer of it.
         transfer_sid=transfer.record.sid if transfer is not None else None,
-        on_hold=False,
-        instruction=None,
-        post_work_activity_sid=None,
-        version=0,
     )
     state = ReservationState(record, task, worker)
     state.timer = kernel.schedule.at(now + timeout, TimerKind.RESERVATION_TIMEOUT, ws, state)
