@@ -258,6 +258,36 @@ def test_addresses_are_checked(
     assert (refused.status_code, refused.json()["message"]) == (400, f"'{address}' is not a valid {parameter}")
 
 
+@pytest.mark.parametrize(
+    ("path", "parameter", "more"),
+    [
+        ("", "DefaultActivitySid", {}),
+        ("", "TimeoutActivitySid", {}),
+        ("/Workers", "ActivitySid", {"FriendlyName": "Bob"}),
+        ("/Workers/{worker}", "ActivitySid", {}),
+        ("/TaskQueues", "ReservationActivitySid", {"FriendlyName": "Second"}),
+        ("/TaskQueues/{queue}", "AssignmentActivitySid", {}),
+        ("{reservation}", "WorkerActivitySid", {"ReservationStatus": "rejected"}),
+        ("{reservation}", "WorkerActivitySid", {"Instruction": "reject"}),
+        ("{reservation}", "PostWorkActivitySid", {"Instruction": "conference"}),
+        ("{reservation}", "DequeuePostWorkActivitySid", {"Instruction": "dequeue", "DequeueTo": "+1"}),
+    ],
+)
+def test_an_unknown_activity_is_named_with_its_parameter(
+    router: LocalTaskRouter, path: str, parameter: str, more: dict[str, str]
+) -> None:
+    """The refusal has the name of the parameter that was given, and its value."""
+    worker = router.add_worker("Alice", activity="Available")
+    task = router.create_task()
+    [reservation] = router.reservations(task_sid=task)
+    where = path.format(
+        worker=worker, queue=router.task_queue_sid, reservation=f"/Tasks/{task}/Reservations/{reservation.sid}"
+    )
+    refused = ask(router, "POST", where, data={**more, parameter: "WAxx"})
+    message = f"{parameter} 'WAxx' does not name an activity of this workspace"
+    assert (refused.status_code, refused.json()["message"]) == (400, message)
+
+
 # -- calls -----------------------------------------------------------------------------------------------------------
 
 

@@ -243,13 +243,14 @@ def activity_missing(workspace_sid: str) -> Rejected:
     )
 
 
-def unknown_activity(sid: str) -> Rejected:
+def unknown_activity(sid: str, parameter: str) -> Rejected:
     """Return the refusal of an activity that the workspace does not have.
 
     Args:
         sid: The value of the parameter as given.
+        parameter: REST name of the parameter.
     """
-    return invalid(f"ActivitySid '{sid}' does not name an activity of this workspace")
+    return invalid(f"{parameter} '{sid}' does not name an activity of this workspace")
 
 
 def activities_required() -> Rejected:

@@ -123,11 +123,12 @@ class WorkspaceState:
         """
         return self._found(self.activities, "Activities", sid)
 
-    def activity_named(self, sid: str) -> Activity:
+    def activity_named(self, sid: str, parameter: str = "ActivitySid") -> Activity:
         """Return the activity that a parameter names.
 
         Args:
-            sid: Value of a parameter such as ``ActivitySid``.
+            sid: Value of the parameter.
+            parameter: REST name of the parameter, for the error message.
 
         Raises:
             Rejected: 400, the workspace has no such activity: the request is wrong, not its URL.
@@ -135,7 +136,7 @@ class WorkspaceState:
         # The two lookups differ only in the status of the refusal.
         found = find(self.activities, sid)
         if found is None:
-            raise errors.unknown_activity(sid)
+            raise errors.unknown_activity(sid, parameter)
         return found
 
     def find_task_channel(self, reference: str) -> TaskChannel | None:

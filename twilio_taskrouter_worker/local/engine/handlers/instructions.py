@@ -105,7 +105,7 @@ def instruct(kernel: Kernel, command: InstructReservation) -> Reservation:
         activity_sid = command.worker_activity_sid
         # Resolved before the state is checked, so that nothing is refused after a change.
         if activity_sid is not None:
-            activity_sid = ws.activity_named(activity_sid).sid
+            activity_sid = ws.activity_named(activity_sid, "WorkerActivitySid").sid
         reservations.check_state(kernel, reservation, REJECTED)
         reservations.reject(kernel, ws, reservation, activity_sid)
     else:
@@ -144,9 +144,10 @@ def _voice(
     record = reservation.record
     if record.reservation_status != PENDING or record.on_hold:
         raise errors.wrong_instruction_state(instruction, record.sid)
-    activity_sid = command.params.get(_POST_WORK.get(instruction, "")) or None
+    post_work = _POST_WORK.get(instruction, "")
+    activity_sid = command.params.get(post_work) or None
     if activity_sid is not None:
-        activity_sid = ws.activity_named(str(activity_sid)).sid
+        activity_sid = ws.activity_named(str(activity_sid), post_work).sid
     switch = _ACCEPT_SWITCH.get(instruction)
     if switch is not None and not truth(command.params.get(switch)):
         # Without the switch the call is connected, but the worker still has to accept the reservation.

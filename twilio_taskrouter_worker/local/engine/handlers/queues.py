@@ -52,8 +52,8 @@ def create(kernel: Kernel, command: CreateTaskQueue) -> TaskQueue:
     expression = compile_target_workers(kernel, command.target_workers)
     checks.integer(command.max_reserved_workers, 1, MAX_RESERVED_WORKERS, "MaxReservedWorkers")
     checks.choice(command.task_order, (FIFO, LIFO), "TaskOrder")
-    reservation = _activity(ws, command.reservation_activity_sid)
-    assignment = _activity(ws, command.assignment_activity_sid)
+    reservation = _activity(ws, "reservation", command.reservation_activity_sid)
+    assignment = _activity(ws, "assignment", command.assignment_activity_sid)
     # Workers who do one task at a time are moved by their queues, so those must name the activities.
     _need_activities(ws, reservation, assignment)
     record = TaskQueue(
@@ -101,8 +101,8 @@ def _free_name(ws: WorkspaceState, name: str, own: str | None = None) -> str:
     )
 
 
-def _activity(ws: WorkspaceState, sid: str | None) -> Activity | None:
-    return ws.activity_named(sid) if sid else None
+def _activity(ws: WorkspaceState, kind: str, sid: str | None) -> Activity | None:
+    return ws.activity_named(sid, f"{kind.capitalize()}ActivitySid") if sid else None
 
 
 def _need_activities(ws: WorkspaceState, reservation: Activity | None, assignment: Activity | None) -> None:
@@ -167,7 +167,7 @@ def _changes(ws: WorkspaceState, queue: QueueState, command: UpdateTaskQueue) ->
     for kind in ("reservation", "assignment"):
         sid = getattr(command, f"{kind}_activity_sid")
         if sid is not UNSET:
-            activity = _activity(ws, sid)
+            activity = _activity(ws, kind, sid)
             # None clears the activity, which a queue of a single-tasking workspace must have.
             if activity is None and not ws.record.multi_task_enabled:
                 raise errors.activities_required()

@@ -75,7 +75,7 @@ def update(kernel: Kernel, command: UpdateReservation) -> Reservation:
     activity_sid = command.worker_activity_sid
     # Checked before anything changes, although only a rejection uses it.
     if activity_sid is not None:
-        activity_sid = ws.activity_named(activity_sid).sid
+        activity_sid = ws.activity_named(activity_sid, "WorkerActivitySid").sid
     check_state(kernel, reservation, wanted)
     if wanted == ACCEPTED:
         accept(kernel, ws, reservation)

@@ -140,7 +140,7 @@ def update(kernel: Kernel, command: UpdateWorkspace) -> Workspace:
     for kind in ("default", "timeout"):
         sid = getattr(command, f"{kind}_activity_sid")
         if sid is not UNSET:
-            activity = ws.activity_named(sid)
+            activity = ws.activity_named(sid, f"{kind.capitalize()}ActivitySid")
             changes[f"{kind}_activity_sid"] = activity.sid
             changes[f"{kind}_activity_name"] = activity.friendly_name
     # A new order of queues needs no update of indices: it is read whenever a task is chosen.
