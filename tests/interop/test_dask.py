@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.test_executors import becomes, errors_of
-from tests.integration.client.test_existing import new_worker, set_capacity
 from tests.tools import handlers
 from tests.tools.wait import eventually
+from tests.tools.workers import add_alice, becomes, errors_of, new_worker
 from twilio_taskrouter_worker import ReservationHandle
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
@@ -37,18 +36,9 @@ def cluster() -> Iterator[Any]:
 
 
 @pytest.fixture
-def router() -> Iterator[LocalTaskRouter]:
-    """Give a local TaskRouter of the test's own."""
-    with LocalTaskRouter() as router:
-        yield router
-
-
-@pytest.fixture
 def alice(router: LocalTaskRouter) -> str:
     """Give the sid of a worker who takes four tasks at a time."""
-    sid = router.add_worker("Alice", activity="Available")
-    set_capacity(router, sid, 4)
-    return sid
+    return add_alice(router, 4)
 
 
 def test_serve_on_dask(router: LocalTaskRouter, alice: str, cluster: Any) -> None:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
 import pytest
 
+from tests.tools.workers import add_alice
 from twilio_taskrouter_worker import Worker, _log
+from twilio_taskrouter_worker.local import LocalTaskRouter
+
+
+@pytest.fixture
+def router() -> Iterator[LocalTaskRouter]:
+    """A local TaskRouter of the test's own."""
+    with LocalTaskRouter() as router:
+        yield router
+
+
+@pytest.fixture
+def alice(router: LocalTaskRouter) -> str:
+    """The sid of an available worker who takes three tasks at a time."""
+    return add_alice(router, 3)
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.integration.client.test_existing import new_worker
 from tests.tools.wait import eventually, no_leftover_threads
+from tests.tools.workers import new_worker
 from twilio_taskrouter_worker import (
     ConnectTimeoutError,
     InitializationError,
@@ -22,13 +22,6 @@ from twilio_taskrouter_worker._bridge import returning as returning_module
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 SOON = 10.0
-
-
-@pytest.fixture
-def router() -> Iterator[LocalTaskRouter]:
-    """Give a local TaskRouter of the test's own."""
-    with LocalTaskRouter() as router:
-        yield router
 
 
 @pytest.fixture
@@ -131,8 +124,9 @@ def test_an_activity_of_ones_own_choice_stays(
             returning_module.Return, "_back", lambda *args: looked_again.append(look(*args)) or looked_again[-1]
         )
         worker.set_activity("Unavailable").result(SOON)
-        eventually(lambda: len(looked_again) == 2)
-        assert looked_again == [False, False] and worker.activity_name == "Unavailable"
+        # At least: the event of the first activity may come after its answer.
+        eventually(lambda: len(looked_again) >= 2)
+        assert not any(looked_again) and worker.activity_name == "Unavailable"
 
 
 def test_no_activity_to_return_to(router: LocalTaskRouter, alice: str, caplog: pytest.LogCaptureFixture) -> None:

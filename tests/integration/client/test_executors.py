@@ -13,11 +13,11 @@ from typing import Any, cast
 
 import pytest
 
-from tests.integration.client.test_existing import new_worker, set_capacity
 from tests.tools import handlers
 from tests.tools.seams import connection_of
 from tests.tools.shortage import refuse_threads
 from tests.tools.wait import eventually, no_leftover_threads
+from tests.tools.workers import becomes, errors_of, new_worker
 from twilio_taskrouter_worker import (
     Complete,
     Reject,
@@ -25,7 +25,6 @@ from twilio_taskrouter_worker import (
     ReservationHandle,
     TaskRouterError,
     Transfer,
-    Worker,
     WrapUp,
 )
 from twilio_taskrouter_worker.local import LocalTaskRouter
@@ -33,41 +32,11 @@ from twilio_taskrouter_worker.local import LocalTaskRouter
 SOON = 30.0
 
 
-@pytest.fixture
-def router() -> Iterator[LocalTaskRouter]:
-    """Give a local TaskRouter of the test's own."""
-    with LocalTaskRouter() as router:
-        yield router
-
-
-@pytest.fixture
-def alice(router: LocalTaskRouter) -> str:
-    """Give the sid of a worker who takes three tasks at a time."""
-    sid = router.add_worker("Alice", activity="Available")
-    set_capacity(router, sid, 3)
-    return sid
-
-
 @pytest.fixture(scope="module")
 def processes() -> Iterator[Executor]:
     """Give two processes of the standard library."""
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
         yield executor
-
-
-def becomes(router: LocalTaskRouter, task: str, status: str) -> Any:
-    """Wait until a task has this status, and return it."""
-    eventually(
-        lambda: router.task(task).assignment_status == status, SOON, lambda: f"it is {router.task(task)}, not {status}"
-    )
-    return router.task(task)
-
-
-def errors_of(worker: Worker) -> list[TaskRouterError]:
-    """Collect the worker's errors."""
-    found: list[TaskRouterError] = []
-    worker.on("error", found.append)
-    return found
 
 
 # -- in this process -------------------------------------------------------------------------------------------------

@@ -3,43 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-
-import pytest
 
 from tests.tools.wait import eventually
-from twilio_taskrouter_worker import Reservation, Worker
+from tests.tools.workers import leave_open, new_worker
+from twilio_taskrouter_worker import Reservation
 from twilio_taskrouter_worker.local import LocalTaskRouter
-
-
-@pytest.fixture
-def router() -> Iterator[LocalTaskRouter]:
-    """Give a local TaskRouter of the test's own."""
-    with LocalTaskRouter() as router:
-        yield router
-
-
-@pytest.fixture
-def alice(router: LocalTaskRouter) -> str:
-    """Give the sid of a worker who takes three tasks at a time."""
-    sid = router.add_worker("Alice", activity="Available")
-    set_capacity(router, sid, 3)
-    return sid
-
-
-def set_capacity(router: LocalTaskRouter, worker_sid: str, capacity: int) -> None:
-    """Let a worker take this many tasks of the default channel at a time."""
-    from twilio.rest import Client
-
-    client = Client(router.account_sid, router.auth_token)
-    client.taskrouter.base_url = router.url
-    worker = client.taskrouter.v1.workspaces(router.workspace_sid).workers(worker_sid)
-    worker.worker_channels("default").update(capacity=capacity)
-
-
-def new_worker(router: LocalTaskRouter, sid: str) -> Worker:
-    """Make a worker that is not connected yet."""
-    return Worker(router.token(sid), **router.connection)
 
 
 class Heard:
@@ -52,18 +20,6 @@ class Heard:
     def __call__(self, reservation: Reservation) -> None:
         self.calls += 1
         self.statuses[reservation.task.sid] = reservation.status
-
-
-def leave_open(router: LocalTaskRouter, alice: str) -> dict[str, str]:
-    """One pending, one accepted and one wrapping reservation, and a worker that is gone; status by task sid."""
-    with new_worker(router, alice) as worker:
-        tasks = [router.create_task() for _ in range(3)]
-        eventually(lambda: len(worker.reservations) == 3)
-        by_task = {each.task.sid: each for each in worker.reservations.values()}
-        for sid in tasks[1:]:
-            by_task[sid].accept().result(10)
-        by_task[tasks[2]].wrap().result(10)
-    return dict(zip(tasks, ("pending", "accepted", "wrapping"), strict=True))
 
 
 def test_what_is_open_at_the_first_ready(router: LocalTaskRouter, alice: str) -> None:

@@ -138,12 +138,6 @@ def test_a_callback_may_wait_for_the_next_call(bridge: RecordingBridge) -> None:
 # -- what is the same thing, with the local TaskRouter -----------------------------------------------------------------
 
 
-@pytest.fixture
-def router() -> Iterator[LocalTaskRouter]:
-    with LocalTaskRouter() as router:
-        yield router
-
-
 class Alice:
     """A connected worker with an offer."""
 

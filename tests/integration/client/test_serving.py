@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.client.test_existing import leave_open, new_worker, set_capacity
 from tests.tools.wait import eventually, no_leftover_threads
+from tests.tools.workers import becomes, leave_open, new_worker
 from twilio_taskrouter_worker import Complete, Reject, Reservation, TaskRouterError, Transfer, Worker, WrapUp
 from twilio_taskrouter_worker import serving as serving_module
 from twilio_taskrouter_worker._bridge import steps
@@ -19,32 +18,9 @@ from twilio_taskrouter_worker.local import LocalTaskRouter
 SOON = 10.0
 
 
-@pytest.fixture
-def router() -> Iterator[LocalTaskRouter]:
-    """Give a local TaskRouter of the test's own."""
-    with LocalTaskRouter() as router:
-        yield router
-
-
-@pytest.fixture
-def alice(router: LocalTaskRouter) -> str:
-    """Give the sid of a worker who takes three tasks at a time."""
-    sid = router.add_worker("Alice", activity="Available")
-    set_capacity(router, sid, 3)
-    return sid
-
-
 def states(router: LocalTaskRouter, worker_sid: str) -> list[str]:
     """Statuses of all reservations of a worker, in order."""
     return [each.reservation_status for each in router.reservations(worker_sid=worker_sid)]
-
-
-def becomes(router: LocalTaskRouter, task: str, status: str) -> Any:
-    """Wait until a task has this status, and return it."""
-    eventually(
-        lambda: router.task(task).assignment_status == status, SOON, lambda: f"it is {router.task(task)}, not {status}"
-    )
-    return router.task(task)
 
 
 # -- values ----------------------------------------------------------------------------------------------------------

@@ -39,13 +39,6 @@ worker.disconnect()
 
 
 @pytest.fixture
-def router() -> Iterator[LocalTaskRouter]:
-    """A local TaskRouter."""
-    with LocalTaskRouter() as router:
-        yield router
-
-
-@pytest.fixture
 def alice(router: LocalTaskRouter) -> str:
     """The sid of a worker."""
     return router.add_worker("Alice", activity="Available")

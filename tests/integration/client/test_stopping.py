@@ -7,35 +7,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.integration.client.ears import Ears
-from tests.integration.client.test_existing import new_worker, set_capacity
 from tests.tools.wait import eventually, no_leftover_threads
+from tests.tools.workers import new_worker
 from twilio_taskrouter_worker import ClosedError, Reservation, Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 ROOT = Path(__file__).resolve().parents[3]
 SOON = 10.0
-
-
-@pytest.fixture
-def router() -> Iterator[LocalTaskRouter]:
-    """Give a local TaskRouter of the test's own."""
-    with LocalTaskRouter() as router:
-        yield router
-
-
-@pytest.fixture
-def alice(router: LocalTaskRouter) -> str:
-    """Give the sid of a worker who takes three tasks at a time."""
-    sid = router.add_worker("Alice", activity="Available")
-    set_capacity(router, sid, 3)
-    return sid
 
 
 class Job:

@@ -35,13 +35,6 @@ PATIENCE = 30.0
 
 
 @pytest.fixture
-def router() -> Iterator[LocalTaskRouter]:
-    """A local TaskRouter."""
-    with LocalTaskRouter() as router:
-        yield router
-
-
-@pytest.fixture
 def alice(router: LocalTaskRouter) -> str:
     """The sid of a worker who is available."""
     return router.add_worker("Alice", activity="Available")

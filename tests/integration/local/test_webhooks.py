@@ -372,7 +372,7 @@ def test_file_that_cannot_be_written(
         def full(store: Store) -> None:
             raise StoreError("the disk is full")
 
-        monkeypatch.setattr(Store, "commit", full)
+        monkeypatch.setattr(Store, "write", full)
         with pytest.raises(StoreError):
             router.add_worker("Bob")
         gate.set()
