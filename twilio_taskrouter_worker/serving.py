@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, wait
 from functools import wraps
@@ -78,8 +77,8 @@ class Server:
         self._lock = threading.Lock()
         self._handler: Handler | None = None
         self._executor: Executor | None = None
-        # In the order in which they were offered.
-        self._queue: deque[tuple[Reservation, Job]] = deque()
+        # In the order in which they were offered. A list, as an empty deque takes 600 bytes.
+        self._queue: list[tuple[Reservation, Job]] = []
         # Sids of the reservations that are in the queue or being handled.
         self._taken: set[str] = set()
         self._threads = 0
@@ -163,7 +162,7 @@ class Server:
         """
         with self._lock:
             waiting = list(self._queue)
-            self._queue = deque(each for each in waiting if each[0].status != "pending")
+            self._queue = [each for each in waiting if each[0].status != "pending"]
             # A list of this stop's own, to which a thread that is accepting at this moment still adds.
             declined = self._steps.declined = []
         for reservation, job in waiting:
@@ -190,7 +189,7 @@ class Server:
         with self._lock:
             # A lower concurrency takes effect here: surplus threads end after their current reservation.
             if self._queue and self._threads <= self._concurrency:
-                return self._queue.popleft()
+                return self._queue.pop(0)
             self._threads -= 1
             return None
 

@@ -1,4 +1,4 @@
-"""The requests of a reload: sent from pool threads, with their outcome passed to the session.
+"""The requests of a reload, whose outcome is passed to the session.
 
 Every outcome carries the generation of the connection it was requested for, so that the session can ignore it after a
 further loss of connection. Nothing here blocks: results arrive in callbacks of Futures, on pool threads.

@@ -57,7 +57,6 @@ class Socket:
         self._url = f"{url}?{urlencode(query, safe='')}"
         self._token = dict(query).get("token", "")
         self._dialing = Dialing(url, settings)
-        self._upgrade = websocket.WebSocket()
         self._stream: Stream | None = None
         self._frames = Frames()
         self._said_goodbye = False
@@ -71,9 +70,11 @@ class Socket:
         Raises:
             TaskRouterError: There is no websocket; a TokenError if the service refused the token.
         """
+        # Not kept: a stream that is open needs none of it.
+        upgrade = websocket.WebSocket()
         try:
             stream = self._dialing.connect(Deadline.after(timeout))
-            self._upgrade.connect(  # type: ignore[no-untyped-call]
+            upgrade.connect(  # type: ignore[no-untyped-call]
                 # Without Origin, which only browsers send and a service may check. Without redirects, since the query
                 # has the token.
                 self._url,
@@ -81,14 +82,15 @@ class Socket:
                 suppress_origin=True,
                 redirect_limit=0,
             )
-            if self._redirected():
+            if _redirected(upgrade):
                 raise websocket.WebSocketException
             stream.established()
             self._stream = stream
             return
         except Exception as error:
             self.close()
-            failure = self._connection_error(error, timeout)
+            reason = Redirected(upgrade.status) if _redirected(upgrade) else error
+            failure = connection_error(reason, self._url, timeout, self._token)
             if not isinstance(error, websocket.WebSocketBadStatusException) or hide(self._token, str(error)) == str(
                 error
             ):
@@ -96,15 +98,6 @@ class Socket:
                 failure.__cause__ = error.with_traceback(None)
         # Outside of the handler: a peer's refusal that quotes the token must not stay attached.
         raise failure
-
-    def _connection_error(self, error: Exception, timeout: float) -> TaskRouterError:
-        if self._redirected():
-            error = Redirected(self._upgrade.status)
-        return connection_error(error, self._url, timeout, self._token)
-
-    def _redirected(self) -> bool:
-        """Older versions of the library take a redirect for a connection, newer ones for any failure."""
-        return self._upgrade.status is not None and 300 <= self._upgrade.status < 400
 
     def read(self) -> list[bytes]:
         """Wait for bytes of the peer, and return the text messages that are complete with them.
@@ -176,6 +169,11 @@ class Socket:
     def close(self) -> None:
         """Release the socket; on the reading thread."""
         self._dialing.close()
+
+
+def _redirected(upgrade: websocket.WebSocket) -> bool:
+    """Older versions of the library take a redirect for a connection, newer ones for any failure."""
+    return upgrade.status is not None and 300 <= upgrade.status < 400
 
 
 def _close_frame(data: bytes) -> tuple[int | None, str]:
