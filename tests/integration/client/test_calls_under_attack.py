@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.ears import TOKEN, connected
+from tests.integration.client.event_recorder import TOKEN, connected
 from tests.oracle.bridge import RecordingBridge
 from tests.oracle.relay import Relay
 from tests.tools.answers import Hang, Reply
@@ -89,10 +89,10 @@ def test_a_shortage_of_threads_passes(bridge: RecordingBridge, monkeypatch: pyte
         # There is no such task: it is the answer that counts.
         workspace.fetch_task("WT1").result(PLENTY)
     assert len(bridge.calls_to("Tasks/WT1")) == 1
-    with no_leftover_threads(), connected(bridge) as (worker, ears):
+    with no_leftover_threads(), connected(bridge) as (worker, recorder):
         assert post(worker).result(PLENTY) is worker
         bridge.abort()
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
 
 
 LIMITED = """

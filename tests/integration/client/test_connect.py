@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.ears import TOKEN, Ears, connected, make_token, marker, new_worker
+from tests.integration.client.event_recorder import TOKEN, EventRecorder, connected, make_token, marker, new_worker
 from tests.oracle.bridge import RecordingBridge
 from tests.oracle.relay import Relay
 from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
@@ -177,9 +177,9 @@ def test_a_service_that_recovers_makes_connect_succeed(bridge: RecordingBridge) 
     """What may pass is waited for: a refused handshake and a failed list do not fail the connect."""
     bridge.refuse_handshake(503, times=1)
     bridge.on_call("Activities", [500])
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         assert worker.ready
-        assert [type(each) for each in ears.all("error")] == [GatewayConnectionError, InitializationError]
+        assert [type(each) for each in recorder.all("error")] == [GatewayConnectionError, InitializationError]
 
 
 # -- the network -----------------------------------------------------------------------------------------------------
@@ -311,9 +311,9 @@ def test_a_handshake_dripped_byte_by_byte_has_one_deadline(timings: Callable[...
         dripper = threading.Thread(target=drip, name="tool-drip")
         dripper.start()
         worker = Worker(TOKEN, ws_server=f"ws://127.0.0.1:{server.getsockname()[1]}/")
-        ears = Ears(worker)
+        recorder = EventRecorder(worker)
         worker.start()
-        assert "no answer within 0.4 s" in ears.wait_for("error").message
+        assert "no answer within 0.4 s" in recorder.wait_for("error").message
         worker.disconnect()
         over.set()
         dripper.join(5)
@@ -384,49 +384,49 @@ def test_a_callback_that_blocks_does_not_hold_a_failed_connect(relay: Relay) -> 
 def test_a_killed_socket_comes_back_by_itself(bridge: RecordingBridge, relay: Relay) -> None:
     """After a reset the worker is ready again, and listeners on objects from before still fire."""
     held = bridge.add_reservation("accepted")
-    with connected(relay) as (worker, ears):
+    with connected(relay) as (worker, recorder):
         reservation = worker.reservations[held["sid"]]
-        own = Ears(reservation, "wrapup")
-        Ears(reservation.task, "completed")
-        task = Ears(reservation.task, "updated")
+        own = EventRecorder(reservation, "wrapup")
+        EventRecorder(reservation.task, "completed")
+        task = EventRecorder(reservation.task, "updated")
         activity, channel = worker.activity, next(iter(worker.channels.values()))
         relay.abort_all()
-        ears.wait_for("disconnected")
-        ears.wait_for("ready", 2)
+        recorder.wait_for("disconnected")
+        recorder.wait_for("ready", 2)
         assert worker.reservations[held["sid"]] is reservation and worker.activity is activity
         assert next(iter(worker.channels.values())) is channel
         bridge.send("task.updated", bridge.state.change_task(reservation.task.sid, attributes={"step": 2}))
         bridge.change_reservation(held["sid"], "wrapping")
         assert own.wait_for("wrapup") is reservation and task.wait_for("updated") is reservation.task
-        order = [name for name in ears.names() if name in ("disconnected", "reconnecting", "connected", "ready")]
+        order = [name for name in recorder.names() if name in ("disconnected", "reconnecting", "connected", "ready")]
         assert order == ["connected", "ready", "disconnected", "reconnecting", "connected", "ready"]
 
 
 def test_a_reservation_made_while_away_is_announced_once(bridge: RecordingBridge, relay: Relay) -> None:
     """What happened during an outage is announced after it, before ``ready``."""
-    with connected(relay) as (worker, ears):
+    with connected(relay) as (worker, recorder):
         relay.refuse()
         relay.abort_all()
-        ears.wait_for("disconnected")
+        recorder.wait_for("disconnected")
         made = bridge.add_reservation()
         relay.accept()
-        ears.wait_for("ready", 2)
-        assert [each.sid for each in ears.all("reservation_created")] == [made["sid"]]
+        recorder.wait_for("ready", 2)
+        assert [each.sid for each in recorder.all("reservation_created")] == [made["sid"]]
         assert worker.reservations[made["sid"]].status == "pending"
-        names = ears.names()
+        names = recorder.names()
         assert names.index("reservation_created") < len(names) - 1 - names[::-1].index("ready")
         # The service may still send the event itself: it is not announced again.
         bridge.send("reservation.created", made)
-        marker(bridge, ears)
-        assert len(ears.all("reservation_created")) == 1
+        marker(bridge, recorder)
+        assert len(recorder.all("reservation_created")) == 1
 
 
 def test_calls_work_while_the_websocket_is_away(bridge: RecordingBridge) -> None:
     """The two connections are independent: a lost websocket does not stop calls."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         bridge.refuse_handshake(503)
         bridge.abort()
-        ears.wait_for("disconnected")
+        recorder.wait_for("disconnected")
         assert worker.fetch_latest_version().result(5) is worker
         assert not worker.ready
 
@@ -437,7 +437,7 @@ def test_calls_work_while_the_websocket_is_away(bridge: RecordingBridge) -> None
 def test_a_callback_that_blocks_delays_later_callbacks_only(bridge: RecordingBridge) -> None:
     """While a callback blocks, pings are answered, calls go through, and events are read but wait their turn."""
     go_on, running = threading.Event(), threading.Event()
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
 
         @worker.once("attributes_updated")
         def block(worker: Worker) -> None:
@@ -455,17 +455,17 @@ def test_a_callback_that_blocks_delays_later_callbacks_only(bridge: RecordingBri
         assert worker.fetch_latest_version().result(5) is worker
         eventually(lambda: worker.backlog >= 1)
         assert worker.lag > 0
-        assert ears.all("reservation_created") == [] and worker.ready and connection.is_open
+        assert recorder.all("reservation_created") == [] and worker.ready and connection.is_open
         go_on.set()
-        assert ears.wait_for("reservation_created").sid == made["sid"]
+        assert recorder.wait_for("reservation_created").sid == made["sid"]
         eventually(lambda: worker.lag == 0.0 and worker.backlog == 0)
-        assert ears.all("disconnected") == []
+        assert recorder.all("disconnected") == []
 
 
 def test_a_reconnection_happens_behind_a_blocked_callback(bridge: RecordingBridge) -> None:
     """The websocket comes back although a callback still runs; its news waits for that callback."""
     go_on, running = threading.Event(), threading.Event()
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
 
         def block(worker: Worker) -> None:
             running.set()
@@ -477,9 +477,9 @@ def test_a_reconnection_happens_behind_a_blocked_callback(bridge: RecordingBridg
         bridge.abort()
         again = bridge.wait_for_connection(2)
         eventually(lambda: worker.connected)
-        assert again.is_open and ears.all("disconnected") == []
+        assert again.is_open and recorder.all("disconnected") == []
         go_on.set()
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
 
 
 @pytest.mark.parametrize("exception", [RuntimeError("of the test"), SystemExit(3), KeyboardInterrupt()])
@@ -487,29 +487,29 @@ def test_a_callback_that_raises_is_reported_and_harms_nobody(
     bridge: RecordingBridge, exception: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever a callback raises: ``error`` says so, other callbacks run, and so does everything later."""
-    with connected(bridge) as (worker, ears):
-        before, after = Ears(), Ears()
+    with connected(bridge) as (worker, recorder):
+        before, after = EventRecorder(), EventRecorder()
 
         def bad(reservation: Any) -> None:
             raise exception
 
-        worker.on("reservation_created", before.ear("created"))
+        worker.on("reservation_created", before.callback("created"))
         worker.on("reservation_created", bad)
-        worker.on("reservation_created", after.ear("created"))
+        worker.on("reservation_created", after.callback("created"))
         bridge.add_reservation(announce=True)
-        report = ears.wait_for("error")
+        report = recorder.wait_for("error")
         assert type(report) is TaskRouterError and report.__cause__ is exception
         assert "reservation_created" in report.message and type(exception).__name__ in report.message
         assert before.wait_for("created") and after.wait_for("created")
         bridge.add_reservation(announce=True)
-        ears.wait_for("reservation_created", 2)
-        ears.wait_for("error", 2)
+        recorder.wait_for("reservation_created", 2)
+        recorder.wait_for("error", 2)
         assert worker.ready
 
 
 def test_an_error_listener_that_raises_is_not_asked_again_about_itself(bridge: RecordingBridge) -> None:
     """A listener of ``error`` that raises does not start an endless round."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         calls: list[Any] = []
 
         def bad(error: Any) -> None:
@@ -518,14 +518,14 @@ def test_an_error_listener_that_raises_is_not_asked_again_about_itself(bridge: R
 
         worker.on("error", bad)
         bridge.send_raw("{")
-        ears.wait_for("error")
-        marker(bridge, ears)
-        assert len(calls) == 1 and len(ears.all("error")) == 1
+        recorder.wait_for("error")
+        marker(bridge, recorder)
+        assert len(calls) == 1 and len(recorder.all("error")) == 1
 
 
 def test_a_future_can_be_waited_for_inside_a_callback(bridge: RecordingBridge) -> None:
     """``accept().result()`` in a callback returns with the answer, although events wait meanwhile."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         got: list[str] = []
         done = threading.Event()
 
@@ -547,20 +547,20 @@ def test_disconnect_closes_politely_and_leaves_nothing(bridge: RecordingBridge) 
     """The peer gets a close frame without a code, every thread is gone, and ``disconnected`` came last."""
     with nothing_left():
         worker = new_worker(bridge)
-        ears = Ears(worker)
+        recorder = EventRecorder(worker)
         worker.connect(5)
         before = set(threading.enumerate())
         worker.disconnect()
         assert not [each for each in before if each.is_alive() and each.name.endswith(("-recv", "-dispatch"))]
     closed = bridge.wait_for_close()
     assert (closed.close_code, closed.closed_by, closed.messages) == (1005, "client", [])
-    assert ears.names()[-1] == "disconnected" and ears.all("disconnected")[-1].message == "SDK Disconnect"
+    assert recorder.names()[-1] == "disconnected" and recorder.all("disconnected")[-1].message == "SDK Disconnect"
 
 
 def test_disconnect_is_idempotent_and_a_worker_starts_again(bridge: RecordingBridge) -> None:
     """Disconnecting again, or before ever connecting, does nothing; connecting again works, with the same objects."""
     worker = new_worker(bridge)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     with nothing_left():
         worker.disconnect()
         activity = None
@@ -570,14 +570,14 @@ def test_disconnect_is_idempotent_and_a_worker_starts_again(bridge: RecordingBri
             worker.disconnect()
             worker.disconnect()
     assert worker.activity is activity
-    assert ears.names().count("disconnected") == 3 and ears.names().count("ready") == 3
+    assert recorder.names().count("disconnected") == 3 and recorder.names().count("ready") == 3
 
 
 def test_disconnect_in_a_callback(bridge: RecordingBridge) -> None:
     """Inside a callback it returns at once; the threads end after the callback."""
     with nothing_left():
         worker = new_worker(bridge)
-        ears = Ears(worker)
+        recorder = EventRecorder(worker)
         returned = threading.Event()
 
         @worker.on("reservation_created")
@@ -589,7 +589,7 @@ def test_disconnect_in_a_callback(bridge: RecordingBridge) -> None:
         worker.connect(5)
         bridge.add_reservation(announce=True)
         assert returned.wait(5)
-        ears.wait_for("disconnected")
+        recorder.wait_for("disconnected")
     assert not worker.connected
 
 
@@ -609,7 +609,7 @@ def test_disconnect_while_connecting(bridge: RecordingBridge, relay: Relay, stag
     else:
         relay.refuse()
     worker = new_worker(relay, request_timeout=5.0)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     with no_leftover_threads():
         ready = worker.start()
         if stage == "tcp":
@@ -621,7 +621,7 @@ def test_disconnect_while_connecting(bridge: RecordingBridge, relay: Relay, stag
         elif stage == "lists":
             bridge.wait_for_call("Activities")
         else:
-            ears.wait_for("reconnecting")
+            recorder.wait_for("reconnecting")
         begun = time.monotonic()
         worker.disconnect()
         assert time.monotonic() - begun < SLACK
@@ -632,7 +632,7 @@ def test_disconnect_while_connecting(bridge: RecordingBridge, relay: Relay, stag
 def test_disconnect_from_two_threads(bridge: RecordingBridge) -> None:
     """Both callers return, and only when the worker's threads are gone."""
     go_on, running = threading.Event(), threading.Event()
-    with no_leftover_threads(), connected(bridge) as (worker, ears):
+    with no_leftover_threads(), connected(bridge) as (worker, recorder):
 
         @worker.on("reservation_created")
         def block(reservation: Any) -> None:
@@ -662,7 +662,7 @@ def test_disconnect_waits_no_longer_than_it_is_told(bridge: RecordingBridge) -> 
     """A callback that does not end does not hold a disconnect with a timeout; a new connection waits its turn."""
     go_on, running = threading.Event(), threading.Event()
     worker = new_worker(bridge)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     with no_leftover_threads():
         worker.connect(5)
         at_once: list[int] = []
@@ -687,7 +687,7 @@ def test_disconnect_waits_no_longer_than_it_is_told(bridge: RecordingBridge) -> 
         waiter = threading.Thread(target=lambda: waiting.append(worker.wait_for("ready", 10)), name="tool-waiter")
         waiter.start()
         bridge.wait_for_connection(2)
-        assert not ready.done() and ears.names().count("ready") == 1
+        assert not ready.done() and recorder.names().count("ready") == 1
         go_on.set()
         assert ready.result(5) is worker
         waiter.join(5)
@@ -700,7 +700,7 @@ def test_disconnect_waits_no_longer_than_it_is_told(bridge: RecordingBridge) -> 
 def test_reconnecting_in_a_callback_after_leaving_in_it(bridge: RecordingBridge) -> None:
     """A callback may disconnect and start again; only waiting for it there is refused."""
     worker = new_worker(bridge)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     refused: list[BaseException] = []
 
     @worker.once("reservation_created")
@@ -715,7 +715,7 @@ def test_reconnecting_in_a_callback_after_leaving_in_it(bridge: RecordingBridge)
     with no_leftover_threads():
         worker.connect(5)
         bridge.add_reservation(announce=True)
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
         assert len(refused) == 1 and worker.ready
         worker.disconnect()
 
@@ -749,9 +749,9 @@ def test_one_connection_for_many_callers(bridge: RecordingBridge) -> None:
 
 def test_a_session_that_was_replaced_does_not_fight(bridge: RecordingBridge) -> None:
     """The close code for a replaced session ends the worker instead of starting a duel, and says so."""
-    with no_leftover_threads(), connected(bridge) as (worker, ears):
+    with no_leftover_threads(), connected(bridge) as (worker, recorder):
         bridge.close(4001, "replaced")
-        error = ears.wait_for("error")
+        error = recorder.wait_for("error")
         assert "replaced" in error.message and "connect()" in error.message
         eventually(lambda: not worker.connected)
         with pytest.raises(ClosedError, match="replaced"):

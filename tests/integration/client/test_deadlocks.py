@@ -16,7 +16,7 @@ import pytest
 
 from tests.data.calls import ROWS, Row, fill
 from tests.integration.client.connected_client import TOKEN, ConnectedClient, connected_client
-from tests.integration.client.ears import Ears, connected, marker, new_worker
+from tests.integration.client.event_recorder import EventRecorder, connected, marker, new_worker
 from tests.integration.client.watchdog import run_all
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Hang
@@ -194,7 +194,7 @@ def test_every_call_while_the_worker_disconnects(client: ConnectedClient) -> Non
 def test_start_and_disconnect_from_many_threads(bridge: RecordingBridge) -> None:
     """Threads that connect and disconnect one Worker against each other: all return, and it can be used after."""
     worker = new_worker(bridge)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
 
     def flicker() -> None:
         for _ in range(6):
@@ -215,7 +215,7 @@ def test_start_and_disconnect_from_many_threads(bridge: RecordingBridge) -> None
         with worker:
             assert worker.ready
     # Callbacks of one connection are over before those of the next one begin.
-    names = [name for name in ears.names() if name in ("connected", "disconnected")]
+    names = [name for name in recorder.names() if name in ("connected", "disconnected")]
     assert ("connected", "connected") not in list(zip(names, names[1:], strict=False))
 
 
@@ -225,7 +225,7 @@ def test_start_and_disconnect_from_many_threads(bridge: RecordingBridge) -> None
 def test_disconnect_inside_each_kind_of_callback(bridge: RecordingBridge, event: Any) -> None:
     """Whatever a callback is about, it may disconnect; everything ends, once."""
     worker = new_worker(bridge)
-    ears = Ears(worker, "disconnected")
+    recorder = EventRecorder(worker, "disconnected")
     called = threading.Event()
 
     def leave(*_: Any) -> None:
@@ -248,7 +248,7 @@ def test_disconnect_inside_each_kind_of_callback(bridge: RecordingBridge, event:
         run_all([lambda: called.wait(10)])
         error = future.exception(5)
         assert error is None or isinstance(error, ClosedError)
-        ears.wait_for("disconnected")
+        recorder.wait_for("disconnected")
     assert not worker.connected
 
 
@@ -327,7 +327,7 @@ def test_waiting_for_start_inside_a_callback_is_refused(bridge: RecordingBridge)
 
 def test_a_stream_begun_elsewhere_is_not_read_in_a_callback(bridge: RecordingBridge) -> None:
     """A stream handed into a callback refuses to wait there."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         stream = worker.stream("ready")
         refused: list[Any] = []
 
@@ -339,7 +339,7 @@ def test_a_stream_begun_elsewhere_is_not_read_in_a_callback(bridge: RecordingBri
                 refused.append(error)
 
         bridge.add_reservation(announce=True)
-        marker(bridge, ears)
+        marker(bridge, recorder)
         assert len(refused) == 1
 
 
@@ -363,7 +363,7 @@ def test_wait_for_gives_the_arguments_of_the_next_event(bridge: RecordingBridge)
 
 def test_wait_for_with_a_predicate(bridge: RecordingBridge) -> None:
     """Events for which the predicate is false are passed over; what it raises comes out of wait_for."""
-    with connected(bridge) as (worker, ears), ThreadPoolExecutor(2, "tool-wait") as pool:
+    with connected(bridge) as (worker, recorder), ThreadPoolExecutor(2, "tool-wait") as pool:
         fussy = pool.submit(worker.wait_for, "reservation_created", 5, lambda r: r.task.priority == 9)
         broken = pool.submit(worker.wait_for, "reservation_created", 5, lambda r: cast(Any, r).no_such_attribute)
         eventually(lambda: len(listeners_of(worker, "reservation_created")) == 3)
@@ -372,7 +372,7 @@ def test_wait_for_with_a_predicate(bridge: RecordingBridge) -> None:
             broken.result(5)
         wanted = bridge.add_reservation(announce=True, task={"priority": 9})
         assert fussy.result(5)[0].sid == wanted["sid"]
-        assert ears.all("error") == []
+        assert recorder.all("error") == []
 
 
 def test_wait_for_ends_with_its_timeout(bridge: RecordingBridge) -> None:
@@ -448,11 +448,11 @@ def test_a_wait_before_connecting_is_met_by_the_first_connection(bridge: Recordi
 
 def test_stream_gives_events_in_order_from_its_call_on(bridge: RecordingBridge) -> None:
     """Events between the call and the first step are not missed; several names give tuples."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         one = worker.stream("reservation_created", timeout=5)
         several = worker.stream("reservationCreated", "token_updated", timeout=5)
         made = [bridge.add_reservation(announce=True)["sid"] for _ in range(3)]
-        marker(bridge, ears)
+        marker(bridge, recorder)
         worker.update_token(TOKEN)
         assert [next(one).sid for _ in range(3)] == made
         found = [next(several) for _ in range(4)]
@@ -521,7 +521,7 @@ def test_stream_checks_its_arguments(bridge: RecordingBridge, events: Any, optio
 
 def test_once_is_called_once(bridge: RecordingBridge) -> None:
     """Also where the event comes again while the callback runs, and as a decorator."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         calls: list[Any] = []
         worker.once("reservation_created", calls.append)
 
@@ -531,7 +531,7 @@ def test_once_is_called_once(bridge: RecordingBridge) -> None:
 
         for _ in range(3):
             bridge.add_reservation(announce=True)
-        marker(bridge, ears)
+        marker(bridge, recorder)
         assert len(calls) == 2 and calls[1] is decorated
         assert len(listeners_of(worker, "reservation_created")) == 1
 
@@ -539,8 +539,8 @@ def test_once_is_called_once(bridge: RecordingBridge) -> None:
 def test_off_takes_listeners_off(bridge: RecordingBridge) -> None:
     """One callback, all of an event, or all of the object; inside a callback too, and what is not there is no error."""
     with connected(bridge) as (worker, _):
-        own, other = Ears(), Ears()
-        heard, heard_other = own.ear("created"), other.ear("created")
+        own, other = EventRecorder(), EventRecorder()
+        heard, heard_other = own.callback("created"), other.callback("created")
         worker.on("reservation_created", heard)
         worker.on("reservation_created", heard_other)
         worker.off("reservation_created", heard)
@@ -558,26 +558,26 @@ def test_off_takes_listeners_off(bridge: RecordingBridge) -> None:
 
 def test_a_listener_added_in_a_callback_hears_the_next_event(bridge: RecordingBridge) -> None:
     """Registering inside a callback works, and does not hear the event under way."""
-    with connected(bridge) as (worker, ears):
-        late = Ears()
+    with connected(bridge) as (worker, recorder):
+        late = EventRecorder()
         worker.once("reservation_created", lambda r: late.listen(worker, "reservation_created"))
         first = bridge.add_reservation(announce=True)
-        marker(bridge, ears)
+        marker(bridge, recorder)
         second = bridge.add_reservation(announce=True)
-        marker(bridge, ears)
+        marker(bridge, recorder)
         assert [each.sid for each in late.all("reservation_created")] == [second["sid"]] and first != second
 
 
 def test_an_executor_runs_the_callback_elsewhere(bridge: RecordingBridge) -> None:
     """With executor= a callback may wait for other events, and its exceptions are reported as ``error``."""
-    with connected(bridge) as (worker, ears), ThreadPoolExecutor(1, "tool-mine") as pool:
-        elsewhere = Ears()
-        worker.on("reservation_created", elsewhere.ear("created"), executor=pool)
+    with connected(bridge) as (worker, recorder), ThreadPoolExecutor(1, "tool-mine") as pool:
+        elsewhere = EventRecorder()
+        worker.on("reservation_created", elsewhere.callback("created"), executor=pool)
 
         @worker.once("reservation_created", executor=pool)
         def wait_for_another(reservation: Reservation) -> None:
             assert worker.wait_for("token_updated", 5) == ()
-            elsewhere.ear("waited")()
+            elsewhere.callback("waited")()
             raise RuntimeError("on the executor")
 
         bridge.add_reservation(announce=True)
@@ -586,19 +586,19 @@ def test_an_executor_runs_the_callback_elsewhere(bridge: RecordingBridge) -> Non
         worker.update_token(TOKEN)
         elsewhere.wait_for("waited")
         assert {name.split("_")[0] for name in elsewhere.threads} == {"tool-mine"}
-        report = ears.wait_for("error")
+        report = recorder.wait_for("error")
         assert "RuntimeError" in report.message and str(report.__cause__) == "on the executor"
 
 
 def test_an_executor_that_was_shut_down_is_reported(bridge: RecordingBridge) -> None:
     """An executor that refuses costs its own listener only."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         gone = ThreadPoolExecutor(1)
         gone.shutdown()
         worker.on("reservation_created", print, executor=gone)
         bridge.add_reservation(announce=True)
-        assert "RuntimeError" in ears.wait_for("error").message
-        ears.wait_for("reservation_created")
+        assert "RuntimeError" in recorder.wait_for("error").message
+        recorder.wait_for("reservation_created")
 
 
 @pytest.mark.parametrize(
@@ -626,7 +626,7 @@ def test_a_coroutine_function_is_refused(bridge: RecordingBridge) -> None:
 
 def test_a_future_may_be_waited_for_with_a_timeout_in_a_callback(bridge: RecordingBridge) -> None:
     """A call without an answer: the wait in the callback ends with its own timeout, and events go on after it."""
-    with connected(bridge, request_timeout=5.0) as (worker, ears):
+    with connected(bridge, request_timeout=5.0) as (worker, recorder):
         bridge.on_call("Reservations/", Hang(), method="POST")
         ended: list[type[BaseException]] = []
 
@@ -638,5 +638,5 @@ def test_a_future_may_be_waited_for_with_a_timeout_in_a_callback(bridge: Recordi
                 ended.append(type(error))
 
         bridge.add_reservation(announce=True)
-        marker(bridge, ears)
+        marker(bridge, recorder)
         assert len(ended) == 1

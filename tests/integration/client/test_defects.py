@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.ears import TOKEN, Ears, connected, make_token, marker, new_worker
+from tests.integration.client.event_recorder import TOKEN, EventRecorder, connected, make_token, marker, new_worker
 from tests.integration.client.watchdog import run_all
 from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
@@ -75,11 +75,11 @@ def test_every_defect_has_a_test() -> None:
     assert not tested & set(NOT_APPLICABLE) and all(NOT_APPLICABLE.values())
 
 
-def reconnect(bridge: RecordingBridge, ears: Ears) -> None:
+def reconnect(bridge: RecordingBridge, recorder: EventRecorder) -> None:
     """Lose the connection, and wait until the worker is ready again."""
-    before = len(ears.all("ready"))
+    before = len(recorder.all("ready"))
     bridge.abort()
-    ears.wait_for("ready", before + 1)
+    recorder.wait_for("ready", before + 1)
 
 
 def activity_sids(bridge: RecordingBridge) -> tuple[str, str]:
@@ -104,24 +104,24 @@ def activity_sids(bridge: RecordingBridge) -> tuple[str, str]:
 )  # fmt: skip
 def test_defect_01_a_bad_message_costs_itself_only(bridge: RecordingBridge, frame: str) -> None:
     """It is reported as ``error``; the connection stays, and the next event is heard."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         bridge.send_raw(frame)
-        assert isinstance(ears.wait_for("error"), InvalidMessageError)
+        assert isinstance(recorder.wait_for("error"), InvalidMessageError)
         made = bridge.add_reservation(announce=True)
-        assert ears.wait_for("reservation_created").sid == made["sid"]
+        assert recorder.wait_for("reservation_created").sid == made["sid"]
         assert len(bridge.connections) == 1 and worker.ready
 
 
 def test_defect_02_a_listener_that_raises_costs_itself_only(bridge: RecordingBridge) -> None:
     """Other listeners of the same event and later events are called."""
-    with connected(bridge) as (worker, ears):
-        later = Ears()
+    with connected(bridge) as (worker, recorder):
+        later = EventRecorder()
         worker.on("reservation_created", lambda reservation: 1 / 0)
-        worker.on("reservation_created", later.ear("created"))
+        worker.on("reservation_created", later.callback("created"))
         bridge.add_reservation(announce=True)
         bridge.add_reservation(announce=True)
         later.wait_for("created", 2)
-        assert isinstance(ears.wait_for("error", 2).__cause__, ZeroDivisionError)
+        assert isinstance(recorder.wait_for("error", 2).__cause__, ZeroDivisionError)
 
 
 # -- transfers in reservations ---------------------------------------------------------------------------------------
@@ -130,31 +130,31 @@ def test_defect_02_a_listener_that_raises_costs_itself_only(bridge: RecordingBri
 def test_defect_03_an_incoming_transfer_that_comes_with_an_event(bridge: RecordingBridge) -> None:
     """A task without one gets it, the event fires, and the reservation is whole."""
     made = bridge.add_reservation()
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         reservation = worker.reservations[made["sid"]]
-        own = Ears(reservation, "accepted")
+        own = EventRecorder(reservation, "accepted")
         transfer = {**payloads.load("rest.reservation.with-transfers")["task_transfer"]}
         transfer.pop("task_sid", None)
         bridge.change_reservation(made["sid"], "accepted", task_transfer=transfer)
         own.wait_for("accepted")
         assert reservation.transfer is not None and reservation.transfer.sid == transfer["sid"]
         assert reservation.task.transfers.incoming is reservation.transfer
-        assert (reservation.status, reservation.version) == ("accepted", "1") and ears.all("error") == []
+        assert (reservation.status, reservation.version) == ("accepted", "1") and recorder.all("error") == []
 
 
 def test_defect_04_an_outgoing_transfer_that_comes_without_task_sid(bridge: RecordingBridge) -> None:
     """The nested object lacks the task's sid; the task is known all the same."""
     made = bridge.add_reservation()
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         reservation = worker.reservations[made["sid"]]
-        own = Ears(reservation, "accepted")
+        own = EventRecorder(reservation, "accepted")
         transfer = {**payloads.load("rest.reservation.with-transfers")["active_outgoing_task_transfer"]}
         transfer.pop("task_sid", None)
         bridge.change_reservation(made["sid"], "accepted", active_outgoing_task_transfer=transfer)
         own.wait_for("accepted")
         outgoing = reservation.task.transfers.outgoing
         assert outgoing is not None and (outgoing.sid, outgoing.task_sid) == (transfer["sid"], reservation.task.sid)
-        assert ears.all("error") == []
+        assert recorder.all("error") == []
 
 
 # -- getting ready ---------------------------------------------------------------------------------------------------
@@ -174,14 +174,14 @@ def test_defect_05_ready_waits_for_all_pages(bridge: RecordingBridge) -> None:
 
     bridge.on_call(RESERVATIONS, hold)
     worker = new_worker(bridge)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     ready = worker.start()
     bridge.wait_for_call(RESERVATIONS, n=3)
     assert not ready.done() and not worker.ready
     last_page.set()
     assert ready.result(10) is worker
     assert list(worker.reservations) == made
-    assert isinstance(ears.wait_for("error"), InitializationError)
+    assert isinstance(recorder.wait_for("error"), InitializationError)
     worker.disconnect()
 
 
@@ -194,8 +194,8 @@ def test_defect_06_a_record_that_lacks_a_key_costs_itself_only(bridge: Recording
     records = getattr(bridge.state, table)
     broken = list(records)[-1]
     del records[broken]["date_updated"]
-    with connected(bridge) as (worker, ears):
-        report = ears.wait_for("error")
+    with connected(bridge) as (worker, recorder):
+        report = recorder.wait_for("error")
         assert isinstance(report, InvalidMessageError) and "date_updated" in report.message
         assert set(getattr(worker, table)) == set(records) - {broken}
         assert worker.ready and len(made) == 2
@@ -204,8 +204,8 @@ def test_defect_06_a_record_that_lacks_a_key_costs_itself_only(bridge: Recording
 def test_defect_07_a_failed_initialization_is_tried_again(bridge: RecordingBridge) -> None:
     """Over the same websocket, with the cause in the ``error``."""
     bridge.on_call("Activities", [500])
-    with connected(bridge) as (worker, ears):
-        report = ears.wait_for("error")
+    with connected(bridge) as (worker, recorder):
+        report = recorder.wait_for("error")
         assert type(report) is InitializationError and worker.sid in report.message
         assert isinstance(report.__cause__, ServerError) and report.status == 500
         assert worker.ready and len(bridge.connections) == 1
@@ -237,8 +237,8 @@ def test_defect_09_the_connect_activity_is_tried_again(bridge: RecordingBridge) 
     """A status that may pass (429, 5xx) is known as such: one more POST, and the activity is taken."""
     _, other = activity_sids(bridge)
     bridge.on_call(OWN, [500], method="POST")
-    with connected(bridge, connect_activity_sid=other) as (worker, ears):
-        assert worker.activity_sid == other and len(ears.all("error")) == 1
+    with connected(bridge, connect_activity_sid=other) as (worker, recorder):
+        assert worker.activity_sid == other and len(recorder.all("error")) == 1
         assert [call.params for call in bridge.calls_to(OWN, method="POST")] == [{"ActivitySid": other}] * 2
 
 
@@ -258,17 +258,17 @@ def test_defect_10_ready_waits_for_the_connect_activity(bridge: RecordingBridge)
     worker.disconnect()
     assert seen == [other]
     bridge.on_call(OWN, error(400, "No such activity."), method="POST")
-    with connected(bridge, connect_activity_sid="WAnone") as (_, ears):
-        report = ears.wait_for("error")
+    with connected(bridge, connect_activity_sid="WAnone") as (_, recorder):
+        report = recorder.wait_for("error")
         assert "connect_activity_sid" in report.message and report.status == 400
 
 
 def test_defect_11_the_connect_activity_is_taken_once(bridge: RecordingBridge) -> None:
     """What the agent chose since is not undone by a lost connection; only a new connect() takes it again."""
     current, other = activity_sids(bridge)
-    with connected(bridge, connect_activity_sid=other) as (worker, ears):
+    with connected(bridge, connect_activity_sid=other) as (worker, recorder):
         worker.activities[current].set_as_current().result(5)
-        reconnect(bridge, ears)
+        reconnect(bridge, recorder)
         assert worker.activity_sid == current
         assert len(bridge.calls_to(OWN, method="POST")) == 2
         worker.disconnect()
@@ -280,12 +280,12 @@ def test_defect_12_giving_up_does_not_use_up_later_tries(bridge: RecordingBridge
     """After the first connect() gave up on the activity, the next one has all its tries again."""
     _, other = activity_sids(bridge)
     bridge.on_call(OWN, [503] * 4 + [503] * 3, method="POST")
-    with connected(bridge, connect_activity_sid=other) as (worker, ears):
+    with connected(bridge, connect_activity_sid=other) as (worker, recorder):
         assert worker.activity_sid != other and len(bridge.calls_to(OWN, method="POST")) == 4
         worker.disconnect()
         worker.connect(5)
         assert worker.activity_sid == other and len(bridge.calls_to(OWN, method="POST")) == 8
-        assert sum("connect_activity_sid" in each.message for each in ears.all("error")) == 7
+        assert sum("connect_activity_sid" in each.message for each in recorder.all("error")) == 7
 
 
 # -- tokens and timers -----------------------------------------------------------------------------------------------
@@ -293,10 +293,10 @@ def test_defect_12_giving_up_does_not_use_up_later_tries(bridge: RecordingBridge
 
 def test_defect_13_a_new_token_has_its_own_life_time(bridge: RecordingBridge) -> None:
     """Its ``exp`` counts, whether it is shorter or longer than the first token's."""
-    with connected(bridge, make_token(3600)) as (worker, ears):
+    with connected(bridge, make_token(3600)) as (worker, recorder):
         worker.update_token(make_token(5.2))
-        ears.wait_for("token_expired", timeout=2)
-    with connected(bridge, make_token(6.0)) as (worker, ears):
+        recorder.wait_for("token_expired", timeout=2)
+    with connected(bridge, make_token(6.0)) as (worker, recorder):
         worker.update_token(make_token(3600))
         inner = connection_of(worker)
         assert inner is not None and inner._session.deadline is not None
@@ -308,28 +308,28 @@ def test_defect_14_a_token_before_init_is_no_expired_one(bridge: RecordingBridge
     """It is used, and reconnecting stays on."""
     bridge.hold_init()
     worker = new_worker(bridge)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     ready = worker.start()
     bridge.wait_for_connection()
     worker.update_token("the.second.token")
-    ears.wait_for("token_updated")
+    recorder.wait_for("token_updated")
     bridge.release_init()
     ready.result(5)
     assert {call.token for call in bridge.calls} == {"the.second.token"}
-    reconnect(bridge, ears)
+    reconnect(bridge, recorder)
     assert bridge.connections[-1].params["token"] == "the.second.token"
-    assert "token_expired" not in ears.names()
+    assert "token_expired" not in recorder.names()
     worker.disconnect()
 
 
 @pytest.mark.usefixtures("slow_reconnections")
 def test_defect_15_a_token_during_backoff_makes_one_connection(bridge: RecordingBridge) -> None:
     """At once, in place of the one that was waited for; disconnecting closes all there is."""
-    with no_leftover_threads(2.0), connected(bridge) as (worker, ears):
+    with no_leftover_threads(2.0), connected(bridge) as (worker, recorder):
         bridge.abort()
-        ears.wait_for("reconnecting")
+        recorder.wait_for("reconnecting")
         worker.update_token("the.second.token")
-        ears.wait_for("ready", 2, timeout=5)
+        recorder.wait_for("ready", 2, timeout=5)
         inner = connection_of(worker)
         assert inner is not None and inner._session._retry_at is None and inner._receiver._to_connect is None
         assert len(bridge.connections) == 2
@@ -342,32 +342,32 @@ def test_defect_16_disconnect_while_connecting_is_no_error(bridge: RecordingBrid
     bridge.hang_handshake()
     with no_leftover_threads():
         worker = new_worker(bridge)
-        ears = Ears(worker)
+        recorder = EventRecorder(worker)
         ready = worker.start()
         bridge.wait_for_refusal()
         worker.disconnect()
-        assert isinstance(ready.exception(5), ClosedError) and ears.names() == ["disconnected"]
+        assert isinstance(ready.exception(5), ClosedError) and recorder.names() == ["disconnected"]
 
 
 def test_defect_17_no_timer_survives_disconnect(bridge: RecordingBridge) -> None:
     """With a token's end and a silence limit ahead, the thread of the timers ends all the same; nothing fires later."""
     with no_leftover_threads(2.0):
-        with connected(bridge, make_token(60)) as (worker, ears):
+        with connected(bridge, make_token(60)) as (worker, recorder):
             assert worker.ready
-        assert ears.names()[-1] == "disconnected"
+        assert recorder.names()[-1] == "disconnected"
 
 
 @pytest.mark.usefixtures("slow_reconnections")
 def test_defect_18_disconnect_during_backoff_is_final(bridge: RecordingBridge) -> None:
     """A token that comes after it makes a new connection, one, and the old delay is forgotten."""
-    with no_leftover_threads(), connected(bridge) as (worker, ears):
+    with no_leftover_threads(), connected(bridge) as (worker, recorder):
         bridge.abort()
-        ears.wait_for("reconnecting")
+        recorder.wait_for("reconnecting")
         worker.disconnect()
         assert not worker.connected
         worker.update_token("the.second.token")
-        ears.wait_for("ready", 2)
-        assert ears.wait_for("token_updated") is None
+        recorder.wait_for("ready", 2)
+        assert recorder.wait_for("token_updated") is None
         inner = connection_of(worker)
         assert inner is not None and inner._session._retry_at is None
         assert len(bridge.connections) == 2 and sum(each.is_open for each in bridge.connections) == 1
@@ -393,7 +393,7 @@ def test_defect_20_events_while_the_lists_are_read_are_kept(bridge: RecordingBri
     """A reservation made after the list was read is announced after ``ready``; at a reconnection, too."""
     hold = threading.Event()
     worker = new_worker(bridge)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     for turn in (1, 2):
         hold.clear()
         rule = bridge.on_call("Activities", lambda call: hold.wait(10) and None)
@@ -404,54 +404,54 @@ def test_defect_20_events_while_the_lists_are_read_are_kept(bridge: RecordingBri
         bridge.wait_for_call("Activities", n=turn)
         bridge.wait_for_answer(RESERVATIONS, n=turn)
         made = bridge.add_reservation(announce=True)
-        assert len(ears.all("reservation_created")) == turn - 1
+        assert len(recorder.all("reservation_created")) == turn - 1
         hold.set()
-        assert ears.wait_for("reservation_created", turn).sid == made["sid"]
+        assert recorder.wait_for("reservation_created", turn).sid == made["sid"]
         rule.remove()
-    assert len(ears.all("ready")) == 2 and len(worker.reservations) == 2
+    assert len(recorder.all("ready")) == 2 and len(worker.reservations) == 2
     worker.disconnect()
 
 
 def test_defect_21_what_was_missed_is_announced(bridge: RecordingBridge) -> None:
     """Reservations that came, changed and ended while the connection was away fire their events, each once."""
     stays, ends, gone = (bridge.add_reservation()["sid"] for _ in range(3))
-    with connected(bridge) as (worker, ears):
-        own = Ears()
+    with connected(bridge) as (worker, recorder):
+        own = EventRecorder()
         for sid in (stays, ends, gone):
             own.listen(worker.reservations[sid])
         bridge.refuse_handshake(503)
         bridge.abort()
-        ears.wait_for("disconnected")
+        recorder.wait_for("disconnected")
         bridge.change_reservation(stays, "accepted", announce=False)
         bridge.change_reservation(ends, "rescinded", announce=False)
         bridge.state.remove_reservation(gone)
         new = bridge.add_reservation()["sid"]
         bridge.accept_handshake()
-        ears.wait_for("ready", 2)
-        assert [(name, args[0].sid) for name, args in own.heard] == [
+        recorder.wait_for("ready", 2)
+        assert [(name, args[0].sid) for name, args in own.recorded] == [
             ("rescinded", ends), ("canceled", gone), ("accepted", stays),
         ]  # fmt: skip
-        assert [each.sid for each in ears.all("reservation_created")] == [new]
+        assert [each.sid for each in recorder.all("reservation_created")] == [new]
         assert list(worker.reservations) == [stays, new]
 
 
 def test_defect_22_objects_stay_the_same(bridge: RecordingBridge) -> None:
     """Across a reconnection, listeners on old objects fire, and the old activity is not current any more."""
     made = bridge.add_reservation("accepted")
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         reservation, old = worker.reservations[made["sid"]], worker.activity
         channel = next(iter(worker.channels.values()))
         kept = (reservation, reservation.task, channel, *worker.activities.values())
-        own = Ears(channel, "capacity_updated")
+        own = EventRecorder(channel, "capacity_updated")
         _, other = activity_sids(bridge)
         bridge.refuse_handshake(503)
         bridge.abort()
-        ears.wait_for("disconnected")
+        recorder.wait_for("disconnected")
         bridge.state.worker["activity_sid"] = other
         bridge.state.worker["version"] += 1
         bridge.state.channels[channel.sid]["configured_capacity"] += 1
         bridge.accept_handshake()
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
         assert own.wait_for("capacity_updated") is channel
         assert (
             worker.reservations[made["sid"]], worker.reservations[made["sid"]].task, worker.channels[channel.sid],
@@ -459,16 +459,16 @@ def test_defect_22_objects_stay_the_same(bridge: RecordingBridge) -> None:
         ) == kept  # fmt: skip
         assert all(worker.activities[each.sid] is each for each in worker.activities.values())
         assert not old.is_current and worker.activity.sid == other and worker.activity.is_current
-        assert ears.wait_for("activity_updated") is worker
+        assert recorder.wait_for("activity_updated") is worker
 
 
 def test_defect_23_what_was_removed_is_removed(bridge: RecordingBridge) -> None:
     """Activities and channels that the service no longer has are gone after a reconnection."""
     activity, channel = bridge.state.add_activity("Lunch")["sid"], bridge.state.add_channel("fax")["sid"]
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         assert activity in worker.activities and channel in worker.channels
         del bridge.state.activities[activity], bridge.state.channels[channel]
-        reconnect(bridge, ears)
+        reconnect(bridge, recorder)
         assert activity not in worker.activities and channel not in worker.channels
         assert list(worker.activities) == list(bridge.state.activities)
 
@@ -476,13 +476,13 @@ def test_defect_23_what_was_removed_is_removed(bridge: RecordingBridge) -> None:
 def test_defect_24_nothing_is_kept_of_ended_reservations(bridge: RecordingBridge, timings: Callable[..., None]) -> None:
     """After the time in which a task's last events are heard, no table has an entry left, however many there were."""
     timings(linger=0.0)
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         for _ in range(20):
             made = bridge.add_reservation(announce=True)
             bridge.change_reservation(made["sid"], "canceled")
-        marker(bridge, ears)
+        marker(bridge, recorder)
         bridge.beat()
-        marker(bridge, ears)
+        marker(bridge, recorder)
         state = worker._state
         assert (dict(state.reservations), state._tasks, state.ended, len(state._ended_at)) == ({}, {}, {}, 0)
 
@@ -490,25 +490,25 @@ def test_defect_24_nothing_is_kept_of_ended_reservations(bridge: RecordingBridge
 def test_defect_25_removal_looks_at_the_object(bridge: RecordingBridge, timings: Callable[..., None]) -> None:
     """The late removal of an ended reservation does not take away another one of the same task."""
     timings(linger=0.0)
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         first = bridge.add_reservation(announce=True)
         bridge.change_reservation(first["sid"], "timeout")
         second = bridge.add_reservation(announce=True, task={"sid": first["task"]["sid"]})
-        marker(bridge, ears)
+        marker(bridge, recorder)
         bridge.beat()
-        marker(bridge, ears)
+        marker(bridge, recorder)
         assert list(worker.reservations) == [second["sid"]]
-        task = Ears(worker.reservations[second["sid"]].task, "updated")
+        task = EventRecorder(worker.reservations[second["sid"]].task, "updated")
         bridge.send("task.updated", bridge.state.change_task(first["task"]["sid"], attributes={"again": 1}))
         assert task.wait_for("updated").attributes == {"again": 1}
 
 
 def test_defect_26_reservations_are_one_read_only_view(bridge: RecordingBridge) -> None:
     """The same live mapping at each access."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         view = worker.reservations
         made = bridge.add_reservation(announce=True)
-        ears.wait_for("reservation_created")
+        recorder.wait_for("reservation_created")
         assert worker.reservations is view and list(view) == [made["sid"]]
         with pytest.raises(TypeError):
             view["WR1"] = view[made["sid"]]  # type: ignore[index]
@@ -552,7 +552,7 @@ def test_defect_29_an_update_adds_no_attribute(bridge: RecordingBridge) -> None:
         reservation = worker.reservations[made["sid"]]
         before, keys = dir(reservation), set(reservation.to_dict())
         reservation.accept().result(5)
-        own = Ears(reservation, "wrapup")
+        own = EventRecorder(reservation, "wrapup")
         bridge.change_reservation(made["sid"], "wrapping")
         own.wait_for("wrapup")
         assert dir(reservation) == before and set(reservation.to_dict()) == keys
@@ -563,12 +563,12 @@ def test_defect_30_a_transfer_that_is_null_is_none(bridge: RecordingBridge) -> N
     """``null`` in place of an absent transfer refuses nothing, in the list and in events."""
     listed = bridge.add_reservation()
     bridge.state.reservations[listed["sid"]].update(task_transfer=None, active_outgoing_task_transfer=None)
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         assert worker.reservations[listed["sid"]].transfer is None
         made = bridge.add_reservation()
         bridge.send("reservation.created", {**made, "task_transfer": None, "active_outgoing_task_transfer": None})
-        assert ears.wait_for("reservation_created").task.transfers.outgoing is None
-        assert ears.all("error") == []
+        assert recorder.wait_for("reservation_created").task.transfers.outgoing is None
+        assert recorder.all("error") == []
 
 
 # -- outgoing transfers ----------------------------------------------------------------------------------------------
@@ -587,14 +587,14 @@ def test_defect_31_events_of_a_transfer_stay_in_order(bridge: RecordingBridge) -
     made = bridge.add_reservation("accepted")
     hold = threading.Event()
     bridge.on_call("Transfers", lambda call: hold.wait(10) and None, method="POST")
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         task = worker.reservations[made["sid"]].task
-        own = Ears(task, "transfer_initiated", "transfer_failed")
+        own = EventRecorder(task, "transfer_initiated", "transfer_failed")
         future = task.transfer("WKother")
         bridge.wait_for_call("Transfers", method="POST")
         bridge.send("task.transfer-initiated", transfer_event(bridge, made, "initiated"))
         bridge.send("task.transfer-failed", transfer_event(bridge, made, "failed", transfer_failed_reason="busy"))
-        marker(bridge, ears)
+        marker(bridge, recorder)
         assert own.names() == []
         hold.set()
         future.result(5)
@@ -606,22 +606,22 @@ def test_defect_31_events_of_a_transfer_stay_in_order(bridge: RecordingBridge) -
 
 def test_defect_32_a_waiting_event_fires_with_the_answer(bridge: RecordingBridge) -> None:
     """Not at the next of polls half a second apart: five times in a row it comes at once."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         slowest = 0.0
         for _ in range(5):
             made = bridge.add_reservation("accepted", announce=True)
-            marker(bridge, ears)
+            marker(bridge, recorder)
             hold = threading.Event()
             rule = bridge.on_call("Transfers", lambda call, hold=hold: hold.wait(10) and None, method="POST")
             task = worker.reservations[made["sid"]].task
-            own = Ears(task, "transfer_initiated")
+            own = EventRecorder(task, "transfer_initiated")
             future = task.transfer("WKother")
             bridge.wait_for(lambda rule=rule: rule.calls)  # type: ignore[misc]
             sid = payloads.load("rest.transfer")["sid"]
             if sid in bridge.state.transfers:
                 bridge.state.transfers.clear()
             bridge.send("task.transfer-initiated", transfer_event(bridge, made, "initiated"))
-            marker(bridge, ears)
+            marker(bridge, recorder)
             begun = time.monotonic()
             hold.set()
             own.wait_for("transfer_initiated")
@@ -634,14 +634,14 @@ def test_defect_32_a_waiting_event_fires_with_the_answer(bridge: RecordingBridge
 def test_defects_33_34_a_second_transfer_is_another_object(bridge: RecordingBridge) -> None:
     """The ended one says so by its status; the next one is a new object with its own target, and the old one stays."""
     made = bridge.add_reservation("accepted", outgoing={})
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         reservation = worker.reservations[made["sid"]]
         first = reservation.task.transfers.outgoing
         assert first is not None
         failed = transfer_event(bridge, made, "failed", sid=first.sid)
         bridge.send("task.transfer-failed", failed)
-        own = Ears(reservation, "wrapup")
-        marker(bridge, ears)
+        own = EventRecorder(reservation, "wrapup")
+        marker(bridge, recorder)
         assert reservation.task.transfers.outgoing is first and first.status == "failed"
         later = {
             **made["active_outgoing_task_transfer"], "sid": "TTsecond", "transfer_to": "WQnext",
@@ -661,9 +661,9 @@ def test_defects_33_34_a_second_transfer_is_another_object(bridge: RecordingBrid
 def test_defect_35_older_news_changes_nothing(bridge: RecordingBridge) -> None:
     """A late or repeated event is passed over, and a refused one does not count the worker's version on."""
     made = bridge.add_reservation()
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         reservation = worker.reservations[made["sid"]]
-        own = Ears(reservation)
+        own = EventRecorder(reservation)
         accepted = bridge.change_reservation(made["sid"], "accepted")
         own.wait_for("accepted")
         wrapping = bridge.change_reservation(made["sid"], "wrapping")
@@ -672,9 +672,9 @@ def test_defect_35_older_news_changes_nothing(bridge: RecordingBridge) -> None:
         version = worker.version
         bridge.send("reservation.created", {"sid": "WRbroken"})
         bridge.send("worker.capacity.update", {**next(iter(bridge.state.channels.values())), "sid": "WCunknown"})
-        marker(bridge, ears)
+        marker(bridge, recorder)
         assert own.names() == ["accepted", "wrapup"] and reservation.status == "wrapping"
-        assert worker.version == version and len(ears.all("error")) == 2
+        assert worker.version == version and len(recorder.all("error")) == 2
 
 
 # -- supervisors -----------------------------------------------------------------------------------------------------
@@ -736,29 +736,29 @@ def test_defects_39_40_no_token_and_no_payload_in_the_log(
     caplog.set_level(1)
     caplog.set_level(1, "twilio_taskrouter_worker")
     made = bridge.add_reservation(task={"attributes": {"name": "customer-data"}})
-    with connected(bridge, "tokenmark.a.b") as (worker, ears):
+    with connected(bridge, "tokenmark.a.b") as (worker, recorder):
         worker.update_token("tokenmark.c.d")
         bridge.send_raw('{"event_type": "x", "payload": "customer-data"')
         bridge.send("task.updated", bridge.state.change_task(made["task"]["sid"], attributes={"n": "customer-data"}))
         worker.reservations[made["sid"]].task.set_attributes({"name": "customer-data"}).result(5)
-        marker(bridge, ears)
-        reconnect(bridge, ears)
+        marker(bridge, recorder)
+        reconnect(bridge, recorder)
         bridge.refuse_handshake(401)
         bridge.abort()
-        ears.wait_for("error", 2)
+        recorder.wait_for("error", 2)
     everything = "\n".join(f"{each.name} {each.getMessage()} {each.args}" for each in caplog.records)
     assert caplog.records and "tokenmark" not in everything and "customer-data" not in everything
 
 
 def test_defect_41_no_logger_for_each_object(bridge: RecordingBridge) -> None:
     """Fifty reservations later there are as many loggers as before."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         bridge.add_reservation(announce=True)
-        marker(bridge, ears)
+        marker(bridge, recorder)
         before = set(our_loggers())
         for _ in range(50):
             bridge.add_reservation(announce=True)
-        marker(bridge, ears)
+        marker(bridge, recorder)
         assert len(worker.reservations) == 51 and set(our_loggers()) == before
 
 
@@ -775,21 +775,21 @@ def test_defect_42_a_method_keeps_its_object(bridge: RecordingBridge) -> None:
         def on_created(self, reservation: Any) -> None:
             self.created.append(reservation)
 
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         handler = Handler()
         worker.on("reservation_created", handler.on_created)
         bridge.add_reservation(announce=True)
-        marker(bridge, ears)
+        marker(bridge, recorder)
         worker.off("reservation_created", handler.on_created)
         bridge.add_reservation(announce=True)
-        marker(bridge, ears)
+        marker(bridge, recorder)
         assert len(handler.created) == 1
 
 
 def test_defect_43_all_attributes_are_live(bridge: RecordingBridge) -> None:
     """Those that the JS SDK never sets, sets late or never renews, at ``ready`` and after an event."""
     current, other = activity_sids(bridge)
-    with connected(bridge, connect_activity_sid=current) as (worker, ears):
+    with connected(bridge, connect_activity_sid=current) as (worker, recorder):
         assert (worker.activity_sid, worker.activity_name, worker.available, worker.connect_activity_sid) == (
             current, "Available", True, current,
         )  # fmt: skip
@@ -797,7 +797,7 @@ def test_defect_43_all_attributes_are_live(bridge: RecordingBridge) -> None:
             **bridge.state.worker, "activity_sid": other, "activity_name": "Offline", "available": False,
             "friendly_name": "Dana D", "date_status_changed": 1_800_000_000, "version": 99,
         })  # fmt: skip
-        ears.wait_for("activity_updated")
+        recorder.wait_for("activity_updated")
         assert worker.activity_sid == worker.worker_activity_sid == worker.activity.sid == other
         assert (worker.activity_name, worker.available) == ("Offline", False)
         assert worker.name == worker.friendly_name == "Dana D"
@@ -818,16 +818,16 @@ def test_defect_44_an_answer_with_an_unknown_activity_changes_nothing(bridge: Re
 
 def test_defect_45_a_malformed_payload_is_an_error(bridge: RecordingBridge) -> None:
     """No event fires with unchanged data, and no call succeeds without effect."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         channel = next(iter(worker.channels.values()))
-        own = Ears(channel)
+        own = EventRecorder(channel)
         before = worker.to_dict(), channel.to_dict()
         bridge.send("worker.attributes.update", {**bridge.state.worker, "attributes": "{", "version": 99})
         broken = {**bridge.state.channels[channel.sid]}
         del broken["assigned_tasks"]
         bridge.send("worker.capacity.update", broken)
-        marker(bridge, ears)
-        assert len(ears.all("error")) == 2 and own.names() == [] and ears.all("attributes_updated") == []
+        marker(bridge, recorder)
+        assert len(recorder.all("error")) == 2 and own.names() == [] and recorder.all("attributes_updated") == []
         bridge.on_call(OWN, {"sid": worker.sid}, method="POST")
         with pytest.raises(InvalidAnswerError):
             worker.set_attributes({"a": 1}).result(5)
@@ -976,11 +976,11 @@ def test_defect_56_dates_that_are_null_or_text(bridge: RecordingBridge) -> None:
     made = bridge.add_reservation(task={"virtual_start_time": None, "date_created": "2026-01-01T12:00:05Z"})
     channel = next(iter(bridge.state.channels))
     bridge.state.channels[channel]["last_reserved_time"] = None
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         task = worker.reservations[made["sid"]].task
         assert task.virtual_start_time is None and worker.channels[channel].last_reserved_time is None
         assert task.date_created == datetime(2026, 1, 1, 12, 0, 5, tzinfo=timezone.utc)
-        assert ears.all("error") == []
+        assert recorder.all("error") == []
 
 
 # -- sessions --------------------------------------------------------------------------------------------------------
@@ -988,11 +988,11 @@ def test_defect_56_dates_that_are_null_or_text(bridge: RecordingBridge) -> None:
 
 def test_defect_57_two_clients_do_not_fight(bridge: RecordingBridge) -> None:
     """Other sessions are closed by the first connection only, and a client that was replaced stays away."""
-    with connected(bridge, close_existing_sessions=True) as (worker, ears):
-        reconnect(bridge, ears)
+    with connected(bridge, close_existing_sessions=True) as (worker, recorder):
+        reconnect(bridge, recorder)
         assert [each.params["closeExistingSessions"] for each in bridge.connections] == ["true", "false"]
         bridge.close(4001, "Replaced by another session.")
-        ears.wait_for("error")
+        recorder.wait_for("error")
         eventually(lambda: connection_of(worker) is None)
     assert len(bridge.connections) == 2
 
@@ -1002,18 +1002,18 @@ def test_defect_57_two_clients_do_not_fight(bridge: RecordingBridge) -> None:
 )
 def test_defect_58_a_message_is_no_event_of_ours(bridge: RecordingBridge, name: str) -> None:
     """A message whose type is called like an internal or public event fires nothing."""
-    with connected(bridge) as (worker, ears):
-        before = ears.names()
+    with connected(bridge) as (worker, recorder):
+        before = recorder.names()
         bridge.send(name, {"sid": "x"})
-        marker(bridge, ears)
-        assert ears.names() == [*before, "reservation_failed"] and worker.ready
+        marker(bridge, recorder)
+        assert recorder.names() == [*before, "reservation_failed"] and worker.ready
 
 
 def test_defect_59_readiness_can_be_waited_for_and_seen(bridge: RecordingBridge) -> None:
     """connect() and ``with`` wait for it, properties show it, and a second ``ready`` is told apart by what precedes."""
     worker = new_worker(bridge)
     assert (worker.connected, worker.ready) == (False, False)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     with worker as entered:
         assert entered is worker and (worker.connected, worker.ready) == (True, True)
         bridge.hold_init()
@@ -1021,8 +1021,8 @@ def test_defect_59_readiness_can_be_waited_for_and_seen(bridge: RecordingBridge)
         bridge.wait_for_connection(2)
         assert (worker.connected, worker.ready) == (False, False)
         bridge.release_init()
-        ears.wait_for("ready", 2)
-    assert ears.names() == [
+        recorder.wait_for("ready", 2)
+    assert recorder.names() == [
         "connected", "ready", "disconnected", "reconnecting", "connected", "ready", "disconnected",
     ]  # fmt: skip
     assert (worker.connected, worker.ready) == (False, False)
@@ -1032,12 +1032,12 @@ def test_defect_60_a_ready_listener_that_raises_is_no_failed_start(bridge: Recor
     """The worker is ready; the report is about the callback."""
     worker = new_worker(bridge)
     worker.on("ready", lambda worker: 1 / 0)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     with worker:
-        report = ears.wait_for("error")
+        report = recorder.wait_for("error")
         assert "A callback of 'ready' raised ZeroDivisionError" in report.message
         assert not isinstance(report, InitializationError)
-        assert worker.ready and ears.wait_for("ready") is worker
+        assert worker.ready and recorder.wait_for("ready") is worker
 
 
 def test_defect_61_a_closed_worker_is_closed(bridge: RecordingBridge) -> None:

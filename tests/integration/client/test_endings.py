@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.ears import Ears, connected, make_token, new_worker
+from tests.integration.client.event_recorder import EventRecorder, connected, make_token, new_worker
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Hang
 from tests.tools.seams import connection_of, listeners_of
@@ -117,10 +117,10 @@ def test_taking_the_worker_back_inside_the_callback_that_says_it_was_replaced(
                 worker.update_token("another.good.token")
             futures.append(worker.start())
 
-    with no_leftover_threads(), connected(bridge) as (worker, ears):
+    with no_leftover_threads(), connected(bridge) as (worker, recorder):
         worker.on("error", take_back)
         bridge.close(REPLACED, "replaced")
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
         assert futures[0].result(SOON) is worker
         assert worker.ready and len(bridge.connections) == 2
         assert worker.fetch_latest_version().result(SOON) is worker
@@ -134,13 +134,13 @@ def test_a_callback_of_start_that_exits_ends_nothing(bridge: RecordingBridge, ca
 
     with no_leftover_threads():
         worker = new_worker(bridge)
-        ears = Ears(worker)
+        recorder = EventRecorder(worker)
         bridge.hold_init()
         worker.start().add_done_callback(leave)
         bridge.release_init()
         worker.connect(SOON)
         bridge.add_reservation(announce=True)
-        ears.wait_for("reservation_created")
+        recorder.wait_for("reservation_created")
         worker.disconnect()
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [SystemExit]
 
@@ -169,7 +169,7 @@ def test_an_executor_that_fails_after_the_end_is_heard(
         raise LookupError("too late")
 
     executor = Late()
-    with no_leftover_threads(), connected(bridge) as (worker, ears):
+    with no_leftover_threads(), connected(bridge) as (worker, recorder):
         worker.on("reservation_failed", fail, executor=executor)
         bridge.send("reservation.failed", {})
         eventually(lambda: executor.todo)
@@ -205,9 +205,9 @@ def test_disconnecting_between_two_attempts_at_the_activity(
     bridge.on_call("Workers/", [503], method="POST")
     with no_leftover_threads(timeout=2.0):
         worker = new_worker(bridge, connect_activity_sid=next(iter(bridge.state.activities)))
-        ears = Ears(worker)
+        recorder = EventRecorder(worker)
         worker.start()
-        ears.wait_for("error")
+        recorder.wait_for("error")
         eventually(lambda: any(each.at > time.monotonic() + 20 and each.action for each in TIMERS._heap))
         worker.disconnect()
 
@@ -230,10 +230,10 @@ def test_disconnecting_while_a_call_begins(bridge: RecordingBridge, monkeypatch:
 
 def test_connecting_while_it_reconnects(bridge: RecordingBridge) -> None:
     """A worker that has lost its connection is not ready, and whoever connects it waits until it is again."""
-    with no_leftover_threads(), connected(bridge) as (worker, ears):
+    with no_leftover_threads(), connected(bridge) as (worker, recorder):
         bridge.hold_init()
         bridge.abort()
-        ears.wait_for("disconnected")
+        recorder.wait_for("disconnected")
         ready = worker.start()
         assert not ready.done()
         bridge.release_init()
@@ -244,10 +244,10 @@ def test_connecting_while_it_reconnects(bridge: RecordingBridge) -> None:
 
 def test_disconnecting_while_it_reconnects(bridge: RecordingBridge) -> None:
     """Whoever waits for it to be ready again hears that it never will."""
-    with no_leftover_threads(), connected(bridge) as (worker, ears):
+    with no_leftover_threads(), connected(bridge) as (worker, recorder):
         bridge.hold_init()
         bridge.abort()
-        ears.wait_for("disconnected")
+        recorder.wait_for("disconnected")
         ready = worker.start()
         worker.disconnect()
         assert isinstance(ready.exception(SOON), ClosedError)
@@ -263,9 +263,9 @@ def test_a_token_provider_that_exits_is_asked_again(bridge: RecordingBridge, tim
             raise answer
         return make_token()
 
-    with no_leftover_threads(), connected(bridge, make_token(6), token_provider=provide) as (_, ears):
-        assert "SystemExit" in ears.wait_for("error").message
-        ears.wait_for("token_updated")
+    with no_leftover_threads(), connected(bridge, make_token(6), token_provider=provide) as (_, recorder):
+        assert "SystemExit" in recorder.wait_for("error").message
+        recorder.wait_for("token_updated")
 
 
 def test_a_predicate_that_exits_ends_the_wait(bridge: RecordingBridge) -> None:
@@ -274,12 +274,12 @@ def test_a_predicate_that_exits_ends_the_wait(bridge: RecordingBridge) -> None:
     def leave(_: Reservation) -> bool:
         raise SystemExit(3)
 
-    with no_leftover_threads(), connected(bridge) as (worker, ears), ThreadPoolExecutor(1) as pool:
+    with no_leftover_threads(), connected(bridge) as (worker, recorder), ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(worker.wait_for, "reservation_created", SOON, leave)
         eventually(lambda: len(listeners_of(worker, "reservation_created")) == 2)
         bridge.add_reservation(announce=True)
         assert isinstance(waiting.exception(SOON), SystemExit)
-        assert not ears.all("error")
+        assert not recorder.all("error")
 
 
 @pytest.mark.parametrize("thread", ["dispatch", "recv"])
@@ -314,7 +314,7 @@ def test_frames_that_wait_in_the_kernel_are_no_silence(
         return read(socket)
 
     monkeypatch.setattr(Socket, "read", slow_read)
-    with no_leftover_threads(), connected(bridge) as (worker, ears):
+    with no_leftover_threads(), connected(bridge) as (worker, recorder):
         held.set()
         bridge.beat()
         assert stands.wait(SOON)
@@ -329,7 +329,7 @@ def test_frames_that_wait_in_the_kernel_are_no_silence(
         held.clear()
         go_on.set()
         bridge.add_reservation(announce=True)
-        ears.wait_for("reservation_created")
+        recorder.wait_for("reservation_created")
         assert len(bridge.connections) == 1
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.ears import TOKEN, connected
+from tests.integration.client.event_recorder import TOKEN, connected
 from tests.integration.client.watchdog import run_all
 from tests.oracle.bridge import PATH, RecordingBridge
 from tests.oracle.relay import Relay
@@ -404,10 +404,10 @@ def test_one_call_after_another_uses_one_connection(bridge: RecordingBridge) -> 
 
 def test_a_kept_connection_that_the_server_closed_is_not_used(bridge: RecordingBridge) -> None:
     """A POST after a pause in which the server hung up goes over a new connection, without an error."""
-    with Relay("127.0.0.1", bridge.port) as relay, connected(relay) as (worker, ears):
+    with Relay("127.0.0.1", bridge.port) as relay, connected(relay) as (worker, recorder):
         post(worker).result(5)
         relay.close_all()
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
         assert post(worker).result(5) is worker
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.integration.client.ears import TOKEN, Ears, new_worker
+from tests.integration.client.event_recorder import TOKEN, EventRecorder, new_worker
 from tests.integration.client.watchdog import run_all
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Hang
@@ -402,7 +402,7 @@ def test_run_forever_returns_when_disconnected(bridge: RecordingBridge) -> None:
     with no_leftover_threads():
         run_all([worker.run_forever])
         worker.off("ready")
-        connected = Ears(worker, "ready")
+        connected = EventRecorder(worker, "ready")
         run_all([worker.run_forever, lambda: (connected.wait_for("ready"), worker.disconnect())])
 
 
@@ -417,9 +417,9 @@ def test_run_forever_waits_for_a_service_that_is_away(bridge: RecordingBridge) -
     """What may pass is retried without limit."""
     bridge.refuse_handshake(503, times=1)
     worker = new_worker(bridge)
-    ears = Ears(worker)
-    run_all([worker.run_forever, lambda: (ears.wait_for("ready"), worker.disconnect())])
-    assert len(ears.all("error")) == 1
+    recorder = EventRecorder(worker)
+    run_all([worker.run_forever, lambda: (recorder.wait_for("ready"), worker.disconnect())])
+    assert len(recorder.all("error")) == 1
 
 
 def test_run_forever_in_a_callback_is_refused(bridge: RecordingBridge) -> None:
@@ -448,14 +448,14 @@ def test_three_hundred_workers_in_one_process() -> None:
         with no_leftover_sockets(10), no_leftover_threads(10):
             before = threading.active_count()
             workers = [new_worker(bridge, request_timeout=60.0) for _ in range(count)]
-            ears = [Ears(worker, "reservation_created") for worker in workers]
+            recorder = [EventRecorder(worker, "reservation_created") for worker in workers]
             for future in [worker.start() for worker in workers]:
                 assert future.result(50).ready
             own = [each for each in threading.enumerate() if each.name.startswith("taskrouter-worker-")]
             assert len(own) == 2 * count
             assert threading.active_count() - before <= 2 * count + 100 + 1
             made = bridge.add_reservation(announce=True)
-            assert {each.wait_for("reservation_created", timeout=20).sid for each in ears} == {made["sid"]}
+            assert {each.wait_for("reservation_created", timeout=20).sid for each in recorder} == {made["sid"]}
             run_all([lambda part=part: [each.disconnect() for each in workers[part::10]] for part in range(10)], 40)  # type: ignore[misc]
         assert len(bridge.connections) == count
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.ears import Ears
+from tests.integration.client.event_recorder import EventRecorder
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker import Reservation, Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
@@ -53,10 +53,10 @@ def new_worker(router: LocalTaskRouter, activity: str = "Available") -> Worker:
 def test_the_life_of_a_connection(router: LocalTaskRouter, log: pytest.LogCaptureFixture) -> None:
     """Connecting, ready, disconnected with the reason, reconnecting with the delay; then the end."""
     worker = new_worker(router)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     with worker:
         router.faults.drop(worker.sid)
-        ears.wait_for("ready", 2, timeout=5)
+        recorder.wait_for("ready", 2, timeout=5)
     steps = [line.split(" in ")[0].split(" to ws")[0] for line in lines(log, "connection")]
     assert steps[0] == "INFO connecting"
     assert steps[1] == "INFO ready, with activity 'Available' and 0 open reservations"
@@ -68,9 +68,9 @@ def test_the_life_of_a_connection(router: LocalTaskRouter, log: pytest.LogCaptur
 def test_a_reservation_that_times_out_is_a_warning(router: LocalTaskRouter, log: pytest.LogCaptureFixture) -> None:
     """Offered is INFO; timed out is a WARNING that names what follows for the worker, which it then shows."""
     with new_worker(router) as worker:
-        ears = Ears(worker)
+        recorder = EventRecorder(worker)
         task_sid = router.create_task({})
-        reservation: Reservation = ears.wait_for("reservation_created")
+        reservation: Reservation = recorder.wait_for("reservation_created")
         router.clock.advance(121)
         eventually(lambda: not worker.activity.available)
         eventually(lambda: any("activity is" in line for line in lines(log, "events")))
@@ -91,9 +91,9 @@ def test_a_callback_that_raises_is_named(router: LocalTaskRouter, log: pytest.Lo
 
     with new_worker(router) as worker:
         worker.on("reservation_created", handle)
-        ears = Ears(worker)
+        recorder = EventRecorder(worker)
         router.create_task({})
-        reservation: Reservation = ears.wait_for("reservation_created")
+        reservation: Reservation = recorder.wait_for("reservation_created")
         eventually(lambda: lines(log, "callbacks"))
     record = record_of(log, "raised LookupError")
     assert f"{__name__}.test_a_callback_that_raises_is_named.<locals>.handle" in record.getMessage()
@@ -150,12 +150,12 @@ def test_a_handler_that_raises_ends_nothing(
     logging.getLogger(ROOT).addHandler(broken)
     try:
         with new_worker(router) as worker:
-            ears = Ears(worker)
+            recorder = EventRecorder(worker)
             router.faults.drop(worker.sid)
-            ears.wait_for("ready", timeout=10)
+            recorder.wait_for("ready", timeout=10)
             worker.on("reservation_created", lambda reservation: 1 / 0)
             router.create_task({})
-            ears.wait_for("reservation_created")
+            recorder.wait_for("reservation_created")
             router.clock.advance(121)
             eventually(lambda: not worker.activity.available)
     finally:

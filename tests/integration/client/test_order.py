@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.ears import connected
+from tests.integration.client.event_recorder import connected
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Hang, Reply
 from tests.tools.wait import eventually

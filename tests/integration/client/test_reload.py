@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.client.ears import Ears, connected, new_worker
+from tests.integration.client.event_recorder import EventRecorder, connected, new_worker
 from tests.oracle.bridge import RecordingBridge
 from twilio_taskrouter_worker import InitializationError
 from twilio_taskrouter_worker._bridge.reload import LOOK_UPS_AT_ONCE
@@ -24,18 +24,18 @@ def test_many_reservations_that_ended_while_away(bridge: RecordingBridge) -> Non
     """Each end is announced once, though some look-ups fail at first; what was found is not asked for again."""
     number = 2 * LOOK_UPS_AT_ONCE + 10
     sids = [bridge.add_reservation()["sid"] for _ in range(number)]
-    with connected(bridge) as (worker, ears):
-        own = {sid: Ears(worker.reservations[sid]) for sid in sids}
+    with connected(bridge) as (worker, recorder):
+        own = {sid: EventRecorder(worker.reservations[sid]) for sid in sids}
         bridge.refuse_handshake(503)
         bridge.abort()
-        ears.wait_for("reconnecting", 2)
+        recorder.wait_for("reconnecting", 2)
         for sid in sids:
             bridge.change_reservation(sid, "canceled", announce=False)
         failed = sids[3:8]
         for sid in failed:
             bridge.on_call(f"Reservations/{sid}", [500])
         bridge.accept_handshake()
-        ears.wait_for("ready", 2, timeout=30)
+        recorder.wait_for("ready", 2, timeout=30)
         assert {tuple(each.names()) for each in own.values()} == {("canceled",)}
         assert not worker.reservations
         asked = Counter(sid for sid in sids for call in bridge.calls if call.url.endswith(f"Reservations/{sid}"))
@@ -47,7 +47,7 @@ def test_a_sid_that_no_path_can_have(bridge: RecordingBridge) -> None:
     """Where ``init`` names the worker so, reading its lists fails, is reported, and is tried again."""
     bridge.init["channel_id"] = ".."
     worker = new_worker(bridge)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     worker.start()
-    assert isinstance(ears.wait_for("error", 2, timeout=30), InitializationError)
+    assert isinstance(recorder.wait_for("error", 2, timeout=30), InitializationError)
     worker.disconnect()

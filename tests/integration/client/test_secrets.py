@@ -18,7 +18,7 @@ import pytest
 from tests.data.calls import ROWS, Row, fill
 from tests.integration.client import connected_client as client_module
 from tests.integration.client.connected_client import ConnectedClient
-from tests.integration.client.ears import SECRET, make_token
+from tests.integration.client.event_recorder import SECRET, make_token
 from tests.oracle.bridge import RecordingBridge
 from tests.oracle.relay import Relay
 from tests.tools import payloads

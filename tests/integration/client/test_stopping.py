@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.client.ears import Ears
+from tests.integration.client.event_recorder import EventRecorder
 from tests.tools.wait import eventually, no_leftover_threads
 from tests.tools.workers import new_worker
 from twilio_taskrouter_worker import ClosedError, Reservation, Worker
@@ -102,7 +102,7 @@ def test_a_callback_that_disconnects_may_make_its_calls(router: LocalTaskRouter,
             assert worker.stopping.is_set()
             job(reservation)
 
-        ended = Ears(worker, "disconnected")
+        ended = EventRecorder(worker, "disconnected")
         worker.connect()
         for _ in range(2):
             router.create_task()
@@ -127,7 +127,7 @@ def test_a_callback_that_disconnects_and_connects_again(router: LocalTaskRouter,
             else:
                 worker.update_token(router.token(alice))
 
-        heard = Ears(worker, "ready", "disconnected")
+        heard = EventRecorder(worker, "ready", "disconnected")
         worker.connect()
         worker.set_attributes({"n": 1}).result(SOON)
         eventually(lambda: heard.names() == ["ready", "disconnected", "ready"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.ears import TOKEN, Ears, connected, make_token, marker, new_worker
+from tests.integration.client.event_recorder import TOKEN, EventRecorder, connected, make_token, marker, new_worker
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.seams import connection_of
 from tests.tools.wait import eventually, no_leftover_threads
@@ -76,11 +76,11 @@ def test_the_end_is_announced_and_nothing_is_cut_off(bridge: RecordingBridge, so
     token = {"exp": make_token(SOON), "init": TOKEN}.get(source, JWE)
     if source != "exp":
         bridge.init["token_lifetime"] = int(SOON * 1000)
-    with connected(bridge, token) as (worker, ears):
-        left = ears.wait_for("token_will_expire", timeout=3)
+    with connected(bridge, token) as (worker, recorder):
+        left = recorder.wait_for("token_will_expire", timeout=3)
         assert 4.0 < left <= 5.1
-        ears.wait_for("token_expired", timeout=3)
-        assert ears.names().index("token_will_expire") < ears.names().index("token_expired")
+        recorder.wait_for("token_expired", timeout=3)
+        assert recorder.names().index("token_will_expire") < recorder.names().index("token_expired")
         assert worker.ready and worker.fetch_latest_version().result(5) is worker
         assert len(bridge.connections) == 1
 
@@ -90,7 +90,7 @@ def test_a_clock_that_is_wrong(bridge: RecordingBridge, exp: float, left: float)
     """Where ``exp`` and ``init`` disagree, this machine's clock is wrong: the service's word counts, for later tokens
     too, and with a good token the worker comes back."""
     bridge.init["token_lifetime"] = int(left * 1000)
-    with connected(bridge, make_token(exp)) as (worker, ears):
+    with connected(bridge, make_token(exp)) as (worker, recorder):
         assert connection_of(worker) is not None
         ends = connection_of(worker).token_end
         assert ends is not None and abs(ends - time.monotonic() - left) < 5
@@ -98,8 +98,8 @@ def test_a_clock_that_is_wrong(bridge: RecordingBridge, exp: float, left: float)
         later = connection_of(worker).token_end
         assert later is not None and abs(later - ends - 100) < 1
         bridge.abort()
-        ears.wait_for("ready", 2)
-        assert "token_expired" not in ears.names()
+        recorder.wait_for("ready", 2)
+        assert "token_expired" not in recorder.names()
 
 
 @pytest.mark.parametrize("lifetime", [None, "soon", -5, True, 1e300])
@@ -109,58 +109,58 @@ def test_a_life_time_that_says_nothing(bridge: RecordingBridge, lifetime: Any) -
         del bridge.init["token_lifetime"]
     else:
         bridge.init["token_lifetime"] = lifetime
-    with connected(bridge) as (worker, ears):
-        marker(bridge, ears)
-        assert worker.ready and not {"token_expired", "token_will_expire"} & set(ears.names())
+    with connected(bridge) as (worker, recorder):
+        marker(bridge, recorder)
+        assert worker.ready and not {"token_expired", "token_will_expire"} & set(recorder.names())
 
 
 def test_each_connection_has_its_own_life_time(bridge: RecordingBridge) -> None:
     """The life time of a later ``init`` replaces that of the first."""
-    with connected(bridge, JWE) as (_, ears):
+    with connected(bridge, JWE) as (_, recorder):
         bridge.init["token_lifetime"] = int(SOON * 1000)
         bridge.abort()
-        ears.wait_for("ready", 2)
-        ears.wait_for("token_expired", timeout=3)
+        recorder.wait_for("ready", 2)
+        recorder.wait_for("token_expired", timeout=3)
 
 
 def test_without_a_valid_token_there_is_no_reconnecting(bridge: RecordingBridge) -> None:
     """A lost connection whose token is refused stays lost until there is another token; then it comes at once."""
-    with connected(bridge, make_token(SOON)) as (worker, ears):
-        ears.wait_for("token_expired", timeout=5)
+    with connected(bridge, make_token(SOON)) as (worker, recorder):
+        recorder.wait_for("token_expired", timeout=5)
         bridge.refuse_handshake(401)
         bridge.abort()
-        assert isinstance(ears.wait_for("error"), TokenError)
+        assert isinstance(recorder.wait_for("error"), TokenError)
         inner = connection_of(worker)
         assert inner is not None and inner._session.state is State.PAUSED
         assert len(bridge.refused) == 1
         bridge.accept_handshake()
         later = make_token(3600)
         worker.update_token(later)
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
         assert bridge.connections[-1].params["token"] == later and len(bridge.connections) == 2
-        assert ears.names()[-3:] == ["token_updated", "connected", "ready"]
+        assert recorder.names()[-3:] == ["token_updated", "connected", "ready"]
 
 
 def test_a_token_that_ends_while_reconnecting(bridge: RecordingBridge) -> None:
     """Its end is announced, and does not stop the attempts: the service may find it good, and has the say."""
-    with connected(bridge, make_token(SOON)) as (_, ears):
+    with connected(bridge, make_token(SOON)) as (_, recorder):
         bridge.refuse_handshake(503)
         bridge.abort()
-        ears.wait_for("token_expired", timeout=5)
+        recorder.wait_for("token_expired", timeout=5)
         bridge.accept_handshake()
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
 
 
 @pytest.mark.parametrize("event", ["token_will_expire", "token_expired"])
 def test_a_callback_may_bring_the_next_token(bridge: RecordingBridge, event: Any) -> None:
     """The usual use of these events."""
-    with connected(bridge, make_token(SOON)) as (worker, ears):
+    with connected(bridge, make_token(SOON)) as (worker, recorder):
         later = make_token(3600)
         worker.on(event, lambda *seconds: worker.update_token(later))
-        ears.wait_for("token_updated", timeout=3)
+        recorder.wait_for("token_updated", timeout=3)
         assert worker.fetch_latest_version().result(5) is worker
         assert bridge.calls[-1].token == later
-        marker(bridge, ears)
+        marker(bridge, recorder)
         assert next_deadline(worker) > 20
 
 
@@ -169,14 +169,14 @@ def test_a_callback_may_bring_the_next_token(bridge: RecordingBridge, event: Any
 
 def test_a_new_token_is_used_at_once_for_calls_and_next_for_the_websocket(bridge: RecordingBridge) -> None:
     """Nothing is sent to the open websocket; the token that counts is always the latest."""
-    with connected(bridge, "first.a.b") as (worker, ears):
+    with connected(bridge, "first.a.b") as (worker, recorder):
         worker.update_token("second.a.b")
-        ears.wait_for("token_updated")
+        recorder.wait_for("token_updated")
         worker.fetch_latest_version().result(5)
         assert bridge.calls[-1].token == "second.a.b"
         assert len(bridge.connections) == 1 and bridge.connections[0].messages == []
         bridge.abort()
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
         assert [each.params["token"] for each in bridge.connections] == ["first.a.b", "second.a.b"]
 
 
@@ -184,13 +184,13 @@ def test_a_new_token_that_is_visibly_wrong(bridge: RecordingBridge) -> None:
     """Another worker's, one that expired earlier than the one in use, and other text raise; nothing changes."""
     first = make_token(3600)
     other = make_token(3600, grants={"task_router": {"worker_sid": "WKother"}})
-    with connected(bridge, first) as (worker, ears):
+    with connected(bridge, first) as (worker, recorder):
         for wrong, error in ((other, TokenError), (make_token(-100), TokenExpiredError), ("garbage", ValueError)):
             with pytest.raises(error) as refused:
                 worker.update_token(wrong)
             assert wrong not in str(refused.value)
         worker.fetch_latest_version().result(5)
-        assert bridge.calls[-1].token == first and not ears.all("token_updated")
+        assert bridge.calls[-1].token == first and not recorder.all("token_updated")
 
 
 @pytest.mark.usefixtures("impatient")
@@ -198,9 +198,9 @@ def test_a_provider_of_another_workers_tokens(bridge: RecordingBridge) -> None:
     """What it gives is not used; it is asked again, and the error says why."""
     other = make_token(3600, grants={"task_router": {"worker_sid": "WKother"}})
     provider = Provider(other, make_token(3600))
-    with connected(bridge, make_token(SOON), token_provider=provider) as (worker, ears):
-        ears.wait_for("token_updated")
-        assert "for the worker WKother" in str(ears.all("error")[0].__cause__)
+    with connected(bridge, make_token(SOON), token_provider=provider) as (worker, recorder):
+        recorder.wait_for("token_updated")
+        assert "for the worker WKother" in str(recorder.all("error")[0].__cause__)
         assert worker.ready and provider.asked == 2
 
 
@@ -215,11 +215,11 @@ def test_a_new_token_before_connecting(bridge: RecordingBridge) -> None:
 
 def test_a_new_token_after_disconnecting_connects_again(bridge: RecordingBridge) -> None:
     """As in the JS SDK, with the new token, and announced."""
-    with no_leftover_threads(), connected(bridge) as (worker, ears):
+    with no_leftover_threads(), connected(bridge) as (worker, recorder):
         worker.disconnect()
         worker.update_token("second.a.b")
-        ears.wait_for("token_updated")
-        ears.wait_for("ready", 2)
+        recorder.wait_for("token_updated")
+        recorder.wait_for("ready", 2)
         assert bridge.connections[-1].params["token"] == "second.a.b"
 
 
@@ -229,13 +229,13 @@ def test_a_new_token_after_disconnecting_connects_again(bridge: RecordingBridge)
 )  # fmt: skip
 def test_what_is_no_token_is_refused_without_quoting_it(bridge: RecordingBridge, token: Any, kind: type) -> None:
     """At the call, for a new worker as for a new token; the old token stays."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         for use in (lambda: worker.update_token(token), lambda: new_worker(bridge, token)):
             with pytest.raises(kind) as caught:
                 use()
             assert "ecret" not in str(caught.value)
         worker.fetch_latest_version().result(5)
-        assert bridge.calls[-1].token == TOKEN and "token_updated" not in ears.names()
+        assert bridge.calls[-1].token == TOKEN and "token_updated" not in recorder.names()
 
 
 # -- a refused token -------------------------------------------------------------------------------------------------
@@ -243,16 +243,16 @@ def test_what_is_no_token_is_refused_without_quoting_it(bridge: RecordingBridge,
 
 def test_a_token_refused_at_a_reconnection_waits_for_another(bridge: RecordingBridge) -> None:
     """It is reported once, not tried for ever, and a new token brings the worker back."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         bridge.refuse_handshake(401)
         bridge.abort()
-        assert type(ears.wait_for("error")) is TokenError
+        assert type(recorder.wait_for("error")) is TokenError
         assert len(bridge.refused) == 1
         inner = connection_of(worker)
         assert inner is not None and inner._session.state is State.PAUSED
         bridge.accept_handshake()
         worker.update_token("second.a.b")
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
 
 
 def test_an_expired_token_refused_at_a_reconnection_is_named_so(
@@ -260,23 +260,23 @@ def test_an_expired_token_refused_at_a_reconnection_is_named_so(
 ) -> None:
     """TokenExpiredError, and token_expired where it had not been announced."""
     timings(expiry_lead=-60.0)
-    with connected(bridge, make_token(-1)) as (_, ears):
+    with connected(bridge, make_token(-1)) as (_, recorder):
         bridge.refuse_handshake(401)
         bridge.abort()
-        report = ears.wait_for("error")
+        report = recorder.wait_for("error")
         assert type(report) is TokenExpiredError and "update_token()" in report.message
-        ears.wait_for("token_expired")
+        recorder.wait_for("token_expired")
 
 
 def test_calls_that_refuse_the_token_while_the_lists_are_read_again(bridge: RecordingBridge) -> None:
     """A 401 for the lists after a reconnection is a refused token: told, and mended by another."""
-    with connected(bridge) as (worker, ears):
+    with connected(bridge) as (worker, recorder):
         rule = bridge.on_call("Activities", 401)
         bridge.abort()
-        assert type(ears.wait_for("error")) is TokenError
+        assert type(recorder.wait_for("error")) is TokenError
         rule.remove()
         worker.update_token("second.a.b")
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
 
 
 # -- providers -------------------------------------------------------------------------------------------------------
@@ -288,23 +288,23 @@ def test_a_provider_renews_the_token_early(bridge: RecordingBridge, timings: Cal
     timings(random=lambda: 1.0)
     later = make_token(3600)
     provider = Provider(later)
-    with connected(bridge, make_token(SOON + 2.5), token_provider=provider) as (worker, ears):
-        ears.wait_for("token_updated", timeout=4)
+    with connected(bridge, make_token(SOON + 2.5), token_provider=provider) as (worker, recorder):
+        recorder.wait_for("token_updated", timeout=4)
         worker.fetch_latest_version().result(5)
         assert bridge.calls[-1].token == later and provider.asked == 1
         assert provider.threads[0].startswith("taskrouter-rest-")
         bridge.abort()
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
         assert bridge.connections[-1].params["token"] == later
-        assert "token_expired" not in ears.names()
+        assert "token_expired" not in recorder.names()
 
 
 def test_a_provider_is_asked_for_encrypted_tokens_too(bridge: RecordingBridge) -> None:
     """Their end is known from ``init``."""
     bridge.init["token_lifetime"] = int(SOON * 1000)
     provider = Provider(JWE + "2")
-    with connected(bridge, JWE, token_provider=provider) as (_, ears):
-        ears.wait_for("token_updated", timeout=4)
+    with connected(bridge, JWE, token_provider=provider) as (_, recorder):
+        recorder.wait_for("token_updated", timeout=4)
         assert provider.asked == 1
 
 
@@ -325,9 +325,9 @@ def test_a_provider_that_fails_is_asked_again(bridge: RecordingBridge) -> None:
     """Each failure is an ``error`` with its cause, but without its words; the next token ends the matter."""
     failures = [RuntimeError("secret words"), KeyError("secret words")]
     provider = Provider(*failures, 7, "", "with space", make_token(3600))
-    with connected(bridge, make_token(SOON), token_provider=provider) as (worker, ears):
-        ears.wait_for("token_updated", timeout=5)
-        reports = ears.all("error")
+    with connected(bridge, make_token(SOON), token_provider=provider) as (worker, recorder):
+        recorder.wait_for("token_updated", timeout=5)
+        reports = recorder.all("error")
         assert [type(each) for each in reports] == [TokenError] * 5 and provider.asked == 6
         assert [each.__cause__ for each in reports[:2]] == failures
         assert [type(each.__cause__) for each in reports[2:]] == [TypeError, ValueError, ValueError]
@@ -339,9 +339,9 @@ def test_a_provider_that_fails_is_asked_again(bridge: RecordingBridge) -> None:
 def test_a_provider_of_dead_tokens_is_not_asked_without_pause(bridge: RecordingBridge) -> None:
     """Tokens that have ended when they come count as failures."""
     provider = Provider(*[make_token(-10) for _ in range(3)], make_token(3600))
-    with connected(bridge, make_token(SOON), token_provider=provider) as (worker, ears):
-        ears.wait_for("token_updated", 4, timeout=5)
-        marker(bridge, ears)
+    with connected(bridge, make_token(SOON), token_provider=provider) as (worker, recorder):
+        recorder.wait_for("token_updated", 4, timeout=5)
+        marker(bridge, recorder)
         assert provider.asked == 4 and next_deadline(worker) > 20
 
 
@@ -349,9 +349,9 @@ def test_a_provider_helps_when_the_first_token_is_refused(bridge: RecordingBridg
     """connect() does not fail: another token is asked for at once, and used."""
     bridge.refuse_handshake(401, times=1)
     later = make_token(3600)
-    with connected(bridge, TOKEN, token_provider=Provider(later)) as (worker, ears):
+    with connected(bridge, TOKEN, token_provider=Provider(later)) as (worker, recorder):
         assert worker.ready and bridge.connections[0].params["token"] == later
-        assert [type(each) for each in ears.all("error")] == [TokenError]
+        assert [type(each) for each in recorder.all("error")] == [TokenError]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -377,15 +377,15 @@ def test_a_slow_provider_is_asked_once_and_may_come_too_late(bridge: RecordingBr
 
     with no_leftover_threads():
         worker = new_worker(bridge, make_token(SOON), token_provider=provider)
-        ears = Ears(worker)
+        recorder = EventRecorder(worker)
         worker.connect(5)
         assert asked.wait(5)
         assert worker.fetch_latest_version().result(5) is worker
-        ears.wait_for("token_expired", timeout=3)
+        recorder.wait_for("token_expired", timeout=3)
         worker.disconnect()
         go_on.set()
         eventually(lambda: worker._token == later)
-        assert "token_updated" not in ears.names() and not worker.connected
+        assert "token_updated" not in recorder.names() and not worker.connected
     with worker:
         assert bridge.connections[-1].params["token"] == later
 
@@ -401,14 +401,14 @@ def test_a_provider_that_answers_a_later_connection(bridge: RecordingBridge) -> 
         return later
 
     worker = new_worker(bridge, make_token(SOON), token_provider=provider)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     worker.connect(5)
     assert asked.wait(5)
     worker.disconnect()
     worker.connect(5)
     go_on.set()
-    ears.wait_for("token_updated", timeout=5)
-    marker(bridge, ears)
+    recorder.wait_for("token_updated", timeout=5)
+    marker(bridge, recorder)
     assert next_deadline(worker) > 20
     worker.disconnect()
 
@@ -426,11 +426,11 @@ def test_a_worker_without_a_first_token(bridge: RecordingBridge) -> None:
     provider = Provider(first)
     worker = Worker(token_provider=provider, eb_server=bridge.eb_server)
     assert provider.asked == 0
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     with no_leftover_threads(), worker:
-        marker(bridge, ears)
+        marker(bridge, recorder)
         assert bridge.connections[0].params["token"] == first and provider.asked == 1
-        assert "token_updated" not in ears.names()
+        assert "token_updated" not in recorder.names()
     with pytest.raises(TypeError, match="token"):
         Worker(eb_server=bridge.eb_server)
 
@@ -439,9 +439,9 @@ def test_a_first_token_that_comes_late(bridge: RecordingBridge) -> None:
     """A provider that fails is asked again; its failures are ``error`` events, and then the worker gets ready."""
     provider = Provider(OSError("backend down"), OSError("backend down"), make_token(3600))
     worker = Worker(token_provider=provider, eb_server=bridge.eb_server)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     with no_leftover_threads(), worker:
-        assert [type(each.__cause__) for each in ears.all("error")] == [OSError, OSError] and provider.asked == 3
+        assert [type(each.__cause__) for each in recorder.all("error")] == [OSError, OSError] and provider.asked == 3
 
 
 def test_a_first_token_that_never_comes(bridge: RecordingBridge) -> None:
@@ -468,11 +468,11 @@ def test_a_refused_call_asks_the_provider(bridge: RecordingBridge) -> None:
     """A token that the service refuses before its time: the call fails, and the next one has another token."""
     later = make_token(3600)
     provider = Provider(later)
-    with connected(bridge, TOKEN, token_provider=provider) as (worker, ears):
+    with connected(bridge, TOKEN, token_provider=provider) as (worker, recorder):
         rule = bridge.on_call("Workers/", 401, method="POST")
         calls = [worker.set_attributes({}) for _ in range(3)]
         assert all(isinstance(each.exception(5), AuthorizationError) for each in calls)
-        ears.wait_for("token_updated")
+        recorder.wait_for("token_updated")
         rule.remove()
         worker.set_attributes({}).result(5)
         assert bridge.calls[-1].token == later and provider.asked == 1
@@ -482,7 +482,7 @@ def test_running_without_a_token_ends(bridge: RecordingBridge, timings: Callable
     """run_forever() raises when the connection is lost, the token is refused, and there is no provider."""
     timings(token_patience=0.1)
     worker = new_worker(bridge, make_token(3600))
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     raised: list[BaseException] = []
 
     def run() -> None:
@@ -494,7 +494,7 @@ def test_running_without_a_token_ends(bridge: RecordingBridge, timings: Callable
     with no_leftover_threads():
         program = threading.Thread(target=run, name="program")
         program.start()
-        ears.wait_for("ready")
+        recorder.wait_for("ready")
         bridge.refuse_handshake(401)
         bridge.abort()
         program.join(10)
@@ -505,7 +505,7 @@ def test_running_goes_on_with_a_token_that_comes_in_time(bridge: RecordingBridge
     """A listener of ``error`` that brings another token keeps the program alive."""
     timings(token_patience=10.0)
     worker = new_worker(bridge, make_token(3600))
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
 
     @worker.once("error")
     def bring_another(error: TaskRouterError) -> None:
@@ -515,10 +515,10 @@ def test_running_goes_on_with_a_token_that_comes_in_time(bridge: RecordingBridge
     with no_leftover_threads():
         program = threading.Thread(target=worker.run_forever, name="program")
         program.start()
-        ears.wait_for("ready")
+        recorder.wait_for("ready")
         bridge.refuse_handshake(401)
         bridge.abort()
-        ears.wait_for("ready", 2)
+        recorder.wait_for("ready", 2)
         worker.disconnect()
         program.join(10)
 

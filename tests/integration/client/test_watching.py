@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import CollectorRegistry, generate_latest
 
-from tests.integration.client.ears import Ears, connected
+from tests.integration.client.event_recorder import EventRecorder, connected
 from tests.oracle.bridge import RecordingBridge
 from tests.tools.answers import Hang, error
 from tests.tools.seams import listeners_of
@@ -193,7 +193,7 @@ def test_the_handler_of_serve_is_timed(router: LocalTaskRouter, alice: str) -> N
 def test_retries_and_reconnections(bridge: RecordingBridge) -> None:
     """Each failed attempt that is made again, and each lost connection with its reason and the pause."""
     notes = Notes()
-    with connected(bridge, observer=notes) as (worker, ears):
+    with connected(bridge, observer=notes) as (worker, recorder):
         bridge.on_call("/Workers/WK", error(429, "slow"), times=1)
         worker.set_attributes({}).result(PATIENCE)
         [retry] = notes.retries
@@ -202,7 +202,7 @@ def test_retries_and_reconnections(bridge: RecordingBridge) -> None:
         [call] = [each for each in notes.calls if each.call == "set_attributes"]
         assert call.attempts == 2
         bridge.abort()
-        ears.wait_for("ready", 2, timeout=PATIENCE)
+        recorder.wait_for("ready", 2, timeout=PATIENCE)
         health = worker.health()
         assert health.connections == 2
     assert [each.step for each in notes.steps] == ["ready", "disconnected", "reconnecting", "ready", "disconnected"]
@@ -338,11 +338,11 @@ def test_run_forever_answers_probes(router: LocalTaskRouter, alice: str) -> None
     with HealthServer(lambda: Worker("token").health(), 0) as taken:
         port = taken.port
     worker = observed(router, alice, Observer())
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     running = threading.Thread(target=worker.run_forever, kwargs={"health_port": port})
     running.start()
     try:
-        ears.wait_for("ready", timeout=PATIENCE)
+        recorder.wait_for("ready", timeout=PATIENCE)
         assert probe(port, "/ready")[0] == 200
     finally:
         worker.disconnect()
@@ -491,14 +491,14 @@ def test_a_timeout_is_an_error_of_its_span(router: LocalTaskRouter, alice: str) 
 def test_another_session_that_accepts(router: LocalTaskRouter, alice: str, caplog: pytest.LogCaptureFixture) -> None:
     """Two connect the same worker, one accepts: the other one warns, once, and counts."""
     with observed(router, alice, Observer()) as first, observed(router, alice, Observer()) as second:
-        ears = Ears()
-        second.on("reservation_created", lambda reservation: ears.listen(reservation, "accepted", "completed"))
+        recorder = EventRecorder()
+        second.on("reservation_created", lambda reservation: recorder.listen(reservation, "accepted", "completed"))
         for number in (1, 2):
             router.create_task()
             reservation = offered_to(first)
             reservation.accept().result(PATIENCE)
             reservation.complete().result(PATIENCE)
-            ears.wait_for("completed", number, timeout=PATIENCE)
+            recorder.wait_for("completed", number, timeout=PATIENCE)
             eventually(lambda: not first.reservations, PATIENCE)
         assert (first.health().foreign_accepts, second.health().foreign_accepts) == (0, 2)
     warnings = [each for each in caplog.records if "not by this process" in each.getMessage()]

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from tests.integration.client.ears import TOKEN, Ears
+from tests.integration.client.event_recorder import TOKEN, EventRecorder
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import ConnectTimeoutError, Worker
 from twilio_taskrouter_worker._bridge.frames import MESSAGE_LIMIT
@@ -85,10 +85,10 @@ def test_an_answer_whose_line_does_not_end(answer: bytes) -> None:
 
     with no_leftover_threads(), peer(act, upgrade=False) as port:
         worker = worker_at(port)
-        errors = Ears(worker, "error")
+        errors = EventRecorder(worker, "error")
         worker.start()
-        eventually(lambda: errors.heard, SLACK)
-        assert "its answer is longer than 65536 bytes" in str(errors.heard[0][1][0])
+        eventually(lambda: errors.recorded, SLACK)
+        assert "its answer is longer than 65536 bytes" in str(errors.recorded[0][1][0])
         worker.disconnect()
 
 
@@ -101,10 +101,10 @@ def test_a_message_larger_than_the_limit_ends_at_its_header() -> None:
 
     with no_leftover_threads(), peer(act) as port:
         worker = worker_at(port)
-        ears = Ears(worker, "disconnected")
+        recorder = EventRecorder(worker, "disconnected")
         worker.start()
-        eventually(lambda: ears.heard, SLACK)
-        reason = ears.heard[0][1][0]
+        eventually(lambda: recorder.recorded, SLACK)
+        reason = recorder.recorded[0][1][0]
         assert (reason.code, str(MESSAGE_LIMIT) in reason.message) == (1009, True)
         worker.disconnect()
 

@@ -16,7 +16,7 @@ import pytest
 import requests
 import websocket
 
-from tests.integration.client.ears import Ears
+from tests.integration.client.event_recorder import EventRecorder
 from tests.integration.local.bridge_client import TIMEOUT, BridgeClient
 from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
 from twilio_taskrouter_worker import Reservation, Worker, Workspace
@@ -104,14 +104,14 @@ def test_drop(router: LocalTaskRouter, alice: str) -> None:
 
 def test_worker_survives_drops(router: LocalTaskRouter, worker: Worker) -> None:
     """A dropped worker comes back, and announces what happened meanwhile, once."""
-    ears = Ears(worker, "disconnected", "ready", "reservation_created")
+    recorder = EventRecorder(worker, "disconnected", "ready", "reservation_created")
     for count in range(1, 4):
         assert router.faults.drop(worker.sid) == 1
         router.create_task({"n": count})
-        ears.wait_for("ready", count)
-    ears.wait_for("reservation_created", 1)
-    assert ears.names().count("disconnected") == 3
-    assert [each[1][0].task.attributes["n"] for each in ears.heard if each[0] == "reservation_created"] == [1]
+        recorder.wait_for("ready", count)
+    recorder.wait_for("reservation_created", 1)
+    assert recorder.names().count("disconnected") == 3
+    assert [each[1][0].task.attributes["n"] for each in recorder.recorded if each[0] == "reservation_created"] == [1]
 
 
 def test_evict(router: LocalTaskRouter, alice: str) -> None:
@@ -126,18 +126,18 @@ def test_evict(router: LocalTaskRouter, alice: str) -> None:
 def test_eviction_does_not_loop(router: LocalTaskRouter, alice: str) -> None:
     """An evicted worker ends, says why, and does not come back by itself; nothing of it is left."""
     worker = Worker(router.token(alice), **router.connection)
-    ears = Ears(worker, "error", "disconnected", "reconnecting")
+    recorder = EventRecorder(worker, "error", "disconnected", "reconnecting")
     with no_leftover_threads():
         worker.connect(TIMEOUT)
         with router.faults.refuse_connects() as tries:
             assert router.faults.evict(alice) == 1
-            ears.wait_for("error")
+            recorder.wait_for("error")
             eventually(lambda: not worker.connected, TIMEOUT)
             worker.disconnect()
         assert tries.hits == 0
-    assert isinstance(ears.heard[-1][1][0], GatewayDisconnectedError)
-    assert "replaced" in str(ears.heard[-1][1][0])
-    assert ears.names().count("reconnecting") == 0
+    assert isinstance(recorder.recorded[-1][1][0], GatewayDisconnectedError)
+    assert "replaced" in str(recorder.recorded[-1][1][0])
+    assert recorder.names().count("reconnecting") == 0
 
 
 def test_expired_token(router: LocalTaskRouter, alice: str) -> None:
@@ -160,25 +160,25 @@ def test_worker_with_a_provider_renews_an_expired_token(
 ) -> None:
     """With a token provider the worker is back with a new token, nobody has to do anything."""
     worker = Worker(token_provider=lambda: router.token(alice), token=router.token(alice), **router.connection)
-    ears = Ears(worker, "ready", "token_updated")
+    recorder = EventRecorder(worker, "ready", "token_updated")
     with worker:
-        ears.wait_for("ready")
+        recorder.wait_for("ready")
         assert router.faults.expire_token() == 1
-        ears.wait_for("ready", 2)
-        ears.wait_for("token_updated")
+        recorder.wait_for("ready", 2)
+        recorder.wait_for("token_updated")
 
 
 def test_worker_without_a_provider_waits_for_a_token(router: LocalTaskRouter, worker: Worker) -> None:
     """Without a provider the worker says that its token is refused, and goes on with the next one."""
-    ears = Ears(worker, "error", "ready", "token_expired")
+    recorder = EventRecorder(worker, "error", "ready", "token_expired")
     router.faults.expire_token(worker.sid)
-    refused = ears.wait_for("error")
+    refused = recorder.wait_for("error")
     assert isinstance(refused, TokenExpiredError)
     assert (refused.status, refused.code) == (401, 20104)
-    ears.wait_for("token_expired")
-    assert ears.names().count("ready") == 0
+    recorder.wait_for("token_expired")
+    assert recorder.names().count("ready") == 0
     worker.update_token(router.token(worker.sid))
-    ears.wait_for("ready")
+    recorder.wait_for("ready")
 
 
 def test_texts_that_are_no_tokens_are_not_remembered(router: LocalTaskRouter, alice: str) -> None:
@@ -281,7 +281,7 @@ def test_reorder(router: LocalTaskRouter, alice: str) -> None:
 @pytest.mark.parametrize("fault", ["duplicate", "reorder", "both"])
 def test_nothing_is_announced_twice(router: LocalTaskRouter, worker: Worker, fault: str) -> None:
     """Whatever comes twice or in another order: each reservation is created and ends once, as things really are."""
-    ears = Ears(worker, "reservation_created", "error")
+    recorder = EventRecorder(worker, "reservation_created", "error")
     ended: list[tuple[str, str]] = []
     done = threading.Event()
 
@@ -303,13 +303,13 @@ def test_nothing_is_announced_twice(router: LocalTaskRouter, worker: Worker, fau
     if fault != "duplicate":
         router.faults.reorder(0.05, worker=worker.sid)
     tasks = [router.create_task({"n": number}) for number in range(5)]
-    assert done.wait(20), (ears.heard, ended)
+    assert done.wait(20), (recorder.recorded, ended)
     router.faults.clear()
     eventually(lambda: all(router.task(task).assignment_status == "completed" for task in tasks), TIMEOUT)
-    assert ears.names().count("reservation_created") == 5
+    assert recorder.names().count("reservation_created") == 5
     assert len(ended) == len(set(ended))
     assert sum(event == "completed" for _, event in ended) == 5
-    assert ears.names().count("error") == 0
+    assert recorder.names().count("error") == 0
 
 
 def test_stalled_heartbeats(router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,16 +336,16 @@ def test_worker_notices_silence(
     monkeypatch.setattr(sessions, "HEARTBEAT_SECONDS", 0.05)
     monkeypatch.setattr(Worker, "_timings", attrs.evolve(Worker._timings, silence=0.4))
     with Worker(router.token(alice), **router.connection) as worker:
-        ears = Ears(worker, "disconnected", "ready", "reservation_created")
+        recorder = EventRecorder(worker, "disconnected", "ready", "reservation_created")
         with getattr(router.faults, fault)(worker=alice):
-            ears.wait_for("disconnected")
-            assert ears.heard[0][1][0].message == "Connection lost"
+            recorder.wait_for("disconnected")
+            assert recorder.recorded[0][1][0].message == "Connection lost"
             if fault == "half_open":
                 # New websockets work, and bring what the dead one kept back.
-                ears.wait_for("ready")
+                recorder.wait_for("ready")
                 router.create_task()
-                ears.wait_for("reservation_created")
-        ears.wait_for("ready")
+                recorder.wait_for("reservation_created")
+        recorder.wait_for("ready")
         eventually(lambda: router.open_sessions(alice) == 1, TIMEOUT)
 
 
@@ -442,14 +442,14 @@ def test_refused_connections(router: LocalTaskRouter, alice: str) -> None:
 @pytest.mark.parametrize("tcp", [False, True])
 def test_worker_comes_back_after_refusals(router: LocalTaskRouter, worker: Worker, tcp: bool) -> None:
     """A worker that cannot connect says so, and keeps trying until it can."""
-    ears = Ears(worker, "error", "ready")
+    recorder = EventRecorder(worker, "error", "ready")
     with router.faults.refuse_connects(tcp=tcp) as fault:
         router.faults.drop(worker.sid)
         eventually(lambda: fault.hits >= 3, TIMEOUT)
-        ears.wait_for("error")
-        assert isinstance(ears.heard[0][1][0], GatewayConnectionError)
-        assert ears.names().count("ready") == 0
-    ears.wait_for("ready")
+        recorder.wait_for("error")
+        assert isinstance(recorder.recorded[0][1][0], GatewayConnectionError)
+        assert recorder.names().count("ready") == 0
+    recorder.wait_for("ready")
 
 
 # -- requests --------------------------------------------------------------------------------------------------------
@@ -642,7 +642,7 @@ def test_wrong_moments_and_workers(router: LocalTaskRouter) -> None:
 
 def test_faults_from_many_threads(router: LocalTaskRouter, worker: Worker) -> None:
     """Faults come and go from any thread while the worker works; in the end nothing is left of them."""
-    ears = Ears(worker, "attributes_updated")
+    recorder = EventRecorder(worker, "attributes_updated")
     failures: list[BaseException] = []
 
     def disturb(number: int) -> None:
@@ -663,7 +663,7 @@ def test_faults_from_many_threads(router: LocalTaskRouter, worker: Worker) -> No
     assert router.faults.active == ()
     change(router, worker.sid, 4711)
     eventually(lambda: worker.attributes == {"n": 4711}, TIMEOUT)
-    assert ears.names().count("attributes_updated") <= 81
+    assert recorder.names().count("attributes_updated") <= 81
 
 
 def test_stops_with_faults_at_work() -> None:

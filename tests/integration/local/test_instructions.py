@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.ears import Ears
+from tests.integration.client.event_recorder import EventRecorder
 from tests.integration.local.bridge_client import TIMEOUT
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.errors import NotFoundError, RequestRejectedError
 from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
 
 
-def offered(router: LocalTaskRouter, worker: Worker, ears: Ears, number: int) -> Any:
+def offered(router: LocalTaskRouter, worker: Worker, recorder: EventRecorder, number: int) -> Any:
     """The worker's next reservation."""
     router.create_task({"n": number})
-    reservation = ears.wait_for("reservation_created", number)
-    ears.listen(reservation, "accepted", "canceled")
+    reservation = recorder.wait_for("reservation_created", number)
+    recorder.listen(reservation, "accepted", "canceled")
     return reservation
 
 
@@ -26,7 +26,7 @@ def test_next_instruction_fails(router: LocalTaskRouter, instruction: str) -> No
     """The reservation is canceled with the reason code, its task goes on; the instruction after it works again."""
     alice = router.add_worker("Alice", attributes={"contact_uri": "client:alice"}, activity="Available")
     with Worker(router.token(alice), **router.connection) as worker:
-        ears = Ears(worker, "reservation_created")
+        recorder = EventRecorder(worker, "reservation_created")
         router.fail_next_instruction(13223)
 
         def instruct(reservation: Any) -> None:
@@ -35,16 +35,16 @@ def test_next_instruction_fails(router: LocalTaskRouter, instruction: str) -> No
             method = getattr(reservation, instruction)
             method(*arguments.get(instruction, ()), **options).result(TIMEOUT)
 
-        first = offered(router, worker, ears, 1)
+        first = offered(router, worker, recorder, 1)
         instruct(first)
-        assert ears.wait_for("canceled") is first
+        assert recorder.wait_for("canceled") is first
         assert (first.status, first.canceled_reason_code) == ("canceled", 13223)
         [record] = router.reservations(task_sid=first.task.sid)[:1]
         assert (record.reservation_status, record.canceled_reason_code) == ("canceled", 13223)
-        second = ears.wait_for("reservation_created", 2)
-        ears.listen(second, "accepted")
+        second = recorder.wait_for("reservation_created", 2)
+        recorder.listen(second, "accepted")
         instruct(second)
-        assert ears.wait_for("accepted") is second
+        assert recorder.wait_for("accepted") is second
         assert second.canceled_reason_code is None
 
 
@@ -54,14 +54,14 @@ def test_several_in_order(router: LocalTaskRouter) -> None:
     for code in (13223, 21215):
         router.fail_next_instruction(code)
     with Worker(router.token(alice), **router.connection) as worker:
-        ears = Ears(worker, "reservation_created")
+        recorder = EventRecorder(worker, "reservation_created")
         router.create_task()
         codes = []
         for number in (1, 2):
-            reservation = ears.wait_for("reservation_created", number)
-            ears.listen(reservation, "canceled")
+            reservation = recorder.wait_for("reservation_created", number)
+            recorder.listen(reservation, "canceled")
             reservation.conference().result(TIMEOUT)
-            codes.append(ears.wait_for("canceled", number).canceled_reason_code)
+            codes.append(recorder.wait_for("canceled", number).canceled_reason_code)
     assert codes == [13223, 21215]
 
 
@@ -70,20 +70,20 @@ def test_decided_by_hand() -> None:
     with LocalTaskRouter(rules=Rules(voice_answer_delay=None)) as router:
         alice = router.add_worker("Alice", activity="Available")
         with Worker(router.token(alice), **router.connection) as worker:
-            ears = Ears(worker, "reservation_created")
-            first = offered(router, worker, ears, 1)
+            recorder = EventRecorder(worker, "reservation_created")
+            first = offered(router, worker, recorder, 1)
             with pytest.raises(RequestRejectedError, match="not waiting for a voice instruction"):
                 router.resolve_instruction(first.sid)
             first.conference().result(TIMEOUT)
             router.clock.advance(3600)
             assert router.reservations(worker_sid=alice)[0].reservation_status == "pending"
             router.resolve_instruction(first.sid, canceled_reason_code=-1)
-            assert ears.wait_for("canceled").canceled_reason_code == -1
-            second = ears.wait_for("reservation_created", 2)
-            ears.listen(second, "accepted")
+            assert recorder.wait_for("canceled").canceled_reason_code == -1
+            second = recorder.wait_for("reservation_created", 2)
+            recorder.listen(second, "accepted")
             second.dequeue(to="client:alice").result(TIMEOUT)
             router.resolve_instruction(second.sid)
-            ears.wait_for("accepted")
+            recorder.wait_for("accepted")
 
 
 @pytest.mark.parametrize("code", [0, True, "13223", 1.5, None])

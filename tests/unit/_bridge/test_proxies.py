@@ -9,7 +9,7 @@ from typing import Any
 import certifi
 import pytest
 
-from tests.integration.client.ears import TOKEN
+from tests.integration.client.event_recorder import TOKEN
 from tests.oracle.bridge import RecordingBridge
 from twilio_taskrouter_worker._bridge.http import _Targets
 from twilio_taskrouter_worker._bridge.settings import Settings

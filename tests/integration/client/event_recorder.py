@@ -33,13 +33,13 @@ def make_token(ttl: float = 3600, **claims: Any) -> str:
     return jwt.encode(content, SECRET, algorithm="HS256")
 
 
-class Ears:
-    """Listens to events of any objects, on the threads they come on, and waits for them."""
+class EventRecorder:
+    """Records events of any objects, on the threads they come on, and waits for them."""
 
     def __init__(self, target: Any = None, *events: str) -> None:
         # Guards the list; notified at each event.
         self._changed = threading.Condition()
-        self.heard: list[tuple[str, tuple[Any, ...]]] = []
+        self.recorded: list[tuple[str, tuple[Any, ...]]] = []
         """Event and arguments, in order."""
         self.threads: list[str] = []
         """Names of the threads they came on."""
@@ -49,40 +49,42 @@ class Ears:
     def listen(self, target: Any, *events: str) -> None:
         """Listen to these events of an object, or to all it has."""
         for event in events or sorted(events_of(type(target))):
-            target.on(event, self.ear(event))
+            target.on(event, self.callback(event))
 
-    def ear(self, event: str) -> Any:
-        """A callback that hears under this name."""
+    def callback(self, event: str) -> Any:
+        """A callback that records under this name."""
 
-        def hear(*args: Any) -> None:
+        def record(*args: Any) -> None:
             with self._changed:
-                self.heard.append((event, args))
+                self.recorded.append((event, args))
                 self.threads.append(threading.current_thread().name)
                 self._changed.notify_all()
 
-        return hear
+        return record
 
     def names(self) -> list[str]:
         """The events so far, in order."""
         with self._changed:
-            return [event for event, _ in self.heard]
+            return [event for event, _ in self.recorded]
 
     def all(self, event: str) -> list[Any]:
         """What each of these events brought: its argument, or None."""
         with self._changed:
-            return [args[0] if args else None for name, args in self.heard if name == event]
+            return [args[0] if args else None for name, args in self.recorded if name == event]
 
     def wait_for(self, event: str, n: int = 1, timeout: float = 10.0) -> Any:
         """Wait until the event came ``n`` times (since the start) and give what the n-th brought."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
-                found = [args[0] if args else None for name, args in self.heard if name == event]
+                found = [args[0] if args else None for name, args in self.recorded if name == event]
                 if len(found) >= n:
                     return found[n - 1]
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise AssertionError(f"{event} came {len(found)} times within {timeout} s, not {n}; {self.heard}")
+                    raise AssertionError(
+                        f"{event} came {len(found)} times within {timeout} s, not {n}; {self.recorded}"
+                    )
                 self._changed.wait(left)
 
 
@@ -93,19 +95,19 @@ def new_worker(bridge: Any, token: str = TOKEN, **options: Any) -> Worker:
 
 
 @contextmanager
-def connected(bridge: Any, token: str = TOKEN, **options: Any) -> Iterator[tuple[Worker, Ears]]:
-    """A ready Worker and ears at all its events; disconnected at the end."""
+def connected(bridge: Any, token: str = TOKEN, **options: Any) -> Iterator[tuple[Worker, EventRecorder]]:
+    """A ready Worker and a recorder of all its events; disconnected at the end."""
     worker = new_worker(bridge, token, **options)
-    ears = Ears(worker)
+    recorder = EventRecorder(worker)
     worker.connect(10)
     try:
-        yield worker, ears
+        yield worker, recorder
     finally:
         worker.disconnect()
 
 
-def marker(bridge: RecordingBridge, ears: Ears) -> None:
-    """Wait until everything that the bridge has sent was handled by the worker that the ears listen to."""
-    before = len(ears.all("reservation_failed"))
+def marker(bridge: RecordingBridge, recorder: EventRecorder) -> None:
+    """Wait until everything that the bridge has sent was handled by the worker that the recorder listens to."""
+    before = len(recorder.all("reservation_failed"))
     bridge.send("reservation.failed", {"sid": "marker"})
-    ears.wait_for("reservation_failed", before + 1)
+    recorder.wait_for("reservation_failed", before + 1)
