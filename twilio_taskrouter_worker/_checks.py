@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
+from types import FunctionType, MethodType
 from typing import Any
 
 from ._json import copied
@@ -373,6 +374,10 @@ def function(name: str, value: object, right: str = "a function") -> Callable[..
     return value
 
 
+SUSPENDED = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+"""Flags of the code of functions whose call only creates an object."""
+
+
 def suspended(function: Callable[..., Any]) -> str:
     """Find out whether a call of something callable only creates an object, and runs nothing.
 
@@ -382,6 +387,12 @@ def suspended(function: Callable[..., Any]) -> str:
     Returns:
         ``coroutine`` or ``generator``; empty for all others.
     """
+    # Without inspect for plain functions and methods, as programs register several for each reservation. Those marked
+    # by inspect.markcoroutinefunction() have an attribute.
+    if isinstance(function, (FunctionType, MethodType)) and not getattr(function, "__dict__", True):
+        code = getattr(function, "__code__", None)
+        if code is not None and not code.co_flags & SUSPENDED:
+            return ""
     # An object is called by the method of its class, whereas a call of a class makes an object.
     called = (function,) if isinstance(function, type) else (function, type(function).__call__)
     if any(map(inspect.iscoroutinefunction, called)):

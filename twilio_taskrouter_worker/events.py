@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from types import FunctionType, MethodType
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -377,15 +378,15 @@ class Emitter:
         if existing and name != self._with_existing:
             raise ValueError(f"existing=True is for 'reservation_created' of a Worker, not for {name!r}")
 
-        what = f"The callback of {name!r}"
-
-        def add(function: F) -> F:
-            check_callback(what, function)
-            check_portable(what, function, executor)
-            self._register(name, Listener(function, once, executor, function, existing, waits=existing))
-            return function
-
+        add = partial(self._add, name, once, executor, existing)
         return add if callback is None else add(callback)
+
+    def _add(self, name: str, once: bool, executor: Executor | None, existing: bool, function: F) -> F:
+        what = f"The callback of {name!r}"
+        check_callback(what, function)
+        check_portable(what, function, executor)
+        self._register(name, Listener(function, once, executor, function, existing, waits=existing))
+        return function
 
     def _register(self, name: str, listener: Listener) -> None:
         """Add a listener of the user, replacing an earlier one of the same function."""

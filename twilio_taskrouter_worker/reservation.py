@@ -502,7 +502,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
 
     def _answered(self, payload: object) -> Reservation:
         # Validated before the lock is taken: nothing has changed if the payload is invalid.
-        update = self._own_update(ReservationUpdate.read(payload, self._record))
+        update = self._own_update(ReservationUpdate.read(payload, self._record, self._task._record))
         with self._state.lock:
             self._renew(update)
         return self
@@ -530,7 +530,8 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             self._record = record
         if update.task is not None:
             self._task._renew(update.task)
-        self._renew_transfers(update)
+        if update.incoming is not None or update.outgoing is not None:
+            self._renew_transfers(update)
 
     def _renew_transfers(self, update: ReservationUpdate) -> None:
         if update.incoming is not None:
@@ -565,12 +566,13 @@ class ReservationUpdate(NamedTuple):
     outgoing: Record | None
 
     @classmethod
-    def read(cls, payload: Any, previous: Record | None = None) -> ReservationUpdate:
+    def read(cls, payload: Any, previous: Record | None = None, known_task: Record | None = None) -> ReservationUpdate:
         """Validate a payload.
 
         Args:
             payload: The payload. A transfer that is null counts as absent.
             previous: The known record; it allows the short form of the payload, which lacks task and timeout.
+            known_task: The known record of its task.
 
         Returns:
             The parts.
@@ -587,7 +589,7 @@ class ReservationUpdate(NamedTuple):
         task, incoming, outgoing = get("task"), get("task_transfer"), get("active_outgoing_task_transfer")
         return cls(
             record,
-            None if task is None and previous is not None else Task._schema.read(task),
+            None if task is None and previous is not None else Task._schema.read(task, known_task),
             None if incoming is None else Transfer._schema.read(incoming),
             None if outgoing is None else Transfer._schema.read(outgoing),
         )

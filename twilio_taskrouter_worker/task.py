@@ -320,7 +320,7 @@ class Task(TaskFields, TaskEmitter["Task", OutgoingTransfer]):
     # -- updates ---------------------------------------------------------------------------------------------------
 
     def _answered(self, payload: object) -> Task:
-        record = self._own(self._schema.read(payload))
+        record = self._own(self._schema.read(payload, self._record))
         with self._state.lock:
             self._renew(record)
         return self

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from types import MethodType
 from typing import Any
 
 import pytest
@@ -126,14 +129,23 @@ def test_coroutine_functions(worker: Worker) -> None:
 
     class Notifier:
         async def __call__(self, each: Worker) -> None: ...
+        async def notify(self, each: Worker) -> None: ...
 
-    for each in (callback, partial(callback), Notifier()):
+    for each in (callback, partial(callback), Notifier(), Notifier().notify, MethodType(callback, 1)):
         with pytest.raises(TypeError, match="run_coroutine_threadsafe"):
             worker.on("ready", each)
         with pytest.raises(TypeError, match="predicate must be a function, not a coroutine function"):
             worker.wait_for("ready", 0, each)
         with pytest.raises(TypeError, match="token_provider must be .*, not a coroutine function"):
             Worker(token_provider=each)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="functions can be marked since Python 3.12")
+def test_functions_marked_as_coroutine_functions(worker: Worker) -> None:
+    """A plain function that is marked as one, since it returns a coroutine, is refused like one."""
+    mark = inspect.markcoroutinefunction  # type: ignore[attr-defined,unused-ignore]
+    with pytest.raises(TypeError, match="run_coroutine_threadsafe"):
+        worker.on("ready", mark(lambda each: None))
 
 
 def test_generator_functions(worker: Worker) -> None:

@@ -202,7 +202,8 @@ class Schema:
 
         Args:
             payload: The payload.
-            previous: The known record, from which missing optional values are taken; None leaves them None.
+            previous: The known record, from which missing optional values are taken, and parsed ones where the raw ones
+                are the same; None leaves the optional ones None.
 
         Returns:
             The record.
@@ -229,9 +230,14 @@ class Schema:
                     # The parsers of all fields find out which one it is, and raise with its name.
                     parse = self._plan(()).parse
         values = list(raw)
+        before = previous[-1] if previous is not None and self._has_version else None
         try:
             for index, function in parse:
-                values[index] = function(raw[index])
+                if before is not None and raw[index] == before[index]:
+                    # Attributes, which most events of a task leave as they were.
+                    values[index] = previous[index]  # type: ignore[index]
+                else:
+                    values[index] = function(raw[index])
         except ValueError as error:
             raise self._refused(self.fields[index], self._reason(error)) from None
         if previous is not None:

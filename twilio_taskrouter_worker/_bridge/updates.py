@@ -8,6 +8,7 @@ has the same order of steps: validate the whole payload, ask the track, change t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from .._log import EVENTS
 from ..channel import Channel
@@ -127,11 +128,13 @@ def _reservation_created(state: Mirror, message: Message, now: float) -> list[No
 
 
 def _reservation_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
-    update = ReservationUpdate.read(message.payload)
-    sid = update.record[_RESERVATION_SID]
+    reservation = state.reservations._entries.get(_sid(message.payload))
+    update = ReservationUpdate.read(
+        message.payload, known_task=None if reservation is None else reservation._task._record
+    )
     event = _RESERVATION_EVENTS[message.event_type]
-    reservation = state.reservations._entries.get(sid)
     if reservation is None:
+        sid = update.record[_RESERVATION_SID]
         # An ending, or an event of a reservation that ended recently, may follow a list that contained it already.
         if event not in ENDINGS and sid not in state.ended:
             raise InvalidMessageError(f"{message.event_type}: the payload names a reservation the worker does not have")
@@ -167,7 +170,6 @@ def _reservation_failed(state: Mirror, message: Message, now: float) -> list[Not
 
 # -- tasks and their transfers -------------------------------------------------------------------------------------
 
-_TASK_SID = Task._schema.index["sid"]
 _TASK_EVENTS = {
     "task.updated": "updated",
     "task.canceled": "canceled",
@@ -186,11 +188,12 @@ _TRANSFER_EVENTS = {
 
 
 def _task_updated(state: Mirror, message: Message, now: float) -> list[Notice]:
-    record = Task._schema.read(message.payload)
+    # One task can belong to several reservations of this worker, e.g. after a transfer to itself.
+    tasks = state.tasks(_sid(message.payload))
+    record = Task._schema.read(message.payload, tasks[0]._record if tasks else None)
     ending = message.event_type in _TASK_ENDINGS
     notices = []
-    # One task can belong to several reservations of this worker, e.g. after a transfer to itself.
-    for task in state.tasks(record[_TASK_SID]):
+    for task in tasks:
         if not task._track.admits(message.event_type, record, state.trust, ending=ending):
             continue
         with state.lock:
@@ -238,6 +241,12 @@ def _began_before_the_current(task: Task, record: Record) -> bool:
     current = task.transfers.outgoing
     started = record[Transfer._schema.index["status"]] == INITIATED
     return started and current is not None and current._created_after(record)
+
+
+def _sid(payload: Any) -> str:
+    """Return the sid in a payload that is not validated yet; empty if there is none."""
+    sid = payload.get("sid") if isinstance(payload, dict) else None
+    return sid if isinstance(sid, str) else ""
 
 
 Handler = Callable[[Mirror, Message, float], list[Notice]]

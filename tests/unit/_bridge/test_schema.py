@@ -245,6 +245,21 @@ def test_content() -> None:
     assert len({content(), *changed}) == 5
 
 
+def test_the_same_text_is_not_parsed_again() -> None:
+    """An update whose attributes are the same text shares what was parsed of them; another text is parsed."""
+    things = schema_of(Thing)
+    text = '{"a": [{"b": 1}]}'
+    at = things.index["attributes"]
+    first = things.read({**GOOD, "attributes": text})
+    assert first[at]["a"] == [{"b": 1}]
+    again = things.read({**GOOD, "version": 8, "attributes": text}, first)
+    assert again[at] is first[at]
+    assert Thing(again).attributes == {"a": [{"b": 1}]} and Thing(again).version == "8"
+    other = things.read({**GOOD, "attributes": '{"a": 2}'}, again)
+    assert Thing(other).attributes == {"a": 2} and Thing(again).attributes == {"a": [{"b": 1}]}
+    assert "not JSON" in refusal({**GOOD, "attributes": "{"}, again)
+
+
 def test_attributes_are_read_only() -> None:
     """Setting one says whose it is to set; the class attribute is the table's entry itself."""
     with pytest.raises(AttributeError, match=r"Thing\.count is read-only: TaskRouter sets it"):
