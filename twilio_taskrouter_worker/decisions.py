@@ -8,7 +8,7 @@ from typing import Any, Literal
 import attrs
 
 from . import _checks
-from .activity import Activity
+from .activity import Activity, check_activity
 
 __all__ = ["Complete", "Decided", "Decision", "Reject", "Transfer", "WrapUp", "decided_by", "decision"]
 
@@ -29,7 +29,9 @@ class Reject:
     the reservation is completed. The queue may choose this worker again, unless its activity is an unavailable one.
     """
 
-    activity: str | Activity | None = None
+    activity: str | Activity | None = attrs.field(
+        default=None, validator=_checks.validator(_checks.optional(check_activity))
+    )
     """Activity (name, sid or Activity) to take before; None: stay in the present one."""
 
 
@@ -52,15 +54,19 @@ class Transfer:
     reservation is left as it is then: accepted (``WARM``), or wrapping (``COLD``).
     """
 
-    to: str = attrs.field(validator=_checks.validator(_checks.string))
+    to: str = attrs.field(validator=_checks.validator(_checks.non_empty))
     """Sid of the worker or queue."""
     mode: Literal["WARM", "COLD"] = attrs.field(  # pyright: ignore[reportAssignmentType] - it infers str
         default="COLD", kw_only=True, validator=_checks.validator(_checks.one_of("WARM", "COLD"))
     )
     """``WARM``: this worker stays on the task until the other side has taken it; ``COLD``: it wraps up at once."""
-    priority: int | None = attrs.field(default=None, kw_only=True)
+    priority: int | None = attrs.field(
+        default=None, kw_only=True, validator=_checks.validator(_checks.optional(_checks.non_negative))
+    )
     """Replaces the task's; None leaves it."""
-    attributes: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
+    attributes: Mapping[str, Any] | None = attrs.field(
+        default=None, kw_only=True, validator=_checks.validator(_checks.optional(_checks.json_object))
+    )
     """Replace the task's; None leaves them."""
 
 

@@ -75,6 +75,7 @@ class HealthServer:
     """
 
     def __init__(self, health: Callable[[], Health], port: int, host: str = "127.0.0.1") -> None:
+        _checks.function("health", health)
         _checks.between(0, 65535)("health_port", port)
         _checks.string("host", host)
         # Here, as most Workers are not probed: the modules of a server take a megabyte and a sixth of the import.

@@ -15,8 +15,10 @@ __all__ = ["ProcessLock", "Single"]
 
 
 def _path(instance: Any, attribute: Any, value: Any) -> None:
-    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+    if not isinstance(value, (str, os.PathLike)):
         raise _checks.wrong_type("single", "the path of a lock file, or a Single", value)
+    if not os.fspath(value):
+        raise ValueError("single must be the path of a lock file, or a Single, not empty")
 
 
 @attrs.frozen
@@ -33,7 +35,7 @@ class Single:
     path: str | os.PathLike[str] = attrs.field(validator=_path)
     """The lock file; its folder must exist."""
 
-    wait: bool = True
+    wait: bool = attrs.field(default=True, validator=_checks.validator(_checks.boolean))
     """Behaviour while another process holds the lock: True waits for as long as ``connect(timeout)``, ``start()`` or
     ``run_forever()`` do, False raises AlreadyConnectedError at once."""
 

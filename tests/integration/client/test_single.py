@@ -176,11 +176,11 @@ def test_only_one_of_many(router: LocalTaskRouter, alice: str, tmp_path: Path) -
 
 
 def test_bad_paths(router: LocalTaskRouter, alice: str, tmp_path: Path) -> None:
-    """A file that cannot be opened raises what the system says, with its name; another type is refused at once."""
+    """A file that cannot be opened raises what the system says, with its name; what is no path is refused at once."""
     worker = single(router, alice, tmp_path / "no such folder" / "lock")
     with pytest.raises(FileNotFoundError, match="no such folder"):
         worker.connect(1)
     assert not worker.health().running
-    for bad in (5, b"lock", ""):
-        with pytest.raises(TypeError, match="single must be the path of a lock file, or a Single"):
+    for bad, error in ((5, TypeError), (b"lock", TypeError), ("", ValueError)):
+        with pytest.raises(error, match="single must be the path of a lock file, or a Single"):
             single(router, alice, bad)
