@@ -22,7 +22,7 @@ from ._bridge.work import Job, Work
 from ._executors import check_executor, check_portable
 from ._log import name_of
 from .decisions import Complete, Decided, Decision, Reject, decision
-from .errors import ClosedError
+from .errors import ClosedError, TaskRouterError
 from .events import Listener, check_callback, is_same_function
 
 if TYPE_CHECKING:
@@ -56,7 +56,12 @@ class Server:
     """The handler of one Worker, its queue and its threads, which end when the queue is empty."""
 
     def __init__(
-        self, state: Mirror, work: Work, watch: Watch, failed: Callable[[Job, Listener, BaseException], None]
+        self,
+        state: Mirror,
+        work: Work,
+        watch: Watch,
+        failed: Callable[[Job, Listener, BaseException], None],
+        report: Callable[[TaskRouterError], None],
     ) -> None:
         """Make a server without a handler; see ``listener``.
 
@@ -65,12 +70,13 @@ class Server:
             work: Its jobs.
             watch: Its record of its own work.
             failed: Reports an exception of a job's function; called on the thread of the job.
+            report: Fires ``error``; called on the thread of the job.
         """
         self._worker = state.worker
         self._work = work
         self._watch = watch
         self._failed = failed
-        self._steps = Steps(state, work)
+        self._steps = Steps(state, work, report)
         self._on_error: OnError = "reject"
         self._concurrency = 1
         # Guards all below.

@@ -205,12 +205,12 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
             __version__,
             self._options.request_timeout,
             send_versions=self._options.enable_version_check,
-            unawaited=self._report_unawaited if self._options.report_unawaited else None,
+            unawaited=self._report_error if self._options.report_unawaited else None,
             refused=self._token_refused,
             watch=self._watch,
         )
         self._state = Mirror(self, self._call, self._waits, self._release, self._timings.linger)
-        self._server = Server(self._state, self._work, self._watch, self._callback_failed)
+        self._server = Server(self._state, self._work, self._watch, self._callback_failed, self._report_error)
         # Guards the three below: starting and stopping exclude each other.
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -717,8 +717,8 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
         elif connection is not None and failure is not None:
             connection.renewal_failed(failure, self._token)
 
-    def _report_unawaited(self, error: TaskRouterError) -> None:
-        """Fire ``error`` for a failed call whose Future was never checked; runs on a shared thread."""
+    def _report_error(self, error: TaskRouterError) -> None:
+        """Fire ``error`` for a failed call that no caller waits for; any thread."""
         connection = self._connection
         if connection is not None:
             connection.dispatcher.put(lambda: connection.dispatcher.report(error))

@@ -50,7 +50,7 @@ def test_what_comes_too_late_for_a_connection() -> None:
     errors: list[object] = []
     worker = Worker("token")
     worker.on("error", errors.append)
-    worker._report_unawaited(NetworkError("late"))
+    worker._report_error(NetworkError("late"))
     worker._token_refused("token")
     worker._release([])
     assert not errors

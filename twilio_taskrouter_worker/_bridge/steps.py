@@ -25,6 +25,7 @@ from ..errors import (
     RequestError,
     RequestTimeoutError,
     ServerError,
+    TaskRouterError,
 )
 from ..events import Emitter, Listener
 from . import reporting
@@ -52,11 +53,13 @@ class Steps:
     Args:
         state: The worker's state.
         work: Its jobs; when they are closed, no call is made any more.
+        report: Fires ``error``; any thread. None fires nothing.
     """
 
-    def __init__(self, state: Mirror, work: Work) -> None:
+    def __init__(self, state: Mirror, work: Work, report: Callable[[TaskRouterError], None] | None = None) -> None:
         self._state = state
         self._work = work
+        self._report = report
         self.declined: list[Reservation] = []
         """Reservations that were not accepted since the worker is stopping."""
 
@@ -136,7 +139,7 @@ class Steps:
             try:
                 self._state.find_activity("activity", activity).set_as_current().result()
             except (ValueError, TypeError, RequestError) as error:
-                self.log(logging.ERROR, reservation, "the activity %r could not be set: %s", activity, error)
+                self._failed(reservation, error, "the activity %r could not be set: %s", activity)
         if queue is None:
             self.log(logging.ERROR, reservation, "cannot be returned: its task is not in a queue; it stays accepted")
             return
@@ -197,7 +200,7 @@ class Steps:
             try:
                 sid = self._state.find_activity("activity", activity).sid
             except (ValueError, TypeError) as error:
-                self.log(logging.ERROR, reservation, "the activity %r could not be set: %s", activity, error)
+                self._failed(reservation, error, "the activity %r could not be set: %s", activity)
         call = partial(reservation.reject, activity_sid=sid)
         self._insist(reservation, call, lambda: reservation.status != "pending")
 
@@ -218,7 +221,7 @@ class Steps:
             if not self._refresh(reservation) or done():
                 return True
             if not _may_pass(error):
-                self.log(logging.ERROR, reservation, "the handler's decision was refused: %s", error)
+                self._failed(reservation, error, "the handler's decision was refused: %s")
                 return False
         return False
 
@@ -254,6 +257,13 @@ class Steps:
             reservation: The reservation.
         """
         return reservation.status not in OPEN or reservation.task.status in ("completed", "canceled")
+
+    def _failed(self, reservation: Reservation, error: Exception, text: str, *args: object) -> None:
+        """Log an error, and fire ``error`` for it, since no caller waits for these calls."""
+        self.log(logging.ERROR, reservation, text, *args, error)
+        # Without a listener ``error`` would be a second line in the log.
+        if self._report is not None and self._state.worker._listening("error"):
+            self._report(error if isinstance(error, TaskRouterError) else TaskRouterError(str(error)))
 
     def log(self, level: int, reservation: Reservation, text: str, *args: object) -> None:
         """Log a line about a reservation.

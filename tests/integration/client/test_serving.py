@@ -10,7 +10,16 @@ import pytest
 
 from tests.tools.wait import eventually, no_leftover_threads
 from tests.tools.workers import becomes, leave_open, new_worker
-from twilio_taskrouter_worker import Complete, Reject, Reservation, TaskRouterError, Transfer, Worker, WrapUp
+from twilio_taskrouter_worker import (
+    Complete,
+    Reject,
+    RequestRejectedError,
+    Reservation,
+    TaskRouterError,
+    Transfer,
+    Worker,
+    WrapUp,
+)
 from twilio_taskrouter_worker import serving as serving_module
 from twilio_taskrouter_worker._bridge import steps
 from twilio_taskrouter_worker.local import LocalTaskRouter
@@ -196,6 +205,24 @@ def test_a_handler_that_raises_gives_the_task_back(
         eventually(lambda: len(errors) == 2)
     assert [type(each.__cause__) for each in errors] == [LookupError, LookupError]
     assert states(router, alice) == ["completed"] * 3
+
+
+def test_a_decision_that_is_refused_is_an_error_event(router: LocalTaskRouter, alice: str) -> None:
+    """No caller waits for its calls, so a program that watches ``error`` hears of them there."""
+    worker = new_worker(router, alice)
+    errors: list[TaskRouterError] = []
+    worker.on("error", errors.append)
+    decisions = iter([Transfer("nowhere"), Reject("Nowhere"), None])
+    worker.serve(lambda reservation: next(decisions), concurrency=2)
+    with worker:
+        stays = router.create_task()
+        eventually(lambda: "'nowhere' does not name a" in " ".join(map(str, errors)))
+        router.complete_task(stays)
+        goes = router.create_task()
+        assert becomes(router, goes, "completed")
+        eventually(lambda: len(errors) == 2)
+    assert isinstance(errors[0], RequestRejectedError)
+    assert "there is no activity 'Nowhere'" in errors[1].message
 
 
 @pytest.mark.parametrize("value", [17, {"a": 1}, True])
