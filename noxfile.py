@@ -107,14 +107,14 @@ def docs(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the quick tests on one Python; arguments go to pytest."""
     session.install(".[test]")
-    _suite(session, env=_npm(session))
+    session.run("pytest", *(session.posargs or ["-n", "auto"]), env=_npm(session))
 
 
 @nox.session(python=PYTHONS.get("3.10", sys.executable))
 def lowest(session: nox.Session) -> None:
     """Run the tests with the oldest declared version of each direct dependency."""
     session.run_install("uv", "pip", "install", "--resolution", "lowest-direct", ".[test]", external=True)
-    _suite(session, env={})
+    session.run("pytest", *(session.posargs or ["-n", "auto"]))
 
 
 @nox.session
@@ -208,18 +208,6 @@ def dist(session: nox.Session) -> None:
 def _files() -> set[Path]:
     """Everything in the checkout but what nox itself keeps there."""
     return {path for path in ROOT.rglob("*") if not {".nox", ".git", "__pycache__"} & set(path.parts)}
-
-
-def _suite(session: nox.Session, env: dict[str, str]) -> None:
-    """Run pytest, and then each test that failed once more, alone.
-
-    On a busy machine a test may fail beside others for want of time. It is then printed as failed by the first run, and
-    passed by the second one: a weakness of that test, which is no reason to refuse a change.
-    """
-    cache = ["-o", f"cache_dir={session.create_tmp()}/pytest"]
-    session.run("pytest", *cache, *(session.posargs or ["-n", "auto"]), env=env, success_codes=[0, 1])
-    alone = ["--last-failed", "--last-failed-no-failures", "none", "-n", "0"]
-    session.run("pytest", *cache, *alone, env=env, success_codes=[0, 5])
 
 
 def _npm(session: nox.Session, *, needed: bool = False) -> dict[str, str]:

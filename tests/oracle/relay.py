@@ -256,7 +256,7 @@ class Relay:
         """Bytes that ``half_open`` has swallowed, both ways together."""
         return self._swallowed
 
-    def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0, message: str = "the condition") -> T:
+    def wait_for(self, predicate: Callable[[], T], timeout: float = 20.0, message: str = "the condition") -> T:
         """Wait until the predicate is true and return its value; it is tried at each change of a counter.
 
         It runs under the relay's lock, so it should only look. Raises AssertionError after ``timeout`` seconds.

@@ -108,7 +108,7 @@ class Receiver:
         with self._changed:
             return [post for post in self.posts if post.path.partition("?")[0] == path]
 
-    def wait_for(self, path: str, count: int = 1, timeout: float = 10.0) -> list[Post]:
+    def wait_for(self, path: str, count: int = 1, timeout: float = 20.0) -> list[Post]:
         """Wait until so many requests have come for a path, and return all of them."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.of(path)) >= count, timeout), (

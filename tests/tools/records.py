@@ -79,7 +79,7 @@ class Records:
         matches = matcher(which, method)
         return [call for call in self.calls if matches(call)]
 
-    def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0, message: str = "the condition") -> T:
+    def wait_for(self, predicate: Callable[[], T], timeout: float = 20.0, message: str = "the condition") -> T:
         """Wait until the predicate is true and return its value; it is tried at each change of the records.
 
         It runs under the bridge's lock, so it should only look. Raises AssertionError after ``timeout`` seconds.
@@ -94,14 +94,14 @@ class Records:
             return value
 
     def wait_for_call(
-        self, which: str | Callable[[Call], bool], timeout: float = 5.0, *, method: str | None = None, n: int = 1
+        self, which: str | Callable[[Call], bool], timeout: float = 20.0, *, method: str | None = None, n: int = 1
     ) -> Call:
         """Wait until ``n`` matching calls were received (since the start) and return the n-th; it may be unanswered."""
         found = self.wait_for(lambda: self.calls_to(which, method=method)[n - 1 : n], timeout, f"call {n} to {which!r}")
         return found[0]
 
     def wait_for_answer(
-        self, which: str | Callable[[Call], bool], timeout: float = 5.0, *, method: str | None = None, n: int = 1
+        self, which: str | Callable[[Call], bool], timeout: float = 20.0, *, method: str | None = None, n: int = 1
     ) -> Call:
         """Wait until ``n`` matching calls have an outcome (in the order received) and return the n-th."""
 
@@ -111,15 +111,15 @@ class Records:
 
         return self.wait_for(answered, timeout, f"answer {n} to {which!r}")[0]
 
-    def wait_for_connection(self, n: int = 1, timeout: float = 5.0) -> Connection:
+    def wait_for_connection(self, n: int = 1, timeout: float = 20.0) -> Connection:
         """Wait until ``n`` websockets were accepted (since the start) and return the n-th; it may be closed again."""
         return self.wait_for(lambda: self._connections[n - 1 : n], timeout, f"websocket {n}")[0]
 
-    def wait_for_refusal(self, n: int = 1, timeout: float = 5.0) -> Connection:
+    def wait_for_refusal(self, n: int = 1, timeout: float = 20.0) -> Connection:
         """Wait until ``n`` handshakes were refused or left hanging and return the n-th."""
         return self.wait_for(lambda: self._refused[n - 1 : n], timeout, f"refused handshake {n}")[0]
 
-    def wait_for_close(self, n: int = 1, timeout: float = 5.0) -> Connection:
+    def wait_for_close(self, n: int = 1, timeout: float = 20.0) -> Connection:
         """Wait until the n-th websocket is closed and return it."""
         found = self.wait_for(
             lambda: [each for each in self._connections[n - 1 : n] if each.close_code is not None],

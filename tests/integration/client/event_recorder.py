@@ -9,14 +9,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import jwt
+import pytest
 
 from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
 from tests.tools.seams import events_of
-from twilio_taskrouter_worker import Worker, tokens
+from tests.tools.wait import no_leftover_sockets, no_leftover_threads
+from twilio_taskrouter_worker import TaskRouterError, Worker, tokens
 
 TOKEN = "a.plain.token"
 """A token that cannot be read, as an encrypted one: its life time comes from ``init``."""
+
+SLACK = 8.0
+"""Seconds that a busy machine may take on top of a timeout; less than any time limit that a mistake would wait for."""
 
 SECRET = "secret-of-the-signing-key-0123456789"
 
@@ -72,7 +77,7 @@ class EventRecorder:
         with self._changed:
             return [args[0] if args else None for name, args in self.recorded if name == event]
 
-    def wait_for(self, event: str, n: int = 1, timeout: float = 10.0) -> Any:
+    def wait_for(self, event: str, n: int = 1, timeout: float = 20.0) -> Any:
         """Wait until the event came ``n`` times (since the start) and give what the n-th brought."""
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -99,7 +104,7 @@ def connected(bridge: Any, token: str = TOKEN, **options: Any) -> Iterator[tuple
     """A ready Worker and a recorder of all its events; disconnected at the end."""
     worker = new_worker(bridge, token, **options)
     recorder = EventRecorder(worker)
-    worker.connect(10)
+    worker.connect(30)
     try:
         yield worker, recorder
     finally:
@@ -111,3 +116,32 @@ def marker(bridge: RecordingBridge, recorder: EventRecorder) -> None:
     before = len(recorder.all("reservation_failed"))
     bridge.send("reservation.failed", {"sid": "marker"})
     recorder.wait_for("reservation_failed", before + 1)
+
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """Assert that neither a thread nor a socket is left."""
+    with no_leftover_sockets(), no_leftover_threads():
+        yield
+
+
+def failure(worker: Worker, timeout: float) -> TaskRouterError:
+    """The error of a connect() that fails, within its timeout; afterwards the worker is as if new."""
+    begun = time.monotonic()
+    with nothing_left(), pytest.raises(TaskRouterError) as caught:
+        worker.connect(timeout)
+    assert time.monotonic() - begun < timeout + SLACK
+    assert not worker.connected and not worker.ready
+    return caught.value
+
+
+def failed_attempt(worker: Worker, first: float = 0.5) -> TaskRouterError:
+    """The error of a connect() in whose time an attempt has failed; a busy machine gets more time for that.
+
+    A timeout within which no attempt has ended has no cause.
+    """
+    for timeout in (first, 8 * first, 32 * first):
+        error = failure(worker, timeout)
+        if error.__cause__ is not None:
+            break
+    return error

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from tests.integration.client.event_recorder import TOKEN, EventRecorder, connected, make_token, marker, new_worker
+from tests.integration.client.event_recorder import (
+    SLACK,
+    TOKEN,
+    EventRecorder,
+    connected,
+    failed_attempt,
+    failure,
+    make_token,
+    marker,
+    new_worker,
+    nothing_left,
+)
 from tests.oracle.bridge import RecordingBridge
 from tests.oracle.relay import Relay
-from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
+from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import (
     ClosedError,
     ConnectTimeoutError,
@@ -30,9 +42,6 @@ from twilio_taskrouter_worker import (
 )
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-SLACK = 3.0
-"""Seconds a loaded machine may take on top of a timeout."""
-
 
 @pytest.fixture
 def bridge() -> Iterator[RecordingBridge]:
@@ -46,23 +55,6 @@ def relay(bridge: RecordingBridge) -> Iterator[Relay]:
     """Give a relay before the bridge."""
     with Relay("127.0.0.1", bridge.port) as relay:
         yield relay
-
-
-@contextmanager
-def nothing_left() -> Iterator[None]:
-    """Assert that neither a thread nor a socket is left."""
-    with no_leftover_sockets(), no_leftover_threads():
-        yield
-
-
-def failure(worker: Worker, timeout: float) -> TaskRouterError:
-    """The error of a connect() that fails, within its timeout; afterwards the worker is as if new."""
-    begun = time.monotonic()
-    with nothing_left(), pytest.raises(TaskRouterError) as caught:
-        worker.connect(timeout)
-    assert time.monotonic() - begun < timeout + SLACK
-    assert not worker.connected and not worker.ready
-    return caught.value
 
 
 # -- tokens ----------------------------------------------------------------------------------------------------------
@@ -108,7 +100,7 @@ def test_an_expired_token_says_since_when(router: LocalTaskRouter) -> None:
     worker = Worker(make_token(-50), **router.connection)
     error = failure(worker, 3)
     assert type(error) is TokenExpiredError and error.name == "TOKEN_EXPIRED"
-    assert "expired 50 s ago" in error.message or "expired 51 s ago" in error.message
+    assert re.search(r"expired 5\d s ago", error.message)
     assert "update_token()" in error.message and "token_provider" in error.message
 
 
@@ -166,7 +158,7 @@ def test_an_unknown_worker_fails_at_once(bridge: RecordingBridge) -> None:
 def test_lists_that_cannot_be_read_are_retried_until_the_timeout(bridge: RecordingBridge) -> None:
     """A service in trouble is asked again; when time is up the error says how far it came, and why."""
     bridge.on_call("Activities", 500)
-    error = failure(new_worker(bridge), 0.6)
+    error = failed_attempt(new_worker(bridge), 0.6)
     assert type(error) is ConnectTimeoutError and isinstance(error, TimeoutError)
     assert "reading the worker's lists" in error.message and "status code 500" in error.message
     assert isinstance(error.__cause__, InitializationError)
@@ -188,7 +180,7 @@ def test_a_service_that_recovers_makes_connect_succeed(bridge: RecordingBridge) 
 def test_no_server_listening(relay: Relay) -> None:
     """A refused connection is tried again until the timeout; the message names address and remedy."""
     relay.refuse()
-    error = failure(new_worker(relay), 0.5)
+    error = failed_attempt(new_worker(relay))
     assert type(error) is ConnectTimeoutError
     assert relay.url("ws") in error.message and "Connection refused" in error.message
     assert "is the service running" in error.message and isinstance(error.__cause__, GatewayConnectionError)
@@ -240,21 +232,21 @@ def test_a_handshake_without_init(bridge: RecordingBridge) -> None:
 def test_a_certificate_that_is_not_trusted(bridge: RecordingBridge) -> None:
     """TLS that cannot be verified is refused, and the message names the setting that would trust it."""
     with Relay("127.0.0.1", bridge.port, tls=True) as relay:
-        error = failure(Worker(TOKEN, eb_server=relay.url("https")), 0.5)
+        error = failed_attempt(Worker(TOKEN, eb_server=relay.url("https")))
         assert "TLS failed" in error.message and "REQUESTS_CA_BUNDLE" in error.message
     assert bridge.connections == [] and bridge.calls == []
 
 
 def test_tls_to_a_server_without_it(bridge: RecordingBridge) -> None:
     """An https address of a plain server: the message asks for the scheme."""
-    error = failure(new_worker(bridge, eb_server=bridge.eb_server.replace("http", "https")), 0.5)
+    error = failed_attempt(new_worker(bridge, eb_server=bridge.eb_server.replace("http", "https")))
     assert "TLS failed" in error.message and "wss:// or ws://" in error.message
 
 
 def test_no_tls_to_a_server_with_it(bridge: RecordingBridge) -> None:
     """An http address of a TLS server fails within the timeout, too."""
     with Relay("127.0.0.1", bridge.port, tls=True) as relay:
-        error = failure(Worker(TOKEN, eb_server=relay.url("http")), 0.5)
+        error = failed_attempt(Worker(TOKEN, eb_server=relay.url("http")))
     assert type(error) is ConnectTimeoutError and isinstance(error.__cause__, GatewayConnectionError)
 
 
@@ -262,7 +254,7 @@ def test_no_tls_to_a_server_with_it(bridge: RecordingBridge) -> None:
 def test_a_web_server_that_is_no_bridge(bridge: RecordingBridge, status: int) -> None:
     """An ordinary web page at the address: the message says what came instead of a websocket."""
     bridge.refuse_handshake(status, "<html>Welcome</html>")
-    error = failure(new_worker(bridge), 0.5)
+    error = failed_attempt(new_worker(bridge))
     assert f"status {status} instead of a websocket" in error.message and "check ws_server" in error.message
 
 
@@ -271,7 +263,7 @@ def test_a_redirect_is_not_followed(bridge: RecordingBridge, status: int) -> Non
     """A redirected websocket would carry the token elsewhere: refused, and said."""
     with RecordingBridge() as elsewhere:
         bridge.refuse_handshake(status, headers={"Location": elsewhere.ws_server})
-        error = failure(new_worker(bridge), 0.5)
+        error = failed_attempt(new_worker(bridge))
         assert f"redirects (status {status})" in error.message
         assert elsewhere.connections == []
 
@@ -287,7 +279,7 @@ def test_something_that_is_not_http_at_all() -> None:
 
         speaker = threading.Thread(target=speak, name="tool-mail")
         speaker.start()
-        error = failure(Worker(TOKEN, ws_server=f"ws://127.0.0.1:{server.getsockname()[1]}/"), 0.5)
+        error = failure(Worker(TOKEN, ws_server=f"ws://127.0.0.1:{server.getsockname()[1]}/"), 2.0)
         speaker.join(5)
     assert type(error) is ConnectTimeoutError and isinstance(error.__cause__, GatewayConnectionError)
 
@@ -334,7 +326,7 @@ def test_a_resolver_that_hangs_does_not_hold_connect(monkeypatch: pytest.MonkeyP
     go_on = threading.Event()
 
     def stuck(*_: Any) -> Any:
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", stuck)
@@ -369,7 +361,7 @@ def test_a_callback_that_blocks_does_not_hold_a_failed_connect(relay: Relay) -> 
     relay.refuse()
     go_on = threading.Event()
     worker = new_worker(relay)
-    worker.on("error", lambda error: go_on.wait(20))
+    worker.on("error", lambda error: go_on.wait(60))
     begun = time.monotonic()
     with no_leftover_threads():
         with pytest.raises(ConnectTimeoutError):
@@ -605,10 +597,10 @@ def test_disconnect_while_connecting(bridge: RecordingBridge, relay: Relay, stag
     elif stage == "init":
         bridge.hold_init()
     elif stage == "lists":
-        bridge.on_call("Activities", lambda call: held.wait(20) and None)
+        bridge.on_call("Activities", lambda call: held.wait(60) and None)
     else:
         relay.refuse()
-    worker = new_worker(relay, request_timeout=5.0)
+    worker = new_worker(relay, request_timeout=60.0)
     recorder = EventRecorder(worker)
     with no_leftover_threads():
         ready = worker.start()
@@ -625,7 +617,7 @@ def test_disconnect_while_connecting(bridge: RecordingBridge, relay: Relay, stag
         begun = time.monotonic()
         worker.disconnect()
         assert time.monotonic() - begun < SLACK
-        assert isinstance(ready.exception(1), ClosedError)
+        assert isinstance(ready.exception(10), ClosedError)
         stop()
 
 

@@ -203,7 +203,7 @@ def test_disconnecting_between_two_attempts_at_the_activity(
     """The next attempt is not waited for, and no timer stays behind."""
     timings(backoff_min=60.0)
     bridge.on_call("Workers/", [503], method="POST")
-    with no_leftover_threads(timeout=2.0):
+    with no_leftover_threads(timeout=4.0):
         worker = new_worker(bridge, connect_activity_sid=next(iter(bridge.state.activities)))
         recorder = EventRecorder(worker)
         worker.start()

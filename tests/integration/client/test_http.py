@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.client.event_recorder import TOKEN, connected
+from tests.integration.client.event_recorder import TOKEN, connected, failed_attempt
 from tests.integration.client.watchdog import run_all
 from tests.oracle.bridge import PATH, RecordingBridge
 from tests.oracle.relay import Relay
@@ -39,7 +39,7 @@ from twilio_taskrouter_worker import (
 from twilio_taskrouter_worker._bridge.threads import POOL_SIZE
 
 OWN = r"Workers/\w+$"
-SLACK = 3.0
+SLACK = 8.0
 """Seconds a loaded machine may take on top of a deadline."""
 WORKSPACE = "WS0eff317b7980fdf60561d4668aa02c69"
 
@@ -423,7 +423,7 @@ def test_calls_in_flight_end_with_closed_error(bridge: RecordingBridge) -> None:
         bridge.wait_for_call(OWN, method="GET", n=POOL_SIZE + 1, timeout=20)
         began = time.monotonic()
         worker.disconnect()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < SLACK
         for future in futures:
             assert isinstance(future.exception(5), ClosedError)
         assert "may or may not have acted" in str(futures[0].exception())
@@ -434,14 +434,14 @@ def test_calls_in_flight_end_with_closed_error(bridge: RecordingBridge) -> None:
 
 def test_a_call_that_waits_for_its_next_try_ends_at_disconnect(bridge: RecordingBridge) -> None:
     """Between two tries a call is only a timer: it must end, and the timer with it."""
-    with no_leftover_threads(2.0), connected(bridge, request_timeout=60.0) as (worker, _):
+    with no_leftover_threads(4.0), connected(bridge, request_timeout=60.0) as (worker, _):
         bridge.on_call(OWN, Reply(503, {}, {"Retry-After": "50"}), method="GET")
         future = get(worker)
         bridge.wait_for_answer(OWN, method="GET", n=2)
         with pytest.raises(TimeoutError):
             future.result(0.05)
         worker.disconnect()
-        assert isinstance(future.exception(1), ClosedError)
+        assert isinstance(future.exception(10), ClosedError)
 
 
 def test_cancel_works_until_a_call_is_sent(bridge: RecordingBridge) -> None:
@@ -648,18 +648,17 @@ def test_a_proxy_that_refuses_is_named(bridge: RecordingBridge, environment: pyt
     """The message tells that it was the proxy, and with which status."""
     with Proxy({"bridge.invalid": bridge.port}, status=status) as proxy:
         environment.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
-        with no_leftover_threads(), pytest.raises(ConnectTimeoutError) as caught:
-            Worker(TOKEN, eb_server="http://bridge.invalid:8080/").connect(0.5)
-        assert f"the proxy refused the tunnel with status {status}" in caught.value.message
-        assert "proxy settings" in caught.value.message
+        error = failed_attempt(Worker(TOKEN, eb_server="http://bridge.invalid:8080/"))
+        assert f"the proxy refused the tunnel with status {status}" in error.message
+        assert "proxy settings" in error.message
 
 
 @pytest.mark.parametrize("kind", ["socks5", "https"])
 def test_a_proxy_of_another_kind_is_refused_in_words(environment: pytest.MonkeyPatch, kind: str) -> None:
     """What the websocket cannot go through is said, not tried."""
     environment.setenv("https_proxy", f"{kind}://127.0.0.1:9")
-    with no_leftover_threads(), pytest.raises(ConnectTimeoutError, match=rf"proxy of the kind {kind}://; use http://"):
-        Worker(TOKEN, eb_server="https://bridge.invalid/").connect(0.3)
+    error = failed_attempt(Worker(TOKEN, eb_server="https://bridge.invalid/"), 0.3)
+    assert f"proxy of the kind {kind}://; use http://" in error.message
 
 
 def test_a_proxy_that_says_nothing_does_not_hold_connect(environment: pytest.MonkeyPatch) -> None:
@@ -697,9 +696,8 @@ def test_a_ca_that_is_not_the_servers_is_refused_by_both(
             environment.setenv("REQUESTS_CA_BUNDLE", other.ca_file)
         elif trust == "none there":
             environment.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
-        with no_leftover_threads(), pytest.raises(ConnectTimeoutError) as caught:
-            Worker(TOKEN, eb_server=relay.url("https")).connect(0.5)
-        assert "TLS failed" in caught.value.message or "No such file" in caught.value.message
+        error = failed_attempt(Worker(TOKEN, eb_server=relay.url("https")))
+        assert "TLS failed" in error.message or "No such file" in error.message
         workspace = Workspace(TOKEN, WORKSPACE, eb_server=relay.url("https"), request_timeout=0.5)
         assert isinstance(workspace.fetch_task("WT1").exception(5), (NetworkError, RequestTimeoutError))
     assert bridge.calls == [] and bridge.connections == []

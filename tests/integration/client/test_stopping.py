@@ -318,7 +318,7 @@ def test_draining_to_an_activity_that_is_not_there(router: LocalTaskRouter, alic
         with pytest.raises(TypeError, match="activity must be an activity's name or sid, or an Activity, not int"):
             worker.drain(activity=1)  # type: ignore[arg-type]
         assert worker.ready and not worker.stopping.is_set()
-    assert worker.drain(1) is True
+    assert worker.drain(30) is True
 
 
 # -- run_forever() ---------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ def stacks() -> str:
         return file.read()
 
 
-def run_all(jobs: Sequence[Callable[[], object]], timeout: float = 20.0) -> list[object]:
+def run_all(jobs: Sequence[Callable[[], object]], timeout: float = 60.0) -> list[object]:
     """Run the jobs at once, each on a thread of its own, and give their results in order.
 
     The first exception of a job is raised. A job that is not over after ``timeout`` seconds raises AssertionError with

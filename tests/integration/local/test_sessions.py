@@ -380,7 +380,7 @@ def test_timers_run_on_the_real_clock() -> None:
     """Without anybody moving the clock, a short task timeout happens by itself."""
     with LocalTaskRouter(rules=Rules()) as router:
         sid = router.create_task(timeout=1)
-        eventually(lambda: router.task(sid).assignment_status == "canceled", timeout=4)
+        eventually(lambda: router.task(sid).assignment_status == "canceled", timeout=20)
         assert router.task(sid).reason == "Task TTL Exceeded"
 
 
@@ -391,7 +391,7 @@ def test_paused_clock_holds_timers_and_resume_lets_them_go() -> None:
         router.clock.advance(99.9)
         assert router.task(sid).assignment_status == "pending"
         router.clock.resume()
-        eventually(lambda: router.task(sid).assignment_status == "canceled", timeout=4)
+        eventually(lambda: router.task(sid).assignment_status == "canceled", timeout=20)
 
 
 # -- the answer first ------------------------------------------------------------------------------------------------

@@ -599,7 +599,8 @@ def test_stops_in_the_middle(receiver: Receiver) -> None:
             receiver.wait_for("/assign")
             receiver.wait_for("/events")
             began = time.monotonic()
-        assert time.monotonic() - began < 2
+        # An answer is waited for longer.
+        assert time.monotonic() - began < 10 < posting.ANSWER_SECONDS
 
 
 def test_leaves_no_sockets() -> None:

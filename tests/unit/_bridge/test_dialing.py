@@ -20,7 +20,7 @@ from twilio_taskrouter_worker._bridge.dialing import Dialing, GivenUp, ProxyRefu
 from twilio_taskrouter_worker._bridge.settings import Settings
 from twilio_taskrouter_worker._bridge.stream import Stream
 
-SLACK = 3.0
+SLACK = 8.0
 """Seconds by which a busy machine may be late."""
 
 
@@ -73,7 +73,7 @@ def test_a_refusing_first_address_costs_no_time() -> None:
         refused = gone.getsockname()[1]
     with listening() as alive:
         begun = time.monotonic()
-        dialing(refused, alive.getsockname()[1]).connect(Deadline.after(10.0)).close()
+        dialing(refused, alive.getsockname()[1]).connect(Deadline.after(60.0)).close()
         assert time.monotonic() - begun < SLACK
 
 
@@ -105,7 +105,7 @@ def test_hang_up_ends_it_at_once(when: str) -> None:
             timer.join()
         begun = time.monotonic()
         with pytest.raises((GivenUp, OSError)):
-            attempt.connect(Deadline.after(20.0))
+            attempt.connect(Deadline.after(60.0))
         assert time.monotonic() - begun < SLACK
         timer.join()
 
@@ -143,7 +143,7 @@ def test_an_endless_answer_of_a_proxy_is_cut(answer: bytes) -> None:
         attempt = dialing(proxy.getsockname()[1], proxies={"http": "http://proxy.invalid:1"})
         begun = time.monotonic()
         with pytest.raises(ProxyRefused, match="did not answer as a proxy does"):
-            attempt.connect(Deadline.after(20.0))
+            attempt.connect(Deadline.after(60.0))
         assert time.monotonic() - begun < SLACK
         attempt.close()
         peer.join(5)
@@ -290,7 +290,7 @@ def test_hang_up_after_the_end() -> None:
     """The socket may have been closed by then; nothing is raised, and the attempt stays given up."""
     with listening() as alive:
         attempt = dialing(alive.getsockname()[1])
-        attempt.connect(Deadline.after(10.0)).close()
+        attempt.connect(Deadline.after(60.0)).close()
         attempt.hang_up()
         with pytest.raises(GivenUp):
             attempt.connect(Deadline.after(10.0))

@@ -20,7 +20,7 @@ from twilio_taskrouter_worker._bridge.messages import Message
 from twilio_taskrouter_worker._bridge.mirror import Notice
 from twilio_taskrouter_worker.errors import InvalidMessageError, TaskRouterError
 
-SOON = 5.0
+SOON = 20.0
 SECRET = "customer's secret"
 
 

@@ -21,7 +21,7 @@ from twilio_taskrouter_worker._bridge.request import Request, as_it_is
 from twilio_taskrouter_worker._bridge.threads import POOL, TIMERS
 from twilio_taskrouter_worker.errors import NotFoundError, RequestTimeoutError, TaskRouterError
 
-SOON = 5.0
+SOON = 20.0
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,7 @@ from twilio_taskrouter_worker._bridge.settings import Settings
 from twilio_taskrouter_worker._bridge.stream import Stream
 from twilio_taskrouter_worker._bridge.threads import TIMERS, Pool, Timer, Timers
 
-SOON = 5.0
+SOON = 20.0
 
 
 # -- the shared threads ------------------------------------------------------------------------------------------------

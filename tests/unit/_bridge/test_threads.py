@@ -17,7 +17,7 @@ from twilio_taskrouter_worker._bridge import threads
 from twilio_taskrouter_worker._bridge.threads import EAGER, TIMERS, Pool, Timers
 from twilio_taskrouter_worker.errors import TaskRouterError
 
-SOON = 5.0
+SOON = 20.0
 """Seconds that a test waits for what should come at once."""
 
 

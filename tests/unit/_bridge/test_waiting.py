@@ -20,7 +20,7 @@ from twilio_taskrouter_worker._bridge.mirror import Mirror, Notice
 from twilio_taskrouter_worker._bridge.waiting import Waiting
 from twilio_taskrouter_worker.errors import ClosedError, DispatchThreadError
 
-SOON = 5.0
+SOON = 20.0
 CLOSED = ClosedError("over")
 
 

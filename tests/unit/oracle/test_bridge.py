@@ -410,7 +410,7 @@ def test_nothing_is_left() -> None:
             client = websocket.create_connection(bridge.ws_server, timeout=5)
             bridge.wait_for(lambda: len(bridge.calls) == 4)
             start = time.monotonic()
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 10
         client.shutdown()
         for each in asking:
             each.join(5)
