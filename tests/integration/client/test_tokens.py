@@ -331,7 +331,7 @@ def test_a_provider_that_fails_is_asked_again(bridge: RecordingBridge) -> None:
         assert [type(each) for each in reports] == [TokenError] * 5 and provider.asked == 6
         assert [each.__cause__ for each in reports[:2]] == failures
         assert [type(each.__cause__) for each in reports[2:]] == [TypeError, ValueError, ValueError]
-        assert all("secret" not in each.message and "asked again" in each.message for each in reports)
+        assert all("secret" not in each.message and "called again" in each.message for each in reports)
         assert worker.ready
 
 
