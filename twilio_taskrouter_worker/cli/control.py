@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -27,17 +28,16 @@ def status(remote: Remote, printer: Printer) -> None:
 @with_remote
 def reset(remote: Remote, printer: Printer) -> None:
     """Restart from the initial state, or from its seed file, on the same port with the same credentials."""
+    before = remote.control("GET", "info")["resets"]
     remote.control("POST", "reset")
-    # The answer to the reset comes from the old service, and the new one listens a moment later.
+    # The old service answers, and goes on to answer for a moment; then, for another one, nobody does.
     deadline = time.monotonic() + 10.0
     while time.monotonic() < deadline:
         time.sleep(0.1)
-        try:
-            remote.control("GET", "info")
-        except click.ClickException:
-            continue
-        printer.record({"reset": remote.url}, f"{remote.url} was reset to its initial state")
-        return
+        with suppress(click.ClickException):
+            if remote.control("GET", "info")["resets"] > before:
+                printer.record({"reset": remote.url}, f"{remote.url} was reset to its initial state")
+                return
     raise click.ClickException(f"{remote.url} did not come back within 10 s")
 
 

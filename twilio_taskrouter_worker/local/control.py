@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from html import escape
 from typing import Any, get_type_hints
 
@@ -115,6 +116,8 @@ class Control:
     def __init__(self, router: ServiceAccess[object], reset: Callable[[], None], *, has_console: bool) -> None:
         self._router = router
         self._restart = reset
+        self._resets = 0
+        """How many resets are complete, so that a client can wait for the end of the one it asked for."""
         self._has_console = has_console
         # Only the public facade is used, so that these requests offer nothing that the Python API does not.
         self._routes: PathTable[Callable[[_Question], Any]] = PathTable()
@@ -218,17 +221,24 @@ class Control:
 
     def _info(self, question: _Question) -> dict[str, Any]:
         router = self._router
+        # What there is without a workspace: it may have been deleted, or the seed file may have none.
+        content: dict[str, Any] = {"workspace_sid": None, "activities": {}, "workers": 0, "open_tasks": 0}
+        with suppress(NotFoundError, StateError):
+            content = {
+                "workspace_sid": router.workspace_sid,
+                "activities": dict(router.activities),
+                "workers": len(router.workers()),
+                "open_tasks": sum(not task.final for task in router.tasks()),
+            }
         return {
             "version": __version__,
             "url": router.url,
             **router.connection,
             "account_sid": router.account_sid,
-            "workspace_sid": router.workspace_sid,
-            "activities": dict(router.activities),
-            "workers": len(router.workers()),
-            "open_tasks": sum(not task.final for task in router.tasks()),
+            **content,
             "clock": _clock(router.clock),
             "faults": [str(fault) for fault in router.faults.active],
+            "resets": self._resets,
         }
 
     def _advance(self, question: _Question) -> Any:
@@ -268,7 +278,10 @@ class Control:
 
     def _sessions(self, question: _Question) -> Any:
         router = self._router
-        found = [{"worker_sid": each.sid, "worker_name": each.friendly_name} for each in router.workers()]
+        try:
+            found = [{"worker_sid": each.sid, "worker_name": each.friendly_name} for each in router.workers()]
+        except (NotFoundError, StateError):
+            return []  # there is no workspace
         counted = [{**each, "sessions": router.open_sessions(each["worker_sid"])} for each in found]
         return [each for each in counted if each["sessions"]]
 
@@ -304,6 +317,7 @@ class Control:
     def _reset_now(self) -> None:
         try:
             self._restart()
+            self._resets += 1
         except StateError:
             # Stopped while the timer ran: there is nothing left to reset.
             pass

@@ -168,6 +168,16 @@ def test_reset(router: LocalTaskRouter, run: Run) -> None:
     assert router.workers() == []
 
 
+def test_a_service_without_a_workspace(router: LocalTaskRouter, run: Run) -> None:
+    """After its workspace was deleted its state is still shown, and a reset brings the workspace back."""
+    home, account = router.workspace_sid, (router.account_sid, router.auth_token)
+    assert requests.delete(f"{router.url}/v1/Workspaces/{home}", auth=account, timeout=10).status_code == 204
+    state = json.loads(run("status", "--json"))
+    assert (state["workspace_sid"], state["workers"], state["connected"]) == (None, 0, [])
+    run("reset")
+    assert json.loads(run("status", "--json"))["workspace_sid"] == router.workspace_sid
+
+
 def test_reset_of_a_service_in_a_terminal() -> None:
     """The worker whose token was printed at the start is there again, with the same sid."""
     with Running(command_line("local", "--port", "0", "--json")) as program:

@@ -169,6 +169,7 @@ def test_reset(tmp_path: Path, kept: bool) -> None:
 
         eventually(anew, 15)
         assert (router.workspace_sid, router.workers()) == (home, [])
+        eventually(lambda: control("GET", "info")["resets"] == 1, 15)
         assert control("GET", "info")["workers"] == 0
 
 
