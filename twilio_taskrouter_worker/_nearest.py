@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["nearest"]
+__all__ = ["choice", "nearest"]
 
 
 def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -25,3 +25,15 @@ def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | No
     by_folded = {each.casefold(): each for each in reversed(list(names))}
     close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=cutoff)
     return by_folded[close[0]] if close else None
+
+
+def choice(name: object, names: list[str]) -> str:
+    """Describe what could be given instead of an unknown name, for the end of an error text.
+
+    Args:
+        name: The unknown name.
+        names: The valid names.
+    """
+    close = nearest(name, names) if isinstance(name, str) else None
+    listed = f"there are {', '.join(map(repr, names)) or 'none'}"
+    return f"did you mean {close!r}? {listed}" if close else listed

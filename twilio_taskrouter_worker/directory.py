@@ -6,7 +6,7 @@ from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ._display.tables import Table, table_of
-from ._nearest import nearest
+from ._nearest import choice
 from .errors import ForkedProcessError
 
 if TYPE_CHECKING:
@@ -127,13 +127,7 @@ class Named(Directory[N_co], Generic[N_co]):
         for entry in self.values():
             if entry.name == name:
                 return entry
-        raise KeyError(f"{name!r}; {self._hint(name)}") from None
-
-    def _hint(self, name: object) -> str:
-        names = [entry.name for entry in self.values()]
-        near = nearest(name, names) if isinstance(name, str) else None
-        there = f"there are {', '.join(map(repr, names)) or 'none'}"
-        return f"did you mean {near!r}? {there}" if near else there
+        raise KeyError(f"{name!r}; {choice(name, [entry.name for entry in self.values()])}") from None
 
     def _shown(self) -> list[str]:
         entries = list(self.values())

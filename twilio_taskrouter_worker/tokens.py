@@ -169,8 +169,6 @@ def check_token(token: object) -> str:
         TypeError: It is not a string.
         ValueError: It is empty, or not ASCII text without white space.
     """
-    if token is None:
-        raise TypeError("A token is a string, not None; pass one, or a token_provider to the client")
     if not isinstance(token, str):
         raise TypeError(f"A token is a string, not {type(token).__name__}")
     if not token.isascii() or token.split() != [token]:
@@ -179,6 +177,23 @@ def check_token(token: object) -> str:
             + ("empty" if not token else "something else")
         )
     return token
+
+
+def check_first_token(token: object, provider: object) -> None:
+    """Check the token that a client is made with, which it may lack if it has a provider.
+
+    Args:
+        token: The token, or None.
+        provider: The token provider, or None.
+
+    Raises:
+        TypeError: It is not a string, or both are None.
+        ValueError: It is empty, or not ASCII text without white space.
+    """
+    if token is not None:
+        check_token(token)
+    elif provider is None:
+        raise TypeError("A client needs a token or a token_provider")
 
 
 def check_successor(token: object, current: str, workspace_sid: str, worker_sid: str) -> str:

@@ -34,7 +34,7 @@ from .options import LogLevel, Options, set_log_level
 from .reservation import Reservation
 from .serving import HandleHandler, Handler, OnError, Server
 from .single import Single
-from .tokens import check_successor, check_token
+from .tokens import check_first_token, check_successor
 from .worker_client import ReservationHandle, WorkerClient
 from .worker_info import WorkerFields
 
@@ -168,8 +168,9 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
         single: str | os.PathLike[str] | Single | None = None,
         observer: Observer | None = None,
     ) -> None:
+        check_first_token(token, token_provider)
         # Empty until the provider has given the first one.
-        self._token = "" if token is None and token_provider is not None else check_token(token)
+        self._token = token or ""
         self._options = Options(
             connect_activity=connect_activity,
             connect_activity_sid=connect_activity_sid,

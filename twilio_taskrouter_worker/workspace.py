@@ -23,7 +23,7 @@ from .options import LogLevel, Options, set_log_level
 from .single import Single
 from .task_info import TaskInfo
 from .task_queue import TaskQueue
-from .tokens import check_token, decode_unverified, task_router_grant
+from .tokens import check_first_token, decode_unverified, task_router_grant
 from .worker_info import WorkerInfo
 
 __all__ = ["Workspace"]
@@ -95,8 +95,7 @@ class Workspace:
     ) -> None:
         self.workspace_sid: str = workspace_sid or ""
         """Sid of the workspace."""
-        if token is not None or token_provider is None:
-            check_token(token)
+        check_first_token(token, token_provider)
         if workspace_sid is not None:
             _checks.string("workspace_sid", workspace_sid)
         _checks.between(1, PAGE_SIZE)("page_size", page_size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from twilio_taskrouter_worker._nearest import nearest
+from twilio_taskrouter_worker._nearest import choice, nearest
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,10 @@ from twilio_taskrouter_worker._nearest import nearest
 def test_the_nearest_name(name: str, names: list[str], meant: str | None) -> None:
     """The closest name, or none."""
     assert nearest(name, names) == meant
+
+
+def test_the_choice() -> None:
+    """The nearest name stands before all that there are; what is not a name has none that is near."""
+    assert choice("idl", ["Idle", "Busy"]) == "did you mean 'Idle'? there are 'Idle', 'Busy'"
+    assert choice(None, ["Idle"]) == "there are 'Idle'"
+    assert choice("Idle", []) == "there are none"

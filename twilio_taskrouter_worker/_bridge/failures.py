@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .._nearest import choice
 from ..errors import (
     AuthorizationError,
     ConnectTimeoutError,
@@ -121,7 +122,9 @@ def activity_sid(wanted: str, activities: Iterable[Any]) -> str:
     for payload in activities:
         if isinstance(payload, dict) and wanted in (payload.get("sid"), payload.get("friendly_name")):
             return str(payload["sid"])
-    raise InitializationError(f"connect_activity: there is no activity {wanted!r}; {_names(activities)}")
+    raise InitializationError(
+        f"connect_activity: there is no activity {wanted!r}; {choice(wanted, _names(activities))}"
+    )
 
 
 def activity_failure(error: TaskRouterError, activities: Iterable[Any], *, insists: bool) -> TaskRouterError:
@@ -141,7 +144,7 @@ def activity_failure(error: TaskRouterError, activities: Iterable[Any], *, insis
         # Without the sid, which the error of a refused token does not name.
         return load_failure("", error)
     failure = InitializationError(
-        f"connect_activity: {error.message}; {_names(activities)}"
+        f"connect_activity: {error.message}; {choice(None, _names(activities))}"
         if insists
         else f"The worker could not be moved to connect_activity_sid. {error.message}",
         status=error.status,
@@ -166,9 +169,8 @@ def is_final(error: TaskRouterError) -> bool:
     )
 
 
-def _names(activities: Iterable[Any]) -> str:
-    names = (payload.get("friendly_name") for payload in activities if isinstance(payload, dict))
-    return f"there are {', '.join(map(repr, names)) or 'none'}"
+def _names(activities: Iterable[Any]) -> list[str]:
+    return [str(payload.get("friendly_name")) for payload in activities if isinstance(payload, dict)]
 
 
 def renewal_failure(error: BaseException) -> TokenError:

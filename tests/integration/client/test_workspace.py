@@ -434,7 +434,7 @@ def test_a_token_provider_without_a_workspace() -> None:
     """Nothing could name it before the first request."""
     with pytest.raises(TokenError, match="Without a token the workspace is not known; pass workspace_sid"):
         Workspace(token_provider=lambda: TOKEN)
-    with pytest.raises(TypeError, match="pass one, or a token_provider"):
+    with pytest.raises(TypeError, match="needs a token or a token_provider"):
         Workspace(workspace_sid="WS1")
 
 

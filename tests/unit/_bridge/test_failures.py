@@ -94,6 +94,8 @@ def test_the_activity_to_connect_with() -> None:
         failures.activity_sid("Lunch", ACTIVITIES)
     with pytest.raises(InitializationError, match="no activity 'Lunch'; there are none"):
         failures.activity_sid("Lunch", [])
+    with pytest.raises(InitializationError, match="no activity 'available'; did you mean 'Available'"):
+        failures.activity_sid("available", ACTIVITIES)
 
 
 def test_an_activity_that_could_not_be_set() -> None:
