@@ -189,9 +189,11 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
             single=single,
             observer=observer,
         )
-        from ._bridge.calls import Calls
+        from ._bridge.tls import loading
 
         http_url, self._ws_server = self._options.urls(self._token)
+        with loading(http_url, self._ws_server):
+            from ._bridge.calls import Calls
         set_log_level(self._options.log_level)
         # Compared at each use: after a fork, the child has the object, but neither its threads nor its sockets.
         self._pid = os.getpid()

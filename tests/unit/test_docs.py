@@ -148,6 +148,7 @@ NO_LIMITS = {
     "ERROR_BODY_LIMIT": "a guard against what is no message",
     "UNACKNOWLEDGED_MS": "a setting of the socket",
     "HEAD_LIMIT": "a guard against what is no answer",
+    "HOSTS": "a bound for a table",
     "MOMENT": "a thread of the pool that is about to be free",
     "ODD_RESERVATIONS": "in the text on versions",
     "CLOSE_SESSION_REPLACED": "a close code",

@@ -9,11 +9,13 @@ import os
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import certifi
 
-__all__ = ["CaError", "ca_path", "context", "remember", "resumable"]
+__all__ = ["CaError", "ca_path", "context", "loading", "remember", "resumable"]
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables that name a file or a directory of CAs; the first that is set counts."""
@@ -73,6 +75,43 @@ def context(path: str) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         reason = "holds no certificate" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)
         raise CaError(f"the CA file {path!r}{_source(path)} cannot be used: {reason or 'unreadable'}") from None
+
+
+@contextmanager
+def loading(*urls: str) -> Iterator[None]:
+    """Read the CAs on another thread while a ``with`` block runs, if one of the URLs needs them; then wait for it.
+
+    Reading takes about as long as importing the libraries of a client, and leaves the interpreter lock to that. Does
+    nothing if they are known already; a failure is left to the connection that needs them.
+
+    Args:
+        *urls: The addresses.
+    """
+    path = ca_path()
+    if _is_known(path) or not any(url.startswith(("https:", "wss:")) for url in urls):
+        yield
+        return
+    thread = threading.Thread(target=_try_to_load, args=(path,), name="taskrouter-ca", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        # The system has no thread to give.
+        yield
+        return
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _is_known(path: str) -> bool:
+    with _lock:
+        return any(path == known for known, _, _ in _contexts)
+
+
+def _try_to_load(path: str) -> None:
+    with suppress(CaError):
+        context(path)
 
 
 def _load(path: str) -> ssl.SSLContext:

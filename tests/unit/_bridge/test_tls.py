@@ -16,6 +16,7 @@ import certifi
 import pytest
 
 from tests.tools.certificates import make_certificates
+from tests.tools.shortage import refuse_threads
 from twilio_taskrouter_worker._bridge import tls
 from twilio_taskrouter_worker._bridge.http import Exchange
 from twilio_taskrouter_worker._bridge.settings import Settings
@@ -80,6 +81,38 @@ def test_a_file_without_certificates_is_named(environment: pytest.MonkeyPatch, t
     empty.write_text("nothing here\n")
     environment.setenv("SSL_CERT_FILE", str(empty))
     with pytest.raises(tls.CaError, match=r"empty\.pem' \(from SSL_CERT_FILE\) .*holds no certificate"):
+        tls.context(tls.ca_path())
+
+
+def test_the_cas_are_read_beside_an_import(environment: pytest.MonkeyPatch) -> None:
+    """On a thread that has ended by the end of the block, for an address that needs them; then never again."""
+    read_on: list[str] = []
+
+    def load(path: str) -> ssl.SSLContext:
+        read_on.append(threading.current_thread().name)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    environment.setattr(tls, "_contexts", {})
+    environment.setattr(tls, "_load", load)
+    for urls in (["http://bridge.example", "ws://bridge.example"], ["http://b.example", "wss://b.example"]) * 2:
+        with tls.loading(*urls):
+            pass
+        assert "taskrouter-ca" not in {thread.name for thread in threading.enumerate()}
+    assert read_on == ["taskrouter-ca"]
+    tls.context(tls.ca_path())
+    assert read_on == ["taskrouter-ca"]
+
+
+def test_cas_that_cannot_be_read_beside_an_import(environment: pytest.MonkeyPatch) -> None:
+    """Whether it is the file or the thread that is missing: the one who connects learns of it."""
+    environment.setenv("SSL_CERT_FILE", "/no/such/bundle.pem")
+    with tls.loading("https://bridge.example"):
+        pass
+    with environment.context() as shortage:
+        refuse_threads(shortage, lambda name: name == "taskrouter-ca")
+        with tls.loading("https://bridge.example"):
+            pass
+    with pytest.raises(tls.CaError, match="No such file"):
         tls.context(tls.ca_path())
 
 
