@@ -233,6 +233,36 @@ def test_types_that_passed_are_remembered_only_as_types() -> None:
     assert "null" in refusal({**GOOD, "label": None, "how_many": None})
 
 
+JSON = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "{}", "7", "2026-01-01T10:00:00Z"])
+)
+
+
+@given(st.dictionaries(st.sampled_from([*GOOD, "note", "size"]), JSON, max_size=3), st.booleans())
+def test_both_readers_agree(changes: dict[str, Any], updates: bool) -> None:
+    """The compiled reader makes the record that the thorough one makes, or leaves the payload to it."""
+    things, payload = schema_of(Thing), {**GOOD, **changes}
+    previous = things.read({**GOOD, "note": "n", "attributes": "{}"}) if updates else None
+    quick = things._quick(payload, previous)
+    if quick is not None:
+        thorough = things._read_thoroughly(payload, previous)
+        assert repr(quick) == repr(thorough)
+
+
+def test_ordinary_payloads_are_read_by_the_compiled_reader() -> None:
+    """What the service sends needs no second reading, null and both forms of flags and versions included."""
+    reservation = payloads.event("reservation.created")
+    assert schema_of(Reservation)._quick(reservation, None) is not None
+    assert schema_of(Task)._quick(reservation["task"], None) is not None
+    changes: list[dict[str, Any]] = [
+        {"label": None, "made": None},
+        {"flag": False, "version": "3"},
+        {"note": "n", "size": 2},
+    ]
+    for change in changes:
+        assert schema_of(Thing)._quick({**GOOD, **change}, None) is not None
+
+
 def test_content() -> None:
     """It is the same whatever the age and the order of keys, and another for any other change."""
     things = schema_of(Thing)
