@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import _checks
 from ._bridge import remote
 from ._bridge.steps import Steps
+from ._bridge.timings import Timings
 from ._bridge.work import Job, Work
 from ._executors import check_executor, check_portable
 from ._log import name_of
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HandleHandler", "Handler", "OnError", "Server"]
 
-REJECT_PAUSE = 1.0
-REJECT_PAUSE_MAX = 60.0
-"""Seconds before a task that failed repeatedly is returned to its queue; doubled from REJECT_PAUSE up to this."""
 CLOSED_CHECK = 1.0
 """Seconds between two checks whether the worker was disconnected while a handler runs on an executor."""
 REMEMBERED = 1000
@@ -62,6 +60,7 @@ class Server:
         watch: Watch,
         failed: Callable[[Job, Listener, BaseException], None],
         report: Callable[[TaskRouterError], None],
+        timings: Timings,
     ) -> None:
         """Make a server without a handler; see ``listener``.
 
@@ -71,12 +70,14 @@ class Server:
             watch: Its record of its own work.
             failed: Reports an exception of a job's function; called on the thread of the job.
             report: Fires ``error``; called on the thread of the job.
+            timings: The pauses after failures.
         """
         self._worker = state.worker
         self._work = work
         self._watch = watch
         self._failed = failed
-        self._steps = Steps(state, work, report)
+        self._timings = timings
+        self._steps = Steps(state, work, report, timings)
         self._on_error: OnError = "reject"
         self._concurrency = 1
         # Guards all below.
@@ -308,7 +309,8 @@ class Server:
             if len(self._failures) > REMEMBERED:
                 del self._failures[next(iter(self._failures))]
         if failures:
-            self._work.stopping.wait(min(REJECT_PAUSE * 2 ** (failures - 1), REJECT_PAUSE_MAX))
+            pause = self._timings.reject_pause * 2 ** (failures - 1)
+            self._work.stopping.wait(min(pause, self._timings.reject_pause_max))
 
     # -- reporting -------------------------------------------------------------------------------------------------
 

@@ -213,7 +213,9 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
             watch=self._watch,
         )
         self._state = Mirror(self, self._call, self._waits, self._release, self._timings.linger)
-        self._server = Server(self._state, self._work, self._watch, self._callback_failed, self._report_error)
+        self._server = Server(
+            self._state, self._work, self._watch, self._callback_failed, self._report_error, self._timings
+        )
         # Guards the three below: starting and stopping exclude each other.
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -225,7 +227,7 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
         # None or one; see ``client``.
         self._clients: list[WorkerClient] = []
         if return_to_activity is not None:
-            back = Return(self._state, self._work, return_to_activity)
+            back = Return(self._state, self._work, return_to_activity, self._timings.activity_lead)
             # Attached, not registered: ``off()`` and ``listeners()`` leave the library's own listeners alone.
             self._attach("activity_updated", Listener(back))
             self._attach("ready", Listener(back.check))

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Return"]
 
-OTHER_ORDER = 1.0
-"""Seconds for which the timeout may come after the change of activity that it caused."""
-
 
 class Return:
     """Listens to ``activity_updated``: after a timeout has made the worker unavailable, it sets the activity again.
@@ -29,9 +26,11 @@ class Return:
         state: The worker's state.
         work: Its jobs.
         activity: The activity to set: name, sid or Activity.
+        lead: Seconds after the change of activity by which the timeout is announced at the latest.
     """
 
-    def __init__(self, state: Mirror, work: Work, activity: str | Activity) -> None:
+    def __init__(self, state: Mirror, work: Work, activity: str | Activity, lead: float) -> None:
+        self._lead = lead
         self._state = state
         self._work = work
         self._activity = activity
@@ -52,7 +51,7 @@ class Return:
     def __call__(self, worker: WorkerFields) -> None:
         # The service may report the timeout before or after the change of activity.
         if not worker.available and not self._back(worker):
-            TIMERS.at(time.monotonic() + OTHER_ORDER, lambda: self._back(worker))
+            TIMERS.at(time.monotonic() + self._lead, lambda: self._back(worker))
 
     def _back(self, worker: WorkerFields) -> bool:
         """Set the activity if a reservation timed out recently; return False if none did."""

@@ -29,6 +29,7 @@ from ..errors import (
 )
 from ..events import Emitter, Listener
 from . import reporting
+from .timings import Timings
 from .work import Work
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Steps"]
 
 OPEN = frozenset({"accepted", "wrapping"})
-RETRY_FIRST = 0.5
-RETRY_MAX = 15.0
-"""Seconds before a call whose outcome is unknown is retried; doubled from RETRY_FIRST up to this."""
 
 # Transient: the service may have acted, or will do so on a retry.
 _PASSING = (NetworkError, RequestTimeoutError, ServerError, RateLimitedError, InvalidAnswerError)
@@ -54,9 +52,17 @@ class Steps:
         state: The worker's state.
         work: Its jobs; when they are closed, no call is made any more.
         report: Fires ``error``; any thread. None fires nothing.
+        timings: The pauses between two attempts.
     """
 
-    def __init__(self, state: Mirror, work: Work, report: Callable[[TaskRouterError], None] | None = None) -> None:
+    def __init__(
+        self,
+        state: Mirror,
+        work: Work,
+        report: Callable[[TaskRouterError], None] | None = None,
+        timings: Timings | None = None,
+    ) -> None:
+        self._timings = timings or Timings()
         self._state = state
         self._work = work
         self._report = report
@@ -227,11 +233,11 @@ class Steps:
 
     def _tries(self) -> Iterator[None]:
         """Yield before each attempt, with growing pauses; ends when the worker is disconnected."""
-        pause = RETRY_FIRST
+        pause = self._timings.retry_first
         while not self._work.closed.is_set():
             yield
             self._work.closed.wait(pause)
-            pause = min(2 * pause, RETRY_MAX)
+            pause = min(2 * pause, self._timings.retry_max)
 
     def _make(self, call: Callable[[], Future[Any]]) -> RequestError | None:
         try:

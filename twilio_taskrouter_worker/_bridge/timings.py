@@ -1,4 +1,4 @@
-"""The time limits of a connection, as one record that is passed in. Pure."""
+"""The time limits of a Worker, as one record that is passed in. Pure."""
 
 from __future__ import annotations
 
@@ -54,6 +54,18 @@ class Timings:
 
     linger: float = 5.0
     """How long events of a task still count after its reservation ended, as in the JS SDK."""
+
+    retry_first: float = 0.5
+    retry_max: float = 15.0
+    """A call of ``serve`` whose outcome is unknown is retried after ``retry_first``, doubled up to ``retry_max``."""
+
+    reject_pause: float = 1.0
+    reject_pause_max: float = 60.0
+    """A task whose handler failed repeatedly is returned to its queue after ``reject_pause``, doubled up to
+    ``reject_pause_max``."""
+
+    activity_lead: float = 1.0
+    """A timeout of a reservation may be announced this long after the change of activity that it caused."""
 
     random: Callable[[], float] = random.random
     """Jitter: a number from 0 up to 1."""

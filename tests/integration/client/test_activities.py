@@ -112,10 +112,10 @@ def test_a_timeout_is_made_good(router: LocalTaskRouter, alice: str, connected: 
 
 
 def test_an_activity_of_ones_own_choice_stays(
-    router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch
+    router: LocalTaskRouter, alice: str, timings: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a timeout nothing is changed back."""
-    monkeypatch.setattr(returning_module, "OTHER_ORDER", 0.05)
+    timings(activity_lead=0.05)
     with Worker(router.token(alice), return_to_activity="Available", **router.connection) as worker:
         worker.set_activity("Available").result(SOON)
         looked_again: list[bool] = []

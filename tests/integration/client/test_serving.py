@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,8 +21,6 @@ from twilio_taskrouter_worker import (
     Worker,
     WrapUp,
 )
-from twilio_taskrouter_worker import serving as serving_module
-from twilio_taskrouter_worker._bridge import steps
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 SOON = 10.0
@@ -62,9 +61,9 @@ def test_what_a_value_does(router: LocalTaskRouter, alice: str, value: Any, stat
     assert (seen, task.reason) == (["accepted"], reason)
 
 
-def test_nothing_waits_without_need(router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_waits_without_need(router: LocalTaskRouter, alice: str, timings: Callable[..., None]) -> None:
     """The pauses between tries are for calls that failed."""
-    monkeypatch.setattr(steps, "RETRY_FIRST", 60.0)
+    timings(retry_first=60.0)
     worker = new_worker(router, alice)
     worker.serve(lambda reservation: "at once")
     with worker:
@@ -185,10 +184,10 @@ def test_a_transfer_that_fails(router: LocalTaskRouter, alice: str, caplog: pyte
 
 
 def test_a_handler_that_raises_gives_the_task_back(
-    router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch
+    router: LocalTaskRouter, alice: str, timings: Callable[..., None]
 ) -> None:
     """Tried again after a pause, by the same worker where there is no other; each failure is an error event."""
-    monkeypatch.setattr(serving_module, "REJECT_PAUSE", 0.01)
+    timings(reject_pause=0.01)
     worker = new_worker(router, alice)
     errors: list[TaskRouterError] = []
     worker.on("error", errors.append)
@@ -274,10 +273,10 @@ def test_a_reservation_has_one_handler() -> None:
 
 @pytest.mark.parametrize("call", ["accept", "complete"])
 def test_calls_that_fail_and_may_pass(
-    router: LocalTaskRouter, alice: str, call: str, monkeypatch: pytest.MonkeyPatch
+    router: LocalTaskRouter, alice: str, call: str, timings: Callable[..., None]
 ) -> None:
     """They are made again until they succeed; the handler runs once."""
-    monkeypatch.setattr(steps, "RETRY_FIRST", 0.02)
+    timings(retry_first=0.02)
     calls: list[str] = []
     worker = new_worker(router, alice)
 
@@ -298,9 +297,9 @@ def test_calls_that_fail_and_may_pass(
     assert states(router, alice) == ["completed"]
 
 
-def test_an_answer_that_comes_too_late(router: LocalTaskRouter, alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_comes_too_late(router: LocalTaskRouter, alice: str, timings: Callable[..., None]) -> None:
     """The service accepts after the client has given up: the second try is refused, and the reservation is ours."""
-    monkeypatch.setattr(steps, "RETRY_FIRST", 1.0)
+    timings(retry_first=1.0)
     calls: list[str] = []
     worker = Worker(router.token(alice), request_timeout=0.5, **router.connection)
     worker.serve(lambda reservation: calls.append(reservation.sid))

@@ -24,7 +24,7 @@ class Moved:
         self.answers: list[Future[Any]] = []
         self._failure = failure
         state = SimpleNamespace(ended=ended, worker_sid="WK1", find_activity=self._find)
-        self.back: Any = Return(state, self.work, "Ready")  # type: ignore[arg-type]
+        self.back: Any = Return(state, self.work, "Ready", 1.0)  # type: ignore[arg-type]
 
     def _find(self, name: str, wanted: object) -> SimpleNamespace:
         self.activities.append(wanted)
