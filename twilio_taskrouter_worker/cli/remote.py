@@ -103,8 +103,11 @@ class Remote:
         # A name may belong to several workspaces; then only a sid is clear.
         if len(wanted) == 1:
             return f"/v1/Workspaces/{wanted[0]['sid']}"
-        names = ", ".join(f"{each['friendly_name']} ({each['sid']})" for each in found) or "none"
-        problem = f"no workspace {self._workspace!r}" if self._workspace else "more than one workspace, or none"
+        if not found:
+            raise click.UsageError("The service has no workspace.")
+        names = ", ".join(f"{each['friendly_name']} ({each['sid']})" for each in found)
+        named = "" if self._workspace is None else f" {self._workspace!r}"
+        problem = f"more than one workspace{named}" if wanted else f"no workspace{named}"
         raise click.UsageError(f"There is {problem}; --workspace takes one of: {names}")
 
     def list(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:

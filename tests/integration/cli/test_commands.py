@@ -174,8 +174,20 @@ def test_a_service_without_a_workspace(router: LocalTaskRouter, run: Run) -> Non
     assert requests.delete(f"{router.url}/v1/Workspaces/{home}", auth=account, timeout=10).status_code == 204
     state = json.loads(run("status", "--json"))
     assert (state["workspace_sid"], state["workers"], state["connected"]) == (None, 0, [])
+    assert "The service has no workspace." in run("task", "list", code=2)
     run("reset")
     assert json.loads(run("status", "--json"))["workspace_sid"] == router.workspace_sid
+
+
+def test_workspaces_that_are_not_clear(router: LocalTaskRouter, run: Run) -> None:
+    """With several workspaces the error says what was not clear, and names them by sid."""
+    account = (router.account_sid, router.auth_token)
+    for _ in range(2):
+        requests.post(f"{router.url}/v1/Workspaces", {"FriendlyName": "Shop"}, auth=account, timeout=10)
+    assert "There is more than one workspace; --workspace takes" in run("task", "list", code=2)
+    assert "There is more than one workspace 'Shop'; " in run("task", "list", "--workspace", "Shop", code=2)
+    assert "There is no workspace 'Shed'; " in run("task", "list", "--workspace", "Shed", code=2)
+    assert run("task", "list", "--workspace", router.workspace_sid, "--json") == ""
 
 
 def test_reset_of_a_service_in_a_terminal() -> None:
