@@ -5,8 +5,8 @@
 
 The service is ``taskrouter local`` in a process of its own, in memory and with ``db=``. The workers are ``Worker``
 objects in a second process, which accept and complete whatever they are offered; tasks are created from here through
-REST. A machine with two cores is shared by all three, so the CPU that the service itself spends on each life is the
-figure that says most about the service.
+REST. For lives the service has a core of its own: otherwise each event that wakes a Worker's thread may put that thread
+in the place of the service. The figure that says most about the service is the CPU that it spends on each life.
 """
 
 from __future__ import annotations
@@ -100,6 +100,17 @@ def crowd_of(target: Target, workers: int, tasks: int) -> Iterator[Callable[[], 
             process.wait(30)
 
 
+@contextmanager
+def pinned(cores: set[int]) -> Iterator[None]:
+    """Keep this thread, and the processes that it starts meanwhile, on some cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 # -- measurements --------------------------------------------------------------------------------------------------
 
 
@@ -146,7 +157,12 @@ class Lives:
 
 def lives(arguments: list[str], workers: int, tasks: int) -> Lives:
     """Full lives of tasks, with so many Workers in a second process."""
-    with service(*arguments) as target, crowd_of(target, workers, tasks) as wait:
+    first, *others = sorted(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        with pinned({first}):
+            target = stack.enter_context(service(*arguments))
+        stack.enter_context(pinned(set(others) or {first}))
+        wait = stack.enter_context(crowd_of(target, workers, tasks))
         cpu, begun = target.cpu(), time.perf_counter()
         asyncio.run(create(target, tasks))
         created = time.perf_counter() - begun
