@@ -97,9 +97,13 @@ def test_disconnecting_before_the_lists_are_asked_for(
         worker = new_worker(bridge)
         ready = worker.start()
         assert begun.wait(SOON)
-        worker.disconnect()
+        # Not here: it waits for the thread that reads, which is about to ask.
+        stop = threading.Thread(target=worker.disconnect, name="tool-stop")
+        stop.start()
+        eventually(lambda: worker._calls.closed)
         go_on.set()
         assert over.wait(SOON)
+        stop.join(SOON)
         assert isinstance(ready.exception(SOON), ClosedError)
     assert not caplog.records
 
