@@ -259,7 +259,7 @@ class Session:
             return actions + self._finish(
                 GatewayDisconnectedError(
                     f"Another session of this worker replaced this one ({message}). It will not reconnect by itself, "
-                    "since the two would close each other for ever; call connect() to take the worker back."
+                    "since the two would close each other for ever; call connect() to take the worker back"
                 )
             )
         return actions + self._back_off(now)

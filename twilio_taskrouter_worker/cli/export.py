@@ -38,7 +38,7 @@ def export(
 
     # Before anything is read, which may take minutes on a large account.
     if file != "-" and not force and Path(file).exists():
-        raise click.ClickException(f"{file} exists already; --force replaces it.")
+        raise click.ClickException(f"{file} exists already; --force replaces it")
     printer = Printer(as_json=False)
     remote = find(url, account_sid, auth_token, twilio=twilio, workspace=workspace)
     sid = None if workspace is None else remote.workspace.rpartition("/")[2]

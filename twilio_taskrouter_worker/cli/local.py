@@ -130,7 +130,7 @@ def local(
     code 0. The console's link is a secret: it opens the service in any browser.
     """
     if open_console and not console:
-        raise click.UsageError("--open opens the console, which --no-console leaves out.")
+        raise click.UsageError("--open opens the console, which --no-console leaves out")
     if detach:
         facts = background.detach(
             # The options as they were given: the child parses them again, with the same defaults.

@@ -64,7 +64,7 @@ class Remote:
 
         # Here, where every command passes, so that none can forget it.
         if method != "GET" and self.is_twilio and not self._confirmed:
-            raise click.UsageError("This would change a Twilio account; add --yes to do it.")
+            raise click.UsageError("This would change a Twilio account; add --yes to do it")
         try:
             answer = self._session.request(method, f"{self.url}{path}", timeout=TIMEOUT_SECONDS, **options)
         except requests.RequestException as error:
@@ -87,7 +87,7 @@ class Remote:
             ClickException: There was no answer, or the request was refused.
         """
         if self.is_twilio:
-            raise click.UsageError(f"Only a local TaskRouter can do this; set {LOCAL_URL}, or give --url.")
+            raise click.UsageError(f"Only a local TaskRouter can do this; set {LOCAL_URL}, or give --url")
         return self.request(method, f"/control/v1/{path}", **options)
 
     @property
@@ -150,7 +150,7 @@ class Remote:
             if name in (each["sid"], each["friendly_name"]):
                 return str(each["sid"])
             names.append(each["friendly_name"])
-        raise click.UsageError(f"There is no {kind} {name!r}; there are {', '.join(names[:20]) or 'none'}.")
+        raise click.UsageError(f"There is no {kind} {name!r}; there are {', '.join(names[:20]) or 'none'}")
 
 
 _KINDS = {
@@ -251,7 +251,7 @@ def find(
     """
     if twilio:
         if not (account_sid and auth_token):
-            raise click.UsageError("--twilio needs TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or their options.")
+            raise click.UsageError("--twilio needs TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or their options")
         return Remote(TWILIO_URL, account_sid, auth_token, workspace, confirmed=confirmed)
     from twilio_taskrouter_worker.local.credentials import credentials
 

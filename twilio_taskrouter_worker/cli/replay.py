@@ -44,7 +44,7 @@ def replay(
     from twilio_taskrouter_worker.local.kept_file import open_kept_file
 
     if console and task is not None:
-        raise click.UsageError("--console shows every task; leave --task out.")
+        raise click.UsageError("--console shows every task; leave --task out")
     printer = Printer(as_json)
     try:
         with printer.working(f"Reading {file}"), open_kept_file(file) as kept:
@@ -93,7 +93,7 @@ def _moment(text: str, now: float) -> int | datetime:
         parsed = datetime.fromisoformat(re.sub(r"[zZ]\Z", "+00:00", text))
     except ValueError:
         raise ValueError(
-            f"--at takes a time such as 14:03 or 2026-11-25T14:03:20, or the number of an entry, not {text!r}."
+            f"--at takes a time such as 14:03 or 2026-11-25T14:03:20, or the number of an entry, not {text!r}"
         ) from None
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=timezone.utc)
 
@@ -189,7 +189,7 @@ def _task(kept: KeptFile, moment: int | datetime | None, sid: str) -> tuple[dict
     until = kept.count if moment is None else kept.number_at(moment)
     life = list(_life(kept, until, sid))
     if not life:
-        raise ValueError(f"There is no task {sid!r} in {kept.path} up to entry {until}.")
+        raise ValueError(f"There is no task {sid!r} in {kept.path} up to entry {until}")
     # An entry that did not concern the task cannot say why: the latest one before it that did can.
     entry = life[-1]["number"]
     if moment is None:

@@ -37,10 +37,10 @@ def token(
         _show(printer, decode)
         return
     if worker is None:
-        raise click.UsageError("Name a WORKER, or give --decode TOKEN.")
+        raise click.UsageError("Name a WORKER, or give --decode TOKEN")
     if signing_key_sid is None or signing_key_secret is None:
         if remote.is_twilio:
-            raise click.UsageError("A token for the real account needs TWILIO_API_KEY and TWILIO_API_SECRET.")
+            raise click.UsageError("A token for the real account needs TWILIO_API_KEY and TWILIO_API_SECRET")
         from twilio_taskrouter_worker.local.credentials import credentials
 
         # The key of "taskrouter local" without options; a service with other credentials refuses the token, and says

@@ -50,7 +50,7 @@ def hosts_of(names: Sequence[str]) -> list[str]:
     for name in names:
         if name != EVERY_HOST and (host_name(name) != name.lower() or not name):
             raise ValueError(
-                f"allowed_hosts takes host names without scheme and port, such as 'taskrouter', not {name!r}."
+                f"allowed_hosts takes host names without scheme and port, such as 'taskrouter', not {name!r}"
             )
     return [name.lower() for name in names]
 
@@ -65,7 +65,7 @@ def console_of(console: bool) -> bool:
         TypeError: It is neither.
     """
     if not isinstance(console, bool):
-        raise TypeError(f"console must be True or False, not {type(console).__name__}.")
+        raise TypeError(f"console must be True or False, not {type(console).__name__}")
     return console
 
 
@@ -182,7 +182,7 @@ def start_time_of(start: datetime | None) -> float | None:
     if not isinstance(start, datetime):
         raise _checks.wrong_type("virtual_start_time", "an aware datetime or None", start)
     if start.tzinfo is None:
-        raise ValueError("virtual_start_time must be an aware datetime, such as datetime.now(timezone.utc).")
+        raise ValueError("virtual_start_time must be an aware datetime, such as datetime.now(timezone.utc)")
     return start.timestamp()
 
 

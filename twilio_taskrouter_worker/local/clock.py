@@ -168,13 +168,13 @@ class Clock:
             self._run_until_true(when, _span("timeout", _DAY if timeout is None else timeout), patience)
             return
         if timeout is not None:
-            raise ValueError("run_until() takes a timeout only together with a function; a moment needs none.")
+            raise ValueError("run_until() takes a timeout only together with a function; a moment needs none")
         moment = _moment(when)
         now = self.now()
         # A running clock may have passed the moment since the caller computed it.
         if moment < now - (_LATE_SECONDS if self._running else 0.0):
             raise ValueError(
-                f"The clock shows {_text(now)} and cannot go back to {_text(moment)}; advance(seconds) takes a span."
+                f"The clock shows {_text(now)} and cannot go back to {_text(moment)}; advance(seconds) takes a span"
             )
         self._advance_to(moment)
 
@@ -271,7 +271,7 @@ class Clock:
         """
         # Two routers would each run the timers of their own moves only.
         if self._drive is not None:
-            raise ValueError("This Clock belongs to another LocalTaskRouter; make one clock for each.")
+            raise ValueError("This Clock belongs to another LocalTaskRouter; make one clock for each")
         self._drive = drive
         self._next_deadline = next_deadline
         self._describe = describe
@@ -340,10 +340,10 @@ def _text(moment: float) -> str:
 def _moment(when: float | datetime) -> float:
     if isinstance(when, datetime):
         if when.tzinfo is None:
-            raise ValueError("A moment must be an aware datetime, such as datetime(..., tzinfo=timezone.utc).")
+            raise ValueError("A moment must be an aware datetime, such as datetime(..., tzinfo=timezone.utc)")
         return when.timestamp()
     if not _finite(_checks.number("A moment", when, "unix seconds or an aware datetime")):
-        raise ValueError(f"A moment is unix seconds or an aware datetime, not {_shown(when)}.")
+        raise ValueError(f"A moment is unix seconds or an aware datetime, not {_shown(when)}")
     if not _EARLIEST <= when <= _LATEST:
-        raise ValueError(f"A moment must lie from the year 1 to the year 9999, not at {when!r} unix seconds.")
+        raise ValueError(f"A moment must lie from the year 1 to the year 9999, not at {when!r} unix seconds")
     return float(when)

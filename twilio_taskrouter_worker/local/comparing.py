@@ -167,7 +167,7 @@ def compare(a: TimeMachine[object] | View, b: TimeMachine[object] | View) -> Com
     """
     for side in (a, b):
         if not isinstance(side, (TimeMachine, View)):
-            raise TypeError(f"compare() takes routers and views, not {type(side).__name__}.")
+            raise TypeError(f"compare() takes routers and views, not {type(side).__name__}")
     one, other = a._place(), b._place()
     courses = [_Courses(path) for path in _paths(_chain(one), _chain(other))]
     return Comparison(str(one), str(other), tuple(_paired(*courses)))

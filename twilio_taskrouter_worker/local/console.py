@@ -140,7 +140,7 @@ class ConsoleFacade:
         # Checked before, since a fork is expensive; two at the same time may pass, which is harmless.
         with self._lock:
             if len(self._forks) >= MOST_FORKS:
-                raise StateError(f"There are {MOST_FORKS} forks already; end one first.")
+                raise StateError(f"There are {MOST_FORKS} forks already; end one first")
         # Without the lock: it takes tenths of a second, and rows are asked for on the service's thread.
         fork = self._router.fork(moment)
         number = next(self._numbers)
@@ -151,7 +151,7 @@ class ConsoleFacade:
                 self._forks[number] = (fork, row)
         if closed:
             fork.stop()
-            raise StateError("This LocalTaskRouter has been stopped.")
+            raise StateError("This LocalTaskRouter has been stopped")
         return row
 
     def end_fork(self, number: int) -> bool:

@@ -274,7 +274,7 @@ class Control:
             if str(fault.number) == number:
                 fault.undo()
                 return
-        raise NotFoundError(f"There is no active fault {number!r}.", status=404, code=20404)
+        raise NotFoundError(f"There is no active fault {number!r}", status=404, code=20404)
 
     def _sessions(self, question: _Question) -> Any:
         router = self._router

@@ -70,7 +70,7 @@ def _digits(source: random.Random) -> str:
 def _sid(name: str, prefix: str, given: str | None) -> str | None:
     # Sids are no secrets, so the message may quote one.
     if given is not None and not re.fullmatch(f"{prefix}[0-9a-fA-F]{{32}}", _checks.string(name, given)):
-        raise ValueError(f"{name} must be {prefix} and 32 hexadecimal digits, not {given!r}.")
+        raise ValueError(f"{name} must be {prefix} and 32 hexadecimal digits, not {given!r}")
     return given
 
 
@@ -79,5 +79,5 @@ def _secret(name: str, given: str | None) -> str | None:
         return None
     # ASCII only, since Basic credentials have no defined encoding (RFC 7617, section 2).
     if len(_checks.string(name, given)) < _SHORTEST_SECRET or not given.isascii() or not given.isprintable():
-        raise ValueError(f"{name} must be a string of at least {_SHORTEST_SECRET} printable ASCII characters.")
+        raise ValueError(f"{name} must be a string of at least {_SHORTEST_SECRET} printable ASCII characters")
     return given

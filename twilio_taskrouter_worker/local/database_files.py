@@ -20,7 +20,7 @@ def damaged(path: str, how: str) -> StoreError:
         path: The database.
         how: The damage.
     """
-    return StoreError(f"{path} is damaged: {how}. Restore it from a copy, or start with another file.")
+    return StoreError(f"{path} is damaged: {how}. Restore it from a copy, or start with another file")
 
 
 class DatabaseFiles:
@@ -48,25 +48,23 @@ class DatabaseFiles:
         """
         path, folder = self.path, os.path.dirname(self.main)
         if _is_folder(path):
-            raise StoreError(f"{path} is a folder; db= takes the name of a file in it.")
+            raise StoreError(f"{path} is a folder; db= takes the name of a file in it")
         if os.path.islink(path) and not os.path.exists(path):
             raise StoreError(
-                f"{path} is a link to {self.main}, which does not exist; remove the link or restore the file."
+                f"{path} is a link to {self.main}, which does not exist; remove the link or restore the file"
             )
         if not _is_folder(folder):
-            raise StoreError(
-                f"The folder {folder} does not exist; create it first, or choose another place for {path}."
-            )
+            raise StoreError(f"The folder {folder} does not exist; create it first, or choose another place for {path}")
         exists = os.path.exists(path)
         if exists and not os.access(path, os.R_OK | os.W_OK):
-            raise StoreError(f"Cannot use the file {path}: this user may not read and write it.")
+            raise StoreError(f"Cannot use the file {path}: this user may not read and write it")
         if exists and not os.access(folder, os.W_OK):
             raise StoreError(
                 f"Cannot use the file {path}: this user may not write to its folder, where a lock file and SQLite's"
-                " second file are kept beside it."
+                " second file are kept beside it"
             )
         if not os.access(folder, os.W_OK):
-            raise StoreError(f"Cannot create the file {path}: permission denied. Choose a folder you may write to.")
+            raise StoreError(f"Cannot create the file {path}: permission denied. Choose a folder you may write to")
 
     def create_if_missing(self) -> bool:
         """Create an empty file that only its owner may use, as it will hold secrets.
@@ -84,7 +82,7 @@ class DatabaseFiles:
             return False
         except OSError as error:
             raise StoreError(
-                f"Cannot create the file {self.path}: {error.strerror}. Choose a folder you may write to."
+                f"Cannot create the file {self.path}: {error.strerror}. Choose a folder you may write to"
             ) from error
         return True
 
@@ -105,7 +103,7 @@ class DatabaseFiles:
                 except OSError as error:
                     raise StoreError(
                         f"{name} holds secrets, but others may use it (mode {mode:03o}), and this user may not change"
-                        " that: its owner can, with chmod 600."
+                        " that: its owner can, with chmod 600"
                     ) from error
                 log.info("%s holds secrets and was open to others (mode %03o): closed to them", name, mode)
 
@@ -141,7 +139,7 @@ class DatabaseFiles:
             shutil.copyfile(self.wal, self._wal_copy)
         except OSError as error:
             _discard(self._wal_copy)
-            raise StoreError(f"Cannot create the file {self._wal_copy}: {error.strerror}.") from error
+            raise StoreError(f"Cannot create the file {self._wal_copy}: {error.strerror}") from error
         return True
 
     def restore_wal(self) -> None:
@@ -184,7 +182,7 @@ class DatabaseFiles:
             if _identity(name) != identity:
                 raise StoreError(
                     f"{name} was moved, deleted or replaced while the service was running: further changes would be"
-                    " lost. Stop the service before you touch its files."
+                    " lost. Stop the service before you touch its files"
                 )
 
 
@@ -202,7 +200,7 @@ def _is_folder(path: str) -> bool:
     except PermissionError as error:
         # os.path.isdir would say that it does not exist.
         raise StoreError(
-            f"Cannot reach {path}: this user may not enter a folder above it. Choose a folder you may write to."
+            f"Cannot reach {path}: this user may not enter a folder above it. Choose a folder you may write to"
         ) from error
     except OSError:
         return False

@@ -68,7 +68,7 @@ class Fault:
 
     def __enter__(self) -> Fault:
         if not self.active:
-            raise StateError(f"The fault {self._text} is undone; make a new one.")
+            raise StateError(f"The fault {self._text} is undone; make a new one")
         return self
 
     def __exit__(
@@ -298,9 +298,7 @@ class Faults:
             NotFoundError: There is no such worker.
         """
         if tcp and worker is not None:
-            raise ValueError(
-                "refuse_connects(tcp=True) takes no worker: a TCP connection does not identify its worker."
-            )
+            raise ValueError("refuse_connects(tcp=True) takes no worker: a TCP connection does not identify its worker")
         code = _checks.between(400, 599)("status", status)
         # Also for tcp, which answers nothing: a wrong status is refused either way.
         body, headers = _answer(code, None, None)

@@ -207,7 +207,7 @@ def apply(engine: Engine, number: int, row: Row) -> Step:
     if engine.sequence != events:
         raise StoreError(
             f"Entry {number} of the journal causes other events now than when it was written, by another version of"
-            " twilio_taskrouter_worker; read it with that version."
+            " twilio_taskrouter_worker; read it with that version"
         )
     return Step(number, entry, actor_sid, address, outcome.events, engine)
 
@@ -401,7 +401,7 @@ class MemoryJournal:
     def _check(self, number: int) -> None:
         if number < self.first:
             raise StateError(
-                f"Entry {number} of the journal is not kept any more; the earliest moment is now {self.first}."
+                f"Entry {number} of the journal is not kept any more; the earliest moment is now {self.first}"
             )
 
     def number_at(self, moment: float) -> int:

@@ -211,7 +211,7 @@ def _opened(files: DatabaseFiles, copy: str) -> Iterator[KeptFile]:
     with sqlite_errors(files.path), closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         check_database(connection, files.path)
         if not table_names(connection):
-            raise StoreError(f"{files.path} is empty: no local TaskRouter has kept anything in it yet.")
+            raise StoreError(f"{files.path} is empty: no local TaskRouter has kept anything in it yet")
         header, about = read_header(connection, files.path)
         kept = KeptFile(files.path, connection, header)
         mark, _, count = about.get("running", "").partition(" ")
@@ -246,7 +246,7 @@ class _Version:
 def _version(files: DatabaseFiles) -> _Version:
     found = os.stat(files.main)
     if not stat.S_ISREG(found.st_mode):
-        raise StoreError(f"{files.path} is not a file.")
+        raise StoreError(f"{files.path} is not a file")
     try:
         with open(files.wal, "rb") as wal:
             # The header of a -wal has a random salt, which changes when SQLite begins it anew.
@@ -271,8 +271,8 @@ def _copy(files: DatabaseFiles, copy: str) -> bool:
                     return before.wal is not None
             time.sleep(_PAUSE_SECONDS)
     except OSError as error:
-        raise StoreError(f"Cannot read {files.path}: {error.strerror}.") from error
-    raise StoreError(f"{files.path} changes all the time: its service is too busy for a copy; try again.")
+        raise StoreError(f"Cannot read {files.path}: {error.strerror}") from error
+    raise StoreError(f"{files.path} changes all the time: its service is too busy for a copy; try again")
 
 
 def _check(connection: sqlite3.Connection, path: str, count: int, committed: int) -> None:

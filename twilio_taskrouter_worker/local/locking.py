@@ -87,7 +87,7 @@ def _acquire(path: str, database: str) -> int:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise StoreError(
-                f"Cannot use {database}: its lock file {path} cannot be opened ({error.strerror})."
+                f"Cannot use {database}: its lock file {path} cannot be opened ({error.strerror})"
             ) from error
         try:
             # Without waiting in the system, which could not be limited in time.
@@ -101,15 +101,13 @@ def _acquire(path: str, database: str) -> int:
             os.close(descriptor)
             if time.monotonic() >= deadline:
                 raise StoreError(
-                    f"{database} is in use by another LocalTaskRouter, in this process or another; stop that one first."
+                    f"{database} is in use by another LocalTaskRouter, in this process or another; stop that one first"
                 ) from None
             time.sleep(_STEP_SECONDS)
         except BaseException as error:
             os.close(descriptor)
             if isinstance(error, OSError):
-                raise StoreError(
-                    f"Cannot lock {database} ({error.strerror}); choose a file on a local disk."
-                ) from error
+                raise StoreError(f"Cannot lock {database} ({error.strerror}); choose a file on a local disk") from error
             raise
 
 

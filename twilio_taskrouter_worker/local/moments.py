@@ -137,7 +137,7 @@ class View(WorkspaceReading):
             StateError: There was none at that moment.
         """
         if self._workspace_sid is None:
-            raise StateError(f"There was no workspace yet after entry {self.number} of the journal.")
+            raise StateError(f"There was no workspace yet after entry {self.number} of the journal")
         return self._workspace_sid
 
     def _place(self) -> Place:

@@ -176,16 +176,16 @@ def _agreed(options: OpeningOptions, kept: Header) -> Header:
     if account_sid is not None and account_sid != kept.credentials.account_sid:
         raise StoreError(
             f"{options.db} belongs to the account {kept.credentials.account_sid}, not to {account_sid}: leave"
-            " account_sid out, or choose another file."
+            " account_sid out, or choose another file"
         )
     if options.seed is not None and options.seed != kept.seed:
         raise StoreError(
-            f"{options.db} was made with another seed than {options.seed}: leave seed out, or choose another file."
+            f"{options.db} was made with another seed than {options.seed}: leave seed out, or choose another file"
         )
     if options.rules is not None and (others := differences(kept.rules, options.rules.engine_rules())):
         raise StoreError(
             f"{options.db} was made with other rules ({', '.join(others)}), and its journal means something else with"
-            " these: leave rules out, or choose another file."
+            " these: leave rules out, or choose another file"
         )
     # A given secret replaces the one in the file; an absent one keeps it.
     given = {name: value for name, value in options.credentials.items() if value is not None}
@@ -232,7 +232,7 @@ def _replay(
         if count % _ENTRIES_AT_ONCE == 0:
             # A stop, or an interrupt in start(), need not wait for a journal of hours.
             if stopping():
-                raise StateError(f"The local TaskRouter was stopped while it applied the journal of {store.path}.")
+                raise StateError(f"The local TaskRouter was stopped while it applied the journal of {store.path}")
             if time.monotonic() >= report:
                 report = time.monotonic() + _REPORT_SECONDS
                 log.info("%s: %d of %d commands applied so far", store.path, count, store.journal_length())
@@ -248,7 +248,7 @@ def _replay(
             trouble = f"entry {count} of the journal causes other events now than when it was written"
         raise StoreError(
             f"{store.path} was written by version {header.version} of twilio_taskrouter_worker, and this one"
-            f" ({__version__}) behaves differently: {trouble}. Open it with that version and export its content."
+            f" ({__version__}) behaves differently: {trouble}. Open it with that version and export its content"
         )
     return count - first
 

@@ -150,7 +150,7 @@ class WorkspaceOperations(WorkspaceReading):
             RequestRejectedError: TaskRouter refuses it; the message names the place in the configuration.
         """
         if (configuration is None) == (queue is None):
-            raise ValueError("Give either a configuration, or the queue that every task goes to.")
+            raise ValueError("Give either a configuration, or the queue that every task goes to")
         if queue is not None:
             configuration = {"task_routing": {"default_filter": {"queue": self._queue_sid(queue)}}}
         command = commands.CreateWorkflow(
@@ -391,7 +391,7 @@ class WorkspaceOperations(WorkspaceReading):
             return entry is not None
 
         if not self._ask_service(resend):
-            raise NotFoundError(f"The event {sid!r} is not in the log.", status=404, code=20404)
+            raise NotFoundError(f"The event {sid!r} is not in the log", status=404, code=20404)
 
 
 def _sid_of(record: Any) -> str:

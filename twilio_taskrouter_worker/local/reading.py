@@ -70,12 +70,12 @@ class WorkspaceReading:
     def _first(kind: str, found: Iterable[model.Workflow] | Iterable[model.TaskQueue]) -> str:
         for each in found:
             return each.sid
-        raise StateError(f"The workspace has no {kind}.")
+        raise StateError(f"The workspace has no {kind}")
 
     def _sid(self, kind: str, name: str, list_all: Callable[[Engine, str], Iterable[Named]]) -> str:
         """Return the sid for a name or sid; a sid comes first where a name looks like one."""
         if not isinstance(name, str):
-            raise TypeError(f"The {kind} must be a name or a sid, not {type(name).__name__}.")
+            raise TypeError(f"The {kind} must be a name or a sid, not {type(name).__name__}")
         # Copied on the service's thread, compared on the caller's.
         found = list(self._ask(lambda engine: list_all(engine, self.workspace_sid)))
         for match in (lambda each: each.sid == name, lambda each: _name(each) == name):
@@ -84,7 +84,7 @@ class WorkspaceReading:
                     return each.sid
         # Enough to see a misspelling; a workspace may have thousands.
         there_are = ", ".join(repr(_name(each)) for each in found[:20]) or "none"
-        raise ValueError(f"There is no {kind} {name!r}; there are {there_are}.")
+        raise ValueError(f"There is no {kind} {name!r}; there are {there_are}")
 
     def _worker_sid(self, worker: str) -> str:
         return self._sid("worker", worker, Engine.workers)
@@ -212,10 +212,10 @@ class WorkspaceReading:
     def _home(self, kind: str, sid: str) -> str:
         """Return the workspace of a worker or task."""
         if not isinstance(sid, str):
-            raise TypeError(f"The sid of a {kind} must be a string, not {type(sid).__name__}.")
+            raise TypeError(f"The sid of a {kind} must be a string, not {type(sid).__name__}")
         home = self._ask(lambda engine: engine.workspace_of(sid))
         if home is None:
-            raise NotFoundError(f"The {kind} {sid!r} was not found in any workspace.", status=404, code=20404)
+            raise NotFoundError(f"The {kind} {sid!r} was not found in any workspace", status=404, code=20404)
         return home
 
 

@@ -175,7 +175,7 @@ class LocalTaskRouter(ServiceAccess["LocalTaskRouter"]):
             self._handed_over = False
             return self
         if self._started or self._stopped:
-            raise StateError("A LocalTaskRouter is started once; make a new one.")
+            raise StateError("A LocalTaskRouter is started once; make a new one")
         self._started = True
         self._host.start(self._make_service)
         return self
@@ -243,7 +243,7 @@ class LocalTaskRouter(ServiceAccess["LocalTaskRouter"]):
             StateError: It is not running, or was made with ``console=False``.
         """
         if self._console is None:
-            raise StateError("This LocalTaskRouter has no console: it was made with console=False.")
+            raise StateError("This LocalTaskRouter has no console: it was made with console=False")
         return f"{self.url}{CONSOLE_PATH}?token={link_token(self.auth_token)}"
 
     # -- the service, and forks --------------------------------------------------------------------------------

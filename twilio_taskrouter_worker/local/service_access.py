@@ -160,7 +160,7 @@ class ServiceAccess(TimeMachine[R_co], WatchedWorkspace, Generic[R_co]):
         if self._workspace_sid is None:
             self._workspace_sid = self._ask(oldest_workspace)
         if self._workspace_sid is None:
-            raise StateError("There is no workspace in this LocalTaskRouter.")
+            raise StateError("There is no workspace in this LocalTaskRouter")
         return self._workspace_sid
 
     # -- seed files ----------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ class ServiceAccess(TimeMachine[R_co], WatchedWorkspace, Generic[R_co]):
     def _running_with(self) -> OpenedService:
         if self._opened is None or self._stopped:
             how = "has been stopped" if self._stopped else "is not started: use it in a with block, or call start()"
-            raise StateError(f"This LocalTaskRouter {how}.")
+            raise StateError(f"This LocalTaskRouter {how}")
         return self._opened
 
     def _running(self) -> Service:
@@ -278,7 +278,7 @@ class ServiceAccess(TimeMachine[R_co], WatchedWorkspace, Generic[R_co]):
     def _known_credentials(self) -> Credentials:
         # Generated ones would differ from those in the file.
         if self._credentials is None:
-            raise StateError("This LocalTaskRouter's credentials are in its file: they are known once it has started.")
+            raise StateError("This LocalTaskRouter's credentials are in its file: they are known once it has started")
         return self._credentials
 
     def _ask_service(self, question: Callable[[Service], T]) -> T:

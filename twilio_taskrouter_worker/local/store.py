@@ -482,7 +482,7 @@ def _check_and_claim(connection: sqlite3.Connection, files: DatabaseFiles) -> No
     files.close_to_others()
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
-        raise StoreError(f"SQLite cannot keep {path} safely (journal mode {mode}); choose a file on a local disk.")
+        raise StoreError(f"SQLite cannot keep {path} safely (journal mode {mode}); choose a file on a local disk")
     # With NORMAL, SQLite flushes a -wal at checkpoints only: answered requests could be lost with the power.
     connection.execute("PRAGMA synchronous = FULL")
     # An empty write takes the lock of a new file, too.

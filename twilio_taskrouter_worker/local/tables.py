@@ -95,12 +95,12 @@ def check_database(connection: sqlite3.Connection, path: str) -> None:
     if not (tables or application):
         return
     if application != APPLICATION_ID:
-        raise StoreError(f"{path} is an SQLite file, but not one of a local TaskRouter; choose another name.")
+        raise StoreError(f"{path} is an SQLite file, but not one of a local TaskRouter; choose another name")
     schema = connection.execute("PRAGMA user_version").fetchone()[0]
     if schema > SCHEMA:
         raise StoreError(
             f"{path} was written by a newer version (schema {schema}; this one knows {SCHEMA}): upgrade"
-            " twilio_taskrouter_worker, or choose another file."
+            " twilio_taskrouter_worker, or choose another file"
         )
     # Of the structure only; rows have checksums of their own, which reading compares.
     trouble = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -230,12 +230,12 @@ def _explained(path: str, error: sqlite3.Error) -> str:
     text = str(error)
     # By text: Python 3.10 has no error codes (sqlite_errorcode is of 3.11).
     if "locked" in text:
-        return f"{path} is in use by another LocalTaskRouter, in this process or another; stop that one first."
+        return f"{path} is in use by another LocalTaskRouter, in this process or another; stop that one first"
     if "not a database" in text:
-        return f"{path} is not an SQLite file; choose another name, or move it away."
+        return f"{path} is not an SQLite file; choose another name, or move it away"
     # The schema was altered (``no such``), or an error text of SQLite cannot be decoded: Python 3.10 leaves it empty.
     if "malformed" in text or text.startswith("no such ") or not text:
         return str(damaged(path, text or _UNDECODABLE))
     if "full" in text:
-        return f"Cannot write to {path}: the disk is full."
-    return f"Cannot use {path}: {text}."
+        return f"Cannot write to {path}: the disk is full"
+    return f"Cannot use {path}: {text}"

@@ -112,7 +112,7 @@ class TimeMachine(WorkspaceOperations, Generic[R_co]):
             StateError: This router is not running.
         """
         if not isinstance(clock, Clock) and clock not in ("real", "virtual"):
-            raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}.")
+            raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}")
         found = self._ask_service(_present) if at is None else self._find(at)
         # After the moment was found, so they may have later events; the fork leaves those out.
         log, facts = self._ask_service(lambda service: (service.log.all(), service.facts.all()))
@@ -140,7 +140,7 @@ class TimeMachine(WorkspaceOperations, Generic[R_co]):
             # Checked with every question: a place may be kept for long, and numbers of another journal mean other
             # entries.
             if self._source() is not source:
-                raise StateError("This LocalTaskRouter was reset, and its journal with it.")
+                raise StateError("This LocalTaskRouter was reset, and its journal with it")
             return self._read_journal(question)
 
         number = ask(lambda journal: journal.count) if found is None else found.number
@@ -216,17 +216,17 @@ def checked(moment: object, source: object) -> int | float:
     """
     if isinstance(moment, Moment):
         if moment._source is not source:
-            raise ValueError("This moment is from the history of another router, or from before a reset.")
+            raise ValueError("This moment is from the history of another router, or from before a reset")
         return moment.number
     if isinstance(moment, datetime):
         if moment.tzinfo is None:
-            raise ValueError("A moment must be an aware datetime, such as datetime(..., tzinfo=timezone.utc).")
+            raise ValueError("A moment must be an aware datetime, such as datetime(..., tzinfo=timezone.utc)")
         return moment.timestamp()
     # True is an int to Python, and would be the first entry.
     if isinstance(moment, bool) or not isinstance(moment, int):
         raise TypeError(
             "A moment is the number of an entry of the journal, an aware datetime or a moment of history(), not"
-            f" {type(moment).__name__}."
+            f" {type(moment).__name__}"
         )
     return moment
 
@@ -244,13 +244,13 @@ def find(journal: Journal, wanted: int | float, now: float) -> Found:
     """
     if isinstance(wanted, int):
         if not journal.first <= wanted <= journal.count:
-            raise ValueError(f"The journal has the moments {journal.first} to {journal.count}, but not {wanted}.")
+            raise ValueError(f"The journal has the moments {journal.first} to {journal.count}, but not {wanted}")
         return Found(wanted, journal.time_at(wanted), journal.stretch(wanted))
     # None: the journal begins with an empty state, which holds for every earlier moment.
     earliest = journal.time_at(journal.first)
     if wanted > now or (earliest is not None and wanted + _ROUNDING < earliest):
         start = "" if earliest is None else f"from {_text(earliest)} "
-        raise ValueError(f"The journal goes {start}to {_text(now)} by the router's clock, so not to {_text(wanted)}.")
+        raise ValueError(f"The journal goes {start}to {_text(now)} by the router's clock, so not to {_text(wanted)}")
     # A datetime has microseconds, so the time of an entry may have been rounded down.
     number = journal.number_at(wanted + _ROUNDING)
     return Found(number, wanted, journal.stretch(number))

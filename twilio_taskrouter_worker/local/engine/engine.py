@@ -213,7 +213,7 @@ class Engine(Queries):
         handler = _HANDLERS.get(type(command))
         # Before any timer runs: a call with something else must leave the engine as it was.
         if handler is None and not isinstance(command, AdvanceTime):
-            raise TypeError(f"Not a command of the engine: {type(command).__name__}.")
+            raise TypeError(f"Not a command of the engine: {type(command).__name__}")
         # Timers first, each at its own due time: the command finds the state that time alone has led to.
         ran = self._run_timers(now)
         kernel.now = now

@@ -45,12 +45,12 @@ def from_json(document: Mapping[str, Any]) -> Command:
     fields = dict(document)
     cls = _BY_NAME.get(fields.pop("type", None) or "")
     if cls is None:
-        raise ValueError(f"Unknown command type {document.get('type')!r}; known are {', '.join(sorted(_BY_NAME))}.")
+        raise ValueError(f"Unknown command type {document.get('type')!r}; known are {', '.join(sorted(_BY_NAME))}")
     try:
         return cls(**fields)
     # attrs reports unknown and missing fields as a TypeError.
     except TypeError as error:
-        raise ValueError(f"The fields {sorted(fields)} do not make a {cls.__name__}: {error}.") from error
+        raise ValueError(f"The fields {sorted(fields)} do not make a {cls.__name__}: {error}") from error
 
 
 @attrs.frozen
@@ -79,4 +79,4 @@ class JournalEntry:
             return cls(float(document["now"]), from_json(document["command"]))
         # The errors of the decoder and of from_json are ValueErrors already.
         except (TypeError, KeyError) as error:
-            raise ValueError(f"Not a journal entry: {error!r}.") from error
+            raise ValueError(f"Not a journal entry: {error!r}") from error

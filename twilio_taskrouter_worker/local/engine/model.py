@@ -91,7 +91,7 @@ class Record:
         # Only a name that is not a field makes the dict longer.
         if len(fields) != len(before):
             unknown = ", ".join(sorted(changes.keys() - before.keys()))
-            raise TypeError(f"{type(self).__name__} has no field {unknown}.")
+            raise TypeError(f"{type(self).__name__} has no field {unknown}")
         new = _new(type(self))
         _set(new, "__dict__", fields)
         return new

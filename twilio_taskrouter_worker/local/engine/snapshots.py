@@ -177,7 +177,7 @@ def read(snapshot: str | Mapping[str, Any]) -> tuple[Kernel, int]:
     """
     document = json.loads(snapshot) if isinstance(snapshot, str) else snapshot
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
-        raise ValueError("Not a snapshot of this version of the engine.")
+        raise ValueError("Not a snapshot of this version of the engine")
     kernel = Kernel(document["account_sid"], document["seed"], Rules.from_dict(document["rules"]))
     kernel.now = document["now"]
     kernel.event_count, kernel.task_count, kernel.reserve_count = document["counts"]

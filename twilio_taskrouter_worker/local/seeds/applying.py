@@ -98,7 +98,7 @@ class _Workspace:
             return self._execute(command)
         except Rejected as refusal:
             # The path in place of the cause: a seed file has no use for a traceback.
-            raise SeedError(f"{path}: {refusal.message}.".replace("..", ".")) from None
+            raise SeedError(f"{path}: {refusal.message}") from None
 
     def _each(self, document: Document, key: str, make: Callable[[Document, str], None]) -> None:
         for index, each in enumerate(document.get(key, ())):
@@ -242,7 +242,7 @@ class _Workspace:
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:
-            raise SeedError(f"{path}: must be a time such as '2030-01-31T12:00:00+00:00', not {shown(text)}.")
+            raise SeedError(f"{path}: must be a time such as '2030-01-31T12:00:00+00:00', not {shown(text)}")
         start = moment.timestamp()
         # A time further in the future is left for the engine to refuse.
         return min(start, self._now) if start - self._now < _ROUNDING_SECONDS else start

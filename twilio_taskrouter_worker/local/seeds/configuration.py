@@ -54,9 +54,9 @@ def parsed(configuration: Any, path: str) -> Mapping[str, Any]:
     try:
         document = json.loads(configuration)
     except ValueError as error:
-        raise SeedError(f"{path}: not valid JSON: {error}.") from None
+        raise SeedError(f"{path}: not valid JSON: {error}") from None
     if not isinstance(document, dict):
-        raise SeedError(f"{path}: must be the text of a JSON object, not of {shown(document)}.")
+        raise SeedError(f"{path}: must be the text of a JSON object, not of {shown(document)}")
     return document
 
 

@@ -30,9 +30,9 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         # Editors on Windows begin UTF-8 files with a byte order mark.
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise SeedError(f"Cannot read the seed file {file}: {error.strerror}.") from error
+        raise SeedError(f"Cannot read the seed file {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise SeedError(f"{file} is not UTF-8 text (byte {error.start + 1}).") from error
+        raise SeedError(f"{file} is not UTF-8 text (byte {error.start + 1})") from error
     try:
         document = _parse_yaml(file, text) if _kind(file) == "yaml" else _parse_json(text)
         return check(document)
@@ -55,7 +55,7 @@ def write(document: dict[str, Any], path: str | os.PathLike[str]) -> None:
     try:
         file.write_bytes(text)
     except OSError as error:
-        raise SeedError(f"Cannot write the seed file {file}: {error.strerror}.") from error
+        raise SeedError(f"Cannot write the seed file {file}: {error.strerror}") from error
 
 
 def _kind(file: Path) -> str:
@@ -63,7 +63,7 @@ def _kind(file: Path) -> str:
         return "yaml"
     if file.suffix.lower() in _JSON:
         return "json"
-    raise SeedError(f"The name of a seed file must end in .json, .yaml or .yml: {file}.")
+    raise SeedError(f"The name of a seed file must end in .json, .yaml or .yml: {file}")
 
 
 # -- JSON ------------------------------------------------------------------------------------------------------------
@@ -73,27 +73,27 @@ def _parse_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant, parse_float=finite)
     except json.JSONDecodeError as error:
-        raise SeedError(f"not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+        raise SeedError(f"not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
-        raise SeedError("it is nested too deeply.") from None
+        raise SeedError("it is nested too deeply") from None
     # SeedError is a ValueError, and one from the hooks has its message already.
     except SeedError:
         raise
     except ValueError as error:  # a number that Python cannot hold
-        raise SeedError(f"not valid JSON: {error}.") from None
+        raise SeedError(f"not valid JSON: {error}") from None
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise SeedError(f"the key {key!r} is there twice in one object.")
+            raise SeedError(f"the key {key!r} is there twice in one object")
         found[key] = value
     return found
 
 
 def _no_constant(text: str) -> Any:
-    raise SeedError(f"{text} is not JSON.")
+    raise SeedError(f"{text} is not JSON")
 
 
 def _json_text(document: dict[str, Any]) -> bytes:
@@ -112,7 +112,7 @@ def _yaml(file: Path) -> Any:
         import yaml
     except ImportError:
         raise SeedError(
-            f"{file} is YAML, which takes PyYAML: install it (pip install pyyaml), or use a .json file."
+            f"{file} is YAML, which takes PyYAML: install it (pip install pyyaml), or use a .json file"
         ) from None
     return yaml
 
@@ -130,7 +130,7 @@ def _parse_yaml(file: Path, text: str) -> Any:
                 key = self.construct_object(key_node, deep=True)
                 if isinstance(key, Hashable) and key in seen:
                     mark = key_node.start_mark
-                    raise SeedError(f"the key {key!r} is there twice in one mapping (line {mark.line + 1}).")
+                    raise SeedError(f"the key {key!r} is there twice in one mapping (line {mark.line + 1})")
                 seen.add(key if isinstance(key, Hashable) else id(key))
             return dict(super().construct_mapping(node, deep=deep))
 
@@ -140,11 +140,11 @@ def _parse_yaml(file: Path, text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
-        raise SeedError(f"not valid YAML: {problem}{where}.") from None
+        raise SeedError(f"not valid YAML: {problem}{where}") from None
     except (RecursionError, ValueError) as error:
         if isinstance(error, SeedError):
             raise
-        raise SeedError(f"not valid YAML: {error}.") from None
+        raise SeedError(f"not valid YAML: {error}") from None
 
 
 def _yaml_text(file: Path, document: dict[str, Any]) -> bytes:

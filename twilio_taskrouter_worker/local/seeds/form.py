@@ -30,7 +30,7 @@ def check(document: Any) -> dict[str, Any]:
         SeedError: It has another form; the message has the path, the value and the valid alternative.
     """
     if not isinstance(document, Mapping):
-        raise SeedError(f"the document must be a mapping with the key 'workspaces', not {shown(document)}.")
+        raise SeedError(f"the document must be a mapping with the key 'workspaces', not {shown(document)}")
     # A configuration exported from a live account is accepted in place of a seed document.
     if "task_routing" in document:
         _json_object(document, "")
@@ -38,7 +38,7 @@ def check(document: Any) -> dict[str, Any]:
     _DOCUMENT(document, "")
     given = document.get("format", FORMAT)
     if given != FORMAT:
-        raise SeedError(f"format: this version reads format {FORMAT}, not {shown(given)}.")
+        raise SeedError(f"format: this version reads format {FORMAT}, not {shown(given)}")
     return dict(document)
 
 
@@ -75,12 +75,12 @@ def among(value: Any, known: Iterable[Any]) -> str:
     # Only the closest name: more would hide it.
     close = nearest(str(value), names)
     listed = f"here are {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}" if names else "here are none"
-    return f"did you mean {close!r}? T{listed}." if close else f"t{listed}."
+    return f"did you mean {close!r}? T{listed}" if close else f"t{listed}"
 
 
 def _text(value: Any, path: str) -> None:
     if not isinstance(value, str):
-        raise SeedError(f"{path}: must be a string, not {shown(value)}{_quoting(value)}.")
+        raise SeedError(f"{path}: must be a string, not {shown(value)}{_quoting(value)}")
 
 
 def _quoting(value: Any) -> str:
@@ -90,13 +90,13 @@ def _quoting(value: Any) -> str:
 
 def _boolean(value: Any, path: str) -> None:
     if not isinstance(value, bool):
-        raise SeedError(f"{path}: must be true or false, not {shown(value)}.")
+        raise SeedError(f"{path}: must be true or false, not {shown(value)}")
 
 
 def _integer(value: Any, path: str) -> None:
     # A boolean is an int to Python.
     if isinstance(value, bool) or not isinstance(value, int):
-        raise SeedError(f"{path}: must be a whole number, not {shown(value)}.")
+        raise SeedError(f"{path}: must be a whole number, not {shown(value)}")
 
 
 def _json(value: Any, path: str) -> None:
@@ -104,26 +104,26 @@ def _json(value: Any, path: str) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise SeedError(f"{path}: the key {shown(key)} must be a string (in YAML, put it in quotes).")
+                raise SeedError(f"{path}: the key {shown(key)} must be a string (in YAML, put it in quotes)")
             _json(inner, f"{path}.{key}")
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             _json(inner, f"{path}[{index}]")
     # YAML has .nan and .inf.
     elif isinstance(value, float) and not math.isfinite(value):
-        raise SeedError(f"{path}: must be a JSON value, which {value!r} is not.")
+        raise SeedError(f"{path}: must be a JSON value, which {value!r} is not")
     elif value is not None and not isinstance(value, (str, int, float)):
-        raise SeedError(f"{path}: must be a JSON value, not {shown(value)} (in YAML, put it in quotes).")
+        raise SeedError(f"{path}: must be a JSON value, not {shown(value)} (in YAML, put it in quotes)")
 
 
 def _json_object(value: Any, path: str) -> None:
     if not isinstance(value, Mapping):
-        raise SeedError(f"{path}: must be a mapping, not {shown(value)}.")
+        raise SeedError(f"{path}: must be a mapping, not {shown(value)}")
     try:
         _json(value, path)
     # Neither parser limits the depth of a document.
     except RecursionError:
-        raise SeedError(f"{path}: is nested too deeply.") from None
+        raise SeedError(f"{path}: is nested too deeply") from None
 
 
 def _configuration(value: Any, path: str) -> None:
@@ -144,7 +144,7 @@ def _optional(inner: Check) -> Check:
 def _list(inner: Check) -> Check:
     def check_it(value: Any, path: str) -> None:
         if not isinstance(value, list):
-            raise SeedError(f"{path}: must be a list, not {shown(value)}.")
+            raise SeedError(f"{path}: must be a list, not {shown(value)}")
         for index, each in enumerate(value):
             inner(each, f"{path}[{index}]")
 
@@ -154,7 +154,7 @@ def _list(inner: Check) -> Check:
 def _by_name(inner: Check) -> Check:
     def check_it(value: Any, path: str) -> None:
         if not isinstance(value, Mapping):
-            raise SeedError(f"{path}: must be a mapping from names, not {shown(value)}.")
+            raise SeedError(f"{path}: must be a mapping from names, not {shown(value)}")
         for name, each in value.items():
             # YAML reads an unquoted 1 or yes as something other than text.
             _text(name, f"{path}, key {shown(name)}")
@@ -168,14 +168,14 @@ def _object(fields: Mapping[str, Check], required: tuple[str, ...] = ()) -> Chec
         # The path of the document itself is empty.
         place = f"{path}: " if path else ""
         if not isinstance(value, Mapping):
-            raise SeedError(f"{place}must be a mapping, not {shown(value)}.")
+            raise SeedError(f"{place}must be a mapping, not {shown(value)}")
         for key, each in value.items():
             if key not in fields:
                 raise SeedError(f"{place}unknown key {shown(key)}; {among(key, fields)}")
             fields[key](each, f"{path}.{key}" if path else str(key))
         for key in required:
             if key not in value:
-                raise SeedError(f"{place}the key {key!r} is missing.")
+                raise SeedError(f"{place}the key {key!r} is missing")
 
     return check_it
 
@@ -187,7 +187,7 @@ def _one_of(fields: Mapping[str, Check]) -> Check:
         check_object(value, path)
         # The keys themselves were checked above.
         if len(value) != 1:
-            raise SeedError(f"{path}: must have exactly one of the keys {', '.join(fields)}, not {len(value)}.")
+            raise SeedError(f"{path}: must have exactly one of the keys {', '.join(fields)}, not {len(value)}")
 
     return check_it
 

@@ -177,7 +177,7 @@ class RemoteService:
         return found
 
     def _not_taskrouter(self) -> SeedError:
-        return SeedError(f"{self._root} is not a TaskRouter service.")
+        return SeedError(f"{self._root} is not a TaskRouter service")
 
     def _get(self, url: str) -> Any:
         try:
@@ -188,7 +188,7 @@ class RemoteService:
             raise SeedError(f"Cannot reach {self._root}: {what}. Is the service running there?") from error
         if answer.status_code != 200:
             hint = {401: "; check the account sid and the auth token", 404: "; check the workspace sid"}
-            raise SeedError(f"{self._root} answered {answer.status_code}{hint.get(answer.status_code, '')}.")
+            raise SeedError(f"{self._root} answered {answer.status_code}{hint.get(answer.status_code, '')}")
         try:
             return answer.json()
         except ValueError as error:

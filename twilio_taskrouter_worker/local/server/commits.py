@@ -91,7 +91,7 @@ class Committer:
             self.commit()
             return self._store.journal()
         if self._memory is None:
-            raise StateError("This service keeps no journal.")
+            raise StateError("This service keeps no journal")
         return self._memory
 
     def note_clock(self, state: ClockState) -> None:

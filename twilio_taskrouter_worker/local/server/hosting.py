@@ -134,7 +134,7 @@ class Host:
         self._check_process()
         with self._lock:
             if not self._open or self._loop is None:
-                raise StateError("The local TaskRouter is not running.")
+                raise StateError("The local TaskRouter is not running")
             self._loop.call_soon_threadsafe(run)
         return future.result()
 
@@ -148,7 +148,7 @@ class Host:
         """
         self._check_process()
         if self._thread is not None and threading.get_ident() == self._thread.ident:
-            raise StateError("The local TaskRouter cannot be stopped from its own thread.")
+            raise StateError("The local TaskRouter cannot be stopped from its own thread")
         with self._lock:
             # Seen by _run, if the service is still being built.
             self._ended = True
@@ -167,7 +167,7 @@ class Host:
         if os.getpid() != self._pid:
             raise ForkedProcessError(
                 "This LocalTaskRouter belongs to the parent process, where its thread and socket are;"
-                " start one in this process."
+                " start one in this process"
             )
 
     def _make_app(self, service: Service) -> App:

@@ -7,7 +7,7 @@ import attrs
 
 def _close_code(rules: object, attribute: object, value: int) -> None:
     if value != 1000 and not 3000 <= value <= 4999:
-        raise ValueError(f"replaced_session_close_code must be 1000 or from 3000 to 4999, not {value!r}.")
+        raise ValueError(f"replaced_session_close_code must be 1000 or from 3000 to 4999, not {value!r}")
 
 
 @attrs.frozen(kw_only=True, slots=False)  # slots could not be joined with those of the engine's rules

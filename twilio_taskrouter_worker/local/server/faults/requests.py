@@ -41,7 +41,7 @@ class Route:
             raise ValueError(
                 f"No request has the route {text!r}. A route is a method ({', '.join(_METHODS)}), if any, and the end"
                 f" of a path, such as 'POST Tasks/*' or 'Reservations'. Paths end in one of {', '.join(ends)}, or in"
-                " one of these and '/*'."
+                " one of these and '/*'"
             )
 
     def matches(self, arrival: Arrival) -> bool:
