@@ -30,7 +30,7 @@ def signed(**claims: object) -> str:
 def test_a_worker_or_a_token_must_be_named() -> None:
     """Without either there is nothing to do."""
     ended = run()
-    assert ended.exit_code == 2 and "Name a WORKER, or give --decode TOKEN." in ended.output
+    assert ended.exit_code == 2 and "Name a WORKER, or give --decode TOKEN" in ended.output
 
 
 @pytest.mark.parametrize(

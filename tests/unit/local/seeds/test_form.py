@@ -24,20 +24,20 @@ DEEP.append(DEEP)
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        (None, "the document must be a mapping with the key 'workspaces', not null."),
-        ([], "the document must be a mapping with the key 'workspaces', not a list."),
-        ({}, "the key 'workspaces' is missing."),
-        ({"workspace": []}, "unknown key 'workspace'; did you mean 'workspaces'? There are format, workspaces."),
-        ({"workspaces": {}}, "workspaces: must be a list, not a mapping."),
-        ({"workspaces": [], "format": 2}, "format: this version reads format 1, not 2."),
-        ({"workspaces": [], "format": "1"}, "format: must be a whole number, not '1'."),
-        ({"workspaces": ["x"]}, "workspaces[0]: must be a mapping, not 'x'."),
-        ({"workspaces": [{}]}, "workspaces[0]: the key 'friendly_name' is missing."),
+        (None, "the document must be a mapping with the key 'workspaces', not null"),
+        ([], "the document must be a mapping with the key 'workspaces', not a list"),
+        ({}, "the key 'workspaces' is missing"),
+        ({"workspace": []}, "unknown key 'workspace'; did you mean 'workspaces'? There are format, workspaces"),
+        ({"workspaces": {}}, "workspaces: must be a list, not a mapping"),
+        ({"workspaces": [], "format": 2}, "format: this version reads format 1, not 2"),
+        ({"workspaces": [], "format": "1"}, "format: must be a whole number, not '1'"),
+        ({"workspaces": ["x"]}, "workspaces[0]: must be a mapping, not 'x'"),
+        ({"workspaces": [{}]}, "workspaces[0]: the key 'friendly_name' is missing"),
         (
             {"workspaces": [{"friendly_name": False}]},
-            "workspaces[0].friendly_name: must be a string, not false (in YAML, put it in quotes).",
+            "workspaces[0].friendly_name: must be a string, not false (in YAML, put it in quotes)",
         ),
-        (workspace(multi_task_enabled="no"), "workspaces[0].multi_task_enabled: must be true or false, not 'no'."),
+        (workspace(multi_task_enabled="no"), "workspaces[0].multi_task_enabled: must be true or false, not 'no'"),
         (workspace(zzz=1), "workspaces[0]: unknown key 'zzz'; there are friendly_name, event_callback_url,"),
         (
             workspace(workers=[{"name": "A"}]),
@@ -45,7 +45,7 @@ DEEP.append(DEEP)
         ),
         (
             workspace(workers=[{"friendly_name": "A", "attributes": "{}"}]),
-            "workspaces[0].workers[0].attributes: must be a mapping, not '{}'.",
+            "workspaces[0].workers[0].attributes: must be a mapping, not '{}'",
         ),
         (
             workspace(workers=[{"friendly_name": "A", "attributes": {"since": [date(2030, 1, 1)]}}]),
@@ -53,20 +53,20 @@ DEEP.append(DEEP)
         ),
         (
             workspace(workers=[{"friendly_name": "A", "attributes": {"x": {1: 2}}}]),
-            "workspaces[0].workers[0].attributes.x: the key 1 must be a string (in YAML, put it in quotes).",
+            "workspaces[0].workers[0].attributes.x: the key 1 must be a string (in YAML, put it in quotes)",
         ),
         (
             workspace(workers=[{"friendly_name": "A", "attributes": {"x": float("nan")}}]),
-            "workspaces[0].workers[0].attributes.x: must be a JSON value, which nan is not.",
+            "workspaces[0].workers[0].attributes.x: must be a JSON value, which nan is not",
         ),
-        (workspace(tasks=[{"attributes": {"x": DEEP}}]), "workspaces[0].tasks[0].attributes: is nested too deeply."),
+        (workspace(tasks=[{"attributes": {"x": DEEP}}]), "workspaces[0].tasks[0].attributes: is nested too deeply"),
         (
             workspace(workers=[{"friendly_name": "A", "channels": ["chat"]}]),
-            "workspaces[0].workers[0].channels: must be a mapping from names, not a list.",
+            "workspaces[0].workers[0].channels: must be a mapping from names, not a list",
         ),
         (
             workspace(workers=[{"friendly_name": "A", "channels": {"chat": {"capacity": True}}}]),
-            "workspaces[0].workers[0].channels.chat.capacity: must be a whole number, not true.",
+            "workspaces[0].workers[0].channels.chat.capacity: must be a whole number, not true",
         ),
         (
             workspace(workers=[{"friendly_name": "A", "channels": {1: {}}}]),
@@ -76,10 +76,10 @@ DEEP.append(DEEP)
             workspace(tasks=[{"routing_target": {"worker": "A", "workflow": "F"}}]),
             "workspaces[0].tasks[0].routing_target: must have exactly one of the keys worker, task_queue, workflow",
         ),
-        (workspace(tasks=[{"timeout": 1.5}]), "workspaces[0].tasks[0].timeout: must be a whole number, not 1.5."),
+        (workspace(tasks=[{"timeout": 1.5}]), "workspaces[0].tasks[0].timeout: must be a whole number, not 1.5"),
         (
             workspace(workflows=[{**WORKFLOW, "assignment_callback_url": ["x"]}]),
-            "workspaces[0].workflows[0].assignment_callback_url: must be a string, not a list.",
+            "workspaces[0].workflows[0].assignment_callback_url: must be a string, not a list",
         ),
         (workspace(events_filter="x" * 100, a="y" * 100), "workspaces[0]: unknown key 'a'"),
     ],

@@ -226,11 +226,11 @@ def test_single_tasking() -> None:
         (
             workspace(workers=[{"friendly_name": "A", "activity": "Availble"}]),
             "workspaces[0].workers[0].activity: there is no activity 'Availble'; did you mean 'Available'?"
-            " There are Offline, Available, Unavailable.",
+            " There are Offline, Available, Unavailable",
         ),
         (
             workspace(default_activity="Away"),
-            "workspaces[0].default_activity: there is no activity 'Away'; there are Offline, Available, Unavailable.",
+            "workspaces[0].default_activity: there is no activity 'Away'; there are Offline, Available, Unavailable",
         ),
         (
             workspace(activities=[{"friendly_name": "Away"}]),
@@ -238,7 +238,7 @@ def test_single_tasking() -> None:
         ),
         (
             workspace(activities=[{"friendly_name": "Away"}, {"friendly_name": "AWAY"}]),
-            "workspaces[0].activities[1]: Activity with the same name already exists: 'AWAY'.",
+            "workspaces[0].activities[1]: Activity with the same name already exists: 'AWAY'",
         ),
         (
             workspace(task_queues=[{"friendly_name": "Q", "target_workers": "skills HAS"}]),
@@ -246,7 +246,7 @@ def test_single_tasking() -> None:
         ),
         (
             workspace(task_queues=[QUEUE], workflows=[{**FLOW, "task_reservation_timeout": 0}]),
-            "workspaces[0].workflows[0]: TaskReservationTimeout must be between 1 and 86400, not 0.",
+            "workspaces[0].workflows[0]: TaskReservationTimeout must be between 1 and 86400, not 0",
         ),
         (
             workspace(task_queues=[{"friendly_name": "Queue"}], workflows=[FLOW]),
@@ -269,13 +269,13 @@ def test_single_tasking() -> None:
                     {"friendly_name": "F", "configuration": {"task_routing": {"filters": [3, {"targets": [4]}]}}}
                 ]
             ),
-            "workspaces[0].workflows[0]: Configuration: filter 1 must be a JSON object.",
+            "workspaces[0].workflows[0]: Configuration: filter 1 must be a JSON object",
         ),
         (
             workspace(
                 workflows=[{"friendly_name": "F", "configuration": {"task_routing": {"default_filter": {"queue": 4}}}}]
             ),
-            "workspaces[0].workflows[0]: Configuration: default_filter has no queue.",
+            "workspaces[0].workflows[0]: Configuration: default_filter has no queue",
         ),
         (
             workspace(workers=[{"friendly_name": "A", "channels": {"fax": {"capacity": 1}}}]),
@@ -287,7 +287,7 @@ def test_single_tasking() -> None:
         ),
         (
             workspace(workers=[{"friendly_name": "A"}, {"friendly_name": "a"}]),
-            "workspaces[0].workers[1]: Worker with the same friendly name already exists.",
+            "workspaces[0].workers[1]: Worker with the same friendly name already exists",
         ),
         (
             workspace(task_channels=[{"unique_name": "1st"}]),
@@ -296,11 +296,11 @@ def test_single_tasking() -> None:
         (workspace(tasks=[{}]), "workspaces[0].tasks[0]: WorkflowSid field is required"),
         (
             workspace(tasks=[{"workflow": "F"}]),
-            "workspaces[0].tasks[0].workflow: there is no workflow 'F'; there are none.",
+            "workspaces[0].tasks[0].workflow: there is no workflow 'F'; there are none",
         ),
         (
             workspace(tasks=[{"routing_target": {"worker": "A"}}]),
-            "workspaces[0].tasks[0].routing_target.worker: there is no worker 'A'; there are none.",
+            "workspaces[0].tasks[0].routing_target.worker: there is no worker 'A'; there are none",
         ),
         (
             workspace(task_queues=[QUEUE], workflows=[FLOW], tasks=[{"virtual_start_time": "noon"}]),
@@ -312,7 +312,7 @@ def test_single_tasking() -> None:
         ),
         (
             workspace(task_queues=[QUEUE], workflows=[FLOW], tasks=[{"virtual_start_time": "2999-01-01T00:00:00Z"}]),
-            "workspaces[0].tasks[0]: VirtualStartTime must not be in the future.",
+            "workspaces[0].tasks[0]: VirtualStartTime must not be in the future",
         ),
     ],
 )
