@@ -103,20 +103,7 @@ class Route:
         return encoded
 
 
-def P(wire: str, check: Callable[[str, Any], Any] = string) -> Parameter:
-    """Define an optional argument.
-
-    Args:
-        wire: Name on the wire.
-        check: Validates and converts the value.
-
-    Returns:
-        The parameter.
-    """
-    return Parameter(wire, check)
-
-
-def R(wire: str, check: Callable[[str, Any], Any] = string) -> Parameter:
+def required(wire: str, check: Callable[[str, Any], Any] = string) -> Parameter:
     """Define an argument that every request has.
 
     Args:
@@ -145,13 +132,13 @@ LIST_CHANNELS = Route("GET", _WORKER + "/WorkerChannels")
 # In v2 each reservation has its task inside.
 LIST_RESERVATIONS = Route("GET", _WORKER + "/Reservations", "v2")
 # Attributes are sent as an object, though the service returns them as text.
-SET_ATTRIBUTES = Route("POST", _WORKER, parameters={"attributes": R("Attributes", json_object)})
+SET_ATTRIBUTES = Route("POST", _WORKER, parameters={"attributes": required("Attributes", json_object)})
 SET_ACTIVITY = Route(
     "POST",
     _WORKER,
     parameters={
-        "activity_sid": R("ActivitySid"),
-        "reject_pending_reservations": P("RejectPendingReservations", boolean),
+        "activity_sid": required("ActivitySid"),
+        "reject_pending_reservations": Parameter("RejectPendingReservations", boolean),
     },
 )
 
@@ -162,7 +149,7 @@ ACCEPT = Route("POST", _RESERVATION, fixed={"ReservationStatus": "accepted"})
 REJECT = Route(
     "POST",
     _RESERVATION,
-    parameters={"activity_sid": P("WorkerActivitySid")},
+    parameters={"activity_sid": Parameter("WorkerActivitySid")},
     fixed={"ReservationStatus": "rejected"},
 )
 COMPLETE_RESERVATION = Route("POST", _RESERVATION, fixed={"ReservationStatus": "completed"})
@@ -171,13 +158,13 @@ CALL = Route(
     "POST",
     _RESERVATION,
     parameters={
-        "from_": R("CallFrom"),
-        "url": R("CallUrl"),
-        "accept": P("CallAccept", boolean),
-        "record": P("CallRecord"),
-        "status_callback_url": P("CallStatusCallbackUrl"),
-        "timeout": P("CallTimeout", integer),
-        "to": P("CallTo"),
+        "from_": required("CallFrom"),
+        "url": required("CallUrl"),
+        "accept": Parameter("CallAccept", boolean),
+        "record": Parameter("CallRecord"),
+        "status_callback_url": Parameter("CallStatusCallbackUrl"),
+        "timeout": Parameter("CallTimeout", integer),
+        "to": Parameter("CallTo"),
     },
     fixed={"Instruction": "call"},
 )
@@ -185,13 +172,13 @@ DEQUEUE = Route(
     "POST",
     _RESERVATION,
     parameters={
-        "to": P("DequeueTo"),
-        "from_": P("DequeueFrom"),
-        "post_work_activity_sid": P("DequeuePostWorkActivitySid"),
-        "record": P("DequeueRecord"),
-        "timeout": P("DequeueTimeout", integer),
-        "status_callback_url": P("DequeueStatusCallbackUrl"),
-        "status_callback_events": P("DequeueStatusCallbackEvents"),
+        "to": Parameter("DequeueTo"),
+        "from_": Parameter("DequeueFrom"),
+        "post_work_activity_sid": Parameter("DequeuePostWorkActivitySid"),
+        "record": Parameter("DequeueRecord"),
+        "timeout": Parameter("DequeueTimeout", integer),
+        "status_callback_url": Parameter("DequeueStatusCallbackUrl"),
+        "status_callback_events": Parameter("DequeueStatusCallbackEvents"),
     },
     fixed={"Instruction": "dequeue"},
 )
@@ -199,9 +186,9 @@ REDIRECT = Route(
     "POST",
     _RESERVATION,
     parameters={
-        "call_sid": R("RedirectCallSid"),
-        "url": R("RedirectUrl"),
-        "accept": P("RedirectAccept", boolean),
+        "call_sid": required("RedirectCallSid"),
+        "url": required("RedirectUrl"),
+        "accept": Parameter("RedirectAccept", boolean),
     },
     fixed={"Instruction": "redirect"},
 )
@@ -209,38 +196,38 @@ CONFERENCE = Route(
     "POST",
     _RESERVATION,
     parameters={
-        "to": P("To"),
-        "from_": P("From"),
-        "timeout": P("Timeout", integer),
-        "status_callback": P("StatusCallback"),
-        "status_callback_method": P("StatusCallbackMethod"),
-        "status_callback_event": P("StatusCallbackEvent"),
-        "record": P("Record"),
-        "muted": P("Muted", boolean),
-        "beep": P("Beep", boolean_or_string),
-        "start_conference_on_enter": P("StartConferenceOnEnter", boolean),
-        "end_conference_on_exit": P("EndConferenceOnExit", boolean),
-        "end_conference_on_customer_exit": P("EndConferenceOnCustomerExit", boolean),
-        "beep_on_customer_entrance": P("BeepOnCustomerEntrance", boolean),
-        "wait_url": P("WaitUrl"),
-        "wait_method": P("WaitMethod"),
-        "early_media": P("EarlyMedia", boolean),
-        "max_participants": P("MaxParticipants", integer),
-        "conference_status_callback": P("ConferenceStatusCallback"),
-        "conference_status_callback_method": P("ConferenceStatusCallbackMethod"),
-        "conference_status_callback_event": P("ConferenceStatusCallbackEvent"),
-        "conference_record": P("ConferenceRecord", boolean_or_string),
-        "conference_trim": P("ConferenceTrim"),
-        "recording_channels": P("RecordingChannels"),
-        "recording_status_callback": P("RecordingStatusCallback"),
-        "recording_status_callback_method": P("RecordingStatusCallbackMethod"),
-        "conference_recording_status_callback": P("ConferenceRecordingStatusCallback"),
-        "conference_recording_status_callback_method": P("ConferenceRecordingStatusCallbackMethod"),
-        "region": P("Region"),
-        "sip_auth_username": P("SipAuthUsername"),
-        "sip_auth_password": P("SipAuthPassword"),
-        "transcribe": P("Transcribe", boolean),
-        "transcription_configuration": P("TranscriptionConfiguration"),
+        "to": Parameter("To"),
+        "from_": Parameter("From"),
+        "timeout": Parameter("Timeout", integer),
+        "status_callback": Parameter("StatusCallback"),
+        "status_callback_method": Parameter("StatusCallbackMethod"),
+        "status_callback_event": Parameter("StatusCallbackEvent"),
+        "record": Parameter("Record"),
+        "muted": Parameter("Muted", boolean),
+        "beep": Parameter("Beep", boolean_or_string),
+        "start_conference_on_enter": Parameter("StartConferenceOnEnter", boolean),
+        "end_conference_on_exit": Parameter("EndConferenceOnExit", boolean),
+        "end_conference_on_customer_exit": Parameter("EndConferenceOnCustomerExit", boolean),
+        "beep_on_customer_entrance": Parameter("BeepOnCustomerEntrance", boolean),
+        "wait_url": Parameter("WaitUrl"),
+        "wait_method": Parameter("WaitMethod"),
+        "early_media": Parameter("EarlyMedia", boolean),
+        "max_participants": Parameter("MaxParticipants", integer),
+        "conference_status_callback": Parameter("ConferenceStatusCallback"),
+        "conference_status_callback_method": Parameter("ConferenceStatusCallbackMethod"),
+        "conference_status_callback_event": Parameter("ConferenceStatusCallbackEvent"),
+        "conference_record": Parameter("ConferenceRecord", boolean_or_string),
+        "conference_trim": Parameter("ConferenceTrim"),
+        "recording_channels": Parameter("RecordingChannels"),
+        "recording_status_callback": Parameter("RecordingStatusCallback"),
+        "recording_status_callback_method": Parameter("RecordingStatusCallbackMethod"),
+        "conference_recording_status_callback": Parameter("ConferenceRecordingStatusCallback"),
+        "conference_recording_status_callback_method": Parameter("ConferenceRecordingStatusCallbackMethod"),
+        "region": Parameter("Region"),
+        "sip_auth_username": Parameter("SipAuthUsername"),
+        "sip_auth_password": Parameter("SipAuthPassword"),
+        "transcribe": Parameter("Transcribe", boolean),
+        "transcription_configuration": Parameter("TranscriptionConfiguration"),
     },
     fixed={"Instruction": "conference"},
 )
@@ -249,10 +236,10 @@ UPDATE_WORKER_PARTICIPANT = Route(
     _WORKER + "/WorkerParticipant",
     "v2",
     parameters={
-        "reservation_sid": R("ReservationSid"),
-        "end_conference_on_exit": P("EndConferenceOnExit", boolean),
-        "mute": P("Mute", boolean),
-        "beep_on_exit": P("BeepOnExit", boolean),
+        "reservation_sid": required("ReservationSid"),
+        "end_conference_on_exit": Parameter("EndConferenceOnExit", boolean),
+        "mute": Parameter("Mute", boolean),
+        "beep_on_exit": Parameter("BeepOnExit", boolean),
     },
 )
 
@@ -263,28 +250,28 @@ CREATE_TASK = Route(
     "POST",
     _TASKS,
     parameters={
-        "workflow_sid": R("WorkflowSid"),
-        "task_queue_sid": R("TaskQueueSid"),
-        "worker_sid": R("RoutingTarget"),
-        "virtual_start_time": P("VirtualStartTime", instant),
-        "task_channel_unique_name": P("TaskChannelUniqueName"),
-        "task_channel_sid": P("TaskChannelSid"),
-        "attributes": R("Attributes", json_object),
+        "workflow_sid": required("WorkflowSid"),
+        "task_queue_sid": required("TaskQueueSid"),
+        "worker_sid": required("RoutingTarget"),
+        "virtual_start_time": Parameter("VirtualStartTime", instant),
+        "task_channel_unique_name": Parameter("TaskChannelUniqueName"),
+        "task_channel_sid": Parameter("TaskChannelSid"),
+        "attributes": required("Attributes", json_object),
     },
 )
-COMPLETE_TASK = Route("POST", _TASK, parameters={"reason": R("Reason")}, fixed={"AssignmentStatus": "completed"})
-WRAP_UP = Route("POST", _TASK, parameters={"reason": P("Reason")}, fixed={"AssignmentStatus": "wrapping"})
-SET_TASK_ATTRIBUTES = Route("POST", _TASK, parameters={"attributes": R("Attributes", json_object)})
-SET_VIRTUAL_START_TIME = Route("POST", _TASK, parameters={"virtual_start_time": R("VirtualStartTime", instant)})
+COMPLETE_TASK = Route("POST", _TASK, parameters={"reason": required("Reason")}, fixed={"AssignmentStatus": "completed"})
+WRAP_UP = Route("POST", _TASK, parameters={"reason": Parameter("Reason")}, fixed={"AssignmentStatus": "wrapping"})
+SET_TASK_ATTRIBUTES = Route("POST", _TASK, parameters={"attributes": required("Attributes", json_object)})
+SET_VIRTUAL_START_TIME = Route("POST", _TASK, parameters={"virtual_start_time": required("VirtualStartTime", instant)})
 UPDATE_CUSTOMER_PARTICIPANT = Route(
     "POST",
     _WORKER + "/CustomerParticipant",
     "v2",
     parameters={
-        "task_sid": R("TaskSid"),
-        "hold": P("Hold", boolean),
-        "hold_url": P("HoldUrl"),
-        "hold_method": P("HoldMethod"),
+        "task_sid": required("TaskSid"),
+        "hold": Parameter("Hold", boolean),
+        "hold_url": Parameter("HoldUrl"),
+        "hold_method": Parameter("HoldMethod"),
     },
 )
 HOLD_WORKER = Route(
@@ -292,43 +279,43 @@ HOLD_WORKER = Route(
     _WORKER + "/HoldWorkerParticipant",
     "v2",
     parameters={
-        "task_sid": R("TaskSid"),
-        "target_worker_sid": R("TargetWorkerSid"),
-        "on_hold": R("Hold", boolean),
-        "hold_url": P("HoldUrl"),
-        "hold_method": P("HoldMethod"),
+        "task_sid": required("TaskSid"),
+        "target_worker_sid": required("TargetWorkerSid"),
+        "on_hold": required("Hold", boolean),
+        "hold_url": Parameter("HoldUrl"),
+        "hold_method": Parameter("HoldMethod"),
     },
 )
 KICK_WORKER = Route(
     "POST",
     _WORKER + "/KickWorkerParticipant",
     "v2",
-    parameters={"task_sid": R("TaskSid"), "worker_sid": R("TargetWorkerSid")},
+    parameters={"task_sid": required("TaskSid"), "worker_sid": required("TargetWorkerSid")},
 )
 CREATE_TRANSFER = Route(
     "POST",
     _WORKER + "/Transfers",
     "v2",
     parameters={
-        "reservation_sid": R("ReservationSid"),
-        "task_sid": R("TaskSid"),
-        "to": R("To"),
-        "attributes": P("Attributes", json_object),
-        "mode": P("Mode", one_of("WARM", "COLD")),
-        "priority": P("Priority", non_negative),
+        "reservation_sid": required("ReservationSid"),
+        "task_sid": required("TaskSid"),
+        "to": required("To"),
+        "attributes": Parameter("Attributes", json_object),
+        "mode": Parameter("Mode", one_of("WARM", "COLD")),
+        "priority": Parameter("Priority", non_negative),
     },
 )
 CANCEL_TRANSFER = Route(
     "POST",
     _WORKER + "/Transfers/{transfer}",
     "v2",
-    parameters={"task_sid": R("TaskSid")},
+    parameters={"task_sid": required("TaskSid")},
     fixed={"TransferStatus": "canceled"},
 )
 SUPERVISE = Route(
     "POST",
     "Workspaces/{ws}/Tasks/{task}/Reservations/{reservation}",
-    parameters={"supervisor_sid": R("Supervisor"), "mode": R("SupervisorMode")},
+    parameters={"supervisor_sid": required("Supervisor"), "mode": required("SupervisorMode")},
     fixed={"Instruction": "supervise"},
 )
 
@@ -338,22 +325,22 @@ LIST_WORKERS = Route(
     "GET",
     _WORKERS,
     parameters={
-        "after_sid": P("AfterSid"),
-        "friendly_name": P("FriendlyName"),
-        "activity_sid": P("ActivitySid"),
-        "activity_name": P("ActivityName"),
-        "ordering": P("Ordering"),
-        "target_workers_expression": P("TargetWorkersExpression"),
+        "after_sid": Parameter("AfterSid"),
+        "friendly_name": Parameter("FriendlyName"),
+        "activity_sid": Parameter("ActivitySid"),
+        "activity_name": Parameter("ActivityName"),
+        "ordering": Parameter("Ordering"),
+        "target_workers_expression": Parameter("TargetWorkersExpression"),
     },
 )
 LIST_TASK_QUEUES = Route(
     "GET",
     _QUEUES,
     parameters={
-        "after_sid": P("AfterSid"),
-        "friendly_name": P("FriendlyName"),
-        "ordering": P("Ordering"),
-        "worker_sid": P("WorkerSid"),
+        "after_sid": Parameter("AfterSid"),
+        "friendly_name": Parameter("FriendlyName"),
+        "ordering": Parameter("Ordering"),
+        "worker_sid": Parameter("WorkerSid"),
     },
 )
 GET_TASK_QUEUE = Route("GET", _QUEUES + "/{queue}")
