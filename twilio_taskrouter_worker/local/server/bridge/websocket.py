@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -62,40 +63,47 @@ async def serve(
         # Sessions have limits of their own (heartbeats, buffers, number per worker); eviction would break them at
         # random.
         request.protocol.exempt()
-
-    async def close_politely(code: int, reason: str) -> None:
-        try:
-            # Bounded twice: the timeout of the socket covers the answer only, not a client that does not read the close
-            # frame.
-            await asyncio.wait_for(socket.close(code=code, message=reason.encode()), _CLOSE_SECONDS)
-        except (asyncio.TimeoutError, ConnectionError, RuntimeError):
-            transport.abort()
-
     offline = query.get("setWorkerOfflineIfDisconnected")
     session = Session(
         grant.workspace_sid,
         worker_sid,
         transport,
-        close_politely,
+        partial(_close_politely, socket, transport),
         expires_at=grant.expires_at,
         set_offline=None if offline is None else forms.boolean(_one(offline)),
     )
+    await _run(service, session, socket, close_others=close_others)
+    return socket
+
+
+async def _close_politely(
+    socket: web.WebSocketResponse, transport: asyncio.WriteTransport, code: int, reason: str
+) -> None:
+    try:
+        # Bounded twice: the timeout of the socket covers the answer only, not a client that does not read the close
+        # frame.
+        await asyncio.wait_for(socket.close(code=code, message=reason.encode()), _CLOSE_SECONDS)
+    except (asyncio.TimeoutError, ConnectionError, RuntimeError):
+        transport.abort()
+
+
+async def _run(service: Service, session: Session, socket: web.WebSocketResponse, *, close_others: bool) -> None:
+    """Register a session, and return after its websocket has closed."""
     try:
         service.open_session(session, close_others=close_others)
         if not await _listen(socket, service.loop):
             # Aborted without a close handshake: that would read all remaining frames before the loop can go on.
             log.warning("Dropped a session of worker %s: its client sends too many frames", session.worker_sid)
-            transport.abort()
+            session.transport.abort()
     except ConnectionError:
         pass
     except Exception:
         # The connection is a websocket by now: an HTTP answer is impossible.
         log.exception("A session of worker %s failed", session.worker_sid)
-        transport.abort()
+        session.transport.abort()
     finally:
         # Also if open_session() failed: removing an unknown session only marks it as closed.
         service.sessions.remove(session)
-    return socket
 
 
 def _admit(service: Service, token: Any, *, close_others: bool) -> tuple[Grant, str]:
