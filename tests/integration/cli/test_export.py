@@ -31,7 +31,7 @@ def test_over_rest_as_over_python(tmp_path: Path) -> None:
         assert (ended.returncode, ended.stdout) == (0, "")
         assert ended.stderr == f"Wrote {path}: 1 workspace, 2 workers, 2 queues, 1 workflow\n"
         refused = taskrouter("export", str(path), "--url", router.url, **credentials(router))
-        assert (refused.returncode, refused.stderr) == (1, f"Error: {path} exists already; --force replaces it.\n")
+        assert (refused.returncode, refused.stderr) == (1, f"Error: {path} exists already; --force replaces it\n")
         forced = taskrouter("export", str(path), "--force", "--url", router.url, **credentials(router))
         assert (forced.returncode, forced.stderr) == (0, ended.stderr)
         whole = router.export()
@@ -57,9 +57,9 @@ def test_one_workspace(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["-", "--auth-token", "x" * 32], 1, "answered 401; check the account sid and the auth token."),
+        (["-", "--auth-token", "x" * 32], 1, "answered 401; check the account sid and the auth token"),
         (["-", "--workspace", "WS" + "0" * 32], 2, "--workspace takes one of: Local Workspace (WS"),
-        (["out.txt"], 1, "The name of a seed file must end in .json, .yaml or .yml: out.txt."),
+        (["out.txt"], 1, "The name of a seed file must end in .json, .yaml or .yml: out.txt"),
         (["-", "--url", "http://127.0.0.1:9"], 1, "Cannot reach http://127.0.0.1:9: ConnectionError."),
         (["-", "--url", "ftp://127.0.0.1"], 2, "--url must be an address such as http://127.0.0.1:4100, not 'ftp://"),
     ],
