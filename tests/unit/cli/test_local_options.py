@@ -46,7 +46,7 @@ def test_a_service_in_the_background_opens_its_console(monkeypatch: pytest.Monke
     """The browser is opened by the command that starts it, not by the service."""
     given: list[object] = []
 
-    def detach(port: int, arguments: list[str]) -> dict[str, str]:
+    def detach(arguments: list[str]) -> dict[str, str]:
         given.append(arguments)
         return {"url": "http://127.0.0.1:1", "console_url": "http://127.0.0.1:1/console", "log": "x.log"}
 

@@ -33,14 +33,17 @@ class Remote:
 
     def __init__(self, silent: int) -> None:
         self.silent = silent
+        self.resets = 0
 
     def control(self, method: str, path: str) -> dict[str, Any]:
         """Answer, or not."""
-        if path == "info":
+        if path == "reset":
+            self.resets += 1
+        elif self.resets:
             self.silent -= 1
             if self.silent >= 0:
                 raise click.ClickException("connection refused")
-        return {}
+        return {"resets": self.resets}
 
 
 @pytest.fixture(autouse=True)
