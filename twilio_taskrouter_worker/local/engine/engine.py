@@ -7,9 +7,7 @@ that are due, the command, the routing that it makes possible, timers that it ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from . import commands as c
 from . import snapshots
@@ -90,8 +88,7 @@ _TIMERS: dict[TimerKind, Callable[..., None]] = {
 }
 
 
-@attrs.frozen(slots=False)
-class Outcome:
+class Outcome(NamedTuple):
     """The outcome of a command."""
 
     result: Any

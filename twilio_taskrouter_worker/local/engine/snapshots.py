@@ -262,6 +262,7 @@ class _Reader:
         # Indices come last: which tasks a worker can take depends on all of the above.
         for worker in everybody:
             idle.refresh(self.kernel, ws, worker)
+        idle.update_lists(self.kernel)
         for task in ws.tasks.values():
             if task.record.assignment_status == PENDING:
                 waiting.add(ws, task)

@@ -69,6 +69,7 @@ def check_state(engine: Engine) -> None:
     """Check everything that does not depend on what was before."""
     kernel = kernel_of(engine)
     assert not kernel.woken and not kernel.unplaced and not kernel.recounted and not kernel.events
+    assert not kernel.moved
     for ws in kernel.workspaces.values():
         for worker in ws.workers.values():
             _check_worker(ws, worker)

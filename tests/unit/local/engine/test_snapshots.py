@@ -102,13 +102,13 @@ def test_the_rules_go_with_it() -> None:
     ("cls", "slots"),
     [
         (WorkspaceState, 16),
-        (state.WorkerState, 15),
+        (state.WorkerState, 16),
         (state.QueueState, 8),
         (state.WorkflowState, 3),
         (state.TaskState, 29),
         (state.ReservationState, 5),
         (state.TransferState, 4),
-        (Kernel, 16),
+        (Kernel, 17),
     ],
 )
 def test_nothing_new_is_forgotten(cls: type, slots: int) -> None:

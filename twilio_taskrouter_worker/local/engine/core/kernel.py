@@ -1,7 +1,7 @@
 """The state that all parts of the engine share while a command or a timer runs.
 
-The invariant between two commands: ``events``, ``woken``, ``unplaced`` and ``recounted`` are empty, and everything that
-could be offered has been offered.
+The invariant between two commands: ``events``, ``woken``, ``unplaced``, ``recounted`` and ``moved`` are empty, and
+everything that could be offered has been offered.
 
 A command runs in two halves. First its handler makes the whole change: it replaces records, keeps the indices, notes
 events, and only *asks* for routing, by :meth:`Kernel.wake` for a worker who may be able to take more and by
@@ -69,6 +69,8 @@ class Kernel:
         """Tasks that became pending and were not yet offered to anybody."""
         self.recounted: dict[WorkerState, WorkspaceState] = {}
         """Workers whose channel figures a reservation has changed, where waiting tasks read such figures."""
+        self.moved: dict[WorkerState, None] = {}
+        """Workers who have become idle, or ceased to be, and whose places in the queues' lists are not up to date."""
 
     def workspace(self, sid: str) -> WorkspaceState:
         """Return a workspace.

@@ -114,6 +114,7 @@ class WorkerState:
         "fields",
         "idle_keys",
         "last_reserved",
+        "listed_keys",
         "offline_timer",
         "open",
         "queue_scope",
@@ -139,7 +140,9 @@ class WorkerState:
         self.last_reserved: dict[str, tuple[float, int]] = {}
         """By task channel sid; the tuple is the start of an :data:`IdleKey`."""
         self.idle_keys: dict[str, IdleKey | None] = {}
-        """By task channel sid: the worker's key in the queues' indices; None: it is in none."""
+        """By task channel sid: the worker's key among the idle ones; None: it is not one of them."""
+        self.listed_keys: dict[str, IdleKey | None] = {}
+        """By task channel sid: the key under which the worker is in the lists of its queues; see :mod:`index.idle`."""
         self.queues: dict[str, QueueState] = {}
         self.direct: dict[str, Group] = {}
         """By task channel sid: tasks that wait for this worker and no queue."""

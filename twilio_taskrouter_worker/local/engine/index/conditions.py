@@ -87,11 +87,15 @@ def of(task: TaskState) -> tuple[Condition, ...]:
         # A transfer ends both: the routing target and its licence to ignore capacity.
         return (ROUTING_TARGET,) if task.record.ignore_capacity else (ROUTING_TARGET, *_READINESS)
     named = (KNOWN_WORKER,) if known_reference(task) is not None else ()
-    return (QUEUE, *named, *_own(task), *_READINESS)
+    return (QUEUE, *named, *own(task), *_READINESS)
 
 
-def _own(task: TaskState) -> tuple[Condition, ...]:
-    """Return the conditions that no index answers."""
+def own(task: TaskState) -> tuple[Condition, ...]:
+    """Return the conditions that no index answers.
+
+    Args:
+        task: As of :func:`of`; not direct.
+    """
     if task.step is None or task.step.expression is None:
         return (HELD,) if task.open else ()
     # HELD is left out for a task without reservations, which is nearly every one: it would always hold.
@@ -120,7 +124,7 @@ def suits(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: WorkerSta
         worker: Must be in the queue's idle index, which answers the other conditions.
     """
     # A loop, not all(): routing asks this for every idle worker and every group, and a generator costs more.
-    for condition in _own(task):
+    for condition in own(task):
         if not condition.holds(kernel, ws, task, worker):
             return False
     return True

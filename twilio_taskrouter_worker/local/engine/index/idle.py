@@ -1,8 +1,10 @@
 """The idle members of each queue, longest idle first, updated as workers change.
 
-The invariant: ``queue.idle[channel]``, where it exists, is the sorted list of ``worker.idle_keys[channel]`` of the
-members that are free on that channel. A key is needed to find its entry, so ``idle_keys`` changes only together with
-the lists: ``refresh`` after any change of a worker's readiness, ``join`` and ``leave`` after a change of membership.
+The invariant: ``worker.idle_keys[channel]`` is the worker's key exactly if it is free on that channel, and
+``queue.idle[channel]``, where it exists, is the sorted list of ``worker.listed_keys[channel]`` of the members that have
+one. The two keys of a worker are equal, but for the workers in ``kernel.moved``: ``refresh``, after any change of a
+worker's readiness, changes the first only, and the lists follow when they are read, or when routing ends. So a worker
+who completes one task and is given the next is never listed in between.
 """
 
 from __future__ import annotations
@@ -65,7 +67,22 @@ def refresh(kernel: Kernel, ws: WorkspaceState, worker: WorkerState, only: str |
         old = worker.idle_keys.get(task_channel_sid)
         if key != old:
             worker.idle_keys[task_channel_sid] = key
-            _move(worker.queues.values(), task_channel_sid, old, key)
+            kernel.moved[worker] = None
+
+
+def update_lists(kernel: Kernel) -> None:
+    """Bring the lists of idle members up to date.
+
+    Args:
+        kernel: Its ``moved`` is empty afterwards.
+    """
+    for worker in kernel.moved:
+        for task_channel_sid, key in worker.idle_keys.items():
+            old = worker.listed_keys.get(task_channel_sid)
+            if key != old:
+                worker.listed_keys[task_channel_sid] = key
+                _move(worker.queues.values(), task_channel_sid, old, key)
+    kernel.moved.clear()
 
 
 def route(kernel: Kernel, ws: WorkspaceState, task_channel_sid: str) -> None:
@@ -127,7 +144,7 @@ def join(queue: QueueState, worker: WorkerState) -> None:
         worker: Has an entry only in the channels on which it is free.
     """
     for task_channel_sid in queue.idle:
-        _move((queue,), task_channel_sid, None, worker.idle_keys.get(task_channel_sid))
+        _move((queue,), task_channel_sid, None, worker.listed_keys.get(task_channel_sid))
 
 
 def leave(queue: QueueState, worker: WorkerState) -> None:
@@ -138,18 +155,20 @@ def leave(queue: QueueState, worker: WorkerState) -> None:
         worker: Must still have the keys with which it was added.
     """
     for task_channel_sid in queue.idle:
-        _move((queue,), task_channel_sid, worker.idle_keys.get(task_channel_sid), None)
+        _move((queue,), task_channel_sid, worker.listed_keys.get(task_channel_sid), None)
 
 
-def idle_members(queue: QueueState, task_channel_sid: str) -> list[IdleKey]:
+def idle_members(kernel: Kernel, queue: QueueState, task_channel_sid: str) -> list[IdleKey]:
     """Return the keys of the members that could take a task of this channel now, longest idle first.
 
     The list is the index itself; the caller must not change it.
 
     Args:
+        kernel: The engine's shared state; its ``moved`` is empty afterwards.
         queue: Its index is built on first use.
         task_channel_sid: The channel of the task.
     """
+    update_lists(kernel)
     index = queue.idle.get(task_channel_sid)
     if index is None:
         # Built from the keys of all members, and kept up to date from then on.
@@ -170,6 +189,7 @@ def forget_channel(ws: WorkspaceState, task_channel_sid: str) -> None:
         queue.idle.pop(task_channel_sid, None)
     for worker in ws.workers.values():
         worker.idle_keys.pop(task_channel_sid, None)
+        worker.listed_keys.pop(task_channel_sid, None)
 
 
 def percentage(occupied: int, capacity: int) -> int:

@@ -55,6 +55,7 @@ def settle(kernel: Kernel) -> None:
             # still ask for a worker who has some work, or none that is accepted.
             kernel.woken.update(kernel.recounted)
             kernel.recounted.clear()
+    idle.update_lists(kernel)
 
 
 def _feed(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> None:
@@ -64,9 +65,13 @@ def _feed(kernel: Kernel, ws: WorkspaceState, worker: WorkerState) -> None:
         task = waiting.best_for(kernel, ws, worker)
         if task is None:
             return
-        kernel.unplaced.pop(task, None)
+        waited = kernel.unplaced.pop(task, None) is None
+        # Every other worker is as before: had one of them met the conditions of a queue, which depend on the worker
+        # alone, the task would not have waited.
+        alone = waited and not kernel.woken and not kernel.recounted and not conditions.own(task)
         # The best task was offered to nobody and is still open: the next round would find it again.
-        if not _offer(kernel, ws, task, candidates(kernel, ws, task)) and not task.record.final:
+        workers = [worker] if alone else candidates(kernel, ws, task)
+        if not _offer(kernel, ws, task, workers) and not task.record.final:
             return
 
 
@@ -132,7 +137,7 @@ def _queue_candidates(kernel: Kernel, ws: WorkspaceState, task: TaskState) -> li
     limit = queue.record.max_reserved_workers
     ordering = task.step.order_by if task.step is not None else None
     suited: list[WorkerState] = []
-    for _, _, sid in idle.idle_members(queue, task.record.task_channel_sid):
+    for _, _, sid in idle.idle_members(kernel, queue, task.record.task_channel_sid):
         worker = ws.workers[sid]
         if conditions.suits(kernel, ws, task, worker):
             suited.append(worker)
