@@ -25,7 +25,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
+from . import _checks
+from ._bridge import routes
 from ._json import loads
+from ._nearest import choice
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -111,9 +114,13 @@ def _pairs(form: Form) -> Iterable[tuple[str, str]]:
 
 def _spellings(url: str) -> list[str]:
     """The URL with and without the standard port: TaskRouter's servers have signed either."""
-    parts = urlsplit(url)
-    port = _STANDARD_PORTS.get(parts.scheme)
-    if port is None or parts.hostname is None or parts.port not in (None, port):
+    try:
+        parts = urlsplit(url)
+        port = _STANDARD_PORTS.get(parts.scheme)
+        if port is None or parts.hostname is None or parts.port not in (None, port):
+            return [url]
+    except ValueError:
+        # The caller's header Host is in it, which can be anything.
         return [url]
     bare = parts.netloc.removesuffix(f":{port}")
     return [urlunsplit(parts._replace(netloc=netloc)) for netloc in (bare, f"{bare}:{port}")]
@@ -293,8 +300,11 @@ def reject(*, activity_sid: str | None = None) -> Instruction:
 
     Returns:
         The instruction.
+
+    Raises:
+        TypeError: An argument has the wrong type, or there is no such option.
     """
-    return _instruction("reject", {"activity_sid": activity_sid})
+    return _instruction(routes.REJECT, "reject", {"activity_sid": activity_sid})
 
 
 def dequeue(*, to: str | None = None, from_: str | None = None, **options: Any) -> Instruction:
@@ -308,8 +318,11 @@ def dequeue(*, to: str | None = None, from_: str | None = None, **options: Any) 
 
     Returns:
         The instruction.
+
+    Raises:
+        TypeError: An argument has the wrong type, or there is no such option.
     """
-    return _instruction("dequeue", {"to": to, "from": from_, **options})
+    return _instruction(routes.DEQUEUE, "dequeue", {"to": to, "from_": from_, **options})
 
 
 def call(from_: str, url: str, *, to: str | None = None, accept: bool | None = None, **options: Any) -> Instruction:
@@ -324,8 +337,11 @@ def call(from_: str, url: str, *, to: str | None = None, accept: bool | None = N
 
     Returns:
         The instruction.
+
+    Raises:
+        TypeError: An argument has the wrong type, or there is no such option.
     """
-    return _instruction("call", {"from": from_, "url": url, "to": to, "accept": accept, **options})
+    return _instruction(routes.CALL, "call", {"from_": from_, "url": url, "to": to, "accept": accept, **options})
 
 
 def redirect(call_sid: str, url: str, *, accept: bool | None = None) -> Instruction:
@@ -338,8 +354,11 @@ def redirect(call_sid: str, url: str, *, accept: bool | None = None) -> Instruct
 
     Returns:
         The instruction.
+
+    Raises:
+        TypeError: An argument has the wrong type, or there is no such option.
     """
-    return _instruction("redirect", {"call_sid": call_sid, "url": url, "accept": accept})
+    return _instruction(routes.REDIRECT, "redirect", {"call_sid": call_sid, "url": url, "accept": accept})
 
 
 def conference(**options: Any) -> Instruction:
@@ -351,13 +370,30 @@ def conference(**options: Any) -> Instruction:
 
     Returns:
         The instruction.
+
+    Raises:
+        TypeError: An option has the wrong type, or does not exist.
     """
-    return _instruction("conference", options)
+    return _instruction(_CONFERENCE, "conference", options)
 
 
-def _instruction(name: str, options: Mapping[str, Any]) -> Instruction:
-    chosen = {key.removesuffix("_"): value for key, value in options.items() if value is not None}
-    return {"instruction": name, **chosen}
+# Only as an instruction it has this option, too.
+_CONFERENCE = attrs.evolve(
+    routes.CONFERENCE,
+    parameters={**routes.CONFERENCE.parameters, "post_work_activity_sid": routes.Parameter("PostWorkActivitySid")},
+)
+
+
+def _instruction(route: routes.Route, name: str, options: Mapping[str, Any]) -> Instruction:
+    """Create an instruction whose options are those of the call that does the same."""
+    answer: dict[str, Any] = {"instruction": name}
+    for key, value in options.items():
+        if key not in route.parameters:
+            raise TypeError(f"{name}() has no option {key!r}; {choice(key, list(route.parameters))}")
+        parameter = route.parameters[key]
+        if value is not None or parameter.required:
+            answer[key.removesuffix("_")] = parameter.check(key, value)
+    return answer
 
 
 # -- receiving -------------------------------------------------------------------------------------------------------
@@ -379,7 +415,8 @@ class Receiver:
             ``https://desk.example.com``, if a proxy changes them; None takes them from the request.
 
     Raises:
-        ValueError: The auth token is empty or not a string.
+        TypeError: ``on_assignment`` or ``on_event`` is not a plain function, or the public URL is not a string.
+        ValueError: The auth token is empty or not a string, or the public URL has no scheme or no host.
     """
 
     def __init__(
@@ -392,10 +429,15 @@ class Receiver:
     ) -> None:
         if auth_token is not None and (not isinstance(auth_token, str) or not auth_token):
             raise ValueError("auth_token must be the account's auth token, or None to skip the signature check")
+        _checks.optional(_checks.function)("on_assignment", on_assignment)
+        _checks.optional(_checks.function)("on_event", on_event)
+        public = urlsplit(_checks.string("public_url", public_url)) if public_url is not None else None
+        if public is not None and (public.scheme not in _STANDARD_PORTS or not public.hostname):
+            raise ValueError(f"public_url must be like 'https://desk.example.com', not {public_url!r}")
         self._auth_token = auth_token
         self._on_assignment = on_assignment
         self._on_event = on_event
-        self._public_url = public_url
+        self._public = public
 
     def receive(self, url: str, form: Form, signature_header: str | None) -> tuple[int, Instruction | None]:
         """Handle one request; blocks until the function it concerns has returned.
@@ -432,10 +474,14 @@ class Receiver:
 
     def _seen(self, url: str) -> str:
         """The URL as TaskRouter called it."""
-        if self._public_url is None:
+        if self._public is None:
             return url
-        public = urlsplit(self._public_url)
-        return urlunsplit(urlsplit(url)._replace(scheme=public.scheme, netloc=public.netloc))
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            # As in ``_spellings``. It has no valid signature.
+            return url
+        return urlunsplit(parts._replace(scheme=self._public.scheme, netloc=self._public.netloc))
 
 
 def flask_blueprint(receiver: Receiver, *, name: str = "taskrouter") -> Blueprint:

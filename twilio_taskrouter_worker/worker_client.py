@@ -16,7 +16,7 @@ from ._bridge.request import NOTHING, as_it_is
 from ._bridge.routes import Route
 from ._bridge.schema import Resource
 from ._worker_requests import WorkerRequests
-from .activity import Activity
+from .activity import Activity, check_activity
 from .reservation_info import ReservationInfo
 from .task_info import TaskInfo
 from .transfer import Transfer
@@ -103,8 +103,10 @@ class WorkerClient(WorkerRequests):
 
         Raises:
             TypeError: An argument has the wrong type.
+            ValueError: The activity is empty.
         """
-        wanted = activity.sid if isinstance(activity, Activity) else _checks.string("activity", activity)
+        check_activity("activity", activity)
+        wanted = activity.sid if isinstance(activity, Activity) else activity
         values = {
             # An unknown name may be a sid; the service decides.
             "activity_sid": self._activities.get(wanted, wanted),

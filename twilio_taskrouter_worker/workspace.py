@@ -156,6 +156,12 @@ class Workspace:
     def __repr__(self) -> str:
         return f"<Workspace {self.workspace_sid}>"
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            "Workspace cannot be pickled or copied, as it has a lock and a token of this process; make another one "
+            "there, from a token or a token_provider"
+        )
+
     def update_token(self, token: str) -> None:
         """Use another token from now on; if the workspace was read from a token, it is read again from this one.
 

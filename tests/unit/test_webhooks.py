@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -148,6 +149,61 @@ def test_answers() -> None:
     }
     assert webhooks.redirect("CA1", "https://x") == {"instruction": "redirect", "call_sid": "CA1", "url": "https://x"}
     assert webhooks.conference(from_="+1", beep=False) == {"instruction": "conference", "from": "+1", "beep": False}
+
+
+def test_options_of_answers() -> None:
+    """They are those of the calls that do the same, in all their number."""
+    assert (
+        webhooks.dequeue(post_work_activity_sid="WA1", status_callback_events="end")["status_callback_events"] == "end"
+    )
+    assert webhooks.conference(post_work_activity_sid="WA1", conference_trim="x")["post_work_activity_sid"] == "WA1"
+    wrong: list[tuple[Callable[..., object], tuple[Any, ...], dict[str, Any], str]] = [
+        (webhooks.dequeue, (), {"time_out": 5}, "dequeue\\(\\) has no option 'time_out'; did you mean 'timeout'"),
+        (webhooks.conference, (), {"instruction": "x"}, "conference\\(\\) has no option 'instruction'"),
+        (webhooks.dequeue, (), {"timeout": "5"}, "timeout must be a whole number, not str"),
+        (webhooks.conference, (), {"beep": 1}, "beep must be True, False or a string, not int"),
+        (webhooks.reject, (), {"activity_sid": 5}, "activity_sid must be a string, not int"),
+        (webhooks.call, (None, "https://x"), {}, "from_ must be a string, not NoneType"),
+        (webhooks.redirect, ("CA1", None), {}, "url must be a string, not NoneType"),
+    ]
+    for make, args, options, says in wrong:
+        with pytest.raises(TypeError, match=says):
+            make(*args, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"on_assignment": 5}, TypeError, "on_assignment must be a function, not int"),
+        ({"on_event": "x"}, TypeError, "on_event must be a function, not str"),
+        ({"public_url": 5}, TypeError, "public_url must be a string, not int"),
+        # Every request would be refused, whatever its signature.
+        ({"public_url": "desk.example.com"}, ValueError, "public_url must be like 'https://desk.example.com', not"),
+        ({"public_url": ""}, ValueError, "public_url must be like"),
+        ({"public_url": "ftp://desk.example.com"}, ValueError, "public_url must be like"),
+    ],
+)
+def test_options_of_a_receiver(options: dict[str, Any], error: type[Exception], says: str) -> None:
+    """They are checked before the first request comes."""
+    with pytest.raises(error, match=says):
+        Receiver(TOKEN, **options)
+
+
+def test_a_coroutine_function_cannot_answer() -> None:
+    """Nothing would await it; it is refused when the receiver is made."""
+
+    async def assign(callback: AssignmentCallback) -> None: ...
+
+    with pytest.raises(TypeError, match="on_assignment must be a function, not a coroutine function"):
+        Receiver(TOKEN, on_assignment=assign)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["http://[x/taskrouter", "http://desk:port/taskrouter", "http://desk:99999/", ""])
+@pytest.mark.parametrize("public_url", [None, "https://desk.example.com"])
+def test_a_url_that_is_none(url: str, public_url: str | None) -> None:
+    """The header Host, which is in it, comes from anyone: the answer is 403, not an exception."""
+    receiver = Receiver(TOKEN, public_url=public_url)
+    assert receiver.receive(url, ASSIGNMENT, "a signature")[0] == 403
 
 
 def test_the_right_function_is_called() -> None:

@@ -135,7 +135,7 @@ def test_wrong_arguments(client: WorkerClient) -> None:
     """They raise at the call, before any request."""
     with pytest.raises(TypeError, match="attributes must be a mapping, not list"):
         client.set_attributes([])  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="activity must be a string, not NoneType"):
+    with pytest.raises(TypeError, match="activity must be an activity's name or sid, or an Activity, not NoneType"):
         client.set_activity(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="task_sid must not be empty"):
         client.reservation("WR1", "")

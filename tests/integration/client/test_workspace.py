@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import threading
 import warnings
 from collections.abc import Iterator
@@ -436,6 +438,13 @@ def test_a_token_provider_without_a_workspace() -> None:
         Workspace(token_provider=lambda: TOKEN)
     with pytest.raises(TypeError, match="needs a token or a token_provider"):
         Workspace(workspace_sid="WS1")
+
+
+def test_it_is_not_pickled_or_copied(workspace: Workspace) -> None:
+    """The error says what to do instead."""
+    for use in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="make another one there"):
+            use(workspace)
 
 
 def test_it_takes_every_option_of_a_worker() -> None:
