@@ -129,9 +129,9 @@ def test_headers_dripped_byte_by_byte_have_the_same_deadline() -> None:
 
 def test_tries_share_one_deadline_and_the_error_tells_the_last_cause(bridge: RecordingBridge) -> None:
     """Retries do not prolong the call; what made them necessary is in the error."""
-    with connected(bridge, request_timeout=1.0) as (worker, _):
+    with connected(bridge, request_timeout=2.0) as (worker, _):
         bridge.on_call(OWN, [503, Hang()], method="GET")
-        error = fails(get(worker), 1.0)
+        error = fails(get(worker), 2.0)
         assert type(error) is RequestTimeoutError and "status code 503" in error.message
         bridge.release()
 
@@ -222,10 +222,10 @@ def test_waits_time_out_with_the_builtin_error(bridge: RecordingBridge) -> None:
 @METHODS
 def test_a_service_that_stays_away_fails_with_its_cause(bridge: RecordingBridge, method: str, make: Make) -> None:
     """The error names the call, the reason and what to look at."""
-    with Relay("127.0.0.1", bridge.port) as relay, connected(relay, request_timeout=1.0) as (worker, _):
+    with Relay("127.0.0.1", bridge.port) as relay, connected(relay, request_timeout=2.0) as (worker, _):
         relay.refuse()
         relay.abort_all()
-        error = fails(make(worker), 1.0)
+        error = fails(make(worker), 2.0)
         assert type(error) is NetworkError and error.name == "NETWORK_ERROR" and error.status is None
         assert method in error.message and "refused" in error.message and "Check eb_server" in error.message
         assert error.__cause__ is not None
@@ -628,8 +628,8 @@ def test_no_proxy_is_honoured_by_both(bridge: RecordingBridge, environment: pyte
         environment.setenv("no_proxy", "bridge.invalid")
         with pytest.raises(ConnectTimeoutError, match="cannot be resolved|resolved in time"):
             Worker(TOKEN, eb_server="http://bridge.invalid:8080/").connect(1)
-        workspace = Workspace(TOKEN, WORKSPACE, eb_server="http://bridge.invalid:8080/", request_timeout=0.5)
-        assert isinstance(workspace.fetch_task("WT1").exception(5), NetworkError)
+        workspace = Workspace(TOKEN, WORKSPACE, eb_server="http://bridge.invalid:8080/", request_timeout=2.0)
+        assert isinstance(workspace.fetch_task("WT1").exception(20), NetworkError)
         assert proxy.requests == []
 
 
