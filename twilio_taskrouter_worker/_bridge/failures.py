@@ -170,7 +170,8 @@ def is_final(error: TaskRouterError) -> bool:
 
 
 def _names(activities: Iterable[Any]) -> list[str]:
-    return [str(payload.get("friendly_name")) for payload in activities if isinstance(payload, dict)]
+    names = (payload.get("friendly_name") for payload in activities if isinstance(payload, dict))
+    return [name for name in names if isinstance(name, str)]
 
 
 def renewal_failure(error: BaseException) -> TokenError:

@@ -295,7 +295,7 @@ def test_setting_the_activity(driver: LoaderDriver) -> None:
 def test_finding_the_activity(chosen: str) -> None:
     """By sid or by name; the error for one that is not there names those that are."""
     assert activity_sid(chosen, ACTIVITIES) == "WA1"
-    with pytest.raises(InitializationError, match="no activity 'Lunch'; there are 'Available', None"):
+    with pytest.raises(InitializationError, match="no activity 'Lunch'; there are 'Available'$"):
         activity_sid("Lunch", ACTIVITIES)
 
 
