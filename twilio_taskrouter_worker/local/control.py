@@ -157,7 +157,7 @@ class Control:
         """
         # Without credentials, which a probe does not have; neither answer has a secret.
         if path in ("/", "/health") and request.method in ("GET", "HEAD"):
-            return self._page() if path == "/" else _json(200, {"status": "ok", "version": __version__})
+            return self._page() if path == "/" else _health(service)
         if not path.startswith(PREFIX):
             return None
         basic.check(service, request.headers.get("Authorization"))
@@ -323,6 +323,12 @@ class Control:
             pass
         except OSError as error:
             LOCAL.error("The LocalTaskRouter has ended: after a reset it could not listen again: %s", error)
+
+
+def _health(service: Service) -> web.Response:
+    # Without the reason, which names a file; it is in the log, and in the answers to those who have credentials.
+    failed = service.committer.failure is not None
+    return _json(503 if failed else 200, {"status": "failed" if failed else "ok", "version": __version__})
 
 
 def _clock(clock: Clock) -> dict[str, Any]:

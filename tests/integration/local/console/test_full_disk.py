@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
+import requests
 import websocket
 
 from tests.integration.local.console.console_client import Browser, Live
@@ -51,6 +52,8 @@ def test_a_console_after_a_failed_commit(
             refused = browser.request("GET", "rest/v1/Workspaces")
             assert refused.status_code == 503 and "the disk is full" in refused.json()["message"]
             assert browser.request("GET", "").status_code == 200
+            health = requests.get(f"{router.url}/health", timeout=10)
+            assert (health.status_code, health.json()["status"], "disk" in health.text) == (503, "failed", False)
             assert router._host.call(facade.info)["workspace_sid"] == workspace_sid
             reasons = [closed(page)]
             with browser.live() as late:
