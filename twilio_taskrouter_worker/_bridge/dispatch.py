@@ -146,7 +146,8 @@ class Dispatcher:
             self._more_taken -= 1
             for frame in what:
                 self._more_taken += 1
-                self._run_first()
+                if self._first:
+                    self._run_first()
                 self._message(frame)
         else:
             self._run_first()

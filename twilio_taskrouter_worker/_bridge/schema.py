@@ -165,22 +165,18 @@ class Wire(Generic[T]):
         raise AttributeError(f"{type(instance).__name__}.{self.attribute} is read-only: TaskRouter sets it")
 
 
-# Reads a payload in which nothing is unusual, and returns None for all others; see ``Schema._quick``.
-_QUICK = """
-def read(payload, previous):
+_READER = """
+def read(payload, previous=None):
     try:
         raw = values(payload){optional}
-    except (KeyError, TypeError, IndexError):
-        return None
-    {names} = raw
-    if not ({tests}):
-        return None
-    known = {known}
-    try:
-        {steps}
-    except ValueError:
-        return None
-    return ({names}{raw})
+        {names} = raw
+        if {tests}:
+            known = {known}
+            {steps}
+            return ({names}{raw})
+    except (KeyError, TypeError, IndexError, ValueError):
+        pass
+    return read_thoroughly(payload, previous)
 """
 
 
@@ -201,8 +197,12 @@ class Schema:
         self._has_version = "version" in self.index
         self._lasting = itemgetter(*(f.index for f in self.fields if not f.kind.fleeting))
 
-    def read(self, payload: Any, previous: Record | None = None) -> Record:
+    @cached_property
+    def read(self) -> Callable[..., Record]:
         """Validate a payload.
+
+        One expression tests all values: a loop over the table takes twice as long, for each event. So this function is
+        compiled from the table when it is first used; whatever is unusual in a payload is left to the loop.
 
         Args:
             payload: The payload.
@@ -215,8 +215,32 @@ class Schema:
         Raises:
             InvalidMessageError: The payload is invalid; the text has the key and the reason, never a value.
         """
-        record = self._quick(payload, previous)
-        return self._read_thoroughly(payload, previous) if record is None else record
+        steps = [step for field in self.fields for step in self._steps(field)]
+        source = _READER.format(
+            optional=" + tuple(map(payload.get, optional))" if self._optional else "",
+            names=", ".join(_name(field) for field in self.fields),
+            tests=" and ".join(f"({_test(field)})" for field in self.fields),
+            steps="\n            ".join(steps) or "pass",
+            known="previous and previous[-1]" if self._has_version else "None",
+            raw=", raw" if self._has_version else "",
+        )
+        names: dict[str, Any] = {f"parse_{_name(f)}": f.kind.parse for f in self.fields}
+        names.update(values=self._values, optional=self._optional, read_thoroughly=self._read_thoroughly)
+        exec(compile(source, f"<reader of {self.name}>", "exec"), names)
+        return cast("Callable[..., Record]", names["read"])
+
+    def _steps(self, field: Wire[Any]) -> Iterator[str]:
+        """Yield the statements that make the record's value from the raw one."""
+        name, kind = _name(field), field.kind
+        if kind.parse is not None and not kind.ranged:
+            if kind.plain is not None:
+                same, value = f"type({name}) is {kind.plain.__name__}", name
+            else:
+                # Attributes, which most events of a task leave as they were.
+                same, value = f"known and {name} == known[{field.index}]", f"previous[{field.index}]"
+            yield f"{name} = {value} if {same} else parse_{name}({name})"
+        if not field.required:
+            yield f"{name} = previous[{field.index}] if previous and {name} is None else {name}"
 
     def _read_thoroughly(self, payload: Any, previous: Record | None) -> Record:
         try:
@@ -236,39 +260,6 @@ class Schema:
             if previous is not None and not field.required and values[field.index] is None:
                 values[field.index] = previous[field.index]
         return (*values, raw) if self._has_version else tuple(values)
-
-    @cached_property
-    def _quick(self) -> Callable[[Any, Record | None], Record | None]:
-        """The reader of nearly all payloads, compiled from the table at the first one.
-
-        One expression tests all values: a loop over the table takes twice as long, for each event.
-        """
-        steps = [step for field in self.fields for step in self._steps(field)]
-        source = _QUICK.format(
-            optional=" + tuple(map(payload.get, optional))" if self._optional else "",
-            names=", ".join(_name(field) for field in self.fields),
-            tests=" and ".join(f"({_test(field)})" for field in self.fields),
-            steps="\n        ".join(steps) or "pass",
-            known="previous and previous[-1]" if self._has_version else "None",
-            raw=", raw" if self._has_version else "",
-        )
-        names: dict[str, Any] = {f"parse_{_name(f)}": f.kind.parse for f in self.fields}
-        names.update(values=self._values, optional=self._optional)
-        exec(compile(source, f"<reader of {self.name}>", "exec"), names)
-        return cast("Callable[[Any, Record | None], Record | None]", names["read"])
-
-    def _steps(self, field: Wire[Any]) -> Iterator[str]:
-        """Yield the statements that make the record's value from the raw one."""
-        name, kind = _name(field), field.kind
-        if kind.parse is not None and not kind.ranged:
-            if kind.plain is not None:
-                same, value = f"type({name}) is {kind.plain.__name__}", name
-            else:
-                # Attributes, which most events of a task leave as they were.
-                same, value = f"known and {name} == known[{field.index}]", f"previous[{field.index}]"
-            yield f"{name} = {value} if {same} else parse_{name}({name})"
-        if not field.required:
-            yield f"{name} = previous[{field.index}] if previous and {name} is None else {name}"
 
     def content(self, record: Record) -> object:
         """Return all that makes two payloads of one version the same.
@@ -307,7 +298,7 @@ def _name(field: Wire[Any]) -> str:
 
 
 def _test(field: Wire[Any]) -> str:
-    """The expression that is true for the values of a field that ``Schema._quick`` reads."""
+    """The expression that is true for all ordinary values of a field."""
     name, kind = _name(field), field.kind
     if kind.ranged:
         return f"{name} is None or type({name}) is int and {_FIRST_SECOND} <= {name} <= {_LAST_SECOND}"
