@@ -231,7 +231,7 @@ def stale_answer_wins(original: Any) -> Any:
 
 @_mutation(Mirror, "renew_worker", "an old worker overwrites a newer one")
 def stale_worker_wins(original: Any) -> Any:
-    def renew_worker(self: Any, record: Any) -> bool:
+    def renew_worker(self: Any, record: Any, *, in_order: bool) -> bool:
         self.record = self.public_record = record
         return True
 
@@ -240,11 +240,16 @@ def stale_worker_wins(original: Any) -> Any:
 
 @_mutation(Mirror, "renew_worker", "an answer that is late takes the counted version back")
 def counted_version_taken_back(original: Any) -> Any:
-    def renew_worker(self: Any, record: Any) -> bool:
-        renewed = bool(original(self, record))
-        if renewed:
-            self.public_record = record
-        return renewed
+    def renew_worker(self: Any, record: Any, *, in_order: bool) -> bool:
+        return bool(original(self, record, in_order=True))
+
+    return renew_worker
+
+
+@_mutation(Mirror, "renew_worker", "an event leaves a version that was counted too far")
+def counted_version_kept(original: Any) -> Any:
+    def renew_worker(self: Any, record: Any, *, in_order: bool) -> bool:
+        return bool(original(self, record, in_order=False))
 
     return renew_worker
 

@@ -141,11 +141,13 @@ class Mirror:
             record[_WORKER["version"]] += 1
             self.public_record = tuple(record)
 
-    def renew_worker(self, record: Record) -> bool:
+    def renew_worker(self, record: Record, *, in_order: bool) -> bool:
         """Replace the worker's record by one that is not older; called with the lock held.
 
         Args:
             record: The record.
+            in_order: Whether it is of an event, which comes in the order of the changes that are counted: all counted
+                ones are older. An answer may be late or early: the changes counted since may be newer.
 
         Returns:
             Whether it was replaced.
@@ -154,8 +156,7 @@ class Mirror:
         if trusted and self.record is not None and record[at] < self.record[at]:
             return False
         self.record, counted = record, self.public_record
-        if trusted and counted is not None and record[at] < counted[at]:
-            # An answer that is late: the changes that were counted since then came after it.
+        if trusted and not in_order and counted is not None and record[at] < counted[at]:
             record = (*record[:at], counted[at], *record[at + 1 :])
         self.public_record = record
         return True
@@ -225,7 +226,7 @@ class Mirror:
         """
         record = self.read_known_activity(payload)
         with self.lock:
-            if self.renew_worker(record):
+            if self.renew_worker(record, in_order=False):
                 # A list that was requested before may be older; see ``_TakeOver.worker``.
                 self.answered = record
         return self.worker

@@ -70,7 +70,7 @@ def _worker_updated(state: Mirror, message: Message, now: float) -> list[Notice]
     if not state.track.admits(message.event_type, record, state.worker_trust):
         return []
     with state.lock:
-        state.renew_worker(record)
+        state.renew_worker(record, in_order=True)
     if activity:
         reporting.activity_changed(state.worker_sid, record[_WORKER["activity_name"]], record[_WORKER["available"]])
     return [Notice(state.worker, _WORKER_EVENTS[message.event_type], (state.worker,))]

@@ -105,6 +105,17 @@ def test_an_answer_about_another_worker(client: Client, service: Service) -> Non
     assert client.state.worker_answered(service.set_attributes(a=1).payload) is client.worker
 
 
+def test_an_answer_that_overtakes_a_creation(client: Client, service: Service) -> None:
+    """A creation that the answer's version includes is counted once more, until the event of the change says better."""
+    creation, changed = service.create(), service.set_attributes(a=1)
+    client.state.worker_answered(changed.payload)
+    client.hear(creation)
+    client.hear(changed)
+    assert client.worker.version == str(service.worker["version"])
+    client.hear(service.create())
+    assert client.worker.version == str(service.worker["version"])
+
+
 # -- ended reservations ----------------------------------------------------------------------------------------------
 
 
