@@ -87,8 +87,8 @@ def loading(*urls: str) -> Iterator[None]:
     Args:
         *urls: The addresses.
     """
-    path = ca_path()
-    if _is_known(path) or not any(url.startswith(("https:", "wss:")) for url in urls):
+    secure = any(url.startswith(("https:", "wss:")) for url in urls)
+    if not secure or _is_known(path := ca_path()):
         yield
         return
     thread = threading.Thread(target=_try_to_load, args=(path,), name="taskrouter-ca", daemon=True)
