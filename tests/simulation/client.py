@@ -244,13 +244,13 @@ class SimulatedSocket:
 
     # -- from the library --------------------------------------------------------------------------------------------
 
-    def hang_up(self) -> None:
+    def abort(self) -> None:
         if self._link is not None:
-            self._link.hang_up()
+            self._link.client_abort()
         elif not self._over:
             self._receiver.world.scheduler.after(0.0, lambda: self.refused(ConnectionAbortedError(103, "aborted")))
 
-    say_goodbye = hang_up
+    send_close = abort
 
     def has_unread(self) -> bool:
         return False
@@ -272,8 +272,8 @@ class SimulatedReceiver(Receiver):
         super().connect(action)
         self.world.scheduler.after(0.0, self._go_on)
 
-    def end(self, *, hang_up: bool) -> None:
-        super().end(hang_up=hang_up)
+    def end(self, *, abort: bool) -> None:
+        super().end(abort=abort)
         self.world.scheduler.after(0.0, self._go_on)
 
     def _go_on(self) -> None:
@@ -472,7 +472,7 @@ class Client:
         self.dead = True
         for link in self.world.network.of(self.number):
             if link._socket._receiver.client is self:
-                link.hang_up()
+                link.client_abort()
 
 
 class _Worker(Worker):

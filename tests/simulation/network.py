@@ -170,7 +170,7 @@ class Link:
             self._socket.ended(None)
         self._world.network.later(self._notice)
 
-    def hang_up(self) -> None:
+    def client_abort(self) -> None:
         """The client closes the connection."""
         if self.client_open:
             self.client_open = False

@@ -16,13 +16,13 @@ __all__ = [
     "Connect",
     "Deliver",
     "Finish",
-    "HangUp",
+    "Abort",
     "LookUp",
     "Notify",
     "ReadLists",
     "Ready",
     "RenewToken",
-    "SayGoodbye",
+    "SendClose",
     "SetActivity",
     "TakeOver",
 ]
@@ -37,12 +37,12 @@ class Connect:
 
 
 @attrs.frozen
-class HangUp:
+class Abort:
     """Abort the socket; nothing more is read from it."""
 
 
 @attrs.frozen
-class SayGoodbye:
+class SendClose:
     """Send a close frame; nothing that is read after it counts."""
 
 
@@ -121,8 +121,8 @@ class Finish:
 
 Action = (
     Connect
-    | HangUp
-    | SayGoodbye
+    | Abort
+    | SendClose
     | ReadLists
     | SetActivity
     | LookUp

@@ -31,17 +31,17 @@ from ..errors import (
 from ..single import ProcessLock
 from . import reporting
 from .actions import (
+    Abort,
     Action,
     Connect,
     Deliver,
     Finish,
-    HangUp,
     LookUp,
     Notify,
     ReadLists,
     Ready,
     RenewToken,
-    SayGoodbye,
+    SendClose,
     SetActivity,
     TakeOver,
 )
@@ -361,12 +361,12 @@ class Connection:
             case Connect():
                 self._receiver.connect(action)
                 self._later.append(partial(reporting.connecting, self._state.worker_sid, self._options.ws_server))
-            case HangUp():
-                self._receiver.end(hang_up=True)
-            case SayGoodbye():
-                goodbye = self._receiver.say_goodbye()
-                if goodbye is not None:
-                    self._later.append(goodbye)
+            case Abort():
+                self._receiver.end(abort=True)
+            case SendClose():
+                send_close = self._receiver.send_close()
+                if send_close is not None:
+                    self._later.append(send_close)
             case ReadLists():
                 self._state.answered = None
                 # Without the lock: requests take others, and may call back into the session.
@@ -383,7 +383,7 @@ class Connection:
                     POOL.submit(renew)
             case Finish(error):
                 # A socket that was still open was hung up by an earlier action.
-                self._receiver.end(hang_up=False)
+                self._receiver.end(abort=False)
                 self.dispatcher.put(lambda: self._finish(error))
 
     def _schedule(self) -> None:

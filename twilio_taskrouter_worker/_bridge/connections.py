@@ -31,7 +31,18 @@ from . import tls
 from .deadline import Deadline
 from .resolver import Addresses, look_up
 
-__all__ = ["POOLS", "Answer", "AnswerTooLarge", "Cut", "HTTPPool", "HTTPSPool", "User", "cut", "distrust_idle", "use"]
+__all__ = [
+    "POOLS",
+    "Answer",
+    "AnswerTooLarge",
+    "ExchangeAborted",
+    "HTTPPool",
+    "HTTPSPool",
+    "User",
+    "distrust_idle",
+    "shut_down",
+    "use",
+]
 
 READ_SIZE = 65536
 HEAD_LIMIT = 65536
@@ -58,7 +69,7 @@ if hasattr(socket, "TCP_USER_TIMEOUT"):
     SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS))
 
 
-class Cut(Exception):
+class ExchangeAborted(Exception):
     """The exchange was aborted, or its deadline has passed."""
 
 
@@ -95,7 +106,7 @@ class User(Protocol):
             reused: Whether the connection was used before.
 
         Raises:
-            Cut: The exchange was aborted meanwhile.
+            ExchangeAborted: The exchange was aborted meanwhile.
         """
         ...
 
@@ -103,7 +114,7 @@ class User(Protocol):
         """Return the seconds left.
 
         Raises:
-            Cut: There are none.
+            ExchangeAborted: There are none.
         """
         ...
 
@@ -202,7 +213,7 @@ class HttpConnection(urllib3.connection.HTTPConnection):
         except FutureTimeoutError:
             raise ConnectTimeoutError(self, "the host name was not resolved in time") from None
         except CancelledError:
-            raise Cut from None
+            raise ExchangeAborted from None
         except OSError as error:
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
         finally:
@@ -224,7 +235,7 @@ class HttpConnection(urllib3.connection.HTTPConnection):
 
         Raises:
             ValueError: A header contains a line break.
-            Cut: The exchange was aborted, or its deadline has passed.
+            ExchangeAborted: The exchange was aborted, or its deadline has passed.
             OSError: The connection failed.
         """
         if self.sock is None:
@@ -259,7 +270,7 @@ class HttpConnection(urllib3.connection.HTTPConnection):
         Raises:
             http.client.HTTPException: The answer is not HTTP, or is incomplete.
             AnswerTooLarge: The answer is too large.
-            Cut: The exchange was aborted, or its deadline has passed.
+            ExchangeAborted: The exchange was aborted, or its deadline has passed.
             OSError: The connection failed.
         """
         assert self.sock is not None
@@ -417,7 +428,7 @@ def _pass_on(found: Future[Addresses], answer: Future[Addresses]) -> None:
         pass
 
 
-def cut(connection: HttpConnection) -> None:
+def shut_down(connection: HttpConnection) -> None:
     """Abort the connection, on another thread; a TLS handshake continues to its own limit. Does not block.
 
     Args:

@@ -18,13 +18,13 @@ from .resolver import Addresses, look_up
 from .settings import Settings
 from .stream import HandshakeTooLong, Stream
 
-__all__ = ["Dialing", "GivenUp", "ProxyRefused"]
+__all__ = ["ConnectAborted", "Dialing", "ProxyRefused"]
 
 DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 
 
-class GivenUp(Exception):
-    """The connection was hung up while it was being made."""
+class ConnectAborted(Exception):
+    """``abort`` was called while the connection was being made."""
 
 
 class ProxyRefused(Exception):
@@ -32,7 +32,7 @@ class ProxyRefused(Exception):
 
 
 class Dialing:
-    """One try to connect, on one thread; ``hang_up`` from any other ends it.
+    """One try to connect, on one thread; ``abort`` from any other ends it.
 
     No lock: a socket is published before the flag is looked at, and the flag set before the socket is looked at, so
     that one of the two threads sees the other.
@@ -46,15 +46,15 @@ class Dialing:
         self._look_up = look_up
         self._socket: socket.socket | None = None
         self._answer: Future[Addresses] | None = None
-        self.hung_up = False
-        """Whether ``hang_up`` was called: further results are ignored."""
+        self.aborted = False
+        """Whether ``abort`` was called: further results are ignored."""
 
-    def hang_up(self) -> None:
-        """End the attempt at once: ``connect`` raises GivenUp, or any socket error. Any thread; does not block."""
-        self.hung_up = True
+    def abort(self) -> None:
+        """End the attempt at once: ``connect`` raises ConnectAborted or any OSError. Any thread; does not block."""
+        self.aborted = True
         answer, sock = self._answer, self._socket
         if answer is not None:
-            _settle(answer, GivenUp())
+            _settle(answer, ConnectAborted())
         if sock is not None:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
@@ -65,7 +65,7 @@ class Dialing:
         """Connect, and return the bytes of the connection, ready for the upgrade.
 
         Raises:
-            GivenUp: ``hang_up`` was called.
+            ConnectAborted: ``abort`` was called.
             ProxyRefused: The proxy opens no tunnel.
             TimeoutError: The deadline passed.
             OSError: Anything else, ``tls.CaError`` and ``ssl.SSLError`` among them.
@@ -137,7 +137,7 @@ class Dialing:
         if found.done():
             # As for any address, which needs no look-up.
             return found.result()
-        # A Future of its own, which hang_up may settle: the look-up's is shared with others.
+        # A Future of its own, which abort may settle: the look-up's is shared with others.
         answer: Future[Addresses] = Future()
         self._answer = answer
         self._check()
@@ -180,8 +180,8 @@ class Dialing:
         self._check()
 
     def _check(self) -> None:
-        if self.hung_up:
-            raise GivenUp
+        if self.aborted:
+            raise ConnectAborted
 
 
 def _settle(answer: Future[Addresses], outcome: Future[Addresses] | Exception) -> None:

@@ -26,12 +26,12 @@ from .connections import (
     POOLS,
     Answer,
     AnswerTooLarge,
-    Cut,
+    ExchangeAborted,
     HttpConnection,
     HTTPPool,
     HTTPSPool,
-    cut,
     distrust_idle,
+    shut_down,
     use,
 )
 from .settings import Settings
@@ -248,7 +248,7 @@ class Exchange:
         with self._lock:
             self._aborted = True
             if self._connection is not None:
-                cut(self._connection)
+                shut_down(self._connection)
             # Final, as the lock is held: ``about_to_send`` either was first, or raises from now on.
             return self.sent
 
@@ -261,7 +261,7 @@ class Exchange:
             connection: The connection, which is not necessarily open yet.
         """
         with self._lock:
-            # An abort that came before finds no connection to cut; ``left`` and ``about_to_send`` see its flag.
+            # An abort that came before finds no connection to shut down; ``left`` and ``about_to_send`` see its flag.
             self._connection = connection
 
     def about_to_send(self, *, reused: bool) -> None:
@@ -271,25 +271,25 @@ class Exchange:
             reused: Whether the connection was used before.
 
         Raises:
-            Cut: The exchange was aborted meanwhile.
+            ExchangeAborted: The exchange was aborted meanwhile.
         """
         if reused:
             # Known only here: the pool has chosen the connection.
             self._deadline = min(self._deadline, self._patience)
         with self._lock:
             if self._aborted:
-                raise Cut
+                raise ExchangeAborted
             self.sent = True
 
     def left(self) -> float:
         """Return the seconds left.
 
         Raises:
-            Cut: The deadline has passed, or the exchange was aborted.
+            ExchangeAborted: The deadline has passed, or the exchange was aborted.
         """
         left = self._deadline - self._clock()
         if left <= 0 or self._aborted:
-            raise Cut
+            raise ExchangeAborted
         return left
 
     # -- for the caller ----------------------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ class Exchange:
         finally:
             use(None)
             with self._lock:
-                # It may be another exchange's from now on, which a late abort must not cut.
+                # It may be another exchange's from now on, which a late abort must not shut down.
                 self._connection = None
         # Outside of the handler, so that nothing is attached but the cause.
         raise failure
@@ -351,7 +351,7 @@ class Exchange:
         if isinstance(error, urllib3.exceptions.TimeoutError):
             # A NewConnectionError is one by descent only.
             late = late or not isinstance(error, urllib3.exceptions.NewConnectionError)
-        if isinstance(error, Cut):
+        if isinstance(error, ExchangeAborted):
             return HttpTimeout("the deadline passed")
         if not self.sent:
             return NotSent("the host does not answer" if late else _describe(error))

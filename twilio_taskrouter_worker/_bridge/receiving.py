@@ -26,7 +26,7 @@ __all__ = ["Receiver"]
 class Receiver:
     """Owns the socket of a connection, and the thread that connects, reads, and waits between attempts.
 
-    ``connect``, ``end``, ``say_goodbye`` and ``has_unread`` are called with the connection's lock held; none blocks.
+    ``connect``, ``end``, ``send_close`` and ``has_unread`` are called with the connection's lock held; none blocks.
 
     Args:
         url: Address of the websocket.
@@ -70,7 +70,7 @@ class Receiver:
         self._socket: Socket | None = None
         self._settings: Settings | None = None
         # Aborts the socket if the peer does not answer the close frame.
-        self._goodbye: Timer | None = None
+        self._close_timer: Timer | None = None
         self.waits_for_lock = False
         """Whether another process of the machine is connected, and this one waits for its end."""
         # A daemon: it may be connecting or reading when the interpreter exits.
@@ -85,28 +85,28 @@ class Receiver:
         self._to_connect = action
         self._wake.notify_all()
 
-    def end(self, *, hang_up: bool) -> None:
+    def end(self, *, abort: bool) -> None:
         """Cancel the request to connect; called with the lock held, does not block.
 
         Args:
-            hang_up: Whether to abort the current websocket too.
+            abort: Whether to abort the current websocket too.
         """
         self._to_connect = None
         self._wake.notify_all()
-        if hang_up and self._socket is not None:
-            self._socket.hang_up()
+        if abort and self._socket is not None:
+            self._socket.abort()
 
-    def say_goodbye(self) -> Callable[[], None] | None:
+    def send_close(self) -> Callable[[], None] | None:
         """Close the websocket politely; a peer that does not answer is not waited for.
 
         Returns:
             A function that sends the close frame, to be called without the lock; None without a websocket.
         """
-        self.end(hang_up=False)
+        self.end(abort=False)
         if self._socket is None:
             return None
-        self._goodbye = TIMERS.at(time.monotonic() + self._timings.goodbye, self._socket.hang_up)
-        return self._socket.say_goodbye
+        self._close_timer = TIMERS.at(time.monotonic() + self._timings.close_timeout, self._socket.abort)
+        return self._socket.send_close
 
     def has_unread(self) -> bool:
         """Whether the kernel holds bytes that the thread has not read yet."""
@@ -149,10 +149,10 @@ class Receiver:
                 self._read(socket)
             finally:
                 socket.close()
-        if self._goodbye is not None:
+        if self._close_timer is not None:
             # The peer has answered, so the timer that would abort the socket is not needed; a late one would hit
             # nothing.
-            self._goodbye.cancel()
+            self._close_timer.cancel()
         # A deadline of now: they end by themselves, and ``join`` must not wait for them.
         drain_all(time.monotonic())
 

@@ -46,17 +46,17 @@ from ..errors import (
 )
 from ..events import DisconnectReason
 from .actions import (
+    Abort,
     Action,
     Connect,
     Deliver,
     Finish,
-    HangUp,
     LookUp,
     Notify,
     ReadLists,
     Ready,
     RenewToken,
-    SayGoodbye,
+    SendClose,
     SetActivity,
     TakeOver,
 )
@@ -291,7 +291,7 @@ class Session:
         if self.state is not State.IDLE:
             # Before the state changes: which of the two is right depends on it. Without a handshake there is no peer to
             # close politely.
-            part = [SayGoodbye() if self.state in CONNECTED else HangUp()]
+            part = [SendClose() if self.state in CONNECTED else Abort()]
         if not self._move(Step.END):
             return []
         self._forget()
@@ -428,7 +428,7 @@ class Session:
         self.last_error = error
         if isinstance(error, TokenError) or final:
             # The socket is open, so its loss is announced before the state leaves LOADING.
-            given_up: list[Action] = [HangUp(), Notify("disconnected", (DisconnectReason(error.message),))]
+            given_up: list[Action] = [Abort(), Notify("disconnected", (DisconnectReason(error.message),))]
             return given_up + (
                 self._token_refused(error, now) if isinstance(error, TokenError) else self._finish(error)
             )
@@ -653,7 +653,7 @@ class Session:
             f"{self.state.value}"
         )
         # Without a close frame: a peer that is silent may not read it either. The reason is the JS SDK's.
-        return [HangUp(), Notify("disconnected", (DisconnectReason("Connection lost"),)), *self._back_off(now)]
+        return [Abort(), Notify("disconnected", (DisconnectReason("Connection lost"),)), *self._back_off(now)]
 
     def _back_off(self, now: float) -> list[Action]:
         self._move(Step.LOSE)

@@ -14,7 +14,7 @@ import websocket
 from .._json import loads
 from ..errors import GatewayConnectionError, TaskRouterError, TokenError, TokenExpiredError
 from .deadline import Deadline
-from .dialing import Dialing, GivenUp, ProxyRefused
+from .dialing import ConnectAborted, Dialing, ProxyRefused
 from .frames import CLOSE, PONG, Frames
 from .http import hide
 from .settings import Settings, settings_for
@@ -50,7 +50,7 @@ def websocket_settings(url: str) -> Settings:
 
 
 class Socket:
-    """One websocket. Read on one thread; ``hang_up`` and ``say_goodbye`` may come from any other."""
+    """One websocket. Read on one thread; ``abort`` and ``send_close`` may come from any other."""
 
     def __init__(self, url: str, query: tuple[tuple[str, str], ...], settings: Settings) -> None:
         # Escaping does not change a JWT, so the service gets the token as the JS SDK sends it.
@@ -59,10 +59,10 @@ class Socket:
         self._dialing = Dialing(url, settings)
         self._stream: Stream | None = None
         self._frames = Frames()
-        self._said_goodbye = False
+        self._close_sent = False
 
     def open(self, timeout: float) -> None:
-        """Connect and make the handshake; blocks. ``hang_up`` ends it.
+        """Connect and make the handshake; blocks. ``abort`` ends it.
 
         Args:
             timeout: Seconds for all steps together.
@@ -112,8 +112,8 @@ class Socket:
         try:
             while frames.closing is None and frames.failure is None:
                 data = self._stream.receive()
-                if self._dialing.hung_up or not data:
-                    # What the kernel still holds after hang_up is not looked at: it may be a flood.
+                if self._dialing.aborted or not data:
+                    # What the kernel still holds after abort is not looked at: it may be a flood.
                     raise Closed(None, "")
                 texts = frames.feed(data)
                 if frames.ping is not None:
@@ -135,7 +135,7 @@ class Socket:
         if (failure := self._frames.failure) is not None:
             return Closed(failure.code, f"Websocket protocol error: {failure}")
         closing = self._frames.closing or b""
-        if not self._said_goodbye:
+        if not self._close_sent:
             try:
                 # The same status code, as RFC 6455, 5.5.1 suggests.
                 self._send(CLOSE, closing[:2])
@@ -150,21 +150,21 @@ class Socket:
         self._stream.send_all(websocket.ABNF.create_frame(body, opcode).format())
         return self._stream
 
-    def say_goodbye(self) -> None:
+    def send_close(self) -> None:
         """Send a close frame without a status; the reader ends when the peer answers or closes.
 
         Any thread; blocks while the peer does not read.
         """
-        self._said_goodbye = True
+        self._close_sent = True
         try:
             # As the JS SDK does.
             self._send(CLOSE, b"").end_writing()
         except OSError:
             pass
 
-    def hang_up(self) -> None:
+    def abort(self) -> None:
         """End the connection, or the attempt to open it; a blocked ``read`` returns. Any thread, does not block."""
-        self._dialing.hang_up()
+        self._dialing.abort()
 
     def close(self) -> None:
         """Release the socket; on the reading thread."""
@@ -213,7 +213,7 @@ def connection_error(error: Exception, url: str, timeout: float, token: str = ""
         why = f"no answer within {timeout:.1f} s"
     elif isinstance(error, socket.gaierror):
         why = "the host name cannot be resolved; check eb_server, ws_server, region and the name service"
-    elif isinstance(error, GivenUp):
+    elif isinstance(error, ConnectAborted):
         why = "it was aborted while connecting"
     elif isinstance(error, HandshakeTooLong):
         why = f"{error}; is it an event bridge?"

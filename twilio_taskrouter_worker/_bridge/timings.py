@@ -17,7 +17,7 @@ class Timings:
     handshake: float = 10.0
     """For one attempt to connect as a whole: the name, TCP, a proxy, TLS, and the upgrade."""
 
-    goodbye: float = 0.5
+    close_timeout: float = 0.5
     """How long the peer may take to answer our close frame before the socket is simply closed."""
 
     silence: float = 30.0

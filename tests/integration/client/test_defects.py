@@ -382,7 +382,7 @@ def test_defect_19_silence_is_noticed_when_it_is_due() -> None:
     machine.frames((), 1.0)
     assert machine.deadline == 31.0 and machine.tick(30.9) == []
     lost = machine.tick(31.0)
-    assert [type(each).__name__ for each in lost[:1]] == ["HangUp"]
+    assert [type(each).__name__ for each in lost[:1]] == ["Abort"]
     assert machine.state is State.BACKING_OFF
 
 

@@ -679,7 +679,7 @@ def test_a_ca_of_the_environment_is_trusted_by_both(
     with Relay("127.0.0.1", bridge.port, tls=True) as relay:
         environment.setenv(variable, relay.ca_file)
         with working(relay.url("https")) as worker:
-            # Over TLS, too, a blocked reader is woken, and the goodbye is heard.
+            # Over TLS, too, a blocked reader is woken, and the close frame is read.
             worker.disconnect()
             assert bridge.wait_for_close().close_code == 1005
         with working(f"https://localhost:{relay.port}{PATH}"):

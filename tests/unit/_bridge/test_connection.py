@@ -7,7 +7,7 @@ import pytest
 from tests.tools.wait import no_leftover_threads
 from tests.unit._bridge.driver import event_frame, init_frame
 from twilio_taskrouter_worker import Worker
-from twilio_taskrouter_worker._bridge.actions import SayGoodbye, TakeOver
+from twilio_taskrouter_worker._bridge.actions import SendClose, TakeOver
 from twilio_taskrouter_worker._bridge.connection import Connection, _readable
 from twilio_taskrouter_worker._bridge.messages import Init
 from twilio_taskrouter_worker._bridge.reload import Snapshot
@@ -62,10 +62,10 @@ def test_lists_of_a_connection_that_was_lost(connection: Connection) -> None:
     assert not connection.is_ready
 
 
-def test_a_goodbye_without_a_websocket(connection: Connection) -> None:
+def test_a_close_without_a_websocket(connection: Connection) -> None:
     """There is nobody to say it to."""
     with connection._lock:
-        connection._do(SayGoodbye())
+        connection._do(SendClose())
     assert not connection._later
 
 

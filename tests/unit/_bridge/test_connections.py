@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from urllib3.exceptions import ProtocolError
 
 from twilio_taskrouter_worker._bridge import connections
-from twilio_taskrouter_worker._bridge.connections import Answer, AnswerTooLarge, Cut, HttpConnection
+from twilio_taskrouter_worker._bridge.connections import Answer, AnswerTooLarge, ExchangeAborted, HttpConnection
 
 
 class Patient:
@@ -182,14 +182,14 @@ def test_headers_have_no_line_breaks() -> None:
 def test_a_cut_before_sending() -> None:
     """A user who has given up meanwhile keeps the request from being sent."""
 
-    class GivenUp(Patient):
+    class AbortedUser(Patient):
         def about_to_send(self, *, reused: bool) -> None:
-            raise Cut
+            raise ExchangeAborted
 
     ours, theirs = socket.socketpair()
     connection: Any = HttpConnection("localhost")
-    connection.user, connection.sock = GivenUp(), ours
-    with pytest.raises(Cut):
+    connection.user, connection.sock = AbortedUser(), ours
+    with pytest.raises(ExchangeAborted):
         connection.request("POST", "/", b"{}", {})
     connection.close()
     assert theirs.recv(10) == b""
@@ -202,7 +202,7 @@ def test_a_cut_while_the_name_is_looked_up() -> None:
     connection: Any = HttpConnection("localhost")
     connection.looking_up, connection.sock = Future(), ours
     ours.close()
-    connections.cut(connection)
+    connections.shut_down(connection)
     assert connection.looking_up.cancelled()
     theirs.close()
 

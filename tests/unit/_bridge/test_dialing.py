@@ -16,7 +16,7 @@ import pytest
 
 from tests.tools.certificates import make_certificates
 from twilio_taskrouter_worker._bridge.deadline import Deadline
-from twilio_taskrouter_worker._bridge.dialing import Dialing, GivenUp, ProxyRefused
+from twilio_taskrouter_worker._bridge.dialing import ConnectAborted, Dialing, ProxyRefused
 from twilio_taskrouter_worker._bridge.settings import Settings
 from twilio_taskrouter_worker._bridge.stream import Stream
 
@@ -93,18 +93,18 @@ def test_no_address_at_all() -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "while the name is looked up", "while it connects"])
-def test_hang_up_ends_it_at_once(when: str) -> None:
+def test_abort_ends_it_at_once(when: str) -> None:
     """Wherever it stands."""
     with silent() as dead:
         attempt = dialing(dead)
         if when == "while the name is looked up":
             attempt = Dialing("ws://slow.invalid/", Settings({}, ""), lambda host, port: Future())
-        timer = threading.Timer(0.0 if when == "before" else 0.2, attempt.hang_up)
+        timer = threading.Timer(0.0 if when == "before" else 0.2, attempt.abort)
         timer.start()
         if when == "before":
             timer.join()
         begun = time.monotonic()
-        with pytest.raises((GivenUp, OSError)):
+        with pytest.raises((ConnectAborted, OSError)):
             attempt.connect(Deadline.after(60.0))
         assert time.monotonic() - begun < SLACK
         timer.join()
@@ -245,7 +245,7 @@ def test_writing_while_another_thread_reads(tmp_path: Path) -> None:
             writer.join(5)
         blocks = [got[index : index + size] for index in range(0, len(got), size)]
         assert sorted(set(blocks)) == [b"a" * size, b"b" * size]
-        attempt.hang_up()
+        attempt.abort()
         attempt.close()
         peer.join(5)
 
@@ -286,11 +286,11 @@ def test_a_name_that_is_not_looked_up_in_time() -> None:
         attempt.connect(Deadline.after(0.05))
 
 
-def test_hang_up_after_the_end() -> None:
+def test_abort_after_the_end() -> None:
     """The socket may have been closed by then; nothing is raised, and the attempt stays given up."""
     with listening() as alive:
         attempt = dialing(alive.getsockname()[1])
         attempt.connect(Deadline.after(60.0)).close()
-        attempt.hang_up()
-        with pytest.raises(GivenUp):
+        attempt.abort()
+        with pytest.raises(ConnectAborted):
             attempt.connect(Deadline.after(10.0))

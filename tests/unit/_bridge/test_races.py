@@ -21,7 +21,7 @@ from twilio_taskrouter_worker._bridge import inbox as inbox_module
 from twilio_taskrouter_worker._bridge import routes, threads
 from twilio_taskrouter_worker._bridge.actions import LookUp, SetActivity
 from twilio_taskrouter_worker._bridge.calls import Calls, _Call
-from twilio_taskrouter_worker._bridge.connections import HttpConnection, cut
+from twilio_taskrouter_worker._bridge.connections import HttpConnection, shut_down
 from twilio_taskrouter_worker._bridge.deadline import Deadline
 from twilio_taskrouter_worker._bridge.forking import _Stale
 from twilio_taskrouter_worker._bridge.http import Exchange, NotSent
@@ -185,7 +185,7 @@ def test_a_socket_that_was_closed_meanwhile() -> None:
     assert not stream.has_unread()
     connection = HttpConnection("localhost")
     connection.sock = ours
-    cut(connection)
+    shut_down(connection)
 
 
 # -- lists and look-ups ------------------------------------------------------------------------------------------------

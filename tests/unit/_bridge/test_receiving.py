@@ -70,7 +70,7 @@ def test_an_unforeseen_failure_to_connect(monkeypatch: pytest.MonkeyPatch) -> No
     assert failure.message == f"Could not connect to {URL}: RuntimeError"
     assert isinstance(failure.__cause__, RuntimeError)
     with heard.receiver._lock:
-        assert heard.receiver.say_goodbye() is None, "there is no websocket to close"
+        assert heard.receiver.send_close() is None, "there is no websocket to close"
 
 
 def test_disconnected_before_the_websocket_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,16 +10,16 @@ import pytest
 
 from tests.unit._bridge.driver import Driver, event_frame, events, generation, init_frame, only, query
 from twilio_taskrouter_worker._bridge.actions import (
+    Abort,
     Connect,
     Deliver,
     Finish,
-    HangUp,
     LookUp,
     Notify,
     ReadLists,
     Ready,
     RenewToken,
-    SayGoodbye,
+    SendClose,
     SetActivity,
     TakeOver,
 )
@@ -262,7 +262,7 @@ def test_silence_is_noticed_on_time(where: Callable[[], Driver]) -> None:
     assert driver.session.deadline == driver.now + 30.0
     assert driver.tick(29.999) == []
     actions = driver.tick(0.001)
-    assert isinstance(actions[0], HangUp)
+    assert isinstance(actions[0], Abort)
     assert events(actions) == ["disconnected", "reconnecting"]
     assert str(actions[1].args[0]) == "Connection lost"  # type: ignore[union-attr]
     assert driver.state is State.BACKING_OFF
@@ -436,7 +436,7 @@ def test_a_failure_that_cannot_be_mended_ends() -> None:
     """Where trying again cannot help, the connection is closed, told as disconnected, and the error reported."""
     driver = loading()
     actions = driver.load_failed(NOT_READ, final=True)
-    assert isinstance(actions[0], HangUp)
+    assert isinstance(actions[0], Abort)
     assert events(actions) == ["disconnected", "error"]
     assert only(Finish, actions).error is NOT_READ
     assert driver.state is State.CLOSED
@@ -773,7 +773,7 @@ def refuse_when_connecting(driver: Driver, error: TokenError) -> list[Any]:
 def refuse_when_loading(driver: Driver, error: TokenError) -> list[Any]:
     driver.greet()
     actions = driver.load_failed(error)
-    assert isinstance(actions[0], HangUp)
+    assert isinstance(actions[0], Abort)
     assert events(actions)[0] == "disconnected"
     return actions[2:]
 
@@ -1030,12 +1030,12 @@ def test_every_state_is_reached_and_left() -> None:
     ("where", "parts"),
     [
         (Driver, []),
-        (connecting, [HangUp]),
-        (greeting, [SayGoodbye]),
-        (loading, [SayGoodbye]),
-        (ready, [SayGoodbye]),
-        (backing_off, [HangUp]),
-        (paused, [HangUp]),
+        (connecting, [Abort]),
+        (greeting, [SendClose]),
+        (loading, [SendClose]),
+        (ready, [SendClose]),
+        (backing_off, [Abort]),
+        (paused, [Abort]),
     ],
 )
 def test_stop(where: Callable[[], Driver], parts: list[type]) -> None:

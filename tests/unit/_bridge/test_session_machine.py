@@ -10,16 +10,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.unit._bridge.driver import event_frame, init_frame
 from twilio_taskrouter_worker._bridge.actions import (
+    Abort,
     Connect,
     Deliver,
     Finish,
-    HangUp,
     LookUp,
     Notify,
     ReadLists,
     Ready,
     RenewToken,
-    SayGoodbye,
+    SendClose,
     SetActivity,
     TakeOver,
 )
@@ -110,8 +110,8 @@ class SessionMachine(RuleBasedStateMachine):
                 assert dict(action.query)["token"] == self.token, "an outdated token"
                 assert dict(action.query)["closeExistingSessions"] == "false" or not self.greeted
                 self.connecting = True
-            elif isinstance(action, (HangUp, SayGoodbye)):
-                assert isinstance(action, HangUp) or self.socket, "a goodbye to nobody"
+            elif isinstance(action, (Abort, SendClose)):
+                assert isinstance(action, Abort) or self.socket, "a close frame to nobody"
                 if self.socket:
                     self.lost()
                 self.connecting = False
