@@ -382,7 +382,7 @@ class Connection:
                 if renew is not None:
                     POOL.submit(renew)
             case Finish(error):
-                # A socket that was still open was hung up by an earlier action.
+                # A socket that was still open was aborted by an earlier action.
                 self._receiver.end(abort=False)
                 self.dispatcher.put(lambda: self._finish(error))
 
