@@ -8,6 +8,7 @@ from typing import Any
 
 import certifi
 import pytest
+from requests.adapters import HTTPAdapter
 
 from tests.integration.client.event_recorder import TOKEN
 from tests.oracle.bridge import RecordingBridge
@@ -32,7 +33,8 @@ def test_a_direct_pool_is_the_one_of_requests(url: str) -> None:
     def found(proxies: dict[str, str]) -> tuple[object, ...]:
         target = targets.find(url, Settings(proxies, certifi.where()))
         pool: Any = target.pool
-        context = pool.conn_kw.get("ssl_context")
+        # Before requests 2.32.3 an adapter cannot be given a context.
+        context = pool.conn_kw.get("ssl_context") if hasattr(HTTPAdapter, "build_connection_pool_key_attributes") else 0
         return target.path, type(pool), pool.host, pool.port, pool.pool.maxsize, context and id(context)
 
     assert found({}) == found({"ftp": "http://proxy.example:3128"})
