@@ -21,7 +21,7 @@ URLS = [
     "https://event-bridge.twilio.com/v1/wschannels",
     "https://EVENT-bridge.example:8443/a%2fb/c d?x=1&y=%C3%A9",
     "https://b\u00fccher.example",
-    "https://user:secret@host.example//v1",
+    "https://user:secret@host.example/v1/",
 ]
 
 
