@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sized
-from operator import attrgetter
 from types import UnionType
 from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -38,8 +37,6 @@ def _check_of(hint: Any) -> tuple[frozenset[type], bool, str]:
 # Once, at import: evaluating annotations is far slower than checking values. A command is found by its exact class,
 # so every command is a direct subclass.
 _FIELDS = {cls: _checks_of(cls) for cls in Command.__subclasses__()}
-# With the class as a first name, because a getter of one name returns no tuple.
-_VALUES = {cls: attrgetter("__class__", *(name for name, *_ in fields)) for cls, fields in _FIELDS.items() if fields}
 _valid: dict[type[Command], set[tuple[type, ...]]] = {cls: set() for cls in _FIELDS}
 """Combinations of types that were found right, without those that have a float, which may be NaN."""
 
@@ -56,14 +53,13 @@ def types(command: Command) -> None:
         Rejected: 400, a field has a value of another type, or a number is NaN or infinite.
     """
     cls = type(command)
-    if cls not in _VALUES:
-        return
-    values = _VALUES[cls](command)
+    # All fields, in their order: a command is not slotted.
+    values = vars(command).values()
     combination = tuple(map(type, values))
     # Nearly every command is like one before it.
     if combination in _valid[cls]:
         return
-    for (name, allowed, number, words), value in zip(_FIELDS[cls], values[1:], strict=True):
+    for (name, allowed, number, words), value in zip(_FIELDS[cls], values, strict=True):
         # The set lookup decides nearly all values. The second test admits subclasses, but not bool for an int.
         fits = type(value) in allowed or (isinstance(value, tuple(allowed)) and not isinstance(value, bool))
         if not fits or (number and isinstance(value, float) and not math.isfinite(value)):
