@@ -147,6 +147,10 @@ def long(session: nox.Session) -> None:
     # Rules that hold for whatever Hypothesis makes up: the quick tests make up less.
     made_up = "tests/unit/local/engine/expressions/test_comparisons.py"
     session.run("pytest", "-n", "auto", "--hypothesis-profile", "thorough", made_up)
+    # Last, as all other tests use the standard library: the rules for JSON with orjson.
+    session.install(".[test,speed]")
+    about_json = ["tests/unit/test_json.py", "tests/unit/test_checks.py", "tests/integration/client/test_attributes.py"]
+    session.run("pytest", "-n", "auto", *about_json)
 
 
 @nox.session
