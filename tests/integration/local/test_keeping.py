@@ -313,7 +313,7 @@ def test_a_disk_that_is_full(db: str, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_events_are_heard_after_they_are_kept(db: str) -> None:
-    """A worker does not hear of a reservation that the file has not got."""
+    """A worker does not hear of a reservation that the file has not got, but that the service cannot go on."""
     with LocalTaskRouter(db=db) as router:
         alice = router.add_worker("Alice", activity="Available")
         with BridgeClient(router, alice) as client:
@@ -323,9 +323,12 @@ def test_events_are_heard_after_they_are_kept(db: str) -> None:
             service.committer._loop.call_soon_threadsafe(fail_next_commit, router)
             rest(router, "POST", "/Tasks", Attributes="{}")
             assert client.socket is not None
-            client.socket.settimeout(0.3)
-            with pytest.raises(websocket.WebSocketTimeoutException):
-                client.frame()
+            opcode, data = client.socket.recv_data(control_frame=True)
+            while not data.strip():
+                opcode, data = client.socket.recv_data(control_frame=True)  # after a heartbeat
+            assert (opcode, data) == (8, b"\x03\xf3The local TaskRouter cannot write its file")
+            with pytest.raises(websocket.WebSocketBadStatusException, match="503"):
+                client.open()
 
 
 def fail_next_commit(router: LocalTaskRouter) -> None:

@@ -61,6 +61,8 @@ class Committer:
         self._handle: asyncio.Handle | None = None
         self.failure: StoreError | None = None
         """The error of a failed commit; from then on nothing is accepted."""
+        self.failed: Callable[[], None] | None = None
+        """Called in the turn of the loop after a commit has failed."""
         self.committing: Callable[[Store], None] | None = None
         """Called before each commit; it may add to it."""
 
@@ -258,6 +260,8 @@ class Committer:
         self._current.futures += self._next.futures
         self._next = _Group()
         log.error("The local TaskRouter stopped answering: %s", error)
+        if self.failed is not None:
+            self._loop.call_soon(self.failed)
 
     def _release(self) -> None:
         # Taken out before the calls: a callback may wait for the next commit, or commit at once.

@@ -86,6 +86,7 @@ class Service:
         self.signing_key = signing_key
         self.rules = rules
         self.committer: Committer = Committer(loop, None) if committer is None else committer
+        self.committer.failed = self._end_sessions
         self._event_delay = event_delay
         # The lambda, because sessions and faults need each other: it is called only after both are there.
         self.sessions: Sessions = Sessions(
@@ -309,6 +310,11 @@ class Service:
             self.execute(command)
         except (Rejected, StoreError):
             pass  # the workspace was deleted, or the file could not be written
+
+    def _end_sessions(self) -> None:
+        # A worker whose socket stays open would wait for events that never come.
+        for session in self.sessions.select(None):
+            self.sessions.close(session, Close.FAILED)
 
     # -- events --------------------------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ async def serve(
     Raises:
         Rejected: It is not a handshake (400), its token is invalid for one (401, 403), or the worker has too many
             sessions (429).
+        StoreError: A commit failed.
     """
     query = forms.parse_form(request.raw_path.partition("?")[2].encode())
     close_others = forms.boolean(_one(query.get("closeExistingSessions", "false")))
@@ -107,8 +108,15 @@ async def _run(service: Service, session: Session, socket: web.WebSocketResponse
 
 
 def _admit(service: Service, token: Any, *, close_others: bool) -> tuple[Grant, str]:
-    """Return the grant of a token, and the worker whose session it opens."""
+    """Return the grant of a token, and the worker whose session it opens.
+
+    Raises:
+        Rejected: The token is invalid, or its worker has too many sessions.
+        StoreError: A commit failed, so no session can be opened any more.
+    """
     grant = service.signing_key.verify(token if isinstance(token, str) else None)
+    # Before the handshake is answered: after it, a session that cannot be opened would only be cut off.
+    service.committer.check()
     service.check_grant(grant)
     if grant.worker_sid is None:
         raise refusals.forbidden("A token without a worker cannot open a websocket", service.rules)

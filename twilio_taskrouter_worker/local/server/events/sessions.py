@@ -39,6 +39,7 @@ class Close(enum.Enum):
     TOKEN_EXPIRED = (4002, "Token expired")
     WORKER_DELETED = (4003, "Worker deleted")
     SHUTDOWN = (1001, "The local TaskRouter is shutting down")
+    FAILED = (1011, "The local TaskRouter cannot write its file")
 
     @property
     def code(self) -> int:
