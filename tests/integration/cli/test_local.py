@@ -86,7 +86,7 @@ def test_json_line_is_enough_to_use_it(running: Running) -> None:
     answer = requests.get(
         f"{facts['url']}/v1/Workspaces/{facts['workspace_sid']}/Workers/{facts['worker_sid']}",
         auth=(facts["account_sid"], facts["auth_token"]),
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == 200
     assert answer.json()["friendly_name"] == "Alice"
@@ -234,7 +234,7 @@ def test_a_seed_file_is_what_it_begins_with(tmp_path: Path) -> None:
         answer = requests.get(
             f"{facts['url']}/v1/Workspaces/{facts['workspace_sid']}/Workers",
             auth=(facts["account_sid"], facts["auth_token"]),
-            timeout=10,
+            timeout=60,
         )
         assert [worker["friendly_name"] for worker in answer.json()["workers"]] == ["Alice", "Bob"]
         assert answer.json()["workers"][0]["sid"] == facts["worker_sid"]

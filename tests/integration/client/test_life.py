@@ -74,7 +74,7 @@ def running(bridge: RecordingBridge, script: str) -> Iterator[subprocess.Popen[s
         yield process
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def succeeded(done: subprocess.CompletedProcess[str]) -> str:
@@ -325,7 +325,7 @@ def test_a_signal_ends_run_forever_gracefully(bridge: RecordingBridge, number: s
     with running(bridge, FOREVER) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert out.splitlines() == ["disconnected: SDK Disconnect", "returned ['MainThread']"]
     assert bridge.wait_for_close().close_code == 1005
@@ -357,7 +357,7 @@ print("returned", flush=True)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
         assert bridge.wait_for_connection().is_open
-        out, err = process.communicate("go on\n", timeout=10)
+        out, err = process.communicate("go on\n", timeout=60)
     finally:
         process.kill()
     assert (process.returncode, err) == (0, "") and out.splitlines() == ["finished", "returned"]
@@ -369,7 +369,7 @@ def test_a_second_signal_does_not_wait_for_a_callback(bridge: RecordingBridge) -
 worker = new_worker()
 worker.on("ready", lambda worker: print("working", flush=True) or threading.Event().wait())
 try:
-    worker.run_forever()
+    worker.run_forever(grace=120.0)
 except GaveUpError as error:
     print("returned:", error, flush=True)
 """
@@ -379,7 +379,7 @@ except GaveUpError as error:
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.3)
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=8)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "gave up the callback of 'ready'" in err
     assert out == "returned: The worker was disconnected while work was under way: the callback of 'ready'\n"
@@ -391,7 +391,7 @@ def test_a_signal_while_nothing_answers(bridge: RecordingBridge) -> None:
     with running(bridge, FOREVER) as process:
         bridge.wait_for_refusal()
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "") and "returned ['MainThread']" in out
 
 

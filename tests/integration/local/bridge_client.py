@@ -12,7 +12,7 @@ import websocket
 
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-TIMEOUT = 5.0
+TIMEOUT = 20.0
 
 
 class Answer:

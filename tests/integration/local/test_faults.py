@@ -536,7 +536,7 @@ def test_errors_reach_the_caller(router: LocalTaskRouter, worker: Worker) -> Non
             worker.set_attributes({}).result(TIMEOUT)
     assert (failed.value.status, failed.value.code) == (500, 20500)
     token, eb_server = router.token(worker.sid, "supervisor"), router.connection["eb_server"]
-    workspace = Workspace(token, request_timeout=1.0, eb_server=eb_server)
+    workspace = Workspace(token, request_timeout=10.0, eb_server=eb_server)
     with router.faults.rate_limit(30):
         with pytest.raises(RateLimitedError) as limited:
             workspace.fetch_task_queue(router.task_queue_sid).result(TIMEOUT)

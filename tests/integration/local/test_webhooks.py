@@ -26,7 +26,7 @@ from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
 from twilio_taskrouter_worker.local.server.events import posting, webhooks
 from twilio_taskrouter_worker.local.store import Store
 
-TIMEOUT = 5.0
+TIMEOUT = 20.0
 ROOT = Path(__file__).resolve().parents[3]
 LOG = "twilio_taskrouter_worker.local"
 
@@ -248,7 +248,7 @@ def test_nobody_there(router: LocalTaskRouter, caplog: pytest.LogCaptureFixture)
         router.add_worker("Alice", activity="Available")
         with caplog.at_level(logging.WARNING, LOG):
             task = router.create_task()
-            eventually(lambda: router.task(task).assignment_status == "canceled", 30)
+            eventually(lambda: router.task(task).assignment_status == "canceled", 100)
     assert router.task(task).reason == "Task TTL Exceeded or Max assignment count exceeded"
     reservations = router.reservations(task_sid=task)
     assert len(reservations) == router.rules.max_assignments
