@@ -104,7 +104,7 @@ class Remote:
         if len(wanted) == 1:
             return f"/v1/Workspaces/{wanted[0]['sid']}"
         if not found:
-            raise click.UsageError("The service has no workspace.")
+            raise click.UsageError("The service has no workspace")
         names = ", ".join(f"{each['friendly_name']} ({each['sid']})" for each in found)
         named = "" if self._workspace is None else f" {self._workspace!r}"
         problem = f"more than one workspace{named}" if wanted else f"no workspace{named}"

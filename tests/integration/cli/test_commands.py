@@ -174,7 +174,7 @@ def test_a_service_without_a_workspace(router: LocalTaskRouter, run: Run) -> Non
     assert requests.delete(f"{router.url}/v1/Workspaces/{home}", auth=account, timeout=10).status_code == 204
     state = json.loads(run("status", "--json"))
     assert (state["workspace_sid"], state["workers"], state["connected"]) == (None, 0, [])
-    assert "The service has no workspace." in run("task", "list", code=2)
+    assert "The service has no workspace" in run("task", "list", code=2)
     run("reset")
     assert json.loads(run("status", "--json"))["workspace_sid"] == router.workspace_sid
 
