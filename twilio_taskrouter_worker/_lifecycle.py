@@ -441,7 +441,7 @@ class Lifecycle(Emitter):
         give_up: Callable[[], None] | None = None
         with self._lock:
             if self._connection is connection:
-                self._connection, self._ending = None, connection
+                self._connection, self._ending, self._leaving = None, connection, None
                 forking.release(self._state)
                 # Not after the lock is released: the next connection reopens the calls, and may start at once.
                 give_up = self._calls.close(why)
