@@ -83,7 +83,7 @@ def test_a_handler_that_raises(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_disconnected_while_it_accepts(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """This is no failure of the handler: it is noted, and the next reservation is served."""
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "twilio_taskrouter_worker")
     served, first, second = Served(), make_reservation(), make_reservation(sid="WR" + "1" * 32)
     with monkeypatch.context() as patch:
         patch.setattr(served.server._steps, "accept", disconnected)
@@ -96,7 +96,7 @@ def test_disconnected_while_it_accepts(monkeypatch: pytest.MonkeyPatch, caplog: 
 
 def test_disconnected_while_it_decides(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """A decision of a callback on an executor is lost with the connection, and no job is left."""
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "twilio_taskrouter_worker")
     served = Served()
     monkeypatch.setattr(served.server._steps, "accept", disconnected)
     served.decide(make_reservation(), Complete())

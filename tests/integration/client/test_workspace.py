@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import logging
 import pickle
 import threading
 import warnings
@@ -453,8 +454,13 @@ def test_it_takes_every_option_of_a_worker() -> None:
     assert of_worker <= set(inspect.signature(Workspace).parameters)
 
 
-def test_the_options_of_a_worker_are_checked_and_accepted(bridge: RecordingBridge) -> None:
+def test_the_options_of_a_worker_are_checked_and_accepted(
+    bridge: RecordingBridge, caplog: pytest.LogCaptureFixture
+) -> None:
     """Those about the websocket are of no use here, but of the right type; unknown ones are refused."""
+    # Put back at the end: log_level is for the whole process, and later tests read the log.
+    for name in ("twilio_taskrouter_worker", "twilio_taskrouter_worker.local"):
+        caplog.set_level(logging.NOTSET, name)
     workspace = make(
         bridge, ws_server=bridge.ws_server, connect_activity_sid="WA1", close_existing_sessions=True,
         set_worker_offline_if_disconnected=False, enable_version_check=True, log_level="warn", region="ie1",
