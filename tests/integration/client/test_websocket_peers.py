@@ -138,10 +138,13 @@ def test_no_descriptor_stays_open_where_tls_is_reset() -> None:
     kept: list[Exception] = []
     with no_leftover_threads(), peer(reset, upgrade=False) as port:
         before = len(os.listdir("/proc/self/fd"))
-        for _ in range(5):
+        for _ in range(50):
             worker = worker_at(port, "wss")
             worker.on("error", kept.append)
             with pytest.raises(ConnectTimeoutError):
                 worker.connect(0.3)
+            # Usually after five rounds; on a busy machine an attempt may take longer than one.
+            if len(kept) >= 5:
+                break
         assert len(kept) >= 5
         eventually(lambda: len(os.listdir("/proc/self/fd")) <= before, SLACK)
