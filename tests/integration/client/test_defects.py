@@ -715,19 +715,14 @@ def our_loggers() -> dict[str, logging.Logger]:
 def test_defect_38_one_level_for_all(bridge: RecordingBridge) -> None:
     """``log_level`` is the level of every logger of the clients; the local service's own is left alone."""
     root = logging.getLogger("twilio_taskrouter_worker")
-    before = root.level
-    try:
+    for name, level in (("debug", logging.DEBUG), ("warn", logging.WARNING), ("silent", logging.CRITICAL + 10)):
         root.setLevel(logging.NOTSET)
-        for name, level in (("debug", logging.DEBUG), ("warn", logging.WARNING), ("silent", logging.CRITICAL + 10)):
-            root.setLevel(logging.NOTSET)
-            new_worker(bridge, log_level=name)
-            assert {each.getEffectiveLevel() for each in our_loggers().values()} == {level}
-            assert logging.getLogger("twilio_taskrouter_worker.local").isEnabledFor(logging.WARNING)
-        root.setLevel(logging.INFO)
-        new_worker(bridge, log_level="debug")
-        assert root.level == logging.INFO, "what the application has set is left alone"
-    finally:
-        root.setLevel(before)
+        new_worker(bridge, log_level=name)
+        assert {each.getEffectiveLevel() for each in our_loggers().values()} == {level}
+        assert logging.getLogger("twilio_taskrouter_worker.local").isEnabledFor(logging.WARNING)
+    root.setLevel(logging.INFO)
+    new_worker(bridge, log_level="debug")
+    assert root.level == logging.INFO, "what the application has set is left alone"
 
 
 def test_defects_39_40_no_token_and_no_payload_in_the_log(
