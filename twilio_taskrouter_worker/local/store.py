@@ -72,9 +72,9 @@ _INSERT = "INSERT INTO journal (entry, events, actor, address, sum) VALUES (?, ?
 class Store:
     """One open file. It belongs to one process at a time, and to one thread at a time.
 
-    Appended entries are durable after the next :meth:`commit`, or after its three parts: :meth:`write`, :meth:`flush`
-    and :meth:`settle`. Only the second waits for the disk, and may run on another thread; until :meth:`settle` nothing
-    but :meth:`append`, :meth:`set_clock`, :attr:`count` and :attr:`pending` may be used meanwhile.
+    A commit has three steps: :meth:`write`, :meth:`flush` and :meth:`settle`. Only the second waits for the disk, and
+    may run on another thread; until :meth:`settle` nothing but :meth:`append`, :meth:`set_clock`, :attr:`count` and
+    :attr:`pending` may be used meanwhile.
     """
 
     def __init__(
@@ -368,18 +368,6 @@ class Store:
             state: The state.
         """
         self._clock = state
-
-    def commit(self) -> None:
-        """Write everything pending, and return when it is on the disk.
-
-        Blocks the thread for the duration of a disk flush.
-
-        Raises:
-            StoreError: It cannot be written. The file has the state of the last commit.
-        """
-        self.write()
-        self.flush()
-        self.settle()
 
     def write(self) -> None:
         """Begin a commit of everything pending. Does not wait for the disk.

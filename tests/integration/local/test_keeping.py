@@ -14,6 +14,7 @@ import websocket
 
 from tests.integration.local.bridge_client import BridgeClient
 from tests.tools.seams import service_of
+from tests.tools.stores import commit
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker.errors import StateError, StoreError
 from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, Rules
@@ -351,7 +352,7 @@ def test_a_journal_that_means_something_else_now(db: str) -> None:
         else:
             command = commands.CreateWorkspace(friendly_name="Other")
         store.append(type(kept[0].entry)(kept[-1].entry.now, command), 1)
-        store.commit()
+        commit(store)
         store.close()
         with pytest.raises(StoreError, match=f"behaves differently.*{said}.*export its content"):
             LocalTaskRouter(db=file).start()

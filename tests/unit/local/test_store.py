@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from tests.tools.stores import commit
 from twilio_taskrouter_worker.errors import StoreError
 from twilio_taskrouter_worker.local.clock import ClockState
 from twilio_taskrouter_worker.local.credentials import credentials
@@ -46,7 +47,7 @@ def filled(path: Path) -> None:
     store.append(ENTRIES[0], 7)
     store.append(ENTRIES[1], 9, "WK1", "127.0.0.1")
     store.set_clock(ClockState(shown=5.5, since=6.25, running=False))
-    store.commit()
+    commit(store)
     store.close()
 
 
@@ -62,7 +63,7 @@ def test_what_is_committed_is_there(path: Path) -> None:
     assert store.clock() == ClockState(shown=5.5, since=6.25, running=False)
     assert not store.pending
     store.append(ENTRIES[1], 9)
-    store.commit()
+    commit(store)
     store.close()
     again = Store.open(path)
     assert len(list(again.entries())) == 3
@@ -107,7 +108,7 @@ def test_only_the_owner_may_read_it(path: Path) -> None:
         filled(path)
         assert path.stat().st_mode & 0o777 == 0o600
         store = Store.open(path)
-        store.commit()
+        commit(store)
         assert all(each.stat().st_mode & 0o077 == 0 for each in path.parent.iterdir())
         store.close()
     finally:
@@ -265,7 +266,7 @@ def test_an_entry_of_a_later_version(path: Path) -> None:
     store.begin(HEADER)
     entry = ENTRIES[0].to_json().replace("CreateWorkspace", "CreateWonder")
     store._entries.append((entry, 1, None, None, chained((entry, 1, None, None), 0)))
-    store.commit()
+    commit(store)
     store.close()
     assert "unknown to this version" in refusal(path) and "CreateWonder" in refusal(path)
 
@@ -333,7 +334,7 @@ def test_a_full_disk(path: Path) -> None:
     for _ in range(200):
         store.append(ENTRIES[0], 1)
     with pytest.raises(StoreError, match="the disk is full"):
-        store.commit()
+        commit(store)
     store.close()
     again = Store.open(path)
     assert len(list(again.entries())) == 2

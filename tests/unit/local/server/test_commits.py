@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.tools.shortage import refuse_threads
+from tests.tools.stores import commit
 from twilio_taskrouter_worker.errors import StateError, StoreError
 from twilio_taskrouter_worker.local.clock import ClockState
 from twilio_taskrouter_worker.local.credentials import credentials
@@ -47,7 +48,7 @@ class Disk:
         self.store = Store.open(path)
         own = credentials(1, account_sid=None, auth_token=None, signing_key_sid=None, signing_key_secret=None)
         self.store.begin(Header(credentials=own, seed=1, rules=Rules(), version="0.1"))
-        self.store.commit()
+        commit(self.store)
         self.gate = threading.Event()
         self.reached = threading.Event()
         self.threads: list[str] = []
