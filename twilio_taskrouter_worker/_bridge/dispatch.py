@@ -171,7 +171,7 @@ class Dispatcher:
                 self._state.forget_ended(time.monotonic())
         return self._queue.get()
 
-    def _step(self, step: Callable[[], None]) -> None:
+    def _step(self, step: Callable[[], object]) -> None:
         # It may run callbacks of Futures.
         self._queue.end_turn()
         try:

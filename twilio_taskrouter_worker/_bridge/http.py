@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import urllib3
+from urllib3.util import parse_url
 
 from . import tls
 from .connections import (
@@ -161,7 +162,7 @@ class _Targets:
         return target
 
     def _straight(self, url: str, settings: Settings) -> tuple[Any, str]:
-        to = urllib3.util.parse_url(url)
+        to = parse_url(url)
         # A context in place of the path of CAs: urllib3 would read the bundle again for each connection.
         secure = {"ssl_context": tls.context(settings.verify)} if to.scheme == "https" else {}
         return self._direct.connection_from_host(to.host, to.port, to.scheme, secure), to.request_uri

@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import pytest
 
@@ -151,7 +152,7 @@ def test_what_has_ended_is_forgotten_but_counted(echo: Echo, tls: bool) -> None:
 
         kept = ping()
         (still_open,) = relay.links
-        seen: list[weakref.ref[object]] = []
+        seen: list[weakref.ref[Any]] = []
         for end in (socket.socket.close, lambda _: relay.cut_mid_frame(0, relay.links[1])):
             client = ping()
             seen += [weakref.ref(each) for each in (relay.links[1], *relay.links[1]._transports)]

@@ -22,7 +22,8 @@ def closed(page: Live) -> str:
     """Receive until the service ends a websocket because it cannot go on, and return the reason."""
     while (frame := page.socket.recv_frame()).opcode != websocket.ABNF.OPCODE_CLOSE:
         assert frame.opcode == websocket.ABNF.OPCODE_TEXT
-    data = bytes(frame.data)
+    data = frame.data
+    assert isinstance(data, bytes)
     assert struct.unpack("!H", data[:2]) == (1011,)
     return data[2:].decode()
 
