@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.client.event_recorder import EventRecorder, connected, make_token, new_worker
 from tests.oracle.bridge import RecordingBridge
-from tests.tools.answers import Hang
+from tests.tools.answers import Call, Hang
 from tests.tools.seams import connection_of, listeners_of
 from tests.tools.shortage import refuse_threads
 from tests.tools.wait import eventually, no_leftover_threads
@@ -155,10 +155,19 @@ def test_a_callback_of_a_call_that_exits_costs_no_thread(bridge: RecordingBridge
     def leave(_: Future[Worker]) -> None:
         raise SystemExit(1)
 
+    added = threading.Event()
+
+    def answer(_: Call) -> None:
+        # Of a Future that is done already the callback would run on this test's thread.
+        assert added.wait(SOON)
+
     with no_leftover_threads(), connected(bridge) as (worker, _):
+        bridge.on_call("Workers/", answer)
         for _ in range(5):
+            added.clear()
             future = worker.fetch_latest_version()
             future.add_done_callback(leave)
+            added.set()
             future.result(SOON)
         worker.disconnect()
         eventually(lambda: not POOL._threads)
