@@ -351,6 +351,8 @@ class Relay:
         self._count_accepted(link)
         if not self._hang:
             link._task = self._loop.create_task(self._serve(link))
+            # One that is cancelled before its first step never runs.
+            link._task.add_done_callback(lambda _: self._ended(link, reset=True))
 
     async def _serve(self, link: Link) -> None:
         """Carry one connection until both sides are done with it; anything but a good end is passed on as a reset."""
@@ -363,10 +365,15 @@ class Relay:
                 await self._carry(link, client, server)
                 finished = True
         finally:
-            link._task = None
-            link._end(reset=not finished)
-            self._closing.update(link._transports)
-            self._count_ended(link)
+            self._ended(link, reset=not finished)
+
+    def _ended(self, link: Link, *, reset: bool) -> None:
+        if link._task is None:
+            return
+        link._task = None
+        link._end(reset=reset)
+        self._closing.update(link._transports)
+        self._count_ended(link)
 
     async def _client_streams(self, link: Link) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         assert link._socket is not None

@@ -127,6 +127,18 @@ def test_abort_all_resets_both_sides(relay: Relay, client: socket.socket, echo: 
     assert echo.endings == ["reset"]
 
 
+def test_a_connection_that_was_just_accepted_is_reset(relay: Relay) -> None:
+    """A reset in the same round of the loop as the acceptance leaves no connection that nobody serves."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_connection(listener.getsockname(), timeout=5) as client:
+            accepted, _ = listener.accept()
+            accepted.setblocking(False)
+            relay._on_loop(lambda: (relay._take(accepted), relay._end_all(reset=True)))
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+    relay.wait_for(lambda: relay.open_connections == 0)
+
+
 def test_close_all_ends_both_sides_politely(relay: Relay, client: socket.socket, echo: Echo) -> None:
     """A scripted close is an end of stream for the client and for the server."""
     relay.close_all()
