@@ -246,14 +246,6 @@ def counted_version_taken_back(original: Any) -> Any:
     return renew_worker
 
 
-@_mutation(Mirror, "renew_worker", "an event leaves a version that was counted too far")
-def counted_version_kept(original: Any) -> Any:
-    def renew_worker(self: Any, record: Any, *, in_order: bool) -> bool:
-        return bool(original(self, record, in_order=False))
-
-    return renew_worker
-
-
 @_mutation(Reservation, "_renew", "an event does not change the reservation")
 def event_not_applied(original: Any) -> Any:
     def renew(self: Any, update: Any, *, ending: bool = False) -> None:
