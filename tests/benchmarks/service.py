@@ -102,7 +102,10 @@ def crowd_of(target: Target, workers: int, tasks: int) -> Iterator[Callable[[], 
 
 @contextmanager
 def pinned(cores: set[int]) -> Iterator[None]:
-    """Keep this thread, and the processes that it starts meanwhile, on some cores."""
+    """Keep this thread, and the processes that it starts meanwhile, on some cores; none stands for no limit."""
+    if not cores:
+        yield
+        return
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -157,11 +160,12 @@ class Lives:
 
 def lives(arguments: list[str], workers: int, tasks: int) -> Lives:
     """Full lives of tasks, with so many Workers in a second process."""
-    first, *others = sorted(os.sched_getaffinity(0))
+    # macOS has no such call.
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     with ExitStack() as stack:
-        with pinned({first}):
+        with pinned(set(cores[:1])):
             target = stack.enter_context(service(*arguments))
-        stack.enter_context(pinned(set(others) or {first}))
+        stack.enter_context(pinned(set(cores[1:] or cores)))
         wait = stack.enter_context(crowd_of(target, workers, tasks))
         cpu, begun = target.cpu(), time.perf_counter()
         asyncio.run(create(target, tasks))
