@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import importlib.util
 import json
 import os
 import shutil
@@ -201,6 +202,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="a JSON file for all figures; what it holds already stays")
     parser.add_argument("--docs", action="store_true", help="write docs/performance-*: tables, and plots (matplotlib)")
     chosen = parser.parse_args(arguments)
+    # Where it is installed, both clients in Python use it, whether or not they are asked to.
+    chosen.orjson = chosen.orjson or importlib.util.find_spec("orjson") is not None
     clients = chosen.clients.split(",")
     wanted = [
         each
@@ -222,7 +225,8 @@ def main(arguments: list[str] | None = None) -> int:
                     chosen.out.write_text(json.dumps(results, indent=1) + "\n")
 
             measured = measure(bench, wanted, clients, chosen.reps, keep, tls=transport == "tls")
-            print(f"\n{transport}\n{text_of(table(measured, orjson=chosen.orjson))}", flush=True)
+            heading = f"{transport}, with orjson" if chosen.orjson else transport
+            print(f"\n{heading}\n{text_of(table(measured, orjson=chosen.orjson))}", flush=True)
     if chosen.docs:
         for transport, figures in results.items():
             lines = ["|".join(row) for row in [HEADINGS, *table(figures, orjson=chosen.orjson)]]
