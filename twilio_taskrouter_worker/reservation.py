@@ -39,7 +39,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
     ValueError at the call. ``task`` is updated by the event, which may come before or after the answer.
     """
 
-    __slots__ = ("_accepts", "_listeners", "_state", "_task", "_track", "_transfer")
+    __slots__ = ("_acceptance", "_listeners", "_state", "_task", "_track", "_transfer")
     _columns = ("sid", "status", "task.sid", "task.status", "task.queue_name", "task.age")
     _arguments = dict.fromkeys(names(ReservationEvent), "reservation: Reservation")
 
@@ -51,8 +51,9 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         self._state = state
         self._task = Task(state, record[_SID], update.task)
         self._transfer: IncomingTransfer | None = None
-        # Whether this process has accepted it: "no", "asked" while its call is under way, "yes" (also if unknown).
-        self._accepts = "no" if record[_STATUS] == "pending" else "yes"
+        # Guarded by state.lock: whose acceptance the next one is: "another's", "asked" while a call of this process is
+        # under way, "known" if it needs no report: this process's, reported already, or of an unknown origin.
+        self._acceptance = "another's" if record[_STATUS] == "pending" else "known"
         self._track = Track(self._schema, record)
         self._renew_transfers(update)
 
@@ -101,9 +102,10 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         Raises:
             ClosedError: The worker was disconnected.
         """
-        if self._accepts == "no":
-            # Before the request is sent, since the event may come before the answer.
-            self._accepts = "asked"
+        with self._state.lock:
+            if self._acceptance == "another's":
+                # Before the request is sent, since the event may come before the answer.
+                self._acceptance = "asked"
         return self._update(routes.ACCEPT, then=self._accepted, explain=self._why_not_accepted)
 
     def reject(self, *, activity_sid: str | None = None) -> Future[Reservation]:
@@ -424,7 +426,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             NotReadyError: The worker has not been ready yet.
         """
         # It may be accepted by the handle, in another process.
-        self._accepts = "yes"
+        self._acceptance = "known"
         handle: ReservationHandle = self._state.client().reservation(self.sid, self._task.sid)
         with suppress(ForkedProcessError):
             # In a forked child what is known here is out of date, and the handle is there to be used without it.
@@ -466,20 +468,28 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
 
     def _why_not_accepted(self) -> str:
         """Explain why TaskRouter may have refused to accept it."""
-        # An acceptance that is announced from now on is not this process's.
-        status, self._accepts = self.status, "no" if self._accepts == "asked" else self._accepts
+        with self._state.lock:
+            status = self._record[_STATUS]
+            if self._acceptance == "asked":
+                self._acceptance = "another's"
+            foreign = status in ("accepted", "wrapping") and self._accepted_elsewhere()
         if status == "pending":
             return (
                 "It was pending at its last update; it may have ended meanwhile, or another session of this "
                 "worker may have accepted it."
             )
         if status in ("accepted", "wrapping"):
-            if self._accepts == "no":
-                self._accepts = "yes"
-                # Only once: the event of the same acceptance may still come.
+            if foreign:
                 self._state.foreign_accept(self)
             return f"It is {status} already: by another listener of this program, or by another session of this worker."
         return f"It has ended before: {status}."
+
+    def _accepted_elsewhere(self) -> bool:
+        """Return True, and only once, if another process or a backend has accepted it; state.lock is held."""
+        foreign = self._acceptance == "another's"
+        if foreign:
+            self._acceptance = "known"
+        return foreign
 
     def _why_not_done(self) -> str:
         """Explain why TaskRouter may have refused to wrap up or complete it or its task."""
@@ -488,7 +498,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         return "" if self.status in ("accepted", "wrapping") else f"The reservation has ended before: {self.status}."
 
     def _instruct(self, route: Route, values: Mapping[str, Any], *, use_answer: bool = True) -> Future[Reservation]:
-        self._accepts = "yes"
+        self._acceptance = "known"
         # The answer of a conference is ignored: it can be older than an event that has come meanwhile.
         return self._state.call(
             route,
@@ -508,7 +518,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         return self
 
     def _accepted(self, payload: object) -> Reservation:
-        self._accepts = "yes"
+        self._acceptance = "known"
         return self._answered(payload)
 
     def _own_update(self, update: ReservationUpdate) -> ReservationUpdate:

@@ -102,9 +102,9 @@ def test_a_refused_acceptance_of_what_is_accepted() -> None:
     service.change("WR1", "accepted")
     client.take_over()
     (reservation,) = client.state.reservations.values()
-    reservation._accepts = "no"
+    reservation._acceptance = "another's"
     assert reservation._why_not_accepted().startswith("It is accepted already")
-    assert reservation._accepts == "yes"
+    assert reservation._acceptance == "known"
 
 
 def test_the_first_event_of_an_earlier_transfer_comes_late() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -92,6 +93,8 @@ def _forget() -> None:
 
 
 def _make_stale(mirror: Mirror, parent: int) -> None:
+    # A new one: calls take it before they find out that they are in a child.
+    mirror.lock = threading.Lock()
     # Before the entries become unreadable: ``client()`` knows activities by name in the child too.
     mirror.activity_sids_at_fork = mirror.activity_sids()
     resources: list[Resource] = [

@@ -147,20 +147,23 @@ def _reservation_updated(state: Mirror, message: Message, now: float) -> list[No
     if ending:
         # Before the callbacks run: in them the reservation is no longer among the open ones.
         state.end(reservation, event, now)
-    # "asked" is not foreign: the answer of this process's own call may come after the event.
-    elif event == "accepted" and reservation._accepts == "no":
-        state.foreign_accept(reservation)
-    _renew(state, reservation, update, ending=ending)
+    foreign = _renew(state, reservation, update, event)
     if ending:
         reporting.ended(state.worker_sid, reservation, event)
+    elif foreign:
+        state.foreign_accept(reservation)
     return [Notice(reservation, event, (reservation,))]
 
 
-def _renew(state: Mirror, reservation: Reservation, update: ReservationUpdate, *, ending: bool = False) -> None:
+def _renew(state: Mirror, reservation: Reservation, update: ReservationUpdate, event: str = "created") -> bool:
+    """Return True if this event is the first sign that another process or a backend has accepted the reservation."""
     with state.lock:
-        reservation._renew(update, ending=ending)
+        # In one step with the new status: of this and a refused ``accept()`` one is first, and the other sees it.
+        foreign = event == "accepted" and reservation._accepted_elsewhere()
+        reservation._renew(update, ending=event in ENDINGS)
     if update.task is not None:
         reservation.task._track.came_along(update.task, state.trust)
+    return foreign
 
 
 def _reservation_failed(state: Mirror, message: Message, now: float) -> list[Notice]:

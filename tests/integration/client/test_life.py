@@ -203,6 +203,39 @@ holder.join()
     succeeded(run(bridge, script))
 
 
+def test_a_fork_while_another_thread_replaces_a_record(bridge: RecordingBridge) -> None:
+    """The lock of a worker's records is not inherited as held: calls that take it are refused, and do not hang."""
+    bridge.add_reservation()
+    script = """
+worker = new_worker()
+worker.connect(10)
+reservation = next(iter(worker.reservations.values()))
+held, forked = threading.Event(), threading.Event()
+
+def hold():
+    with worker._state.lock:
+        held.set()
+        forked.wait(20)
+
+def child():
+    for use in (reservation.accept, lambda: reservation.task.transfer("WK1", mode="WARM")):
+        try:
+            use()
+        except ForkedProcessError:
+            continue
+        raise AssertionError(use)
+
+holder = threading.Thread(target=hold)
+holder.start()
+held.wait()
+in_child(child)
+forked.set()
+holder.join()
+worker.disconnect()
+"""
+    succeeded(run(bridge, script))
+
+
 def test_a_fork_in_the_midst_of_calls(bridge: RecordingBridge) -> None:
     """Locks and pooled connections that were in use while forking do not reach the child."""
     script = """

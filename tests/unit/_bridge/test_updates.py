@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -541,3 +543,43 @@ def test_attributes_with_an_activity_that_is_new(client: Client, service: Servic
     )  # fmt: skip
     assert client.hear(service.set_activity("Break")) == ["activity_updated"]
     assert client.worker.activity.name == "Break"
+
+
+# -- who accepted ----------------------------------------------------------------------------------------------------
+
+
+class Between:
+    """The lock of the records; as it is taken for the first time, something else comes first."""
+
+    def __init__(self, first: Callable[[], object]) -> None:
+        self._lock, self._first = threading.Lock(), [first]
+
+    def __enter__(self) -> None:
+        if self._first:
+            self._first.pop()()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("order", ["event, call", "refusal, event", "event, refusal", "refusal within the event"])
+def test_another_session_accepts_first(client: Client, service: Service, order: str) -> None:
+    """The acceptance counts once, whichever of its event and this session's refused call comes first."""
+    client.hear(service.create())
+    (reservation,) = client.state.reservations.values()
+    accepted = service.change("WR1", "accepted")
+    if order == "event, call":
+        client.hear(accepted)
+    reservation.accept()
+    refused = client.calls[-1].explain
+    assert refused is not None
+    if order == "refusal within the event":
+        client.state.lock = Between(refused)  # type: ignore[assignment]
+    elif order == "refusal, event":
+        assert refused().startswith("It was pending at its last update")
+    if order != "event, call":
+        assert client.hear(accepted) == ["WR1 accepted"]
+    if order in ("event, call", "event, refusal"):
+        assert refused().startswith("It is accepted already")
+    assert client.worker.health().foreign_accepts == 1
