@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._bridge import routes
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from .worker_client import ReservationHandle
 
 __all__ = ["Reservation"]
+
+
+class _Acceptance(Enum):
+    """Whose work the next acceptance of a reservation is; a foreign one is reported, once."""
+
+    FOREIGN = "another process's or a backend's"
+    REQUESTED = "this process's, if its request succeeds"
+    NOT_REPORTED = "this process's, of unknown origin, or reported before"
 
 
 class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]):
@@ -51,9 +60,8 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         self._state = state
         self._task = Task(state, record[_SID], update.task)
         self._transfer: IncomingTransfer | None = None
-        # Guarded by state.lock: whose acceptance the next one is: "another's", "asked" while a call of this process is
-        # under way, "known" if it needs no report: this process's, reported already, or of an unknown origin.
-        self._acceptance = "another's" if record[_STATUS] == "pending" else "known"
+        # Guarded by state.lock where it decides on a report.
+        self._acceptance = _Acceptance.FOREIGN if record[_STATUS] == "pending" else _Acceptance.NOT_REPORTED
         self._track = Track(self._schema, record)
         self._renew_transfers(update)
 
@@ -103,9 +111,9 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             ClosedError: The worker was disconnected.
         """
         with self._state.lock:
-            if self._acceptance == "another's":
+            if self._acceptance is _Acceptance.FOREIGN:
                 # Before the request is sent, since the event may come before the answer.
-                self._acceptance = "asked"
+                self._acceptance = _Acceptance.REQUESTED
         return self._update(routes.ACCEPT, then=self._accepted, explain=self._why_not_accepted)
 
     def reject(self, *, activity_sid: str | None = None) -> Future[Reservation]:
@@ -426,7 +434,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             NotReadyError: The worker has not been ready yet.
         """
         # It may be accepted by the handle, in another process.
-        self._acceptance = "known"
+        self._acceptance = _Acceptance.NOT_REPORTED
         handle: ReservationHandle = self._state.client().reservation(self.sid, self._task.sid)
         with suppress(ForkedProcessError):
             # In a forked child what is known here is out of date, and the handle is there to be used without it.
@@ -470,8 +478,8 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         """Explain why TaskRouter may have refused to accept it."""
         with self._state.lock:
             status = self._record[_STATUS]
-            if self._acceptance == "asked":
-                self._acceptance = "another's"
+            if self._acceptance is _Acceptance.REQUESTED:
+                self._acceptance = _Acceptance.FOREIGN
             foreign = status in ("accepted", "wrapping") and self._accepted_elsewhere()
         if status == "pending":
             return (
@@ -486,9 +494,9 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
 
     def _accepted_elsewhere(self) -> bool:
         """Return True, and only once, if another process or a backend has accepted it; state.lock is held."""
-        foreign = self._acceptance == "another's"
+        foreign = self._acceptance is _Acceptance.FOREIGN
         if foreign:
-            self._acceptance = "known"
+            self._acceptance = _Acceptance.NOT_REPORTED
         return foreign
 
     def _why_not_done(self) -> str:
@@ -498,7 +506,8 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         return "" if self.status in ("accepted", "wrapping") else f"The reservation has ended before: {self.status}."
 
     def _instruct(self, route: Route, values: Mapping[str, Any], *, use_answer: bool = True) -> Future[Reservation]:
-        self._acceptance = "known"
+        # It may accept the reservation.
+        self._acceptance = _Acceptance.NOT_REPORTED
         # The answer of a conference is ignored: it can be older than an event that has come meanwhile.
         return self._state.call(
             route,
@@ -518,7 +527,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         return self
 
     def _accepted(self, payload: object) -> Reservation:
-        self._acceptance = "known"
+        self._acceptance = _Acceptance.NOT_REPORTED
         return self._answered(payload)
 
     def _own_update(self, update: ReservationUpdate) -> ReservationUpdate:

@@ -212,7 +212,15 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
             refused=self._token_refused,
             watch=self._watch,
         )
-        self._state = Mirror(self, self._call, self._waits, self._release, self._timings.linger)
+        self._state = Mirror(
+            self,
+            self._call,
+            self._waits,
+            self._release,
+            self._watch.foreign_accept,
+            self.client,
+            self._timings.linger,
+        )
         self._server = Server(
             self._state, self._work, self._watch, self._callback_failed, self._report_error, self._timings
         )

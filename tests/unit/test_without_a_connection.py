@@ -99,12 +99,14 @@ def test_a_refused_acceptance_of_what_is_accepted() -> None:
     service = Service()
     client = Client(service)
     service.create()
-    service.change("WR1", "accepted")
     client.take_over()
     (reservation,) = client.state.reservations.values()
-    reservation._acceptance = "another's"
-    assert reservation._why_not_accepted().startswith("It is accepted already")
-    assert reservation._acceptance == "known"
+    service.change("WR1", "accepted")
+    # As the answer of fetch_latest_version() does, before the event.
+    reservation._answered(service.bare("WR1"))
+    for _ in range(2):
+        assert reservation._why_not_accepted().startswith("It is accepted already")
+    assert client.worker.health().foreign_accepts == 1
 
 
 def test_the_first_event_of_an_earlier_transfer_comes_late() -> None:

@@ -12,7 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
 
 from ..activity import Activity
 from ..channel import Channel
@@ -28,6 +28,9 @@ from .routes import Route
 from .schema import Record
 from .timings import Timings
 from .tracking import Track, Trust
+
+if TYPE_CHECKING:
+    from ..worker_client import WorkerClient
 
 __all__ = ["Mirror", "Notice"]
 
@@ -57,6 +60,8 @@ class Mirror:
         caller: Caller,
         waiting: Waits,
         release: Callable[[list[Message]], None],
+        foreign_accept: Callable[[str, str, str], None],
+        client: Callable[[], WorkerClient],
         linger: float = Timings().linger,
     ) -> None:
         """Make the state of a worker that was never connected.
@@ -66,10 +71,15 @@ class Mirror:
             caller: Sends requests.
             waiting: The blocking waits of the worker and its objects.
             release: Puts messages that were held back into the stream of events again.
+            foreign_accept: Records a reservation that was not accepted by this process, by the sids of the worker, the
+                task and the reservation.
+            client: Returns the worker's client for calls without a connection.
             linger: Seconds that events of a task still count after its reservation ended.
         """
         self.worker = worker
         self.release = release
+        self.client = client
+        self._foreign_accept = foreign_accept
         self._linger = linger
         self.waiting = waiting
         self._caller = caller
@@ -414,16 +424,7 @@ class Mirror:
         Args:
             reservation: The reservation.
         """
-        cast("Any", self.worker)._watch.foreign_accept(self.worker_sid, reservation.task.sid, reservation.sid)
-
-    def client(self) -> Any:
-        """Return the worker's client for calls without a connection.
-
-        Raises:
-            NotReadyError: The worker has not been ready yet.
-        """
-        # A Worker, which cannot be imported here: it imports this module.
-        return cast("Any", self.worker).client()
+        self._foreign_accept(self.worker_sid, reservation.task.sid, reservation.sid)
 
 
 def _alive(entry: _TaskEntry) -> Task | None:

@@ -137,10 +137,7 @@ class Owner(Protocol):
         """The open reservations."""
         ...
 
-    def client(self) -> Any:
-        """Return the worker's client for calls without a connection.
-
-        Raises:
-            NotReadyError: The worker has not been ready yet.
-        """
+    @property
+    def client(self) -> Callable[[], Any]:
+        """Returns the WorkerClient of the worker; it raises NotReadyError before the first ``ready``."""
         ...

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import attrs
 
@@ -15,7 +15,7 @@ from .._bridge import routes
 from .._bridge.mirror import Mirror
 from .._bridge.request import Request
 from .._bridge.waiting import Waiting
-from ..errors import rejected
+from ..errors import StateError, rejected
 from ..events import Emitter
 from ..reservation import Reservation, ReservationUpdate
 from ..task import Task
@@ -125,6 +125,14 @@ class _Nobody(Emitter):
         self._listeners = {}
 
 
+def _ignore(*_: object) -> None:
+    """Nobody else accepts a made reservation, and no message of it is held back."""
+
+
+def _no_client() -> NoReturn:
+    raise StateError("A reservation made for a test has no handle(): there is no service that its calls could reach")
+
+
 def make_reservation(
     attributes: Mapping[str, Any] | None = None,
     *,
@@ -155,7 +163,7 @@ def make_reservation(
     """
     payload = _payload(attributes, status, task_channel, priority, sid, task_sid)
     # The mirror uses only the events of a Worker.
-    mirror = Mirror(_Nobody(), _Script(payload), Waiting(), lambda messages: None)
+    mirror = Mirror(_Nobody(), _Script(payload), Waiting(), _ignore, _ignore, _no_client)
     mirror.account_sid, mirror.workspace_sid = payload["account_sid"], payload["workspace_sid"]
     mirror.worker_sid = payload["worker_sid"]
     reservation = Reservation(mirror, ReservationUpdate.read(payload))

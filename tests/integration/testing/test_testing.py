@@ -10,7 +10,7 @@ import pytest
 
 from tests.tools.wait import no_leftover_threads
 from twilio_taskrouter_worker import Reservation, Task
-from twilio_taskrouter_worker.errors import RequestRejectedError
+from twilio_taskrouter_worker.errors import RequestRejectedError, StateError
 from twilio_taskrouter_worker.testing import (
     FAULT_PROFILES,
     TestBench,
@@ -201,6 +201,12 @@ def test_a_handler_that_is_wrong_is_refused() -> None:
     reservation.reject().result()
     with pytest.raises(RequestRejectedError, match="rejected, and only pending"):
         reservation.accept().result()
+
+
+def test_a_reservation_without_a_service_has_no_handle() -> None:
+    """A handle is for calls from elsewhere, which there is nothing to answer."""
+    with pytest.raises(StateError, match=r"no handle\(\)"):
+        make_reservation().handle()
 
 
 def test_a_task_alone() -> None:

@@ -143,7 +143,10 @@ class Client:
         self.calls: list[Request[Any]] = []
         self.futures: list[Future[Any]] = []
         self.released: list[Message] = []
-        self.state = Mirror(self.worker, self._call, self.worker._waits, self._release)
+        worker = self.worker
+        self.state = Mirror(
+            worker, self._call, worker._waits, self._release, worker._watch.foreign_accept, worker.client
+        )
         self.worker._state = self.state
         self.state.worker_sid = service.worker["sid"]
         self.log: list[str] = []

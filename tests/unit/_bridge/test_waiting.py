@@ -34,7 +34,11 @@ class WaitingDriver:
         self.executor = ThreadPoolExecutor(2, "unit-waiting")
 
     def connect(self) -> Dispatcher:
-        dispatcher = Dispatcher(Mirror(self.worker, lambda *_: None, self.waiting, lambda _: None), "unit-dispatch")  # type: ignore[arg-type]
+        worker = self.worker
+        mirror = Mirror(
+            worker, worker._call, self.waiting, worker._release, worker._watch.foreign_accept, worker.client
+        )
+        dispatcher = Dispatcher(mirror, "unit-dispatch")
         dispatcher.thread.start()
         self.waiting.open(dispatcher.thread)
         return dispatcher
