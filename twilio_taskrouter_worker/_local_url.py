@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
-__all__ = ["DEVELOPMENT_SEED", "LOCAL_KEY", "LOCAL_URL", "local_url", "service_url"]
+__all__ = ["DEVELOPMENT_SEED", "LOCAL_KEY", "LOCAL_URL", "local_url", "next_query", "service_url"]
 
 LOCAL_URL = "TASKROUTER_LOCAL_URL"
 """Name of the variable, for example ``http://127.0.0.1:4100``."""
@@ -43,3 +43,18 @@ def service_url(name: str, url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
         raise ValueError(f"{name} must be an address such as http://127.0.0.1:4100, not {url!r}")
     return found
+
+
+def next_query(url: str | None) -> str:
+    """Return the query of the link to the next page; empty after the last page.
+
+    The rest of the link is not used. It has the scheme and host at which the service sees itself, which behind a proxy
+    differ from those of this client, and credentials must not be sent to a host that an answer names.
+
+    Args:
+        url: The ``next_page_url`` of a page.
+
+    Raises:
+        ValueError: It is not a URL.
+    """
+    return urlsplit(url).query if url else ""

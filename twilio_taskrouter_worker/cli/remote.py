@@ -7,11 +7,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import click
 
-from twilio_taskrouter_worker._local_url import DEVELOPMENT_SEED, LOCAL_URL, local_url, service_url
+from twilio_taskrouter_worker._local_url import DEVELOPMENT_SEED, LOCAL_URL, local_url, next_query, service_url
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,8 +70,14 @@ class Remote:
             hint = "" if self.is_twilio else "; is it running (taskrouter local)?"
             raise click.ClickException(f"No answer from {self.url}: {_cause(error)}{hint}") from error
         if answer.status_code >= 400:
-            raise click.ClickException(_message(answer))
-        return answer.json() if answer.content else None
+            raise click.ClickException(_message(answer) or f"{self.url} answered with status {answer.status_code}")
+        # Only a change is answered without a body.
+        if method != "GET" and not answer.content:
+            return None
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise self._not_taskrouter() from error
 
     def control(self, method: str, path: str, **options: Any) -> Any:
         """Make a request to the control address, which only a local TaskRouter has.
@@ -124,14 +129,18 @@ class Remote:
         parameters = {"PageSize": 100, **{name: value for name, value in query.items() if value is not None}}
         page = self.request("GET", path, params=parameters)
         while True:
-            yield from page[key]
-            following = page["meta"]["next_page_url"]
+            try:
+                found, following = page[key], next_query(page["meta"]["next_page_url"])
+            # Valid JSON, but not that of a TaskRouter list.
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise self._not_taskrouter() from error
+            yield from found
             if not following:
                 return
-            # By its path alone: the link has the host and scheme at which the service sees itself, which behind a proxy
-            # differ from those of this client.
-            parts = urlsplit(following)
-            page = self.request("GET", f"{parts.path}?{parts.query}")
+            page = self.request("GET", f"{path}?{following}")
+
+    def _not_taskrouter(self) -> click.ClickException:
+        return click.ClickException(f"{self.url} is not a TaskRouter service; check the address")
 
     def sid(self, kind: str, name: str) -> str:
         """Return the sid of a resource.
@@ -168,10 +177,11 @@ def _cause(error: Exception) -> str:
 
 
 def _message(answer: Any) -> str:
+    """Return the service's reason for a refusal; empty if the answer is not a TaskRouter's."""
     try:
         text = answer.json()["message"]
     except (ValueError, KeyError, TypeError):
-        text = f"status {answer.status_code}"
+        return ""
     if answer.status_code == 401:
         text = f"{text}: check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
     return str(text)

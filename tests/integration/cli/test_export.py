@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.integration.cli.commands import ROOT, taskrouter
+from twilio_taskrouter_worker.cli.remote import Remote
 from twilio_taskrouter_worker.errors import SeedError
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.local.seeds.remote import RemoteService
@@ -25,7 +28,8 @@ def credentials(router: LocalTaskRouter) -> dict[str, str]:
 def test_over_rest_as_over_python(tmp_path: Path) -> None:
     """What is read over REST, page by page, is what the service itself exports; tasks with whole seconds."""
     path = tmp_path / "out.yaml"
-    with LocalTaskRouter(seed_file=SEED_FILE, seed=1) as router:
+    # The clock stands: commands may be slow, and after ten seconds the task for a busy worker would be canceled.
+    with LocalTaskRouter(seed_file=SEED_FILE, seed=1, clock="virtual") as router:
         router.create_task({"x": 1}, routing_target=router.workers()[0].sid, ignore_capacity=False)
         ended = taskrouter("export", str(path), "--url", router.url, **credentials(router))
         assert (ended.returncode, ended.stdout) == (0, "")
@@ -73,12 +77,15 @@ def test_faults(arguments: list[str], code: int, said: str) -> None:
     assert last.startswith("Error: ") and said in last
 
 
-@pytest.mark.parametrize("body", ["<html>", "[]", '{"workspaces": []}', '{"workspaces": [], "meta": null}'])
-def test_something_else_that_answers(body: str) -> None:
-    """Whatever is there instead of a TaskRouter is called that."""
+@contextmanager
+def answering(*bodies: str) -> Iterator[tuple[str, list[str]]]:
+    """A server that gives one body after another, and the list of the paths it was asked for."""
+    paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            paths.append(self.path)
+            body = bodies[len(paths) - 1]
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -90,14 +97,61 @@ def test_something_else_that_answers(body: str) -> None:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="tool-stranger")
         thread.start()
-        service = RemoteService(f"http://127.0.0.1:{server.server_port}/", "AC1", "x")
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", paths
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>",
+        "[]",
+        '{"workspaces": []}',
+        '{"workspaces": [], "meta": null}',
+        "",
+        '{"workspaces": [], "meta": {"next_page_url": 3}}',
+        '{"workspaces": [], "meta": {"next_page_url": "http://[x"}}',
+    ],
+)
+def test_something_else_that_answers(body: str) -> None:
+    """Whatever is there instead of a TaskRouter is called that."""
+    with answering(body) as (url, _):
+        service = RemoteService(f"{url}/", "AC1", "x")
         try:
             with pytest.raises(SeedError, match="is not a TaskRouter service"):
                 service.workspaces()
         finally:
             service.close()
-            server.shutdown()
-            thread.join()
+    with answering(body) as (url, _):
+        ended = taskrouter("task", "list", "--url", url, "--account-sid", "AC1", "--auth-token", "x")
+    assert ended.returncode == 1
+    assert ended.stderr == f"Error: {url} is not a TaskRouter service; check the address\n"
+
+
+@pytest.mark.parametrize("link", ["http://127.0.0.1:9/v1/Workspaces", "http:@127.0.0.1:9/v1/Workspaces", ""])
+def test_the_next_page_comes_from_the_same_host(link: str) -> None:
+    """Credentials go to the service that was chosen, wherever the link to the next page leads."""
+    bodies = [
+        json.dumps({"workspaces": [{"sid": "WS1"}], "meta": {"next_page_url": f"{link}?PageToken=PT1"}}),
+        json.dumps({"workspaces": [{"sid": "WS2"}], "meta": {"next_page_url": None}}),
+    ]
+    with answering(*bodies) as (url, paths):
+        service = RemoteService(url, "AC1", "x")
+        try:
+            assert [each.sid for each in service.workspaces()] == ["WS1", "WS2"]
+        finally:
+            service.close()
+    assert paths[1] == "/v1/Workspaces?PageToken=PT1"
+    with answering(*bodies) as (url, paths):
+        command = Remote(url, "AC1", "x", None, confirmed=False)
+        try:
+            assert [each["sid"] for each in command.list("/v1/Workspaces", "workspaces")] == ["WS1", "WS2"]
+        finally:
+            command._session.close()
+    assert paths[1] == "/v1/Workspaces?PageToken=PT1"
 
 
 def test_credentials_are_required() -> None:

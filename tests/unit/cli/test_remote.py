@@ -21,14 +21,20 @@ def test_a_twilio_account_is_not_changed_by_accident() -> None:
 
 @pytest.mark.parametrize(
     ("body", "text"),
-    [(b'{"message": "no such worker"}', "no such worker"), (b"<html>", "status 502"), (b"[]", "status 502")],
+    [
+        (b'{"message": "no such worker"}', "no such worker"),
+        (b"<html>", "answered with status 502"),
+        (b"[]", "answered with status 502"),
+    ],
 )
-def test_the_message_of_a_refusal(body: bytes, text: str) -> None:
-    """The service's own, or the status of an answer that is not the service's."""
+def test_the_message_of_a_refusal(monkeypatch: pytest.MonkeyPatch, body: bytes, text: str) -> None:
+    """The service's own, or the address and status of an answer that is not the service's."""
     answer = requests.Response()
     answer.status_code = 502
     answer.raw = io.BytesIO(body)
-    assert text in remote._message(answer)
+    monkeypatch.setattr(TWILIO._session, "request", lambda *_, **__: answer)
+    with pytest.raises(click.ClickException, match=text):
+        TWILIO.request("GET", "/v1/Workspaces")
 
 
 def test_tables(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import requests
 
+from ..._local_url import next_query
 from ...errors import SeedError
 from ..engine.model import TASK_FINAL
 
@@ -164,15 +165,15 @@ class RemoteService:
 
     def _list(self, path: str, key: str) -> list[Any]:
         found: list[Any] = []
-        url: str | None = f"{self._root}/v1/Workspaces{path}?PageSize={_PAGE_SIZE}"
+        query = f"PageSize={_PAGE_SIZE}"
         # The service returns the URL of the next page, or null after the last one.
-        while url:
-            page = self._get(url)
+        while query:
+            page = self._get(f"{self._root}/v1/Workspaces{path}?{query}")
             try:
                 found += [Record(fields) for fields in page[key]]
-                url = page["meta"]["next_page_url"]
+                query = next_query(page["meta"]["next_page_url"])
             # Valid JSON, but not that of a TaskRouter list.
-            except (KeyError, TypeError) as error:
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise self._not_taskrouter() from error
         return found
 
