@@ -6,13 +6,12 @@ raises TypeError, any other invalid value ValueError; both say what the argument
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
-from types import FunctionType, MethodType
 from typing import Any
 
+from ._callables import lazy_kind
 from ._json import copied
 
 __all__ = [
@@ -32,7 +31,6 @@ __all__ = [
     "seconds",
     "seconds_between",
     "string",
-    "suspended",
     "timeout",
     "validator",
     "wrong_type",
@@ -369,37 +367,9 @@ def function(name: str, value: object, right: str = "a function") -> Callable[..
     """
     if not callable(value):
         raise wrong_type(name, right, value)
-    if kind := suspended(value):
+    if kind := lazy_kind(value):
         raise TypeError(f"{name} must be {right}, not a {kind} function, which a call does not run")
     return value
-
-
-SUSPENDED = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
-"""Flags of the code of functions whose call only creates an object."""
-
-
-def suspended(function: Callable[..., Any]) -> str:
-    """Find out whether a call of something callable only creates an object, and runs nothing.
-
-    Args:
-        function: The function, method, class or object with ``__call__``.
-
-    Returns:
-        ``coroutine`` or ``generator``; empty for all others.
-    """
-    # Without inspect for plain functions and methods, as programs register several for each reservation. Those marked
-    # by inspect.markcoroutinefunction() have an attribute.
-    if isinstance(function, (FunctionType, MethodType)) and not getattr(function, "__dict__", True):
-        code = getattr(function, "__code__", None)
-        if code is not None and not code.co_flags & SUSPENDED:
-            return ""
-    # An object is called by the method of its class, whereas a call of a class makes an object.
-    called = (function,) if isinstance(function, type) else (function, type(function).__call__)
-    if any(map(inspect.iscoroutinefunction, called)):
-        return "coroutine"
-    if any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in called):
-        return "generator"
-    return ""
 
 
 def json_object(name: str, value: object) -> dict[str, Any]:

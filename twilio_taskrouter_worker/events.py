@@ -13,12 +13,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from functools import partial
-from types import FunctionType, MethodType
+from types import FunctionType
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import attrs
 
 from . import _checks
+from ._callables import check_callback, is_same_function
 from ._executors import check_executor, check_portable
 from ._nearest import nearest
 
@@ -151,63 +152,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=registration.acquire, after_in_parent=registration.release, after_in_child=registration.release
     )
-
-
-def check_callback(what: str, callback: object) -> None:
-    """Check that an object can be called with an event.
-
-    Args:
-        what: Subject of the error text, e.g. ``The callback of 'ready'``.
-        callback: The object.
-
-    Raises:
-        TypeError: It is not callable, or calling it would run nothing: a coroutine function or a generator function.
-    """
-    if not callable(callback):
-        raise TypeError(f"{what} must be callable, not {type(callback).__name__}")
-    kind = _checks.suspended(callback)
-    if kind == "coroutine":
-        raise TypeError(
-            f"{what} is a coroutine function, which nothing would await; "
-            "pass a plain function, e.g. one that calls asyncio.run_coroutine_threadsafe()"
-        )
-    if kind:
-        raise TypeError(
-            f"{what} is a {kind} function, which nothing would iterate over; pass a plain function, "
-            "or for around() decorate it with @contextmanager"
-        )
-
-
-def is_same_function(new: Callback | None, old: Callback | None) -> bool:
-    """Whether ``new`` is ``old`` again: the same object, or another definition with the same module and qualified name.
-
-    Two functions made by one ``def``, in a loop or a factory, differ if they hold different values.
-
-    Args:
-        new: The function to register.
-        old: The registered function.
-
-    Returns:
-        Whether ``new`` should replace ``old``.
-    """
-    if new is None or old is None or new is old:
-        return new is not None and new is old
-    if isinstance(new, MethodType) and isinstance(old, MethodType):
-        return new.__self__ is old.__self__ and is_same_function(new.__func__, old.__func__)
-    if not isinstance(new, FunctionType) or not isinstance(old, FunctionType):
-        return False
-    if (new.__module__, new.__qualname__) != (old.__module__, old.__qualname__) or new.__name__ == "<lambda>":
-        return False
-    # A definition that is run again makes a new code object. With the same one these are two closures of one ``def``,
-    # which are different functions if they hold different values.
-    return new.__code__ is not old.__code__ or _held(new) == _held(old)
-
-
-def _held(function: FunctionType) -> list[int]:
-    """The identity of all that a function holds."""
-    by_keyword = function.__kwdefaults__ or {}
-    values = (*(function.__closure__ or ()), *(function.__defaults__ or ()), *by_keyword.values())
-    return [id(value) for value in values]
 
 
 class Waits(Protocol):

@@ -20,11 +20,12 @@ from ._bridge import remote
 from ._bridge.steps import Steps
 from ._bridge.timings import Timings
 from ._bridge.work import Job, Work
+from ._callables import check_callback, is_same_function
 from ._executors import check_executor, check_portable
 from ._log import name_of
 from .decisions import Complete, Decided, Decision, Reject, decision
 from .errors import ClosedError, TaskRouterError
-from .events import Listener, check_callback, is_same_function
+from .events import Listener
 
 if TYPE_CHECKING:
     from ._bridge.mirror import Mirror

@@ -19,6 +19,7 @@ from ._bridge.schema import Record
 from ._bridge.waiting import Waiting
 from ._bridge.watching import Around, Watch
 from ._bridge.work import Work
+from ._callables import check_callback, is_same_function
 from ._display.tables import Description, Listing
 from ._lifecycle import Lifecycle, monotonic_expiry
 from ._listening import WorkerEmitter
@@ -27,7 +28,7 @@ from .activity import Activity, check_activity
 from .channel import Channel
 from .directory import Directory, Named
 from .errors import InvalidMessageError, NotReadyError, TaskRouterError
-from .events import Listener, check_callback, is_same_function
+from .events import Listener
 from .health import Health
 from .observer import HistoryEntry, Observer
 from .options import LogLevel, Options, set_log_level
@@ -41,6 +42,7 @@ from .worker_info import WorkerFields
 if TYPE_CHECKING:
     # These bring requests and websocket-client, two thirds of the time an import would take. They are loaded when the
     # first client is made, so that a program which only makes tokens, or prints its help, does not wait for them.
+    from ._bridge.calls import Calls
     from ._bridge.connection import Connection
     from ._display.live import LivePanel
 
@@ -189,11 +191,7 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
             single=single,
             observer=observer,
         )
-        from ._bridge.tls import loading
-
         http_url, self._ws_server = self._options.urls(self._token)
-        with loading(http_url, self._ws_server):
-            from ._bridge.calls import Calls
         set_log_level(self._options.log_level)
         # Compared at each use: after a fork, the child has the object, but neither its threads nor its sockets.
         self._pid = os.getpid()
@@ -202,16 +200,7 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
         self._work = Work()
         # Descriptions of abandoned work, for the error of ``run_forever``.
         self._gave_up = []
-        self._calls = Calls(
-            http_url,
-            lambda: self._token,
-            __version__,
-            self._options.request_timeout,
-            send_versions=self._options.enable_version_check,
-            unawaited=self._report_error if self._options.report_unawaited else None,
-            refused=self._token_refused,
-            watch=self._watch,
-        )
+        self._calls = self._new_calls(http_url)
         self._state = Mirror(
             self,
             self._call,
@@ -239,6 +228,23 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
             # Attached, not registered: ``off()`` and ``listeners()`` leave the library's own listeners alone.
             self._attach("activity_updated", Listener(back))
             self._attach("ready", Listener(back.check))
+
+    def _new_calls(self, http_url: str) -> Calls:
+        from ._bridge.tls import loading
+
+        # Another thread reads the CAs while these modules are imported, which takes as long.
+        with loading(http_url, self._ws_server):
+            from ._bridge.calls import Calls
+        return Calls(
+            http_url,
+            lambda: self._token,
+            __version__,
+            self._options.request_timeout,
+            send_versions=self._options.enable_version_check,
+            unawaited=self._report_error if self._options.report_unawaited else None,
+            refused=self._token_refused,
+            watch=self._watch,
+        )
 
     # -- state -----------------------------------------------------------------------------------------------------
 

@@ -86,59 +86,78 @@ def list_pages(
         A Future that resolves to the result of ``then``, and can be cancelled at any time. It fails with
         InvalidAnswerError if the list does not end within LIST_SECONDS or LIST_RECORDS.
     """
-    result: Future[Any] = PlainFuture()
-    records: list[Any] = []
-    seen: set[str] = set()
-    until = time.monotonic() + LIST_SECONDS
+    pages = _Pages(call, params, enough, then)
+    pages.request({})
+    return pages.result
 
-    def fail(error: BaseException) -> None:
-        if result.set_running_or_notify_cancel():
-            result.set_exception(error)
 
-    def finish() -> None:
+class _Pages:
+    """A list that is being read: the Future of ``list_pages``, and the pages so far."""
+
+    def __init__(
+        self,
+        call: Callable[[dict[str, Any]], Future[Any]],
+        params: dict[str, Any],
+        enough: Callable[[list[Any]], bool],
+        then: Callable[[list[Any]], Any],
+    ) -> None:
+        self.result: Future[Any] = PlainFuture()
+        self._call = call
+        self._params = params
+        self._enough = enough
+        self._then = then
+        self._records: list[Any] = []
+        # Sids or tokens by which pages were requested.
+        self._seen: set[str] = set()
+        self._until = time.monotonic() + LIST_SECONDS
+
+    def request(self, position: dict[str, str]) -> None:
         try:
-            made = then(records)
-        except InvalidMessageError as error:
-            fail(unusable_answer(error))
+            page = self._call({**self._params, **position})
         except Exception as error:
-            fail(error)
-        else:
-            if result.set_running_or_notify_cancel():
-                result.set_result(made)
-
-    def ask(extra: dict[str, Any]) -> None:
-        try:
-            page = call({**params, **extra})
-        except Exception as error:
-            fail(error)
+            self._fail(error)
         else:
             # A cancelled list cancels its request, which may still wait in line.
-            result.add_done_callback(lambda done: page.cancel())
-            page.add_done_callback(answered)
+            self.result.add_done_callback(lambda done: page.cancel())
+            page.add_done_callback(self._answered)
 
-    def answered(future: Future[Any]) -> None:
-        if result.cancelled():
-            result.set_running_or_notify_cancel()
+    def _answered(self, page: Future[Any]) -> None:
+        if self.result.cancelled():
+            self.result.set_running_or_notify_cancel()
             return
+        records, seen, ordered = self._records, self._seen, "Ordering" in self._params
         try:
-            records.extend(_contents(future.result()))
-            following = _following(future.result(), "Ordering" in params)
+            records.extend(_contents(page.result()))
+            following = _following(page.result(), ordered)
         except BaseException as error:
-            fail(error)
+            self._fail(error)
             return
-        if following is None or enough(records):
-            finish()
+        if following is None or self._enough(records):
+            self._finish()
         # A service that repeats a page would otherwise be read for ever.
         elif following in seen:
-            fail(InvalidAnswerError("A list repeats itself: the service names a page that was read already"))
-        elif len(records) > LIST_RECORDS or time.monotonic() > until:
-            fail(InvalidAnswerError(f"A list does not end: {len(records)} records on {len(seen) + 1} pages so far"))
+            self._fail(InvalidAnswerError("A list repeats itself: the service names a page that was read already"))
+        elif len(records) > LIST_RECORDS or time.monotonic() > self._until:
+            text = f"A list does not end: {len(records)} records on {len(seen) + 1} pages so far"
+            self._fail(InvalidAnswerError(text))
         else:
             seen.add(following)
-            ask({"NextToken" if "Ordering" in params else "AfterSid": following})
+            self.request({"NextToken" if ordered else "AfterSid": following})
 
-    ask({})
-    return result
+    def _finish(self) -> None:
+        try:
+            made = self._then(self._records)
+        except InvalidMessageError as error:
+            self._fail(unusable_answer(error))
+        except Exception as error:
+            self._fail(error)
+        else:
+            if self.result.set_running_or_notify_cancel():
+                self.result.set_result(made)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.result.set_running_or_notify_cancel():
+            self.result.set_exception(error)
 
 
 def _contents(page: Any) -> list[Any]:

@@ -132,25 +132,9 @@ def local(
     if open_console and not console:
         raise click.UsageError("--open opens the console, which --no-console leaves out")
     if detach:
-        facts = background.detach(
-            # The options as they were given: the child parses them again, with the same defaults.
-            [argument for argument in sys.argv[2:] if argument not in ("--detach", "--json", "--open")]
-        )
-        if open_console:
-            _open(facts)
-        click.echo(
-            json.dumps(facts) if as_json else f"Local TaskRouter is ready at {facts['url']}, log in {facts['log']}"
-        )
+        _start_in_background(as_json, open_console)
         return
-    from twilio_taskrouter_worker.local import LocalTaskRouter
     from twilio_taskrouter_worker.local.collector import seldom
-
-    class WithFirstWorker(LocalTaskRouter):
-        """Its initial state has the worker whose token is printed."""
-
-        def reset(self) -> None:
-            super().reset()
-            _first_worker(self)
 
     # The documented credentials are no secret: they are for a service that only this machine reaches, and keeps
     # nothing.
@@ -163,7 +147,7 @@ def local(
     # Before the start: with a long journal it takes seconds, in which Ctrl-C must not leave a half-open file.
     with stop_signals() as stop:
         try:
-            router = WithFirstWorker(
+            router = _router_class()(
                 host=host,
                 port=port,
                 allowed_hosts=allowed_hosts,
@@ -180,15 +164,10 @@ def local(
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         try:
-            with _warnings_in_words(), stop.raising():
-                router.start()
+            _start(router, stop)
         # Ended before it was ready, as asked: no failure.
         except KeyboardInterrupt:
             context.exit(0)
-        except OSError as error:
-            raise click.ClickException(error.strerror or str(error)) from error
-        except (StoreError, SeedError) as error:
-            raise click.ClickException(str(error)) from error
         try:
             facts = _facts(router)
             click.echo(json.dumps(facts) if as_json else _welcome(facts, router, db, snippets))
@@ -199,6 +178,39 @@ def local(
         finally:
             router.stop()
     context.exit(0)
+
+
+def _start_in_background(as_json: bool, open_console: bool) -> None:
+    # The options as they were given: the child parses them again, with the same defaults.
+    options = [argument for argument in sys.argv[2:] if argument not in ("--detach", "--json", "--open")]
+    facts = background.detach(options)
+    if open_console:
+        _open(facts)
+    click.echo(json.dumps(facts) if as_json else f"Local TaskRouter is ready at {facts['url']}, log in {facts['log']}")
+
+
+def _router_class() -> type[LocalTaskRouter]:
+    """Return the class of a router whose initial state, also after a reset, has the worker whose token is printed."""
+    # Imported here, so that --help and --detach do not wait for aiohttp.
+    from twilio_taskrouter_worker.local import LocalTaskRouter
+
+    class WithFirstWorker(LocalTaskRouter):
+        def reset(self) -> None:
+            super().reset()
+            _first_worker(self)
+
+    return WithFirstWorker
+
+
+def _start(router: LocalTaskRouter, stop: _Stop) -> None:
+    """Start the router; a signal meanwhile raises KeyboardInterrupt, a failure a ClickException."""
+    try:
+        with _warnings_in_words(), stop.raising():
+            router.start()
+    except OSError as error:
+        raise click.ClickException(error.strerror or str(error)) from error
+    except (StoreError, SeedError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.oracle.bridge import RecordingBridge
 from tests.tools.workers import add_alice
 from twilio_taskrouter_worker import Worker, _log
 from twilio_taskrouter_worker.local import LocalTaskRouter
@@ -24,6 +25,13 @@ def router() -> Iterator[LocalTaskRouter]:
 def alice(router: LocalTaskRouter) -> str:
     """The sid of an available worker who takes three tasks at a time."""
     return add_alice(router, 3)
+
+
+@pytest.fixture
+def bridge() -> Iterator[RecordingBridge]:
+    """A bridge without heartbeats, which records the requests."""
+    with RecordingBridge() as bridge:
+        yield bridge
 
 
 @pytest.fixture

@@ -43,12 +43,6 @@ PLENTY = 20.0
 """Seconds that a test waits for what should come soon, on a busy machine too."""
 
 
-@pytest.fixture
-def bridge() -> Iterator[RecordingBridge]:
-    with RecordingBridge() as bridge:
-        yield bridge
-
-
 def get(worker: Worker) -> Future[Any]:
     return worker.fetch_latest_version()
 

@@ -44,13 +44,6 @@ from twilio_taskrouter_worker.local import LocalTaskRouter
 
 
 @pytest.fixture
-def bridge() -> Iterator[RecordingBridge]:
-    """Give a bridge without heartbeats."""
-    with RecordingBridge() as bridge:
-        yield bridge
-
-
-@pytest.fixture
 def relay(bridge: RecordingBridge) -> Iterator[Relay]:
     """Give a relay before the bridge."""
     with Relay("127.0.0.1", bridge.port) as relay:

@@ -50,13 +50,6 @@ OTHERS = {
 
 
 @pytest.fixture
-def bridge() -> Iterator[RecordingBridge]:
-    """Give a bridge without heartbeats."""
-    with RecordingBridge() as bridge:
-        yield bridge
-
-
-@pytest.fixture
 def client() -> Iterator[ConnectedClient]:
     """Give a Supervisor with a task at a bridge of its own."""
     with connected_client() as client:

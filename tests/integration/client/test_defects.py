@@ -12,7 +12,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -55,13 +55,6 @@ counterpart."""
 
 OWN = r"Workers/\w+$"
 RESERVATIONS = r"/Reservations$"
-
-
-@pytest.fixture
-def bridge() -> Iterator[RecordingBridge]:
-    """Give a bridge without heartbeats."""
-    with RecordingBridge() as bridge:
-        yield bridge
 
 
 def test_every_defect_has_a_test() -> None:

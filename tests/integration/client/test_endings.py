@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
@@ -26,13 +26,6 @@ from twilio_taskrouter_worker._bridge.threads import POOL, TIMERS, Timer
 
 SOON = 10.0
 REPLACED = 4001
-
-
-@pytest.fixture
-def bridge() -> Iterator[RecordingBridge]:
-    """Give a bridge without heartbeats."""
-    with RecordingBridge() as bridge:
-        yield bridge
 
 
 class Late(Executor):

@@ -44,13 +44,6 @@ SLACK = 8.0
 WORKSPACE = "WS0eff317b7980fdf60561d4668aa02c69"
 
 
-@pytest.fixture
-def bridge() -> Iterator[RecordingBridge]:
-    """Give a bridge without heartbeats."""
-    with RecordingBridge() as bridge:
-        yield bridge
-
-
 def fails(future: Future[Any], within: float = 10.0) -> RequestError:
     """The error a Future ends with, within a time."""
     begun = time.monotonic()

@@ -48,13 +48,6 @@ def in_child(work, process=os.fork):
 """
 
 
-@pytest.fixture
-def bridge() -> Iterator[RecordingBridge]:
-    """Give a bridge without heartbeats."""
-    with RecordingBridge() as bridge:
-        yield bridge
-
-
 def run(bridge: RecordingBridge, script: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
     """Run a script in a process of its own and return how it ended."""
     return subprocess.run(

@@ -29,12 +29,6 @@ OWN = r"Workers/\w+$"
 SOON = 20.0
 
 
-@pytest.fixture
-def bridge() -> Iterator[RecordingBridge]:
-    with RecordingBridge() as bridge:
-        yield bridge
-
-
 def change(worker: Worker, number: int) -> Future[Worker]:
     return worker.set_attributes({"n": number})
 

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-
-import pytest
 
 from tests.integration.client.event_recorder import EventRecorder, connected, new_worker
 from tests.oracle.bridge import RecordingBridge
 from twilio_taskrouter_worker import InitializationError
 from twilio_taskrouter_worker._bridge.reload import LOOK_UPS_AT_ONCE
-
-
-@pytest.fixture
-def bridge() -> Iterator[RecordingBridge]:
-    """Give a bridge without heartbeats."""
-    with RecordingBridge() as bridge:
-        yield bridge
 
 
 def test_many_reservations_that_ended_while_away(bridge: RecordingBridge) -> None:

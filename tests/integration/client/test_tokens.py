@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,13 +29,6 @@ SOON = 5.4
 """Seconds a token has left whose expiry is announced in less than half a second, 5 s before its end."""
 JWE = "eyJhbGciOiJkaXIifQ..bm9uY2U.Y2lwaGVy.dGFn"
 """An encrypted token: five parts, nothing to be read."""
-
-
-@pytest.fixture
-def bridge() -> Iterator[RecordingBridge]:
-    """Give a bridge without heartbeats, whose ``init`` gives every token an hour."""
-    with RecordingBridge() as bridge:
-        yield bridge
 
 
 @pytest.fixture

@@ -83,13 +83,6 @@ def alice(router: LocalTaskRouter) -> str:
     return router.add_worker("Alice", activity="Available")
 
 
-@pytest.fixture
-def bridge() -> Iterator[RecordingBridge]:
-    """A bridge that answers as it is told."""
-    with RecordingBridge() as bridge:
-        yield bridge
-
-
 def observed(router: LocalTaskRouter, sid: str, observer: Observer, **options: Any) -> Worker:
     """A worker with an observer, not connected yet."""
     return Worker(router.token(sid), observer=observer, **options, **router.connection)

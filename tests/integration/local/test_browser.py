@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.tools.browser import FOREIGN, SECONDS, foreign_site, launched
+from tests.tools.browser import FOREIGN, SECONDS
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 ATTACK = """
@@ -60,19 +59,6 @@ address => {
     form.submit();
 }
 """
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[int]:
-    """The port of a web site on this machine."""
-    with foreign_site() as port:
-        yield port
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with launched() as browser:
-        yield browser
 
 
 def attack(chromium: Any, router: LocalTaskRouter, address: str, worker_sid: str) -> dict[str, str]:

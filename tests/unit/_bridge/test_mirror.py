@@ -17,18 +17,6 @@ from twilio_taskrouter_worker.errors import InvalidMessageError
 LINGER = Timings().linger
 
 
-@pytest.fixture
-def service() -> Service:
-    return Service()
-
-
-@pytest.fixture
-def client(service: Service) -> Client:
-    client = Client(service)
-    client.take_over()
-    return client
-
-
 # -- directories -----------------------------------------------------------------------------------------------------
 
 

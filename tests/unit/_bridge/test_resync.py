@@ -11,19 +11,6 @@ from twilio_taskrouter_worker._bridge.reload import Snapshot
 from twilio_taskrouter_worker._bridge.resync import missing
 from twilio_taskrouter_worker.errors import InvalidMessageError
 
-
-@pytest.fixture
-def service() -> Service:
-    return Service()
-
-
-@pytest.fixture
-def client(service: Service) -> Client:
-    client = Client(service)
-    assert client.take_over() == []
-    return client
-
-
 # -- the first time --------------------------------------------------------------------------------------------------
 
 

@@ -17,18 +17,6 @@ from twilio_taskrouter_worker.errors import InvalidMessageError
 from twilio_taskrouter_worker.transfer import Transfer
 
 
-@pytest.fixture
-def service() -> Service:
-    return Service()
-
-
-@pytest.fixture
-def client(service: Service) -> Client:
-    client = Client(service)
-    assert client.take_over() == []
-    return client
-
-
 def test_every_event_type_is_handled() -> None:
     """The table of handlers and the list of the wire's types are the same."""
     assert set(_HANDLERS) == EVENT_TYPES

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.integration.local.console.chromium import ConsolePage, console_page
-from tests.tools.browser import expect, launched
+from tests.tools.browser import expect
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with launched() as browser:
-        yield browser
 
 
 def test_a_worker_is_played(chromium: Any) -> None:

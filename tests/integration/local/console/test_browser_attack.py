@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.tools.browser import FOREIGN, SECONDS, foreign_site, launched
+from tests.tools.browser import FOREIGN, SECONDS
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 pytestmark = pytest.mark.timeout(180)
@@ -73,19 +72,6 @@ address => {
     form.submit();
 }
 """
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[int]:
-    """The port of a web site on this machine."""
-    with foreign_site() as port:
-        yield port
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with launched() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize("host", [FOREIGN, "localhost"], ids=["another site", "another port of this machine"])

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.integration.local.console.chromium import console_page
-from tests.tools.browser import expect, launched
+from tests.tools.browser import expect
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with launched() as browser:
-        yield browser
 
 
 def test_the_first_look(chromium: Any) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.local.console.chromium import ConsolePage, console_page
-from tests.tools.browser import expect, launched
+from tests.tools.browser import expect
 from tests.tools.seams import service_of
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.errors import StoreError
@@ -20,12 +19,6 @@ pytestmark = pytest.mark.timeout(180)
 
 VIEWS = ("now", "tasks", "workflows", "inspector", "time")
 AXE = Path(os.environ.get("TASKROUTER_TEST_NODE_MODULES", "node_modules")) / "axe-core" / "axe.min.js"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with launched() as browser:
-        yield browser
 
 
 def plant(router: LocalTaskRouter) -> str:
