@@ -13,7 +13,6 @@ from typing import Any
 
 from tests.chaos.ledger import ENDINGS, Ledger
 from tests.oracle.relay import Relay
-from tests.tools.seams import service_of
 from twilio_taskrouter_worker import TaskRouterError, Worker
 from twilio_taskrouter_worker.events import DisconnectReason
 from twilio_taskrouter_worker.local import LocalTaskRouter
@@ -74,8 +73,7 @@ class Tally:
 
 def close_sessions(router: LocalTaskRouter, sid: str) -> None:
     """Let the service close a worker's websockets, as it does when a token has expired."""
-    service = service_of(router)
-    router._call(lambda: service.sessions.close_worker(sid, Close.TOKEN_EXPIRED))
+    router._ask_service(lambda service: service.sessions.close_worker(sid, Close.TOKEN_EXPIRED))
 
 
 class Lane:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from datetime import datetime, timezone
 
@@ -25,6 +27,8 @@ _EARLIEST = -62135596800.0
 """The first second of the year 1."""
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Not the time of day, which may be set back. It goes on while the computer sleeps, if the system has such a clock."""
+
+_ALL: weakref.WeakSet[Clock] = weakref.WeakSet()
 
 Drive = Callable[[Callable[[], None]], None]
 """How a running router moves its clock: it makes the move, and runs all timers that fall due."""
@@ -75,6 +79,7 @@ class Clock:
         self._drive: Drive | None = None
         self._next_deadline: Callable[[], float | None] | None = None
         self._describe: Callable[[], str] = str
+        _ALL.add(self)
 
     @classmethod
     def virtual(cls, start: float | None = None) -> Clock:
@@ -347,3 +352,12 @@ def _moment(when: float | datetime) -> float:
     if not _EARLIEST <= when <= _LATEST:
         raise ValueError(f"A moment must lie from the year 1 to the year 9999, not at {when!r} unix seconds")
     return float(when)
+
+
+def _renew_locks() -> None:
+    """Replace the locks in a forked child: one that another thread of the parent held would never be released there."""
+    for clock in list(_ALL):
+        clock._lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)

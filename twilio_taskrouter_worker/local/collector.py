@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,3 +58,15 @@ def seldom() -> Iterator[None]:
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+def _forget() -> None:
+    """Forget the blocks of the parent in a forked child, where their threads, which would end them, are missing."""
+    global _lock, _blocks
+    _lock = threading.Lock()
+    if _blocks and _was_enabled:
+        gc.enable()
+    _blocks = 0
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
@@ -139,12 +140,15 @@ class LocalTaskRouter(ServiceAccess["LocalTaskRouter"]):
         self.clock = clock_of(clock)
         # After every other check: a clock that is bound cannot be given to another router.
         self.clock.bind(self._move_clock, self._next_deadline, self._open_tasks)
-        # Through _call and not to a service: after a reset the faults act on the new one.
-        self.faults = Faults(lambda work: self._call(lambda: work(self._running())))
+        self.faults = Faults(self._ask_service)
         self._opened: OpenedService | None = None
         self._workspace_sid: str | None = None
         self._started = False
         self._stopped = False
+        # Taken by the first start, and never released: of two at the same time, one is refused.
+        self._first_start = threading.Lock()
+        # Held by a reset from its first step to its last. Reentrant, for a signal handler that stops the router.
+        self._resetting = threading.RLock()
         self._fork_of: str | None = None
         """The address of the router that this one is a fork of; None: it is not a fork."""
         self._handed_over = False
@@ -174,7 +178,7 @@ class LocalTaskRouter(ServiceAccess["LocalTaskRouter"]):
         if self._handed_over:
             self._handed_over = False
             return self
-        if self._started or self._stopped:
+        if self._stopped or not self._first_start.acquire(blocking=False):
             raise StateError("A LocalTaskRouter is started once; make a new one")
         self._started = True
         self._host.start(self._make_service)
@@ -189,13 +193,13 @@ class LocalTaskRouter(ServiceAccess["LocalTaskRouter"]):
         Raises:
             StateError: Called on the service's own thread, or in a child process; the service keeps running.
         """
-        host = None
-        # Again if a reset on another thread has made a new host meanwhile; a later one sees that the router is stopped.
-        while host is not self._host:
-            host = self._host
-            host.stop()
-            # Only after the host has agreed: on the service's own thread a stop is refused, and the router usable.
-            self._stopped = True
+        self._host.stop()
+        # Only after the host has agreed: on the service's own thread a stop is refused, and the router usable.
+        self._stopped = True
+        # After a reset on another thread, which deletes the file and makes another host; a later one sees that the
+        # router is stopped.
+        with self._resetting:
+            self._host.stop()
         # The forks that the console made would otherwise outlive the router whose console shows them.
         if self._console is not None:
             self._console.close()
@@ -204,26 +208,30 @@ class LocalTaskRouter(ServiceAccess["LocalTaskRouter"]):
         """Restart from the initial state: same port, credentials and seed file, and an empty file.
 
         Blocks for some milliseconds, during which no request is answered; open connections are closed, and clients
-        reconnect. With ``seed=`` the sids are again those of the start. The clock is not changed.
+        reconnect. With ``seed=`` the sids are again those of the start. The clock is not changed. Resets on several
+        threads follow one another.
 
         Raises:
             StateError: It is not running, or this is the service's own thread.
             OSError: The port was taken meanwhile.
         """
-        port = int(self.url.rpartition(":")[2])
-        # Before the file is deleted: its credentials may be known from there only.
-        self._options = attrs.evolve(self._options, credentials=attrs.asdict(self._known_credentials()))
-        self._host.stop()
-        # After the stop, which has closed the file and released its lock.
-        if self._options.db is not None:
-            DatabaseFiles(self._options.db).remove()
-        # In between the router counts as not started, so that other threads get an error and no stale state.
-        self._opened = self._workspace_sid = None
-        self._host = self._make_host(port)
-        self._host.start(self._make_service)
-        if self._stopped:
-            # By another thread, which may have seen the earlier host only.
+        # Before the lock, whose holder may be waiting for this very thread to end.
+        self._host.check_caller()
+        with self._resetting:
+            port = int(self.url.rpartition(":")[2])
+            # Before the file is deleted: its credentials may be known from there only.
+            self._options = attrs.evolve(self._options, credentials=attrs.asdict(self._known_credentials()))
             self._host.stop()
+            # After the stop, which has closed the file and released its lock.
+            if self._options.db is not None:
+                DatabaseFiles(self._options.db).remove()
+            # In between the router counts as not started, so that other threads get an error and no stale state.
+            self._opened = self._workspace_sid = None
+            self._host = self._make_host(port)
+            self._host.start(self._make_service)
+            if self._stopped:
+                # Meanwhile: the stop may have seen the earlier host only.
+                self._host.stop()
 
     def __enter__(self) -> LocalTaskRouter:
         return self.start()

@@ -71,8 +71,11 @@ class ServiceAccess(TimeMachine[R_co], WatchedWorkspace, Generic[R_co]):
         Raises:
             StateError: It is not running.
         """
+        # The host comes first: a reset makes a new one, which has no address yet, only after it has taken the service
+        # away.
+        host = self._host
         self._running()
-        return self._host.url
+        return host.url
 
     @property
     def connection(self) -> ConnectionOptions:
@@ -155,12 +158,18 @@ class ServiceAccess(TimeMachine[R_co], WatchedWorkspace, Generic[R_co]):
             StateError: The router is not running, or has no workspace.
         """
         self._running()
-        # Looked up again only while there is none: all operations are to stay in one workspace, even if it is
-        # deleted.
-        if self._workspace_sid is None:
-            self._workspace_sid = self._ask(oldest_workspace)
-        if self._workspace_sid is None:
+        sid = self._workspace_sid
+        if sid is None:
+            sid = self._ask_service(self._first_workspace)
+        if sid is None:
             raise StateError("There is no workspace in this LocalTaskRouter")
+        return sid
+
+    def _first_workspace(self, service: Service) -> str | None:
+        # Looked up again only while there is none: all operations are to stay in one workspace, even if it is deleted.
+        # On the service's thread, so that a reset, which forgets it, does not come in between.
+        if self._workspace_sid is None:
+            self._workspace_sid = oldest_workspace(service.engine)
         return self._workspace_sid
 
     # -- seed files ----------------------------------------------------------------------------------------------
@@ -182,9 +191,8 @@ class ServiceAccess(TimeMachine[R_co], WatchedWorkspace, Generic[R_co]):
             StateError: It is not running.
         """
         document = seeds.check(source) if isinstance(source, Mapping) else seeds.read(source)
-        service = self._running()
         # In one call, so that no request comes between the check and the creation.
-        return self._call(lambda: load_document(service, document))
+        return self._ask_service(lambda service: load_document(service, document))
 
     def export(self, path: str | os.PathLike[str] | None = None, *, tasks: bool = False) -> dict[str, Any]:
         """Return all workspaces as the document of a seed file, and optionally write it to a file.
@@ -282,18 +290,17 @@ class ServiceAccess(TimeMachine[R_co], WatchedWorkspace, Generic[R_co]):
         return self._credentials
 
     def _ask_service(self, question: Callable[[Service], T]) -> T:
-        service = self._running()
-        return self._call(lambda: question(service))
-
-    def _call(self, function: Callable[[], T]) -> T:
-        committer = self._running().committer
+        # Before the call, whose own error does not say why it is not running.
+        self._running()
 
         def keeping() -> T:
+            # On its thread: a reset may have replaced the service that the caller has seen.
+            service = self._running()
             try:
-                return function()
+                return question(service)
             finally:
                 # Also after an error: a refused command may have changed the state, and the caller may act on it.
-                committer.commit()
+                service.committer.commit()
 
         try:
             return self._host.call(keeping)
@@ -306,10 +313,9 @@ class ServiceAccess(TimeMachine[R_co], WatchedWorkspace, Generic[R_co]):
         if not self._started:
             change()
             return
-        service = self._running()
-        self._call(lambda: service.move_clock(change))
+        self._ask_service(lambda service: service.move_clock(change))
         # In several calls, so that clients can read between two batches of timers.
-        while self._call(service.run_timers):
+        while self._ask_service(lambda service: service.run_timers()):
             pass
 
     def _next_deadline(self) -> float | None:

@@ -156,7 +156,7 @@ def test_a_service_that_writes_all_the_time(router: LocalTaskRouter, path: Path)
     """A copy made meanwhile is consistent, also while SQLite moves commits from one file to the other."""
     store = service_of(router).committer._store
     assert store is not None
-    router._call(lambda: store._connection.execute("PRAGMA wal_autocheckpoint = 20"))
+    router._ask_service(lambda _: store._connection.execute("PRAGMA wal_autocheckpoint = 20"))
     ended = threading.Event()
 
     def write() -> None:

@@ -55,15 +55,15 @@ def live(router: LocalTaskRouter, seed: int, steps: int) -> None:
             status = chance.choice(["accepted", "rejected"]) if kind == "answer" else "completed"
             service.execute(commands.UpdateReservation(**where, sid=reservation.sid, reservation_status=status))
 
-    def some() -> None:
+    def some(service: Service) -> None:
         for _ in range(5):
             try:
-                step(service_of(router))
+                step(service)
             except Rejected:
                 pass
 
     for _ in range(steps // 5):
-        router._call(some)
+        router._ask_service(some)
         router.clock.advance(chance.choice([0, 1, 50, 400]))
 
 
@@ -123,7 +123,7 @@ def test_a_killed_service_goes_on_from_a_snapshot(tmp_path: Path) -> None:
     router = LocalTaskRouter(db=path, clock="virtual").start()
     alice = router.add_worker("Alice", activity="Available")
     where = {"workspace_sid": router.workspace_sid, "worker_sid": alice}
-    router._call(lambda: service_of(router).execute(commands.SessionOpened(**where, set_offline=True)))
+    router._ask_service(lambda service: service.execute(commands.SessionOpened(**where, set_offline=True)))
     for _ in range(120):
         router.create_task({})
     router._host.call(service_of(router).committer.abandon)

@@ -60,13 +60,13 @@ class Host:
         self._control = control
         self._router = router
         self._guard = Guard(host, allowed_hosts, linked=None if router is None else CONSOLE_PATH)
-        self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._begun = threading.Event()
         """Set by the thread itself, when it begins."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
-        # Guards _open and _ended: while it is held and _open is true, a callback that is posted is sure to run.
+        # Guards _thread, _open and _ended: while it is held and _open is true, a callback that is posted is sure to
+        # run.
         self._lock = threading.Lock()
         self._open = False
         self._ended = False
@@ -83,24 +83,33 @@ class Host:
 
         Raises:
             OSError: The address cannot be listened on, or no thread can be started; the message has the reason.
+            StateError: It was stopped before.
         """
         _warn_unless_loopback(self._address[0])
         # In the caller's thread: an address in use is the most frequent failure, and needs no thread to be reported.
-        self._socket = _listen(*self._address)
+        listening = _listen(*self._address)
         started: Future[None] = Future()
         try:
-            address, port = self._socket.getsockname()[:2]
+            address, port = listening.getsockname()[:2]
             self.url = _url(address, port)
-            # Daemonic, so that a program that forgets to stop it can still end.
-            self._thread = threading.Thread(
-                target=self._run, args=(make_service, started), name=THREAD_NAME.format(port=port), daemon=True
-            )
-            _start(self._thread)
+            # In one step: a stop() on another thread either comes before it, or finds a thread to wait for.
+            with self._lock:
+                if self._ended:
+                    raise StateError("The local TaskRouter was stopped before it had started")
+                # Daemonic, so that a program that forgets to stop it can still end.
+                self._thread = threading.Thread(
+                    target=self._run,
+                    args=(listening, make_service, started),
+                    name=THREAD_NAME.format(port=port),
+                    daemon=True,
+                )
+                _start(self._thread)
             started.result()
         except BaseException:
             # It did not start, or the caller was interrupted: socket and thread must go. Thread.start itself may raise
             # the interrupt.
             self.stop()
+            listening.close()
             raise
 
     @property
@@ -119,7 +128,7 @@ class Host:
         Raises:
             StateError: The service has been stopped, or belongs to a parent process.
         """
-        if self._thread is not None and threading.get_ident() == self._thread.ident:
+        if threading.current_thread() is self._thread:
             return function()
         future: Future[T] = Future()
 
@@ -146,22 +155,29 @@ class Host:
         Raises:
             StateError: Called on the service's own thread, which cannot wait for itself, or in a child process.
         """
-        self._check_process()
-        if self._thread is not None and threading.get_ident() == self._thread.ident:
-            raise StateError("The local TaskRouter cannot be stopped from its own thread")
+        self.check_caller()
         with self._lock:
-            # Seen by _run, if the service is still being built.
+            # Seen by start(), and by _run if the service is still being built.
             self._ended = True
+            thread = self._thread
             if self._open and self._loop is not None:
                 self._open = False
                 # The loop runs everything that was posted before this, so no call() waits for ever.
                 self._loop.call_soon_threadsafe(self._loop.stop)
         # A thread that never began cannot be joined: an interrupt hit start() before the system had made it.
-        if self._thread is None or not self._begun.wait(_BEGIN_SECONDS):
-            if self._socket is not None:
-                self._socket.close()
-            return
-        self._thread.join()
+        if thread is not None and self._begun.wait(_BEGIN_SECONDS):
+            thread.join()
+
+    def check_caller(self) -> None:
+        """Check that the calling thread may stop it.
+
+        Raises:
+            StateError: It is the service's own thread, which cannot wait for itself, or in a child process.
+        """
+        self._check_process()
+        # Not by its number, which the system gives to another thread once this one has ended.
+        if threading.current_thread() is self._thread:
+            raise StateError("The local TaskRouter cannot be stopped from its own thread")
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:
@@ -175,13 +191,17 @@ class Host:
 
     # -- on the thread -----------------------------------------------------------------------------------------------
 
-    def _run(self, make_service: Callable[[asyncio.AbstractEventLoop], Service], started: Future[None]) -> None:
+    def _run(
+        self,
+        listening: socket.socket,
+        make_service: Callable[[asyncio.AbstractEventLoop], Service],
+        started: Future[None],
+    ) -> None:
         self._begun.set()
-        assert self._socket is not None
         loop = asyncio.new_event_loop()
         try:
             try:
-                opening = _open(loop, self._socket, make_service, self._make_app)
+                opening = _open(loop, listening, make_service, self._make_app)
                 app, http, server = loop.run_until_complete(opening)
             except BaseException as error:
                 started.set_exception(error)
@@ -195,7 +215,7 @@ class Host:
                 loop.run_forever()
             loop.run_until_complete(_close(app, http, server))
         finally:
-            self._socket.close()
+            listening.close()
             with suppress(Exception):
                 loop.run_until_complete(_finish(loop))
             loop.close()
