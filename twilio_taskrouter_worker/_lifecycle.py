@@ -475,11 +475,11 @@ class Lifecycle(Emitter):
     def _waiting(self) -> Waiting:
         return self._waits
 
-    def _release(self, messages: list[Message]) -> None:
-        """Put messages that were held back into the stream of events again."""
+    def _release(self, take: Callable[[], list[Message]]) -> None:
+        """Have messages that were held back applied before those that wait."""
         connection = self._connection
         if connection is not None:
-            connection.release(messages)
+            connection.dispatcher.put_held(take)
 
     def _token_refused(self, token: str) -> None:
         """Ask the token provider for another token, since a call was refused with this one."""

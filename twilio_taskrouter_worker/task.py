@@ -313,9 +313,33 @@ class Task(TaskFields, TaskEmitter["Task", OutgoingTransfer]):
         """The call has ended, whether it succeeded or not, and its Future's callbacks have run."""
         with self._state.lock:
             self._starting -= 1
-            released, self._held = (self._held, []) if self._starting == 0 else ([], self._held)
-        if released:
-            self._state.release(released)
+            due = bool(self._held) and not self._starting
+        if due:
+            self._state.release(self._take_held)
+
+    def _hold(self, message: Any) -> bool:
+        """Hold back an event of a transfer if a call is under way; on the dispatch thread. Return whether it is held.
+
+        It is held, too, behind events that were released and whose turn is still to come.
+        """
+        with self._state.lock:
+            held = bool(self._starting or self._held)
+            if held:
+                self._held.append(message)
+            due = held and not self._starting
+        if due:
+            # Once more: the release under way may be lost with its connection.
+            self._state.release(self._take_held)
+        return held
+
+    def _take_held(self) -> list[Any]:
+        """Return the events whose turn has come, in order; on the dispatch thread, which applies them at once."""
+        with self._state.lock:
+            if self._starting:
+                # The end of that call releases them.
+                return []
+            held, self._held = self._held, []
+            return held
 
     # -- updates ---------------------------------------------------------------------------------------------------
 

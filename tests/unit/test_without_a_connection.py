@@ -52,7 +52,7 @@ def test_what_comes_too_late_for_a_connection() -> None:
     worker.on("error", errors.append)
     worker._report_error(NetworkError("late"))
     worker._token_refused("token")
-    worker._release([])
+    worker._release(list)
     assert not errors
     assert not worker.health().running
 

@@ -274,15 +274,6 @@ class Connection:
         """
         self._tell(lambda now: [Notify(event)])
 
-    def release(self, messages: list[Message]) -> None:
-        """Put messages that were held back into the stream of events again.
-
-        Args:
-            messages: The messages in order.
-        """
-        for message in messages:
-            self.dispatcher.put(message)
-
     def announce_existing(self) -> None:
         """Pass the open reservations to the listeners waiting for them; before the first ``ready`` they still wait."""
         if self._session.ever_ready:

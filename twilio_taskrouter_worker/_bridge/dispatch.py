@@ -114,6 +114,19 @@ class Dispatcher:
         self._first.append(step)
         self.put(lambda: None)
 
+    def put_held(self, take: Callable[[], list[Message]]) -> None:
+        """Apply messages that were held back, before everything that is queued; any thread, does not block.
+
+        Args:
+            take: Removes and returns them in order; called on the dispatch thread.
+        """
+
+        def apply_them() -> None:
+            for message in take():
+                self._message(message)
+
+        self.put_first(apply_them)
+
     def stop(self) -> None:
         """End the thread after everything that is in the queue now; does not block."""
         self._queue.put(None)
@@ -127,7 +140,8 @@ class Dispatcher:
     @property
     def backlog(self) -> int:
         """Number of frames and steps that wait."""
-        return len(self._queue) + self._more_put - self._more_taken
+        # What was taken first: of frames that are put and taken meanwhile only the former may count.
+        return -self._more_taken + self._more_put + len(self._queue)
 
     def _run(self) -> None:
         if self._after is not None:

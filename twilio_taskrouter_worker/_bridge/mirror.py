@@ -59,7 +59,7 @@ class Mirror:
         worker: Emitter,
         caller: Caller,
         waiting: Waits,
-        release: Callable[[list[Message]], None],
+        release: Callable[[Callable[[], list[Message]]], None],
         foreign_accept: Callable[[str, str, str], None],
         client: Callable[[], WorkerClient],
         linger: float = Timings().linger,
@@ -70,7 +70,7 @@ class Mirror:
             worker: Whose it is.
             caller: Sends requests.
             waiting: The blocking waits of the worker and its objects.
-            release: Puts messages that were held back into the stream of events again.
+            release: Has the dispatch thread apply the messages that a function returns before those that wait.
             foreign_accept: Records a reservation that was not accepted by this process, by the sids of the worker, the
                 task and the reservation.
             client: Returns the worker's client for calls without a connection.

@@ -107,11 +107,11 @@ class Owner(Protocol):
         """
         ...
 
-    def release(self, messages: list[Any], /) -> None:
-        """Put messages that were held back into the stream of events again; any thread, does not block.
+    def release(self, take: Callable[[], list[Any]], /) -> None:
+        """Have messages that were held back applied before those that wait; any thread, does not block.
 
         Args:
-            messages: The messages in order.
+            take: Removes and returns them in order, on the dispatch thread; not called without a connection.
         """
         ...
 

@@ -216,12 +216,9 @@ def _transfer_updated(state: Mirror, message: Message, now: float) -> list[Notic
         EVENTS.debug("Ignored %s of an unknown task", message.event_type)
         return []
     task: Task = reservation.task
+    if task._hold(message):
+        return []
     with state.lock:
-        # Checked under the lock, as transfer() counts under it: either the event is held back here, or the call has
-        # ended.
-        if task._starting:
-            task._held.append(message)
-            return []
         known = task._known_outgoing(record[index["sid"]])
         if known is None and _began_before_the_current(task, record):
             return []

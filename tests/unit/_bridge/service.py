@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -142,7 +143,7 @@ class Client:
         self.worker = Worker("token")
         self.calls: list[Request[Any]] = []
         self.futures: list[Future[Any]] = []
-        self.released: list[Message] = []
+        self.released: list[Callable[[], list[Message]]] = []
         worker = self.worker
         self.state = Mirror(
             worker, self._call, worker._waits, self._release, worker._watch.foreign_accept, worker.client
@@ -154,8 +155,8 @@ class Client:
         # As a user's program holds what it was given.
         self._held: dict[str, Reservation] = {}
 
-    def _release(self, messages: list[Message]) -> None:
-        self.released += messages
+    def _release(self, take: Callable[[], list[Message]]) -> None:
+        self.released.append(take)
 
     def _call(self, request: Request[Any], /) -> Future[Any]:
         self.calls.append(request)
