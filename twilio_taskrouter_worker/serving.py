@@ -169,14 +169,13 @@ class Server:
             The removed reservations. A thread that is about to accept one may still append it.
         """
         with self._lock:
-            waiting = list(self._queue)
-            self._queue = [each for each in waiting if each[0].status != "pending"]
+            # Each status is read once: an event may change it, and a job that no list has any more would never end.
+            waiting = {job: reservation for reservation, job in self._queue if reservation.status == "pending"}
+            self._queue = [each for each in self._queue if each[1] not in waiting]
             # A list of this stop's own, to which a thread that is accepting at this moment still adds.
-            declined = self._steps.declined = []
-        for reservation, job in waiting:
-            if reservation.status == "pending":
-                declined.append(reservation)
-                self._done(reservation, job)
+            declined = self._steps.declined = list(waiting.values())
+        for job, reservation in waiting.items():
+            self._done(reservation, job)
         return declined
 
     def _run(self) -> None:

@@ -135,6 +135,26 @@ def test_a_stop_takes_what_is_pending() -> None:
     assert served.server.stop_taking() == []
 
 
+class Ending:
+    """A reservation that ends, by an event, once its status was read."""
+
+    def __init__(self) -> None:
+        self.sid, self._statuses = "WR1", ["timeout", "pending"]
+
+    @property
+    def status(self) -> str:
+        """The status: pending when it is read first."""
+        return self._statuses.pop() if len(self._statuses) > 1 else self._statuses[0]
+
+
+def test_a_reservation_ends_while_a_stop_takes_it() -> None:
+    """Its job is removed nevertheless: the stop would wait for it for ever."""
+    served, ending = Served(), Ending()
+    served.server._queue.append((ending, served.work.add("reservation_created", ending)))  # type: ignore[arg-type]
+    assert served.server.stop_taking() == [ending]
+    assert served.work.jobs() == [] and served.server._queue == []
+
+
 def test_a_task_without_a_queue_is_not_returned(caplog: pytest.LogCaptureFixture) -> None:
     """It stays accepted, and the log has the reason; an activity that cannot be set is logged as well."""
     reservation: Any = SimpleNamespace(sid="WR1", worker_sid="WK1", task=SimpleNamespace(queue_sid=None))
