@@ -182,6 +182,10 @@ class Repeats:
         self._period = period
         self._clock = clock
         self._size = size
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all lines."""
         self._lock = threading.Lock()
         # By line: when one was written last, how many were held back since, and at how many the next one is written.
         self._lines: dict[str, tuple[float, int, int]] = {}
@@ -212,6 +216,10 @@ class Repeats:
 # Loose, since sids are opaque: a word that only looks like one makes two lines count as the same, no more.
 _SID = re.compile(r"\b[A-Z]{2}[0-9A-Za-z]{4,}\b")
 _REPEATS = Repeats()
+
+if hasattr(os, "register_at_fork"):
+    # A child must not inherit its lock held by a thread that it does not have.
+    os.register_at_fork(after_in_child=_REPEATS.reset)
 
 
 def write(

@@ -434,7 +434,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             NotReadyError: The worker has not been ready yet.
         """
         # It may be accepted by the handle, in another process.
-        self._acceptance = _Acceptance.NOT_REPORTED
+        self._no_report()
         handle: ReservationHandle = self._state.client().reservation(self.sid, self._task.sid)
         with suppress(ForkedProcessError):
             # In a forked child what is known here is out of date, and the handle is there to be used without it.
@@ -492,6 +492,10 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             return f"It is {status} already: by another listener of this program, or by another session of this worker."
         return f"It has ended before: {status}."
 
+    def _no_report(self) -> None:
+        with self._state.lock:
+            self._acceptance = _Acceptance.NOT_REPORTED
+
     def _accepted_elsewhere(self) -> bool:
         """Return True, and only once, if another process or a backend has accepted it; state.lock is held."""
         foreign = self._acceptance is _Acceptance.FOREIGN
@@ -507,7 +511,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
 
     def _instruct(self, route: Route, values: Mapping[str, Any], *, use_answer: bool = True) -> Future[Reservation]:
         # It may accept the reservation.
-        self._acceptance = _Acceptance.NOT_REPORTED
+        self._no_report()
         # The answer of a conference is ignored: it can be older than an event that has come meanwhile.
         return self._state.call(
             route,
@@ -527,7 +531,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         return self
 
     def _accepted(self, payload: object) -> Reservation:
-        self._acceptance = _Acceptance.NOT_REPORTED
+        self._no_report()
         return self._answered(payload)
 
     def _own_update(self, update: ReservationUpdate) -> ReservationUpdate:

@@ -142,16 +142,17 @@ class CallFuture(Future[T], Generic[T]):
         return self._look(super().exception, timeout)
 
     def _look(self, look: Callable[[float | None], R], timeout: float | None) -> R:
-        # Before: once it is done, this thread may be the last that holds it.
-        before, self._looked_at = self._looked_at, True
         try:
-            return look(timeout)
-        except FutureTimeoutError as error:
-            # Either the wait timed out, or the call did: only then is this the call's own error.
-            self._looked_at = before or self._failure is error  # type: ignore[comparison-overlap]
-            if isinstance(error, TimeoutError):
-                raise
-            raise WaitTimeoutError(*error.args) from None
+            outcome = look(timeout)
+        except BaseException as error:
+            # Otherwise only the wait has ended. Never reset: another thread may have checked the failure meanwhile.
+            if error is self._failure:
+                self._looked_at = True
+            if isinstance(error, FutureTimeoutError) and not isinstance(error, TimeoutError):
+                raise WaitTimeoutError(*error.args) from None
+            raise
+        self._looked_at = True
+        return outcome
 
     def settled(self) -> None:
         """Drop the cancel hook, and the objects it refers to: the call can no longer be cancelled."""
@@ -167,8 +168,10 @@ class CallFuture(Future[T], Generic[T]):
         """
         if not super().cancel():
             return False
-        if self._on_cancel is not None:
-            self._on_cancel()
+        # Read once: a call that expires at this moment drops it.
+        on_cancel = self._on_cancel
+        if on_cancel is not None:
+            on_cancel()
         return True
 
     def set_exception(self, exception: BaseException | None) -> None:
@@ -182,7 +185,7 @@ class CallFuture(Future[T], Generic[T]):
         """
         if isinstance(exception, TaskRouterError):
             self._failure = exception
-            _failed.add(self)
+            _failed.add(weakref.ref(self, _failed.discard))
         super().set_exception(exception)
 
     def _invoke_callbacks(self) -> None:
@@ -258,8 +261,8 @@ class _Report:
             self._unawaited(failure)
 
 
-# Failed, and not yet collected.
-_failed: weakref.WeakSet[CallFuture[Any]] = weakref.WeakSet()
+# Failed, and not yet collected. Not a WeakSet: further calls may fail while it is iterated over.
+_failed: set[weakref.ref[CallFuture[Any]]] = set()
 
 
 @atexit.register
@@ -267,6 +270,8 @@ def report_failures() -> None:
     """Report every failure that was not checked up to now, also of Futures that are still held somewhere."""
     # Before, since a collected Future may have deferred a report; and after, for those of the loop.
     run_deferred()
-    for future in list(_failed):
-        future.report()
+    for known in list(_failed):
+        future = known()
+        if future is not None:
+            future.report()
     run_deferred()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,9 @@ class Return:
         self._state = state
         self._work = work
         self._activity = activity
-        # By sid: the timeouts that have moved the worker already.
+        # By sid: the timeouts that have moved the worker already. Guarded by the lock, as each counts once.
         self._seen: set[str] = set()
+        self._lock = threading.Lock()
 
     def check(self, worker: WorkerFields) -> None:
         """Check at the first ``ready`` that the activity exists; on the dispatch thread.
@@ -55,13 +57,15 @@ class Return:
 
     def _back(self, worker: WorkerFields) -> bool:
         """Set the activity if a reservation timed out recently; return False if none did."""
-        # A copy: this also runs on the timers' thread, while the dispatch thread changes it.
-        ended = dict(self._state.ended)
-        timed_out = {sid for sid, status in ended.items() if status == "timeout"} - self._seen
-        if not timed_out:
-            return False
-        # What the mirror has forgotten cannot come again, so the set stays small.
-        self._seen = self._seen & ended.keys() | timed_out
+        # The dispatch thread and the timers' may both come here.
+        with self._lock:
+            # A copy, as the dispatch thread changes it.
+            ended = dict(self._state.ended)
+            timed_out = {sid for sid, status in ended.items() if status == "timeout"} - self._seen
+            if not timed_out:
+                return False
+            # What the mirror has forgotten cannot come again, so the set stays small.
+            self._seen = self._seen & ended.keys() | timed_out
         if not worker.available and not self._work.stopping.is_set():
             try:
                 activity = self._state.find_activity("activity", self._activity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -62,6 +63,8 @@ class Watch:
         """Number of connections of the worker so far."""
         self.foreign_accepts = 0
         """Reservations that were accepted, but not by this process."""
+        # Guards their count: events report them on the dispatch thread, refused calls on pool threads.
+        self._lock = threading.Lock()
 
     # -- history -----------------------------------------------------------------------------------------------------
 
@@ -203,8 +206,9 @@ class Watch:
             task_sid: Sid of the task.
             reservation_sid: Sid of the reservation.
         """
-        self.foreign_accepts += 1
-        level = logging.WARNING if self.foreign_accepts == 1 else logging.INFO
+        with self._lock:
+            self.foreign_accepts += 1
+            level = logging.WARNING if self.foreign_accepts == 1 else logging.INFO
         if not EVENTS.isEnabledFor(level):
             return
         EVENTS.log(

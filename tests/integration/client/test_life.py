@@ -229,6 +229,39 @@ worker.disconnect()
     succeeded(run(bridge, script))
 
 
+def test_a_fork_while_another_thread_logs(bridge: RecordingBridge) -> None:
+    """The lock of the lines that are summed up is not inherited as held: a worker of the child logs its failures."""
+    script = """
+from twilio_taskrouter_worker import _log
+held, forked = threading.Event(), threading.Event()
+
+def hold():
+    with _log._REPEATS._lock:
+        held.set()
+        forked.wait(20)
+
+def child():
+    raised, worker = threading.Event(), new_worker()
+
+    @worker.on("ready")
+    def fail(worker):
+        raised.set()
+        raise ValueError("of the test")
+
+    with worker:
+        assert raised.wait(20)
+
+holder = threading.Thread(target=hold)
+holder.start()
+held.wait()
+in_child(child)
+forked.set()
+holder.join()
+"""
+    done = run(bridge, script)
+    assert done.returncode == 0 and done.stderr.count("ValueError: of the test") == 1, done
+
+
 def test_a_fork_in_the_midst_of_calls(bridge: RecordingBridge) -> None:
     """Locks and pooled connections that were in use while forking do not reach the child."""
     script = """

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -222,6 +222,58 @@ def test_a_wait_that_timed_out_is_no_look(reports: Callable[[], list[logging.Log
         future.result(0)
     del future
     assert len(reports()) == 1
+
+
+def test_a_wait_that_times_out_beside_one_that_looks(reports: Callable[[], list[logging.LogRecord]]) -> None:
+    """A thread whose wait ends without the failure leaves it as checked by the thread that has seen it."""
+    futures = [make()]
+
+    def look(timeout: float | None) -> None:
+        fail(futures[0])
+        assert futures[0].exception(0) is not None
+        raise FutureTimeoutError
+
+    with pytest.raises(FutureTimeoutError):
+        futures[0]._look(look, 0)
+    futures.clear()
+    assert reports() == []
+
+
+def test_a_call_that_expires_while_it_is_cancelled() -> None:
+    """Its hook is read once, as the thread of the deadline drops it."""
+
+    class Expiring(CallFuture[Any]):
+        hooks: ClassVar[list[Any]] = [None, lambda: called.append(True)]
+
+        @property
+        def _on_cancel(self) -> Any:
+            return self.hooks.pop()
+
+        @_on_cancel.setter
+        def _on_cancel(self, hook: Any) -> None: ...
+
+    called: list[bool] = []
+    assert Expiring(make()._request).cancel()
+    assert called == [True]
+
+
+def test_a_call_that_fails_while_others_are_reported() -> None:
+    """At the interpreter's end a daemon thread may still bring a failure: the report does not break off."""
+    script = (
+        "import atexit, sys\n"
+        "from tests.unit._bridge.test_futures import fail, make\n"
+        "kept = [make() for _ in range(3)]\n"
+        "for each in kept[:2]: fail(each)\n"
+        # In the midst of an iteration over a set of weak references, as another thread may.
+        "def meanwhile(frame, event, argument):\n"
+        "    if event == 'line' and frame.f_code.co_filename.endswith('_weakrefset.py') and 'item' in frame.f_locals:\n"
+        "        sys.settrace(None)\n"
+        "        fail(kept[2])\n"
+        "    return meanwhile\n"
+        "atexit.register(sys.settrace, meanwhile)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr.count("was never checked") >= 2 and "Traceback" not in done.stderr
 
 
 def test_at_exit() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -23,6 +24,7 @@ from twilio_taskrouter_worker._bridge.actions import LookUp, SetActivity
 from twilio_taskrouter_worker._bridge.calls import Calls, _Call
 from twilio_taskrouter_worker._bridge.connections import HttpConnection, shut_down
 from twilio_taskrouter_worker._bridge.deadline import Deadline
+from twilio_taskrouter_worker._bridge.dispatch import Dispatcher
 from twilio_taskrouter_worker._bridge.forking import _Stale
 from twilio_taskrouter_worker._bridge.http import Exchange, NotSent
 from twilio_taskrouter_worker._bridge.inbox import Inbox
@@ -34,6 +36,7 @@ from twilio_taskrouter_worker._bridge.request import Request, as_it_is
 from twilio_taskrouter_worker._bridge.settings import Settings
 from twilio_taskrouter_worker._bridge.stream import Stream
 from twilio_taskrouter_worker._bridge.threads import TIMERS, Pool, Timer, Timers
+from twilio_taskrouter_worker._bridge.watching import Watch
 
 SOON = 20.0
 
@@ -107,6 +110,37 @@ def test_a_reader_that_wakes_before_it_is_woken(monkeypatch: pytest.MonkeyPatch)
     assert not inbox._has_turn
 
 
+class Busy(Dispatcher):
+    """While the number of frames that were put is read, frames arrive and are taken."""
+
+    meanwhile = False
+    put_so_far = 0
+
+    @property
+    def _more_put(self) -> int:
+        put = self.put_so_far
+        if self.meanwhile:
+            self.meanwhile = False
+            self.put_frames([b"[]", b"[]", b"[]"])
+            item = self._queue.get()
+            assert item is not None
+            self._handle(item)
+        return put
+
+    @_more_put.setter
+    def _more_put(self, number: int) -> None:
+        self.put_so_far = number
+
+
+def test_frames_come_and_go_while_the_backlog_is_read() -> None:
+    """The backlog is never negative."""
+    dispatcher = Busy(Client(Service()).state, "unit-backlog")
+    dispatcher.meanwhile = True
+    assert dispatcher.backlog == 0
+    assert not dispatcher.meanwhile and dispatcher.put_so_far == 2
+    dispatcher._queue.end_turn()
+
+
 # -- the mirror --------------------------------------------------------------------------------------------------------
 
 
@@ -144,6 +178,38 @@ def test_a_directory_of_another_process() -> None:
     directory._entries = _Stale(os.getppid())
     assert directory._repr_html_() is None
     assert repr(directory).endswith(" of another process>")
+
+
+class Counted(Watch):
+    """While its count is read for the first time, another thread reports a reservation."""
+
+    count, other = 0, None
+
+    @property
+    def foreign_accepts(self) -> int:
+        """The count, as it was when the other thread began."""
+        count = self.count
+        if count == 0 and self.other is None and threading.current_thread() is threading.main_thread():
+            self.other = threading.Thread(target=self.foreign_accept, args=("WK1", "WT2", "WR2"))
+            self.other.start()
+            # If it has to wait for this thread, as it should, it has not ended by then.
+            self.other.join(0.2)
+        return count
+
+    @foreign_accepts.setter
+    def foreign_accepts(self, count: int) -> None:
+        self.count = count
+
+
+def test_two_acceptances_by_another_session_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """An event reports one, a refused call on another thread the other: both count, and one of them is a warning."""
+    watch = Counted()
+    caplog.set_level(logging.INFO, "twilio_taskrouter_worker")
+    watch.foreign_accept("WK1", "WT1", "WR1")
+    assert watch.other is not None
+    watch.other.join(SOON)
+    assert watch.count == 2
+    assert sorted(record.levelno for record in caplog.records) == [logging.INFO, logging.WARNING]
 
 
 # -- calls -------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -45,6 +47,35 @@ def test_each_timeout_counts_once(caplog: pytest.LogCaptureFixture) -> None:
     assert worker.activities == ["Ready"]
     assert worker.back._back(worker) is False
     assert worker.activities == ["Ready"] and not caplog.records
+
+
+class Meeting(set[str]):
+    """The timeouts that counted; once one thread has read them, the other one looks for timeouts too."""
+
+    other: threading.Thread | None = None
+
+    def __init__(self, back: Callable[[], object]) -> None:
+        super().__init__()
+        self._back = back
+
+    def __rsub__(self, found: Any) -> set[str]:
+        left = set(found) - set(self)
+        if self.other is None:
+            self.other = threading.Thread(target=self._back)
+            self.other.start()
+            # If it has to wait for this thread, as it should, it has not ended by then.
+            self.other.join(0.2)
+        return left
+
+
+def test_a_timer_and_an_event_at_once() -> None:
+    """The worker is moved once for a timeout, whichever of the two threads is first."""
+    worker = Moved(WR1="timeout")
+    meeting = worker.back._seen = Meeting(lambda: worker.back._back(worker))
+    worker.back(worker)
+    assert meeting.other is not None
+    meeting.other.join(10.0)
+    assert worker.activities == ["Ready"]
 
 
 @pytest.mark.parametrize("state", ["available", "stopping"])
