@@ -21,6 +21,7 @@ from twilio_taskrouter_worker import Reservation
 from twilio_taskrouter_worker.cli.demo import demo
 from twilio_taskrouter_worker.cli.screen import Screen, duration, print_report
 from twilio_taskrouter_worker.cli.shift import STATES, Shift, TaskStory, WorkerStory
+from twilio_taskrouter_worker.local import LocalTaskRouter
 
 WAY = r"^task \d+ +(?:Alice|Bob) +pending +\S+ m?s > reserved +\S+ m?s > assigned +\S+ m?s > completed$"
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
@@ -182,8 +183,18 @@ def test_what_is_not_completed_is_named_and_explained() -> None:
     assert "1 of 3 tasks completed" in shown
 
 
+class RefusingTaskRouter(LocalTaskRouter):
+    """A local TaskRouter that no worker can connect to."""
+
+    def start(self) -> LocalTaskRouter:
+        super().start()
+        self.faults.refuse_connects()
+        return self
+
+
 def test_workers_that_do_not_get_ready_are_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the time is over before anything could run, one line says who was not ready; exit code 1."""
+    """At a deadline that no worker was ready by, one line names the first of them; exit code 1."""
+    monkeypatch.setattr("twilio_taskrouter_worker.cli.shift.LocalTaskRouter", RefusingTaskRouter)
     monkeypatch.setattr("twilio_taskrouter_worker.cli.demo._BASE_SECONDS", 0.0)
     monkeypatch.setattr("twilio_taskrouter_worker.cli.demo._SECONDS_PER_TASK", 0.0)
     ended = CliRunner().invoke(demo, ["--tasks", "1"])
