@@ -83,8 +83,9 @@ class TimeMachine(WorkspaceOperations, Generic[R_co]):
             TypeError: It is not a moment.
             StateError: It is not running.
         """
-        found = self._find(moment)
-        return view_of(found, self._place(found), self._oldest(), self.clock.now())
+        source = self._source()
+        found = self._find(source, moment)
+        return view_of(found, self._place_in(source, found), self._oldest(), self.clock.now())
 
     @paused()
     def fork(
@@ -113,10 +114,13 @@ class TimeMachine(WorkspaceOperations, Generic[R_co]):
         """
         if not isinstance(clock, Clock) and clock not in ("real", "virtual"):
             raise ValueError(f"clock must be 'real', 'virtual' or a Clock, not {clock!r}")
-        found = self._ask_service(_present) if at is None else self._find(at)
-        # After the moment was found, so they may have later events; the fork leaves those out.
-        log, facts = self._ask_service(lambda service: (service.log.all(), service.facts.all()))
-        place = self._place(found)
+        source = self._source()
+        earlier = None if at is None else self._find(source, at)
+        # With the present moment in one step. After an earlier one they have later events, which the fork leaves out.
+        found, log, facts = self._ask_of(
+            source, lambda service: (earlier or _present(service), service.log.all(), service.facts.all())
+        )
+        place = self._place_in(source, found)
         time = _time(found, place, self.clock.now())
         origin = Origin(
             place=place,
@@ -132,16 +136,29 @@ class TimeMachine(WorkspaceOperations, Generic[R_co]):
     def _read_journal(self, question: Callable[[Journal], T]) -> T:
         return self._ask_service(lambda service: question(service.committer.journal()))
 
-    def _place(self, found: Found | None = None) -> Place:
-        """Return a moment, or the present one, as a place in the journal."""
-        source, origin = self._source(), self._origin()
+    def _ask_of(self, source: object, question: Callable[[Service], T]) -> T:
+        """Run a function on the service's thread, if the journal still is the one of this source."""
 
-        def ask(question: Callable[[Journal], T]) -> T:
-            # Checked with every question: a place may be kept for long, and numbers of another journal mean other
-            # entries.
+        # Checked on that thread, so that a reset does not come in between: numbers of another journal mean other
+        # entries.
+        def ask(service: Service) -> T:
             if self._source() is not source:
                 raise StateError("This LocalTaskRouter was reset, and its journal with it")
-            return self._read_journal(question)
+            return question(service)
+
+        return self._ask_service(ask)
+
+    def _place(self) -> Place:
+        """Return the present moment as a place in the journal."""
+        return self._place_in(self._source())
+
+    def _place_in(self, source: object, found: Found | None = None) -> Place:
+        """Return a moment of the journal of a source, or the present one, as a place in it."""
+        origin = self._origin()
+
+        # Checked with every question, because a place may be kept for long.
+        def ask(question: Callable[[Journal], T]) -> T:
+            return self._ask_of(source, lambda service: question(service.committer.journal()))
 
         number = ask(lambda journal: journal.count) if found is None else found.number
         name = repr(self) if found is None or found.time is None else f"{self!r} at {_text(found.time)}"
@@ -151,11 +168,11 @@ class TimeMachine(WorkspaceOperations, Generic[R_co]):
         """Return the sid of this router's workspace, or None if it has none."""
         return self.workspace_sid if self._ask(lambda engine: engine.workspaces()) else None
 
-    def _find(self, moment: int | datetime | Moment) -> Found:
+    def _find(self, source: object, moment: int | datetime | Moment) -> Found:
         # The clock before the journal: an entry that is written in between is then later than now, and is not
         # reached.
-        wanted, now = checked(moment, self._source()), self.clock.now()
-        return self._read_journal(lambda journal: find(journal, wanted, now))
+        wanted, now = checked(moment, source), self.clock.now()
+        return self._ask_of(source, lambda service: find(service.committer.journal(), wanted, now))
 
 
 @attrs.frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import socket
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 import requests
 
 from tests.tools.children import in_child
+from tests.tools.seams import service_of
 from tests.tools.wait import no_leftover_sockets, no_leftover_threads
 from twilio_taskrouter_worker.errors import StateError
 from twilio_taskrouter_worker.local import LocalTaskRouter, collector
@@ -244,6 +246,56 @@ def test_the_address_beside_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
         go_on.set()
         assert other.ended()
         assert (found, other.error, router.url) == (before, None, before)
+
+
+@pytest.mark.parametrize("at", [None, 1], ids=["now", "then"])
+def test_a_fork_beside_a_reset(monkeypatch: pytest.MonkeyPatch, at: int | None) -> None:
+    """It is refused: the entries of the new journal have nothing to do with those before the reset."""
+    with LocalTaskRouter() as router:
+        ask, asked = router._ask_service, itertools.count(1)
+
+        def replaced_meanwhile(question: Callable[[Service], Any]) -> Any:
+            if next(asked) == (1 if at is None else 2):
+                router.reset()
+            return ask(question)
+
+        monkeypatch.setattr(router, "_ask_service", replaced_meanwhile)
+        with pytest.raises(StateError, match="was reset"):
+            router.fork(at)
+
+
+def test_a_moment_beside_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not read from the new journal, although the old one was still there as the reader looked."""
+    with LocalTaskRouter() as router:
+        history, ask, asked = router.history(), router._ask_service, itertools.count(1)
+
+        def replaced_meanwhile(question: Callable[[Service], Any]) -> Any:
+            # The last question of it.
+            if next(asked) == 2:
+                router.reset()
+            return ask(question)
+
+        monkeypatch.setattr(router, "_ask_service", replaced_meanwhile)
+        with pytest.raises(StateError, match="was reset"):
+            history[0]
+
+
+def test_a_fork_beside_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its statistics are those of its moment, without what a client does to the original at the same time."""
+    with LocalTaskRouter(clock="virtual") as router:
+        router.create_task()
+        ask, asked = router._ask_service, itertools.count()
+
+        def after_a_command(question: Callable[[Service], Any]) -> Any:
+            found = ask(question)
+            if not next(asked):
+                ask(lambda service: service.execute(commands.CreateTask(workspace_sid=router.workspace_sid)))
+            return found
+
+        monkeypatch.setattr(router, "_ask_service", after_a_command)
+        with router.fork() as fork:
+            created = [fact for fact in service_of(fork).facts.all() if fact[0] == "task.created"]
+            assert len(created) == len(fork.tasks()) == 1
 
 
 # -- in a forked child -----------------------------------------------------------------------------------------------

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.integration.local.console.console_client import Browser, Live
+from tests.tools.seams import service_of
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 
@@ -88,3 +91,24 @@ def test_no_handshake(browser: Browser) -> None:
     """The address of the websocket answers an ordinary request with what it takes."""
     answer = browser.request("GET", "live")
     assert answer.status_code == 400 and "websocket handshake" in answer.text
+
+
+def test_a_moment_right_after_a_selection(browser: Browser, live: Live) -> None:
+    """It is shown, although the way to an earlier one is just being given up."""
+    router = browser.router
+    router.create_task()
+    live.until(lambda: live.state["whole"])
+    [conversation] = service_of(router).changed.__self__._open  # type: ignore[union-attr]
+    last = router.history().last
+
+    def messages() -> None:
+        # In one turn of the loop, as messages that arrive together.
+        for message in (
+            {"type": "view", "moment": last - 1},
+            {"type": "select", "workspace": router.workspace_sid},
+            {"type": "view", "moment": last},
+        ):
+            conversation.received(json.dumps(message))
+
+    router._host.call(messages)
+    live.until(lambda: live.state["moment"] == last)

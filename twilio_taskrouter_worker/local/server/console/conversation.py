@@ -128,6 +128,8 @@ class Conversation:
         # A moment that is on its way would replace the workspace just chosen.
         if self._travel is not None:
             self._travel.cancel()
+            # It ends in a later turn: the wish after this message must not be left to it.
+            self._travel = None
 
     def watch(self, message: dict[str, Any]) -> None:
         """Report the life of a task, and why it is where it is.
