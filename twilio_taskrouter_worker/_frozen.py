@@ -1,8 +1,8 @@
 """Read-only JSON values: the form in which attributes are returned.
 
-They are subclasses of dict and list, so that ``json``, ``==`` and ``isinstance`` work as for any JSON value. All that
-would change them raises TypeError; ``copy()``, :mod:`copy` and :mod:`pickle` give plain dicts and lists, all the way
-down.
+They are subclasses of dict and list, so that ``json``, ``==`` and ``isinstance`` work as for any JSON value. Every
+method that would change them raises TypeError; ``copy()``, :mod:`copy` and :mod:`pickle` give plain dicts and lists,
+all the way down.
 """
 
 from __future__ import annotations

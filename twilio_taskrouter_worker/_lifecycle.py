@@ -336,7 +336,7 @@ class Lifecycle(Emitter):
         self._check_process()
         connection = self._connection
         if connection is not None and (connection.given_up or connection is self._leaving):
-            # Its last callbacks are still to come; this may be one of them.
+            # Its last callbacks may not have run yet; this may be one of them.
             self._close(connection, "the connection had ended", 0.0)
         with self._lock:
             connection = self._connection or self._begin()

@@ -45,7 +45,8 @@ _ROOT = "twilio_taskrouter_worker"
 
 
 class _Logger(logging.Logger):
-    """A logger whose handlers, the application's code, may raise: that costs the line, and not our thread."""
+    """A logger whose handlers, which are the application's code, may raise: the line is lost, but our thread
+    continues."""
 
     def callHandlers(self, record: logging.LogRecord) -> None:
         try:

@@ -148,8 +148,8 @@ def _log_by_default() -> None:
 def _is_child() -> bool:
     """Whether this process is the child of ``_start_again_on_change()``, and so has to run the program itself.
 
-    The first call in such a child makes it end, as by SIGTERM, when its parent ends without having stopped it: a worker
-    that nobody knows of would go on taking offers.
+    The first call in such a child makes it end, as by SIGTERM, when its parent ends without having stopped it: an
+    orphaned worker would continue to take offers.
     """
     # Taken out: a program that the worker starts is not run by the reloader.
     descriptor = os.environ.pop(_LIFELINE, None)

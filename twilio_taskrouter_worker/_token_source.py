@@ -117,7 +117,7 @@ class TokenSource:
 
     def __getstate__(self) -> dict[str, Any]:
         token = self._live() if self._live is not None else self._token
-        # Rather the provider than the token, which is a secret and expires.
+        # The provider in place of the token, which is a secret and expires.
         if self._provider is not None and unpicklable(self._provider) is None:
             return {"_token": None, "_provider": self._provider, "_sids": self._sids, "_live": None}
         if token is None:

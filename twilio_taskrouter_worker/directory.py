@@ -22,7 +22,7 @@ R_co = TypeVar("R_co", bound="Activity | Channel | Reservation | TaskQueue | Wor
 N_co = TypeVar("N_co", bound="Activity | Channel | TaskQueue | WorkerInfo", covariant=True)
 
 SHOWN = 20
-"""Entries in a repr at most."""
+"""Maximum number of entries in a repr."""
 
 
 class Directory(Mapping[str, R_co], Generic[R_co]):

@@ -148,7 +148,7 @@ class Listener:
 registration: threading.Lock = threading.Lock()
 
 if hasattr(os, "register_at_fork"):
-    # A child must not inherit it held by a thread that it does not have.
+    # A child must not inherit the lock while another thread holds it, since that thread does not exist there.
     os.register_at_fork(
         before=registration.acquire, after_in_parent=registration.release, after_in_child=registration.release
     )

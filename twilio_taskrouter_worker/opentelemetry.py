@@ -33,7 +33,8 @@ __all__ = ["OpenTelemetryObserver"]
 
 ENDINGS = frozenset({"completed", "rejected", "timeout", "canceled", "rescinded"})
 KEPT_SPANS = 5_000
-"""Reservations whose spans are known, at most; ended ones too, as the answer of a call can come after the event."""
+"""Maximum number of reservations whose spans are known, ended ones included: the answer of a call can come after the
+event."""
 
 
 @attrs.define(eq=False)

@@ -437,7 +437,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
         self._no_report()
         handle: ReservationHandle = self._state.client().reservation(self.sid, self._task.sid)
         with suppress(ForkedProcessError):
-            # In a forked child what is known here is out of date, and the handle is there to be used without it.
+            # In a forked child the known state is out of date; the handle works without a snapshot.
             handle.snapshot = self.to_dict()
         return handle
 
@@ -467,7 +467,7 @@ class Reservation(ReservationFields, Listenable[ReservationEvent, "Reservation"]
             route,
             values,
             then or self._answered,
-            # The task's: a change of the reservation may change the task, and the other way round.
+            # Subject is the task: a change of the reservation may change the task, and vice versa.
             subjects=(self._task.sid, *also),
             version=lambda: self.version,
             explain=explain,

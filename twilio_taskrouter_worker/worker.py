@@ -528,7 +528,7 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
         """
         check_callback("The argument of around()", context)
         with self._lock:
-            # ``contextmanager`` wraps the function anew at each definition, so the wrapped ones are compared.
+            # ``contextmanager`` makes a new wrapper at each definition, so the wrapped functions are compared.
             others = [each for each in self._watch.around if not is_same_function(unwrap(context), unwrap(each))]
             self._watch.around = (*others, context)
         return context
@@ -657,8 +657,8 @@ class Worker(WorkerFields, Lifecycle, WorkerEmitter["Worker", Reservation, Reser
                 activities=state.activity_sids(),
             )
             client._tokens.follow(lambda: self._token)
-            # Several threads may come here at once. All take the first one, since calls of two clients have no order;
-            # without a lock, which a fork could leave held in the child.
+            # Several threads may get here at once. All take the first client, since calls of two clients have no order.
+            # No lock, since a fork could leave it held in the child.
             self._clients.append(client)
         return self._clients[0]
 

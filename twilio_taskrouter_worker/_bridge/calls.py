@@ -117,7 +117,7 @@ class Calls:
             TaskRouterError: The system has no thread for it; nothing was sent.
         """
         call = _Call(self, request, time.monotonic() + self.timeout)
-        # Now and again below, since a client that is closed must not start threads.
+        # Checked here, and again below with the lock held: a closed client must not start threads.
         self._refuse_if_closed()
         # Before the call is registered: without threads its deadline would never be enforced.
         TIMERS.require()
@@ -148,7 +148,7 @@ class Calls:
         headers = {
             "apiVersion": api_version,
             "clientVersion": self._client_version,
-            # This type and the spelling of the names are the JS SDK's: what the service is known to accept.
+            # Content type and spelling are those of the JS SDK, which the service is known to accept.
             "Content-Type": "text/plain;charset=UTF-8",
         }
         if version is not None:
@@ -242,7 +242,7 @@ class _Call(Turn, Generic[T]):
         self._learns_version = False
         self._calls = calls
         self._request = request
-        # Now: a wrong sid raises at the call.
+        # Composed now, so that an invalid sid raises at the call.
         self._url = request.url
         self._headers = self._make_headers(checked=True)
         self._deadline = deadline
@@ -307,7 +307,7 @@ class _Call(Turn, Generic[T]):
         """The deadline has passed; runs on the timers' thread."""
         self._give_up(self._timed_out)
         if self._tries:
-            # What did not answer may be the network: other idle connections would not answer either.
+            # The network may have failed, and then no other idle connection would answer either.
             distrust_idle()
 
     def _timed_out(self) -> RequestTimeoutError:

@@ -319,7 +319,7 @@ class Connection:
             False if a thread still runs at the deadline.
         """
         for thread in (self._receiver.thread, self.dispatcher.thread):
-            # One that could not be started has no ident.
+            # A thread that could not be started has no ident.
             if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
                 if thread.is_alive():
@@ -333,7 +333,7 @@ class Connection:
         with self._lock:
             for action in event(time.monotonic()):
                 self._do(action)
-            # In the lock, as another thread may give the session an event in between and schedule its deadline.
+            # With the lock held: another thread could give the session an event in between and schedule its deadline.
             self._schedule()
             # Run after the lock is released: log handlers and the close frame may block.
             later, self._later = self._later, []
@@ -394,7 +394,7 @@ class Connection:
     def _due(self, now: float) -> list[Action]:
         silent_at = self._session.silent_at
         if silent_at is not None and now >= silent_at and self._receiver.has_unread():
-            # The process stood still, and the receive thread has not had its turn: the peer was not silent.
+            # The process was suspended, and the receive thread has not run since: the peer was not silent.
             self._session.frames((), now)
         return self._session.tick(now)
 

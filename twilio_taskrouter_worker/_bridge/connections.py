@@ -1,4 +1,4 @@
-"""The HTTP connections under urllib3's pools: made with a deadline, aborted by any thread, quick once they stand.
+"""The HTTP connections under urllib3's pools: opened within a deadline, aborted by any thread, fast once open.
 
 urllib3 decides when a connection is made and through which proxy, wraps it in TLS, and keeps it. A request of ours is
 small, its answer nearly always a JSON text of a known length: that is written with one system call and read straight
@@ -46,14 +46,14 @@ __all__ = [
 
 READ_SIZE = 65536
 HEAD_LIMIT = 65536
-"""Bytes of an answer's head that are looked for its end; a longer one is left to urllib3, which refuses it."""
+"""Maximum size of an answer's head in bytes; a longer one is left to urllib3, which refuses it."""
 
 _MOST_HEADERS = 100
 """As in http.client, which refuses more."""
 
 ANSWER_LIMIT = 20 * 1024 * 1024
-"""Bytes of an answer at most. The largest honest ones are pages of 1000 records, a few megabytes; as objects they take
-some twenty times their size."""
+"""Maximum size of an answer in bytes. The largest honest ones are pages of 1000 records, a few megabytes; as objects
+they take some twenty times their size."""
 
 REUSE_SECONDS = 30.0
 """A connection that was idle for longer is not used again: routers forget it, and services close it, without notice."""
@@ -167,7 +167,7 @@ class HttpConnection(urllib3.connection.HTTPConnection):
     # -- making it ---------------------------------------------------------------------------------------------------
 
     def _new_conn(self) -> socket.socket:
-        """TCP to the host, or the proxy; called by urllib3."""
+        """Connect to the host or the proxy; called by urllib3."""
         self.fresh = True
         deadline = Deadline.after(self.user.left())
         failure: OSError | None = None

@@ -1,4 +1,4 @@
-"""A point in time that several steps must keep together."""
+"""A deadline that several steps share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 __all__ = ["Deadline"]
 
 SHARE_MIN = 1.0
-"""Seconds that a share of the time left has at least, where there is that much."""
+"""Minimum of a share in seconds, if that much time is left."""
 
 
 @attrs.frozen

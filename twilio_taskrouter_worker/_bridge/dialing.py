@@ -1,6 +1,6 @@
-"""Making the connection under a websocket: the name looked up, TCP, a proxy's tunnel, TLS.
+"""The connection under a websocket: name look-up, TCP, a proxy's tunnel, TLS.
 
-``websocket-client`` can do all this, but cannot be interrupted in it, nor held to one deadline over all steps.
+``websocket-client`` can do all this, but can neither be interrupted meanwhile nor held to one deadline for all steps.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class ConnectAborted(Exception):
 
 
 class ProxyRefused(Exception):
-    """The proxy did not open a tunnel, or is of a kind that cannot."""
+    """The proxy did not open a tunnel, or is of a kind that has none."""
 
 
 class Dialing:
-    """One try to connect, on one thread; ``abort`` from any other ends it.
+    """One attempt to connect, on one thread; ``abort`` on any other thread ends it.
 
-    No lock: a socket is published before the flag is looked at, and the flag set before the socket is looked at, so
+    No lock: a socket is published before the flag is read, and the flag is set before the socket is read, so
     that one of the two threads sees the other.
     """
 
@@ -83,7 +83,7 @@ class Dialing:
         return stream
 
     def close(self) -> None:
-        """Give the socket back to the system."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
 
@@ -121,7 +121,7 @@ class Dialing:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 sock.connect(address)
-                # Again: a shutdown has no effect on a socket that is not connected yet.
+                # Checked again, since a shutdown has no effect on a socket that is not connected yet.
                 self._check()
                 return Stream(sock, deadline)
             except OSError as error:
@@ -185,7 +185,7 @@ class Dialing:
 
 
 def _settle(answer: Future[Addresses], outcome: Future[Addresses] | Exception) -> None:
-    """Two threads may come to this; the first one counts."""
+    """Settle the Future; of two threads that do so, the first one counts."""
     error = outcome if isinstance(outcome, Exception) else outcome.exception()
     try:
         if error is not None:

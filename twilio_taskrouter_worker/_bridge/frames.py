@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = ["CLOSE", "MESSAGE_LIMIT", "PONG", "FrameError", "Frames"]
 
 MESSAGE_LIMIT = 1024 * 1024
-"""Bytes of a message at most; the service's largest, a reservation with all attributes, has some twenty thousand."""
+"""Maximum size of a message in bytes; the service's largest, a reservation with all attributes, has some 20,000."""
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -19,7 +19,7 @@ _WHOLE_TEXT = _FINAL | TEXT
 # Values of the 7-bit length that announce a longer one, and the bytes which that takes (RFC 6455, 5.2).
 _SIZE_BYTES = {126: 2, 127: 8}
 _NOT_TEXT = b"\xff"
-"""Stands for a binary message: the parser refuses it in words."""
+"""Stands for a binary message, which the parser refuses with a reason."""
 
 
 class FrameError(Exception):
@@ -113,7 +113,7 @@ class Frames:
         return start
 
     def _rare(self, first: int, body: bytes, texts: list[bytes]) -> None:
-        """Use a frame that is not a whole text message."""
+        """Handle a frame that is not a complete text message."""
         opcode = first & 0x0F
         # RSV1 to RSV3: compression, for example, which was not offered.
         if first & 0x70:

@@ -55,11 +55,11 @@ __all__ = [
 ]
 
 TEXT_LIMIT = 2000
-"""Characters of a text of the service's that are kept."""
+"""Characters that are kept of a text of the service."""
 
 HOSTS = 32
-"""Hosts with a pool of connections at most. A pool keeps a connection for each thread of ours: urllib3 closes those
-beyond after one use."""
+"""Maximum number of hosts with a pool of connections. A pool keeps a connection for each thread of ours: urllib3 closes
+those beyond after one use."""
 
 
 class HttpFailure(Exception):
@@ -350,7 +350,7 @@ class Exchange:
             return Unusable(_describe(error))
         late = isinstance(error, TimeoutError) or self._aborted or self._clock() >= self._deadline
         if isinstance(error, urllib3.exceptions.TimeoutError):
-            # A NewConnectionError is one by descent only.
+            # A NewConnectionError is a subclass of it, but not a timeout.
             late = late or not isinstance(error, urllib3.exceptions.NewConnectionError)
         if isinstance(error, ExchangeAborted):
             return HttpTimeout("the deadline passed")

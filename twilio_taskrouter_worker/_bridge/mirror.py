@@ -67,7 +67,7 @@ class Mirror:
         """Make the state of a worker that was never connected.
 
         Args:
-            worker: Whose it is.
+            worker: Fires the events of the worker.
             caller: Sends requests.
             waiting: The blocking waits of the worker and its objects.
             release: Has the dispatch thread apply the messages that a function returns before those that wait.
@@ -90,12 +90,12 @@ class Mirror:
         self.record: Record | None = None
         """The worker as the service sent it last."""
         self.public_record: Record | None = None
-        """The same, with the version counted on where the service does so without sending it."""
+        """The same, with the version that also counts the changes whose version the service does not send."""
         self.answered: Record | None = None
         """The worker as an answer of a call has brought it since the lists were requested; None if none has."""
         self.track = Track(WorkerFields._schema)
         """The announced events of the worker itself."""
-        # Apart: a service that counts one kind otherwise may still count the other as documented.
+        # Two of them: a service that counts one kind differently may still count the other as documented.
         self.trust = Trust()
         self.worker_trust = Trust()
         self.activities: Named[Activity] = Named()
@@ -103,13 +103,13 @@ class Mirror:
         """In a forked child, which cannot read ``activities``: their sids by name."""
         self.channels: Named[Channel] = Named()
         self.reservations: Directory[Reservation] = Directory()
-        # The tasks of open reservations, and of those that ended lately; see ``end`` for the weak ones.
+        # The tasks of open reservations, and of those that ended recently; see ``end`` for the weak references.
         self._tasks: dict[str, list[_TaskEntry]] = {}
         self.ended: dict[str, str] = {}
-        """Reservations that ended lately: sid, and the status with which they ended."""
+        """Reservations that ended recently: their last status by sid."""
         # Tasks whose first listener came after the end, by sid of the reservation; see ``keep``.
         self._kept: dict[str, Task] = {}
-        # When, the reservation's sid, the task's sid.
+        # Time of the end, sid of the reservation, sid of the task.
         self._ended_at: deque[tuple[float, str, str]] = deque()
 
     # -- the worker ------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class Mirror:
             raise ValueError(f"{name}: there is no activity {error.args[0]}") from None
 
     def count_version(self) -> None:
-        """The service counts a change of the worker without sending its version; called with the lock held."""
+        """Count a change of the worker whose version the service does not send; called with the lock held."""
         if self.public_record is not None:
             record = list(self.public_record)
             # The JS SDK counts in the same places: a reservation was created, a channel changed.
@@ -330,7 +330,7 @@ class Mirror:
 
     @property
     def forget_at(self) -> float | None:
-        """When ``forget_ended`` has something to do next; None where nothing ended lately."""
+        """Time at which ``forget_ended`` is due next; None if nothing ended recently."""
         return self._ended_at[0][0] + self._linger if self._ended_at else None
 
     def forget_ended(self, now: float) -> None:

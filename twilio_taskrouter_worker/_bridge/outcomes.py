@@ -27,8 +27,8 @@ class RetryRules:
     ``retry_max``."""
 
     jitter: float = 0.25
-    """Share of a pause that the service asked for which is added at random, so that clients that were refused together
-    do not come back together."""
+    """Random addition to a pause that the service asked for, as a share of it, so that clients that were refused
+    together do not retry together."""
 
     last_try: float = 0.2
     """Seconds that a further attempt must have left: with less, the last failure is more useful to the caller than a
@@ -39,7 +39,7 @@ class RetryRules:
     one. After a change of network the old ones are dead, and say nothing."""
 
     patience_min: float = 1.0
-    """The least that both attempts must have; a read with less time is not made again for that reason."""
+    """Minimum in seconds for each of the two attempts; a read with less time is not repeated for that reason."""
 
 
 RETRY_RULES = RetryRules()
@@ -50,7 +50,7 @@ LONGEST_PAUSE = 86400.0
 """Maximum of ``retry_after`` in seconds, regardless of the service's header."""
 
 ERROR_BODY_LIMIT = 64 * 1024
-"""Bytes of a refusal's body that are looked at."""
+"""Bytes that are read of a refusal's body."""
 
 
 def retry_delay(

@@ -1,4 +1,4 @@
-"""The receive thread of a connection: opens the websockets that are asked for, one after the other, and reads them."""
+"""The receive thread of a connection: opens the requested websockets, one after the other, and reads them."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ class Receiver:
 
     def _lost(self, closed: Closed) -> None:
         if closed.code is None:
-            # Without a close frame: the network may have changed, and idle HTTP connections be as dead.
+            # Without a close frame: the network may have changed, and idle HTTP connections may be dead too.
             distrust_idle()
         with self._lock:
             self._socket = None

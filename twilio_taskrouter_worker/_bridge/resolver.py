@@ -14,10 +14,10 @@ from typing import Any
 __all__ = ["Addresses", "look_up"]
 
 Addresses = list[tuple[Any, ...]]
-"""As ``socket.getaddrinfo`` gives them."""
+"""As ``socket.getaddrinfo`` returns them."""
 
 KEPT_SECONDS = 1.0
-"""How long an answer serves those who ask next: a start makes one connection for the websocket and four for calls."""
+"""Seconds for which an answer is reused: a start makes one connection for the websocket and four for calls."""
 
 _Name = tuple[str, int]
 
@@ -47,7 +47,7 @@ def look_up(host: str, port: int) -> Future[Addresses]:
     with _lock:
         kept_until, shared = _answers.get(name, (0.0, found))
         if time.monotonic() >= kept_until:
-            # On its way, for as long as that takes.
+            # Shared without a time limit until the look-up ends.
             shared = found
             _answers[name] = math.inf, found
     if shared is found:

@@ -94,7 +94,7 @@ def _iso_seconds(text: str) -> float:
         try:
             return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
         except ValueError:
-            # Its own words quote the text.
+            # Its message would quote the text.
             pass
     raise ValueError("it is not a date")
 

@@ -23,7 +23,7 @@ _VARIABLES = (
 )
 
 _KEPT = 32
-"""URLs whose settings are kept at most."""
+"""Maximum number of URLs whose settings are kept."""
 
 _KEPT_SECONDS = 1.0
 """The system's own settings (macOS, Windows) can also change; those of the environment are compared at each use."""

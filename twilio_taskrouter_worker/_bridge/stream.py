@@ -22,7 +22,7 @@ READ_SIZE = 65536
 """Bytes taken from the kernel at once."""
 
 HANDSHAKE_LIMIT = 65536
-"""Bytes of a peer's answer to the upgrade, or to CONNECT, at most."""
+"""Maximum size of a peer's answer to the upgrade or to CONNECT in bytes."""
 
 
 class HandshakeTooLong(Exception):
@@ -32,15 +32,16 @@ class HandshakeTooLong(Exception):
 class Stream:
     """The bytes of one connection.
 
-    Until ``deadline`` is set to None, every step keeps it and raises TimeoutError. The socket itself stays its owner's,
-    who may shut it down from any thread to end all steps.
+    Until ``deadline`` is set to None, every step keeps it and raises TimeoutError. The owner keeps the socket, and may
+    shut it down on any thread to end all steps.
     """
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self._socket = sock
         self.deadline: Deadline | None = deadline
         self.gettimeout: Callable[[], float | None] = sock.gettimeout
-        """The time limit of the socket in seconds; as it is, since websocket-client asks before each byte."""
+        """The time limit of the socket in seconds. The socket's own method, since websocket-client calls it before each
+        byte."""
         self._tls: ssl.SSLObject | None = None
         # Encrypted, with TLS only: what the peer has sent, and what is to be sent to it.
         self._incoming: ssl.MemoryBIO
@@ -133,7 +134,7 @@ class Stream:
             return False
 
     def _decrypt(self, connection: ssl.SSLObject) -> bytes | None:
-        """All there is; None without a whole record, ``b""`` at the end of the TLS connection."""
+        """Return all available data; None without a complete record, ``b""`` at the end of the TLS connection."""
         pieces: list[bytes] = []
         try:
             while self._incoming.pending or connection.pending():

@@ -25,10 +25,10 @@ from ..errors import TaskRouterError
 __all__ = ["POOL", "TIMERS", "Pool", "Timer", "Timers", "defer", "drain_all"]
 
 POOL_SIZE = 100
-"""Threads for calls at most, and so calls that are on the wire at once."""
+"""Maximum number of threads for calls, and so of calls on the wire at once."""
 
 EAGER = 4
-"""Threads that a pool starts without looking at how long jobs wait."""
+"""Threads that a pool starts however short jobs wait."""
 
 GROWTH_SECONDS = 0.005
 """Interval at which a pool with waiting jobs checks whether to grow."""
@@ -37,7 +37,7 @@ STUCK_SECONDS = 0.02
 """When no job has ended for this long, all threads are held by something slow, and waiting jobs need others."""
 
 RETRY_SECONDS = 0.25
-"""Pause before a thread is asked for again where there was none to be had."""
+"""Pause before the next attempt to start a thread after the system has refused one."""
 
 IDLE_SECONDS = 5.0
 """How long a thread without work stays; long enough to outlast the pauses of a busy worker."""

@@ -21,7 +21,8 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CE
 """Environment variables that name a file or a directory of CAs; the first that is set counts."""
 
 _KEPT = 32
-"""Contexts, and sessions of each, at most: a bundle that is replaced over and over must not fill the memory."""
+"""Maximum number of contexts, and of sessions of each: a bundle that is replaced repeatedly must not fill the
+memory."""
 
 _Stamp = tuple[str, int, int]
 

@@ -1,4 +1,4 @@
-"""The owner of the question whether a change of an object was announced already. Pure.
+"""Decides whether a change of an object was announced already. Pure.
 
 **Invariant.** Each change of an object is announced once, in the order of its versions, however often and in whatever
 order the service reports it: by an event, by a repeated event, by a list that is read after a connection loss, or by

@@ -29,7 +29,7 @@ class Turn:
 
 
 class Turns:
-    """The lines of all subjects. Not locked: the caller does."""
+    """The lines of all subjects. Not thread-safe: the caller holds a lock."""
 
     def __init__(self) -> None:
         # The last call of each line that is not empty.

@@ -12,7 +12,7 @@ from .tables import Description
 __all__ = ["LivePanel"]
 
 INTERVAL = 0.25
-"""Seconds between two updates of a panel at least; nothing is sent while nothing has changed."""
+"""Minimum interval between two updates of a panel in seconds; nothing is sent while nothing has changed."""
 
 
 class LivePanel:

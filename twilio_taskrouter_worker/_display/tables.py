@@ -19,7 +19,7 @@ __all__ = ["Listing", "Table", "Description", "moment", "table_of"]
 T = TypeVar("T")
 
 ROWS = 100
-"""Rows shown at most; of a longer table the first and the last ones."""
+"""Maximum number of rows shown: of a longer table the first and the last ones."""
 
 _LINE = "1px solid rgba(128,128,128,.35)"
 _TABLE = "border-collapse:collapse;margin:4px 0;color:inherit;background:none"

@@ -20,7 +20,7 @@ __all__ = ["Bar", "Lane", "Timeline"]
 _WIDTH, _LEFT, _RIGHT, _TOP = 960, 130, 12, 34
 _ROW, _GAP = 20, 8
 _ROWS = 8
-"""Rows of bars in a lane at most; bars beyond are counted."""
+"""Maximum number of rows of bars in a lane; further bars are counted."""
 _COLUMNS = 60
 """Width of the text form."""
 _TICKS = 8

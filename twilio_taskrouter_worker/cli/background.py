@@ -92,7 +92,7 @@ def stop(port: int | None) -> None:
         pid = int(json.loads(record.read_text(encoding="utf-8"))["pid"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise click.ClickException(f"No local TaskRouter was started with --detach on port {port}") from error
-    # Also when the process is gone, so that the next call does not find the same stale record.
+    # Even if the process has ended, so that the next call does not find the same stale record.
     record.unlink(missing_ok=True)
     if not _is_ours(pid):
         raise click.ClickException(f"The local TaskRouter on port {port} has ended already")

@@ -288,7 +288,7 @@ def _facts(router: LocalTaskRouter) -> dict[str, Any]:
 
 
 def _open(facts: dict[str, Any]) -> None:
-    """Open the console in the browser; the link is on the screen for where there is none."""
+    """Open the console in the browser; where there is none, the link is on the screen."""
     if not webbrowser.open(facts["console_url"]):
         click.echo("No browser was found: open the link of the console yourself.", err=True)
 

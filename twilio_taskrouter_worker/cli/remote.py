@@ -61,7 +61,7 @@ class Remote:
         """
         import requests
 
-        # Here, where every command passes, so that none can forget it.
+        # Here, where the requests of all commands pass, so that none can forget it.
         if method != "GET" and self.is_twilio and not self._confirmed:
             raise click.UsageError("This would change a Twilio account; add --yes to do it")
         try:

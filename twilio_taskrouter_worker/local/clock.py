@@ -18,7 +18,7 @@ __all__ = ["Clock", "ClockState"]
 
 _DAY: float = 86400.0
 _LATE_SECONDS = 1.0
-"""A running clock may pass the requested moment during the call: this much lateness is accepted."""
+"""Accepted lateness: a running clock may pass the requested moment during the call."""
 # Real seconds between two calls of a condition that clients make true.
 _STEP_SECONDS = 0.005
 _LATEST = 253402300799.0
@@ -26,7 +26,8 @@ _LATEST = 253402300799.0
 _EARLIEST = -62135596800.0
 """The first second of the year 1."""
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Not the time of day, which may be set back. It goes on while the computer sleeps, if the system has such a clock."""
+"""Not the time of day, which may be set back. It continues while the computer sleeps, if the system has such a
+clock."""
 
 _ALL: weakref.WeakSet[Clock] = weakref.WeakSet()
 

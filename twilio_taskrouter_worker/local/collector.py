@@ -1,4 +1,4 @@
-"""Python's garbage collector, kept from going through many objects in vain."""
+"""Python's garbage collector, kept from scanning many objects in vain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from contextlib import contextmanager
 __all__ = ["paused", "seldom"]
 
 _SELDOM = (20_000, 20, 20)
-"""How many more objects than before there are when it looks at those; how often that leads to the older ones."""
+"""Thresholds for ``gc.set_threshold``: net allocations before a pass over the youngest objects, and how many passes
+lead to one over the older ones."""
 
 _lock = threading.Lock()
 # Guarded by the lock: how many blocks run, and whether the collector is to be switched on after the last one.

@@ -1,7 +1,7 @@
 """The journal of a service, to read: its entries, and for each entry a state near it to start from.
 
 The invariant: the state after entry *n* is the state of a snapshot at or before *n* to which the entries after it are
-applied. What is taken from a journal does not change when the service goes on, so the service's thread is needed only
+applied. Data taken from a journal does not change while the service continues, so the service's thread is needed only
 for the taking; restoring and applying are done on the caller's.
 
 A service with a file reads its journal from there. One in memory keeps the latest entries here, compressed.

@@ -58,7 +58,7 @@ class KeptFile:
         """The number of the latest entry."""
         latest = self._journal.time_at(self.count) or 0.0
         clock = read_clock(connection, path)
-        # A clock that runs has gone on since it was noted, whether or not its service is still there.
+        # A running clock has advanced since its state was noted, whether or not its service still runs.
         away = 0.0 if clock is None or not clock.running else max(0.0, time.time() - clock.since)
         self.now: Final = max(latest, 0.0 if clock is None else clock.shown + away)
         """The present time of its clock, in unix seconds."""

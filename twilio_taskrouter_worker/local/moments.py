@@ -215,7 +215,7 @@ def describe(event: Event) -> str:
 def _what(step: Step) -> str:
     if step.events:
         return "; ".join(map(describe, step.events))
-    # Nothing followed from it: the name of the command has to do.
+    # It caused no event, so the name of the command describes it.
     command = step.entry.command
     words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in type(command).__name__)
     return words.strip().capitalize()

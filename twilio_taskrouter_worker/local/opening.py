@@ -143,7 +143,7 @@ def _build(
 
 def _memory(engine: Engine, clock: Clock, origin: Origin | None) -> MemoryJournal:
     """Return the journal of a service without a file."""
-    # A service that is not a fork begins empty, at no time.
+    # A service that is not a fork begins empty, so its first state has no time.
     if origin is None:
         return MemoryJournal(engine)
     # The state that was captured in the parent serves here too, if it is that of the moment itself.

@@ -141,7 +141,7 @@ class ServiceAccess(TimeMachine[R_co], WatchedWorkspace, Generic[R_co]):
             StateError: It is not running.
         """
         workspace_sid = self.workspace_sid
-        # Another type, and a sid of whatever form, is for sign() and the service to refuse.
+        # Other types and malformed sids are refused by sign() and by the service.
         if isinstance(worker_sid, str) and worker_sid and not worker_sid.startswith("WK"):
             worker_sid = self._worker_sid(worker_sid)
         return self._running_with().key.sign(workspace_sid, worker_sid, role=role, ttl=ttl, identity=identity)

@@ -104,7 +104,7 @@ class WatchedWorkspace(WorkspaceOperations):
 
     def _is_stopped(self) -> bool:
         try:
-            # Any question would do: it raises once the service has ended.
+            # Any read would do: it raises once the service has ended.
             return not self.workspace_sid
         except StateError:
             return True

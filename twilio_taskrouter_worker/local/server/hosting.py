@@ -96,7 +96,7 @@ class Host:
             with self._lock:
                 if self._ended:
                     raise StateError("The local TaskRouter was stopped before it had started")
-                # Daemonic, so that a program that forgets to stop it can still end.
+                # A daemon, so that a program that does not stop it can still exit.
                 self._thread = threading.Thread(
                     target=self._run,
                     args=(listening, make_service, started),

@@ -126,7 +126,7 @@ class Service:
         return self._apply(command, self.clock.now(), context).result
 
     def _apply(self, command: commands.Command, now: float, context: Context | None = None) -> Outcome:
-        # The engine must not go on after a failed commit: no later command could be committed either.
+        # The engine must not continue after a failed commit: no later command could be committed either.
         self.committer.check()
         own = context is None
         if context is None:

@@ -15,7 +15,7 @@ from .wire import Wire
 SENT_SECONDS = 0.1
 """The shortest time between two messages with new entries."""
 AT_ONCE = 200
-"""How many entries a message has at most; a page cannot show more in that time."""
+"""Maximum number of entries in a message; a page cannot show more in that time."""
 AT_FIRST = 500
 LARGEST_PAGE = 1000
 
@@ -125,7 +125,7 @@ class Feed:
         self._put = put
         self._on = False
         self._limit = AT_FIRST
-        """How many entries the next message has at most."""
+        """Maximum number of entries in the next message."""
         self._sent = 0
         """The number of the latest entry that was sent."""
 

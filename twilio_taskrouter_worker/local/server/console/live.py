@@ -214,7 +214,7 @@ class Live:
     def _scan(self) -> None:
         self._scan_handle = None
         for board in list(self._boards.values()):
-            # Read before the scan, which sets it anew: only the message that completes the rows says so.
+            # Read before the scan, which changes it: only the message that completes the rows says so.
             part = not board.whole
             try:
                 difference = board.scan()

@@ -29,7 +29,7 @@ SLOW_SECONDS = 1.0
 BURST_BYTES = 32 * 1024 * 1024
 """How many unsent bytes a session may hold at any moment."""
 _JOINED = 16
-"""How many frames are written at once at most."""
+"""Maximum number of frames written at once."""
 
 
 class Close(enum.Enum):

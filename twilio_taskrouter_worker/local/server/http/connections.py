@@ -222,7 +222,7 @@ class HttpServer(web.Server):
         # All of them, also those of a next request that was sent early (pipelining).
         self._waiting -= connection.received
         connection.received = 0
-        # Once proven, always proven: a later refusal does not make the peer a stranger.
+        # A peer that has once authenticated stays authenticated, whatever is refused later.
         if good and not connection.known:
             del self._unproven[connection]
             connection.known = True
