@@ -90,7 +90,8 @@ class Lifecycle(Emitter):
             This worker.
 
         Raises:
-            TokenError: The token is refused; raised at once, as TokenExpiredError if it has expired.
+            TokenError: The token is refused; raised at once, as TokenExpiredError if it has expired. With a
+                ``token_provider``: it raised, or its tokens were refused, five times before the worker was ever ready.
             InitializationError: The worker does not exist, or ``connect_activity`` cannot be set; raised at once.
             ConnectTimeoutError: The worker was not ready in time; the message has the last failure.
             AlreadyConnectedError: Another process is connected, and ``single`` does not wait.
@@ -124,7 +125,8 @@ class Lifecycle(Emitter):
     def start(self: Self) -> Future[Self]:
         """Connect in the background.
 
-        Does not block. Transient failures are retried without limit, and reported as ``error`` meanwhile. A second call
+        Does not block. Transient failures are retried without limit, and reported as ``error`` meanwhile; those of a
+        ``token_provider`` before the first ``ready`` are limited as with ``connect``. A second call
         while connected returns a Future for the same connection, done if it is ready. Callbacks of the Future run on
         the dispatch thread, which settles it.
 
@@ -171,7 +173,7 @@ class Lifecycle(Emitter):
                 program with exit code 1.
             TokenExpiredError: The connection was lost and cannot be restored: the service refuses the token, there
                 is no ``token_provider``, and ``update_token()`` was not called within 5 seconds.
-            TaskRouterError: Another error ended the connection for good, e.g. TokenError.
+            TaskRouterError: Another error ended the connection for good, e.g. TokenError: see ``connect``.
             TypeError: An argument has the wrong type.
             ValueError: The grace is negative, or ``drain_activity`` does not exist; the latter is raised when the
                 worker is first ready.
@@ -322,6 +324,7 @@ class Lifecycle(Emitter):
             open_reservations=0 if forked else len(state.reservations),
             token_expires_in=None if token_end is None else token_end - time.monotonic(),
             connections=self._watch.connections,
+            token_failures=0 if ended is None else ended.token_failures,
             foreign_accepts=self._watch.foreign_accepts,
             failure=None if ended is None or ended.failure is None else str(ended.failure),
         )

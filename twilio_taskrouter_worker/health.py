@@ -43,6 +43,8 @@ class Health:
     """Seconds until the token in use expires, below 0 if it has expired; None if that is not known."""
     connections: int
     """Number of connections so far: 1 if none was lost."""
+    token_failures: int
+    """Calls of ``token_provider`` in a row that failed; 0 after one that returned a token."""
     foreign_accepts: int
     """Reservations that were accepted, but not by this process: a sign of another session of the same worker."""
     failure: str | None

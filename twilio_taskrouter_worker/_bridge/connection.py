@@ -246,13 +246,19 @@ class Connection:
         """
         # Formatted here: the exception may quote the token, which is removed from the whole text.
         words = hide(token, "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip())
-        reporting.provider_failed(self._state.worker_sid, error, words)
         failure = renewal_failure(error)
         self._tell(lambda now: self._session.renewal_failed(failure, now))
-        if not self.given_up:
+        again = not self.given_up
+        reporting.provider_failed(self._state.worker_sid, error, words, again=again)
+        if again:
             # Not reported, which would log it once more.
             notice = Notice(self._state.worker, "error", (failure,))
             self.dispatcher.put(lambda: self.dispatcher.fire([notice]))
+
+    @property
+    def token_failures(self) -> int:
+        """Calls of the token provider in a row that failed."""
+        return self._session.token_failures
 
     def call_refused(self, token: str) -> None:
         """A request was refused for this token: ask the provider, if there is one, for another. Does not block.

@@ -11,7 +11,8 @@ belong to :mod:`connection`. Times are seconds of one monotonic clock.
   nothing.
 - *There is always a way on.* In each state but READY's own frames, something is due (``deadline``), under way with the
   owner, or asked of the user: a connection that says nothing is given up after ``silence``; a lost one is tried again
-  without limit; a refused token is asked for, or waited for in PAUSED, or ends the connection with an error.
+  without limit; a refused token is asked for, or waited for in PAUSED, or ends the connection with an error; a worker
+  that was never ready ends after TOKEN_TRIES tokens that its provider did not return, or that were refused.
 - *The service decides about tokens.* The own clock announces that a token ends, but no connection is left untried on
   its word: the service refuses what has expired, and only that leads to PAUSED.
 - *Each frame once, in order.* Frames are delivered at once in READY, and kept from the first frame of a connection
@@ -69,6 +70,10 @@ from .token_life import TokenLife
 __all__ = ["Session", "SessionOptions"]
 
 
+TOKEN_TRIES = 5
+"""Tokens that the provider failed to return, or the service refused, before a worker that was never ready is
+given up. With the pauses between them that takes about 15 s, less than the default timeout of ``connect()``."""
+
 ACTIVITY_RETRIES = 3
 """How often setting ``connect_activity_sid`` is retried before the worker becomes ready without it."""
 
@@ -116,6 +121,10 @@ class Session:
         self._reload = Reload()
         self._refusals = 0
         """Tokens refused since the worker was last ready."""
+        self.token_failures = 0
+        """Calls of the token provider in a row that failed."""
+        # Tokens that were not usable before the worker was ready: not returned, or refused.
+        self._token_tries = 0
         # Whether any ``init`` came: other sessions are closed by the first connection only.
         self._greeted_once = False
         self._opened_at = 0.0
@@ -494,6 +503,7 @@ class Session:
             return []
         # Not for the first token: nothing was updated.
         actions: list[Action] = [Notify("token_updated")] if self._tokens.token else []
+        self.token_failures = 0
         self._tokens.renew(token, ends_at, now)
         # Without the rest of the delay, as the JS SDK does: the old token may have been what failed.
         if self.state in (State.BACKING_OFF, State.PAUSED):
@@ -510,11 +520,14 @@ class Session:
         Returns:
             The actions to run.
         """
-        if self.state is State.PAUSED:
-            self.last_error = error
-        if self.state is not State.CLOSED:
-            self._tokens.renewal_failed(now)
-        return []
+        if self.state is State.CLOSED:
+            return []
+        self.token_failures += 1
+        self._tokens.renewal_failed(now)
+        if self.state is not State.PAUSED:
+            return []
+        self.last_error = error
+        return self._lack_token(error, f"the token_provider raised {type(error.__cause__ or error).__name__}")
 
     def call_refused(self, token: str, now: float) -> list[Action]:
         """A request was refused for this token: ask the provider, unless it was asked recently.
@@ -577,6 +590,9 @@ class Session:
         # Reset when the worker is ready: each refusal in a row delays the next call of the provider.
         self._refusals += 1
         if self._options.renews_token:
+            given_up = self._lack_token(error, error.message)
+            if given_up:
+                return given_up
             self._move(Step.REFUSE)
             ask = self._tokens.refused(self._refusals, now)
             return [Notify("error", (error,)), *([RenewToken()] if ask else [])]
@@ -590,6 +606,22 @@ class Session:
             self._tokens.expired = True
             expired = [Notify("token_expired")]
         return [Notify("error", (error,)), *expired]
+
+    def _lack_token(self, error: TokenError, reason: str) -> list[Action]:
+        """Count a failed try to get a usable token; end if the worker was never ready and there were too many."""
+        # A wrong key or a broken provider shows at the start. Later it waits: its backend may be away for a while.
+        if self.ever_ready:
+            return []
+        self._token_tries += 1
+        if self._token_tries < TOKEN_TRIES:
+            return []
+        failure = TokenError(
+            f"There is no usable token after {TOKEN_TRIES} tries. Last failure: {reason}",
+            status=error.status,
+            code=error.code,
+        )
+        failure.__cause__ = error.__cause__ or error
+        return self._finish(failure)
 
     def _wait_for_token(self, now: float) -> None:
         if self._ends_without_token:

@@ -164,9 +164,10 @@ def test_a_provider_that_fails_at_first(router: LocalTaskRouter, alice: str, tim
             raise failure
         return router.token(alice)
 
+    timings(backoff_min=60.0)
     with no_leftover_threads(), pytest.raises(ConnectTimeoutError, match="waiting for a new token.*token_provider"):
         Worker(token_provider=fetch, **router.connection).connect(0.5)
-    timings(renewal_retry=0.05)
+    timings(backoff_min=0.05)
     failures = iter([OSError("backend down")])  # type: ignore[assignment]
     with Worker(token_provider=fetch, **router.connection) as worker:
         assert worker.ready

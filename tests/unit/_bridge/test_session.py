@@ -827,6 +827,9 @@ def test_a_refused_token_with_a_provider(refuse: Callable[..., list[Any]]) -> No
 def test_tokens_refused_one_after_the_other(refuse: Callable[..., list[Any]]) -> None:
     """A provider whose tokens are refused is asked later and later: 5, 10, 20 ... at most 60 s; ready ends that."""
     driver = connecting(renews_token=True, random=constant(0.5))
+    driver.make_ready()
+    driver.closed()
+    driver.tick_at_deadline()
     assert RenewToken() in refuse(driver, BAD_TOKEN)
     for number, delay in enumerate([5.0, 10.0, 20.0, 40.0, 60.0, 60.0]):
         driver.token(f"token-{number}", lasts=10_000.0)
@@ -957,6 +960,55 @@ def test_the_first_token_comes_from_the_provider() -> None:
     actions = driver.token("first", lasts=100.0)
     assert events(actions) == [] and query(actions)["token"] == "first"
     driver.make_ready()
+
+
+def test_a_provider_without_a_first_token() -> None:
+    """After five failures the connection ends, with an error that has the exception of the provider as its cause."""
+    driver = Driver(renews_token=True)
+    driver.start("")
+    raised = KeyError("TOKEN")
+    failure = TokenError("provider")
+    failure.__cause__ = raised
+    for _ in range(4):
+        assert driver.session.renewal_failed(failure, driver.now) == []
+        assert driver.tick_at_deadline() == [RenewToken()]
+    assert driver.session.token_failures == 4
+    *_, finish = driver.session.renewal_failed(failure, driver.now)
+    assert isinstance(finish, Finish) and finish.error is driver.session.failure
+    assert "no usable token after 5 tries. Last failure: the token_provider raised KeyError" in finish.error.message
+    assert finish.error.__cause__ is raised
+    assert driver.state is State.CLOSED and driver.session.deadline is None
+    assert driver.session.renewal_failed(failure, driver.now) == [] and driver.session.token_failures == 5
+
+
+def test_a_provider_whose_tokens_are_refused_from_the_start() -> None:
+    """Refused tokens and failures of the provider count together; the error has the last answer of the service."""
+    driver = Driver(renews_token=True)
+    driver.start("first")
+    for number in range(3):
+        assert RenewToken() in [*driver.connect_failed(BAD_TOKEN), *driver.tick(100.0)]
+        if number == 1:
+            driver.session.renewal_failed(TokenError("provider"), driver.now)
+            assert RenewToken() in driver.tick(100.0) and driver.session.token_failures == 1
+        driver.token(f"token-{number}")
+        assert driver.session.token_failures == 0
+    *_, finish = driver.connect_failed(BAD_TOKEN)
+    assert isinstance(finish, Finish) and isinstance(finish.error, TokenError)
+    assert finish.error.status == BAD_TOKEN.status and finish.error.message.endswith(BAD_TOKEN.message)
+
+
+def test_a_provider_that_fails_later_is_asked_without_limit() -> None:
+    """A worker that was ready before waits for its backend to come back."""
+    driver = Driver(renews_token=True)
+    driver.start("first")
+    driver.make_ready()
+    driver.closed(1006)
+    driver.tick_at_deadline()
+    driver.connect_failed(BAD_TOKEN)
+    for _ in range(20):
+        driver.session.renewal_failed(TokenError("provider"), driver.now)
+        assert driver.tick_at_deadline() == [RenewToken()]
+    assert driver.state is State.PAUSED and driver.session.token_failures == 20
 
 
 def test_a_refused_call_asks_the_provider() -> None:
