@@ -111,7 +111,7 @@ class RecordingBridge(Records):
 
     def __enter__(self) -> RecordingBridge:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(30)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -286,7 +286,7 @@ class RecordingBridge(Records):
         async def run() -> T:
             return action()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(5)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(30)
 
     def _open(self) -> list[Connection]:
         return [connection for connection in self.connections if connection.is_open]

@@ -131,9 +131,9 @@ class Relay:
 
     def __exit__(self, *exc_info: object) -> None:
         """Reset what is open and return when no thread, socket or file is left."""
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(30)
         if self._thread.is_alive():
             raise RuntimeError("the relay's thread did not stop")
         self._holder.close()
@@ -278,7 +278,7 @@ class Relay:
         async def run() -> T:
             return action()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(5)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(30)
 
     def _set(self, **settings: object) -> None:
         def change() -> None:

@@ -38,6 +38,11 @@ def connection_of(worker: Any) -> Any:
     return worker._connection
 
 
+def calls_of(worker: Any) -> Any:
+    """The calls of a worker, to change how long they take; the option is one time for all calls of a worker."""
+    return worker._calls
+
+
 def console_of(router: LocalTaskRouter) -> ConsoleFacade:
     """The console's side of a router, to make it read-only, as ``taskrouter replay`` does with a file of the past."""
     assert router._console is not None

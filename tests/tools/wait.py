@@ -34,7 +34,7 @@ def eventually(predicate: Callable[[], T], timeout: float = 20.0, message: str |
 
 
 @contextmanager
-def no_leftover_threads(timeout: float = 5.0, *, ignore: tuple[str, ...] = TOOL_PREFIXES) -> Iterator[None]:
+def no_leftover_threads(timeout: float = 20.0, *, ignore: tuple[str, ...] = TOOL_PREFIXES) -> Iterator[None]:
     """Assert that every thread started inside the block has ended within ``timeout`` seconds of its end.
 
     Threads whose name begins with one of ``ignore`` are left out; by default those of the test tools. An exception of
@@ -64,7 +64,7 @@ def open_sockets() -> Counter[str]:
 
 
 @contextmanager
-def no_leftover_sockets(timeout: float = 5.0) -> Iterator[None]:
+def no_leftover_sockets(timeout: float = 20.0) -> Iterator[None]:
     """Assert that every socket opened inside the block is closed within ``timeout`` seconds of its end (Linux).
 
     It sees the whole process, so tools that listen must start before the block or end inside it, and so must their

@@ -357,7 +357,7 @@ def test_off_asks_the_callbacks_without_holding_a_lock(worker: Worker) -> None:
     worker.on("ready", first)
     thread = threading.Thread(target=worker.off, args=("ready", second), daemon=True)
     thread.start()
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
     assert [listener.callback for listener in listeners_of(worker, "ready")] == [first]
 
@@ -407,7 +407,7 @@ def test_registering_on_many_threads(worker: Worker) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert len(heard(worker, "ready")) == 400
 
 

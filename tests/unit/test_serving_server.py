@@ -15,7 +15,7 @@ from twilio_taskrouter_worker._bridge.work import Work
 from twilio_taskrouter_worker.events import Listener
 from twilio_taskrouter_worker.testing import calls_of, make_reservation
 
-SOON = 10.0
+SOON = 30.0
 
 
 def disconnected(*args: object, **options: object) -> NoReturn:

@@ -59,7 +59,7 @@ def test_the_signature_is_good() -> None:
     """Whoever knows the secret can verify it, by HS256."""
     claims = jwt.decode(create_worker_token(**NAMED), SECRET, algorithms=["HS256"])
     assert claims["exp"] - claims["iat"] == 3600
-    assert claims["iat"] == pytest.approx(time.time(), abs=5)
+    assert claims["iat"] == pytest.approx(time.time(), abs=30)
     with pytest.raises(jwt.InvalidSignatureError):
         jwt.decode(create_worker_token(**NAMED), "t" * 32, algorithms=["HS256"])
 

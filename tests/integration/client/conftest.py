@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -54,6 +55,19 @@ def quick_reconnections(timings: Callable[..., None]) -> None:
 def nothing_logged_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold back no line because another test has logged the same a moment ago."""
     monkeypatch.setattr(_log, "_REPEATS", _log.Repeats())
+
+
+@pytest.fixture
+def unknown_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer look-ups of names under ``.invalid`` at once; a network's name server may be slow, or not there."""
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
+        if str(host).rstrip(".").endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
 @pytest.fixture

@@ -38,10 +38,12 @@ class ConnectedClient:
         with bridge.state.lock:
             self.other = bridge.state.add_worker("Ravi")
             self.reservation_sid = self.add("accepted", outgoing={})
-        self.worker.connect(5)
+        self.worker.connect(30)
         for channel in self.worker.channels.values():
             self._listen(channel)
         self.listen_to(self.reservation)
+        # connect() returns before the listeners of "ready" are called.
+        self.sync()
         self.heard.clear()
 
     # -- what is there -------------------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ class ConnectedClient:
         self.worker.on("reservation_failed", seen)
         try:
             self.bridge.send("reservation.failed", {MARKER: number})
-            assert handled.wait(5), "the marker was not handled"
+            assert handled.wait(30), "the marker was not handled"
         finally:
             self.worker.off("reservation_failed", seen)
 
@@ -228,8 +230,8 @@ class ConnectedClient:
 
 @contextmanager
 def connected_client(**options: Any) -> Iterator[ConnectedClient]:
-    """A client with a bridge of its own, taken away afterwards."""
-    with RecordingBridge() as bridge:
+    """A client with a bridge of its own, taken away afterwards; heartbeats keep it connected for many tests."""
+    with RecordingBridge(heartbeat=5.0) as bridge:
         client = ConnectedClient(bridge, **options)
         try:
             yield client
@@ -244,4 +246,4 @@ def same_json(first: Any, second: Any) -> bool:
 
 def done(future: Future[Any]) -> Any:
     """The Future's result, in good time."""
-    return future.result(5)
+    return future.result(30)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -106,6 +106,8 @@ def connected(bridge: Any, token: str = TOKEN, **options: Any) -> Iterator[tuple
     recorder = EventRecorder(worker)
     worker.connect(30)
     try:
+        # connect() returns before the listeners of "ready" are called.
+        recorder.wait_for("ready")
         yield worker, recorder
     finally:
         worker.disconnect()
@@ -135,13 +137,15 @@ def failure(worker: Worker, timeout: float) -> TaskRouterError:
     return caught.value
 
 
-def failed_attempt(worker: Worker, first: float = 0.5) -> TaskRouterError:
+def failed_attempt(
+    worker: Worker, first: float = 0.5, enough: Callable[[TaskRouterError], object] | None = None
+) -> TaskRouterError:
     """The error of a connect() in whose time an attempt has failed; a busy machine gets more time for that.
 
-    A timeout within which no attempt has ended has no cause.
+    A timeout within which no attempt has ended has no cause. With ``enough`` that function of the error decides.
     """
     for timeout in (first, 8 * first, 32 * first):
         error = failure(worker, timeout)
-        if error.__cause__ is not None:
+        if error.__cause__ is not None if enough is None else enough(error):
             break
     return error

@@ -21,7 +21,7 @@ from twilio_taskrouter_worker import (
 from twilio_taskrouter_worker._bridge import returning as returning_module
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-SOON = 10.0
+SOON = 30.0
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.tools.wait import eventually
 from twilio_taskrouter_worker import Reservation, Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-SOON = 10.0
+SOON = 30.0
 
 
 class Notes:

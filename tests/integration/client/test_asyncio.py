@@ -51,4 +51,4 @@ def test_a_wait_that_is_given_up_does_no_harm() -> None:
                     await asyncio.wait_for(asyncio.wrap_future(worker.set_attributes({"n": 1})), 0.05)
 
         asyncio.run(main())
-        assert worker.set_attributes({"n": 2}).result(10).attributes == {"n": 2}
+        assert worker.set_attributes({"n": 2}).result(30).attributes == {"n": 2}

@@ -241,7 +241,7 @@ def test_an_attribute_that_no_event_changes(row: Attribute) -> None:
             if row.key not in attributes.FIXED:
                 record[row.key] = changed(row, record[row.key])
         if row.owner == "Activity":
-            with Worker(TOKEN, eb_server=bridge.eb_server).connect(5) as worker:
+            with Worker(TOKEN, eb_server=bridge.eb_server).connect(30) as worker:
                 target: Any = worker.activities[record["sid"]]
         else:
             workspace = Workspace(TOKEN, record["workspace_sid"], eb_server=bridge.eb_server)
@@ -431,7 +431,7 @@ def check_list(row: Attribute, path: str, name: str) -> None:
         worker = Worker(TOKEN, eb_server=bridge.eb_server)
         reports: list[Any] = []
         worker.on("error", reports.append)
-        with worker.connect(5):
+        with worker.connect(30):
             assert sorted(getattr(worker, name)) == sorted(each["sid"] for each in others)
         assert [type(each) for each in reports] == [InvalidMessageError] * len(bad)
         assert all(about(row) in str(each).lower() for each in reports)
@@ -448,7 +448,7 @@ def test_what_an_answer_may_not_hold(shared: ConnectedClient, name: str, row: At
     bad = dict(refused(row, payloads.load(EXAMPLES[FETCHED[name]])))
     rule = shared.bridge.on_call("/XXbad$", list(bad.values()))
     for what in bad:
-        error = fetch.get(name, workspace.fetch_task)("XXbad").exception(5)
+        error = fetch.get(name, workspace.fetch_task)("XXbad").exception(30)
         assert type(error) is InvalidAnswerError, what
         assert type(error.__cause__) is InvalidMessageError, what
         assert row.key in str(error), what

@@ -390,7 +390,7 @@ def test_what_an_option_sends(client: ConnectedClient, option: Option) -> None:
             plain = fill(dict(row.params), client.sids())
             with client.calls() as made:
                 # Not every text is one that the service accepts.
-                invoke(row, client, **{option.argument: given}).exception(5)
+                invoke(row, client, **{option.argument: given}).exception(30)
             expected = plain if given is None else {**plain, option.param: wire}
             assert same_json(made[0].params, expected), f"{method}: {given!r}"
             assert type(made[0].params.get(option.param)) is type(wire), f"{method}: {given!r}"
@@ -432,7 +432,7 @@ def test_what_a_required_argument_sends(client: ConnectedClient, method: str, na
     for given, wire in KINDS[kind].good:
         plain = fill(dict(row.params), client.sids())
         with client.calls() as made:
-            invoke(row, client, **{name: given}).exception(5)
+            invoke(row, client, **{name: given}).exception(30)
         expected = {**plain, place: {**plain[place], key: wire} if key else wire}
         assert same_json(made[0].params, expected), repr(given)
 
@@ -535,7 +535,7 @@ def test_sids_are_opaque_and_escaped(client: ConnectedClient, sid: str) -> None:
         lambda: worker.set_worker_activity(sid, sid),
     ):
         with client.calls() as made:
-            call().exception(5)
+            call().exception(30)
         parts = made[0].url.split("/")
         assert parts[0] == "Workspaces" and len(parts) in (4, 6)
         assert unquote(parts[-1]) == sid
@@ -620,7 +620,7 @@ def test_connecting_asks_for_the_described_lists() -> None:
     """After ``init``: the worker and its three lists, with exactly the described parameters; then the activity."""
     with RecordingBridge() as bridge:
         activity = next(iter(bridge.state.activities))
-        Worker(TOKEN, eb_server=bridge.eb_server, connect_activity_sid=activity).connect(5).disconnect()
+        Worker(TOKEN, eb_server=bridge.eb_server, connect_activity_sid=activity).connect(30).disconnect()
         sids = {"ws": bridge.init["workspace_sid"], "wk": bridge.init["channel_id"]}
         own = "Workspaces/{ws}/Workers/{wk}"
         expected = [

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from tests.integration.client.event_recorder import (
 )
 from tests.oracle.bridge import RecordingBridge
 from tests.oracle.relay import Relay
+from tests.tools.seams import listeners_of
 from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker import (
     ClosedError,
@@ -74,7 +75,7 @@ def signed(router: LocalTaskRouter, worker_sid: str, secret: str | None = None, 
 
 def test_a_bad_token_is_refused_at_once(router: LocalTaskRouter) -> None:
     """What is no token at all raises TokenError long before the timeout."""
-    error = failure(Worker("not-a-token", **router.connection), 3)
+    error = failure(Worker("not-a-token", **router.connection), 30)
     assert type(error) is TokenError and error.name == "INVALID_TOKEN" and error.status in (401, 403)
     assert "refused the token" in error.message and "Check that it is signed with the right key" in error.message
     assert "not-a-token" not in error.message
@@ -83,7 +84,7 @@ def test_a_bad_token_is_refused_at_once(router: LocalTaskRouter) -> None:
 def test_a_token_with_the_wrong_secret_is_refused_at_once(router: LocalTaskRouter) -> None:
     """A forged signature raises TokenError that names the secret as what to check."""
     token = signed(router, router.add_worker("Forged"), "x" * 40)
-    error = failure(Worker(token, **router.connection), 3)
+    error = failure(Worker(token, **router.connection), 30)
     assert type(error) is TokenError and "secret" in error.message and token not in error.message
     assert error.__cause__ is not None
 
@@ -91,15 +92,16 @@ def test_a_token_with_the_wrong_secret_is_refused_at_once(router: LocalTaskRoute
 def test_an_expired_token_says_since_when(router: LocalTaskRouter) -> None:
     """An expired token raises TokenExpiredError that says how old it is and what to do."""
     worker = Worker(make_token(-50), **router.connection)
-    error = failure(worker, 3)
+    error = failure(worker, 30)
     assert type(error) is TokenExpiredError and error.name == "TOKEN_EXPIRED"
-    assert re.search(r"expired 5\d s ago", error.message)
+    ago = re.search(r"expired (\d+) s ago", error.message)
+    assert ago is not None and 50 <= int(ago[1]) < 50 + 30 + SLACK
     assert "update_token()" in error.message and "token_provider" in error.message
 
 
 def test_a_token_for_a_worker_that_does_not_exist_is_refused(router: LocalTaskRouter) -> None:
     """A token that names an unknown worker raises TokenError that says so."""
-    error = failure(Worker(signed(router, "WK" + "0" * 32), **router.connection), 3)
+    error = failure(Worker(signed(router, "WK" + "0" * 32), **router.connection), 30)
     assert type(error) is TokenError and "names an existing worker" in error.message
 
 
@@ -107,7 +109,7 @@ def test_a_good_token_connects_after_bad_ones(router: LocalTaskRouter) -> None:
     """A Worker whose token was refused connects once it has another."""
     sid = router.add_worker("Second chance")
     worker = Worker("not-a-token", **router.connection)
-    failure(worker, 3)
+    failure(worker, 30)
     with nothing_left():
         worker.update_token(signed(router, sid))
         with worker:
@@ -123,9 +125,9 @@ def test_a_good_token_given_when_the_bad_one_is_reported(router: LocalTaskRouter
         ready = threading.Event()
         worker.on("ready", lambda each: ready.set())
         with pytest.raises(TokenError):
-            worker.connect(3)
-        assert ready.wait(5)
-        assert worker.fetch_latest_version().result(5) is worker
+            worker.connect(30)
+        assert ready.wait(30)
+        assert worker.fetch_latest_version().result(30) is worker
         worker.disconnect()
 
 
@@ -133,7 +135,7 @@ def test_a_good_token_given_when_the_bad_one_is_reported(router: LocalTaskRouter
 def test_a_token_that_only_the_calls_refuse(bridge: RecordingBridge, status: int) -> None:
     """A websocket that opens is not enough: calls that refuse the token fail the connect at once."""
     bridge.on_call("", status)
-    error = failure(new_worker(bridge), 3)
+    error = failure(new_worker(bridge), 30)
     assert type(error) is TokenError and error.status == status and "refused the token" in error.message
 
 
@@ -143,7 +145,7 @@ def test_a_token_that_only_the_calls_refuse(bridge: RecordingBridge, status: int
 def test_an_unknown_worker_fails_at_once(bridge: RecordingBridge) -> None:
     """A 404 for the worker itself cannot be mended by waiting: InitializationError, with the cause."""
     bridge.on_call(r"Workers/\w+$", 404, method="GET")
-    error = failure(new_worker(bridge), 3)
+    error = failure(new_worker(bridge), 30)
     assert type(error) is InitializationError and error.status == 404
     assert bridge.init["channel_id"] in error.message and isinstance(error.__cause__, NotFoundError)
 
@@ -151,7 +153,7 @@ def test_an_unknown_worker_fails_at_once(bridge: RecordingBridge) -> None:
 def test_lists_that_cannot_be_read_are_retried_until_the_timeout(bridge: RecordingBridge) -> None:
     """A service in trouble is asked again; when time is up the error says how far it came, and why."""
     bridge.on_call("Activities", 500)
-    error = failed_attempt(new_worker(bridge), 0.6)
+    error = failed_attempt(new_worker(bridge), 0.6, lambda error: len(bridge.calls_to("Activities")) >= 2)
     assert type(error) is ConnectTimeoutError and isinstance(error, TimeoutError)
     assert "reading the worker's lists" in error.message and "status code 500" in error.message
     assert isinstance(error.__cause__, InitializationError)
@@ -218,7 +220,7 @@ def test_a_connection_that_never_comes_to_be() -> None:
 def test_a_handshake_without_init(bridge: RecordingBridge) -> None:
     """A websocket that opens and never greets: the error says that init is missing."""
     bridge.hold_init()
-    error = failure(new_worker(bridge), 0.5)
+    error = failed_attempt(new_worker(bridge), 0.5, lambda error: "no init" in error.message)
     assert type(error) is ConnectTimeoutError and "no init message came" in error.message
 
 
@@ -266,14 +268,18 @@ def test_something_that_is_not_http_at_all() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def speak() -> None:
-            accepted, _ = server.accept()
-            with accepted:
-                accepted.sendall(b"220 mail.example.com ESMTP\r\n")
+            with suppress(OSError):
+                while True:
+                    accepted, _ = server.accept()
+                    with accepted:
+                        accepted.sendall(b"220 mail.example.com ESMTP\r\n")
 
         speaker = threading.Thread(target=speak, name="tool-mail")
         speaker.start()
-        error = failure(Worker(TOKEN, ws_server=f"ws://127.0.0.1:{server.getsockname()[1]}/"), 2.0)
-        speaker.join(5)
+        error = failed_attempt(Worker(TOKEN, ws_server=f"ws://127.0.0.1:{server.getsockname()[1]}/"))
+        # Closing alone does not wake accept().
+        server.shutdown(socket.SHUT_RDWR)
+        speaker.join(30)
     assert type(error) is ConnectTimeoutError and isinstance(error.__cause__, GatewayConnectionError)
 
 
@@ -301,17 +307,18 @@ def test_a_handshake_dripped_byte_by_byte_has_one_deadline(timings: Callable[...
         assert "no answer within 0.4 s" in recorder.wait_for("error").message
         worker.disconnect()
         over.set()
-        dripper.join(5)
+        dripper.join(30)
 
 
+@pytest.mark.usefixtures("unknown_hosts")
 def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that cannot be resolved is named as such."""
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    error = failure(Worker(TOKEN, ws_server="ws://no-such-host.invalid/v1/wschannels"), 2)
+    error = failed_attempt(Worker(TOKEN, ws_server="ws://no-such-host.invalid/v1/wschannels"))
     assert type(error) is ConnectTimeoutError and "no-such-host.invalid" in error.message
-    assert "cannot be resolved" in error.message or "resolved in time" in str(error.__cause__)
+    assert "cannot be resolved" in error.message
 
 
 def test_a_resolver_that_hangs_does_not_hold_connect(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -412,7 +419,7 @@ def test_calls_work_while_the_websocket_is_away(bridge: RecordingBridge) -> None
         bridge.refuse_handshake(503)
         bridge.abort()
         recorder.wait_for("disconnected")
-        assert worker.fetch_latest_version().result(5) is worker
+        assert worker.fetch_latest_version().result(30) is worker
         assert not worker.ready
 
 
@@ -431,13 +438,13 @@ def test_a_callback_that_blocks_delays_later_callbacks_only(bridge: RecordingBri
 
         payload = dict(bridge.state.worker, version=bridge.state.worker["version"] + 1)
         bridge.send("worker.attributes.update", payload)
-        assert running.wait(5)
+        assert running.wait(30)
         made = bridge.add_reservation(announce=True)
         bridge.beat()
         bridge.ping(b"still there?")
         connection = bridge.wait_for_connection()
         bridge.wait_for(lambda: b"still there?" in connection.pongs)
-        assert worker.fetch_latest_version().result(5) is worker
+        assert worker.fetch_latest_version().result(30) is worker
         eventually(lambda: worker.backlog >= 1)
         assert worker.lag > 0
         assert recorder.all("reservation_created") == [] and worker.ready and connection.is_open
@@ -458,7 +465,7 @@ def test_a_reconnection_happens_behind_a_blocked_callback(bridge: RecordingBridg
 
         worker.once("attributes_updated", block)
         bridge.send("worker.attributes.update", dict(bridge.state.worker, version=50))
-        assert running.wait(5)
+        assert running.wait(30)
         bridge.abort()
         again = bridge.wait_for_connection(2)
         eventually(lambda: worker.connected)
@@ -516,12 +523,12 @@ def test_a_future_can_be_waited_for_inside_a_callback(bridge: RecordingBridge) -
 
         @worker.on("reservation_created")
         def accept(reservation: Any) -> None:
-            got.append(reservation.accept().result(5).status)
-            got.append(reservation.task.set_attributes({"a": 1}).result(5).attributes["a"])
+            got.append(reservation.accept().result(30).status)
+            got.append(reservation.task.set_attributes({"a": 1}).result(30).attributes["a"])
             done.set()
 
         bridge.add_reservation(announce=True)
-        assert done.wait(10)
+        assert done.wait(30)
         assert got == ["accepted", 1]
 
 
@@ -533,7 +540,7 @@ def test_disconnect_closes_politely_and_leaves_nothing(bridge: RecordingBridge) 
     with nothing_left():
         worker = new_worker(bridge)
         recorder = EventRecorder(worker)
-        worker.connect(5)
+        worker.connect(30)
         before = set(threading.enumerate())
         worker.disconnect()
         assert not [each for each in before if each.is_alive() and each.name.endswith(("-recv", "-dispatch"))]
@@ -550,7 +557,7 @@ def test_disconnect_is_idempotent_and_a_worker_starts_again(bridge: RecordingBri
         worker.disconnect()
         activity = None
         for _ in range(3):
-            worker.connect(5)
+            worker.connect(30)
             activity = worker.activity
             worker.disconnect()
             worker.disconnect()
@@ -571,9 +578,9 @@ def test_disconnect_in_a_callback(bridge: RecordingBridge) -> None:
             worker.disconnect()
             returned.set()
 
-        worker.connect(5)
+        worker.connect(30)
         bridge.add_reservation(announce=True)
-        assert returned.wait(5)
+        assert returned.wait(30)
         recorder.wait_for("disconnected")
     assert not worker.connected
 
@@ -610,7 +617,7 @@ def test_disconnect_while_connecting(bridge: RecordingBridge, relay: Relay, stag
         begun = time.monotonic()
         worker.disconnect()
         assert time.monotonic() - begun < SLACK
-        assert isinstance(ready.exception(10), ClosedError)
+        assert isinstance(ready.exception(30), ClosedError)
         stop()
 
 
@@ -625,7 +632,7 @@ def test_disconnect_from_two_threads(bridge: RecordingBridge) -> None:
             assert go_on.wait(20)
 
         bridge.add_reservation(announce=True)
-        assert running.wait(5)
+        assert running.wait(30)
         alive: list[bool] = []
 
         def leave() -> None:
@@ -639,7 +646,7 @@ def test_disconnect_from_two_threads(bridge: RecordingBridge) -> None:
         assert alive == [] and bridge.wait_for_connection().is_open
         go_on.set()
         for leaver in leavers:
-            leaver.join(10)
+            leaver.join(30)
         assert alive == [False, False]
 
 
@@ -649,7 +656,7 @@ def test_disconnect_waits_no_longer_than_it_is_told(bridge: RecordingBridge) -> 
     worker = new_worker(bridge)
     recorder = EventRecorder(worker)
     with no_leftover_threads():
-        worker.connect(5)
+        worker.connect(30)
         at_once: list[int] = []
         count = [0]
 
@@ -662,20 +669,21 @@ def test_disconnect_waits_no_longer_than_it_is_told(bridge: RecordingBridge) -> 
             count[0] -= 1
 
         bridge.add_reservation(announce=True)
-        assert running.wait(5)
+        assert running.wait(30)
         begun = time.monotonic()
         worker.disconnect(timeout=0.2)
         assert time.monotonic() - begun < 0.2 + SLACK
         # The old callback still runs: the new connection must not run callbacks beside it, nor lose its own waits.
         ready = worker.start()
         waiting: list[Any] = []
-        waiter = threading.Thread(target=lambda: waiting.append(worker.wait_for("ready", 10)), name="tool-waiter")
+        waiter = threading.Thread(target=lambda: waiting.append(worker.wait_for("ready", 30)), name="tool-waiter")
         waiter.start()
+        eventually(lambda: len(listeners_of(worker, "ready")) == 2)
         bridge.wait_for_connection(2)
         assert not ready.done() and recorder.names().count("ready") == 1
         go_on.set()
-        assert ready.result(5) is worker
-        waiter.join(5)
+        assert ready.result(30) is worker
+        waiter.join(30)
         assert waiting == [(worker,)]
         assert at_once == [1]
         assert worker.stream("ready", timeout=0.01) is not None and worker.ready
@@ -698,7 +706,7 @@ def test_reconnecting_in_a_callback_after_leaving_in_it(bridge: RecordingBridge)
             refused.append(error)
 
     with no_leftover_threads():
-        worker.connect(5)
+        worker.connect(30)
         bridge.add_reservation(announce=True)
         recorder.wait_for("ready", 2)
         assert len(refused) == 1 and worker.ready
@@ -720,14 +728,14 @@ def test_one_connection_for_many_callers(bridge: RecordingBridge) -> None:
     worker = new_worker(bridge)
     results: list[Any] = []
     callers = [
-        threading.Thread(target=lambda: results.append(worker.connect(10)), name=f"tool-caller-{n}") for n in range(8)
+        threading.Thread(target=lambda: results.append(worker.connect(30)), name=f"tool-caller-{n}") for n in range(8)
     ]
     for caller in callers:
         caller.start()
     futures = [worker.start() for _ in range(3)]
     for caller in callers:
-        caller.join(10)
-    assert results == [worker] * 8 and [each.result(5) for each in futures] == [worker] * 3
+        caller.join(30)
+    assert results == [worker] * 8 and [each.result(30) for each in futures] == [worker] * 3
     assert len(bridge.connections) == 1
     worker.disconnect()
 

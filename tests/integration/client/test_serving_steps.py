@@ -135,4 +135,4 @@ def test_refusals_are_errors_of_the_library(client: ConnectedClient) -> None:
     held = client.new_reservation()
     refuse(client, held)
     with pytest.raises(TaskRouterError):
-        held.complete().result(5)
+        held.complete().result(30)

@@ -102,11 +102,11 @@ def test_a_worker_that_was_never_connected() -> None:
 def test_lists_of_a_workspace(bench: TestBench, worker: Worker) -> None:
     """Workers and queues that were read show as tables, and are found by name."""
     workspace = Workspace(bench.router.token("", role="admin"), **bench.router.connection)
-    workers = workspace.fetch_workers_info().result(10)
+    workers = workspace.fetch_workers_info().result(30)
     assert workers[HOSTILE].name == HOSTILE
     assert repr(workers) == f"<Named of 1: {HOSTILE!r}>"
     assert "secret" not in workers._repr_html_() and "&lt;script" in workers._repr_html_()  # type: ignore[operator]
-    queues = workspace.fetch_task_queues().result(10)
+    queues = workspace.fetch_task_queues().result(30)
     assert all(queue.name in repr(queues) for queue in queues.values())
 
 

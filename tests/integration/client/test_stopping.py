@@ -19,7 +19,7 @@ from twilio_taskrouter_worker import ClosedError, Reservation, Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
 ROOT = Path(__file__).resolve().parents[3]
-SOON = 10.0
+SOON = 30.0
 
 
 class Job:
@@ -337,10 +337,10 @@ def ready(worker):
     print("ready", flush=True)
 
 def work(reservation):
-    reservation.accept().result(10)
+    reservation.accept().result(30)
     print("working", flush=True)
     {work}
-    reservation.task.complete("done").result(10)
+    reservation.task.complete("done").result(30)
 
 worker.on("reservation_created", work, executor=ThreadPoolExecutor(2))
 worker.run_forever({options})
@@ -376,7 +376,7 @@ def test_a_signal_waits_for_executors(router: LocalTaskRouter, alice: str) -> No
         task = router.create_task()
         said(process, "working")
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert router.task(task).reason == "done"
     assert router.worker(alice).activity_name == "Offline"
@@ -384,12 +384,12 @@ def test_a_signal_waits_for_executors(router: LocalTaskRouter, alice: str) -> No
 
 def test_a_program_that_gives_work_up_fails(router: LocalTaskRouter, alice: str) -> None:
     """After the grace: a WARNING with the sids, GaveUpError, exit code 1."""
-    with program(router, alice, work="threading.Event().wait(3)", options="grace=0.2") as process:
+    with program(router, alice, work="threading.Event().wait(30)", options="grace=0.2") as process:
         said(process, "ready")
         task = router.create_task()
         said(process, "working")
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     (reservation,) = router.reservations()
     assert f"gave up the callback of 'reservation_created' for reservation {reservation.sid} of task {task}" in err

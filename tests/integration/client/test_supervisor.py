@@ -151,7 +151,7 @@ def test_what_the_service_refuses(client: ConnectedClient) -> None:
         worker.set_worker_activity(client.other["sid"], "WA1"),
         worker.set_worker_attributes(client.other["sid"], {}),
     ):
-        assert type(future.exception(5)) is AuthorizationError
+        assert type(future.exception(30)) is AuthorizationError
 
 
 @pytest.mark.parametrize("payload", [None, [], {}, {"sid": "WK1"}, "text"])

@@ -335,7 +335,7 @@ print("good")
         + [router.connection["eb_server"], task],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.stdout == "good\n", done.stderr

@@ -163,7 +163,7 @@ def test_parallel_calls_have_results_of_their_own(bridge: RecordingBridge, works
     together = threading.Barrier(len(names))
 
     def answer(call: Call) -> dict[str, Any]:
-        together.wait(5)
+        together.wait(30)
         page = 1 if "AfterSid" not in call.params else 2
         name = call.params["FriendlyName"]
         sid = f"WK {name} {page}"
@@ -260,7 +260,7 @@ def test_what_the_service_refuses(
     """Each failure comes out of the Future, from single resources and lists alike."""
     bridge.on_call("Workspaces", status)
     for future in (workspace.fetch_worker_info("WK1"), workspace.fetch_workers_info(), workspace.fetch_task_queues()):
-        assert type(future.exception(5)) is kind
+        assert type(future.exception(30)) is kind
 
 
 def test_the_deprecated_names(bridge: RecordingBridge, workspace: Workspace) -> None:
@@ -294,7 +294,7 @@ def test_a_call_without_an_answer_has_a_deadline(bridge: RecordingBridge) -> Non
     workspace = make(bridge, request_timeout=0.2)
     bridge.on_call("/Workers", Hang())
     for future in (workspace.fetch_worker_info("WK1"), workspace.fetch_workers_info()):
-        error = future.exception(5)
+        error = future.exception(30)
         assert isinstance(error, TimeoutError) and "within 0.2 s" in str(error)
 
 
@@ -315,7 +315,7 @@ def test_the_given_workspace_goes_first(bridge: RecordingBridge) -> None:
     """``workspace_sid`` is what is used, whatever the token says; the rest is still read from the token."""
     workspace = Workspace(make_token("WS9"), "WS5", eb_server=bridge.eb_server)
     assert (workspace.workspace_sid, workspace.role) == ("WS5", "supervisor")
-    workspace.fetch_task("WT1").exception(5)
+    workspace.fetch_task("WT1").exception(30)
     assert bridge.calls[0].url == "Workspaces/WS5/Tasks/WT1"
 
 
@@ -362,7 +362,7 @@ def test_a_new_token(bridge: RecordingBridge) -> None:
     token = make_token("WS2", "WK2", role="worker")
     workspace.update_token(token)
     assert (workspace.workspace_sid, workspace.worker_sid, workspace.role) == ("WS2", "WK2", "worker")
-    workspace.fetch_task("WT1").exception(5)
+    workspace.fetch_task("WT1").exception(30)
     assert (bridge.calls[0].url, bridge.calls[0].token) == ("Workspaces/WS2/Tasks/WT1", token)
 
 
@@ -371,7 +371,7 @@ def test_a_new_token_for_a_given_workspace(bridge: RecordingBridge) -> None:
     workspace = Workspace(make_token("WS1"), "WS5", eb_server=bridge.eb_server)
     workspace.update_token(JWE)
     assert (workspace.workspace_sid, workspace.role) == ("WS5", None)
-    workspace.fetch_task("WT1").exception(5)
+    workspace.fetch_task("WT1").exception(30)
     assert (bridge.calls[0].url, bridge.calls[0].token) == ("Workspaces/WS5/Tasks/WT1", JWE)
 
 
@@ -388,7 +388,7 @@ def test_a_new_token_that_will_not_do(bridge: RecordingBridge, token: Any, error
         workspace.update_token(token)
     assert (workspace.workspace_sid, workspace.account_sid) == ("WS1", ACCOUNT)
     assert (workspace.worker_sid, workspace.role) == ("WK1", "supervisor")
-    workspace.fetch_task("WT1").exception(5)
+    workspace.fetch_task("WT1").exception(30)
     assert bridge.calls[0].token == first
 
 
@@ -426,10 +426,10 @@ def test_a_token_provider(bridge: RecordingBridge) -> None:
     workspace = Workspace(token_provider=lambda: next(provided), workspace_sid="WS5", eb_server=bridge.eb_server)
     assert (workspace.workspace_sid, workspace.account_sid, workspace.role) == ("WS5", None, None)
     for _ in range(3):
-        workspace.fetch_task("WT1").exception(5)
+        workspace.fetch_task("WT1").exception(30)
     assert [call.token for call in bridge.calls] == [soon, later, later]
     workspace.update_token(given)
-    workspace.fetch_task("WT1").exception(5)
+    workspace.fetch_task("WT1").exception(30)
     assert bridge.calls[-1].token == given
 
 

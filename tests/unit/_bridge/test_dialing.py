@@ -59,8 +59,8 @@ def test_a_silent_first_address_leaves_time_for_the_second() -> None:
     """Of two addresses the first gets half of the time, and the second is connected to."""
     with silent() as dead, listening() as alive:
         begun = time.monotonic()
-        stream = dialing(dead, alive.getsockname()[1]).connect(Deadline.after(4.0))
-        assert 1.5 < time.monotonic() - begun < 4.0
+        stream = dialing(dead, alive.getsockname()[1]).connect(Deadline.after(6.0))
+        assert 2.5 < time.monotonic() - begun < 6.0
         with alive.accept()[0] as peer:
             stream.send_all(b"hello")
             assert peer.recv(5) == b"hello"
@@ -69,9 +69,10 @@ def test_a_silent_first_address_leaves_time_for_the_second() -> None:
 
 def test_a_refusing_first_address_costs_no_time() -> None:
     """It says so at once."""
-    with listening() as gone:
-        refused = gone.getsockname()[1]
-    with listening() as alive:
+    with socket.socket() as deaf, listening() as alive:
+        # Held, so that nobody else listens there.
+        deaf.bind(("127.0.0.1", 0))
+        refused = deaf.getsockname()[1]
         begun = time.monotonic()
         dialing(refused, alive.getsockname()[1]).connect(Deadline.after(60.0)).close()
         assert time.monotonic() - begun < SLACK
@@ -146,7 +147,7 @@ def test_an_endless_answer_of_a_proxy_is_cut(answer: bytes) -> None:
             attempt.connect(Deadline.after(60.0))
         assert time.monotonic() - begun < SLACK
         attempt.close()
-        peer.join(5)
+        peer.join(30)
 
 
 def tls_peer(
@@ -176,11 +177,11 @@ def test_tls_both_ways_and_a_session_resumed(tmp_path: Path) -> None:
         for _ in range(2):
             peer = tls_peer(listener, context, act)
             attempt = dialing(port, url=f"wss://localhost:{port}/", ca=str(certificates.ca_file))
-            stream = attempt.connect(Deadline.after(10.0))
+            stream = attempt.connect(Deadline.after(30.0))
             stream.send_all(b"hello")
             assert receive_all(stream) == large
             attempt.close()
-            peer.join(5)
+            peer.join(30)
     assert resumed == [False, True]
 
 
@@ -200,10 +201,10 @@ def test_a_proxy_that_speaks_tls(tmp_path: Path) -> None:
         port = listener.getsockname()[1]
         peer = tls_peer(listener, certificates.server_context(), act)
         attempt = dialing(port, proxies={"http": f"https://localhost:{port}"}, ca=str(certificates.ca_file))
-        stream = attempt.connect(Deadline.after(10.0))
+        stream = attempt.connect(Deadline.after(30.0))
         assert receive_all(stream) == b"hello"
         attempt.close()
-        peer.join(5)
+        peer.join(30)
     assert asked == [b"CONNECT bridge.invalid:80 HTTP/1.1"]
 
 
@@ -242,12 +243,12 @@ def test_writing_while_another_thread_reads(tmp_path: Path) -> None:
             assert piece
             got += piece
         for writer in writers:
-            writer.join(5)
+            writer.join(30)
         blocks = [got[index : index + size] for index in range(0, len(got), size)]
         assert sorted(set(blocks)) == [b"a" * size, b"b" * size]
         attempt.abort()
         attempt.close()
-        peer.join(5)
+        peer.join(30)
 
 
 def test_a_tls_handshake_that_is_cut(tmp_path: Path) -> None:
@@ -258,9 +259,9 @@ def test_a_tls_handshake_that_is_cut(tmp_path: Path) -> None:
         peer = serve(listener, lambda cut: cut.recv(1))
         attempt = dialing(port, url=f"wss://localhost:{port}/", ca=str(certificates.ca_file))
         with pytest.raises(OSError) as caught:
-            attempt.connect(Deadline.after(10.0))
+            attempt.connect(Deadline.after(30.0))
         assert not isinstance(caught.value, TimeoutError)
-        peer.join(5)
+        peer.join(30)
 
 
 def test_a_ca_file_that_is_missing() -> None:
@@ -293,4 +294,4 @@ def test_abort_after_the_end() -> None:
         attempt.connect(Deadline.after(60.0)).close()
         attempt.abort()
         with pytest.raises(ConnectAborted):
-            attempt.connect(Deadline.after(10.0))
+            attempt.connect(Deadline.after(30.0))

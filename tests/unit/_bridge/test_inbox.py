@@ -13,7 +13,7 @@ from tests.tools.wait import eventually, no_leftover_threads
 from twilio_taskrouter_worker._bridge import inbox as module
 from twilio_taskrouter_worker._bridge.inbox import TURNS, Inbox
 
-SOON = 10.0
+SOON = 30.0
 
 
 @pytest.fixture(autouse=True)

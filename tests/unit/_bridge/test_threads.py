@@ -68,10 +68,10 @@ def run(each: Pool, job: Callable[[], None] = lambda: None) -> None:
 
 def test_a_new_pool_has_no_thread() -> None:
     """Making one starts nothing, and draining it is no work."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
     each = pool()
     each.drain(SOON)
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_it_grows_with_the_jobs_under_way() -> None:
@@ -81,7 +81,9 @@ def test_it_grows_with_the_jobs_under_way() -> None:
         each.submit(gate.job)
     gate.wait_inside(10)
     threads = [thread for thread in threading.enumerate() if thread.name.startswith("unit-pool-")]
-    assert len(threads) == 10
+    # On a busy machine it may have started more, before the first ones came to their jobs.
+    eventually(lambda: len(each._threads) - each._idle == 10)
+    assert len(threads) >= 10
     assert all(thread.daemon for thread in threads)
     gate.open.set()
     each.drain(SOON)
@@ -196,7 +198,7 @@ def test_drain_ends_the_idle_ones() -> None:
         each.submit(gate.job)
     gate.wait_inside(5)
     gate.open.set()
-    eventually(lambda: each._idle == 5)
+    eventually(lambda: each._idle == len(each._threads))
     threads = list(each._threads)
     each.drain(SOON)
     assert not any(thread.is_alive() for thread in threads)
@@ -352,8 +354,10 @@ def test_a_job_waits_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done == []
     shortage.end()
     assert finished.wait(SOON)
-    assert done == [1]
+    # By then there may be a second thread, which overtook the first one.
+    eventually(lambda: done)
     each.drain(SOON)
+    assert done == [1]
 
 
 def test_a_pool_with_a_thread_makes_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,11 +422,13 @@ def test_finalizers_leave_jobs() -> None:
 
 def test_timers_run_in_order_of_time() -> None:
     """Whatever the order they were set in, the earlier runs first; at the same time, the first set."""
-    each, order, done = timers(), [], threading.Event()
-    now = time.monotonic() + 0.5
-    each.at(now + 0.03, done.set)
-    for number, at in enumerate([0.02, 0.0, 0.01, 0.0, 0.02]):
+    each, order, done, all_set = timers(), [], threading.Event(), threading.Event()
+    now = time.monotonic()
+    each.at(now, lambda: all_set.wait(SOON))
+    each.at(now + 0.04, done.set)
+    for number, at in enumerate([0.03, 0.01, 0.02, 0.01, 0.03]):
         each.at(now + at, lambda number=number: order.append(number))  # type: ignore[misc]
+    all_set.set()
     assert done.wait(SOON)
     assert order == [1, 3, 2, 0, 4]
     each.drain(SOON)
@@ -453,12 +459,14 @@ def test_an_earlier_timer_overtakes() -> None:
 
 def test_cancel() -> None:
     """A timer that was cancelled does not run, however often it is cancelled; after it ran that is no harm."""
-    each, ran, done = timers(), [], threading.Event()
-    at = time.monotonic() + 0.2
+    each, ran, done, cancels = timers(), [], threading.Event(), threading.Event()
+    at = time.monotonic()
+    each.at(at, lambda: cancels.wait(SOON))
     cancelled = each.at(at, lambda: ran.append("no"))
     last = each.at(at, done.set)
     cancelled.cancel()
     cancelled.cancel()
+    cancels.set()
     assert done.wait(SOON)
     last.cancel()
     assert ran == []
@@ -535,7 +543,7 @@ def works():
     done = threading.Semaphore(0)
     POOL.submit(done.release)
     TIMERS.at(time.monotonic(), done.release)
-    return done.acquire(timeout=10) and done.acquire(timeout=10)
+    return done.acquire(timeout=60) and done.acquire(timeout=60)
 
 assert works()
 held = threading.Event()
@@ -556,7 +564,7 @@ assert works() and TIMERS._heap, "the parent"
 def test_a_forked_child_has_threads_of_its_own() -> None:
     """After a fork the child starts with none, even where a lock was held, and they come as needed; the parent keeps
     its own."""
-    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=30)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=200)
 
 
 # -- a drain that comes while a thread is being made -------------------------------------------------------------------

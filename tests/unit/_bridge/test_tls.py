@@ -157,5 +157,5 @@ def test_a_call_resumes_the_session_of_the_one_before(environment: pytest.Monkey
         for _ in range(3):
             exchange = Exchange(url, Settings({}, str(certificates.ca_file)), time.monotonic() + 30.0)
             assert exchange.post(b"{}", {}).body == b"{}"
-        server.join(10)
+        server.join(30)
     assert resumed == [False, True, True]

@@ -38,7 +38,7 @@ def post(bridge: RecordingBridge) -> Iterator[Post]:
     with requests.Session() as session:
         session.trust_env = False
 
-        def post(url: str, method: str = "GET", params: Any = None, *, timeout: float = 5, **headers: str) -> Any:
+        def post(url: str, method: str = "GET", params: Any = None, *, timeout: float = 30, **headers: str) -> Any:
             body = json.dumps({"url": url, "method": method, "params": params or {}, "token": "a.b.c"})
             sent = {
                 "clientVersion": "1.2.3",
@@ -57,7 +57,7 @@ class Client:
         self._url = f"{bridge.ws_server}?{query}"
 
     def __enter__(self) -> websocket.WebSocket:
-        self._socket = websocket.create_connection(self._url, timeout=5)
+        self._socket = websocket.create_connection(self._url, timeout=30)
         return self._socket
 
     def __exit__(self, *exc_info: object) -> None:
@@ -202,7 +202,7 @@ def test_handshakes_are_refused(bridge: RecordingBridge) -> None:
     """A refusal has its status and headers, is recorded apart, and ends after so many."""
     bridge.refuse_handshake(429, {"message": "slow down"}, {"Retry-After": "7"}, times=1)
     with pytest.raises(websocket.WebSocketBadStatusException) as refused:
-        websocket.create_connection(bridge.ws_server, timeout=5)
+        websocket.create_connection(bridge.ws_server, timeout=30)
     assert refused.value.status_code == 429
     assert (refused.value.resp_headers or {})["retry-after"] == "7"
     assert bridge.wait_for_refusal().path == "/v1/wschannels"
@@ -229,7 +229,7 @@ def test_handshakes_hang(bridge: RecordingBridge) -> None:
 def test_another_path_is_no_bridge(bridge: RecordingBridge) -> None:
     """A websocket on another path is refused with 404."""
     with pytest.raises(websocket.WebSocketBadStatusException, match="404"):
-        websocket.create_connection(f"ws://127.0.0.1:{bridge.port}/other", timeout=5)
+        websocket.create_connection(f"ws://127.0.0.1:{bridge.port}/other", timeout=30)
 
 
 # -- calls -----------------------------------------------------------------------------------------------------------
@@ -252,9 +252,9 @@ def test_a_call_is_recorded_exactly(bridge: RecordingBridge, post: Post) -> None
 
 def test_what_is_no_tunnelled_call_is_refused_and_recorded(bridge: RecordingBridge) -> None:
     """A body that is not JSON gets 400, another path or method 404, and all of them are recorded."""
-    assert requests.post(bridge.eb_server, data=b"{", timeout=5).status_code == 400
-    assert requests.post(bridge.eb_server, data=b"[1]", timeout=5).status_code == 400
-    assert requests.get(f"http://127.0.0.1:{bridge.port}/elsewhere?a=1", timeout=5).status_code == 404
+    assert requests.post(bridge.eb_server, data=b"{", timeout=30).status_code == 400
+    assert requests.post(bridge.eb_server, data=b"[1]", timeout=30).status_code == 400
+    assert requests.get(f"http://127.0.0.1:{bridge.port}/elsewhere?a=1", timeout=30).status_code == 404
     assert [(call.url, call.method, call.keys) for call in bridge.calls] == [("", "", [])] * 3
     assert bridge.calls[2].query == [("a", "1")]
 
@@ -330,7 +330,7 @@ def test_calls_hang_until_released(bridge: RecordingBridge, post: Post) -> None:
     bridge.on_call("Activities", [Hang(), Hang(), Hang(after_headers=True)])
     with pytest.raises(requests.ReadTimeout):
         post(f"{WORKSPACE}/Activities", timeout=0.05)
-    assert bridge.calls[0].outcome is None
+    assert bridge.wait_for_call("Activities").outcome is None
     answers: list[Any] = []
 
     def ask() -> None:
@@ -344,7 +344,7 @@ def test_calls_hang_until_released(bridge: RecordingBridge, post: Post) -> None:
         asking.start()
         bridge.wait_for_call("Activities", n=n)
         bridge.release()
-        asking.join(5)
+        asking.join(30)
     assert answers == [200, requests.exceptions.ChunkedEncodingError]
 
 
@@ -407,13 +407,13 @@ def test_nothing_is_left() -> None:
             ]
             for each in asking:
                 each.start()
-            client = websocket.create_connection(bridge.ws_server, timeout=5)
+            client = websocket.create_connection(bridge.ws_server, timeout=30)
             bridge.wait_for(lambda: len(bridge.calls) == 4)
             start = time.monotonic()
         assert time.monotonic() - start < 10
         client.shutdown()
         for each in asking:
-            each.join(5)
+            each.join(30)
 
 
 def test_connections_made_while_it_stops_are_closed() -> None:
@@ -425,7 +425,7 @@ def test_connections_made_while_it_stops_are_closed() -> None:
             made: list[socket.socket] = []
             try:
                 while True:
-                    made.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+                    made.append(socket.create_connection(("127.0.0.1", port), timeout=30))
                     if len(made) >= 20:
                         busy.set()
                         made.pop(0).close()
@@ -436,14 +436,14 @@ def test_connections_made_while_it_stops_are_closed() -> None:
         with RecordingBridge() as bridge:
             peer = threading.Thread(target=connect, args=(bridge.port,), name="tool-peer")
             peer.start()
-            assert busy.wait(5)
-        peer.join(10)
+            assert busy.wait(30)
+        peer.join(30)
         assert not peer.is_alive()
         gc.collect()
 
 
 def _ask_in_vain(url: str, path: str) -> None:
     try:
-        requests.post(url, json={"url": path, "method": "GET", "params": {}}, timeout=5)
+        requests.post(url, json={"url": path, "method": "GET", "params": {}}, timeout=30)
     except requests.RequestException:
         pass

@@ -38,7 +38,7 @@ class Echo:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(30)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -84,7 +84,7 @@ def client(relay: Relay) -> Iterator[socket.socket]:
 
 def connect(relay: Relay) -> socket.socket:
     """Return a new connection to the relay."""
-    return socket.create_connection(("127.0.0.1", relay.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", relay.port), timeout=30)
 
 
 def receive(client: socket.socket, size: int) -> bytes:
@@ -101,7 +101,7 @@ def test_it_relays_and_counts(relay: Relay, client: socket.socket) -> None:
     sender = threading.Thread(target=client.sendall, args=(payload,))
     sender.start()
     assert receive(client, len(payload)) == payload
-    sender.join(5)
+    sender.join(30)
     assert relay.seen == relay.open_connections == 1
     relay.wait_for(lambda: relay.bytes_down == len(payload) + 4)
     assert relay.bytes_up == len(payload) + 4
@@ -123,14 +123,14 @@ def test_abort_all_resets_both_sides(relay: Relay, client: socket.socket, echo: 
         client.recv(1)
     relay.wait_for(lambda: relay.open_connections == 0)
     for thread in echo._threads[1:]:
-        thread.join(5)
+        thread.join(30)
     assert echo.endings == ["reset"]
 
 
 def test_a_connection_that_was_just_accepted_is_reset(relay: Relay) -> None:
     """A reset in the same round of the loop as the acceptance leaves no connection that nobody serves."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        with socket.create_connection(listener.getsockname(), timeout=5) as client:
+        with socket.create_connection(listener.getsockname(), timeout=30) as client:
             accepted, _ = listener.accept()
             accepted.setblocking(False)
             relay._on_loop(lambda: (relay._take(accepted), relay._end_all(reset=True)))
@@ -144,7 +144,7 @@ def test_close_all_ends_both_sides_politely(relay: Relay, client: socket.socket,
     relay.close_all()
     assert client.recv(1) == b""
     for thread in echo._threads[1:]:
-        thread.join(5)
+        thread.join(30)
     assert echo.endings == ["eof"]
 
 
@@ -188,7 +188,7 @@ def test_a_reset_is_passed_on(echo: Echo, relay: Relay, client: socket.socket) -
     client.close()
     relay.wait_for(lambda: relay.open_connections == 0)
     for thread in echo._threads[1:]:
-        thread.join(5)
+        thread.join(30)
     assert echo.endings == ["reset"]
 
 
@@ -244,7 +244,7 @@ def test_half_open_swallows_and_resumes(relay: Relay, client: socket.socket) -> 
     client.settimeout(0.05)
     with pytest.raises(TimeoutError):
         client.recv(1)
-    client.settimeout(5)
+    client.settimeout(30)
     assert relay.open_connections == 1
     relay.resume()
     client.sendall(b"found")
@@ -258,7 +258,7 @@ def test_half_open_keeps_the_end_of_a_stream_back(relay: Relay, client: socket.s
     client.settimeout(0.05)
     with pytest.raises(TimeoutError):
         client.recv(1)
-    client.settimeout(5)
+    client.settimeout(30)
     assert echo.endings == []
     relay.resume()
     assert client.recv(1) == b""
@@ -294,7 +294,7 @@ def test_accept_and_hang(relay: Relay, client: socket.socket) -> None:
             served.sendall(b"me")
             assert receive(served, 2) == b"me"
             assert relay.open_connections == 3
-            hung.settimeout(5)
+            hung.settimeout(30)
             relay.abort_all()
             with pytest.raises(ConnectionResetError):
                 hung.recv(1)
@@ -313,7 +313,7 @@ def test_latency_delays_each_way(relay: Relay, client: socket.socket) -> None:
     client.settimeout(0.05)
     with pytest.raises(TimeoutError):
         client.recv(1)
-    client.settimeout(5)
+    client.settimeout(30)
     relay.latency(0)
     assert receive(client, 5) == b"later"
 
@@ -363,7 +363,7 @@ def test_tls_connections_are_reset_and_cut(echo: Echo) -> None:
             assert receive(client, 3) == b"123"
             # The ssl module may take a reset for the end of the stream, so look at the socket beneath it.
             with socket.socket(fileno=os.dup(client.fileno())) as beneath, pytest.raises(ConnectionResetError):
-                beneath.settimeout(5)
+                beneath.settimeout(30)
                 beneath.recv(1)
         relay.accept_and_hang()
         with connect(relay) as plain:
