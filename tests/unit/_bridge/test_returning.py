@@ -74,7 +74,7 @@ def test_a_timer_and_an_event_at_once() -> None:
     meeting = worker.back._seen = Meeting(lambda: worker.back._back(worker))
     worker.back(worker)
     assert meeting.other is not None
-    meeting.other.join(10.0)
+    meeting.other.join(30)
     assert worker.activities == ["Ready"]
 
 
