@@ -45,6 +45,8 @@ class Pool:
 
     def require(self) -> None: ...
 
+    def warm_up(self) -> None: ...
+
     def __contains__(self, thread: object) -> bool:
         # What runs callbacks of Futures is always taken for a pool thread.
         return True

@@ -223,6 +223,8 @@ class Connection:
             ) from error
         # Last: an action for a thread that does not run would be lost if the start fails.
         self._tell(lambda now: self._session.start(token, ends_at, now))
+        # While the websocket is being opened: its ``init`` makes four requests, which would start them one by one.
+        POOL.warm_up()
 
     def change_token(self, token: str, ends_at: float | None) -> bool:
         """Use another token; does not block.

@@ -137,6 +137,8 @@ class Pool:
         self._threads: set[threading.Thread] = set()
         # Those that will take no further job, but may not have ended yet.
         self._leaving: list[threading.Thread] = []
+        # Those that run a job, and how many wait for one; a thread that is starting is neither.
+        self._working: set[threading.Thread] = set()
         self._idle = 0
         self._draining = False
         # Whether a run of `_grow` is scheduled, and its timer.
@@ -161,6 +163,14 @@ class Pool:
             self._draining = False
         if not self._threads and not self._add_thread():
             raise _no_thread("calls")
+
+    def warm_up(self) -> None:
+        """Start the first threads before there are jobs for them; does not block and does not raise."""
+        with self._condition:
+            # As in ``require``.
+            self._draining = False
+        for _ in range(len(self._threads), EAGER):
+            self._add_thread()
 
     def submit(self, job: Job) -> None:
         """Run a job soon; does not block and does not raise: if no thread can be started, the job waits for one.
@@ -259,19 +269,22 @@ class Pool:
             self.at_rest()
 
     def _next(self) -> Job | None:
+        current = threading.current_thread()
         with self._condition:
+            self._working.discard(current)
             if not self._jobs:
                 deadline = time.monotonic() + self._idle_seconds
                 while not self._jobs:
                     if self._draining or time.monotonic() >= deadline:
                         # Under the lock of the decision: ``submit`` must not count on this thread any more.
-                        self._threads.discard(threading.current_thread())
+                        self._threads.discard(current)
                         self._leaving = [each for each in self._leaving if each.is_alive()]
-                        self._leaving.append(threading.current_thread())
+                        self._leaving.append(current)
                         return None
                     self._idle += 1
                     self._condition.wait(max(0.0, deadline - time.monotonic()))
                     self._idle -= 1
+            self._working.add(current)
             return self._jobs.popleft()[1]
 
     def drain(self, timeout: float) -> None:
@@ -285,7 +298,7 @@ class Pool:
         with self._condition:
             self._draining = True
             before = [*self._threads, *self._leaving]
-            quiet = self._idle == len(self._threads) and not self._jobs
+            quiet = not self._working and not self._jobs
             none_at_work = not self._threads
             if not self._jobs and self._growth is not None:
                 # Or the timers' thread would have something to wait for.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from tests.tools.wait import no_leftover_threads
@@ -11,7 +13,7 @@ from twilio_taskrouter_worker._bridge.actions import SendClose, TakeOver
 from twilio_taskrouter_worker._bridge.connection import Connection, _readable
 from twilio_taskrouter_worker._bridge.messages import Init
 from twilio_taskrouter_worker._bridge.reload import Snapshot
-from twilio_taskrouter_worker._bridge.threads import TIMERS
+from twilio_taskrouter_worker._bridge.threads import EAGER, POOL, TIMERS
 
 
 def test_frames_that_came_while_the_lists_were_read() -> None:
@@ -29,6 +31,17 @@ def connection() -> Connection:
 def queued(connection: Connection) -> int:
     """Steps that wait for the dispatch thread."""
     return connection.dispatcher.backlog
+
+
+def test_the_threads_for_the_lists_are_there_before_init(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They start while the websocket is being opened, and end with a worker that never comes further."""
+    POOL.drain(20.0)
+    monkeypatch.setattr(POOL, "_idle_seconds", 60.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent, no_leftover_threads():
+        worker = Worker("token", eb_server=f"http://127.0.0.1:{silent.getsockname()[1]}/v1/wschannels")
+        worker.start()
+        assert len(POOL._threads) == EAGER
+        worker.disconnect()
 
 
 def test_a_second_stop(connection: Connection) -> None:

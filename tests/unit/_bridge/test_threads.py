@@ -204,6 +204,45 @@ def test_drain_ends_the_idle_ones() -> None:
     assert not any(thread.is_alive() for thread in threads)
 
 
+def test_the_first_threads_start_before_there_are_jobs() -> None:
+    """A pool that is warmed up has the threads that the first jobs need, and starts no more when it is done again."""
+    each, gate = pool(), Gate()
+    each.warm_up()
+    each.warm_up()
+    threads = list(each._threads)
+    assert len(threads) == EAGER and all(thread.is_alive() for thread in threads)
+    eventually(lambda: each._idle == EAGER)
+    for _ in range(EAGER):
+        each.submit(gate.job)
+    gate.wait_inside(EAGER)
+    assert set(each._threads) == set(threads)
+    gate.open.set()
+    each.drain(SOON)
+
+
+def test_drain_ends_the_ones_that_are_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that have not come to look for a job yet are waited for like idle ones, not for a moment only."""
+    each, may_go_on, limits = pool(), threading.Event(), []
+    next_job, join = each._next, threads._join
+
+    def next_job_later() -> Callable[[], object] | None:
+        assert may_go_on.wait(SOON)
+        return next_job()
+
+    def joined(thread: threading.Thread, deadline: float) -> None:
+        limits.append(deadline - time.monotonic())
+        may_go_on.set()
+        join(thread, deadline)
+
+    monkeypatch.setattr(each, "_next", next_job_later)
+    monkeypatch.setattr(threads, "_join", joined)
+    each.warm_up()
+    started = list(each._threads)
+    each.drain(SOON)
+    assert limits[0] > threads.MOMENT
+    assert not any(thread.is_alive() for thread in started)
+
+
 def test_drain_leaves_the_busy_ones() -> None:
     """A job under way goes on, drain does not wait for it, and its thread ends after it."""
     each, gate = pool(), Gate()
