@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import socket
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+import websocket
 
+from tests.integration.local.bridge_client import BridgeClient
+from tests.integration.local.console.console_client import Browser
 from tests.tools.children import in_child
 from tests.tools.seams import service_of
-from tests.tools.wait import no_leftover_sockets, no_leftover_threads
+from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
 from twilio_taskrouter_worker.errors import StateError
 from twilio_taskrouter_worker.local import LocalTaskRouter, collector
 from twilio_taskrouter_worker.local.engine import commands
 from twilio_taskrouter_worker.local.server import hosting
+from twilio_taskrouter_worker.local.server.http.connections import HttpServer
 from twilio_taskrouter_worker.local.server.service import Service
 
 TIMEOUT = 20
@@ -187,6 +194,113 @@ def test_a_thread_with_the_number_of_the_one_that_has_ended() -> None:
         router.stop()
         with pytest.raises(StateError, match="not running"):
             host.call(lambda: None)
+
+
+# -- clients of a service that stops ---------------------------------------------------------------------------------
+
+
+def test_a_client_that_connects_as_it_stops() -> None:
+    """A connection that was accepted in the very turn of the stop is closed, and not left to the garbage collector."""
+    router = LocalTaskRouter().start()
+    blocked, go_on = threading.Event(), threading.Event()
+
+    def block() -> None:
+        blocked.set()
+        go_on.wait(TIMEOUT)
+
+    with no_leftover_threads(), no_leftover_sockets(), closing(socket.socket()) as client:
+        assert router._host._loop is not None
+        router._host._loop.call_soon_threadsafe(block)
+        assert blocked.wait(TIMEOUT)
+        client.settimeout(TIMEOUT)
+        client.connect(("127.0.0.1", int(router.url.rpartition(":")[2])))
+        other = Other(router.stop)
+        other.thread.start()
+        eventually(lambda: not router._host._open)
+        # The loop finds the client and the end in the same turn.
+        go_on.set()
+        assert other.ended()
+        with suppress(ConnectionError):
+            assert client.recv(1) == b""
+        assert other.error is None
+        assert not server_sides(client)
+
+
+def test_a_client_that_does_not_read_as_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection, which has bytes left to send, is closed with the others."""
+    servers: list[HttpServer] = []
+
+    class Kept(HttpServer):
+        def __init__(self, handler: Any, loop: asyncio.AbstractEventLoop) -> None:
+            super().__init__(handler, loop)
+            servers.append(self)
+
+    def unsent() -> int:
+        return sum(each.transport.get_write_buffer_size() for each in servers[0].connections if each.transport)
+
+    monkeypatch.setattr(hosting, "HttpServer", Kept)
+    monkeypatch.setattr(hosting, "_SHUTDOWN_SECONDS", 0.05)
+    router = LocalTaskRouter().start()
+    with no_leftover_threads(), closing(socket.socket()) as client:
+        client.settimeout(TIMEOUT)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", int(router.url.rpartition(":")[2])))
+        # Until the system takes no more of the answers.
+        while not router._host.call(unsent):
+            client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 100)
+        assert server_sides(client)
+        router.stop()
+        assert not server_sides(client)
+
+
+def server_sides(client: socket.socket) -> list[socket.socket]:
+    """Return the open sockets of this process that are the other end of a client's connection."""
+    ends = client.getsockname()
+    found = (each for each in gc.get_objects() if isinstance(each, socket.socket) and each.fileno() >= 0)
+    return [each for each in found if peer_of(each) == ends]
+
+
+def peer_of(connection: socket.socket) -> object:
+    """Return the address of the other end; None if it is not connected."""
+    with suppress(OSError):
+        return connection.getpeername()
+    return None
+
+
+def test_a_session_that_opens_as_the_service_stops(router: LocalTaskRouter) -> None:
+    """It is told that the service ends, as those before it were: it does not keep the stop waiting."""
+    alice, service = router.add_worker("Alice"), service_of(router)
+    run(router, service.sessions.close_all())
+    with BridgeClient(router, alice).open() as client:
+        assert client.event()[0] == "init"
+        assert client.socket is not None
+        assert is_goodbye(client.socket)
+
+
+def test_a_console_that_opens_as_the_service_stops(router: LocalTaskRouter) -> None:
+    """Its page is told so, too."""
+    with Browser(router) as browser:
+        with browser.live() as first:
+            first.until(lambda: first.state["whole"])
+            live = service_of(router).changed.__self__  # type: ignore[union-attr]
+            closing_all = asyncio.run_coroutine_threadsafe(live.close(), service_of(router).loop)
+            while first.socket.recv_frame().opcode != websocket.ABNF.OPCODE_CLOSE:
+                pass
+            first.socket.send_close(1001)
+            closing_all.result(TIMEOUT)
+        with browser.live() as second:
+            assert is_goodbye(second.socket)
+
+
+def is_goodbye(socket: websocket.WebSocket) -> bool:
+    """Return whether the next frame closes the websocket because the service ends."""
+    opcode, data = socket.recv_data(control_frame=True)
+    return (opcode, data[:2]) == (websocket.ABNF.OPCODE_CLOSE, struct.pack("!H", 1001))
+
+
+def run(router: LocalTaskRouter, work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine on the service's loop, to its end."""
+    asyncio.run_coroutine_threadsafe(work, service_of(router).loop).result(TIMEOUT)
 
 
 # -- calls beside a reset --------------------------------------------------------------------------------------------

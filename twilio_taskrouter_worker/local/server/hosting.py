@@ -29,6 +29,8 @@ _BACKLOG = 1024
 """How many connections may wait to be accepted."""
 _ACCEPTED_AT_ONCE = 16
 """How many are accepted in one turn of the loop: a few turns pass before one is counted and the oldest is evicted."""
+_TURNS_TO_ACCEPT = 3
+"""How many turns of the loop asyncio takes to make a connection that it has accepted: its task, its protocol."""
 _BEGIN_SECONDS = 1.0
 """How long a thread whose start was interrupted may take to begin."""
 _SHUTDOWN_SECONDS = 2.0
@@ -240,6 +242,9 @@ async def _close(app: App, http: HttpServer, server: asyncio.Server) -> None:
     service = app.service
     # From here on there are no new connections.
     server.close()
+    # Those accepted in this turn are made in the next ones, and could not be closed before.
+    for _ in range(_TURNS_TO_ACCEPT):
+        await asyncio.sleep(0)
     # Held frames and requests are released while their sessions are still open.
     service.faults.end_all()
     http.stop()
@@ -250,6 +255,7 @@ async def _close(app: App, http: HttpServer, server: asyncio.Server) -> None:
     # Closes the idle connections at once; those with a request get the seconds below.
     http.pre_shutdown()
     await http.shutdown(_SHUTDOWN_SECONDS)
+    await http.disconnect()
     # Last: the requests above still commit their commands.
     service.stop()
 

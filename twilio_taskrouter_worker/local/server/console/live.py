@@ -39,6 +39,7 @@ _CLOSE_SECONDS = 1.0
 _PING_SECONDS = 20.0
 """How often a silent page is asked for a sign of life."""
 _GOING_AWAY = 1001
+_SHUTDOWN = b"The local TaskRouter is shutting down"
 _BROKEN = 1011
 """The close code after a failed commit; the page shows the reason that comes with it."""
 _LONGEST_REASON = 123
@@ -67,6 +68,7 @@ class Live:
         self._open: dict[Conversation, None] = {}
         self._scan_handle: asyncio.TimerHandle | None = None
         self._status_handle: asyncio.Handle | None = None
+        self._ended = False
         self._closing: asyncio.Task[None] | None = None
         """Closes the consoles after a failed commit; kept, because a loop keeps no reference to its tasks."""
 
@@ -95,6 +97,9 @@ class Live:
         if self._service.committer.failure is not None:
             await socket.close(code=_BROKEN, message=self._failure())
             return socket
+        if self._ended:
+            await socket.close(code=_GOING_AWAY, message=_SHUTDOWN)
+            return socket
         viewer = Viewer(socket, self._service.committer.kept)
         conversation = Conversation(self, viewer, self._service, self._router, self._inspector)
         # A task of its own: reading the page's messages must go on while a send waits for a slow page.
@@ -116,8 +121,9 @@ class Live:
         return socket
 
     async def close(self) -> None:
-        """Close every console; their pages reconnect."""
-        await self._close_all(_GOING_AWAY, b"The local TaskRouter is shutting down")
+        """Close every console, also those that open from now on; their pages reconnect."""
+        self._ended = True
+        await self._close_all(_GOING_AWAY, _SHUTDOWN)
 
     def select(self, viewer: Viewer, workspace_sid: str | None) -> None:
         """Show a workspace of the present.

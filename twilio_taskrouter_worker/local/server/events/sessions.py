@@ -268,6 +268,8 @@ class Sessions:
         """When the latest token seen of each worker with sessions expires, in unix seconds."""
         self._closing: set[asyncio.Task[None]] = set()
         self._heartbeat: asyncio.TimerHandle | None = None
+        self._ended = False
+        """All were ended: one whose handshake was under way then ends as soon as it is open."""
         self._sender = sender
         self.seen: Seen | None = None
         """Records the frames of sessions that open from now on; None: nobody does."""
@@ -311,6 +313,9 @@ class Sessions:
         # After the new one's init: a worker whose sessions are replaced is never without a session.
         for other in others:
             self.close(other, Close.REPLACED)
+        if self._ended:
+            self.close(session, Close.SHUTDOWN)
+            return
         self._watch_expiry(session)
         if self._heartbeat is None:
             self._heartbeat = self._loop.call_later(HEARTBEAT_SECONDS, self._beat)
@@ -390,7 +395,11 @@ class Sessions:
             self._newest_token[worker_sid] = max(expires_at, self._newest_token.get(worker_sid, 0.0))
 
     async def close_all(self) -> None:
-        """End every session, and wait until their close handshakes have completed or timed out."""
+        """End every session, and wait until their close handshakes have completed or timed out.
+
+        Sessions that open from now on end at once; they are not waited for.
+        """
+        self._ended = True
         if self._heartbeat is not None:
             self._heartbeat.cancel()
             self._heartbeat = None

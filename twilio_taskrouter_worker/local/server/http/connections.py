@@ -145,7 +145,7 @@ class HttpServer(web.Server):
         # aiohttp's idle timer covers connections between requests; this covers those before their first request.
         self._silent: dict[Connection, float] = {}
         self._sweeper: asyncio.TimerHandle | None = None
-        self._count = 0
+        self._open: dict[web.RequestHandler, asyncio.Transport] = {}
         self._waiting = 0
         # Connections without a session, in the order of their arrival or latest request.
         self._unproven: OrderedDict[Connection, None] = OrderedDict()
@@ -166,13 +166,13 @@ class HttpServer(web.Server):
         super().connection_made(handler, transport)
         assert isinstance(handler, Connection)
         # Sessions count too: they are open files, although they cannot be evicted for new ones.
-        self._count += 1
+        self._open[handler] = transport
         self._unproven[handler] = None
         self._silent[handler] = self._loop_here.time() + FIRST_REQUEST_SECONDS
         if self._sweeper is None:
             self._sweeper = self._loop_here.call_later(FIRST_REQUEST_SECONDS / 5, self._sweep)
-        if self._count > most_connections():
-            self._make_room(f"{self._count} connections")
+        if len(self._open) > most_connections():
+            self._make_room(f"{len(self._open)} connections")
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """Forget a closed connection.
@@ -182,7 +182,7 @@ class HttpServer(web.Server):
             exc: The error that closed it, if any.
         """
         assert isinstance(handler, Connection)
-        self._count -= 1
+        del self._open[handler]
         self.forget(handler)
         super().connection_lost(handler, exc)
 
@@ -248,6 +248,15 @@ class HttpServer(web.Server):
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+
+    async def disconnect(self) -> None:
+        """Abort the connections that are left, and return when all have ended, in a few turns of the loop."""
+        # One with unsent bytes for a peer that does not read would otherwise stay open, and the loop be closed before
+        # the others have ended.
+        while self._open:
+            for transport in self._open.values():
+                transport.abort()
+            await asyncio.sleep(0)
 
     def _make_room(self, why: str) -> None:
         if not self._warned:
