@@ -15,11 +15,9 @@ from contextlib import suppress
 from html import escape
 from typing import Any, get_type_hints
 
-import attrs
 from aiohttp import web
 
 from .. import _checks
-from .._json import dumps, loads
 from .._log import LOCAL
 from .._version import __version__
 from ..errors import NotFoundError, RequestRejectedError, StateError, TaskRouterError
@@ -27,8 +25,8 @@ from .clock import Clock
 from .faults import Fault, Faults
 from .server.auth import basic
 from .server.http import refusals
-from .server.http.connections import JSON, read_body
-from .server.http.paths import MethodNotAllowed, PathTable
+from .server.http.json_api import JsonRequest, json_answer, resolve
+from .server.http.paths import PathTable
 from .server.service import Service
 from .service_access import ServiceAccess
 
@@ -95,22 +93,13 @@ def _check_arguments(name: str, given: Mapping[str, Any]) -> None:
             raise ValueError(f"The fault {name} needs the argument {each['name']}")
 
 
-@attrs.frozen
-class _Question:
-    """A request as the functions below get it."""
-
-    path: Mapping[str, str]
-    query: Mapping[str, str]
-    body: Mapping[str, Any]
-
-
 class Control:
     """Answers control requests for one router. Called on the service's thread; the work runs on the loop's executor.
 
     Args:
-        router: the router.
-        reset: resets it.
-        has_console: whether it serves a console.
+        router: The router.
+        reset: Resets it.
+        has_console: Whether it serves a console.
     """
 
     def __init__(self, router: ServiceAccess[object], reset: Callable[[], None], *, has_console: bool) -> None:
@@ -120,23 +109,23 @@ class Control:
         """How many resets are complete, so that a client can wait for the end of the one it asked for."""
         self._has_console = has_console
         # Only the public facade is used, so that these requests offer nothing that the Python API does not.
-        self._routes: PathTable[Callable[[_Question], Any]] = PathTable()
+        self._routes: PathTable[Callable[[JsonRequest], Any]] = PathTable()
         for method, template, function in (
             ("GET", "info", self._info),
-            ("GET", "explain/{task}", lambda question: router.explain(question.path["task"]).to_dict()),
-            ("GET", "explain/{task}/text", lambda question: {"text": str(router.explain(question.path["task"]))}),
-            ("GET", "clock", lambda question: _clock(router.clock)),
+            ("GET", "explain/{task}", lambda call: router.explain(call.path["task"]).to_dict()),
+            ("GET", "explain/{task}/text", lambda call: {"text": str(router.explain(call.path["task"]))}),
+            ("GET", "clock", lambda call: _clock(router.clock)),
             ("POST", "clock/advance", self._advance),
-            ("POST", "clock/pause", lambda question: _moved(router.clock, router.clock.pause)),
-            ("POST", "clock/resume", lambda question: _moved(router.clock, router.clock.resume)),
-            ("GET", "faults", lambda question: [fault_row(each) for each in router.faults.active]),
+            ("POST", "clock/pause", lambda call: _moved(router.clock, router.clock.pause)),
+            ("POST", "clock/resume", lambda call: _moved(router.clock, router.clock.resume)),
+            ("GET", "faults", lambda call: [fault_row(each) for each in router.faults.active]),
             ("POST", "faults", self._begin_fault),
-            ("GET", "faults/kinds", lambda question: FAULT_KINDS),
-            ("POST", "faults/clear", lambda question: router.faults.clear()),
+            ("GET", "faults/kinds", lambda call: FAULT_KINDS),
+            ("POST", "faults/clear", lambda call: router.faults.clear()),
             ("DELETE", "faults/{fault}", self._end_fault),
             ("GET", "sessions", self._sessions),
             ("GET", "events", self._events),
-            ("POST", "events/{event}/resend", lambda question: router.resend_event(question.path["event"])),
+            ("POST", "events/{event}/resend", lambda call: router.resend_event(call.path["event"])),
             ("POST", "reset", self._reset),
         ):
             self._routes.add(method, template, function)
@@ -175,24 +164,17 @@ class Control:
         """
         if not path.startswith(PREFIX):
             raise refusals.not_found(path)
-        try:
-            found = self._routes.find(request.method, path[len(PREFIX) :])
-        except MethodNotAllowed as error:
-            raise refusals.MethodRefused(request.method, path, tuple(error.allowed)) from None
-        if found is None:
-            raise refusals.not_found(path)
-        function, variables = found
-        question = _Question(variables, dict(request.query), await _body(request))
+        function, call = await resolve(self._routes, request, path[len(PREFIX) :], path)
         try:
             # Not on the loop: moving the clock blocks until the loop has run the timers.
-            answer = await asyncio.to_thread(function, question)
+            answer = await asyncio.to_thread(function, call)
         except NotFoundError as error:
             return _refused(404, error.message)
         # The facade's own checks: its messages name the argument and a valid value, and go to the client as they are.
         except (TypeError, ValueError, TaskRouterError) as error:
             status = error.status if isinstance(error, RequestRejectedError) and error.status else 400
             return _refused(status, str(error))
-        return _json(200, answer) if answer is not None else web.Response(status=204)
+        return json_answer(200, answer) if answer is not None else web.Response(status=204)
 
     def _page(self) -> web.Response:
         router = self._router
@@ -219,7 +201,7 @@ class Control:
 
     # -- the functions -----------------------------------------------------------------------------------------------
 
-    def _info(self, question: _Question) -> dict[str, Any]:
+    def _info(self, call: JsonRequest) -> dict[str, Any]:
         router = self._router
         # What there is without a workspace: it may have been deleted, or the seed file may have none.
         content: dict[str, Any] = {"workspace_sid": None, "activities": {}, "workers": 0, "open_tasks": 0}
@@ -241,17 +223,17 @@ class Control:
             "resets": self._resets,
         }
 
-    def _advance(self, question: _Question) -> Any:
+    def _advance(self, call: JsonRequest) -> Any:
         clock = self._router.clock
-        if question.body.get("to") == "next":
+        if call.body.get("to") == "next":
             return _moved(clock, clock.advance_to_next)
-        if "seconds" not in question.body:
+        if "seconds" not in call.body:
             raise ValueError('The body must be {"seconds": NUMBER} or {"to": "next"}')
-        return _moved(clock, lambda: clock.advance(question.body["seconds"]))
+        return _moved(clock, lambda: clock.advance(call.body["seconds"]))
 
-    def _begin_fault(self, question: _Question) -> Any:
-        name, seconds = question.body.get("name"), question.body.get("for")
-        arguments = question.body.get("arguments", {})
+    def _begin_fault(self, call: JsonRequest) -> Any:
+        name, seconds = call.body.get("name"), call.body.get("for")
+        arguments = call.body.get("arguments", {})
         if name not in FAULT_NAMES:
             raise ValueError(f"There is no fault {name!r}; there are {', '.join(FAULT_NAMES)}")
         if not isinstance(arguments, dict):
@@ -268,15 +250,15 @@ class Control:
             timer.start()
         return fault_row(result)
 
-    def _end_fault(self, question: _Question) -> None:
-        number = question.path["fault"]
+    def _end_fault(self, call: JsonRequest) -> None:
+        number = call.path["fault"]
         for fault in self._router.faults.active:
             if str(fault.number) == number:
                 fault.undo()
                 return
         raise NotFoundError(f"There is no active fault {number!r}", status=404, code=20404)
 
-    def _sessions(self, question: _Question) -> Any:
+    def _sessions(self, call: JsonRequest) -> Any:
         router = self._router
         try:
             found = [{"worker_sid": each.sid, "worker_name": each.friendly_name} for each in router.workers()]
@@ -285,9 +267,9 @@ class Control:
         counted = [{**each, "sessions": router.open_sessions(each["worker_sid"])} for each in found]
         return [each for each in counted if each["sessions"]]
 
-    def _events(self, question: _Question) -> Any:
+    def _events(self, call: JsonRequest) -> Any:
         """Return the events after a sid, oldest first; without one, the latest."""
-        query = question.query
+        query = call.query
         types = [each for each in query.get("type", "").split(",") if each]
         events = self._router.events(*types, task=query.get("task"), worker=query.get("worker"))
         sids = [event.sid for event in events]
@@ -308,7 +290,7 @@ class Control:
             for event in events[-_EVENTS_AT_ONCE:]
         ]
 
-    def _reset(self, question: _Question) -> None:
+    def _reset(self, call: JsonRequest) -> None:
         # The reset closes the connection of this request: its answer must be sent first.
         timer = threading.Timer(0.05, self._reset_now)
         timer.daemon = True
@@ -328,7 +310,7 @@ class Control:
 def _health(service: Service) -> web.Response:
     # Without the reason, which names a file; it is in the log, and in the answers to those who have credentials.
     failed = service.committer.failure is not None
-    return _json(503 if failed else 200, {"status": "failed" if failed else "ok", "version": __version__})
+    return json_answer(503 if failed else 200, {"status": "failed" if failed else "ok", "version": __version__})
 
 
 def _clock(clock: Clock) -> dict[str, Any]:
@@ -349,22 +331,5 @@ def fault_row(fault: Fault) -> dict[str, Any]:
     return {"id": fault.number, "name": str(fault).partition("(")[0], "text": str(fault), "hits": fault.hits}
 
 
-async def _body(request: web.BaseRequest) -> Mapping[str, Any]:
-    body = await read_body(request)
-    if not body:
-        return {}
-    try:
-        document = loads(body)
-    except ValueError:
-        raise refusals.invalid("The request body is not JSON") from None
-    if not isinstance(document, dict):
-        raise refusals.invalid("The request body must be a JSON object")
-    return document
-
-
 def _refused(status: int, message: str) -> web.Response:
-    return _json(status, {"status": status, "message": message})
-
-
-def _json(status: int, body: Any) -> web.Response:
-    return web.Response(status=status, body=dumps(body), headers={"Content-Type": JSON})
+    return json_answer(status, {"status": status, "message": message})

@@ -63,13 +63,13 @@ class KeptFile:
         self.now: Final = max(latest, 0.0 if clock is None else clock.shown + away)
         """The present time of its clock, in unix seconds."""
 
-    def ask(self, question: Callable[[Journal], T]) -> T:
+    def ask(self, read: Callable[[Journal], T]) -> T:
         """Return the result of a function of the journal.
 
         Args:
-            question: The function.
+            read: The function.
         """
-        return question(self._journal)
+        return read(self._journal)
 
     def number_at(self, moment: int | datetime) -> int:
         """Return the number of the entry that is the latest at a moment.

@@ -143,9 +143,9 @@ class View(WorkspaceReading):
     def _place(self) -> Place:
         return self._journal_place
 
-    def _ask(self, question: Callable[[Engine], T]) -> T:
+    def _ask(self, read: Callable[[Engine], T]) -> T:
         try:
-            return question(self.engine)
+            return read(self.engine)
         except Rejected as refusal:
             raise refused(refusal) from None
 

@@ -32,12 +32,12 @@ class WorkspaceOperations(WorkspaceReading):
 
     # -- provided by the router --------------------------------------------------------------------------------------
 
-    def _ask_service(self, question: Callable[[Service], T]) -> T:
+    def _ask_service(self, read: Callable[[Service], T]) -> T:
         """Run a function on the service's thread and return its result."""
         raise NotImplementedError
 
-    def _ask(self, question: Callable[[Engine], T]) -> T:
-        return self._ask_service(lambda service: question(service.engine))
+    def _ask(self, read: Callable[[Engine], T]) -> T:
+        return self._ask_service(lambda service: read(service.engine))
 
     def _execute(self, command: commands.Command) -> Any:
         return self._ask_service(lambda service: service.execute(command))

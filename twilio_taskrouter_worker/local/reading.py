@@ -32,7 +32,7 @@ class WorkspaceReading:
         """
         raise NotImplementedError
 
-    def _ask(self, question: Callable[[Engine], T]) -> T:
+    def _ask(self, read: Callable[[Engine], T]) -> T:
         """Return the result of a function of the engine, which must only read."""
         raise NotImplementedError
 

@@ -289,7 +289,7 @@ class ServiceAccess(TimeMachine[R_co], WatchedWorkspace, Generic[R_co]):
             raise StateError("This LocalTaskRouter's credentials are in its file: they are known once it has started")
         return self._credentials
 
-    def _ask_service(self, question: Callable[[Service], T]) -> T:
+    def _ask_service(self, read: Callable[[Service], T]) -> T:
         # Before the call, whose own error does not say why it is not running.
         self._running()
 
@@ -297,7 +297,7 @@ class ServiceAccess(TimeMachine[R_co], WatchedWorkspace, Generic[R_co]):
             # On its thread: a reset may have replaced the service that the caller has seen.
             service = self._running()
             try:
-                return question(service)
+                return read(service)
             finally:
                 # Also after an error: a refused command may have changed the state, and the caller may act on it.
                 service.committer.commit()

@@ -133,10 +133,10 @@ class TimeMachine(WorkspaceOperations, Generic[R_co]):
 
     # -- the journal ---------------------------------------------------------------------------------------------------
 
-    def _read_journal(self, question: Callable[[Journal], T]) -> T:
-        return self._ask_service(lambda service: question(service.committer.journal()))
+    def _read_journal(self, read: Callable[[Journal], T]) -> T:
+        return self._ask_service(lambda service: read(service.committer.journal()))
 
-    def _ask_of(self, source: object, question: Callable[[Service], T]) -> T:
+    def _ask_of(self, source: object, read: Callable[[Service], T]) -> T:
         """Run a function on the service's thread, if the journal still is the one of this source."""
 
         # Checked on that thread, so that a reset does not come in between: numbers of another journal mean other
@@ -144,7 +144,7 @@ class TimeMachine(WorkspaceOperations, Generic[R_co]):
         def ask(service: Service) -> T:
             if self._source() is not source:
                 raise StateError("This LocalTaskRouter was reset, and its journal with it")
-            return question(service)
+            return read(service)
 
         return self._ask_service(ask)
 
@@ -156,9 +156,9 @@ class TimeMachine(WorkspaceOperations, Generic[R_co]):
         """Return a moment of the journal of a source, or the present one, as a place in it."""
         origin = self._origin()
 
-        # Checked with every question, because a place may be kept for long.
-        def ask(question: Callable[[Journal], T]) -> T:
-            return self._ask_of(source, lambda service: question(service.committer.journal()))
+        # Checked with every read, because a place may be kept for long.
+        def ask(read: Callable[[Journal], T]) -> T:
+            return self._ask_of(source, lambda service: read(service.committer.journal()))
 
         number = ask(lambda journal: journal.count) if found is None else found.number
         name = repr(self) if found is None or found.time is None else f"{self!r} at {_text(found.time)}"

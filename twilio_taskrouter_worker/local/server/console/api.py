@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import attrs
 from aiohttp import web
 
-from ...._json import dumps, loads
 from ....errors import StateError
 from ...engine import Rejected
 from ..http import refusals
-from ..http.connections import JSON, read_body
-from ..http.paths import MethodNotAllowed, PathTable
+from ..http.json_api import JsonRequest, json_answer, resolve
+from ..http.paths import PathTable
 from ..service import Service
 from . import life
 from .facade import Facade
 from .inspector import Inspector
 from .rehearsal import rehearse
-
-
-@attrs.frozen
-class _Question:
-    """A request as the functions below get it."""
-
-    path: Mapping[str, str]
-    query: Mapping[str, str]
-    body: Mapping[str, Any]
-
-    def number(self, name: str, default: int | None = None) -> int | None:
-        """Return a whole number of the path or query; *default* if it is missing."""
-        text = self.path.get(name, self.query.get(name))
-        if text is None:
-            return default
-        # Below 2**53, which is what JavaScript's numbers hold exactly.
-        if not (text.isascii() and text.isdigit() and len(text) < 16):
-            raise refusals.invalid(f"{name} must be a whole number, not {text[:40]!r}")
-        return int(text)
 
 
 class Api:
@@ -54,7 +33,7 @@ class Api:
         self._service = service
         self._router = router
         self._inspector = inspector
-        self._routes: PathTable[Callable[[_Question], Awaitable[Any]]] = PathTable()
+        self._routes: PathTable[Callable[[JsonRequest], Awaitable[Any]]] = PathTable()
         for method, template, function in (
             # POST although it changes nothing: a configuration may have a megabyte.
             ("POST", "workflow", self._workflow),
@@ -78,29 +57,22 @@ class Api:
         Raises:
             Rejected: The path is unknown, or the request is invalid.
         """
+        function, call = await resolve(self._routes, request, path, request.path)
         try:
-            found = self._routes.find(request.method, path)
-        except MethodNotAllowed as error:
-            raise refusals.MethodRefused(request.method, request.path, tuple(error.allowed)) from None
-        if found is None:
-            raise refusals.not_found(request.path)
-        function, variables = found
-        question = _Question(variables, dict(request.query), await _body(request))
-        try:
-            answer = await function(question)
+            answer = await function(call)
         # From the router's methods, whose arguments the page chooses.
         except (StateError, ValueError, TypeError) as error:
             raise refusals.invalid(str(error)) from None
         if answer is None:
             return web.Response(status=204)
-        return web.Response(body=dumps(answer), headers={"Content-Type": JSON})
+        return json_answer(200, answer)
 
-    async def _workflow(self, question: _Question) -> Any:
-        sid, text = question.body.get("sid"), question.body.get("configuration")
+    async def _workflow(self, call: JsonRequest) -> Any:
+        sid, text = call.body.get("sid"), call.body.get("configuration")
         if not isinstance(text, str) or not (sid is None or isinstance(sid, str)):
             raise refusals.invalid('The body must be {"sid": SID or null, "configuration": TEXT}')
         engine = self._service.engine
-        workspace_sid = question.body.get("workspace_sid") or self._router.workspace_sid()
+        workspace_sid = call.body.get("workspace_sid") or self._router.workspace_sid()
         if not isinstance(workspace_sid, str):
             raise refusals.invalid("workspace_sid must be the sid of a workspace")
         # Only the copy of the state is made here; the rest needs nothing of the service.
@@ -108,21 +80,21 @@ class Api:
         # Restoring a state takes up to tenths of a second, in which the service must go on.
         return await asyncio.to_thread(rehearse, state, workspace_sid, sid, text, now)
 
-    async def _wire(self, question: _Question) -> Any:
-        return self._inspector.page(question.number("before"), question.number("limit", 500) or 1)
+    async def _wire(self, call: JsonRequest) -> Any:
+        return self._inspector.page(call.number("before"), call.number("limit", 500) or 1)
 
-    async def _clear_wire(self, question: _Question) -> None:
+    async def _clear_wire(self, call: JsonRequest) -> None:
         self._inspector.clear()
 
-    async def _entry(self, question: _Question) -> Any:
-        found = self._inspector.detail(question.number("n") or 0)
+    async def _entry(self, call: JsonRequest) -> Any:
+        found = self._inspector.detail(call.number("n") or 0)
         if found is None:
             raise Rejected(404, 20404, "The inspector does not have this entry (any more)")
         return found
 
-    async def _task(self, question: _Question) -> Any:
-        engine, sid = self._service.engine, question.path["task"]
-        moment = question.number("moment")
+    async def _task(self, call: JsonRequest) -> Any:
+        engine, sid = self._service.engine, call.path["task"]
+        moment = call.number("moment")
         if moment is not None:
             # On another thread, because it applies the journal up to that moment again.
             engine = (await asyncio.to_thread(self._router.at, moment)).engine
@@ -130,25 +102,14 @@ class Api:
         workspace_sid = engine.workspace_of(sid) or self._router.workspace_sid() or ""
         return life.of_task(engine, self._service.log, workspace_sid, sid)
 
-    async def _history(self, question: _Question) -> Any:
-        limit = min(question.number("limit", 200) or 1, 1000)
-        around = question.number("around", 0) or 0
+    async def _history(self, call: JsonRequest) -> Any:
+        limit = min(call.number("limit", 200) or 1, 1000)
+        around = call.number("around", 0) or 0
         return {"moments": await asyncio.to_thread(self._router.moments, around, limit)}
 
-    async def _fork(self, question: _Question) -> Any:
-        return await asyncio.to_thread(self._router.fork, question.body.get("moment"))
+    async def _fork(self, call: JsonRequest) -> Any:
+        return await asyncio.to_thread(self._router.fork, call.body.get("moment"))
 
-    async def _end_fork(self, question: _Question) -> None:
-        if not await asyncio.to_thread(self._router.end_fork, question.number("id") or 0):
+    async def _end_fork(self, call: JsonRequest) -> None:
+        if not await asyncio.to_thread(self._router.end_fork, call.number("id") or 0):
             raise Rejected(404, 20404, "There is no such fork")
-
-
-async def _body(request: web.BaseRequest) -> Mapping[str, Any]:
-    body = await read_body(request)
-    try:
-        document = loads(body) if body else {}
-    except ValueError:
-        raise refusals.invalid("The request body is not JSON") from None
-    if not isinstance(document, dict):
-        raise refusals.invalid("The request body must be a JSON object")
-    return document
