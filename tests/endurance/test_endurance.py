@@ -35,7 +35,7 @@ def ended(ledger: MergedLedger) -> Verdict:
     return verdict
 
 
-def test_what_clients_announce_counts_when_the_service_has_reported() -> None:
+def test_announcements_count_once_the_service_has_reported() -> None:
     """A client may be faster than the pipe: its entries are put behind what the service did before them."""
     ledger = MergedLedger()
     start = time.monotonic() - 1
@@ -53,7 +53,7 @@ def test_what_clients_announce_counts_when_the_service_has_reported() -> None:
     assert len(ledger.seconds) == 1 and ledger.events == 2
 
 
-def test_what_is_missed_or_doubled_is_found() -> None:
+def test_missed_and_doubled_announcements_are_found() -> None:
     """An end that is not told, an announcement that comes twice, and what is told of one that was settled long ago."""
     ledger = MergedLedger()
     ledger.report(time.monotonic(), "opened", (1, "WK1"))
@@ -69,12 +69,12 @@ def test_what_is_missed_or_doubled_is_found() -> None:
     assert "had long ended" in ledger.compare().wrong[0]
 
 
-def test_what_nobody_had_to_announce_is_not_missed() -> None:
+def test_a_reservation_that_nobody_had_to_announce_is_not_missed() -> None:
     """A reservation that came and went while its worker handled nothing is nobody's business."""
     assert ended(MergedLedger()).good
 
 
-def test_settling_keeps_what_is_open() -> None:
+def test_settling_keeps_open_reservations() -> None:
     """Reservations that have not ended, or only just, stay."""
     ledger = MergedLedger()
     now = time.monotonic()

@@ -94,7 +94,7 @@ def test_a_process_that_dies(router: LocalTaskRouter, alice: str, cluster: Any, 
     assert errors == []
 
 
-def test_what_cannot_travel_to_dask(router: LocalTaskRouter, alice: str, cluster: Any) -> None:
+def test_handlers_that_cannot_be_sent_to_dask(router: LocalTaskRouter, alice: str, cluster: Any) -> None:
     """A closure that holds a lock is an error that names the callback; the reservation stays."""
     worker = new_worker(router, alice)
     errors, lock = errors_of(worker), threading.Lock()

@@ -53,7 +53,7 @@ def test_repeatable() -> None:
     assert first.calls > 0
 
 
-def test_shrinking_keeps_what_matters() -> None:
+def test_shrinking_keeps_the_faults_that_matter() -> None:
     """What is left of a failing plan are the faults that it takes: a cut, and lists that cannot be read after it."""
     items = (
         Item(50.0, "task", 0, 0.1),

@@ -121,7 +121,7 @@ def test_mappings(mapping: Any) -> None:
 
 
 @pytest.mark.parametrize("bad", ["{}", [("a", 1)], None, 1])
-def test_what_is_no_mapping(bad: Any) -> None:
+def test_objects_that_are_not_mappings(bad: Any) -> None:
     """A JSON text, or a list of pairs, is not a mapping."""
     with pytest.raises(TypeError, match="x must be a mapping, not"):
         _checks.json_object("x", bad)
@@ -142,7 +142,7 @@ def test_tuples_and_strings_of_an_enum_are_sent() -> None:
     assert _checks.json_object("x", {Name.OTHER: [(1, Name.OTHER)]}) == {"other": [[1, "other"]]}
 
 
-def test_what_json_cannot_carry() -> None:
+def test_values_that_json_does_not_have() -> None:
     """Values that JSON does not have are refused in words that do not show them."""
     circle: dict[str, Any] = {"a": SECRET}
     circle["b"] = circle["c"] = circle

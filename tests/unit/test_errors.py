@@ -48,7 +48,7 @@ def test_the_drawing_is_the_tree() -> None:
     assert drawn_tree() == actual
 
 
-def test_what_is_drawn_as_a_timeout_is_one() -> None:
+def test_the_tree_draws_each_timeout_error() -> None:
     """The classes that the drawing calls a TimeoutError too are, and no others."""
     drawn = set(re.findall(r"(\w+Error) .*also a TimeoutError", str(errors.__doc__)))
     assert (

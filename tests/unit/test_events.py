@@ -186,7 +186,7 @@ def test_existing_is_a_boolean(worker: Worker, bad: Any) -> None:
             use("reservation_created", print, existing=bad)
 
 
-def test_taking_off_what_cannot_be_a_callback(worker: Worker) -> None:
+def test_removing_an_object_that_is_not_a_callback(worker: Worker) -> None:
     """The result of a callback, say, is not what was registered; the mistake is not passed over in silence."""
     worker.on("ready", print)
     with pytest.raises(TypeError, match="callback must be a function, not int"):
@@ -362,7 +362,7 @@ def test_off_asks_the_callbacks_without_holding_a_lock(worker: Worker) -> None:
     assert [listener.callback for listener in listeners_of(worker, "ready")] == [first]
 
 
-def test_taking_off_what_is_not_there(worker: Worker) -> None:
+def test_removing_an_unknown_listener(worker: Worker) -> None:
     """That does nothing."""
     worker.off()
     worker.off("ready")

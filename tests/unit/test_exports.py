@@ -39,7 +39,7 @@ def test_all_is_importable(name: str) -> None:
         assert hasattr(module, each), each
 
 
-def test_all_is_what_can_be_imported() -> None:
+def test_all_lists_the_public_names() -> None:
     """The package lists every public class, function and type of events that it imports, and no helper."""
     public = {
         name

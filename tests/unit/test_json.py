@@ -41,7 +41,7 @@ def test_compact_utf8() -> None:
     "text",
     ["1e999", "[-1e400]", "NaN", "Infinity", "-Infinity", '{"a": NaN}', "{", "", "1 2", "'a'", b"\xff", b'"\xff"'],
 )
-def test_what_is_not_json(text: str | bytes) -> None:
+def test_invalid_json(text: str | bytes) -> None:
     """Constants that JSON does not have, broken text and bytes that are not UTF-8 are a ValueError."""
     with pytest.raises(ValueError):
         loads(text)
@@ -75,7 +75,7 @@ def test_numbers_that_json_does_not_have(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [object(), {"a": object()}, b"x", {1, 2}])
-def test_what_json_cannot_carry(value: Any) -> None:
+def test_values_that_json_does_not_have(value: Any) -> None:
     """Other Python types are a TypeError."""
     with pytest.raises(TypeError):
         dumps(value)

@@ -122,7 +122,7 @@ def test_the_failures_that_are_counted_are_bounded(monkeypatch: pytest.MonkeyPat
     assert server._failures == {"WT" + "2" * 32: 1}
 
 
-def test_a_stop_takes_what_is_pending() -> None:
+def test_a_stop_takes_pending_reservations() -> None:
     """What waits and is accepted is still served; what is pending is returned, once, and its job removed."""
     served = Served()
     pending, accepted = make_reservation(), make_reservation(sid="WR" + "1" * 32, status="accepted")
@@ -174,7 +174,7 @@ def test_a_transfer_of_a_task_that_has_ended() -> None:
     assert calls_of(reservation) == before
 
 
-def test_an_earlier_transfer_that_is_heard_of_late() -> None:
+def test_a_late_event_of_an_earlier_transfer() -> None:
     """The latest transfer stays the current one; the earlier one is known, for its events."""
     task = make_reservation(status="accepted").task
     task.transfer("WQ" + "1" * 32).result(0)

@@ -187,7 +187,7 @@ def test_an_expired_successor(ended_ago: float, current_ends_in: float | None, r
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "eyJhbGciOiJkaXIifQ....", "\ud800"])
-def test_what_is_no_readable_jwt(token: str) -> None:
+def test_unreadable_tokens(token: str) -> None:
     """Anything else, an encrypted token too, is a TokenError that says what to do; its end is not known."""
     with pytest.raises(TokenError, match="workspace sid") as refused:
         decode_unverified(token)

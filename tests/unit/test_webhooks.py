@@ -125,7 +125,7 @@ def test_an_event_is_typed() -> None:
         ({"ReservationSid": None}, "no field ReservationSid"),
     ],
 )
-def test_a_form_that_is_no_callback_is_a_400(change: dict[str, str | None], message: str) -> None:
+def test_a_form_without_a_callback_is_a_400(change: dict[str, str | None], message: str) -> None:
     """The answer names the field."""
     form = {name: value for name, value in {**ASSIGNMENT, **change}.items() if value is not None}
     with pytest.raises(InvalidCallbackError, match=message):

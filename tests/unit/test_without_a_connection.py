@@ -45,7 +45,7 @@ def test_a_provider_that_fails_between_two_connections() -> None:
     assert not errors
 
 
-def test_what_comes_too_late_for_a_connection() -> None:
+def test_events_too_late_for_a_connection() -> None:
     """Failures that nobody checked, messages held back and refused tokens have no listener any more."""
     errors: list[object] = []
     worker = Worker("token")
@@ -94,7 +94,7 @@ def test_a_token_that_another_thread_has_fetched_meanwhile(monkeypatch: pytest.M
     assert source.current() == "fetched"
 
 
-def test_a_refused_acceptance_of_what_is_accepted() -> None:
+def test_an_acceptance_refused_after_another_one() -> None:
     """The error says so, and the acceptance of another session counts once."""
     service = Service()
     client = Client(service)

@@ -41,7 +41,7 @@ def test_version_needs_none_of_the_extras() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def test_help_loads_only_what_it_shows_itself_with() -> None:
+def test_help_loads_neither_rich_nor_the_service() -> None:
     """Help comes without rich and without the service."""
     ended = run_python(
         "import sys\n"

@@ -119,7 +119,7 @@ def test_queues_and_workflows(router: LocalTaskRouter, run: Run) -> None:
     assert router.workflow_sid in run("workflow", "list")
 
 
-def test_a_token_and_what_is_in_it(router: LocalTaskRouter, run: Run) -> None:
+def test_a_token_and_its_claims(router: LocalTaskRouter, run: Run) -> None:
     """The token of a worker connects it; decoded, it shows for whom it is."""
     token = run("token", "Alice", "--ttl", "60").strip()
     with Worker(token, **router.connection) as worker:
@@ -353,7 +353,7 @@ def test_in_the_background_on_a_free_port(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.json"))
 
 
-def test_in_the_background_what_is_wrong(router: LocalTaskRouter, tmp_path: Path) -> None:
+def test_an_error_in_the_background(router: LocalTaskRouter, tmp_path: Path) -> None:
     """Its error comes once, and leaves nothing behind."""
     home = {"XDG_STATE_HOME": str(tmp_path)}
     port = router.url.rpartition(":")[2]

@@ -165,7 +165,7 @@ class LazyShift(Shift):
             super()._serve(reservation, worker)
 
 
-def test_what_is_not_completed_is_named_and_explained() -> None:
+def test_tasks_left_are_named_and_explained() -> None:
     """At the deadline the report has what the service says of each task left, why, and the workers' own errors."""
     shift = LazyShift(3, 3, SilentScreen(), deadline_seconds=4.0)
     report = shift.run()

@@ -153,7 +153,7 @@ def test_impossible_credentials_are_wrong_usage() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_text_for_a_person_holds_what_they_need() -> None:
+def test_text_for_a_person() -> None:
     """Without ``--json`` all credentials, the workers, the snippets that were asked for, and last the address."""
     options = [part for name, value in CREDENTIALS.items() for part in ("--" + name.replace("_", "-"), value)]
     snippets = [part for name in ("python", "rest", "js", "curl") for part in ("--snippets", name)]

@@ -160,7 +160,7 @@ def test_an_exception_of_the_context_is_the_callbacks(router: LocalTaskRouter) -
     assert (ran, [str(error) for error in errors]) == ([], ["no database"])
 
 
-def test_what_is_no_context(router: LocalTaskRouter) -> None:
+def test_an_invalid_context(router: LocalTaskRouter) -> None:
     """The error comes at the call."""
     worker = Worker(router.token("Alice"), **router.connection)
     with pytest.raises(TypeError, match=r"The argument of around\(\) must be callable, not nullcontext"):

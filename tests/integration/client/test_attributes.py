@@ -290,7 +290,7 @@ def test_json_texts(client: ConnectedClient, row: Attribute) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in BY_EVENT if "null" in row.kind], ids=ids)
-def test_what_can_be_null(client: ConnectedClient, row: Attribute) -> None:
+def test_nullable_fields(client: ConnectedClient, row: Attribute) -> None:
     """It is None then."""
     target = client.target(row.owner)
     client.send(EVENTS[row.owner], set_key(client, row.owner, **{row.key: None}))
@@ -378,7 +378,7 @@ def about(row: Attribute) -> str:
 
 
 @pytest.mark.parametrize("row", BY_EVENT, ids=ids)
-def test_what_an_event_may_not_hold(shared: ConnectedClient, row: Attribute) -> None:
+def test_an_invalid_event(shared: ConnectedClient, row: Attribute) -> None:
     """A missing key or a wrong type is reported, names the key and no value, and changes nothing at all."""
     client = shared
     payload = {**client.changed(row.owner)}
@@ -401,19 +401,19 @@ def test_what_an_event_may_not_hold(shared: ConnectedClient, row: Attribute) -> 
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.owner == "Activity"], ids=ids)
-def test_what_a_listed_activity_may_not_hold(row: Attribute) -> None:
+def test_an_invalid_activity_in_a_list(row: Attribute) -> None:
     """The record is left out and reported; the others are there."""
     check_list(row, "Activities", "activities")
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.owner == "Channel"], ids=ids)
-def test_what_a_listed_channel_may_not_hold(row: Attribute) -> None:
+def test_an_invalid_channel_in_a_list(row: Attribute) -> None:
     """So it is with channels."""
     check_list(row, "WorkerChannels", "channels")
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.owner == "Reservation"], ids=ids)
-def test_what_a_listed_reservation_may_not_hold(row: Attribute) -> None:
+def test_an_invalid_reservation_in_a_list(row: Attribute) -> None:
     """And with reservations, and the tasks and transfers inside them."""
     check_list(row, "Reservations", "reservations")
 
@@ -441,7 +441,7 @@ def check_list(row: Attribute, path: str, name: str) -> None:
     "name, row", [(name, row) for name, owner in FETCHED.items() for row in TABLES[owner]],
     ids=lambda each: each if isinstance(each, str) else each.key,
 )  # fmt: skip
-def test_what_an_answer_may_not_hold(shared: ConnectedClient, name: str, row: Attribute) -> None:
+def test_an_invalid_answer(shared: ConnectedClient, name: str, row: Attribute) -> None:
     """A call whose answer misses a key, or has a wrong type, fails, and names the key."""
     workspace = shared.target("Workspace")
     fetch = {"WorkerInfo": workspace.fetch_worker_info, "TaskQueue": workspace.fetch_task_queue}

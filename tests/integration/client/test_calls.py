@@ -198,7 +198,7 @@ def versions(client: ConnectedClient) -> dict[str, str]:
 
 @pytest.mark.parametrize("checking", [False, True], ids=["", "with enable_version_check"])
 @pytest.mark.parametrize("row", SENT, ids=lambda row: row.id)
-def test_what_goes_over_the_wire(clients: dict[bool, ConnectedClient], row: Row, checking: bool) -> None:
+def test_the_request_of_each_call(clients: dict[bool, ConnectedClient], row: Row, checking: bool) -> None:
     """Url, method, params, headers and body are exactly those of the row."""
     client = clients[checking]
     client.new_reservation(outgoing={})
@@ -224,7 +224,7 @@ def test_what_goes_over_the_wire(clients: dict[bool, ConnectedClient], row: Row,
 
 
 @pytest.mark.parametrize("row", [row for row in SENT if row.owner != "Workspace"], ids=lambda row: row.id)
-def test_what_comes_back(client: ConnectedClient, row: Row) -> None:
+def test_the_result_of_each_call(client: ConnectedClient, row: Row) -> None:
     """The Future resolves to what the row says, and the object shows all that the answer brought, or nothing of it."""
     assert row.sent is not None
     answer = answer_to(row, client)
@@ -345,7 +345,7 @@ CHECKED = [each for each in ALL_ARGUMENTS if each[2] != "client side"]
 
 
 @pytest.mark.parametrize("method, name, kind", CHECKED, ids=[f"{m}({n})" for m, n, _ in CHECKED])
-def test_what_an_argument_refuses(client: ConnectedClient, method: str, name: str, kind: str) -> None:
+def test_invalid_arguments(client: ConnectedClient, method: str, name: str, kind: str) -> None:
     """Each wrong type is a TypeError and each wrong value a ValueError, at the call and before any request."""
     row = BY_ID[method]
     optional = kind.startswith("optional ") or any(name == o.argument and method in o.methods for o in OPTIONS)
@@ -382,7 +382,7 @@ def test_unknown_and_missing_arguments(client: ConnectedClient, row: Row) -> Non
 
 
 @pytest.mark.parametrize("option", [each for each in OPTIONS if each.param], ids=lambda option: option.id)
-def test_what_an_option_sends(client: ConnectedClient, option: Option) -> None:
+def test_options_on_the_wire(client: ConnectedClient, option: Option) -> None:
     """Each good value goes out under the option's name on the wire, with its JSON type, and None is left out."""
     for method in option.methods:
         row = BY_ID[method]
@@ -425,7 +425,7 @@ REQUIRED = [
 
 
 @pytest.mark.parametrize("method, name, kind", REQUIRED, ids=[f"{m}({n})" for m, n, _ in REQUIRED])
-def test_what_a_required_argument_sends(client: ConnectedClient, method: str, name: str, kind: str) -> None:
+def test_required_arguments_on_the_wire(client: ConnectedClient, method: str, name: str, kind: str) -> None:
     """Each good value goes out in its place, with its JSON type; an empty text is the service's to judge."""
     row = BY_ID[method]
     place, _, key = PLACES[row.method, name].partition(".")

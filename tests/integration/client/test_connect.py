@@ -246,7 +246,7 @@ def test_no_tls_to_a_server_with_it(bridge: RecordingBridge) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
-def test_a_web_server_that_is_no_bridge(bridge: RecordingBridge, status: int) -> None:
+def test_a_web_server_without_a_bridge(bridge: RecordingBridge, status: int) -> None:
     """An ordinary web page at the address: the message says what came instead of a websocket."""
     bridge.refuse_handshake(status, "<html>Welcome</html>")
     error = failed_attempt(new_worker(bridge))

@@ -262,7 +262,7 @@ def test_callbacks_of_futures_may_do_anything(bridge: RecordingBridge) -> None:
 # -- misuse ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_would_wait_for_itself_is_refused_at_once(client: ConnectedClient) -> None:
+def test_waits_that_could_never_end_are_refused_at_once(client: ConnectedClient) -> None:
     """connect, run_forever, drain, wait_for and stream inside a callback raise DispatchThreadError, on every object."""
     refused: list[str] = []
     over = threading.Event()
@@ -553,7 +553,7 @@ def test_off_takes_listeners_off(bridge: RecordingBridge) -> None:
             worker.off("raedy")
 
 
-def test_a_listener_added_in_a_callback_hears_the_next_event(bridge: RecordingBridge) -> None:
+def test_a_listener_added_in_a_callback_gets_the_next_event(bridge: RecordingBridge) -> None:
     """Registering inside a callback works, and does not hear the event under way."""
     with connected(bridge) as (worker, recorder):
         late = EventRecorder()

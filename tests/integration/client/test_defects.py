@@ -298,7 +298,7 @@ def test_defect_13_a_new_token_has_its_own_life_time(bridge: RecordingBridge, ti
         assert inner._session.deadline - time.monotonic() > 300
 
 
-def test_defect_14_a_token_before_init_is_no_expired_one(bridge: RecordingBridge) -> None:
+def test_defect_14_a_token_before_init_is_not_taken_for_expired(bridge: RecordingBridge) -> None:
     """It is used, and reconnecting stays on."""
     bridge.hold_init()
     worker = new_worker(bridge)
@@ -331,7 +331,7 @@ def test_defect_15_a_token_during_backoff_makes_one_connection(bridge: Recording
         eventually(lambda: not any(each.is_open for each in bridge.connections), message="a websocket stays open")
 
 
-def test_defect_16_disconnect_while_connecting_is_no_error(bridge: RecordingBridge) -> None:
+def test_defect_16_disconnecting_while_connecting(bridge: RecordingBridge) -> None:
     """It returns, and nothing is left."""
     bridge.hang_handshake()
     with no_leftover_threads():
@@ -406,7 +406,7 @@ def test_defect_20_events_while_the_lists_are_read_are_kept(bridge: RecordingBri
     worker.disconnect()
 
 
-def test_defect_21_what_was_missed_is_announced(bridge: RecordingBridge) -> None:
+def test_defect_21_missed_events_are_announced(bridge: RecordingBridge) -> None:
     """Reservations that came, changed and ended while the connection was away fire their events, each once."""
     stays, ends, gone = (bridge.add_reservation()["sid"] for _ in range(3))
     with connected(bridge) as (worker, recorder):
@@ -456,7 +456,7 @@ def test_defect_22_objects_stay_the_same(bridge: RecordingBridge) -> None:
         assert recorder.wait_for("activity_updated") is worker
 
 
-def test_defect_23_what_was_removed_is_removed(bridge: RecordingBridge) -> None:
+def test_defect_23_removed_activities_and_channels_are_gone(bridge: RecordingBridge) -> None:
     """Activities and channels that the service no longer has are gone after a reconnection."""
     activity, channel = bridge.state.add_activity("Lunch")["sid"], bridge.state.add_channel("fax")["sid"]
     with connected(bridge) as (worker, recorder):
@@ -990,7 +990,7 @@ def test_defect_57_two_clients_do_not_fight(bridge: RecordingBridge) -> None:
 @pytest.mark.parametrize(
     "name", ["error", "connected", "disconnected", "tokenExpired", "token_expired", "ready", "reservation_created"]
 )
-def test_defect_58_a_message_is_no_event_of_ours(bridge: RecordingBridge, name: str) -> None:
+def test_defect_58_a_message_never_fires_an_internal_event(bridge: RecordingBridge, name: str) -> None:
     """A message whose type is called like an internal or public event fires nothing."""
     with connected(bridge) as (worker, recorder):
         before = recorder.names()
@@ -1018,7 +1018,7 @@ def test_defect_59_readiness_can_be_waited_for_and_seen(bridge: RecordingBridge)
     assert (worker.connected, worker.ready) == (False, False)
 
 
-def test_defect_60_a_ready_listener_that_raises_is_no_failed_start(bridge: RecordingBridge) -> None:
+def test_defect_60_a_ready_listener_that_raises_does_not_fail_the_start(bridge: RecordingBridge) -> None:
     """The worker is ready; the report is about the callback."""
     worker = new_worker(bridge)
     worker.on("ready", lambda worker: 1 / 0)

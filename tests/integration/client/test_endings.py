@@ -166,7 +166,7 @@ def test_a_callback_of_a_call_that_exits_costs_no_thread(bridge: RecordingBridge
         eventually(lambda: not POOL._threads)
 
 
-def test_an_executor_that_fails_after_the_end_is_heard(
+def test_an_executor_that_fails_after_the_end_is_logged(
     bridge: RecordingBridge, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A callback handed to an executor may outlive the connection; what it raises is in the log all the same."""

@@ -119,7 +119,7 @@ def test_every_public_event_is_fired_by_a_message() -> None:
     assert fired == {(row.owner, row.name) for row in PUBLIC if row.name not in OF_CONNECTION}
 
 
-def test_every_event_says_of_what_it_updates() -> None:
+def test_every_event_updates_the_described_fields() -> None:
     """The fields that an update copies are as many as described, for each class."""
     counted = Counter(row.owner for table in attributes.TABLES.values() for row in table if row.updated)
     assert dict(counted) == attributes.COUNTS_UPDATED
@@ -149,7 +149,7 @@ def test_both_spellings_name_the_same_event(client: ConnectedClient, row: Public
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
-def test_what_an_event_fires(client: ConnectedClient, event: Event) -> None:
+def test_the_listeners_of_each_event(client: ConnectedClient, event: Event) -> None:
     """The listeners of the right objects get the right arguments, once, in order, and nobody else hears anything."""
     found = objects(client)
     payload = payload_of(event, client)
@@ -414,7 +414,7 @@ def broken(event: Event, client: ConnectedClient) -> list[Any]:
 
 
 @pytest.mark.parametrize("event", [each for each in EVENTS if each.keys], ids=lambda event: event.type)
-def test_an_event_that_does_not_say_of_what(client: ConnectedClient, event: Event) -> None:
+def test_an_event_without_a_sid(client: ConnectedClient, event: Event) -> None:
     """Without its sid, or with one of another type, it is reported; nothing changes, and the next one is heard."""
     bad = broken(event, client)
     before, version = client.snapshot(), client.worker.version
@@ -644,7 +644,7 @@ def test_events_that_come_before_the_answer(client: ConnectedClient, ending: str
     assert client.errors() == []
 
 
-def test_a_callback_that_waits_for_what_comes_next(client: ConnectedClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_callback_that_waits_for_the_next_event(client: ConnectedClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A callback of the Future that waits for an event of the transfer gets it, although it is not over itself."""
     enough: list[Callable[[], object]] = []
 
@@ -794,7 +794,7 @@ def test_an_ended_transfer_never_starts_again(client: ConnectedClient) -> None:
     assert task.transfers.outgoing is transfer
 
 
-def test_each_failed_attempt_is_heard(client: ConnectedClient) -> None:
+def test_each_failed_attempt_is_announced(client: ConnectedClient) -> None:
     """A transfer to a queue can fail several times before it ends."""
     transfer = client.reservation.task.transfers.outgoing
     assert transfer is not None

@@ -70,7 +70,7 @@ def test_a_callback_on_threads_decides(
     assert (seen, task.reason) == (["pending"], reason)
 
 
-def test_reject_rejects_what_is_pending(router: LocalTaskRouter, alice: str) -> None:
+def test_reject_of_a_pending_reservation(router: LocalTaskRouter, alice: str) -> None:
     """It is not accepted before, and the worker takes the activity."""
     worker = new_worker(router, alice)
     with ThreadPoolExecutor(1) as pool:
@@ -268,7 +268,7 @@ def test_a_callback_that_accepts_and_then_rejects(router: LocalTaskRouter, alice
         assert worker.activity_name == "Unavailable"
 
 
-def test_what_was_open_is_decided_about(router: LocalTaskRouter, alice: str, processes: Executor) -> None:
+def test_decisions_about_open_reservations(router: LocalTaskRouter, alice: str, processes: Executor) -> None:
     """With existing=True the handle of an accepted reservation comes, and its decision is carried out."""
     task = router.create_task(attributes={"do": "string", "value": "resumed"})
     with new_worker(router, alice) as before:

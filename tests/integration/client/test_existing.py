@@ -22,7 +22,7 @@ class Heard:
         self.statuses[reservation.task.sid] = reservation.status
 
 
-def test_what_is_open_at_the_first_ready(router: LocalTaskRouter, alice: str) -> None:
+def test_reservations_open_at_the_first_ready(router: LocalTaskRouter, alice: str) -> None:
     """Each open reservation is given after ``ready``, whatever its status; what is created later follows, once."""
     expected = leave_open(router, alice)
     worker = new_worker(router, alice)

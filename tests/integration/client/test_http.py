@@ -336,7 +336,7 @@ def test_a_good_status_with_an_unusable_payload(bridge: RecordingBridge) -> None
         (500, ServerError, "SERVER_ERROR"),
     ],
 )
-def test_errors_carry_what_the_service_said(bridge: RecordingBridge, status: int, kind: type, name: str) -> None:
+def test_errors_carry_the_details_of_the_answer(bridge: RecordingBridge, status: int, kind: type, name: str) -> None:
     """Class, name, status, code, sentence and page, in place of the JS SDK's bare sentence."""
     body = {"message": "No such thing.", "code": 20404, "more_info": "https://www.twilio.com/docs/errors/20404"}
     with connected(bridge) as (worker, _):

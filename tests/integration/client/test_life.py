@@ -477,7 +477,7 @@ def test_run_forever_returns_when_disconnected(bridge: RecordingBridge) -> None:
         run_all([worker.run_forever, lambda: (connected.wait_for("ready"), worker.disconnect())])
 
 
-def test_run_forever_raises_what_ended_it(bridge: RecordingBridge) -> None:
+def test_run_forever_raises_the_error_that_ended_it(bridge: RecordingBridge) -> None:
     """A refused token is not waited out: run_forever raises it."""
     bridge.refuse_handshake(401)
     with no_leftover_threads(), pytest.raises(TokenError, match="refused the token"):

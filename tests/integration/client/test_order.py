@@ -121,7 +121,7 @@ def test_a_call_that_expires_on_the_wire_lets_the_next_one_go(bridge: RecordingB
         bridge.release()
 
 
-def test_disconnecting_says_what_was_not_sent(bridge: RecordingBridge) -> None:
+def test_disconnecting_names_the_calls_that_were_not_sent(bridge: RecordingBridge) -> None:
     """What is on the wire may have been done; what waits behind it was not sent, and never is."""
     with connected(bridge, request_timeout=60.0) as (worker, _):
         bridge.on_call(OWN, Hang(), method="POST", times=1)
@@ -228,7 +228,7 @@ def test_a_failure_that_nobody_looks_at_as_an_event(router: LocalTaskRouter) -> 
     alice.worker.disconnect()
 
 
-def test_what_was_looked_at_is_no_warning(alice: Alice, caplog: pytest.LogCaptureFixture) -> None:
+def test_checked_failures_are_not_logged(alice: Alice, caplog: pytest.LogCaptureFixture) -> None:
     """Neither are calls that succeeded."""
     looks: list[Callable[[], Any]] = [alice.reservation.accept, alice.reservation.accept]
     for look in looks:

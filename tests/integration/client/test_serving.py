@@ -46,7 +46,9 @@ def states(router: LocalTaskRouter, worker_sid: str) -> list[str]:
     ],
     ids=repr,
 )
-def test_what_a_value_does(router: LocalTaskRouter, alice: str, value: Any, status: str, reason: str | None) -> None:
+def test_the_returned_value_decides(
+    router: LocalTaskRouter, alice: str, value: Any, status: str, reason: str | None
+) -> None:
     """The handler gets the accepted reservation, and what it returns decides over the task."""
     seen: list[str] = []
     worker = new_worker(router, alice)
@@ -406,7 +408,7 @@ def test_never_more_at_once(router: LocalTaskRouter, alice: str, concurrency: in
 # -- restarts --------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_open_is_taken_up(router: LocalTaskRouter, alice: str) -> None:
+def test_open_reservations_are_resumed(router: LocalTaskRouter, alice: str) -> None:
     """Pending is accepted, accepted is handled again, wrapping is completed; each once."""
     expected = leave_open(router, alice)
     worker = new_worker(router, alice)
@@ -424,7 +426,7 @@ def test_what_is_open_is_taken_up(router: LocalTaskRouter, alice: str) -> None:
     assert states(router, alice) == ["completed"] * 3
 
 
-def test_what_is_open_may_be_left(router: LocalTaskRouter, alice: str) -> None:
+def test_open_reservations_may_be_left(router: LocalTaskRouter, alice: str) -> None:
     """With ``existing=False`` only new ones are served."""
     leave_open(router, alice)
     bystander = router.add_worker("Bob", activity="Offline")

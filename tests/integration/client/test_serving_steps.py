@@ -94,7 +94,7 @@ def test_a_decision_that_is_refused(
     assert len([call for call in client.bridge.calls if call.method == "POST" and call.url.endswith(sids)]) == 1
 
 
-def test_a_decision_about_what_cannot_be_read(
+def test_a_decision_about_an_unreadable_reservation(
     client: ConnectedClient, steps: Steps, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A read that fails does not hide the refusal."""

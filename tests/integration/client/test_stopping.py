@@ -152,7 +152,7 @@ def test_disconnect_in_the_work_itself(router: LocalTaskRouter, alice: str) -> N
         eventually(lambda: not worker.connected)
 
 
-def test_what_is_given_up_is_said(router: LocalTaskRouter, alice: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_abandoned_work_is_logged(router: LocalTaskRouter, alice: str, caplog: pytest.LogCaptureFixture) -> None:
     """A WARNING has the sids; calls fail with ClosedError from then on."""
     job = Job()
     with ThreadPoolExecutor(1) as executor:
@@ -270,7 +270,7 @@ def test_draining_while_another_thread_disconnects(
     assert worker.drain(SOON, activity="Offline") is True
 
 
-def test_draining_finishes_what_was_accepted(router: LocalTaskRouter, alice: str) -> None:
+def test_draining_finishes_accepted_reservations(router: LocalTaskRouter, alice: str) -> None:
     """What an earlier run had accepted is finished, also where it still waits for its turn."""
     with new_worker(router, alice) as before:
         tasks = [router.create_task() for _ in range(3)]

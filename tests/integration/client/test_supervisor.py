@@ -138,7 +138,7 @@ def test_whatever_is_answered_to_listening_in_will_do(client: ConnectedClient) -
         assert done(client.worker.monitor("WT1", "WR1")) is None
 
 
-def test_what_the_service_refuses(client: ConnectedClient) -> None:
+def test_refusals_of_the_service(client: ConnectedClient) -> None:
     """Roles and unknown sids are the service's to judge: its words come out of the Future."""
     worker = client.worker
     with pytest.raises(NotFoundError, match="WKnobody"):
@@ -155,7 +155,7 @@ def test_what_the_service_refuses(client: ConnectedClient) -> None:
 
 
 @pytest.mark.parametrize("payload", [None, [], {}, {"sid": "WK1"}, "text"])
-def test_an_answer_that_is_no_worker(client: ConnectedClient, payload: Any) -> None:
+def test_an_answer_without_a_worker(client: ConnectedClient, payload: Any) -> None:
     """The call fails, and says what the answer lacks."""
     client.bridge.on_call(f"/{client.other['sid']}$", (200, {"payload": payload}))
     for future in (

@@ -127,7 +127,7 @@ def test_each_connection_has_its_own_life_time(bridge: RecordingBridge) -> None:
         recorder.wait_for("token_expired", timeout=30)
 
 
-def test_without_a_valid_token_there_is_no_reconnecting(bridge: RecordingBridge) -> None:
+def test_without_a_valid_token_it_does_not_reconnect(bridge: RecordingBridge) -> None:
     """A lost connection whose token is refused stays lost until there is another token; then it comes at once."""
     with connected(bridge, make_token(SOON)) as (worker, recorder):
         recorder.wait_for("token_expired", timeout=30)
@@ -231,7 +231,7 @@ def test_a_new_token_after_disconnecting_connects_again(bridge: RecordingBridge)
     ("token", "kind"), [(None, TypeError), (3, TypeError), ("", ValueError), ("secret part", ValueError),
                         ("sécret", ValueError), ("secret\n", ValueError)],
 )  # fmt: skip
-def test_what_is_no_token_is_refused_without_quoting_it(bridge: RecordingBridge, token: Any, kind: type) -> None:
+def test_malformed_tokens_are_refused_without_quoting_them(bridge: RecordingBridge, token: Any, kind: type) -> None:
     """At the call, for a new worker as for a new token; the old token stays."""
     with connected(bridge) as (worker, recorder):
         for use in (lambda: worker.update_token(token), lambda: new_worker(bridge, token)):
@@ -488,7 +488,7 @@ def test_a_provider_that_is_broken_from_the_start(
     assert "KeyError: 'TOKEN'" in tokens[0]
 
 
-def test_what_a_provider_raised_is_in_the_log(bridge: RecordingBridge, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exception_of_the_provider_is_logged(bridge: RecordingBridge, caplog: pytest.LogCaptureFixture) -> None:
     """Its words and its traceback, with the tokens in them hidden; once, and not again as an ``error``."""
     worker = Worker(token_provider=Provider(OSError(f"no token after {make_token(9)}")), eb_server=bridge.eb_server)
     with worker:

@@ -230,7 +230,7 @@ def test_an_observer_that_raises(router: LocalTaskRouter, alice: str, caplog: py
         assert any(f"Broken.{hook} raised" in each for each in said), said
 
 
-def test_what_is_no_observer() -> None:
+def test_an_invalid_observer() -> None:
     """It is refused by name."""
     with pytest.raises(TypeError, match="observer must be an Observer, not list"):
         Worker("token", observer=[])  # type: ignore[arg-type]

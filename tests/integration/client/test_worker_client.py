@@ -375,7 +375,7 @@ def test_without_such_a_provider_the_token_goes(router: LocalTaskRouter, alice: 
     assert copy.set_activity("Offline").result(PATIENCE).activity_name == "Offline"
 
 
-def test_what_cannot_be_pickled(router: LocalTaskRouter, alice: str) -> None:
+def test_objects_that_cannot_be_pickled(router: LocalTaskRouter, alice: str) -> None:
     """With neither, the error says what to do."""
     with pytest.raises(TypeError, match="use a function of a module as token_provider, or give a token"):
         pickle.dumps(with_provider(router, alice, lambda: ""))

@@ -121,7 +121,7 @@ def test_many_workers(bridge: RecordingBridge, workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("most, calls", [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (6, 3), (None, 3)])
-def test_at_most_so_many_workers(bridge: RecordingBridge, workspace: Workspace, most: int | None, calls: int) -> None:
+def test_max_workers_caps_the_list(bridge: RecordingBridge, workspace: Workspace, most: int | None, calls: int) -> None:
     """``max_workers`` caps the result and ends the paging; the service never hears of it."""
     bridge.state.page_limit = 2
     found = done(workspace.fetch_workers_info(max_workers=most))
@@ -224,7 +224,7 @@ def test_a_later_page_that_fails(bridge: RecordingBridge, workspace: Workspace) 
 # -- single resources, and failures ----------------------------------------------------------------------------------
 
 
-def test_what_is_read_does_not_change(bridge: RecordingBridge, workspace: Workspace) -> None:
+def test_fetched_objects_do_not_change(bridge: RecordingBridge, workspace: Workspace) -> None:
     """Objects of a Workspace are data: each fetch gives new ones."""
     sid = bridge.state.worker["sid"]
     first = done(workspace.fetch_worker_info(sid))
@@ -254,7 +254,7 @@ def test_what_is_not_there(workspace: Workspace, method: str) -> None:
 
 
 @pytest.mark.parametrize("status, kind", [(401, AuthorizationError), (403, AuthorizationError), (500, ServerError)])
-def test_what_the_service_refuses(
+def test_refusals_of_the_service(
     bridge: RecordingBridge, workspace: Workspace, status: int, kind: type[Exception]
 ) -> None:
     """Each failure comes out of the Future, from single resources and lists alike."""

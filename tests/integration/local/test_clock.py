@@ -107,7 +107,7 @@ def test_run_until_something_is_so(virtual: LocalTaskRouter) -> None:
     assert virtual.clock.now() == pytest.approx(began + 7200)
 
 
-def test_run_until_what_never_happens(virtual: LocalTaskRouter) -> None:
+def test_run_until_a_condition_that_never_holds(virtual: LocalTaskRouter) -> None:
     """It ends with the timeout, at its last moment, however many timers there were on the way."""
     virtual.create_task({"order": 1}, timeout=50)
     began = virtual.clock.now()

@@ -154,7 +154,7 @@ def test_routers_with_nothing_in_common(router: LocalTaskRouter) -> None:
         assert task.pair("queue") == ("Sample Queue", "Sample Queue")
 
 
-def test_what_cannot_be_compared(router: LocalTaskRouter) -> None:
+def test_objects_that_cannot_be_compared(router: LocalTaskRouter) -> None:
     """Other things are a TypeError; a router that was stopped or reset is a StateError."""
     with pytest.raises(TypeError, match="routers and views, not str"):
         compare(router, "fork")  # type: ignore[arg-type]

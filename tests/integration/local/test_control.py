@@ -56,7 +56,7 @@ def test_credentials_are_needed(router: LocalTaskRouter, account: tuple[str, str
     assert answer.headers["WWW-Authenticate"].startswith("Basic")
 
 
-def test_what_there_is(control: Control) -> None:
+def test_the_overview(control: Control) -> None:
     """An overview without secrets."""
     control.router.add_worker("Alice")
     info = control("GET", "info")

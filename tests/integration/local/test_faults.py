@@ -554,7 +554,7 @@ def test_worker_connects_through_errors(router: LocalTaskRouter, alice: str, fas
 # -- all together ----------------------------------------------------------------------------------------------------
 
 
-def test_repr_shows_what_is_active(router: LocalTaskRouter, alice: str) -> None:
+def test_repr_shows_the_active_faults(router: LocalTaskRouter, alice: str) -> None:
     """One can see which faults are at work, with what, and how often they struck."""
     faults = router.faults
     assert repr(faults) == "<Faults none>"
@@ -687,7 +687,7 @@ def test_stops_with_faults_at_work() -> None:
         client.__exit__(None, None, None)
 
 
-def test_nothing_of_a_fault_meets_what_comes_after_it(router: LocalTaskRouter, alice: str) -> None:
+def test_a_fault_has_no_effect_after_its_end(router: LocalTaskRouter, alice: str) -> None:
     """A fault ends with its block even if the block fails."""
     with pytest.raises(KeyError), router.faults.http_status(500):
         raise KeyError

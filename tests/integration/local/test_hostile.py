@@ -340,7 +340,7 @@ def test_tunnel_body_limit(router: LocalTaskRouter) -> None:
         b"POST /v1/wschannels HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-def test_what_is_not_http(router: LocalTaskRouter, data: bytes) -> None:
+def test_input_that_is_not_http(router: LocalTaskRouter, data: bytes) -> None:
     """Broken HTTP gets a JSON 400 and a closed connection."""
     answer = raw(router, data)
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ")), answer[:200]
@@ -436,7 +436,7 @@ def test_failure_inside_is_a_plain_500(
     assert get(router, "/v1/Workspaces").status_code == 200
 
 
-def test_what_is_not_there_says_so(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_operations_name_themselves(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     """An operation that Twilio has and this service has not answers 501 and names itself."""
     table: PathTable[Operation] = PathTable()
     table.add("GET", "Workspaces", Operation("ListWorkspace", "GET", "Workspaces"))

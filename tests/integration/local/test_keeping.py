@@ -102,7 +102,7 @@ def test_credentials_are_known_once_it_is_started(db: str) -> None:
         ({"rules": Rules(max_queues=1)}, r"with other rules \(max_queues\)"),
     ],
 )
-def test_what_the_journal_rests_on_cannot_change(db: str, given: dict[str, Any], said: str) -> None:
+def test_seed_account_and_rules_cannot_change(db: str, given: dict[str, Any], said: str) -> None:
     """Another seed, account or rules would make another history of the same journal."""
     with LocalTaskRouter(db=db, seed=7, rules=Rules(max_queues=2)):
         pass
@@ -313,7 +313,7 @@ def test_a_disk_that_is_full(db: str, caplog: pytest.LogCaptureFixture) -> None:
         assert [task.sid for task in router.tasks()] == answered
 
 
-def test_events_are_heard_after_they_are_kept(db: str) -> None:
+def test_events_are_sent_after_their_commit(db: str) -> None:
     """A worker does not hear of a reservation that the file has not got, but that the service cannot go on."""
     with LocalTaskRouter(db=db) as router:
         alice = router.add_worker("Alice", activity="Available")

@@ -94,7 +94,7 @@ def test_a_panel_is_stopped(router: LocalTaskRouter, notebook: Notebook) -> None
     assert len(notebook.shown) == shown
 
 
-def test_a_program_is_no_notebook(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_without_a_notebook(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names what works anywhere."""
     shell = SimpleNamespace(get_ipython=lambda: None)
     monkeypatch.setitem(sys.modules, "IPython", shell)

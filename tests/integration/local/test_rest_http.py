@@ -39,7 +39,7 @@ def test_multipart_bodies(router: LocalTaskRouter) -> None:
     assert ask(router, "POST", "/Workers", files={"FriendlyName": ("x.txt", "Zoë")}).status_code == 400
 
 
-def test_limits_count_what_was_sent(router: LocalTaskRouter) -> None:
+def test_limits_count_the_text_as_sent(router: LocalTaskRouter) -> None:
     """White space is not kept, but counts."""
     long = '{"a":' + " " * 4090 + "1}"
     assert len(long) == 4097

@@ -33,7 +33,7 @@ def test_etags_without_quotes() -> None:
 
 
 @pytest.mark.parametrize("code", [20003, 20403])
-def test_the_code_of_what_is_forbidden(code: int) -> None:
+def test_the_code_of_forbidden_requests(code: int) -> None:
     """Role and workspace are refused with the chosen code."""
     with LocalTaskRouter(rules=Rules(forbidden_code=code)) as router:
         with BridgeClient(router, router.add_worker("Alice")) as client:
@@ -73,7 +73,7 @@ def test_sessions_that_outlive_their_tokens() -> None:
             assert session.expiry is None
 
 
-def test_the_code_of_what_is_gone() -> None:
+def test_the_code_of_rescinded_offers() -> None:
     """Accepting an offer that somebody else took first is refused with the chosen code."""
     with LocalTaskRouter(rules=Rules(gone_code=20001)) as router:
         queue = f"{router.url}/v1/Workspaces/{router.workspace_sid}/TaskQueues/{router.task_queue_sid}"

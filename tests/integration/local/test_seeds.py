@@ -55,7 +55,7 @@ def test_a_file_that_goes_on_says_so(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert "kept.db exists already: the seed file is ignored" in caplog.text
 
 
-def test_loaded_beside_what_is_there(router: LocalTaskRouter) -> None:
+def test_loading_keeps_existing_workspaces(router: LocalTaskRouter) -> None:
     """Loading adds workspaces; those that are there stay, and the first one is still the one of the shortcuts."""
     before = router.workspace_sid
     document = router.export()

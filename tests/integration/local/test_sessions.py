@@ -82,7 +82,7 @@ def test_events_follow_the_answer(router: LocalTaskRouter) -> None:
                 assert client.event()[0] == "worker.attributes.update"
 
 
-def test_every_session_hears_every_event_in_order(router: LocalTaskRouter) -> None:
+def test_every_session_gets_every_event_in_order(router: LocalTaskRouter) -> None:
     """All sessions of a worker hear the same frames; another worker's hears none of them."""
     alice, bob = router.add_worker("Alice", activity="Available"), router.add_worker("Bob")
     clients = [BridgeClient(router, sid).open() for sid in (alice, alice, alice, bob)]
@@ -102,7 +102,7 @@ def test_every_session_hears_every_event_in_order(router: LocalTaskRouter) -> No
             client.__exit__(None, None, None)
 
 
-def test_a_late_session_hears_nothing_of_before(router: LocalTaskRouter) -> None:
+def test_a_late_session_gets_no_earlier_events(router: LocalTaskRouter) -> None:
     """A session hears of changes after its init only; what was before is for its lists."""
     alice = router.add_worker("Alice", activity="Available")
     with BridgeClient(router, alice).open() as early, BridgeClient(router, alice) as late:
@@ -336,7 +336,7 @@ def test_replaced_client_that_does_not_answer(router: LocalTaskRouter) -> None:
         assert received == b""
 
 
-def test_a_token_that_is_over(router: LocalTaskRouter) -> None:
+def test_a_token_expired_from_the_start(router: LocalTaskRouter) -> None:
     """A token made for no time at all is expired at once."""
     alice = router.add_worker("Alice")
     for ttl in (0, -3600):
@@ -344,7 +344,7 @@ def test_a_token_that_is_over(router: LocalTaskRouter) -> None:
             BridgeClient(router, alice, token=router.token(alice, ttl=ttl)).open()
 
 
-def test_what_a_client_sends_is_ignored(router: LocalTaskRouter) -> None:
+def test_messages_of_a_client_are_ignored(router: LocalTaskRouter) -> None:
     """Text, binary and pings from a client change nothing; pings are answered; a huge message ends the session."""
     alice = router.add_worker("Alice")
     with BridgeClient(router, alice).open() as client:

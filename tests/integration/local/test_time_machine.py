@@ -218,7 +218,7 @@ def test_history_says_what_happened_when_and_by_whom(make: Callable[[], LocalTas
             history[len(history)]
 
 
-def test_what_is_not_a_moment_is_refused(make: Callable[[], LocalTaskRouter]) -> None:
+def test_invalid_moments_are_refused(make: Callable[[], LocalTaskRouter]) -> None:
     """The message has the range, or what a moment is."""
     with make() as router, LocalTaskRouter() as other:
         last = router.history().last

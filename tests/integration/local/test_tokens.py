@@ -93,7 +93,7 @@ def test_bad_tokens(router: LocalTaskRouter, flaw: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "€uro", "x" * 9000, "é.é.é"])
-def test_what_is_no_token(router: LocalTaskRouter, token: str) -> None:
+def test_malformed_tokens(router: LocalTaskRouter, token: str) -> None:
     """What is not a token at all is refused, never a server error."""
     with BridgeClient(router, router.add_worker("Alice"), token=token) as client:
         assert client.get(client.own).refusal in ((401, 20101), (403, 20101))

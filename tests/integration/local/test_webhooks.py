@@ -562,7 +562,9 @@ def test_slow_event_callbacks(
     assert len(receiver.wait_for("/events", 7)) == 7
 
 
-def test_what_no_form_can_hold(router: LocalTaskRouter, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+def test_text_that_no_form_can_hold(
+    router: LocalTaskRouter, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
     """Text that is no Unicode costs its own event."""
     call_events(router, f"{receiver.url}/events", "worker.created")
     with caplog.at_level(logging.WARNING, LOG):

@@ -112,7 +112,7 @@ def test_side_by_side(run: pytest.Pytester) -> None:
     results(run, "-p", "xdist", "-n", "2").assert_outcomes(passed=2)
 
 
-def test_what_fails_unseen_fails_the_test(run: pytest.Pytester) -> None:
+def test_unseen_failures_fail_the_test(run: pytest.Pytester) -> None:
     """An assertion in a callback fails its test, and the report has the events and the open tasks."""
     run.makepyfile(FAILS)
     result = results(run)

@@ -62,7 +62,7 @@ def application() -> Flask:
         (["shop"], None, "The program is MODULE:WORKER, for example shop:worker, not 'shop'"),
     ],
 )
-def test_what_flask_cannot_run(arguments: list[str], setting: object, message: str) -> None:
+def test_programs_that_flask_cannot_run(arguments: list[str], setting: object, message: str) -> None:
     """Wrong usage ends with exit code 2, and says what would be right."""
     app = application()
     app.config["TASKROUTER_WORKER"] = setting

@@ -180,7 +180,7 @@ def test_the_manifest() -> None:
 
 
 @pytest.mark.parametrize("where", ["systemd", "docker"])
-def test_what_is_started_is_probed_and_drains(where: str, tmp_path: Path) -> None:
+def test_a_deployed_program_is_probed_and_drains(where: str, tmp_path: Path) -> None:
     """The command of a file serves a task, answers the manifest's probes, and drains on SIGTERM."""
     shutil.copy(DEPLOY / "shop.py", tmp_path)
     words = command_lines()[where]

@@ -116,7 +116,7 @@ def test_under_gunicorn(desk: Site, options: tuple[str, ...]) -> None:
         (["--drain-activity", "Lunch"], "CommandError: drain_activity: there is no activity 'Lunch'"),
     ],
 )
-def test_what_cannot_be_run(desk: Site, arguments: list[str], message: str) -> None:
+def test_programs_that_cannot_be_run(desk: Site, arguments: list[str], message: str) -> None:
     """The command ends with exit code 1, and says what was wrong, without a traceback."""
     with manage(desk, "taskrouter_worker", "--noreload", *arguments) as worker:
         assert worker.process.wait(timeout=PATIENCE) == 1, worker.said()

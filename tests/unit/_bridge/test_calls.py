@@ -74,7 +74,7 @@ RETRIED = [
 
 
 @pytest.mark.parametrize(("failure", "get", "post"), RETRIED)
-def test_what_is_tried_again(failure: HttpFailure | RequestError, get: bool, post: bool) -> None:
+def test_failures_that_are_retried(failure: HttpFailure | RequestError, get: bool, post: bool) -> None:
     """A GET after anything that may pass; a POST only where the service cannot have acted."""
     assert (retry_delay("GET", failure, 1, lambda: 0.5) is not None) == get
     assert (retry_delay("POST", failure, 1, lambda: 0.5) is not None) == post
@@ -202,7 +202,7 @@ def test_refusals_of_other_shapes(body: Any) -> None:
     assert raised(answer(500, body)).message.endswith("(no content type).")
 
 
-def test_a_boolean_is_no_code() -> None:
+def test_a_boolean_is_not_an_error_code() -> None:
     """True is not an error code, though Python counts it as a number."""
     assert raised(answer(400, {"message": "m", "code": True})).code is None
 

@@ -112,7 +112,7 @@ def test_both_paths_read_the_same(lines: list[str], body: bytes, pieces: int) ->
         (wire(OK, f"Content-Length: {connections.ANSWER_LIMIT + 1}"), AnswerTooLarge),
     ],
 )
-def test_what_is_no_answer(data: bytes, kind: type[BaseException] | None) -> None:
+def test_invalid_answers(data: bytes, kind: type[BaseException] | None) -> None:
     """It fails on both paths, and never gives half of an answer."""
     for general in (False, True):
         failed = read(data, general=general)

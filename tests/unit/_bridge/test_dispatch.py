@@ -338,7 +338,7 @@ def test_a_step_put_first(driver: DispatcherDriver) -> None:
     assert order == ["first", "waits"]
 
 
-def test_stop_ends_after_what_is_there(driver: DispatcherDriver) -> None:
+def test_stop_ends_after_the_queued_items(driver: DispatcherDriver) -> None:
     """What was put before the stop is done; then the thread ends."""
     heard: list[int] = []
     driver.put(*(lambda number=number: heard.append(number) for number in range(50)))

@@ -199,7 +199,7 @@ def test_somebody_looks(look: Callable[[Any], object], reports: Callable[[], lis
     assert reports() == []
 
 
-def test_what_is_no_failure(reports: Callable[[], list[logging.LogRecord]]) -> None:
+def test_outcomes_that_are_not_failures(reports: Callable[[], list[logging.LogRecord]]) -> None:
     """A result, a cancelled call and one that is dropped before its end say nothing."""
     for settle in (lambda each: each.set_result(1), lambda each: each.cancel(), lambda each: None):
         future = make()
@@ -208,7 +208,7 @@ def test_what_is_no_failure(reports: Callable[[], list[logging.LogRecord]]) -> N
     assert reports() == []
 
 
-def test_a_wait_that_timed_out_is_no_look(reports: Callable[[], list[logging.LogRecord]]) -> None:
+def test_a_wait_that_timed_out_is_not_a_check(reports: Callable[[], list[logging.LogRecord]]) -> None:
     """Whoever gave up waiting has not seen the failure that came later; a call that itself timed out was seen."""
     future = make()
     with pytest.raises(FutureTimeoutError):

@@ -130,7 +130,7 @@ def test_a_list_without_end() -> None:
 
 
 @pytest.mark.parametrize("bad", [None, [], "x", {}, {"contents": None}, {"contents": {}}, page(1, after_sid=5)])
-def test_what_is_no_page(bad: Any) -> None:
+def test_an_answer_that_is_not_a_page(bad: Any) -> None:
     """An answer that is no page, first or later, fails the list as an InvalidAnswerError."""
     assert isinstance(list_pages(Pages(bad), {}).exception(0), InvalidAnswerError)
     assert isinstance(list_pages(Pages(page(after_sid="a"), bad), {}).exception(0), InvalidAnswerError)
@@ -254,7 +254,7 @@ def test_looking_up_odd_answers(driver: LoaderDriver, odd: Any) -> None:
     assert looked_up.result(0) == ({"WR1": odd}, None)
 
 
-def test_what_was_found_comes_with_the_first_error(driver: LoaderDriver) -> None:
+def test_results_found_come_with_the_first_error(driver: LoaderDriver) -> None:
     """An error costs the look-up that failed, not those that succeeded, before it or after."""
     looked_up = driver.loader.look_up(["WR1", "WR2", "WR3"])
     driver.answer(routes.GET_RESERVATION, {"sid": "WR1"})

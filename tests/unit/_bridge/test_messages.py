@@ -56,7 +56,7 @@ def test_a_missing_payload_is_null() -> None:
         ('{"event_type": null, "payload": {}}', "without an 'event_type' string"),
     ],
 )
-def test_what_is_not_an_event(frame: str | bytes, says: str) -> None:
+def test_frames_that_are_not_events(frame: str | bytes, says: str) -> None:
     """Anything else is refused in words that never quote it."""
     message = refusal(frame)
     assert any(each in message for each in says.split("|"))

@@ -160,7 +160,7 @@ def test_a_task_lingers_for_its_listeners(client: Client, service: Service, when
     assert (client.state.ended, client.state._tasks, client.state._kept) == ({}, {}, {})
 
 
-def test_a_task_that_is_held_is_heard(client: Client, service: Service) -> None:
+def test_a_task_that_the_user_holds_gets_its_events(client: Client, service: Service) -> None:
     """Who holds the task, or its reservation, may listen to it at any time of the 5 s."""
     client.hear(service.create(), service.change("WR1", "rejected"))
     task = client.ended["WR1"].task

@@ -62,7 +62,7 @@ def test_a_timer_cancelled_as_it_falls_due(monkeypatch: pytest.MonkeyPatch) -> N
     assert ran == ["other"]
 
 
-def test_a_timer_runs_what_finalizers_left() -> None:
+def test_a_timer_runs_the_jobs_of_finalizers() -> None:
     """Jobs that a finalizer leaves while a timer runs do not wait for the next call."""
     with no_leftover_threads():
         timers, ran = Timers("unit-left"), threading.Event()

@@ -76,7 +76,7 @@ def test_a_name_that_does_not_exist() -> None:
     assert isinstance(look_up("no-such-host.invalid", 80).exception(30), socket.gaierror)
 
 
-def test_a_host_that_is_no_name() -> None:
+def test_a_host_that_is_not_a_name() -> None:
     """What the resolver cannot even encode is an error of the look-up, not of its thread."""
     assert isinstance(look_up("a" * 70 + ".invalid", 80).exception(30), (UnicodeError, OSError))
 

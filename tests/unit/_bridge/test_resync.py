@@ -232,7 +232,7 @@ def test_a_reservation_went_on(client: Client, service: Service, before: str, wa
     assert client.hear(*missed) == client.take_over() == []
 
 
-def test_reservations_that_came_unheard(client: Client, service: Service) -> None:
+def test_reservations_that_came_while_disconnected(client: Client, service: Service) -> None:
     """A new one is announced as created, and with what it went through since; one that came and went is not."""
     for _ in range(4):
         service.create()
@@ -293,7 +293,7 @@ def test_a_reservation_that_vanished(
     assert client.take_over() == []
 
 
-def test_only_what_the_list_lacks_is_looked_up(client: Client, service: Service) -> None:
+def test_only_reservations_missing_in_the_list_are_looked_up(client: Client, service: Service) -> None:
     """A reservation is looked up where the list lacks it, and it is not yet known how it ended."""
     client.hear(service.create(), service.create(), service.create())
     service.change("WR2", "rejected")
@@ -350,7 +350,7 @@ def test_looked_up_and_answered_with_another_reservation(client: Client, service
     assert missing(client.state, snapshot) == []
 
 
-def test_a_list_with_one_that_is_over(client: Client, service: Service) -> None:
+def test_a_list_with_an_ended_reservation(client: Client, service: Service) -> None:
     """A reservation that the list has as ended is ended, if it was known, and left out, if it was not."""
     client.hear(service.create())
     service.create()
@@ -428,7 +428,7 @@ def test_lost_events_behind_answers(client: Client, service: Service) -> None:
     assert client.take_over() == []
 
 
-def test_events_between_do_not_hide_what_an_answer_brought(client: Client, service: Service) -> None:
+def test_events_between_do_not_hide_the_change_of_an_answer(client: Client, service: Service) -> None:
     """Events of earlier changes that come after an answer do not count its change as announced."""
     client.hear(service.create())
     task = client.worker.reservations["WR1"].task

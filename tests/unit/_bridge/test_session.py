@@ -510,7 +510,7 @@ def test_an_activity_sid_that_cannot_be_set() -> None:
     assert only(Finish, activity_failed(driver, BAD_TOKEN)).error is BAD_TOKEN
 
 
-def test_what_is_missing_is_looked_up_in_portions() -> None:
+def test_missing_reservations_are_looked_up_in_portions() -> None:
     """However many reservations ended while away, few are asked for at once; then the lists are taken over."""
     driver = loading()
     driver.lists_read()
@@ -527,7 +527,7 @@ def test_what_is_missing_is_looked_up_in_portions() -> None:
     assert set(taken) == set(sids) and taken["WR3"] is None
 
 
-def test_what_was_found_is_kept_when_another_look_up_fails() -> None:
+def test_results_are_kept_when_another_look_up_fails() -> None:
     """The lists are read again, but only what is still unknown is looked up: each attempt has less to do."""
     driver = loading()
     driver.lists_read()
@@ -540,7 +540,7 @@ def test_what_was_found_is_kept_when_another_look_up_fails() -> None:
 
 
 @pytest.mark.parametrize("when", ["before the loss", "after the loss", "after the next init"])
-def test_what_was_found_is_kept_when_the_connection_is_lost(when: str) -> None:
+def test_results_are_kept_when_the_connection_is_lost(when: str) -> None:
     """An end is final, whichever connection asked; what was found open may have changed, and is asked for again."""
     driver = loading()
     driver.lists_read()
@@ -560,7 +560,7 @@ def test_what_was_found_is_kept_when_the_connection_is_lost(when: str) -> None:
     assert only(LookUp, driver.session.missing(driver.session.generation, ["WR1", "WR2", "WR3"])).sids == ["WR2"]
 
 
-def test_ready_forgets_what_was_found() -> None:
+def test_ready_forgets_the_look_ups() -> None:
     """Nothing is kept of it when it is taken over."""
     driver = loading()
     driver.lists_read()
@@ -663,7 +663,7 @@ def test_no_expiry(lifetime: object) -> None:
 
 
 @pytest.mark.parametrize("lifetime", [0, 4999, 5000])
-def test_a_token_that_is_as_good_as_over(lifetime: int) -> None:
+def test_a_token_with_seconds_to_live(lifetime: int) -> None:
     """With 5 s or less to live it expires at once, and without a warning."""
     driver = Driver()
     driver.start()

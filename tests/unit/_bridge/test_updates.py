@@ -357,7 +357,7 @@ def test_a_reservation_with_an_older_task(client: Client, service: Service) -> N
     assert client.take_over() == []
 
 
-def test_a_task_is_heard_for_a_while_after_its_reservation(client: Client, service: Service) -> None:
+def test_task_events_are_announced_for_a_while_after_the_reservation(client: Client, service: Service) -> None:
     """For 5 s after a reservation's end events of its task are announced, then not; as in the JS SDK."""
     client.hear(service.create(), service.change("WR1", "completed"))
     client.now = 4.99

@@ -233,7 +233,7 @@ def test_a_stream_misses_nothing(driver: WaitingDriver) -> None:
     assert list(stream) == []
 
 
-def test_what_a_stream_gives(driver: WaitingDriver) -> None:
+def test_the_items_of_a_stream(driver: WaitingDriver) -> None:
     """One event: its argument, or a tuple where there is not exactly one. Several: the name comes first."""
     bare = driver.worker.stream("token_updated", timeout=SOON)
     several = driver.worker.stream("token_updated", "reconnecting", timeout=SOON)

@@ -51,7 +51,7 @@ def filled(path: Path) -> None:
     store.close()
 
 
-def test_what_is_committed_is_there(path: Path) -> None:
+def test_committed_data_is_restored(path: Path) -> None:
     """Header, journal and clock come back as they were, floats to the last bit."""
     filled(path)
     store = Store.open(path)
@@ -70,7 +70,7 @@ def test_what_is_committed_is_there(path: Path) -> None:
     again.close()
 
 
-def test_what_is_not_committed_is_not_there(path: Path) -> None:
+def test_uncommitted_data_is_gone(path: Path) -> None:
     """Closing forgets what no commit wrote, and takes away a file that had none."""
     filled(path)
     store = Store.open(path)
@@ -187,7 +187,7 @@ def refusal(path: Path) -> str:
     return str(refused.value)
 
 
-def test_a_file_that_is_no_database(path: Path) -> None:
+def test_a_file_that_is_not_a_database(path: Path) -> None:
     """Somebody's notes are not overwritten."""
     path.write_text("Dear diary, " * 100)
     assert "is not an SQLite file" in refusal(path)

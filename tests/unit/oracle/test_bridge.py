@@ -226,7 +226,7 @@ def test_handshakes_hang(bridge: RecordingBridge) -> None:
         assert event(client)[0] == "init"
 
 
-def test_another_path_is_no_bridge(bridge: RecordingBridge) -> None:
+def test_another_path_has_no_bridge(bridge: RecordingBridge) -> None:
     """A websocket on another path is refused with 404."""
     with pytest.raises(websocket.WebSocketBadStatusException, match="404"):
         websocket.create_connection(f"ws://127.0.0.1:{bridge.port}/other", timeout=30)
@@ -250,7 +250,7 @@ def test_a_call_is_recorded_exactly(bridge: RecordingBridge, post: Post) -> None
     assert bridge.calls[1].peer == call.peer
 
 
-def test_what_is_no_tunnelled_call_is_refused_and_recorded(bridge: RecordingBridge) -> None:
+def test_invalid_tunnelled_calls_are_refused_and_recorded(bridge: RecordingBridge) -> None:
     """A body that is not JSON gets 400, another path or method 404, and all of them are recorded."""
     assert requests.post(bridge.eb_server, data=b"{", timeout=30).status_code == 400
     assert requests.post(bridge.eb_server, data=b"[1]", timeout=30).status_code == 400

@@ -149,7 +149,7 @@ def test_close_all_ends_both_sides_politely(relay: Relay, client: socket.socket,
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_what_has_ended_is_forgotten_but_counted(echo: Echo, tls: bool) -> None:
+def test_ended_connections_are_forgotten_but_counted(echo: Echo, tls: bool) -> None:
     """Ended connections take no memory, closed or reset or hung; their counters stay, and open ones are left alone."""
     with Relay("127.0.0.1", echo.port, tls=tls) as relay, ExitStack() as stack:
 
@@ -203,7 +203,7 @@ def test_a_dead_target_resets_the_client() -> None:
 
 
 @pytest.mark.parametrize("after", [1, 3, 20_000])
-def test_cut_lets_exactly_so_many_bytes_pass(relay: Relay, client: socket.socket, after: int) -> None:
+def test_cut_passes_the_given_number_of_bytes(relay: Relay, client: socket.socket, after: int) -> None:
     """The cut comes after the given number of bytes from the server, to the byte, as a reset, and once."""
     relay.cut_mid_frame(after)
     client.sendall(b"x" * (after + 5))

@@ -184,7 +184,7 @@ def test_a_stale_version_is_refused(state: State) -> None:
         f"{WORKSPACE}/TaskQueues/WQnone", f"{WORKER}/Transfers/TTnone", f"{WORKSPACE}/Nothing", "Workspaces/WSother",
     ],
 )  # fmt: skip
-def test_what_is_unknown_is_404(state: State, url: str) -> None:
+def test_unknown_sids_and_paths_are_404(state: State, url: str) -> None:
     """An unknown sid or path is 404 for reading and for writing."""
     assert ask(state, "GET", url).status == ask(state, "POST", url).status == 404
 
@@ -195,7 +195,7 @@ def test_sids_are_opaque(state: State) -> None:
     assert payload(state, "GET", f"{WORKER}/Reservations/WR%2Fa%20b%25")["sid"] == sid
 
 
-def test_what_is_no_call_is_400(state: State) -> None:
+def test_invalid_calls_are_400(state: State) -> None:
     """A method other than GET and POST, or parameters that are no object, are refused."""
     assert ask(state, "DELETE", WORKER).status == 400
     assert ask(state, "GET", WORKER, [1]).status == 400

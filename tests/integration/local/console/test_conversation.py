@@ -16,7 +16,7 @@ def refusal(live: Live, kind: str) -> str:
     return str(found["message"])
 
 
-def test_what_cannot_be_done_is_answered(browser: Browser, live: Live) -> None:
+def test_refused_messages_are_answered(browser: Browser, live: Live) -> None:
     """Each with its reason, and the page goes on."""
     live.until(lambda: live.state["whole"])
     live.send("select", workspace="WS" + "0" * 32)

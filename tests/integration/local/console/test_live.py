@@ -102,7 +102,7 @@ def test_a_large_workspace_arrives_in_parts(router: LocalTaskRouter, browser: Br
         assert len(live.tables["tasks"]) == 1500 and live.snapshots == 1
 
 
-def test_a_slow_page_gets_a_snapshot_in_place_of_what_it_missed(
+def test_a_slow_page_gets_a_snapshot_in_place_of_missed_messages(
     router: LocalTaskRouter, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its queue does not grow, and it shows the present again in the end."""

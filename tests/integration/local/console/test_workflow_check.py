@@ -65,7 +65,7 @@ def test_an_error_in_an_expression(browser: Browser, expression: str, ascii_only
         assert expression[int(found[2]) - 1 :].startswith(found[1])
 
 
-def test_what_is_ignored_in_an_expression(browser: Browser) -> None:
+def test_ignored_parts_of_an_expression(browser: Browser) -> None:
     """TaskRouter ignores some characters; that is a warning at the place of the expression."""
     text = configuration(browser.router.task_queue_sid, "kind = = 'a'")
     answer = check(browser, text, browser.router.workflow_sid)

@@ -92,7 +92,7 @@ def test_the_next_deadline(driver: EngineDriver) -> None:
     assert driver.engine.next_deadline() is None
 
 
-def test_what_is_no_command_is_refused_loudly(driver: EngineDriver) -> None:
+def test_an_object_that_is_not_a_command_raises(driver: EngineDriver) -> None:
     """A programming mistake is no refusal."""
     with pytest.raises(TypeError, match="Not a command of the engine: str"):
         driver.engine.apply("accept", driver.now)  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ def test_a_snapshot_does_not_move(driver: EngineDriver) -> None:
         driver.engine.worker_attributes(driver.ws, ann)["x"] = 1  # type: ignore[index]
 
 
-def test_events_are_numbered_and_know_who_hears_them(driver: EngineDriver) -> None:
+def test_events_are_numbered_and_have_recipients(driver: EngineDriver) -> None:
     """Sequence and sid are unique; events without recipients are for the log only."""
     ann = driver.worker("Ann")
     driver.task()
@@ -204,7 +204,7 @@ def test_unset_shows_as_such() -> None:
         ("transfers", {}),
     ],
 )
-def test_reading_what_is_not_there(driver: EngineDriver, name: str, fields: dict[str, Any]) -> None:
+def test_reading_missing_records(driver: EngineDriver, name: str, fields: dict[str, Any]) -> None:
     """Unknown sids are not found, whatever they should name."""
     with pytest.raises(Rejected) as caught:
         getattr(driver.engine, name)(driver.ws, "XX" + "0" * 32, **fields)
@@ -212,7 +212,7 @@ def test_reading_what_is_not_there(driver: EngineDriver, name: str, fields: dict
     assert caught.value.message.startswith(f"The requested resource /Workspaces/{driver.ws}/")
 
 
-def test_reading_what_is_there(driver: EngineDriver) -> None:
+def test_reading_records(driver: EngineDriver) -> None:
     """Single records are found by sid, lists are in order of creation."""
     engine, ws = driver.engine, driver.ws
     queue, flow = engine.queues(ws)[0], engine.workflows(ws)[0]

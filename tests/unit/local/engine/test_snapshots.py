@@ -118,7 +118,7 @@ def test_nothing_new_is_forgotten(cls: type, slots: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "0"}'])
-def test_what_is_not_a_snapshot_is_refused(text: str) -> None:
+def test_invalid_snapshots_are_refused(text: str) -> None:
     """A text of another version, or of something else, is a ValueError."""
     with pytest.raises(ValueError):
         Engine.restore(text)

@@ -99,7 +99,7 @@ def test_long_values_are_cut() -> None:
     assert len(str(refused.value)) < 120
 
 
-def test_what_may_be_null() -> None:
+def test_fields_that_may_be_null() -> None:
     """Null says that there is none, where the API knows that."""
     document = workspace(task_queues=[{"friendly_name": "Q", "target_workers": None}], events_filter=None)
     assert check(document) == document

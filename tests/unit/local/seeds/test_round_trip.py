@@ -144,7 +144,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 
 @settings(max_examples=60, deadline=None)
 @given(documents())
-def test_what_was_exported_exports_again(document: dict[str, Any]) -> None:
+def test_an_export_exports_again(document: dict[str, Any]) -> None:
     """Whatever a document says: what is made of it exports to a document that makes the same, through JSON as well."""
     first = export(made(document), tasks=True)
     second = export(made(json.loads(json.dumps(first)), now=NOW + 50), tasks=True)

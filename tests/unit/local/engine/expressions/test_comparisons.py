@@ -220,7 +220,7 @@ def test_single_comparisons_agree_with_the_interpreter(comparison: Comparison, d
 
 
 @given(NODES, DOCUMENTS)
-def test_the_failing_parts_are_what_fails(node: Node, document: Any) -> None:
+def test_the_failing_parts_are_false_comparisons(node: Node, document: Any) -> None:
     """Failing parts are false comparisons; there are some exactly when the whole is false; mending them mends it."""
     verdict = compile_expression(render(node), TASK).explain(TaskScope(document))
     failing = verdict.failing()

@@ -36,7 +36,7 @@ def test_values_are_those_of_the_calendar(at: int) -> None:
     assert matches(f"taskrouter.dayOfWeek == '{moment:%a}'", at)
 
 
-def test_a_leading_zero_is_no_octal() -> None:
+def test_a_leading_zero_is_not_octal() -> None:
     """0800 is the number 800, as it is documented."""
     assert matches("taskrouter.currentTime >= 0800", MONDAY + 8 * HOUR)
     assert not matches("taskrouter.currentTime >= 0800", MONDAY + 8 * HOUR - 1)

@@ -149,7 +149,7 @@ def test_documents_may_be_frozen() -> None:
 
 
 @pytest.mark.parametrize("document", [[], ["n"], "text", 5, None, True])
-def test_a_document_that_is_no_object_has_no_keys(document: Any) -> None:
+def test_a_document_that_is_not_an_object_has_no_keys(document: Any) -> None:
     """Attributes that are not an object make every path NULL."""
     scope = TaskScope(document)
     assert compile_expression("n == null AND a.b == null AND a[0] == null", TASK).matches(scope) is True

@@ -50,7 +50,7 @@ def refused(driver: Handover, **fields: Any) -> str:
     return refusal.message
 
 
-def test_what_a_transfer_needs(driver: Handover) -> None:
+def test_the_conditions_of_a_transfer(driver: Handover) -> None:
     """Each condition is checked, and nothing is made when one is missing."""
     assert "Mode" in refused(driver, mode="HOT")
     assert "To 'WKxx'" in refused(driver, to="WKxx")
@@ -83,7 +83,7 @@ def test_one_transfer_at_a_time(driver: Handover) -> None:
         assert driver.refused("UpdateTask", sid=driver.call, assignment_status=status).status == 400
 
 
-def test_what_a_transfer_is(driver: Handover) -> None:
+def test_the_fields_of_a_transfer(driver: Handover) -> None:
     """Type, mode and the four initiating sids; attributes and priority replace the task's, in one version."""
     before = driver.get(driver.call).version
     transfer = driver.transfer(driver.held, driver.bob, attributes='{"b":2}', priority=7)

@@ -82,7 +82,7 @@ def test_an_activity_change_leaves_the_date_of_update(driver: EngineDriver) -> N
     assert after.version == before.version + 1
 
 
-def test_nothing_new_is_no_change(driver: EngineDriver) -> None:
+def test_repeated_values_are_not_a_change(driver: EngineDriver) -> None:
     """The same name, attributes or activity again: no event, no version."""
     sid = driver.worker("Ann")
     before = driver.worker_record(sid)
@@ -191,7 +191,7 @@ def test_a_worker_with_open_reservations_cannot_be_deleted(driver: EngineDriver)
     assert driver.status(waiting) == "reserved"
 
 
-def test_at_most_so_many_workers_and_queues() -> None:
+def test_limits_on_workers_and_queues() -> None:
     """The limits of a workspace are switches."""
     driver = EngineDriver(rules=Rules(max_workers=1, max_queues=1))
     driver.worker("Ann")

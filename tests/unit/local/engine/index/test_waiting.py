@@ -29,7 +29,7 @@ def test_tasks_that_leave_from_the_middle_do_not_pile_up() -> None:
     assert groups == {}
 
 
-def test_tasks_of_one_step_are_grouped_by_what_its_expression_reads() -> None:
+def test_tasks_of_one_step_are_grouped_by_the_inputs_of_its_expression() -> None:
     """Two languages make two groups, however many tasks there are and whatever else they hold."""
     driver = EngineDriver()
     queue = driver.engine.queues(driver.ws)[0].sid

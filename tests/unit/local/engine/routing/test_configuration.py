@@ -100,7 +100,7 @@ def test_faults_are_found_and_named(document: Any, words: str) -> None:
     assert words in caught.value.message
 
 
-def test_text_that_is_no_json_and_text_that_is_too_long() -> None:
+def test_invalid_json_and_text_that_is_too_long() -> None:
     """Neither gets as far as being looked at."""
     for text in ("{", "x" * 1_000_001):
         with pytest.raises(Rejected) as caught:

@@ -351,7 +351,7 @@ def test_opening_hours_in_a_filter(driver: EngineDriver) -> None:
     assert (where(driver, during), where(driver, driver.task())) == ("Q1", "Q2")
 
 
-def test_what_is_ignored_is_reported(driver: EngineDriver) -> None:
+def test_ignored_parts_are_reported(driver: EngineDriver) -> None:
     """The command's outcome and the explanation of a task have each thing that was ignored, with its place."""
     configuration = {
         "task_routing": {

@@ -36,7 +36,7 @@ def test_control_requests_as_curl(method: str, sent: bytes, words: str) -> None:
     assert words in command and command.endswith(f"{BASE}/control/v1/clock")
 
 
-def test_a_frame_is_no_request() -> None:
+def test_a_frame_is_not_a_request() -> None:
     """No program makes it again."""
     entry = Exchange(at=0.0, kind="frame", method="", path="", received=b"{}")
     assert copying.as_curl(entry, NOTHING, BASE) is None

@@ -99,7 +99,7 @@ def test_resources(story: Story) -> None:
     assert_like(shapes.short_reservation(view.reservation), payloads.load("rest.reservation.instance"))
 
 
-def test_what_is_not_there_is_left_out(story: Story) -> None:
+def test_absent_parts_are_left_out(story: Story) -> None:
     """Transfers and reason codes are absent where there are none, and the short form never has them."""
     view = story.engine.reservation_view(story.workspace, story.reservation.sid)
     shape = shapes.reservation_view(view, NOW)

@@ -32,7 +32,7 @@ def test_signature_is_the_one_of_the_official_library(params: dict[str, str]) ->
         ("http://host/a b/ü", "http://host/a%20b/%C3%BC"),
     ],
 )
-def test_signed_is_what_the_receiver_sees(url: str, signed: str) -> None:
+def test_the_signed_url_is_the_one_the_receiver_sees(url: str, signed: str) -> None:
     """No user, password or fragment; escapes as they were given, and added where a URL needs them."""
     assert posting._address(url)[1] == signed
 
@@ -40,7 +40,7 @@ def test_signed_is_what_the_receiver_sees(url: str, signed: str) -> None:
 @pytest.mark.parametrize(
     "url", ["", "nonsense", "ftp://host/", "/path", "http://", "http:///x", "http://[::1/", "http://h:x/"]
 )
-def test_what_is_no_url(url: str) -> None:
+def test_an_invalid_url(url: str) -> None:
     """It is refused in words, whatever it is."""
     with pytest.raises(posting.NotDelivered, match="not an http or https URL"):
         posting._address(url)

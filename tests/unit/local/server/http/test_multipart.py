@@ -22,7 +22,7 @@ def sent(fields: list[tuple[str, str]]) -> tuple[bytes, str]:
 
 
 @given(st.lists(st.tuples(st.from_regex(r"[A-Za-z]{1,20}", fullmatch=True), st.text()), min_size=1, max_size=8))
-def test_what_another_library_writes_is_read(fields: list[tuple[str, str]]) -> None:
+def test_forms_of_another_library_are_read(fields: list[tuple[str, str]]) -> None:
     """Names and values come back whatever they hold, line ends and all of Unicode included."""
     fields = [(name, value.encode("utf-8", "ignore").decode()) for name, value in fields]
     assert multipart.fields(*sent(fields), 10) == fields
