@@ -52,7 +52,7 @@ with LocalTaskRouter() as router:
         print(router.faults)
         for order in ORDERS:
             router.create_task({"order": order})
-        if not all_done.wait(timeout=25):
+        if not all_done.wait(timeout=60):
             raise SystemExit(f"only {len(served)} of {len(ORDERS)} orders were served: {router.faults}")
         router.faults.clear()
 

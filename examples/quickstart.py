@@ -42,7 +42,7 @@ with LocalTaskRouter() as router:
     with worker:  # connects here; at the end running handlers may finish, then it disconnects
         for order in ORDERS:
             router.create_task(attributes={"order": order})
-        if not all_done.wait(timeout=20):
+        if not all_done.wait(timeout=60):
             raise SystemExit(f"only {len(served)} of {len(ORDERS)} orders were served")
 
 print(f"{len(served)} orders served")

@@ -31,7 +31,7 @@ def test_example_runs_to_its_end(path: Path, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=100,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout

@@ -31,7 +31,7 @@ Report = dict[str, Any]
 class JsSdk:
     """A Node process with the SDK in it; reports come in through a thread of their own."""
 
-    def __init__(self, router: LocalTaskRouter, timeout: float = 15.0) -> None:
+    def __init__(self, router: LocalTaskRouter, timeout: float = 60.0) -> None:
         self.router = router
         self.timeout = timeout
         self.reports: list[Report] = []

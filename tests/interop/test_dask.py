@@ -20,7 +20,7 @@ from twilio_taskrouter_worker.local import LocalTaskRouter
 
 distributed = pytest.importorskip("distributed", reason="needs Dask: pip install distributed")
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 SOON = 60.0
 

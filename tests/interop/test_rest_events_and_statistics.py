@@ -83,7 +83,7 @@ def test_log_of_a_task(day: Day) -> None:
     assert accepted.event_date_ms == int((START + timedelta(seconds=10)).timestamp() * 1000)
     assert (accepted.resource_type, accepted.resource_sid) == ("reservation", day.reservation_sid)
     assert (
-        requests.get(accepted.resource_url, auth=(day.router.account_sid, day.router.auth_token), timeout=5).json()[
+        requests.get(accepted.resource_url, auth=(day.router.account_sid, day.router.auth_token), timeout=30).json()[
             "sid"
         ]
         == day.reservation_sid
@@ -128,7 +128,7 @@ def test_log_knows_the_worker_who_acts(day: Day) -> None:
         "params": {"ActivitySid": day.router.activities["Unavailable"]},
         "token": day.router.token(day.alice),
     }
-    requests.post(day.router.connection["eb_server"], json=envelope, timeout=5).raise_for_status()
+    requests.post(day.router.connection["eb_server"], json=envelope, timeout=30).raise_for_status()
     event = day.rest.events.list(worker_sid=day.alice, limit=1)[0]
     assert (event.event_type, event.actor_type, event.actor_sid) == ("worker.activity.update", "worker", day.alice)
 
@@ -245,7 +245,7 @@ def test_bulk(day: Day) -> None:
     auth = (day.router.account_sid, day.router.auth_token)
 
     def ask(body: object) -> requests.Response:
-        return requests.post(url, json=body, auth=auth, timeout=5)
+        return requests.post(url, json=body, auth=auth, timeout=30)
 
     for body in ([day.queue, day.router.task_queue_sid], {"QueueSids": [day.queue, day.router.task_queue_sid]}):
         answer = ask(body)
@@ -257,7 +257,7 @@ def test_bulk(day: Day) -> None:
     wrong_bodies: list[Any] = [[], {}, "x", [1], [day.queue] * 51, ["WQ1"], {"a": [], "b": []}]
     for wrong in wrong_bodies:
         assert ask(wrong).status_code == 400
-    assert requests.post(url, data=b"{", auth=auth, timeout=5).status_code == 400
+    assert requests.post(url, data=b"{", auth=auth, timeout=30).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -276,12 +276,12 @@ def test_every_statistic_is_as_described(day: Day, path: str) -> None:
     """Each view has every documented key, and refuses what cannot be."""
     url = f"{day.router.url}/v1/Workspaces/{day.router.workspace_sid}/{path}"
     auth = (day.router.account_sid, day.router.auth_token)
-    answer = requests.get(url, auth=auth, timeout=5)
+    answer = requests.get(url, auth=auth, timeout=30)
     openapi.check_answer("GET", url[len(day.router.url) :], answer.status_code, answer.json())
     for wrong in ("TaskChannel=smoke",) if "RealTime" in path else ("TaskChannel=smoke", "Minutes=x", "StartDate=x"):
-        assert requests.get(f"{url}?{wrong}", auth=auth, timeout=5).status_code == 400, wrong
+        assert requests.get(f"{url}?{wrong}", auth=auth, timeout=30).status_code == 400, wrong
     unknown = url.replace(day.router.workspace_sid, "WS" + "0" * 32)
-    assert requests.get(unknown, auth=auth, timeout=5).status_code == 404
+    assert requests.get(unknown, auth=auth, timeout=30).status_code == 404
 
 
 @pytest.mark.parametrize("split", ["x", "-5", "5,,6"])

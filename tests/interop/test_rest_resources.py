@@ -184,6 +184,7 @@ def test_workflows(router: LocalTaskRouter, workspace: WorkspaceContext) -> None
 
 def test_tasks(router: LocalTaskRouter, http: CheckedHttpClient, workspace: WorkspaceContext) -> None:
     """A task is created, found by each filter and order, changed with If-Match, canceled and deleted."""
+    router.clock.pause()
     start = datetime(2023, 8, 2, 12, 34, 56, tzinfo=timezone.utc)
     first = workspace.tasks.create(attributes='{"type":"bill"}', virtual_start_time=start, timeout=60)
     second = workspace.tasks.create(attributes='{"type":"tech"}', priority=5, task_channel="chat")

@@ -46,7 +46,7 @@ class Reply:
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     gate: threading.Event | None = None
-    """Wait for this before the answer, at most 20 s."""
+    """Wait for this before the answer, at most 60 s."""
 
 
 class Receiver:
@@ -108,7 +108,7 @@ class Receiver:
         with self._changed:
             return [post for post in self.posts if post.path.partition("?")[0] == path]
 
-    def wait_for(self, path: str, count: int = 1, timeout: float = 20.0) -> list[Post]:
+    def wait_for(self, path: str, count: int = 1, timeout: float = 60.0) -> list[Post]:
         """Wait until so many requests have come for a path, and return all of them."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.of(path)) >= count, timeout), (
@@ -125,7 +125,7 @@ class Receiver:
             reply = Reply() if not script else script.pop(0) if len(script) > 1 else script[0]
             self._changed.notify_all()
         if reply.gate is not None:
-            reply.gate.wait(20)
+            reply.gate.wait(60)
         body = reply.body if isinstance(reply.body, bytes) else b"" if reply.body is None else None
         body = json.dumps(reply.body).encode() if body is None else body
         handler.send_response(reply.status)

@@ -18,7 +18,7 @@ _STEP = 0.005
 T = TypeVar("T")
 
 
-def eventually(predicate: Callable[[], T], timeout: float = 20.0, message: str | Callable[[], str] = "") -> T:
+def eventually(predicate: Callable[[], T], timeout: float = 60.0, message: str | Callable[[], str] = "") -> T:
     """Wait until the predicate is true and return its value; for what has no condition variable to wait on.
 
     Raises AssertionError with ``message`` (a text, or a function that makes it) after ``timeout`` seconds.

@@ -8,7 +8,7 @@ from tests.tools.wait import eventually
 from twilio_taskrouter_worker import TaskRouterError, Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-SOON = 30.0
+SOON = 60.0
 """Seconds that anything here may take on a loaded machine."""
 
 

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tests.integration.cli.commands import Running, command_line, taskrouter
+from tests.tools.ports import lasting_port
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
@@ -48,7 +49,8 @@ def run(router: LocalTaskRouter) -> Run:
 @pytest.fixture
 def router() -> Any:
     """A running local TaskRouter with a worker."""
-    with LocalTaskRouter() as router:
+    # Some of the tests reset it.
+    with LocalTaskRouter(lasting_port()) as router:
         router.add_worker("Alice", activity="Available", attributes={"lang": "de"})
         yield router
 
@@ -83,7 +85,7 @@ def test_a_task_is_completed(router: LocalTaskRouter, run: Run) -> None:
     sid = router.create_task()
     with Worker(router.token("Alice"), **router.connection) as worker:
         [reservation] = worker.reservations.values()
-        reservation.accept().result(timeout=10)
+        reservation.accept().result(timeout=30)
         assert run("task", "complete", sid).split() == [sid, "completed"]
 
 
@@ -171,7 +173,7 @@ def test_reset(router: LocalTaskRouter, run: Run) -> None:
 def test_a_service_without_a_workspace(router: LocalTaskRouter, run: Run) -> None:
     """After its workspace was deleted its state is still shown, and a reset brings the workspace back."""
     home, account = router.workspace_sid, (router.account_sid, router.auth_token)
-    assert requests.delete(f"{router.url}/v1/Workspaces/{home}", auth=account, timeout=10).status_code == 204
+    assert requests.delete(f"{router.url}/v1/Workspaces/{home}", auth=account, timeout=30).status_code == 204
     state = json.loads(run("status", "--json"))
     assert (state["workspace_sid"], state["workers"], state["connected"]) == (None, 0, [])
     assert "The service has no workspace" in run("task", "list", code=2)
@@ -183,7 +185,7 @@ def test_workspaces_that_are_not_clear(router: LocalTaskRouter, run: Run) -> Non
     """With several workspaces the error says what was not clear, and names them by sid."""
     account = (router.account_sid, router.auth_token)
     for _ in range(2):
-        requests.post(f"{router.url}/v1/Workspaces", {"FriendlyName": "Shop"}, auth=account, timeout=10)
+        requests.post(f"{router.url}/v1/Workspaces", {"FriendlyName": "Shop"}, auth=account, timeout=30)
     assert "There is more than one workspace; --workspace takes" in run("task", "list", code=2)
     assert "There is more than one workspace 'Shop'; " in run("task", "list", "--workspace", "Shop", code=2)
     assert "There is no workspace 'Shed'; " in run("task", "list", "--workspace", "Shed", code=2)
@@ -192,7 +194,7 @@ def test_workspaces_that_are_not_clear(router: LocalTaskRouter, run: Run) -> Non
 
 def test_reset_of_a_service_in_a_terminal() -> None:
     """The worker whose token was printed at the start is there again, with the same sid."""
-    with Running(command_line("local", "--port", "0", "--json")) as program:
+    with Running(command_line("local", "--port", str(lasting_port()), "--json")) as program:
         facts = json.loads(program.line())
         ended = taskrouter("reset", TASKROUTER_LOCAL_URL=facts["url"])
         assert ended.returncode == 0, ended.stderr
@@ -285,7 +287,7 @@ def test_a_worker_program_runs_and_stops(router: LocalTaskRouter, tmp_path: Path
     (tmp_path / "shop.py").write_text(PROGRAM)
     environment = {**os.environ, **_environment(router), "TOKEN": router.token("Alice"), "PYTHONUNBUFFERED": "1"}
     root = str(Path(__file__).resolve().parents[3])
-    arguments = command_line("run", "shop:make", "--drain-activity", "Offline", "--grace", "5")
+    arguments = command_line("run", "shop:make", "--drain-activity", "Offline", "--grace", "60")
     with Running(arguments, cwd=tmp_path, env={**environment, "PYTHONPATH": root}) as program:
         assert program.line() == "ready Alice"
         assert program.stop(signal.SIGTERM)[0] == 0
@@ -324,16 +326,15 @@ def test_the_program_is_started_again_when_it_changes(router: LocalTaskRouter, t
 def test_in_the_background(tmp_path: Path) -> None:
     """It goes on after the command has ended, until it is stopped; a second stop finds nothing."""
     home = {"XDG_STATE_HOME": str(tmp_path)}
-    with LocalTaskRouter() as free:
-        port = free.url.rpartition(":")[2]
+    port = str(lasting_port())
     facts = json.loads(taskrouter("local", "--port", port, "--detach", "--json", **home).stdout)
     try:
-        assert requests.get(f"{facts['url']}/health", timeout=10).ok
+        assert requests.get(f"{facts['url']}/health", timeout=30).ok
     finally:
         stopped = taskrouter("stop", "--port", port, **home)
     assert stopped.returncode == 0, stopped.stderr
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{facts['url']}/health", timeout=10)
+        requests.get(f"{facts['url']}/health", timeout=30)
     assert "No local TaskRouter was started" in taskrouter("stop", "--port", port, **home).stderr
     taken = taskrouter("local", "--port", "99999", "--detach", **home)
     assert taken.returncode != 0 and "Traceback" not in taken.stderr
@@ -407,7 +408,7 @@ def test_a_closed_pipe_is_quiet(router: LocalTaskRouter) -> None:
         program.stdout.readline()
         program.stdout.close()
         assert program.stderr.read() == ""
-        assert program.wait(timeout=30) == 1
+        assert program.wait(timeout=100) == 1
 
 
 def test_python_m() -> None:
@@ -416,7 +417,7 @@ def test_python_m() -> None:
         [sys.executable, "-m", "twilio_taskrouter_worker", "--version"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=True,
     )
     assert ended.stdout.startswith("taskrouter ")
@@ -428,5 +429,5 @@ def test_help_is_light() -> None:
         "import sys; from twilio_taskrouter_worker.cli import main; main(['--help']);"
         "print({'aiohttp', 'requests', 'rich', 'websocket'} & set(sys.modules), file=sys.stderr)"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
     assert ended.stderr.splitlines()[-1] == "set()"

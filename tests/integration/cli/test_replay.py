@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -186,11 +188,12 @@ def test_a_file_that_changes_all_the_time(router: LocalTaskRouter, path: Path, m
     """After some tries the command gives up, and says why."""
     to_bob(router)
     monkeypatch.setattr(kept_file, "_PAUSE_SECONDS", 0.0)
-    copy = shutil.copyfile
+    copy, times = shutil.copyfile, itertools.count(1)
 
     def changed(source: str, target: str) -> None:
         copy(source, target)
-        path.touch()
+        # The time of two changes within a tick of the system's clock is the same.
+        os.utime(path, (0, next(times)))
 
     monkeypatch.setattr(shutil, "copyfile", changed)
     with pytest.raises(StoreError, match="too busy for a copy"), open_kept_file(path):

@@ -35,7 +35,7 @@ async ({url, bridge, ws, workspace, token, own}) => {
         socket.onerror = () => done("nothing");
         socket.onclose = () => done("nothing");
     });
-    const limited = step => Promise.race([step, new Promise(done => setTimeout(() => done("silence"), 10000))]);
+    const limited = step => Promise.race([step, new Promise(done => setTimeout(() => done("silence"), 60000))]);
     return {
         get: await limited(ask(workers)),
         post: await limited(ask(workers, {method: "POST", body: form})),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.tools.ports import lasting_port
 from tests.tools.receiver import Receiver
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker import StateError, Worker
@@ -41,8 +42,8 @@ def control(router: LocalTaskRouter) -> Control:
 
 def test_health_and_the_first_page(router: LocalTaskRouter) -> None:
     """Both need no credentials; the page says what this is, and loads nothing."""
-    assert requests.get(f"{router.url}/health", timeout=10).json() == {"status": "ok", "version": __version__}
-    page = requests.get(router.url, timeout=10)
+    assert requests.get(f"{router.url}/health", timeout=30).json() == {"status": "ok", "version": __version__}
+    page = requests.get(router.url, timeout=30)
     assert "Local TaskRouter" in page.text and router.connection["eb_server"] in page.text
     assert page.headers["Content-Security-Policy"] == "default-src 'none'"
     assert router.auth_token not in page.text
@@ -51,7 +52,7 @@ def test_health_and_the_first_page(router: LocalTaskRouter) -> None:
 @pytest.mark.parametrize("account", [None, ("AC0", "wrong")])
 def test_credentials_are_needed(router: LocalTaskRouter, account: tuple[str, str] | None) -> None:
     """Without those of REST nothing is read or done."""
-    answer = requests.post(f"{router.url}/control/v1/reset", auth=account, timeout=10)
+    answer = requests.post(f"{router.url}/control/v1/reset", auth=account, timeout=30)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic")
 
@@ -93,7 +94,7 @@ def test_faults(control: Control) -> None:
     assert control("POST", "faults/clear") is None
     assert control("GET", "faults") == []
     control("POST", "faults", {"name": "duplicate", "for": 0.05})
-    eventually(lambda: control("GET", "faults") == [], 10)
+    eventually(lambda: control("GET", "faults") == [])
     with Worker(control.router.token("Alice"), **control.router.connection):
         assert control("POST", "faults", {"name": "drop"}) == {"name": "drop", "hits": 1}
 
@@ -142,10 +143,10 @@ def test_an_event_is_sent_again(control: Control) -> None:
     with Receiver() as receiver:
         control.router.set_callbacks(event_url=f"{receiver.url}/events", events=["task.created"])
         control.router.create_task()
-        eventually(lambda: len(receiver.posts) == 1, 15)
+        eventually(lambda: len(receiver.posts) == 1)
         sid = receiver.posts[0].form["Sid"]
         assert control("POST", f"events/{sid}/resend") is None
-        eventually(lambda: len(receiver.posts) == 2, 15)
+        eventually(lambda: len(receiver.posts) == 2)
         assert receiver.posts[1].form["Sid"] == sid
         assert control("POST", "events/EV0/resend")[0] == 404
 
@@ -153,39 +154,39 @@ def test_an_event_is_sent_again(control: Control) -> None:
 @pytest.mark.parametrize("kept", [False, True], ids=["memory", "file"])
 def test_reset(tmp_path: Path, kept: bool) -> None:
     """Everything is as at the start: same port, credentials and sids; clients come back by themselves."""
-    with LocalTaskRouter(seed=5, db=tmp_path / "x.db" if kept else None) as router:
+    with LocalTaskRouter(lasting_port(), seed=5, db=tmp_path / "x.db" if kept else None) as router:
         control, home = Control(router), router.workspace_sid
         alice = router.add_worker("Alice", activity="Available")
         router.create_task()
         with Worker(router.token(alice), **router.connection) as worker:
             assert control("POST", "reset") is None
-            eventually(lambda: not worker.ready, 15)
+            eventually(lambda: not worker.ready)
 
         def anew() -> bool:
             try:
-                return requests.get(f"{router.url}/health", timeout=10).ok and router.tasks() == []
+                return requests.get(f"{router.url}/health", timeout=30).ok and router.tasks() == []
             except (StateError, requests.ConnectionError):
                 return False  # between the end and the new start
 
-        eventually(anew, 15)
+        eventually(anew)
         assert (router.workspace_sid, router.workers()) == (home, [])
-        eventually(lambda: control("GET", "info")["resets"] == 1, 15)
+        eventually(lambda: control("GET", "info")["resets"] == 1)
         assert control("GET", "info")["workers"] == 0
 
 
 def test_a_stop_after_a_reset_was_requested() -> None:
     """A router that is stopped stays so, however far the reset is by then; no thread ends with an exception."""
-    with LocalTaskRouter() as router:
+    with LocalTaskRouter(lasting_port()) as router:
         url = router.url
         assert Control(router)("POST", "reset") is None
-    eventually(lambda: not any(isinstance(each, threading.Timer) for each in threading.enumerate()), 15)
+    eventually(lambda: not any(isinstance(each, threading.Timer) for each in threading.enumerate()))
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{url}/health", timeout=10)
+        requests.get(f"{url}/health", timeout=30)
 
 
 def test_a_stop_in_the_middle_of_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
     """The new host that the reset has begun to make is stopped, too."""
-    router = LocalTaskRouter().start()
+    router = LocalTaskRouter(lasting_port()).start()
     url, make = router.url, router._make_host
 
     def make_late(port: int) -> Host:
@@ -195,7 +196,7 @@ def test_a_stop_in_the_middle_of_a_reset(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(router, "_make_host", make_late)
     router.reset()
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{url}/health", timeout=10)
+        requests.get(f"{url}/health", timeout=30)
     with pytest.raises(StateError):
         router.add_worker("Alice")
 
@@ -204,6 +205,6 @@ def test_what_is_not_there(control: Control) -> None:
     """An unknown path, a method that does not fit, and a body that is no JSON."""
     assert control("GET", "nothing")[0] == 404
     assert control("POST", "info")[0] == 405
-    answer = requests.post(f"{control.router.url}/control/v1/faults", data="{", auth=control.account, timeout=10)
+    answer = requests.post(f"{control.router.url}/control/v1/faults", data="{", auth=control.account, timeout=30)
     assert answer.status_code == 400
-    assert requests.get(f"{control.router.url}/elsewhere", timeout=10).status_code == 404
+    assert requests.get(f"{control.router.url}/elsewhere", timeout=30).status_code == 404

@@ -39,7 +39,7 @@ def run(program: str, path: Path) -> subprocess.CompletedProcess[str]:
     """Run a program on the file in a process of its own."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", program, str(path)]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
 
 
 def beside(path: Path, ending: str) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -191,6 +193,8 @@ def test_texts_that_are_no_tokens_are_not_remembered(router: LocalTaskRouter, al
             for number in range(40):
                 with BridgeClient(router, alice, token=f"{number}" + "A" * 500_000) as forger:
                     assert forger.get(forger.own).refusal == (403, 20101)
+            # What is only waiting for the collector is not remembered.
+            gc.collect()
             assert tracemalloc.get_traced_memory()[0] < 5_000_000
         finally:
             tracemalloc.stop()
@@ -303,7 +307,7 @@ def test_nothing_is_announced_twice(router: LocalTaskRouter, worker: Worker, fau
     if fault != "duplicate":
         router.faults.reorder(0.05, worker=worker.sid)
     tasks = [router.create_task({"n": number}) for number in range(5)]
-    assert done.wait(20), (recorder.recorded, ended)
+    assert done.wait(60), (recorder.recorded, ended)
     router.faults.clear()
     eventually(lambda: all(router.task(task).assignment_status == "completed" for task in tasks), TIMEOUT)
     assert recorder.names().count("reservation_created") == 5
@@ -338,8 +342,7 @@ def test_worker_notices_silence(
     with Worker(router.token(alice), **router.connection) as worker:
         recorder = EventRecorder(worker, "disconnected", "ready", "reservation_created")
         with getattr(router.faults, fault)(worker=alice):
-            recorder.wait_for("disconnected")
-            assert recorder.recorded[0][1][0].message == "Connection lost"
+            assert recorder.wait_for("disconnected").message == "Connection lost"
             if fault == "half_open":
                 # New websockets work, and bring what the dead one kept back.
                 recorder.wait_for("ready")
@@ -523,7 +526,7 @@ def test_rate_limit_is_retried(router: LocalTaskRouter, worker: Worker) -> None:
     """A worker that is told 429 waits as long as it was told, tries again, and its call succeeds."""
     with router.faults.rate_limit(1, times=1, route="POST Workers/*") as fault:
         began = time.monotonic()
-        worker.set_attributes({"n": 1}).result(10)
+        worker.set_attributes({"n": 1}).result(TIMEOUT)
         assert time.monotonic() - began >= 1
         assert fault.hits == 1
     assert router.worker(worker.sid).attributes == '{"n":1}'
@@ -658,7 +661,7 @@ def test_faults_from_many_threads(router: LocalTaskRouter, worker: Worker) -> No
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(100)
     assert failures == []
     assert router.faults.active == ()
     change(router, worker.sid, 4711)
@@ -676,7 +679,13 @@ def test_stops_with_faults_at_work() -> None:
             fault = router.faults.half_open()
             router.faults.delay(3600)
             router.faults.http_latency(3600)
-            waiting = threading.Thread(target=lambda: client.get(client.own))
+
+            def get() -> None:
+                # Its answer, or none if the service could not write it in the time that a stop leaves.
+                with suppress(requests.ConnectionError):
+                    client.get(client.own)
+
+            waiting = threading.Thread(target=get)
             waiting.start()
             eventually(lambda: router.faults.active[-1].hits == 1, TIMEOUT)
         waiting.join(TIMEOUT)

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.tools.ports import lasting_port
 from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
 from twilio_taskrouter_worker import local
 from twilio_taskrouter_worker.errors import ForkedProcessError, NotFoundError, RequestRejectedError, StateError
@@ -137,7 +138,7 @@ def test_given_credentials_are_used() -> None:
     }
     with LocalTaskRouter(**given) as router:
         assert {name: getattr(router, name) for name in given} == given
-        answer = requests.get(f"{router.url}/v1/Workspaces", auth=("AC" + "1" * 32, "2" * 32), timeout=5)
+        answer = requests.get(f"{router.url}/v1/Workspaces", auth=("AC" + "1" * 32, "2" * 32), timeout=30)
         assert answer.json()["workspaces"][0]["account_sid"] == given["account_sid"]
         assert not any(given[name] in repr(vars(router)) for name in ("auth_token", "signing_key_secret"))
 
@@ -208,7 +209,7 @@ def test_other_than_loopback_is_warned_about() -> None:
         router = LocalTaskRouter(host="0.0.0.0").start()
     try:
         assert router.url.startswith("http://127.0.0.1:")
-        assert requests.get(router.url, timeout=5).ok
+        assert requests.get(router.url, timeout=30).ok
     finally:
         router.stop()
 
@@ -222,7 +223,7 @@ def test_ipv6_loopback() -> None:
         pytest.skip("this machine has no ::1")
     with LocalTaskRouter(host="::1") as router:
         assert router.url.startswith("http://[::1]:")
-        assert requests.get(router.url, timeout=5).ok
+        assert requests.get(router.url, timeout=30).ok
 
 
 def test_before_start_and_after_stop() -> None:
@@ -290,7 +291,7 @@ def test_interrupted_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
     def slow(self: LocalTaskRouter, loop: asyncio.AbstractEventLoop) -> Service:
         reading.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return make_service(self, loop)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -301,7 +302,7 @@ def test_interrupted_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     before = signal.signal(signal.SIGUSR1, interrupt)
     main = threading.main_thread().ident
     assert main is not None
-    sender = threading.Thread(target=lambda: reading.wait(10) and signal.pthread_kill(main, signal.SIGUSR1))
+    sender = threading.Thread(target=lambda: reading.wait(60) and signal.pthread_kill(main, signal.SIGUSR1))
     try:
         with no_leftover_threads(), no_leftover_sockets():
             sender.start()
@@ -342,10 +343,10 @@ def test_a_system_without_a_free_thread(monkeypatch: pytest.MonkeyPatch) -> None
     with monkeypatch.context() as patch, no_leftover_sockets():
         patch.setattr(threading.Thread, "start", refused)
         patch.setattr(hosting, "_BEGIN_SECONDS", 0.1)
-        router = LocalTaskRouter()
+        port = lasting_port()
         with pytest.raises(OSError, match="no more threads"):
-            router.start()
-    with LocalTaskRouter(int(router._host.url.rpartition(":")[2])):
+            LocalTaskRouter(port).start()
+    with LocalTaskRouter(port):
         pass
 
 
@@ -360,7 +361,7 @@ def test_stop_while_a_journal_is_applied(tmp_path: Path, monkeypatch: pytest.Mon
 
     def slow(self: Service, *entry: Any) -> None:
         applied.set()
-        go_on.wait(10)
+        go_on.wait(60)
         replay(self, *entry)
 
     monkeypatch.setattr(Service, "replay", slow)
@@ -376,13 +377,13 @@ def test_stop_while_a_journal_is_applied(tmp_path: Path, monkeypatch: pytest.Mon
 
     starter = threading.Thread(target=start)
     starter.start()
-    assert applied.wait(10)
+    assert applied.wait(60)
     stopper = threading.Thread(target=router.stop)
     stopper.start()
     eventually(lambda: router._host.stopping)
     go_on.set()
     for thread in (starter, stopper):
-        thread.join(10)
+        thread.join(60)
     assert "was stopped while it applied the journal" in str(errors[0])
     monkeypatch.undo()
     with LocalTaskRouter(db=path) as router:
@@ -436,13 +437,13 @@ def test_forgotten_router_does_not_keep_the_program_alive() -> None:
     """A program that never stops its router ends all the same, silently."""
     program = "from twilio_taskrouter_worker.local import LocalTaskRouter\nLocalTaskRouter().start().create_task()\n"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-X", "dev", "-c", program], capture_output=True, timeout=30, text=True
+        [sys.executable, "-W", "error", "-X", "dev", "-c", program], capture_output=True, timeout=100, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def _run(program: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, text=True)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=100, text=True)
 
 
 def test_libraries_come_with_the_class_not_with_the_start() -> None:

@@ -70,7 +70,7 @@ def test_tasks_end(router: LocalTaskRouter) -> None:
     served = router.create_task()
     with Worker(router.token("Alice"), **router.connection) as worker:
         [reservation] = worker.reservations.values()
-        reservation.accept().result(timeout=10)
+        reservation.accept().result(timeout=30)
         with pytest.raises(RequestRejectedError):
             router.cancel_task(served)
         router.complete_task(served, "done")
@@ -101,7 +101,7 @@ def test_callbacks_are_set_and_removed(router: LocalTaskRouter) -> None:
         )
         router.add_worker("Alice", activity="Available")
         router.create_task()
-        eventually(lambda: {post.path for post in receiver.posts} == {"/assign", "/events"}, 15)
+        eventually(lambda: {post.path for post in receiver.posts} == {"/assign", "/events"})
         router.set_callbacks(assignment_url="", event_url="")
         workflow = next(iter(router._ask(lambda engine: engine.workflows(router.workspace_sid))))
         assert not workflow.assignment_callback_url

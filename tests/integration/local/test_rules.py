@@ -13,7 +13,7 @@ from twilio_taskrouter_worker.local import LocalTaskRouter, Rules
 def etag(router: LocalTaskRouter) -> str:
     """The ETag of a worker, over REST."""
     path = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Workers/{router.add_worker('Tag')}"
-    return requests.get(path, auth=(router.account_sid, router.auth_token), timeout=5).headers["ETag"]
+    return requests.get(path, auth=(router.account_sid, router.auth_token), timeout=30).headers["ETag"]
 
 
 def test_defaults(router: LocalTaskRouter) -> None:
@@ -78,7 +78,7 @@ def test_the_code_of_rescinded_offers() -> None:
     with LocalTaskRouter(rules=Rules(gone_code=20001)) as router:
         queue = f"{router.url}/v1/Workspaces/{router.workspace_sid}/TaskQueues/{router.task_queue_sid}"
         auth = (router.account_sid, router.auth_token)
-        assert requests.post(queue, data={"MaxReservedWorkers": 2}, auth=auth, timeout=5).status_code == 200
+        assert requests.post(queue, data={"MaxReservedWorkers": 2}, auth=auth, timeout=30).status_code == 200
         workers = [router.add_worker(name, activity="Available") for name in ("Alice", "Bob")]
         router.create_task({})
         offers = {offer.worker_sid: offer.sid for offer in router.reservations()}

@@ -8,8 +8,10 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
+import jwt
 import pytest
 import requests
 import websocket
@@ -50,7 +52,7 @@ def test_first_frame_is_init(router: LocalTaskRouter) -> None:
         "workspace_sid": router.workspace_sid,
     }
     assert isinstance(lifetime, int)
-    assert 90_000 < lifetime <= 100_000
+    assert 50_000 < lifetime <= 100_000
 
 
 def test_events_follow_the_answer(router: LocalTaskRouter) -> None:
@@ -164,25 +166,51 @@ def strict() -> Iterator[LocalTaskRouter]:
         yield router
 
 
+LIVES = (2, 8, 32)
+"""Seconds that a token lives; one that expires before it was used, on a busy machine, is followed by the next."""
+
+
+def opened(client: BridgeClient) -> bool:
+    """Open the websocket, and return whether that was before its token expired."""
+    try:
+        client.open().event()
+    except websocket.WebSocketBadStatusException as refused:
+        assert refused.status_code == 401
+        return False
+    return True
+
+
+def end(token: str) -> float:
+    """When a token expires, in unix seconds."""
+    return float(jwt.decode(token, options={"verify_signature": False})["exp"])
+
+
 def test_expired_token_ends_the_session(strict: LocalTaskRouter) -> None:
     """At its token's end, or a grace after it, a session is closed with 4002."""
     alice = strict.add_worker("Alice")
-    with BridgeClient(strict, alice, token=strict.token(alice, ttl=2)).open() as client:
-        client.event()
-        assert client.close_frame() == (4002, "Token expired")
+    for ttl in LIVES:
+        with BridgeClient(strict, alice, token=strict.token(alice, ttl=ttl)) as client:
+            if opened(client):
+                assert client.close_frame() == (4002, "Token expired")
+                assert time.time() >= end(client.token)
+                return
+    pytest.fail("no token lived long enough to be used")
 
 
 def test_a_newer_token_keeps_the_session(strict: LocalTaskRouter) -> None:
     """A request with a newer token of the same worker lets the session live as long as that one."""
-    router = strict
-    alice = router.add_worker("Alice")
-    with BridgeClient(router, alice, token=router.token(alice, ttl=2)).open() as client:
-        client.event()
-        opened = time.time()
-        client.token = router.token(alice, ttl=4)
-        client.get(client.own)
-        assert client.close_frame()[0] == 4002
-        assert time.time() - opened > 2.5
+    alice = strict.add_worker("Alice")
+    for ttl in LIVES:
+        first, second = strict.token(alice, ttl=ttl), strict.token(alice, ttl=2 * ttl)
+        with BridgeClient(strict, alice, token=first) as client:
+            if not opened(client):
+                continue
+            client.token = second
+            if client.get(client.own).status == 200 and time.time() < end(first):
+                assert client.close_frame()[0] == 4002
+                assert time.time() >= end(second)
+                return
+    pytest.fail("no token lived long enough to be used")
 
 
 def test_a_client_that_does_not_read_is_dropped_alone(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +221,8 @@ def test_a_client_that_does_not_read_is_dropped_alone(router: LocalTaskRouter, m
     options = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),)
     url = f"{router.connection['ws_server']}?token={router.token(alice)}"
     deaf = websocket.create_connection(url, timeout=TIMEOUT, sockopt=options)
+    eventually(lambda: router.open_sessions(alice) == 1)
+    router._host.call(lambda: few_bytes_in_the_system(router, alice))
     with BridgeClient(router, alice).open() as client, requests.Session() as http:
         client.event()
         address = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Workers/{alice}"
@@ -208,9 +238,16 @@ def test_a_client_that_does_not_read_is_dropped_alone(router: LocalTaskRouter, m
     deaf.shutdown()
 
 
+def few_bytes_in_the_system(router: LocalTaskRouter, worker_sid: str) -> None:
+    """Let the service's system keep little of what the sessions of a worker do not read; runs on its thread."""
+    for session in service_of(router).sessions.of(worker_sid):
+        transport: Any = session.transport
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+
 def test_a_burst_does_not_drop_a_client_that_reads(router: LocalTaskRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written in one turn may be more than may wait for long, because no client can read meanwhile."""
-    monkeypatch.setattr(sessions, "SLOW_SECONDS", 5.0)
+    monkeypatch.setattr(sessions, "SLOW_SECONDS", 60.0)
     alice = router.add_worker("Alice")
     size = 3 * sessions.SEND_BUFFER_BYTES
     with BridgeClient(router, alice).open() as client:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.tools.wait import eventually
 from twilio_taskrouter_worker import StateError
 from twilio_taskrouter_worker.local import LocalTaskRouter
 from twilio_taskrouter_worker.testing import TestBench
@@ -50,14 +51,12 @@ def test_a_timeline_of_work() -> None:
     with TestBench(LocalTaskRouter(clock="virtual")) as bench:
         router, worker = bench.router, bench.worker("Alice")
         router.create_task()
-        (reservation,) = (
-            worker.wait_for("reservation_created", 10) if not worker.reservations else worker.reservations.values()
-        )
-        reservation.accept().result(10)
+        (reservation,) = eventually(lambda: list(worker.reservations.values()))
+        reservation.accept().result(30)
         router.clock.advance(20)
-        reservation.task.wrap_up().result(10)
+        reservation.task.wrap_up().result(30)
         router.clock.advance(5)
-        reservation.task.complete("done").result(10)
+        reservation.task.complete("done").result(30)
         assert [phase for phase in phases(router)["Alice"] if phase[1]] == [("working", 20), ("wrapping", 5)]
         svg = router.timeline()._repr_svg_()
         assert reservation.task.sid in svg and "completed" in svg

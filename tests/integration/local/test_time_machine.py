@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.tools.seams import digest_of, service_of
+from tests.tools.wait import eventually
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.errors import NotFoundError, StateError
 from twilio_taskrouter_worker.local import Clock, LocalTaskRouter, journal, pacing, time_machine
@@ -195,8 +196,7 @@ def test_history_says_what_happened_when_and_by_whom(make: Callable[[], LocalTas
         sid = router.add_worker("Alice", activity="Available")
         with Worker(router.token(sid), **router.connection) as worker:
             task = router.create_task({})
-            reservation = worker.wait_for("reservation_created", timeout=30)[0] if not worker.reservations else None
-            reservation = reservation or next(iter(worker.reservations.values()))
+            (reservation,) = eventually(lambda: list(worker.reservations.values()))
             reservation.accept().result(30)
             router.clock.advance(86400)
         history = router.history()
@@ -262,6 +262,8 @@ def test_a_fork_is_independent(make: Callable[[], LocalTaskRouter]) -> None:
             fork.add_queue("Deutsch", target_workers="language == 'de'")
             with Worker(token, **fork.connection) as worker:
                 worker.set_activity("Available").result(30)
+            # The end of a session is part of the state.
+            eventually(lambda: fork.open_sessions("Alice") == 0)
             assert digest_of(router) == before
             assert router.worker("Alice").activity_name == "Offline"
             changed = digest_of(fork)

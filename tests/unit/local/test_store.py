@@ -137,7 +137,7 @@ def test_one_at_a_time(path: Path) -> None:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=100,
             check=True,
         ).stdout
 
@@ -309,7 +309,7 @@ def test_folders_and_files_of_others() -> None:
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
                 capture_output=True,
                 text=True,
-                timeout=30,
+                timeout=100,
                 check=True,
             ).stdout.splitlines()
         finally:

@@ -27,27 +27,27 @@ def test_eventually_gives_up(message: object) -> None:
 def test_a_thread_left_is_named() -> None:
     """A thread that outlives the block fails it by name, whatever its name; one that ends in time does not."""
     gate = threading.Event()
-    thread = threading.Thread(target=gate.wait, args=(5,), name="taskrouter-left")
+    thread = threading.Thread(target=gate.wait, args=(60,), name="taskrouter-left")
     with pytest.raises(AssertionError, match="threads were left: taskrouter-left"), no_leftover_threads(0.02):
         thread.start()
     gate.set()
-    thread.join(5)
+    thread.join(60)
     with no_leftover_threads():
-        threading.Thread(target=gate.wait, args=(5,), name="quick").start()
+        threading.Thread(target=gate.wait, args=(60,), name="quick").start()
 
 
 def test_threads_of_the_tools_are_ignored_unless_asked() -> None:
     """The tools' own threads do not count against the code under test, but can be made to."""
     gate = threading.Event()
-    thread = threading.Thread(target=gate.wait, args=(5,), name="tool-something")
+    thread = threading.Thread(target=gate.wait, args=(60,), name="tool-something")
     with no_leftover_threads(0.02):
         thread.start()
-    other = threading.Thread(target=gate.wait, args=(5,), name="tool-other")
+    other = threading.Thread(target=gate.wait, args=(60,), name="tool-other")
     with pytest.raises(AssertionError, match="tool-other"), no_leftover_threads(0.02, ignore=()):
         other.start()
     gate.set()
-    thread.join(5)
-    other.join(5)
+    thread.join(60)
+    other.join(60)
 
 
 def test_a_socket_left_is_found() -> None:
@@ -65,6 +65,6 @@ def test_the_blocks_own_exception_goes_first() -> None:
     """An exception in the block is not hidden by what it left behind."""
     gate = threading.Event()
     with pytest.raises(KeyError), no_leftover_threads(0.02), no_leftover_sockets(0.02):
-        threading.Thread(target=gate.wait, args=(5,), name="left").start()
+        threading.Thread(target=gate.wait, args=(60,), name="left").start()
         raise KeyError
     gate.set()

@@ -13,7 +13,7 @@ import websocket
 
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 TABLES = ("activities", "channels", "workers", "queues", "workflows", "tasks", "reservations")
 
 

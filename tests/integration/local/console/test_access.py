@@ -11,6 +11,7 @@ import requests
 import websocket
 
 from tests.integration.local.console.console_client import TIMEOUT, Browser, Live
+from tests.tools.ports import lasting_port
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker import StateError
 from twilio_taskrouter_worker.local import LocalTaskRouter
@@ -182,9 +183,9 @@ def test_the_link_is_secret(router: LocalTaskRouter, caplog: pytest.LogCaptureFi
 
 def test_the_browser_stays_connected_across_a_restart(tmp_path: Any) -> None:
     """With the same credentials the cookie is still good, and so is the link."""
-    with LocalTaskRouter(db=tmp_path / "kept.db") as router:
+    port = lasting_port()
+    with LocalTaskRouter(port, db=tmp_path / "kept.db") as router:
         link = router.console_url.partition("/console")[2]
-        port = int(router.url.rpartition(":")[2])
         browser = Browser(router)
     with LocalTaskRouter(port, db=tmp_path / "kept.db") as router, browser:
         assert router.console_url.partition("/console")[2] == link

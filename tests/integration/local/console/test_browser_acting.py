@@ -175,7 +175,7 @@ def test_requests_are_inspected(chromium: Any) -> None:
         expect(page.get_by_text("No requests yet")).to_be_visible()
         form = {"FriendlyName": "Alice", "Attributes": '{"level": 1}'}
         address = f"{router.url}/v1/Workspaces/{router.workspace_sid}/Workers"
-        requests.post(address, form, auth=(router.account_sid, router.auth_token), timeout=10).raise_for_status()
+        requests.post(address, form, auth=(router.account_sid, router.auth_token), timeout=30).raise_for_status()
         console.row("Requests", "Workers").click()
         detail = page.get_by_role("region", name="The chosen request")
         expect(detail.get_by_label("Request: body")).to_contain_text("FriendlyName=Alice")

@@ -46,7 +46,7 @@ async ({console, ws, workspace}) => {
         element.src = `${console}/app.js`;
         document.body.append(element);
     });
-    const limited = step => Promise.race([step, new Promise(done => setTimeout(() => done("silence"), 10000))]);
+    const limited = step => Promise.race([step, new Promise(done => setTimeout(() => done("silence"), 60000))]);
     return {
         page: await limited(ask(`${console}/`)),
         get: await limited(ask(`${console}/control/v1/clock`)),

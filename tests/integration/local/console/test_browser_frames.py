@@ -11,8 +11,8 @@ from tests.benchmarks import console
 
 @pytest.mark.timeout(180)
 def test_frames_are_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each view is measured, and has frames with script."""
-    monkeypatch.setattr(sys, "argv", ["console", "--seconds", "0.4", "--workers", "4", "--tasks", "40", "--rate", "20"])
+    """Each view is measured, and has a line."""
+    monkeypatch.setattr(sys, "argv", ["console", "--seconds", "1", "--workers", "4", "--tasks", "40", "--rate", "20"])
     console.main()
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(console.VIEWS)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.local.console.chromium import ConsolePage, console_page
 from tests.tools.browser import expect
+from tests.tools.ports import lasting_port
 from tests.tools.seams import service_of
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.errors import StoreError
@@ -164,9 +165,9 @@ def tab_to(page: Any, wanted: Any) -> None:
 def test_it_reconnects_after_a_restart(chromium: Any, tmp_path: Path) -> None:
     """The page shows that the service is gone, and goes on by itself as soon as it is back, with its new state."""
     file = tmp_path / "router.db"
-    with console_page(chromium, first := LocalTaskRouter(db=file)) as console:
+    port = lasting_port()
+    with console_page(chromium, first := LocalTaskRouter(port, db=file)) as console:
         with first as router:
-            port = int(router.url.rpartition(":")[2])
             router.create_task({"order": 1})
             console.open("tasks")
             expect(console.row("Tasks", "order 1")).to_be_visible()

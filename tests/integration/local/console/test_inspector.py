@@ -17,6 +17,7 @@ from aiohttp import web
 from tests.integration.local.console.console_client import TIMEOUT, Browser, Live
 from tests.tools.receiver import Receiver
 from tests.tools.seams import service_of
+from tests.tools.wait import eventually
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
@@ -70,15 +71,15 @@ def test_the_bridge_and_its_frames(browser: Browser) -> None:
     token = router.token(sid)
     with Worker(token, **router.connection) as worker:
         task = router.create_task({"a": 1})
-        worker.wait_for("reservation_created", timeout=10) if not worker.reservations else None
-        reservation = next(iter(worker.reservations.values()))
-        reservation.accept().result(10)
+        (reservation,) = eventually(lambda: list(worker.reservations.values()))
+        reservation.accept().result(30)
         call = entry(browser, "bridge", lambda each: each["method"] == "POST")
         assert call["path"].endswith(f"Reservations/{reservation.sid}") and call["worker_sid"] == sid
         handshake = entry(browser, "handshake")
         assert (handshake["status"], handshake["worker_sid"]) == (101, sid)
-        types = {each["summary"] for each in entries(browser, "frame")}
-        assert types >= {"init", "reservation.created", "reservation.accepted"}
+        # The last of them is sent after the answer to the call that caused it.
+        frames = {"init", "reservation.created", "reservation.accepted"}
+        eventually(lambda: {each["summary"] for each in entries(browser, "frame")} >= frames)
         shown = json.dumps([entries(browser, kind) for kind in ("bridge", "handshake", "frame")])
     assert token not in shown and task in shown and "(hidden)" in shown
 
@@ -207,7 +208,7 @@ def test_a_call_as_curl(browser: Browser) -> None:
     command = entry(browser, "rest")["copy"]["curl"]
     assert router.auth_token not in command
     requests.delete(f"{url}/{sid}", auth=auth, timeout=TIMEOUT)
-    subprocess.run(["sh", "-c", command], env=environment(router), check=True, capture_output=True, timeout=30)
+    subprocess.run(["sh", "-c", command], env=environment(router), check=True, capture_output=True, timeout=100)
     assert [worker.friendly_name for worker in router.workers()] == [name]
 
 
@@ -234,7 +235,7 @@ def test_calls_as_programs_of_the_official_helper(browser: Browser) -> None:
         compile(program, "copied", "exec")
     program = next(each for each in entries(browser, "rest") if "FriendlyName=Bob" in each["request"]["body"])
     text = program["copy"]["python"].replace("'Bob'", "'Carol'")
-    subprocess.run([sys.executable, "-c", text], env=environment(router), check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-c", text], env=environment(router), check=True, capture_output=True, timeout=100)
     assert "Carol" in [each.friendly_name for each in router.workers()]
 
 
@@ -244,12 +245,12 @@ def test_a_call_as_a_program_of_our_client(browser: Browser) -> None:
     sid = router.add_worker("Alice", activity="Available")
     token = router.token(sid)
     with Worker(token, **router.connection) as worker:
-        worker.set_attributes({"a": "it's"}).result(10)
+        worker.set_attributes({"a": "it's"}).result(30)
     copied = entry(browser, "bridge", lambda each: each["method"] == "POST")["copy"]
     assert "worker.set_attributes(" in copied["client"] and token not in json.dumps(copied)
     with Worker(router.token(sid), **router.connection) as worker:
-        worker.set_attributes({}).result(10)
-    run = {"env": environment(router, token), "check": True, "capture_output": True, "timeout": 60}
+        worker.set_attributes({}).result(30)
+    run = {"env": environment(router, token), "check": True, "capture_output": True, "timeout": 100}
     subprocess.run(["sh", "-c", copied["curl"]], **run)  # type: ignore[call-overload]
     assert json.loads(router.worker("Alice").attributes) == {"a": "it's"}
     compile(copied["client"], "copied", "exec")

@@ -60,6 +60,9 @@ def test_it_is_explained_again_when_something_changes(browser: Browser, live: Li
     router.set_activity("Alice", "Available")
     live.until(lambda: "it is with Alice" in live.other[-1]["explain"]["summary"])
     live.send("watch", task=None)
+    # Answered after the message before, so that nothing of the task can follow.
+    live.send("nothing")
+    live.until(lambda: live.other[-1]["type"] == "error")
     count = len(live.other)
     other = router.create_task()
     live.until(lambda: other in live.tables["tasks"])

@@ -146,10 +146,10 @@ def test_a_stream_of_tasks(browser: Browser) -> None:
         """Two equal counts with more than a period between them."""
         count = len(router.tasks())
         with browser.live() as second:
-            second.until(lambda: second.state["whole"] and second.state.get("totals"), 20)
+            second.until(lambda: second.state["whole"] and second.state.get("totals"), 60)
         return len(router.tasks()) == count
 
-    eventually(idle, 30)
+    eventually(idle, 120)
 
 
 def test_a_stream_that_cannot_go_on(browser: Browser, live: Live) -> None:
@@ -175,7 +175,7 @@ def test_totals(browser: Browser, live: Live) -> None:
     browser.rest(f"Workers/{alice}/Reservations/{reservation.sid}", ReservationStatus="accepted")
     router.create_task()
     totals = live.until(
-        lambda: (found := live.state.get("totals")) and found["cumulative"]["tasks_created"] == 2 and found, 20
+        lambda: (found := live.state.get("totals")) and found["cumulative"]["tasks_created"] == 2 and found, 60
     )
     assert totals["service_level"] == {"threshold": 20, "value": 1.0}
     statistics = browser.request(

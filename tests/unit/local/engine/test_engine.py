@@ -250,7 +250,7 @@ def test_the_state_does_not_depend_on_the_process() -> None:
         root = Path(__file__).parents[4]
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(root)}
         command = [sys.executable, "-c", _HISTORY]
-        done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=100)
         assert done.returncode == 0, done.stderr
         digests.add(done.stdout.strip())
     assert len(digests) == 1

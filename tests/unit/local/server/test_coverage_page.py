@@ -151,7 +151,7 @@ def test_every_documented_parameter_is_looked_at(noticed: set[str], generator: M
                 sent = {name: value.replace("{worker}", sids["Workers"]) for name, value in form.items()}
                 where: dict[str, Any] = {"data" if operation.method == "POST" else "params": sent}
                 url, auth = f"{router.url}/v1/{path}", (router.account_sid, router.auth_token)
-                answer = requests.request(operation.method, url, auth=auth, timeout=10, **where)
+                answer = requests.request(operation.method, url, auth=auth, timeout=30, **where)
                 assert answer.status_code in (200, 201, 400), answer.text
     without_effect = set(generator.NO_EFFECT.get(operation.name, ())) & described(operation.name)
     assert described(operation.name) - noticed == without_effect
