@@ -44,7 +44,7 @@ def run(text: str, folder: Path) -> str:
         env={**os.environ, "PYTHONPATH": str(DOCS.parent)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, ""), (ended.returncode, ended.stderr)
