@@ -16,7 +16,7 @@ from twilio_taskrouter_worker.local import LocalTaskRouter
 
 NODE_MODULES = Path(os.environ.get("TASKROUTER_TEST_NODE_MODULES") or "/nowhere")
 SCRIPTS = Path(__file__).parent / "js"
-SECONDS = 120
+SECONDS = 200
 
 
 def package(name: str) -> str:
@@ -40,7 +40,7 @@ def node(router: LocalTaskRouter, command: Sequence[str], **more: str) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(SECONDS + 30)
+@pytest.mark.timeout(4 * SECONDS)
 @pytest.mark.parametrize("name", ["twilio", "twilio-3.0.0"])
 def test_helper_library(router: LocalTaskRouter, name: str) -> None:
     """A task's day, with lists over several pages, statistics, and refusals that become exceptions.

@@ -17,7 +17,7 @@ UWSGI = shutil.which("pyuwsgi", path=str(Path(sys.executable).parent)) or shutil
 
 
 @pytest.mark.skipif(UWSGI is None, reason="it comes with the extra peers")
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_the_documented_recipe(tmp_path: Path) -> None:
     """Two processes start the worker and one is connected, for as long as it lives."""
     assert UWSGI is not None

@@ -89,7 +89,7 @@ def attack(chromium: Any, router: LocalTaskRouter, address: str, worker_sid: str
         context.close()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_page_of_another_origin_reaches_nothing(chromium: Any, site: int) -> None:
     """Form, fetch with and without CORS, image and websocket: nothing is read, and nothing is done."""
     with LocalTaskRouter() as router:
@@ -101,7 +101,7 @@ def test_a_page_of_another_origin_reaches_nothing(chromium: Any, site: int) -> N
         assert router.open_sessions(alice) == 0
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_the_same_page_where_it_is_allowed(chromium: Any, site: int) -> None:
     """The attack is a real one: a service that accepts the page's host is changed by it."""
     with LocalTaskRouter(allowed_hosts=[FOREIGN]) as router:
@@ -112,7 +112,7 @@ def test_the_same_page_where_it_is_allowed(chromium: Any, site: int) -> None:
         assert "init" in read["socket"] and "payload" in read["tunnel"]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_page_whose_name_is_rebound_to_this_machine(chromium: Any) -> None:
     """For the browser the service is of the page's own origin then; the service knows its names better."""
     with LocalTaskRouter() as router:
@@ -154,7 +154,7 @@ def test_a_page_whose_name_is_rebound_to_this_machine(chromium: Any) -> None:
         assert [worker.friendly_name for worker in router.workers()] == ["Alice"]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_page_of_this_machine_uses_the_bridge(chromium: Any, site: int) -> None:
     """The developer's own page, on whatever port, has its websocket and its tunnel."""
     with LocalTaskRouter() as router:

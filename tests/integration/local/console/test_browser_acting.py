@@ -12,7 +12,7 @@ from tests.tools.browser import expect
 from tests.tools.wait import eventually
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_a_worker_is_played(chromium: Any) -> None:

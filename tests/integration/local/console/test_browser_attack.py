@@ -9,7 +9,7 @@ import pytest
 from tests.tools.browser import FOREIGN, SECONDS
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 ATTACK = """
 async ({console, ws, workspace}) => {

@@ -9,7 +9,7 @@ import pytest
 from tests.benchmarks import console
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_frames_are_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Each view is measured, and has a line."""
     monkeypatch.setattr(sys, "argv", ["console", "--seconds", "1", "--workers", "4", "--tasks", "40", "--rate", "20"])

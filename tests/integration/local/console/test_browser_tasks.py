@@ -13,7 +13,7 @@ from tests.tools.wait import eventually
 from twilio_taskrouter_worker import Worker
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_the_first_look(chromium: Any) -> None:

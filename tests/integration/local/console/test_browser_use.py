@@ -16,7 +16,7 @@ from tests.tools.wait import eventually
 from twilio_taskrouter_worker.errors import StoreError
 from twilio_taskrouter_worker.local import LocalTaskRouter
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 VIEWS = ("now", "tasks", "workflows", "inspector", "time")
 AXE = Path(os.environ.get("TASKROUTER_TEST_NODE_MODULES", "node_modules")) / "axe-core" / "axe.min.js"
