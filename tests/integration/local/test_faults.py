@@ -50,7 +50,11 @@ def fast_reconnects(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def worker(router: LocalTaskRouter, alice: str, fast_reconnects: None) -> Iterator[Worker]:
     """Alice, connected."""
-    with Worker(router.token(alice), **router.connection) as worker:
+    worker, said = Worker(router.token(alice), **router.connection), threading.Event()
+    worker.once("ready", lambda worker: said.set())
+    with worker:
+        # The listeners of a test do not hear of this connection, which may be ready before they are called.
+        assert said.wait(TIMEOUT)
         yield worker
 
 
