@@ -102,10 +102,11 @@ class Compiler:
         return Part(node.span, "OR", _any_of(tests), parts)
 
     def _comparison(self, node: Comparison) -> Part:
-        paths = (operand for operand in (node.left, node.right) if isinstance(operand, Path))
-        reads = tuple((path.span, self._reader(path).read) for path in paths)
-        # Both use the readers that were made above; a path is compiled once per tree.
-        self._note_changes(node)
+        paths = [operand for operand in (node.left, node.right) if isinstance(operand, Path)]
+        readers = [self._reader(path) for path in paths]
+        if any(reader.moment is not None for reader in readers):
+            self._note_changes(node)
+        reads = tuple((path.span, reader.read) for path, reader in zip(paths, readers, strict=True))
         return Part(node.span, node.operator.value, self._test(node), (), reads, self._required(node))
 
     def _note_changes(self, node: Comparison) -> None:

@@ -284,8 +284,11 @@ class Parser:
                 self.refuse("IN")
             self.advance()
             return Operator.NOT_IN
-        table = {TokenKind.SYMBOL: _SYMBOL_OPERATORS, TokenKind.WORD: _WORD_OPERATORS}.get(token.kind, {})
-        operator = table.get(token.text)
+        operator = None
+        if token.kind is TokenKind.SYMBOL:
+            operator = _SYMBOL_OPERATORS.get(token.text)
+        elif token.kind is TokenKind.WORD:
+            operator = _WORD_OPERATORS.get(token.text)
         # The word is that of the service's own message.
         if operator is None:
             self.refuse("OPERATOR")
