@@ -96,8 +96,11 @@ class Shop:
     def do(self, command: commands.Command) -> Any:
         """Apply a command; accept what is offered by the way."""
         outcome = self.engine.apply(command, self.now)
-        offers = (event for event in outcome.events if isinstance(event, ReservationEvent))
-        self.offers = [event.reservation for event in offers if event.type == "reservation.created"]
+        self.offers = [
+            event.reservation
+            for event in outcome.events
+            if event.type == "reservation.created" and isinstance(event, ReservationEvent)
+        ]
         return outcome.result
 
     def create(self, command: Any, **fields: Any) -> Any:

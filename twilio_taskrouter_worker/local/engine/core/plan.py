@@ -7,11 +7,20 @@ they are re-evaluated.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
 from ..expressions import Expression, Key, Ordering, TaskScope
+
+
+class KnownWorker(NamedTuple):
+    """The worker that a step asks for, as the attributes of a task refer to it."""
+
+    kind: str
+    """``sid`` or ``name``: what the attributes have of the worker."""
+    key: Key
+    """The path of the reference in the attributes."""
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -29,9 +38,7 @@ class Target:
     timeout: float | None = None
     skip_if: Expression | None = None
     order_by: Ordering | None = None
-    # Paths in the task's attributes; at most one of the two.
-    known_sid: Key | None = None
-    known_name: Key | None = None
+    known: KnownWorker | None = None
 
 
 @attrs.frozen(eq=False, kw_only=True)

@@ -71,9 +71,9 @@ class Schedule:
         Returns:
             The timer. Its owner keeps it to be able to cancel it.
         """
-        self.made += 1
-        timer = Timer(self.made, due, kind, workspace, owner, more)
-        self.put(timer)
+        self.made = number = self.made + 1
+        timer = self._live[number] = Timer(number, due, kind, workspace, owner, more)
+        heapq.heappush(self._heap, (due, number))
         return timer
 
     def put(self, timer: Timer) -> None:

@@ -300,11 +300,8 @@ class TaskState(TaskScope):
 
     def known_worker(self) -> dict[str, Any]:
         """Return the known worker that the present step asks for, keyed as in events; empty if it asks for none."""
-        step = self.step
-        if step is None or (step.known_sid is None and step.known_name is None):
-            return {}
-        keys = (("known_worker_sid", step.known_sid), ("known_worker_name", step.known_name))
-        return {name: key.value(self) for name, key in keys if key is not None}
+        known = self.step.known if self.step is not None else None
+        return {f"known_worker_{known.kind}": known.key.value(self)} if known is not None else {}
 
     def pending(self) -> list[ReservationState]:
         """Return the reservations that are pending."""

@@ -150,13 +150,12 @@ def reference_of(target: Target, task: TaskState) -> tuple[str, str] | None:
         target: A step of the task's workflow.
         task: Its attributes are read.
     """
-    # At most one of the two is set: a configuration with both is refused.
-    for kind, key in (("sid", target.known_sid), ("name", target.known_name)):
-        if key is not None:
-            value: Any = key.value(task)
-            # Attributes may hold anything; only a non-empty text can refer to a worker.
-            return (kind, value) if isinstance(value, str) and value else ("", "")
-    return None
+    known = target.known
+    if known is None:
+        return None
+    value: Any = known.key.value(task)
+    # Attributes may hold anything; only a non-empty text can refer to a worker.
+    return (known.kind, value) if isinstance(value, str) and value else ("", "")
 
 
 def known_worker(ws: WorkspaceState, queue: QueueState, reference: tuple[str, str]) -> WorkerState | None:

@@ -12,7 +12,7 @@ import attrs
 
 from .. import rules
 from ..core import checks
-from ..core.plan import Filter, Plan, Target
+from ..core.plan import Filter, KnownWorker, Plan, Target
 from ..core.sids import canonical
 from ..errors import invalid
 from ..expressions import (
@@ -93,11 +93,7 @@ class _Compiler:
         # Checked here, so that a task on its walk never meets a queue that does not exist.
         if queue not in self.queues:
             raise invalid(f"Configuration: {where} names the queue '{queue}', which is not in this workspace")
-        known_sid = self.key(fields, "known_worker_sid", where)
-        known_name = self.key(fields, "known_worker_friendly_name", where)
-        # Two references could lead to two workers.
-        if known_sid is not None and known_name is not None:
-            raise invalid(f"Configuration: {where} has both known_worker_sid and known_worker_friendly_name")
+        known = self.known(fields, where)
         return Target(
             index=index,
             queue_sid=queue,
@@ -107,8 +103,7 @@ class _Compiler:
             timeout=_number(fields, "timeout", where, 1, rules.MAX_TASK_TIMEOUT),
             skip_if=self.expression(fields, "skip_if", SKIP_IF, where),
             order_by=self.order_by(fields, where),
-            known_sid=known_sid,
-            known_name=known_name,
+            known=known,
         )
 
     def expression(
@@ -135,6 +130,21 @@ class _Compiler:
             return None if text is None else compile_order_by(text, self.semantics)
         except ExpressionSyntaxError as error:
             raise invalid(f"Configuration: {where}, order_by: {error}") from error
+
+    def known(self, fields: dict[str, Any], where: str) -> KnownWorker | None:
+        """Return the known worker that a target asks for, or None.
+
+        Raises:
+            Rejected: 400, a path does not parse, or there are two; the message has the place.
+        """
+        sid = self.key(fields, "known_worker_sid", where)
+        name = self.key(fields, "known_worker_friendly_name", where)
+        # Two references could lead to two workers.
+        if sid is not None and name is not None:
+            raise invalid(f"Configuration: {where} has both known_worker_sid and known_worker_friendly_name")
+        if sid is not None:
+            return KnownWorker("sid", sid)
+        return KnownWorker("name", name) if name is not None else None
 
     def key(self, fields: dict[str, Any], name: str, where: str) -> Key | None:
         """Compile the path to a known worker, or return None where there is none.

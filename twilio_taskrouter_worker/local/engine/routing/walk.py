@@ -38,8 +38,6 @@ def start(kernel: Kernel, ws: WorkspaceState, task: TaskState, re_evaluated: str
     """
     task.re_evaluated = re_evaluated
     assert task.workflow is not None
-    # The timers of the old step must not run in the new one.
-    _leave_step(kernel, task)
     task.plan = task.workflow.plan
     # No step of this walk has been passed yet.
     task.walked = 0.0
@@ -196,8 +194,9 @@ def enter_queue(kernel: Kernel, task: TaskState, queue: QueueState, priority: in
 
 
 def _leave_step(kernel: Kernel, task: TaskState) -> None:
-    for timer in (task.step_timer, task.change_timer):
-        kernel.schedule.cancel(timer)
+    # The timers of the old step must not run in the new one.
+    kernel.schedule.cancel(task.step_timer)
+    kernel.schedule.cancel(task.change_timer)
     task.step_timer = task.change_timer = None
     waiting.remove(task)
 

@@ -51,7 +51,7 @@ def test_everything_a_document_may_hold() -> None:
     assert [f.label for f in plan.filters] == ["spanish", "named"]
     assert (first.queue_sid, first.priority, first.timeout, first.expression) == (Q, 5, 30, None)
     assert (second.queue_sid, second.index) == (Q, 1) and second.skip_if and second.order_by
-    assert third.queue_sid == R and third.known_sid and third.priority is None
+    assert third.queue_sid == R and third.known.kind == "sid" and third.priority is None
     assert plan.default.targets[0].timeout is None and plan.default.targets[0].expression
     assert plan.queue_sids() == {Q, R}
 
