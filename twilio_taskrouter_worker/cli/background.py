@@ -94,9 +94,13 @@ def stop(port: int | None) -> None:
         raise click.ClickException(f"No local TaskRouter was started with --detach on port {port}") from error
     # Even if the process has ended, so that the next call does not find the same stale record.
     record.unlink(missing_ok=True)
-    if not _is_ours(pid):
-        raise click.ClickException(f"The local TaskRouter on port {port} has ended already")
-    os.kill(pid, signal.SIGTERM)
+    try:
+        if not _is_ours(pid):
+            raise ProcessLookupError
+        # It may be ending by itself, or by the same command in another terminal.
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        raise click.ClickException(f"The local TaskRouter on port {port} has ended already") from None
     deadline = time.monotonic() + STOP_SECONDS
     while _is_ours(pid):
         if time.monotonic() > deadline:
@@ -119,4 +123,6 @@ def _is_ours(pid: int) -> bool:
         except OSError:
             return False
         return True
+    except ProcessLookupError:
+        return False  # it ended between the opening of the file and the reading
     return b"twilio_taskrouter_worker" in command

@@ -69,6 +69,33 @@ def test_a_process_of_another_program_is_left_alone(record: Path) -> None:
     assert "has ended already" in stop()[1]
 
 
+@pytest.mark.parametrize("moment", ["reading", "signal", "waiting"])
+def test_one_that_ends_just_now(
+    record: Path, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """It may end at any step of the command, which is no failure of the command itself."""
+    read, kill = Path.read_bytes, os.kill
+    steps = iter(["reading", "signal", "waiting"])
+
+    def step(path: Path) -> bytes:
+        # The file is open by now, and the system has nothing to read from it any more.
+        if path.name == "cmdline" and next(steps, None) == moment:
+            raise ProcessLookupError
+        return read(path)
+
+    def ended(pid: int, number: int) -> None:
+        if next(steps, None) == moment:
+            raise ProcessLookupError
+        kill(pid, number)
+
+    monkeypatch.setattr(Path, "read_bytes", step)
+    monkeypatch.setattr(os, "kill", ended)
+    record.write_text(json.dumps({"pid": process.pid}))
+    code, text = stop()
+    assert (code, "has ended already" in text) == ((0, False) if moment == "waiting" else (1, True))
+    assert not record.exists()
+
+
 def test_one_that_does_not_end_is_reported(
     record: Path, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
