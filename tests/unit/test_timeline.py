@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from twilio_taskrouter_worker._display.timeline import Bar, Lane, Timeline
+from twilio_taskrouter_worker._display.timeline import Bar, Lane, Phase, Timeline
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def bar(start: float, end: float, phase: str = "working", label: str = "a") -> Bar:
+def bar(start: float, end: float, phase: Phase = "working", label: str = "a") -> Bar:
     """A bar with a note that names its label."""
     return Bar(start, end, phase, label, f"note of {label}")
 

@@ -452,7 +452,7 @@ class Connection:
         self._waiting.close(closed, self.dispatcher.thread)
         # After the waits are closed: run_forever() returns on it, and no wait may outlast that.
         self.ended.set()
-        _rest()
+        _end_shared_threads()
 
     def _settle_ready(self, error: TaskRouterError | None) -> None:
         """On the dispatch thread only, so that it is settled once."""
@@ -519,7 +519,7 @@ def _readable(frames: tuple[str | bytes, ...]) -> list[Message]:
     return messages
 
 
-def _rest() -> None:
-    """End the shared threads if this was the last connection that needed them."""
+def _end_shared_threads() -> None:
+    """End the shared threads that have nothing left to do."""
     # A deadline of now: the threads end by themselves, and this one is not held up.
     drain_all(time.monotonic())

@@ -10,12 +10,15 @@ import os
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
+from typing import Literal
 
 import attrs
 
 from .tables import moment
 
-__all__ = ["Bar", "Lane", "Timeline"]
+__all__ = ["Bar", "Lane", "Phase", "Timeline"]
+
+Phase = Literal["waiting", "offered", "working", "wrapping", "unavailable"]
 
 _WIDTH, _LEFT, _RIGHT, _TOP = 960, 130, 12, 34
 _ROW, _GAP = 20, 8
@@ -51,8 +54,8 @@ _STEPS = (
 )
 
 _GREY = "#787878"
-# Phase: colour, and character of the text form; in the order of the legend.
-_PHASES = {
+# Colour, and character of the text form; in the order of the legend.
+_PHASES: dict[Phase, tuple[str, str]] = {
     "waiting": ("#707070", "."),
     "offered": ("#b7791f", "o"),
     "working": ("#2f7fd6", "#"),
@@ -68,8 +71,8 @@ class Bar:
     start: float
     """Unix seconds."""
     end: float
-    phase: str
-    """``waiting``, ``offered``, ``working``, ``wrapping``, or ``unavailable``, which is drawn behind the others."""
+    phase: Phase
+    """``unavailable`` is drawn behind the others."""
     label: str
     """A few characters."""
     note: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .._display.tables import Description, Table, moment, table_of
-from .._display.timeline import Bar, Lane, Timeline
+from .._display.timeline import Bar, Lane, Phase, Timeline
 from .engine import Event, model
 from .engine.events import ReservationEvent, TaskEvent, WorkerEvent
 
@@ -20,7 +20,7 @@ TASKS = 20
 _WAITING = "(waiting)"
 """Name of the lane of tasks that are with no worker."""
 
-_PHASES = {
+_PHASES: dict[str, Phase | None] = {
     "reservation.created": "offered",
     "reservation.accepted": "working",
     "reservation.wrapup": "wrapping",
@@ -66,7 +66,7 @@ class _Drawing:
         self._names = {"": _WAITING, **{sid: worker.friendly_name for sid, worker in workers.items()}}
         self._first: float | None = None
         # Spans that have not ended: by sid of the reservation, task or worker.
-        self._open: dict[str, tuple[str, float, str, str, str]] = {}
+        self._open: dict[str, tuple[str, float, Phase, str, str]] = {}
         self._held: dict[str, set[str]] = {}
         """Open reservations by task."""
         self._changed: set[str] = set()

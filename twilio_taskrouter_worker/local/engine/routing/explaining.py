@@ -52,7 +52,7 @@ def explain(kernel: Kernel, ws: WorkspaceState, task: TaskState, most_workers: i
     return Explanation(
         task_sid=task.record.sid,
         assignment_status=task.record.assignment_status,
-        summary=_summary(ws, task, workers),
+        summary=_summary(task, workers),
         route=task.route.value,
         age=task.record.age(kernel.now),
         ahead=_ahead(task),
@@ -104,7 +104,7 @@ def _failing(kernel: Kernel, ws: WorkspaceState, task: TaskState, worker: Worker
     return sum(not condition.holds(kernel, ws, task, worker) for condition in conditions.of(task))
 
 
-def _summary(ws: WorkspaceState, task: TaskState, workers: tuple[WorkerVerdict, ...]) -> str:
+def _summary(task: TaskState, workers: tuple[WorkerVerdict, ...]) -> str:
     record = task.record
     status = record.assignment_status
     holders = list(task.open.values())
