@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
@@ -400,6 +400,45 @@ def test_first_workspace_may_come_later(tmp_path: Path) -> None:
         [sid] = router.load({"workspaces": [{"friendly_name": "Support"}]})
         assert router.workspace_sid == sid
         assert router.add_worker("Alice")
+
+
+def test_a_stop_before_the_thread_has_gone_on_from_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop is neither closing nor closed when the stop ends it."""
+    router, close = LocalTaskRouter(), hosting._close
+    first, turned, closing = [True], threading.Event(), threading.Event()
+
+    class Started(Future[Any]):
+        def set_result(self, result: Any) -> None:
+            super().set_result(result)
+            if first:
+                first.clear()
+                eventually(lambda: not router._host._open)
+
+    def loop() -> asyncio.AbstractEventLoop:
+        loop = asyncio.SelectorEventLoop()
+        post = loop.call_soon_threadsafe
+
+        def late(callback: Any, *args: Any) -> Any:
+            if callback == loop.stop:
+                post(turned.set)
+                assert turned.wait(60)
+                assert not closing.is_set()
+            return post(callback, *args)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", late)
+        return loop
+
+    def closed(*parts: Any) -> Any:
+        closing.set()
+        return close(*parts)
+
+    monkeypatch.setattr(hosting, "Future", Started)
+    monkeypatch.setattr(hosting, "_close", closed)
+    monkeypatch.setattr(asyncio, "new_event_loop", loop)
+    with no_leftover_threads(), no_leftover_sockets():
+        router.start()
+        router.stop()
+    assert closing.is_set()
 
 
 def test_failing_start_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,9 +211,10 @@ class Host:
             with self._lock:
                 self._loop = loop
                 # stop() may have been called while the service was built.
-                self._open = not self._ended
+                serving = self._open = not self._ended
             started.set_result(None)
-            if self._open:
+            # Not _open, which a stop() may have changed by now: it is about to stop a loop that has to run.
+            if serving:
                 loop.run_forever()
             loop.run_until_complete(_close(app, http, server))
         finally:
