@@ -7,7 +7,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.tools.browser import SECONDS, expect
+from tests.tools.wait import eventually
 from twilio_taskrouter_worker.local import LocalTaskRouter
+
+_NOTE_MESSAGES = """
+window.said = [];
+new MutationObserver(changes => {
+    for (const change of changes) for (const node of change.addedNodes) {
+        if (node.classList?.contains("message")) {
+            window.said.push({text: node.textContent, animation: getComputedStyle(node).animationName});
+        }
+    }
+}).observe(document, {childList: true, subtree: true});
+"""
+"""Notes the messages of the page, which go away by themselves after some seconds."""
 
 
 class ConsolePage:
@@ -25,6 +38,7 @@ class ConsolePage:
         """What the browser complained about: errors of scripts, violations of the Content-Security-Policy."""
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", self._heard)
+        page.add_init_script(_NOTE_MESSAGES)
 
     def _heard(self, message: Any) -> None:
         if message.type in ("error", "warning"):
@@ -62,8 +76,8 @@ class ConsolePage:
         self.page.get_by_role("button", name=name, exact=True).click()
 
     def says(self, text: str) -> None:
-        """Wait for a message."""
-        expect(self.page.locator(".message").filter(has_text=text).first).to_be_visible()
+        """Wait for a message, which may have gone away by then."""
+        eventually(lambda: self.page.evaluate("text => said.some(each => each.text.includes(text))", text))
 
 
 @contextmanager

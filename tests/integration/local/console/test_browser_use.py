@@ -92,7 +92,7 @@ def test_reduced_motion(chromium: Any) -> None:
         page = console.open().page
         console.click("Pause")
         console.says("The clock is paused.")
-        assert page.evaluate("getComputedStyle(document.querySelector('.message')).animationName") == "none"
+        assert page.evaluate("said.at(-1).animation") == "none"
 
 
 @pytest.mark.parametrize("width", [360, 768, 3840])
@@ -181,8 +181,8 @@ def test_it_reconnects_after_a_restart(chromium: Any, tmp_path: Path) -> None:
             console.click("New task")
             console.page.get_by_role("dialog").get_by_role("button", name="Create task").click()
             eventually(lambda: len(router.tasks()) == 3)
-        # The browser itself reports each attempt while nothing listens.
-        console.problems = [each for each in console.problems if "ERR_CONNECTION_REFUSED" not in each]
+        # The browser itself reports each attempt while nothing listens, or what did is about to end.
+        console.problems = [each for each in console.problems if "net::ERR_" not in each]
 
 
 def test_a_service_that_cannot_write_its_file(chromium: Any, tmp_path: Path) -> None:
