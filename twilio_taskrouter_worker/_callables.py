@@ -37,15 +37,17 @@ def lazy_kind(function: Callable[..., Any]) -> str:
     return ""
 
 
-def check_callback(what: str, callback: object) -> None:
+def check_callback(what: str, callback: object, argument: str | None = None) -> None:
     """Check that an object can be called with an event.
 
     Args:
         what: Subject of the error text, e.g. ``The callback of 'ready'``.
         callback: The object.
+        argument: What it is called with, e.g. ``worker: Worker``; empty for nothing, None to leave that unchecked.
 
     Raises:
-        TypeError: It is not callable, or calling it would run nothing: a coroutine function or a generator function.
+        TypeError: It is not callable; calling it would run nothing, as it is a coroutine function or a generator
+            function; or it is a function that does not take the argument.
     """
     if not callable(callback):
         raise TypeError(f"{what} must be callable, not {type(callback).__name__}")
@@ -60,6 +62,25 @@ def check_callback(what: str, callback: object) -> None:
             f"{what} is a {kind} function, which nothing would iterate over; pass a plain function, "
             "or for around() decorate it with @contextmanager"
         )
+    if argument is not None and not _takes(callback, 1 if argument else 0):
+        called = f"called with one argument, {argument.partition(':')[0]}" if argument else "called without arguments"
+        shown = f"{getattr(callback, '__qualname__', '')}{inspect.signature(callback)}"
+        raise TypeError(f"{what} is {called}, which {shown} does not fit")
+
+
+def _takes(function: Any, count: int) -> bool:
+    """Whether a function takes a number of positional arguments; True for what is not a plain function or method."""
+    # By its code, not by its signature: that takes microseconds, and would be the one of the function it wraps.
+    plain = function.__func__ if isinstance(function, MethodType) else function
+    if not isinstance(plain, FunctionType):
+        return True
+    code, given = plain.__code__, count + isinstance(function, MethodType)
+    by_keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    return (
+        given >= code.co_argcount - len(plain.__defaults__ or ())
+        and (given <= code.co_argcount or bool(code.co_flags & inspect.CO_VARARGS))
+        and all(name in (plain.__kwdefaults__ or {}) for name in by_keyword)
+    )
 
 
 def is_same_function(new: Callable[..., object] | None, old: Callable[..., object] | None) -> bool:

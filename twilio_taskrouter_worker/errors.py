@@ -133,7 +133,11 @@ def explained(error: TaskRouterError, why: str) -> TaskRouterError:
     Returns:
         An error of the same class, status and code.
     """
-    return _rebuild(type(error), f"{error.message} {why}", error.status, error.code, error.more_info, error.retry_after)
+    # TaskRouter's own texts often end without a full stop.
+    stop = "" if error.message.endswith((".", "?", "!")) else "."
+    return _rebuild(
+        type(error), f"{error.message}{stop} {why}", error.status, error.code, error.more_info, error.retry_after
+    )
 
 
 class TokenError(TaskRouterError):

@@ -327,7 +327,7 @@ class Emitter:
 
     def _add(self, name: str, once: bool, executor: Executor | None, existing: bool, function: F) -> F:
         what = f"The callback of {name!r}"
-        check_callback(what, function)
+        check_callback(what, function, self._arguments[name])
         check_portable(what, function, executor)
         self._register(name, Listener(function, once, executor, function, existing, waits=existing))
         return function

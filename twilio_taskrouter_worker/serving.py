@@ -112,7 +112,7 @@ class Server:
             TypeError: An argument has the wrong type.
             ValueError: An argument has the wrong value, or another handler is registered.
         """
-        check_callback("The handler of serve()", handler)
+        check_callback("The handler of serve()", handler, "reservation")
         if _checks.integer("concurrency", concurrency) < 1:
             raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
         _checks.boolean("existing", existing)

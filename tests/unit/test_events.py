@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from functools import partial
+from functools import partial, wraps
 from types import MethodType
 from typing import Any
 
@@ -138,6 +138,74 @@ def test_coroutine_functions(worker: Worker) -> None:
             worker.wait_for("ready", 0, each)
         with pytest.raises(TypeError, match="token_provider must be .*, not a coroutine function"):
             Worker(token_provider=each)  # type: ignore[arg-type]
+
+
+class Desk:
+    """Methods as callbacks."""
+
+    def open(self) -> None:
+        """Take nothing but the desk."""
+
+    def work(self, worker: object) -> None:
+        """Take the argument of an event."""
+
+    @classmethod
+    def close(cls) -> None:
+        """Take nothing but the class."""
+
+
+def _needs_keyword(worker: object, *, shift: int) -> None:
+    """Take an argument that no event has."""
+
+
+@pytest.mark.parametrize(
+    "callback", [lambda: None, lambda worker, other: None, Desk().open, Desk.work, Desk.close, _needs_keyword]
+)
+def test_callbacks_that_do_not_take_the_argument(worker: Worker, callback: Any) -> None:
+    """They would fail at each event; the error has what they are called with, and their own signature."""
+    with pytest.raises(
+        TypeError, match=r"The callback of 'ready' is called with one argument, worker, which .*\(.*\).* does"
+    ):
+        worker.on("ready", callback)
+    with pytest.raises(TypeError, match=r"The handler of serve\(\) is called with one argument, reservation, which"):
+        worker.serve(callback)
+    assert not worker.listeners()
+
+
+def test_callbacks_of_events_without_an_argument(worker: Worker) -> None:
+    """They are called without one."""
+    with pytest.raises(
+        TypeError, match=r"'connected' is called without arguments, which .*<lambda>\(worker\) does not fit"
+    ):
+        worker.on("connected", lambda worker: None)  # type: ignore[call-overload]
+    worker.on("connected", lambda: None)
+
+
+def _wrapped(worker: object) -> None:
+    """Is called by another function."""
+
+
+@wraps(_wrapped)
+def _wrapper(*arguments: object, shift: int = 1) -> None:
+    """Takes anything, whatever the function it wraps takes."""
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        lambda worker: None,
+        lambda worker, other=3: None,
+        lambda *all_of_them: None,
+        Desk().work,
+        _wrapper,
+        print,
+        partial(_wrapped),
+    ],
+)
+def test_callbacks_that_take_the_argument(worker: Worker, callback: Any) -> None:
+    """Defaults, any number, methods, wrappers, and what has no code to look at."""
+    worker.on("ready", callback)
+    assert len(worker.listeners()) == 1
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="functions can be marked since Python 3.12")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from twilio_taskrouter_worker._version import __version__
+from twilio_taskrouter_worker.cli.groups import Group
 
 _MODULES = {
     "demo": "demo:demo",
@@ -33,7 +34,7 @@ _MODULES = {
 }
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Imports a command's module when it is used; lists the commands in the order in which a newcomer needs them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

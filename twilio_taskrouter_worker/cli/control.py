@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from twilio_taskrouter_worker.cli.groups import Group
 from twilio_taskrouter_worker.cli.remote import Printer, Remote, with_remote
 
 POLL_SECONDS = 0.3
@@ -55,12 +56,13 @@ def explain(remote: Remote, printer: Printer, task: str) -> None:
 # -- clock -----------------------------------------------------------------------------------------------------------
 
 
-@click.group()
+@click.group(cls=Group)
 def clock() -> None:
     """The clock of a running local TaskRouter: timeouts, delays, statistics."""
 
 
-@clock.command()
+# A negative number is not an option; the service says why it is refused.
+@clock.command(context_settings={"ignore_unknown_options": True})
 @click.argument("seconds", type=float)
 @with_remote
 def advance(remote: Remote, printer: Printer, seconds: float) -> None:
@@ -133,7 +135,7 @@ def _argument(text: str) -> tuple[str, Any]:
 # -- events ----------------------------------------------------------------------------------------------------------
 
 
-@click.group()
+@click.group(cls=Group)
 def events() -> None:
     """The event log of a running local TaskRouter."""
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from twilio_taskrouter_worker._local_url import DEVELOPMENT_SEED, LOCAL_URL, local_url, next_query, service_url
+from twilio_taskrouter_worker._nearest import nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -159,7 +160,9 @@ class Remote:
             if name in (each["sid"], each["friendly_name"]):
                 return str(each["sid"])
             names.append(each["friendly_name"])
-        raise click.UsageError(f"There is no {kind} {name!r}; there are {', '.join(names[:20]) or 'none'}")
+        close = nearest(name, names)
+        hint = "" if close is None else f"did you mean {close!r}? "
+        raise click.UsageError(f"There is no {kind} {name!r}; {hint}there are {', '.join(names[:20]) or 'none'}")
 
 
 _KINDS = {

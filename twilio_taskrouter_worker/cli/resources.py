@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from twilio_taskrouter_worker.cli.groups import Group
 from twilio_taskrouter_worker.cli.remote import Printer, Remote, with_remote
 
 _TASK_COLUMNS = {
@@ -36,7 +37,7 @@ def _json_object(context: click.Context, parameter: click.Parameter, value: str 
 # -- task ------------------------------------------------------------------------------------------------------------
 
 
-@click.group()
+@click.group(cls=Group)
 def task() -> None:
     """Create, list, show and end tasks."""
 
@@ -113,7 +114,7 @@ def _end_task(remote: Remote, printer: Printer, sid: str, status: str, reason: s
 # -- worker ----------------------------------------------------------------------------------------------------------
 
 
-@click.group()
+@click.group(cls=Group)
 def worker() -> None:
     """Workers: list them, add one, change activity and attributes."""
 
@@ -175,7 +176,7 @@ def _change_worker(remote: Remote, printer: Printer, worker: str, form: dict[str
 # -- queue and workflow ----------------------------------------------------------------------------------------------
 
 
-@click.group()
+@click.group(cls=Group)
 def queue() -> None:
     """Task queues."""
 
@@ -194,7 +195,7 @@ def list_queues(remote: Remote, printer: Printer) -> None:
     printer.table(found, columns)
 
 
-@click.group()
+@click.group(cls=Group)
 def workflow() -> None:
     """Workflows."""
 

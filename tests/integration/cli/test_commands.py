@@ -224,7 +224,11 @@ def test_a_service_that_is_not_there() -> None:
         (("worker", "list", "--workspace", "Elsewhere"), "There is no workspace 'Elsewhere'"),
         (("task", "show", "WT0"), "not found"),
         (("worker", "list", "--auth-token", "wrong"), "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"),
+        (("worker", "show", "alise"), "There is no worker 'alise'; did you mean 'Alice'? there are Alice"),
+        (("clock", "advance", "-5"), "seconds must be a number of seconds, 0 or more, not -5"),
         (("nothing",), "No such command 'nothing'"),
+        (("taks", "list"), "No such command 'taks'; did you mean 'task'?"),
+        (("task", "creat"), "No such command 'creat'; did you mean 'create'?"),
     ],
 )
 def test_mistakes(router: LocalTaskRouter, arguments: tuple[str, ...], message: str) -> None:

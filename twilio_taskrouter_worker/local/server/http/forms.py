@@ -214,9 +214,7 @@ def integer(value: Any) -> int:
     Raises:
         ValueError: It is something else.
     """
-    if isinstance(value, bool):
-        raise _Bad("it must be an integer")
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
     # JSON has one type of number: 5.0 is an integer to a client in another language.
     if isinstance(value, float) and value.is_integer():
@@ -224,7 +222,8 @@ def integer(value: Any) -> int:
     # Not int() alone, which also takes "1_000", digits of other scripts, and any length.
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value, re.ASCII):
         return int(value)
-    raise _Bad("it must be an integer")
+    # A parameter that is given more than once is a list.
+    raise _Bad(f"it must be an integer, not {value!r:.60}")
 
 
 def date(value: Any) -> float:
