@@ -91,7 +91,7 @@ class Lifecycle(Emitter):
 
         Raises:
             TokenError: The token is refused; raised at once, as TokenExpiredError if it has expired. With a
-                ``token_provider``: it raised, or its tokens were refused, five times before the worker was ever ready.
+                ``token_provider``: it had no usable token for five minutes, and the worker was never ready.
             InitializationError: The worker does not exist, or ``connect_activity`` cannot be set; raised at once.
             ConnectTimeoutError: The worker was not ready in time; the message has the last failure.
             AlreadyConnectedError: Another process is connected, and ``single`` does not wait.

@@ -12,7 +12,7 @@ belong to :mod:`connection`. Times are seconds of one monotonic clock.
 - *There is always a way on.* In each state but READY's own frames, something is due (``deadline``), under way with the
   owner, or asked of the user: a connection that says nothing is given up after ``silence``; a lost one is tried again
   without limit; a refused token is asked for, or waited for in PAUSED, or ends the connection with an error; a worker
-  that was never ready ends after TOKEN_TRIES tokens that its provider did not return, or that were refused.
+  that was never ready ends if its provider has had no usable token for ``provider_patience``.
 - *The service decides about tokens.* The own clock announces that a token ends, but no connection is left untried on
   its word: the service refuses what has expired, and only that leads to PAUSED.
 - *Each frame once, in order.* Frames are delivered at once in READY, and kept from the first frame of a connection
@@ -70,10 +70,6 @@ from .token_life import TokenLife
 __all__ = ["Session", "SessionOptions"]
 
 
-TOKEN_TRIES = 5
-"""Tokens that the provider failed to return, or the service refused, before a worker that was never ready is
-given up. With the pauses between them that takes about 15 s, less than the default timeout of ``connect()``."""
-
 ACTIVITY_RETRIES = 3
 """How often setting ``connect_activity_sid`` is retried before the worker becomes ready without it."""
 
@@ -123,8 +119,8 @@ class Session:
         """Tokens refused since the worker was last ready."""
         self.token_failures = 0
         """Calls of the token provider in a row that failed."""
-        # Tokens that were not usable before the worker was ready: not returned, or refused.
-        self._token_tries = 0
+        # Time of the first token that was not usable since the last ``init``: not returned, or refused.
+        self._tokenless_since: float | None = None
         # Whether any ``init`` came: other sessions are closed by the first connection only.
         self._greeted_once = False
         self._opened_at = 0.0
@@ -527,7 +523,7 @@ class Session:
         if self.state is not State.PAUSED:
             return []
         self.last_error = error
-        return self._lack_token(error, f"the token_provider raised {type(error.__cause__ or error).__name__}")
+        return self._lack_token(error, f"the token_provider raised {type(error.__cause__ or error).__name__}", now)
 
     def call_refused(self, token: str, now: float) -> list[Action]:
         """A request was refused for this token: ask the provider, unless it was asked recently.
@@ -590,7 +586,7 @@ class Session:
         # Reset when the worker is ready: each refusal in a row delays the next call of the provider.
         self._refusals += 1
         if self._options.renews_token:
-            given_up = self._lack_token(error, error.message)
+            given_up = self._lack_token(error, error.message, now)
             if given_up:
                 return given_up
             self._move(Step.REFUSE)
@@ -607,16 +603,18 @@ class Session:
             expired = [Notify("token_expired")]
         return [Notify("error", (error,)), *expired]
 
-    def _lack_token(self, error: TokenError, reason: str) -> list[Action]:
-        """Count a failed try to get a usable token; end if the worker was never ready and there were too many."""
+    def _lack_token(self, error: TokenError, reason: str, now: float) -> list[Action]:
+        """The provider had no usable token: end if the worker was never ready and has been without one for too long."""
         # A wrong key or a broken provider shows at the start. Later it waits: its backend may be away for a while.
         if self.ever_ready:
             return []
-        self._token_tries += 1
-        if self._token_tries < TOKEN_TRIES:
+        if self._tokenless_since is None:
+            self._tokenless_since = now
+        seconds = now - self._tokenless_since
+        if seconds < self._timings.provider_patience:
             return []
         failure = TokenError(
-            f"There is no usable token after {TOKEN_TRIES} tries. Last failure: {reason}",
+            f"The token_provider has had no usable token for {seconds:.0f} s. Last failure: {reason}",
             status=error.status,
             code=error.code,
         )
@@ -674,6 +672,7 @@ class Session:
         # Before the reload begins: frames that follow in the same batch are kept in LOADING.
         self._move(Step.GREET)
         self._greeted_once = True
+        self._tokenless_since = None
         # A new generation: answers still under way for the last connection are outdated from here on.
         self._reload.begin(init)
         self._tokens.greeted(init.token_lifetime, now)

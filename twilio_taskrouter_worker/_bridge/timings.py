@@ -46,6 +46,9 @@ class Timings:
     token_patience: float = 5.0
     """Time for ``update_token()`` before the connection ends for lack of a token (``run_forever()``)."""
 
+    provider_patience: float = 300.0
+    """How long the provider of a worker that was never ready may be without a usable token."""
+
     clock_tolerance: float = 2.0
     """A smaller difference between this machine's clock and the service's is taken for the network's delay."""
 
