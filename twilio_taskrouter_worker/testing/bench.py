@@ -66,6 +66,16 @@ class _Problems(logging.Handler):
         elif record.name == CALLS.name and getattr(record, "event", None) == "unawaited":
             self.errors.append(error or AssertionError(record.getMessage()))
 
+    def take(self) -> list[BaseException]:
+        """Return the errors so far, and forget them."""
+        # logging holds this lock while emit() runs: an error of another thread is in this list or in the next.
+        self.acquire()
+        try:
+            errors, self.errors = self.errors, []
+        finally:
+            self.release()
+        return errors
+
 
 class TestBench:
     """A local TaskRouter of its own, and Workers connected to it. Used in a ``with`` block.
@@ -175,7 +185,7 @@ class TestBench:
 
     def _raise_first(self) -> None:
         __tracebackhide__ = True
-        problems, self._problems.errors = self._problems.errors, []
+        problems = self._problems.take()
         if problems:
             raise problems[0]
 

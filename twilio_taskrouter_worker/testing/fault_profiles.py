@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from ..errors import StateError
 
 if TYPE_CHECKING:
     from ..local import LocalTaskRouter
@@ -80,8 +82,14 @@ def fault_profile(router: LocalTaskRouter, name: str) -> Iterator[None]:
 
 
 def _later(stack: ExitStack, seconds: float, action: Callable[[], object]) -> None:
-    """Run an action after some seconds, unless the profile ends before."""
-    timer = threading.Timer(seconds, action)
+    """Run an action after some seconds, unless the profile ends or the router stops before."""
+
+    def act() -> None:
+        # Stopped, or just restarting: the action has nothing to act on.
+        with suppress(StateError):
+            action()
+
+    timer = threading.Timer(seconds, act)
     timer.name, timer.daemon = "taskrouter-fault", True
     timer.start()
     # Callbacks run in reverse order: cancelled first, then joined.

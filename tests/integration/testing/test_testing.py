@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from tests.tools.wait import no_leftover_threads
 from twilio_taskrouter_worker import Reservation, Task
+from twilio_taskrouter_worker._log import CALLBACKS
 from twilio_taskrouter_worker.errors import RequestRejectedError, StateError
 from twilio_taskrouter_worker.testing import (
     FAULT_PROFILES,
@@ -20,6 +24,7 @@ from twilio_taskrouter_worker.testing import (
     make_reservation,
     make_task,
 )
+from twilio_taskrouter_worker.testing.fault_profiles import _later
 
 
 def test_a_bench_serves_and_leaves_nothing() -> None:
@@ -115,6 +120,60 @@ def test_problems_may_be_left_alone() -> None:
         eventually(lambda: [type(each) for each in bench.problems] == [ZeroDivisionError])
 
 
+class Watched:
+    """The lock of a handler, which reports that another thread waits for it."""
+
+    def __init__(self, lock: Any, waiting: threading.Event) -> None:
+        self._lock, self._waiting = lock, waiting
+
+    def acquire(self) -> None:
+        """Acquire it."""
+        if not self._lock.acquire(blocking=False):
+            self._waiting.set()
+            self._lock.acquire()
+
+    def release(self) -> None:
+        """Release it."""
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def test_an_error_that_comes_as_the_problems_are_raised() -> None:
+    """It is raised now or the next time, and not lost between the two."""
+    adding, taken = threading.Event(), threading.Event()
+
+    class Slow(list[BaseException]):
+        def append(self, error: BaseException) -> None:
+            adding.set()
+            # Until the problems were taken, or their taker waits.
+            taken.wait(20)
+            super().append(error)
+
+    with TestBench(check=False) as bench:
+        handler = bench._problems
+        handler.errors = Slow()
+        handler.lock = Watched(handler.lock, taken)  # type: ignore[assignment]
+        error = ValueError("late")
+        record = logging.LogRecord(CALLBACKS.name, logging.ERROR, "", 0, "failed", (), (ValueError, error, None))
+        other = threading.Thread(target=handler.handle, args=(record,))
+        other.start()
+        assert adding.wait(20)
+        raised: list[BaseException] = []
+        for _ in range(2):
+            try:
+                bench.raise_problems()
+            except ValueError as late:
+                raised.append(late)
+            taken.set()
+            other.join(20)
+        assert raised == [error]
+
+
 def test_eventually_says_what_it_saw() -> None:
     """The error has the time and the last result."""
     with pytest.raises(AssertionError, match=r"^The queue is empty within 0.01 s: \[\]$"):
@@ -164,6 +223,23 @@ def test_a_zombie_socket_is_silent() -> None:
             (fault,) = bench.router.faults.active
             eventually(lambda: fault.hits)
             assert worker.connected and not worker.reservations
+
+
+def test_a_router_that_stops_before_a_profile_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of the profile has nothing to act on, and its thread ends without an exception."""
+    raised: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    begun = threading.Event()
+    with TestBench() as bench, ExitStack() as stack:
+        bench.router.stop()
+
+        def wake_up() -> None:
+            begun.set()
+            bench.router.faults.drop()
+
+        _later(stack, 0.0, wake_up)
+        assert begun.wait(20)
+    assert not raised
 
 
 def test_profiles_have_names() -> None:
