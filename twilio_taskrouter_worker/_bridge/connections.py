@@ -92,11 +92,11 @@ class Answer:
 class User(Protocol):
     """The exchange that uses a connection."""
 
-    def uses(self, connection: HttpConnection) -> None:
+    def uses(self, connection: HttpConnection | None) -> None:
         """Note the connection that will be used, which is not necessarily open yet.
 
         Args:
-            connection: The connection.
+            connection: The connection; None when it is about to be given back.
         """
 
     def about_to_send(self, *, reused: bool) -> None:
@@ -499,6 +499,12 @@ class _Pool(urllib3.HTTPConnectionPool):
         connection.user = _current.user
         connection.user.uses(connection)
         return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            # Before: then it may be another exchange's, which a late abort of this one must not shut down.
+            conn.user.uses(None)
+        super()._put_conn(conn)
 
 
 class HTTPPool(_Pool):

@@ -255,11 +255,11 @@ class Exchange:
 
     # -- for connections ---------------------------------------------------------------------------------------------
 
-    def uses(self, connection: HttpConnection) -> None:
+    def uses(self, connection: HttpConnection | None) -> None:
         """Note the connection of this exchange, so that an abort can close it.
 
         Args:
-            connection: The connection, which is not necessarily open yet.
+            connection: The connection, which is not necessarily open yet; None when it is about to be given back.
         """
         with self._lock:
             # An abort that came before finds no connection to shut down; ``left`` and ``about_to_send`` see its flag.
@@ -317,9 +317,6 @@ class Exchange:
                 failure.__cause__ = error
         finally:
             use(None)
-            with self._lock:
-                # It may be another exchange's from now on, which a late abort must not shut down.
-                self._connection = None
         # Outside of the handler, so that nothing is attached but the cause.
         raise failure
 

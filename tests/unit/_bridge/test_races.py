@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,15 +19,15 @@ from tests.tools.wait import no_leftover_threads
 from tests.unit._bridge.driver import Driver
 from tests.unit._bridge.service import Client, Service
 from twilio_taskrouter_worker import ClosedError
+from twilio_taskrouter_worker._bridge import connections, routes, threads
 from twilio_taskrouter_worker._bridge import inbox as inbox_module
-from twilio_taskrouter_worker._bridge import routes, threads
 from twilio_taskrouter_worker._bridge.actions import LookUp, SetActivity
 from twilio_taskrouter_worker._bridge.calls import Calls, _Call
 from twilio_taskrouter_worker._bridge.connections import HttpConnection, shut_down
 from twilio_taskrouter_worker._bridge.deadline import Deadline
 from twilio_taskrouter_worker._bridge.dispatch import Dispatcher
 from twilio_taskrouter_worker._bridge.forking import _Stale
-from twilio_taskrouter_worker._bridge.http import Exchange, NotSent
+from twilio_taskrouter_worker._bridge.http import Exchange, NotSent, close_idle
 from twilio_taskrouter_worker._bridge.inbox import Inbox
 from twilio_taskrouter_worker._bridge.loading import list_pages
 from twilio_taskrouter_worker._bridge.messages import Init
@@ -234,6 +235,63 @@ def test_an_abort_before_there_is_a_connection() -> None:
     """The request is not sent any more."""
     exchange = Exchange("http://bridge.example", Settings({}, ""), time.monotonic() + 20.0)
     assert not exchange.abort()
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers each request with an empty object, and keeps the connection."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Answer."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *args: object) -> None:
+        """Log nothing."""
+
+
+class Following(Exchange):
+    """As it is about to send over the connection of another exchange, that one is aborted."""
+
+    before: Exchange
+
+    def about_to_send(self, *, reused: bool) -> None:
+        """Abort the other one."""
+        super().about_to_send(reused=reused)
+        assert reused
+        self.before.abort()
+
+
+def test_an_abort_as_the_connection_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes too late: the exchange that has taken the connection is not hit."""
+    put = connections._Idle.put
+    answers: list[bytes] = []
+    first: list[Exchange] = []
+
+    def put_and_follow(idle: connections._Idle, connection: Any, **options: Any) -> None:
+        put(idle, connection, **options)
+        if connection is not None and first:
+            following.before = first.pop()
+            answers.append(following.post(b"{}", {}).body)
+
+    monkeypatch.setattr(connections._Idle, "put", put_and_follow)
+    with no_leftover_threads(), ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+        serving.start()
+        try:
+            to = f"http://127.0.0.1:{server.server_port}", Settings({}, ""), time.monotonic() + SOON
+            following = Following(*to)
+            first.append(Exchange(*to))
+            answers.append(first[0].post(b"{}", {}).body)
+        finally:
+            close_idle()
+            server.shutdown()
+            serving.join()
+    assert answers == [b"{}", b"{}"]
 
 
 # -- sockets -----------------------------------------------------------------------------------------------------------
