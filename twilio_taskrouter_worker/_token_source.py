@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -43,9 +44,17 @@ class TokenSource:
         self._own_process()
 
     def _own_process(self) -> None:
-        self._pid = os.getpid()
+        # Nobody renews a worker's token in a forked child; the locks may have been held in the parent.
+        self._token, self._live = self._latest(), None
         # Held while the provider runs: other requests meanwhile need its token too.
         self._lock = threading.Lock()
+        # Guards the change of the two above.
+        self._change = threading.Lock()
+        _sources.add(self)
+
+    def _latest(self) -> str | None:
+        live = self._live
+        return self._token if live is None else live()
 
     def current(self) -> str:
         """Return the token for the next request; any thread, blocks while the provider runs.
@@ -53,23 +62,21 @@ class TokenSource:
         Raises:
             TokenError: The provider raised, or returned something that is not a token for this worker.
         """
-        if self._live is not None:
-            self._token = self._live()
-        if self._pid != os.getpid():
-            # Forked, perhaps while the lock was held; nobody renews the worker's token here.
-            self._own_process()
-            self._live = None
-        token = self._token
+        token = self._latest()
         if token is not None and not self._ends_soon(token):
             return token
         with self._lock:
-            token = self._token
+            token = self._latest()
             if self._provider is not None and (token is None or self._ends_soon(token)):
                 try:
-                    token = check_successor(self._provider(), token or "", *self._sids)
+                    renewed = check_successor(self._provider(), token or "", *self._sids)
                 except Exception as error:
                     raise renewal_failure(error) from error
-                self._token, self._live = token, None
+                with self._change:
+                    # Another one that was given while the provider ran is kept.
+                    if self._latest() == token:
+                        self._token, self._live = renewed, None
+                token = self._latest()
             assert token is not None
             return token
 
@@ -91,7 +98,9 @@ class TokenSource:
             TypeError, ValueError: It does not have the form of a token.
             TokenError: It belongs to another workspace or worker, or has certainly expired.
         """
-        self._token, self._live = self.checked(token), None
+        new = self.checked(token)
+        with self._change:
+            self._token, self._live = new, None
 
     def checked(self, token: object) -> str:
         """Check a token that is to take the place of the one in use; nothing changes.
@@ -106,7 +115,7 @@ class TokenSource:
             TypeError, ValueError: It does not have the form of a token.
             TokenError: It belongs to another workspace or worker, or has certainly expired.
         """
-        return check_successor(token, self._token or "", *self._sids)
+        return check_successor(token, self._latest() or "", *self._sids)
 
     def _ends_soon(self, token: str) -> bool:
         ends = expiry(token)
@@ -116,7 +125,7 @@ class TokenSource:
         return self._provider is not None and ends is not None and ends - time.time() < early
 
     def __getstate__(self) -> dict[str, Any]:
-        token = self._live() if self._live is not None else self._token
+        token = self._latest()
         # The provider in place of the token, which is a secret and expires.
         if self._provider is not None and unpicklable(self._provider) is None:
             return {"_token": None, "_provider": self._provider, "_sids": self._sids, "_live": None}
@@ -130,3 +139,16 @@ class TokenSource:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._own_process()
+
+
+_sources: weakref.WeakSet[TokenSource] = weakref.WeakSet()
+
+
+def _forget() -> None:
+    """In a forked child, where no other thread exists."""
+    for source in list(_sources):
+        source._own_process()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
