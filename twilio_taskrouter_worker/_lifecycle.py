@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from . import _checks
 from ._bridge import forking, reporting
+from ._bridge.states import IDENTIFIED, State
 from ._bridge.stopping import SIGNAL_CHECK, Stop
 from ._bridge.threads import drain_all
 from ._bridge.timings import Timings
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ._bridge.messages import Message
     from ._bridge.mirror import Mirror
     from .options import Options
+    from .reservation import Reservation
     from .serving import Server
 
 __all__ = ["Lifecycle"]
@@ -279,9 +281,13 @@ class Lifecycle(Emitter):
             name = f"taskrouter-worker-{self._state.worker_sid}-stop"
             threading.Thread(target=self._stop, args=(connection, limit), name=name, daemon=True).start()
         else:
-            # This callback may still make calls, as one may that another thread's stop waits for.
-            self._leaving = connection
-            self._work.stopping.set()
+            with self._lock:
+                # In one step: the event is the next connection's once another thread has begun that.
+                if self._connection is not connection:
+                    return
+                # This callback may still make calls, as one may that another thread's stop waits for.
+                self._leaving = connection
+                self._work.stopping.set()
             connection.dispatcher.declining = True
             connection.dispatcher.put_first(lambda: self._close(connection, "the worker was disconnected", limit))
 
@@ -309,15 +315,17 @@ class Lifecycle(Emitter):
         connection, state = self._connection, self._state
         forked = self._forked and connection is not None
         ended = connection or self._ending
+        # Read once, so that no probe sees a worker that is ready and not connected.
+        now = None if connection is None or forked else connection.state
         # The connection's is by the service's clock, and known of opaque tokens too.
         token_end = monotonic_expiry(self._token) if connection is None else connection.token_end
         return Health(
             worker_sid=state.worker_sid or None,
-            running=connection is not None and not connection.given_up and not forked,
-            connected=connection is not None and connection.connected and not forked,
-            ready=connection is not None and connection.is_ready and not forked,
+            running=now not in (None, State.CLOSED),
+            connected=now in IDENTIFIED,
+            ready=now is State.READY,
             stopping=self._work.stopping.is_set(),
-            last_frame=None if connection is None else connection.last_frame,
+            last_frame=connection.last_frame if connection is not None and now in IDENTIFIED else None,
             lag=0.0 if connection is None else connection.dispatcher.lag,
             backlog=0 if connection is None else connection.dispatcher.backlog,
             calls_in_flight=self._calls.in_flight,
@@ -425,19 +433,29 @@ class Lifecycle(Emitter):
     ) -> bool:
         """Wait for the work under way, and close; return False if some was abandoned."""
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
-        self._work.stopping.set()
-        stop = Stop(self._state, connection, self._work, deadline, hurry)
-        with self._work.waited_for_here():
-            # Before the activity changes: no pending reservation may be accepted now, as it may be rejected below.
-            waiting = self._server.stop_taking()
-            if activity is not None and self._state.record is not None:
-                stop.take_activity(self._state.find_activity("drain_activity", activity), waiting)
-            gave_up = stop.wait(timeout)
+        # Before the activity changes: no pending reservation may be accepted now, as it may be rejected below.
+        waiting = self._stop_taking(connection)
+        gave_up: list[str] = []
+        if waiting is not None:
+            stop = Stop(self._state, connection, self._work, deadline, hurry)
+            with self._work.waited_for_here():
+                if activity is not None and self._state.record is not None:
+                    stop.take_activity(self._state.find_activity("drain_activity", activity), waiting)
+                gave_up = stop.wait(timeout)
         self._gave_up += gave_up
         # For the threads, which have nothing left to do but end.
         left = DISCONNECT_TIMEOUT if timeout is None else deadline - time.monotonic()
         self._close(connection, "the worker was disconnected", closing if gave_up else max(left, closing))
         return not gave_up
+
+    def _stop_taking(self, connection: Connection) -> list[Reservation] | None:
+        """Set ``stopping``; return the reservations that are not begun, None if the connection was closed meanwhile."""
+        with self._lock:
+            # In one step: event and queue are the next connection's as soon as another thread has begun that.
+            if self._connection is not connection:
+                return None
+            self._work.stopping.set()
+            return self._server.stop_taking()
 
     def _close(self, connection: Connection, why: str, timeout: float) -> None:
         """End the connection at once; then wait for its threads."""

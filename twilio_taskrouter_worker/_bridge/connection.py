@@ -60,7 +60,7 @@ from .reloading import ReloadRequests
 from .request import Caller
 from .resync import missing, take_over
 from .session import Session, SessionOptions
-from .states import State
+from .states import IDENTIFIED, State
 from .threads import POOL, TIMERS, Timer, drain_all
 from .timings import Timings
 from .waiting import Waiting
@@ -156,19 +156,24 @@ class Connection:
     # -- from outside ----------------------------------------------------------------------------------------------
 
     @property
+    def state(self) -> State:
+        """The state at this moment, to be read once for facts that must fit together."""
+        return self._session.state
+
+    @property
     def connected(self) -> bool:
         """Whether ``init`` has identified the worker on the current websocket."""
-        return self._session.state in (State.LOADING, State.READY)
+        return self.state in IDENTIFIED
 
     @property
     def is_ready(self) -> bool:
         """Whether the worker's state is up to date."""
-        return self._session.state is State.READY
+        return self.state is State.READY
 
     @property
     def given_up(self) -> bool:
         """Whether it can never be ready again; its last callbacks may still have to run."""
-        return self._session.state is State.CLOSED
+        return self.state is State.CLOSED
 
     @property
     def failure(self) -> TaskRouterError | None:
@@ -195,9 +200,9 @@ class Connection:
             return self.ready
 
     @property
-    def last_frame(self) -> float | None:
-        """Seconds since the service last sent anything, pings included; None without a connection."""
-        return time.monotonic() - self._session.last_beat if self.connected else None
+    def last_frame(self) -> float:
+        """Seconds since the service last sent anything, pings included; senseless unless it is connected."""
+        return time.monotonic() - self._session.last_beat
 
     def start(self, token: str, ends_at: float | None) -> None:
         """Start the threads and connect; returns at once. All or nothing.

@@ -161,6 +161,11 @@ class Wire(Generic[T]):
         read = self.read
         return value if read is None else read(value)
 
+    def of(self, record: Record) -> T:
+        """Return the attribute's value in a record."""
+        value = record[self.index]
+        return value if self.read is None else self.read(value)
+
     def __set__(self, instance: Resource, value: T) -> None:
         raise AttributeError(f"{type(instance).__name__}.{self.attribute} is read-only: TaskRouter sets it")
 
@@ -393,8 +398,10 @@ class Resource:
             NotReadyError: The worker has not been ready yet.
             ForkedProcessError: The worker was connected in the parent process.
         """
+        # Read once, here and below: another thread may replace it, and the values belong together.
+        record = self._record
         rows = [
-            (field.attribute, getattr(self, field.attribute))
+            (field.attribute, field.of(record))
             for field in self._schema.fields
             if attributes or field.kind is not OBJECT_TEXT
         ]
@@ -418,7 +425,8 @@ class Resource:
         Raises:
             ForkedProcessError: The worker was connected in the parent process.
         """
-        return {field.attribute: _plain(getattr(self, field.attribute)) for field in self._schema.fields}
+        record = self._record
+        return {field.attribute: _plain(field.of(record)) for field in self._schema.fields}
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
-__all__ = ["CONNECTED", "TRANSITIONS", "State", "Step"]
+__all__ = ["CONNECTED", "IDENTIFIED", "TRANSITIONS", "State", "Step"]
 
 
 class State(enum.Enum):
@@ -65,3 +65,4 @@ TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
 """All transitions of a connection: by state and step, the next state."""
 
 CONNECTED = frozenset({State.GREETING, State.LOADING, State.READY})
+IDENTIFIED = frozenset({State.LOADING, State.READY})
