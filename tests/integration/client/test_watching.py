@@ -295,15 +295,17 @@ def test_health(router: LocalTaskRouter, alice: str) -> None:
 
 def test_health_counts_calls_and_callbacks(bridge: RecordingBridge) -> None:
     """Calls that have no answer yet, and events that wait for a callback."""
-    blocked = threading.Event()
+    inside, blocked = threading.Event(), threading.Event()
     with connected(bridge, request_timeout=3.0) as (worker, _):
         bridge.on_call("/Workers/WK", Hang(), times=1)
-        worker.on("reservation_failed", lambda _: blocked.wait(PATIENCE))
+        worker.on("reservation_failed", lambda _: inside.set() or blocked.wait(PATIENCE))
         future = worker.set_attributes({})
         # Before anything that takes time, which the call has little of.
         assert worker.health().calls_in_flight == 1
         for _ in range(3):
             bridge.send("reservation.failed", {"sid": "x"})
+        # Before it, two of the three may be all that has come.
+        assert inside.wait(PATIENCE)
         eventually(lambda: worker.health().backlog == 2, PATIENCE)
         now = worker.health()
         assert now.lag > 0
