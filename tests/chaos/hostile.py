@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from tests.chaos import attacks
@@ -118,8 +118,8 @@ class Run:
     def go(self) -> Report:
         """Attack with everything, one after the other."""
         good_worker = self._prepare()
-        probe = Probe(self.target, good_worker)
-        eventually(lambda: len(probe.samples) > 20, 30, "the good client does not get going")
+        probe = self._probe = Probe(self.target, good_worker)
+        eventually(lambda: len(probe.samples) > 20, 60, "the good client does not get going")
         self.report.before, self._files = self.target.memory(), self.target.files()
         watcher = threading.Thread(target=self._watch, name="tool-watch")
         watcher.start()
@@ -163,6 +163,9 @@ class Run:
         self._worst = self.target.memory()
         cpu, began = self.target.cpu(), time.monotonic()
         outcome = attack()
+        # A busy machine may have let no good request through in a short attack; `_judge` complains if none comes.
+        with suppress(AssertionError):
+            eventually(lambda: any(at > began for at, _, _ in list(self._probe.samples)), 30)
         stage = Stage(name, outcome, began, time.monotonic(), self._worst, self.target.cpu() - cpu)
         self.report.stages.append(stage)
         self.report.wrong += [f"{name}: {each}" for each in outcome.wrong]

@@ -255,7 +255,7 @@ def _check_numbers(shared: Shared, changes: list[tuple[int, Future[Worker]]], re
         for number, future in changes
         if not isinstance(future.exception(), (NetworkError, type(None)))
     ]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + ANSWER_SECONDS
     while done and (not shared.shown or shared.shown[-1] < max(done)) and time.monotonic() < deadline:
         threading.Event().wait(0.01)
     # The service may still have a request whose connection was reset, and do it at any time, or not.

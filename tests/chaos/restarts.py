@@ -127,11 +127,11 @@ class Program:
         """Send a signal, wait for the end, and say what was wrong with it; empty: nothing."""
         self._process.send_signal(number)
         try:
-            _, said = self._process.communicate(timeout=30)
+            _, said = self._process.communicate(timeout=90)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-            return "the program did not end within 30 s of its signal"
+            return "the program did not end within 90 s of its signal"
         code = self._process.returncode
         if number is signal.SIGTERM and code not in (0, -signal.SIGTERM):
             return f"SIGTERM ended the program with exit code {code}: {said.decode()[-2000:]}"
