@@ -296,9 +296,14 @@ def test_health(router: LocalTaskRouter, alice: str) -> None:
 def test_health_counts_calls_and_callbacks(bridge: RecordingBridge) -> None:
     """Calls that have no answer yet, and events that wait for a callback."""
     inside, blocked = threading.Event(), threading.Event()
+
+    def block(payload: Any) -> None:
+        inside.set()
+        blocked.wait(PATIENCE)
+
     with connected(bridge, request_timeout=3.0) as (worker, _):
         bridge.on_call("/Workers/WK", Hang(), times=1)
-        worker.on("reservation_failed", lambda _: inside.set() or blocked.wait(PATIENCE))
+        worker.on("reservation_failed", block)
         future = worker.set_attributes({})
         # Before anything that takes time, which the call has little of.
         assert worker.health().calls_in_flight == 1
