@@ -180,7 +180,7 @@ def test_a_stop_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(hosting, "_listen", listen_late)
-    with no_leftover_threads(timeout=0.0), no_leftover_sockets(), pytest.raises(StateError, match="before it had"):
+    with no_leftover_threads(), no_leftover_sockets(), pytest.raises(StateError, match="before it had"):
         router.start()
 
 
