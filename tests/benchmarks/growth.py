@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", default=",".join(PARTS), help="of " + ", ".join(PARTS))
     parser.add_argument("--pending", type=int, nargs="+", default=[100, 1_000, 10_000, 30_000])
-    parser.add_argument("--lives", type=int, default=5_000, help="lives of tasks for each number of waiting tasks")
+    parser.add_argument("--lives", type=int, default=20_000, help="lives of tasks for each number of waiting tasks")
     parser.add_argument("--journal", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--entries", type=int, default=100_000, help="length of the journal for views and forks")
     parser.add_argument("--views", type=int, default=40)
