@@ -253,14 +253,19 @@ class Connection:
         """
         # Formatted here: the exception may quote the token, which is removed from the whole text.
         words = hide(token, "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip())
+        reporting.provider_failed(self._state.worker_sid, error, words)
         failure = renewal_failure(error)
-        self._tell(lambda now: self._session.renewal_failed(failure, now))
-        again = not self.given_up
-        reporting.provider_failed(self._state.worker_sid, error, words, again=again)
-        if again:
-            # Not reported, which would log it once more.
-            notice = Notice(self._state.worker, "error", (failure,))
-            self.dispatcher.put(lambda: self.dispatcher.fire([notice]))
+        # Not reported, which would log it once more.
+        notice = Notice(self._state.worker, "error", (failure,))
+
+        def failed(now: float) -> list[Action]:
+            actions = self._session.renewal_failed(failure, now)
+            if not self.given_up:
+                # In the lock, as the next call may fail, and end the connection, before this thread runs on.
+                self.dispatcher.put(lambda: self.dispatcher.fire([notice]))
+            return actions
+
+        self._tell(failed)
 
     @property
     def token_failures(self) -> int:

@@ -69,18 +69,16 @@ def connecting(worker_sid: str, url: str) -> None:
     step(worker_sid, "connecting", "connecting to %s", url)
 
 
-def provider_failed(worker_sid: str, error: BaseException, traceback: str, *, again: bool) -> None:
+def provider_failed(worker_sid: str, error: BaseException, traceback: str) -> None:
     """Log that the token provider raised.
 
     Args:
         worker_sid: Sid of the worker; empty before the first connection.
         error: Its exception.
         traceback: Its traceback as text, without secrets.
-        again: Whether the provider will be called again.
     """
     name = worker_sid or "(unknown yet)"
-    rest = "; it will be called again" if again else ""
-    text = f"Worker {name}: the token_provider raised {type(error).__name__}{rest}"
+    text = f"Worker {name}: the token_provider raised {type(error).__name__}"
     summed_up(TOKENS, logging.ERROR, text, about(worker=worker_sid, event="error"), below=traceback)
 
 

@@ -472,8 +472,8 @@ def test_a_first_token_that_never_comes(bridge: RecordingBridge, timings: Callab
 def test_a_provider_that_is_broken_from_the_start(
     bridge: RecordingBridge, timings: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """start() and run_forever() give up in the end: with the exception as the cause, in the health, and in the log,
-    which does not announce another call then."""
+    """start() and run_forever() give up in the end: with the exception as the cause, in the health, and in the log with
+    its traceback."""
     timings(backoff_min=0.01, backoff_max=0.02, provider_patience=0.05)
     provider = Provider(*[KeyError("TOKEN")] * 1000)
     worker = Worker(token_provider=provider, eb_server=bridge.eb_server)
