@@ -74,8 +74,9 @@ class Directory(Mapping[str, R_co], Generic[R_co]):
             shown = self._shown()
         except ForkedProcessError:
             return f"<{type(self).__name__} of another process>"
+        listed = f": {', '.join(shown[:SHOWN])}" if shown else ""
         more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-        return f"<{type(self).__name__} of {len(shown)}: {', '.join(shown[:SHOWN])}{more}>"
+        return f"<{type(self).__name__} of {len(shown)}{listed}{more}>"
 
     def _shown(self) -> list[str]:
         return list(self)

@@ -116,7 +116,7 @@ def decode_unverified(token: str) -> dict[str, Any]:
             raise ValueError("its claims are not a JSON object")
     except ValueError as error:
         raise TokenError(
-            "The token is not a readable JWT; if it is encrypted, pass the workspace sid explicitly"
+            "The token cannot be read: either it is not a JWT (header.payload.signature), or it is encrypted"
         ) from error
     return claims
 

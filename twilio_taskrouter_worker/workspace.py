@@ -134,9 +134,9 @@ class Workspace:
         try:
             if token is not None:
                 claims = decode_unverified(token)
-        except TokenError:
+        except TokenError as error:
             if not self._given_sid:
-                raise
+                raise TokenError(f"{error}; in the second case pass the workspace sid") from error
         grant = task_router_grant(claims)
         sid = self._given_sid or grant.get("workspace_sid")
         if not isinstance(sid, str) or not sid:

@@ -69,6 +69,7 @@ def test_by_name(client: Client) -> None:
 
 def test_repr(client: Client, service: Service) -> None:
     """A repr has the number and the sids, and nothing of a customer's."""
+    assert repr(client.worker.reservations) == "<Directory of 0>"
     client.hear(service.create())
     assert repr(client.worker.reservations) == "<Directory of 1: WR1>"
     assert repr(client.worker.channels) == "<Named of 2: 'voice', 'chat'>"
