@@ -45,6 +45,21 @@ def in_child(work, process=os.fork):
             os._exit(code)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0, os.waitstatus_to_exitcode(status)
+
+def in_child_of_a_holder(lock, work, seconds=60):
+    held, forked = threading.Event(), threading.Event()
+
+    def hold():
+        with lock:
+            held.set()
+            forked.wait(seconds)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    in_child(work)
+    forked.set()
+    holder.join()
 """
 
 
@@ -176,22 +191,12 @@ def test_a_fork_while_another_thread_listens(bridge: RecordingBridge) -> None:
     """The lock of all listener tables is not inherited as held by a thread that the child does not have."""
     script = """
 from twilio_taskrouter_worker.events import registration
-held, forked = threading.Event(), threading.Event()
-
-def hold():
-    with registration:
-        held.set()
-        forked.wait(60)
 
 def child():
     new_worker().on("ready", print)
 
-holder = threading.Thread(target=hold)
-holder.start()
-held.wait()
-in_child(child)
-forked.set()
-holder.join()
+# A fork waits for this lock itself, so that it is to be released while nobody has forked.
+in_child_of_a_holder(registration, child, seconds=0.3)
 """
     succeeded(run(bridge, script))
 
@@ -203,12 +208,6 @@ def test_a_fork_while_another_thread_replaces_a_record(bridge: RecordingBridge) 
 worker = new_worker()
 worker.connect(30)
 reservation = next(iter(worker.reservations.values()))
-held, forked = threading.Event(), threading.Event()
-
-def hold():
-    with worker._state.lock:
-        held.set()
-        forked.wait(60)
 
 def child():
     for use in (reservation.accept, lambda: reservation.task.transfer("WK1", mode="WARM")):
@@ -218,12 +217,7 @@ def child():
             continue
         raise AssertionError(use)
 
-holder = threading.Thread(target=hold)
-holder.start()
-held.wait()
-in_child(child)
-forked.set()
-holder.join()
+in_child_of_a_holder(worker._state.lock, child)
 worker.disconnect()
 """
     succeeded(run(bridge, script))
@@ -233,12 +227,6 @@ def test_a_fork_while_another_thread_logs(bridge: RecordingBridge) -> None:
     """The lock of the lines that are summed up is not inherited as held: a worker of the child logs its failures."""
     script = """
 from twilio_taskrouter_worker import _log
-held, forked = threading.Event(), threading.Event()
-
-def hold():
-    with _log._REPEATS._lock:
-        held.set()
-        forked.wait(20)
 
 def child():
     raised, worker = threading.Event(), new_worker()
@@ -251,12 +239,7 @@ def child():
     with worker:
         assert raised.wait(20)
 
-holder = threading.Thread(target=hold)
-holder.start()
-held.wait()
-in_child(child)
-forked.set()
-holder.join()
+in_child_of_a_holder(_log._REPEATS._lock, child)
 """
     done = run(bridge, script)
     assert done.returncode == 0 and done.stderr.count("ValueError: of the test") == 1, done

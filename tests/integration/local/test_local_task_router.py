@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.tools.children import in_child
 from tests.tools.ports import lasting_port
 from tests.tools.wait import eventually, no_leftover_sockets, no_leftover_threads
 from twilio_taskrouter_worker import local
@@ -455,21 +456,15 @@ def test_failing_start_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_after_fork(router: LocalTaskRouter) -> None:
     """A child process that uses its parent's router is told so."""
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
+
+    def use() -> str:
         try:
             router.create_task()
         except ForkedProcessError:
-            os.write(writing, b"told")
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as told:
-        assert told.read() == b"told"
+            return "told"
+        return "not told"
+
+    assert in_child(use) == "told"
 
 
 def test_forgotten_router_does_not_keep_the_program_alive() -> None:
