@@ -384,7 +384,7 @@ def test_a_signal_waits_for_executors(router: LocalTaskRouter, alice: str) -> No
 
 def test_a_program_that_gives_work_up_fails(router: LocalTaskRouter, alice: str) -> None:
     """After the grace: a WARNING with the sids, GaveUpError, exit code 1."""
-    with program(router, alice, work="threading.Event().wait(30)", options="grace=0.2") as process:
+    with program(router, alice, work="threading.Event().wait(10)", options="grace=0.2") as process:
         said(process, "ready")
         task = router.create_task()
         said(process, "working")
